@@ -1,0 +1,108 @@
+"""The command line: `cerebro agent`, `operator`, `bridge`, `version`.
+
+Each command imports what it runs, so that help is there at once. No work is done here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from cerebro.settings import Settings
+
+_AnySettings = TypeVar("_AnySettings", bound="Settings")
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+app = typer.Typer(
+    name="cerebro",
+    no_args_is_help=True,
+    add_completion=False,
+    help="Wi-Fi access on MikroTik hotspots, kept equal to Kubernetes objects.\n\n"
+    "Each command runs one process, set up by environment variables that begin with CEREBRO_ "
+    "(the bridge's begin with RELAY_ too).",
+)
+
+
+@app.command()
+def agent() -> None:
+    """Run the agent of a node: it grants and ends access on routers.
+
+    Needs CEREBRO_NAMESPACE and KUBECONFIG outside of a pod; CEREBRO_NODE_NAME names the node.
+    """
+    from cerebro.controllers.agent import main  # noqa: PLC0415 - help must not wait for it
+    from cerebro.settings import AgentSettings  # noqa: PLC0415 - the same
+
+    settings = _settings(AgentSettings)
+    run(lambda stop: main(settings, stop))
+
+
+@app.command()
+def operator() -> None:
+    """Run the operator: it cleans up finished Sessions and commands, and says what has no agent or no Device.
+
+    Needs CEREBRO_NAMESPACE and KUBECONFIG outside of a pod. One works at a time, others wait for its Lease.
+    """
+    from cerebro.controllers.operator import main  # noqa: PLC0415 - help must not wait for it
+    from cerebro.settings import OperatorSettings  # noqa: PLC0415 - the same
+
+    settings = _settings(OperatorSettings)
+    run(lambda stop: main(settings, stop))
+
+
+@app.command()
+def bridge() -> None:
+    """Run the bridge: HTTP for the billing backend, turned into Sessions."""
+    from cerebro.bridge.main import run as run_bridge  # noqa: PLC0415 - help must not wait for it
+
+    run_bridge()
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed  # noqa: PLC0415 - help must not wait for it
+
+    typer.echo(installed("cerebro"))
+
+
+def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run `main(stop)` to its end; SIGTERM or SIGINT sets `stop`, a second one ends the process (E14).
+
+    The signals are taken by a thread that waits for them, and blocked everywhere else: kopf claims the event
+    loop's signal handlers for itself, and would end the watchers before our loops have finished.
+    Programs started from here inherit the block and must lift it.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    async def supervised() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=_await_signals, args=(loop, stop), name="signals", daemon=True).start()
+        await main(stop)
+
+    asyncio.run(supervised())
+
+
+def _await_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    signal.sigwait(_SIGNALS)
+    loop.call_soon_threadsafe(stop.set)
+    second = signal.sigwait(_SIGNALS)
+    os._exit(128 + second)
+
+
+def _settings(kind: type[_AnySettings]) -> _AnySettings:
+    """Read settings; a bad one ends the process with the message alone, without a traceback."""
+    from cerebro.settings import SettingsError, load  # noqa: PLC0415 - help must not wait for it
+
+    try:
+        return load(kind)
+    except SettingsError as error:
+        typer.echo(f"cerebro: the settings cannot be used:\n{error}", err=True)
+        raise typer.Exit(2) from None
