@@ -122,7 +122,7 @@ class FaultProxy:
         self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}"
         self.requests: deque[Request] = deque(maxlen=REMEMBERED)
         self._faults: list[Fault] = []
-        self._watches: set[web.BaseRequest] = set()
+        self._watches: set[asyncio.Transport] = set()
         self._upstream_tls = ssl.create_default_context(cafile=str(upstream_ca)) if upstream_ca else None
         self._tls: ssl.SSLContext | None = None
         if certificate:
@@ -173,11 +173,10 @@ class FaultProxy:
 
     def cut_watches(self) -> int:
         """Break the connections of all open watches, mid-stream; returns how many."""
-        cut = list(self._watches)
-        for request in cut:
-            if request.transport is not None:
-                request.transport.abort()
-        return len(cut)
+        transports = list(self._watches)
+        for transport in transports:
+            transport.abort()
+        return len(transports)
 
     async def refuse(self) -> None:
         """Close all connections and take no more, as when nobody listens; harmless when it is so already."""
@@ -214,12 +213,14 @@ class FaultProxy:
 
     @asynccontextmanager
     async def _watched(self, request: web.Request, asked: Request) -> AsyncIterator[None]:
-        if asked.watch:
-            self._watches.add(request)
+        transport = request.transport if asked.watch else None
+        if transport is not None:
+            self._watches.add(transport)
         try:
             yield
         finally:
-            self._watches.discard(request)
+            if transport is not None:
+                self._watches.discard(transport)
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         assert self._session is not None
