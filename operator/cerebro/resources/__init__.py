@@ -1,4 +1,4 @@
-"""The five kinds of `relay.cerebro.dev/v1alpha1`: models, names and values. Pure; does no I/O and imports nothing else of ours."""
+"""The five kinds of `relay.cerebro.dev/v1alpha1`: models, names, values. Pure; imports nothing of ours."""
 
 from cerebro.resources.base import (
     API_GROUP,

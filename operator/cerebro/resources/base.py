@@ -1,4 +1,4 @@
-"""What all five kinds have in common: group and version, metadata, references, and which of two objects is older. Pure."""
+"""What all five kinds have in common: group, metadata, references, and which object is older. Pure."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -86,7 +86,7 @@ class Resource(Model):
 
 
 def age_key(resource: Resource) -> tuple[datetime, str, str]:
-    """Sort key of age: creationTimestamp, namespace, name; the smaller is the older. What is not created yet is youngest."""
+    """Sort key of age: creationTimestamp, namespace, name. What is not created yet is youngest."""
     meta = resource.metadata
     return (meta.creation_timestamp or _NEVER_CREATED, meta.namespace, meta.name)
 

@@ -1,4 +1,4 @@
-"""Conditions of a status, after the conventions of the Kubernetes API: the model, and setting and finding one. Pure."""
+"""Conditions of a status, after the conventions of the Kubernetes API: model, setting, finding. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -13,7 +13,7 @@ REASON_PATTERN = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
 
 
 class Condition(Model):
-    """One thing that is true, false or unknown of an object, with a reason that a program and a person can act on."""
+    """One thing that is true, false or unknown of an object, with a reason that one can act on."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -55,8 +55,8 @@ def find_condition(conditions: Iterable[Condition], type: str) -> Condition | No
 def set_condition(conditions: Iterable[Condition], condition: Condition, now: datetime) -> list[Condition]:
     """Give the conditions with this one in the place of that of its type, else at the end.
 
-    `lastTransitionTime` stays that of the old one when the status is the same, and is `now` (aware) otherwise;
-    nothing that was given is changed. A message over 4096 characters is cut, or the API server would refuse it.
+    `lastTransitionTime` stays that of the old one where the status is the same, else it is `now` (aware).
+    Nothing that was given is changed. A message over 4096 characters is cut: the API server would refuse it.
     """
     before = list(conditions)
     old = find_condition(before, condition.type)

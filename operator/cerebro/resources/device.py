@@ -1,4 +1,4 @@
-"""The model of a Device: one MikroTik router, how it is reached, what we own on it and how access is granted there."""
+"""The model of a Device: one MikroTik router, how it is reached and how access is granted there."""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -29,7 +29,7 @@ class DeviceTls(Spec):
             "x-kubernetes-validations": [
                 rule(
                     "self.mode == 'Verify' || !has(self.caSecretRef)",
-                    "caSecretRef is used with mode: Verify only; write mode: Verify, or leave caSecretRef out",
+                    "caSecretRef is for mode: Verify only; write mode: Verify, or leave caSecretRef out",
                     fieldPath=".mode",
                 )
             ]
@@ -104,24 +104,28 @@ class DeviceSpec(Spec):
         json_schema_extra={
             "x-kubernetes-validations": [
                 rule(
-                    "has(self.hubRef) == has(oldSelf.hubRef) && (!has(self.hubRef) || self.hubRef == oldSelf.hubRef)",
+                    "has(self.hubRef) == has(oldSelf.hubRef) && "
+                    "(!has(self.hubRef) || self.hubRef == oldSelf.hubRef)",
                     "hubRef cannot be changed: delete the Device and make it again on the other Hub",
                     fieldPath=".hubRef",
                 ),
                 rule(
                     "has(self.hubRef) || has(self.api.address)",
-                    "a Device without hubRef is reached directly: write its IP address or host name in api.address, or set hubRef",
+                    "a Device without hubRef is reached directly: write its IP address or host name in "
+                    "api.address, or set hubRef",
                     fieldPath=".api.address",
                 ),
                 rule(
                     "has(self.hubRef) || self.api.tls.mode != 'Disabled' || self.api.allowPlaintext",
-                    "without a Hub the password would cross the network in plain text: write api.tls.mode: Verify, "
-                    "or api.allowPlaintext: true where that network is trusted",
+                    "without a Hub the password would cross the network in plain text: write "
+                    "api.tls.mode: Verify, or api.allowPlaintext: true where that network is trusted",
                     fieldPath=".api.allowPlaintext",
                 ),
                 rule(
-                    "has(self.hubRef) || !(has(self.tunnelAddress) || has(self.lanNetworks) || self.manageConfig)",
-                    "tunnelAddress, lanNetworks and manageConfig are about the tunnel: set hubRef too, or leave them out",
+                    "has(self.hubRef) || !(has(self.tunnelAddress) || has(self.lanNetworks) "
+                    "|| self.manageConfig)",
+                    "tunnelAddress, lanNetworks and manageConfig are about the tunnel: "
+                    "set hubRef too, or leave them out",
                     fieldPath=".hubRef",
                 ),
             ]
@@ -165,7 +169,7 @@ class DeviceSpec(Spec):
     dry_run: bool = False
     """Compute what would change, say it in status.plan, and write nothing to the router."""
     deletion_policy: DeletionPolicy = "Retain"
-    """Retain: entries stay on the router when the Device is deleted; Cleanup: all marked ones are removed first."""
+    """Retain: entries stay on the router when the Device goes; Cleanup: all marked ones are removed first."""
 
 
 class DeviceSessions(Status):
@@ -228,5 +232,5 @@ class Device(Resource):
 
     @property
     def api_address(self) -> str | None:
-        """Where the API is dialled: the address asked for, else the tunnel address; None while there is neither."""
+        """Where the API is dialled: the address asked for, else the tunnel address, else None."""
         return self.spec.api.address or self.tunnel_address

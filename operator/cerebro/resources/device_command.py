@@ -40,8 +40,9 @@ class DeviceCommandSpec(Spec):
                     fieldPath=".parameters",
                 ),
                 rule(
-                    "!has(self.sentences) || self.sentences.all(words, size(words) > 0 && words[0].startsWith('/'))",
-                    "the first word of a sentence is the command, from its first slash on, such as /ip/arp/print",
+                    "!has(self.sentences) || "
+                    "self.sentences.all(words, size(words) > 0 && words[0].startsWith('/'))",
+                    "the first word of a sentence is the command with its path, such as /ip/arp/print",
                     fieldPath=".sentences",
                 ),
             ]

@@ -28,14 +28,16 @@ class HubSpec(Spec):
         json_schema_extra={
             "x-kubernetes-validations": [
                 rule(
-                    "has(self.nodeName) == has(oldSelf.nodeName) && (!has(self.nodeName) || self.nodeName == oldSelf.nodeName)",
-                    "nodeName cannot be changed: delete the Hub (deletionPolicy: Retain keeps the interface) and make it again",
+                    "has(self.nodeName) == has(oldSelf.nodeName) && "
+                    "(!has(self.nodeName) || self.nodeName == oldSelf.nodeName)",
+                    "nodeName cannot be changed: delete the Hub (deletionPolicy: Retain keeps the interface) "
+                    "and make it again",
                     fieldPath=".nodeName",
                 ),
                 rule(
                     "has(self.nodeName) || self.implementation != 'Kernel'",
-                    "implementation: Kernel needs nodeName; a Hub without nodeName moves between nodes and runs in userspace: "
-                    "set nodeName, or write implementation: Auto",
+                    "implementation: Kernel needs nodeName; a Hub without one moves between nodes, in "
+                    "userspace: set nodeName, or write implementation: Auto",
                     fieldPath=".implementation",
                 ),
             ]
@@ -43,7 +45,7 @@ class HubSpec(Spec):
     )
 
     node_name: ObjectName | None = None
-    """The node that carries it, for good; none: one agent claims it by Lease, with failover, in userspace only."""
+    """The node that carries it; none: one agent claims it by Lease, with failover, in userspace only."""
     interface: Annotated[
         InterfaceName,
         Field(
@@ -70,7 +72,7 @@ class HubSpec(Spec):
     endpoint: Endpoint | None = None
     """host:port that routers dial."""
     private_key_secret_ref: Reference | None = None
-    """Secret with the interface's key; default: the Hub's name with -wireguard. Made when it does not exist."""
+    """Secret with the interface's key; default: <hub>-wireguard. Made when it does not exist."""
     implementation: Literal["Auto", "Kernel", "Userspace"] = "Auto"
     """Auto: the kernel's WireGuard where the Hub has a node and the kernel has it, else userspace."""
     unknown_peers: Literal["Keep", "Remove"] = "Keep"
@@ -82,7 +84,7 @@ class HubSpec(Spec):
     resync_interval: Annotated[timedelta, DurationBetween("1s", "24h")] = timedelta(seconds=60)
     """How often everything is compared, whether or not something changed."""
     online_within: Annotated[timedelta, DurationBetween("150s", "24h")] = timedelta(seconds=180)
-    """A handshake younger than this means online; a healthy tunnel's is up to 145 s old, so 150s is the least."""
+    """A handshake younger than this means online; at least 150s, a healthy tunnel's is up to 145 s old."""
     paused: Paused = "None"
     """Changes: nothing is written but ends of access; All: nothing is written at all."""
     deletion_policy: DeletionPolicy = "Retain"

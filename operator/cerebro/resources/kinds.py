@@ -1,4 +1,4 @@
-"""The five kinds as data: names, model, and what kubectl prints and selects. The one list that everything else goes by."""
+"""The five kinds as data: names, model, what kubectl prints and selects. The one list of them."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind: its names on the API server, its model, its columns and the fields that the server selects by."""
+    """One kind: its names on the API server, model, columns, and the fields that the server selects by."""
 
     kind: str
     plural: str

@@ -1,4 +1,4 @@
-"""The base of every model of a resource: wire names in camelCase, unknown fields left alone. Holds no field itself."""
+"""The base of every model: wire names in camelCase, unknown fields left alone. Holds no field itself."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Model(BaseModel):
-    """A part of an object: attributes in snake_case, wire names in camelCase; what a newer CRD adds is ignored."""
+    """A part of an object: snake_case here, camelCase on the wire; what a newer CRD adds is ignored."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,

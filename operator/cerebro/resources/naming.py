@@ -1,4 +1,4 @@
-"""Names that are derived and not chosen: of Sessions, of label values, and our labels and annotations. Pure, same input same name."""
+"""Names that are derived and not chosen, of Sessions and label values; and our labels. Pure."""
 
 import hashlib
 import json
@@ -29,15 +29,15 @@ _LABEL_VALUE = re.compile("[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 def session_name(namespace: str, device: str, type: SessionType, order: str) -> str:  # noqa: A002 the field's own name
     """Name the one Session of a Device, type and order (rule A1).
 
-    `<device, cut to 200>-<10 hex of SHA-256 over the JSON array [namespace, device, type, order]>`; the array is
-    written in ASCII without blanks. A cut that ends in `.` or `-` loses those, since no name could go on after them.
+    `<device, cut to 200>-<10 hex of SHA-256 over the JSON array [namespace, device, type, order]>`; the array
+    is written in ASCII without blanks. A cut that ends in `.` or `-` loses those, or the name were invalid.
     """
     array = json.dumps([namespace, device, type, order], ensure_ascii=True, separators=(",", ":"))
     return f"{device[:200].rstrip('.-')}-{hashlib.sha256(array.encode()).hexdigest()[:10]}"
 
 
 def place_of_order(*, session_id: str | None, client: str | None, requested_at: datetime | None) -> str:
-    """Give what stands in place of an order where there is none: the backend's session, else client and time (rule A1).
+    """Give what stands in place of an order that is not there: session, else client and time (rule A1).
 
     `client` is a MAC or an IP. Raises ValueError when there is neither a session nor a client with its time.
     """

@@ -57,8 +57,8 @@ class SessionSpec(Spec):
                 ),
                 rule(
                     "!(has(self.expiresAt) && has(self.duration))",
-                    "write expiresAt or duration, not both: expiresAt is a fixed end, duration counts from the moment "
-                    "access was first on the router",
+                    "write expiresAt or duration, not both: expiresAt is a fixed end, duration counts from "
+                    "the moment access was first on the router",
                     fieldPath=".duration",
                 ),
             ]
@@ -72,7 +72,7 @@ class SessionSpec(Spec):
                 "x-kubernetes-validations": [
                     rule(
                         "self == oldSelf",
-                        "deviceRef cannot be changed: revoke this Session and make another on the other Device",
+                        "deviceRef cannot be changed: revoke this Session and make one on the other Device",
                     )
                 ]
             }
@@ -102,7 +102,7 @@ class SessionSpec(Spec):
     supersedes: Reference | None = None
     """This Session's client, end and revocation stand in place of that one's."""
     ttl_after_finished: Annotated[timedelta, DurationBetween("0s", "87600h")] | None = None
-    """The record goes this long after its end is enforced; none: it stays. Never set it on Sessions in Git."""
+    """The record goes this long after its end is enforced; none: it stays. Not for Sessions in Git."""
 
 
 class AppliedClient(Status):

@@ -1,4 +1,4 @@
-"""The kinds of text that fields hold (durations, times, MACs, keys, addresses): read, written, described to the API server.
+"""The kinds of text that fields hold: durations, times, MACs, keys, addresses.
 
 Each type is checked twice: by the API server, with a message that says what to write instead (the rules here
 become part of the CRD), and again when an object is read, so that one that came past an older CRD is noticed
@@ -40,7 +40,7 @@ _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzin
 
 
 def rule(expression: str, message: str, **more: str) -> JsonDict:
-    """One entry of `x-kubernetes-validations`: a CEL expression that must hold, and what to write when it does not."""
+    """One entry of `x-kubernetes-validations`: a CEL expression that must hold, and what to write instead."""
     return {"rule": expression, "message": message, **more}
 
 
@@ -56,7 +56,7 @@ def text_schema(max_length: int, *rules: JsonDict) -> WithJsonSchema:
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read `1h30m`, `90s`, `12h` or `500ms`: hours, minutes, seconds, milliseconds, in that order, whole numbers.
+    """Read `1h30m`, `90s` or `500ms`: hours, minutes, seconds, milliseconds, in that order, whole numbers.
 
     Raises ValueError for anything else; days are written as hours, as in Go.
     """
@@ -132,7 +132,7 @@ def _network(text: str) -> str:
 
 @dataclass(frozen=True)
 class DurationBetween:
-    """Marks a timedelta field that is a duration text on the wire; the API server holds it between two durations.
+    """Marks a timedelta field that is a text on the wire; the API server holds it between two durations.
 
     The bounds are not held again on reading: a neighbouring release may have other ones.
     """
@@ -147,19 +147,20 @@ class DurationBetween:
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
-        well_formed = f"size(self) > 0 && {matches(DURATION_PATTERN)}"
+        well_formed = matches(DURATION_PATTERN)
         within = (
             f"duration(self) >= duration('{self.minimum}') && duration(self) <= duration('{self.maximum}')"
         )
         return {
             "type": "string",
+            "minLength": 1,
             "maxLength": 32,
             "x-kubernetes-validations": [
                 rule(
                     well_formed,
-                    "must be a duration: hours, minutes and seconds, such as 5m, 12h or 1h30m (days as hours: 24h)",
+                    "must be a duration in hours, minutes and seconds, such as 5m, 12h or 1h30m (a day: 24h)",
                 ),
-                rule(f"!({well_formed}) || ({within})", f"must be from {self.minimum} to {self.maximum}"),
+                rule(f"!{well_formed} || ({within})", f"must be from {self.minimum} to {self.maximum}"),
             ],
         }
 
@@ -173,7 +174,10 @@ def _read_duration(value: Any) -> timedelta:
 
 
 Time = Annotated[
-    AwareDatetime, AfterValidator(_in_utc), PlainSerializer(format_time, return_type=str, when_used="json")
+    AwareDatetime,
+    AfterValidator(_in_utc),
+    PlainSerializer(format_time, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40}),
 ]
 """An instant, in UTC; on the wire RFC 3339."""
 
@@ -202,7 +206,8 @@ MacAddress = Annotated[
         64,
         rule(
             matches(MAC_PATTERN),
-            "must be a MAC address: six pairs of upper-case hexadecimal digits joined by colons, such as AA:BB:CC:DD:EE:FF",
+            "must be a MAC address: six pairs of upper-case hexadecimal digits joined by colons, "
+            "such as AA:BB:CC:DD:EE:FF",
         ),
     ),
 ]
@@ -214,7 +219,8 @@ WireGuardKey = Annotated[
         64,
         rule(
             matches(KEY_PATTERN),
-            "must be a WireGuard public key: the base64 of 32 bytes, 44 characters that end in '=', as `wg pubkey` prints it",
+            "must be a WireGuard public key: the base64 of 32 bytes, 44 characters that end in '=', "
+            "as `wg pubkey` prints it",
         ),
     ),
 ]
@@ -250,7 +256,8 @@ Network = Annotated[
         64,
         rule(
             "isCIDR(self) && cidr(self).masked() == cidr(self)",
-            "must be a network in CIDR form with no bits set behind the prefix, such as 192.168.88.0/24 or 10.8.0.7/32",
+            "must be a network in CIDR form with no bits set behind the prefix, "
+            "such as 192.168.88.0/24 or 10.8.0.7/32",
         ),
     ),
 ]
@@ -262,7 +269,8 @@ Endpoint = Annotated[
         262,
         rule(
             matches(ENDPOINT_PATTERN)
-            + " && int(self.substring(self.lastIndexOf(':') + 1)) >= 1 && int(self.substring(self.lastIndexOf(':') + 1)) <= 65535",
+            + " && int(self.substring(self.lastIndexOf(':') + 1)) >= 1"
+            + " && int(self.substring(self.lastIndexOf(':') + 1)) <= 65535",
             "must be host:port, such as vpn.example.net:51820 or [2001:db8::1]:51820",
         ),
     ),
