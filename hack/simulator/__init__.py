@@ -1,0 +1,35 @@
+"""Simulated MikroTik routers: the RouterOS binary API and the behaviour of a hotspot, in one process.
+
+It stands in for routers in tests and demos, and is written from the protocol's description alone: it shares no
+code with its client.
+
+As a program (`hack/` on PYTHONPATH):
+
+    python -m simulator --control 127.0.0.1:18700 --router name=r1,port=18728,user=cerebro,password=secret
+    python -m simulator --routers 50 --base-port 19000 --port-file ports.json
+
+It prints `ready control=URL routers=N` once everything listens, and ends on SIGINT or SIGTERM.
+
+In a test:
+
+    async with Simulator(control=("127.0.0.1", 0)) as simulator:
+        router = await simulator.add_router("r1")              # router.port, router.tables, router.network
+        async with SimulatorControl(simulator.control_url) as control:
+            await control.move_in("r1", "AA:BB:CC:00:00:01", "10.5.50.9")
+            assert not await control.forwarded("r1", "AA:BB:CC:00:00:01")
+            await control.add_row("r1", "/ip/hotspot/ip-binding", mac_address="AA:BB:CC:00:00:01", type="bypassed")
+            await control.remove_row("r1", "/ip/hotspot/host", "*1")
+            await control.wait("r1", "AA:BB:CC:00:00:01", forwarded=True)
+
+Where to find what: `codec` words and sentences; `session` a connection, login, cancel; `dispatch` the way to a
+handler; `commands`, `printing`, `actions` the verbs; `menu`, `menus`, `menus_system`, `computed` the menus as data;
+`values` kinds and normal forms; `query` query words; `table` rows; `hotspot`, `network` what happens to clients and
+their packets; `faults` latency and all that goes wrong; `clock` time; `router`, `simulator` what holds them together;
+`control_server`, `control` the control port and its client; `cli` the command line.
+"""
+
+from simulator.control import ControlError, SimulatorControl
+from simulator.router import Router, RouterOptions
+from simulator.simulator import Simulator
+
+__all__ = ["ControlError", "Router", "RouterOptions", "Simulator", "SimulatorControl"]

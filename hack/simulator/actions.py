@@ -1,0 +1,108 @@
+"""Verbs that single menus have beside the common ones: hotspot login, make-binding, ping, reboot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from simulator.commands import Call, targets
+from simulator.errors import BAD_VALUE, Trap, missing
+from simulator.menu import Row
+from simulator.values import Address, Mac, parse_duration
+
+
+def hotspot_login(call: Call) -> None:
+    """`/ip/hotspot/active/login`: needs the client's host row."""
+    arguments = call.arguments
+    if "ip" not in arguments:
+        raise missing("ip")
+    ip = Address().parse("ip", arguments["ip"], {})
+    host = call.router.hotspot.host_by_address(ip)
+    if "mac-address" in arguments:
+        mac = Mac().parse("mac-address", arguments["mac-address"], {})
+        host = call.router.hotspot.host(mac, ip)
+    if host is None:
+        raise Trap(f"unknown host IP {ip}")
+    if "user" not in arguments:
+        raise missing("user")
+    call.router.hotspot.log_in(host, arguments["user"], arguments.get("password", ""))
+    call.done()
+
+
+def make_binding(call: Call) -> None:
+    """`/ip/hotspot/host/make-binding`: an ip-binding out of a host row; the row keeps its treatment."""
+    rows: list[Row] = targets(call, call.arguments.get("numbers", call.arguments.get(".id")))
+    bindings = call.router.tables["/ip/hotspot/ip-binding"]
+    for row in rows:
+        values = {"mac-address": row.values["mac-address"], "address": row.values["address"]}
+        for name in ("type", "comment"):
+            if name in call.arguments:
+                kind = bindings.properties[name].kind
+                values[name] = kind.parse(name, call.arguments[name], call.router.tables)
+        bindings.add(values)
+    call.done()
+
+
+def reboot(call: Call) -> None:
+    """`/system/reboot`: the connection dies without `!done`."""
+    call.router.reboot(2.0)
+
+
+def ping(call: Call) -> None:
+    """`/ping` and `/tool/ping`: one `!re` a probe; without count it never ends."""
+    arguments = call.arguments
+    if "address" not in arguments:
+        raise missing("address")
+    address = Address().parse("address", arguments["address"], {})
+    count = arguments.get("count")
+    if count is not None and not count.isdigit():
+        raise Trap("invalid value for argument count", BAD_VALUE)
+    try:
+        pause = parse_duration(arguments.get("interval", "1s"))
+    except ValueError:
+        raise Trap("invalid value for argument interval", BAD_VALUE) from None
+    _Ping(call, address, None if count is None else int(count), max(0.01, pause)).start()
+
+
+class _Ping:
+    """One running ping: a probe each interval until the count is reached or it is stopped."""
+
+    def __init__(self, call: Call, address: str, count: int | None, pause: float) -> None:
+        self.call, self.address, self.count, self.pause = call, address, count, pause
+        self.sent = self.received = 0
+        self.timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self.call.stop = self.stop
+        self.timer = asyncio.get_running_loop().call_soon(self.probe)  # type: ignore[assignment]
+
+    def stop(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+
+    def probe(self) -> None:
+        answers = any(client.ip == self.address for client in self.call.router.network.clients.values())
+        self.received += answers
+        words = [f"=seq={self.sent}", f"=host={self.address}"]
+        self.sent += 1
+        words += ["=size=56", "=ttl=64", "=time=1ms500us"] if answers else ["=status=timeout"]
+        loss = 100 * (self.sent - self.received) // self.sent
+        words += [f"=sent={self.sent}", f"=received={self.received}", f"=packet-loss={loss}"]
+        if self.received:
+            words += ["=min-rtt=1ms500us", "=avg-rtt=1ms500us", "=max-rtt=1ms500us"]
+        self.call.emit(self.call.sentence("!re", *words))
+        if self.count is not None and self.sent >= self.count:
+            self.call.emit(self.call.sentence("!done"))
+            self.call.finished()
+        else:
+            self.timer = asyncio.get_running_loop().call_later(self.pause, self.probe)
+
+
+ACTIONS: dict[str, tuple[Callable[[Call], None], str]] = {
+    "/ip/hotspot/active/login": (hotspot_login, "write"),
+    "/ip/hotspot/host/make-binding": (make_binding, "write"),
+    "/system/reboot": (reboot, "reboot"),
+    "/ping": (ping, "test"),
+    "/tool/ping": (ping, "test"),
+}
+"""Full path of the verb: its handler and the policy it needs."""

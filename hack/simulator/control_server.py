@@ -1,0 +1,269 @@
+"""The control port: HTTP and JSON for tests and for people, to stand beside the routers and act on the world.
+
+Errors are 4xx with {"error": text}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from simulator import commands
+from simulator.commands import Call
+from simulator.dispatch import execute
+from simulator.errors import Trap
+from simulator.rights import ROOT
+from simulator.router import Router
+
+if TYPE_CHECKING:
+    from simulator.simulator import Simulator
+
+WAIT_PAUSE = 0.003
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class BadRequest(Exception):  # noqa: N818 - an answer, not a fault
+    """What was asked cannot be done; `status` goes into the answer."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except BadRequest as error:
+        return web.json_response({"error": str(error)}, status=error.status)
+    except Trap as trap:
+        return web.json_response({"error": trap.message}, status=400)
+    except (ValueError, TypeError, OSError) as error:
+        return web.json_response({"error": str(error)}, status=400)
+    except web.HTTPException as error:
+        return web.json_response({"error": error.reason}, status=error.status)
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.text() or "{}")
+    except json.JSONDecodeError as error:
+        raise BadRequest(f"body: no JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise BadRequest("body: expects a JSON object")
+    return body
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadRequest(f"{name}: expects a text")
+    return value
+
+
+def _number(body: dict[str, Any], name: str, default: float) -> float:
+    value = body.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise BadRequest(f"{name}: expects a number of 0 or more")
+    return value
+
+
+def _plain(values: Any, name: str = "values") -> dict[str, str]:
+    if not isinstance(values, dict):
+        raise BadRequest(f"{name}: expects an object of texts")
+    return {key: _as_word(value) for key, value in values.items()}
+
+
+def _as_word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def act(router: Router, path: str, verb: str, arguments: dict[str, str]) -> str:
+    """Do what a person at the router would; gives the new id of an add. Raises Trap."""
+    router.settle()
+    call = Call(router, ROOT, path, verb, arguments, [])
+    if verb == "add" and path in router.tables and "add" in router.tables[path].menu.verbs:
+        commands.add(call)
+        return next(reversed(router.tables[path].rows.values())).id
+    execute(call)
+    return ""
+
+
+class Control:
+    """The handlers; `Simulator` gives the routers."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
+
+    def router(self, request: web.Request) -> Router:
+        """The router named in the path."""
+        name = request.match_info["name"]
+        if name not in self.simulator.routers:
+            raise BadRequest(f"no router {name!r}", 404)
+        return self.simulator.routers[name]
+
+    async def health(self, _request: web.Request) -> web.Response:
+        return web.json_response({"ok": True})
+
+    async def list_routers(self, _request: web.Request) -> web.Response:
+        return web.json_response([r.address_book() for r in self.simulator.routers.values()])
+
+    async def add_router(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        name = _text(body, "name")
+        options = {key: value for key, value in body.items() if key != "name"}
+        return web.json_response(
+            (await self.simulator.add_router(name, **options)).address_book(), status=201
+        )
+
+    async def remove_router(self, request: web.Request) -> web.Response:
+        await self.simulator.remove_router(self.router(request).name)
+        return web.json_response({})
+
+    async def state(self, request: web.Request) -> web.Response:
+        return web.json_response(self.router(request).state())
+
+    async def tables(self, request: web.Request) -> web.Response:
+        router, path = self.router(request), request.query.get("path")
+        if path is None:
+            return web.json_response({path: router.show(path) for path in router.tables})
+        if path not in router.tables:
+            raise BadRequest(f"path: no menu {path!r}", 404)
+        return web.json_response(router.show(path))
+
+    async def add_row(self, request: web.Request) -> web.Response:
+        router, body = self.router(request), await _body(request)
+        path, values = _text(body, "path"), body.get("values", {})
+        if isinstance(values, list):
+            ids = [act(router, path, "add", _plain(row, f"values[{at}]")) for at, row in enumerate(values)]
+            return web.json_response({".ids": ids}, status=201)
+        return web.json_response({".id": act(router, path, "add", _plain(values))}, status=201)
+
+    async def set_row(self, request: web.Request) -> web.Response:
+        router, body = self.router(request), await _body(request)
+        path = body.get("path", request.query.get("path", ""))
+        row_id = body.get(".id", body.get("id", request.query.get("id", "")))
+        act(router, path, "set", {**_plain(body.get("values", {})), ".id": row_id} if row_id else
+            _plain(body.get("values", {})))  # fmt: skip
+        return web.json_response({})
+
+    async def remove_row(self, request: web.Request) -> web.Response:
+        arguments = {".id": request.query.get("id", "")}
+        act(self.router(request), request.query.get("path", ""), "remove", arguments)
+        return web.json_response({})
+
+    async def move_in(self, request: web.Request) -> web.Response:
+        router, body = self.router(request), await _body(request)
+        dhcp = body.get("dhcp", False) is True
+        client = router.network.move_in(_text(body, "mac"), _text(body, "ip"), dhcp=dhcp)
+        return web.json_response(asdict(client), status=201)
+
+    async def clients(self, request: web.Request) -> web.Response:
+        return web.json_response([asdict(c) for c in self.router(request).network.clients.values()])
+
+    async def move_out(self, request: web.Request) -> web.Response:
+        mac = request.match_info["mac"]
+        try:
+            self.router(request).network.move_out(mac)
+        except KeyError:
+            raise BadRequest(f"no client {mac}", 404) from None
+        return web.json_response({})
+
+    async def packet(self, request: web.Request) -> web.Response:
+        router, body = self.router(request), await _body(request)
+        self._present(router, _text(body, "mac"))
+        verdict = router.network.packet(body["mac"], body.get("flow"))
+        return web.json_response(asdict(verdict))
+
+    @staticmethod
+    def _present(router: Router, mac: str) -> None:
+        try:
+            router.network.client(mac)
+        except KeyError:
+            raise BadRequest(f"no client {mac}: move it in first", 404) from None
+
+    async def login(self, request: web.Request) -> web.Response:
+        router, body = self.router(request), await _body(request)
+        self._present(router, _text(body, "mac"))
+        client = router.network.client(body["mac"])
+        host = router.hotspot.arrive(client.mac, client.ip, "HTTP") if router.up else None
+        if host is None:
+            raise BadRequest("no hotspot server is running", 409)
+        router.hotspot.log_in(host, _text(body, "user"), body.get("password"))
+        return web.json_response(router.show("/ip/hotspot/active")[-1])
+
+    async def wait(self, request: web.Request) -> web.Response:
+        router, body = self.router(request), await _body(request)
+        mac, wanted = _text(body, "mac"), body.get("forwarded", True)
+        if not isinstance(wanted, bool):
+            raise BadRequest("forwarded: expects true or false")
+        timeout, started = _number(body, "timeout", 10), time.monotonic()
+        while True:
+            self._present(router, mac)
+            verdict = router.network.packet(mac, body.get("flow"))
+            elapsed = time.monotonic() - started
+            if verdict.forwarded == wanted:
+                return web.json_response({"forwarded": wanted, "elapsed": elapsed})
+            if elapsed > timeout:
+                answer = {"error": f"still {verdict.reason}", "forwarded": not wanted, "elapsed": elapsed}
+                return web.json_response(answer, status=408)
+            await asyncio.sleep(WAIT_PAUSE)
+
+    async def log(self, request: web.Request) -> web.Response:
+        since = int(request.query.get("since", "0"))
+        return web.json_response([entry for entry in self.router(request).log if entry["n"] > since])
+
+    async def faults(self, request: web.Request) -> web.Response:
+        router = self.router(request)
+        await router.set_faults(await _body(request))
+        return web.json_response(router.faults.shown())
+
+    async def reboot(self, request: web.Request) -> web.Response:
+        router, body = self.router(request), await _body(request)
+        router.reboot(_number(body, "seconds", 2))
+        return web.json_response({})
+
+    async def clock(self, request: web.Request) -> web.Response:
+        router, body = self.router(request), await _body(request)
+        router.clock.advance(_number(body, "advance", 0))
+        router.settle()
+        return web.json_response({"now": router.clock.stamp()})
+
+
+def make_app(simulator: Simulator) -> web.Application:
+    """The control port as an aiohttp application."""
+    control = Control(simulator)
+    app = web.Application(middlewares=[_errors], client_max_size=64 * 1024 * 1024)
+    one = "/routers/{name}"
+    app.add_routes(
+        [
+            web.get("/health", control.health),
+            web.get("/routers", control.list_routers),
+            web.post("/routers", control.add_router),
+            web.delete(one, control.remove_router),
+            web.get(one, control.state),
+            web.get(f"{one}/tables", control.tables),
+            web.post(f"{one}/rows", control.add_row),
+            web.patch(f"{one}/rows", control.set_row),
+            web.delete(f"{one}/rows", control.remove_row),
+            web.post(f"{one}/clients", control.move_in),
+            web.get(f"{one}/clients", control.clients),
+            web.delete(one + "/clients/{mac}", control.move_out),
+            web.post(f"{one}/packets", control.packet),
+            web.post(f"{one}/login", control.login),
+            web.post(f"{one}/wait", control.wait),
+            web.get(f"{one}/log", control.log),
+            web.post(f"{one}/faults", control.faults),
+            web.post(f"{one}/reboot", control.reboot),
+            web.post(f"{one}/clock", control.clock),
+        ]
+    )
+    return app

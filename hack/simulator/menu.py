@@ -1,0 +1,119 @@
+"""How a menu is described: properties with their kinds, what is unique, ordered, volatile, and which verbs exist.
+
+A further menu is a further description in `menus.py`; behaviour beyond add/set/print/remove hangs on table
+events or on an own verb in `actions.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from simulator.values import Kind
+
+if TYPE_CHECKING:
+    from simulator.router import Router
+
+Version = tuple[int, ...]
+TEXT = Kind()
+
+CONFIG_VERBS = frozenset({"add", "set", "remove", "enable", "disable", "comment"})
+
+
+@dataclass(slots=True)
+class Row:
+    """One item. `values` are normal forms as a reply shows them, `hidden` what the router knows besides.
+
+    A `locked` row belongs to a service: nobody edits it.
+    """
+
+    id: str
+    values: dict[str, str]
+    hidden: dict[str, Any] = field(default_factory=dict)
+    locked: bool = False
+
+
+Computed = Callable[["Router", Row], str | None]
+
+
+@dataclass(frozen=True)
+class Property:
+    """One property of a menu.
+
+    default: stored at add when not given, so replies show it (firewall tables have none).
+    computed: made anew at each print; read-only, unless `accepts`: then what is written goes to `hidden`.
+    write_only: kept in `hidden`, never returned.
+    secret: reads ***** without the policy `sensitive`. unset: the verb `unset` knows it.
+    since/until: RouterOS versions that have it (until is the first without).
+    """
+
+    name: str
+    kind: Kind = TEXT
+    default: str | None = None
+    required: bool = False
+    readonly: bool = False
+    computed: Computed | None = None
+    accepts: bool = False
+    write_only: bool = False
+    secret: bool = False
+    unset: bool = False
+    empty_unsets: bool = False
+    since: Version = ()
+    until: Version = (99,)
+
+    @property
+    def writable(self) -> bool:
+        """Whether add and set take it."""
+        return not self.readonly and (self.computed is None or self.accepts)
+
+    @property
+    def kept_hidden(self) -> bool:
+        """Whether its value is kept apart from what replies show."""
+        return self.write_only or self.accepts
+
+
+@dataclass(frozen=True)
+class Unique:
+    """A natural key and the text of the refusal; `key` gives None where the rule does not apply."""
+
+    key: Callable[[Mapping[str, str]], Hashable | None]
+    message: str
+    enabled_only: bool = True
+
+
+@dataclass(frozen=True)
+class Menu:
+    """A menu as data.
+
+    initial: rows present from the start. volatile: a reboot empties it.
+    write_policy: needed by every verb that changes, besides `write`.
+    removable: raises Trap for a row that must stay. changed: called after add and set, before anyone is told.
+    absent: whether this router lacks it (then its prefix is unknown).
+    """
+
+    path: str
+    properties: tuple[Property, ...]
+    verbs: frozenset[str] = CONFIG_VERBS
+    ordered: bool = False
+    singleton: bool = False
+    volatile: bool = False
+    unique: tuple[Unique, ...] = ()
+    initial: tuple[Mapping[str, str], ...] = ()
+    write_policy: str | None = None
+    removable: Callable[[Router, Row], None] | None = None
+    changed: Callable[[Router, Row, set[str]], None] | None = None
+    absent: Callable[[Router], bool] | None = None
+
+    def for_version(self, version: Version) -> Menu:
+        """The same menu with the properties that this version has."""
+        return replace(self, properties=tuple(p for p in self.properties if p.since <= version < p.until))
+
+    def by_name(self) -> dict[str, Property]:
+        """Properties by their names."""
+        return {p.name: p for p in self.properties}
+
+
+def comment() -> Property:
+    """The comment every configuration menu has: absent when unset, an empty value removes it."""
+    return Property("comment", empty_unsets=True)

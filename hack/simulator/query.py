@@ -1,0 +1,128 @@
+"""Query words of `print` (reference 2.1): compiled once per command, then asked for every row.
+
+Each word pushes a boolean or works on the stack; a row is returned when no `false` is left at the end. Must
+not know menus: properties are read through a getter, typed by their kinds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from simulator.errors import BAD_VALUE, Trap
+from simulator.values import Kind, Tables
+
+Get = Callable[[str], str | None]
+Test = Callable[[Get], bool]
+
+_OPERATION = re.compile(r"\d+|[^\d]")
+_TEXT = Kind()
+
+
+def compile_query(words: Sequence[str], kinds: Mapping[str, Kind], tables: Tables) -> Test | None:
+    """Turn query words (with their leading `?`) into one test of a row; None when there are none.
+
+    Raises Trap for stack operations that do not exist.
+    """
+    if not words:
+        return None
+    steps: list[Test | list[str]] = [
+        _operations(word[2:]) if word.startswith("?#") else _test(word[1:], kinds, tables) for word in words
+    ]
+    tests = [step for step in steps if not isinstance(step, list)]
+    if len(tests) == len(steps):
+        if len(tests) == 1:
+            return tests[0]
+        return lambda get: all(test(get) for test in tests)
+    return lambda get: _evaluate(steps, get)
+
+
+def _operations(text: str) -> list[str]:
+    tokens = _OPERATION.findall(text)
+    if any(not token.isdigit() and token not in "!&|." for token in tokens):
+        raise Trap(f"invalid query word ?#{text}", BAD_VALUE)
+    return tokens
+
+
+def _evaluate(steps: Sequence[Test | list[str]], get: Get) -> bool:
+    stack: list[bool] = []
+    for step in steps:
+        if isinstance(step, list):
+            stack = operate(stack, step)
+        else:
+            stack.append(step(get))
+    return all(stack)
+
+
+def operate(stack: list[bool], tokens: Sequence[str]) -> list[bool]:
+    """Apply the operations of one `?#` word; the stack lies on endless `true`, its last item is the top.
+
+    A number followed by another operation copies the value at that index (0 is the top), a number at the end
+    replaces the whole stack by it, `.` copies the top unless it follows a number.
+    """
+    stack = list(stack)
+
+    def pop() -> bool:
+        return stack.pop() if stack else True
+
+    def at(index: int) -> bool:
+        return stack[-1 - index] if index < len(stack) else True
+
+    previous_number = False
+    for position, token in enumerate(tokens):
+        if token.isdigit():
+            value = at(int(token))
+            if position == len(tokens) - 1:
+                stack = [value]
+            else:
+                stack.append(value)
+        elif token == "!":  # noqa: S105 - a stack operation, no secret
+            stack.append(not pop())
+        elif token == "&":  # noqa: S105
+            first, second = pop(), pop()
+            stack.append(first and second)
+        elif token == "|":  # noqa: S105
+            first, second = pop(), pop()
+            stack.append(first or second)
+        elif not previous_number:
+            stack.append(at(0))
+        previous_number = token.isdigit()
+    return stack
+
+
+def _test(body: str, kinds: Mapping[str, Kind], tables: Tables) -> Test:
+    if body.startswith("-"):
+        absent = body[1:]
+        return lambda get: get(absent) is None
+    relation = body[:1]
+    if relation in {"<", ">", "="}:
+        body = body[1:]
+    else:
+        relation = "="
+        if "=" not in body:
+            return lambda get: get(body) is not None
+    name, _, text = body.partition("=")
+    kind = kinds.get(name, _TEXT)
+    wanted = _normal_form(kind, name, text, tables)
+    if relation == "=":
+        return lambda get: get(name) == wanted
+    return lambda get: _compare(kind, get(name), wanted, relation)
+
+
+def _normal_form(kind: Kind, name: str, text: str, tables: Tables) -> str:
+    try:
+        return kind.show(kind.parse(name, text, tables), tables)
+    except Trap:
+        return text
+
+
+def _compare(kind: Kind, actual: str | None, wanted: str, relation: str) -> bool:
+    if actual is None:
+        return False
+    if wanted == "":
+        return relation == ">" and actual != ""
+    try:
+        left, right = kind.key(actual), kind.key(wanted)
+    except ValueError:
+        left, right = (actual,), (wanted,)
+    return left < right if relation == "<" else left > right

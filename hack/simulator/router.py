@@ -1,0 +1,386 @@
+"""One simulated router: its tables, its clients, its API listener, its sessions, its reboots."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from simulator import menus, menus_system
+from simulator.clock import Clock, Deadlines
+from simulator.codec import MAX_WORD
+from simulator.commands import Call
+from simulator.dispatch import Request
+from simulator.faults import Faults, Processor
+from simulator.hotspot import Hotspot
+from simulator.menu import Menu, Row, Version
+from simulator.network import Network
+from simulator.printing import View
+from simulator.rights import BUILT_IN_GROUPS, POLICIES, ROOT
+from simulator.session import Session
+from simulator.table import Table
+from simulator.values import format_duration
+
+LOG_SIZE = 4000
+LOG_WORD = 200
+SECRET_WORDS = ("password", "response", "private-key", "preshared-key", "otp-secret")
+
+
+@dataclass
+class RouterOptions:
+    """How a router is made: where it listens, who may log in, and the switches of its behaviour.
+
+    access: `hotspot` lets a client out by its host row, `list` by an enabled entry of the address-list
+    `access_list` instead. cookies: a hotspot login leaves a MAC cookie. seed: of every shuffle.
+    reorder_commands: tagged commands that arrive together run in a shuffled order. chr: no routerboard menu.
+    double_trap: an unknown path gives two traps. extra_keys: rows carry `about` and `.nextid`.
+    device_mode_hotspot: false refuses to add or enable hotspot servers. group: policy group of `user`.
+    """
+
+    name: str
+    address: str = "127.0.0.1"
+    port: int = 0
+    user: str = "cerebro"
+    password: str = "secret"  # noqa: S105 - of a simulated router
+    group: str = "full"
+    version: str = "7.21.5"
+    serial: str = "HEX0SIMULATED"
+    identity: str = "MikroTik"
+    access: Literal["hotspot", "list"] = "hotspot"
+    access_list: str = "paid_clients"
+    seed: int = 0
+    chr: bool = False
+    cookies: bool = True
+    tag_position: Literal["front", "end"] = "front"
+    reorder_commands: bool = False
+    legacy_login: bool = False
+    double_trap: bool = True
+    old_no_such_item: bool = False
+    extra_keys: bool = False
+    device_mode_hotspot: bool = True
+    max_word: int = MAX_WORD
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name:
+            raise ValueError("name: expects a word without a slash")
+        if self.access not in {"hotspot", "list"}:
+            raise ValueError("access: expects hotspot or list")
+        if self.tag_position not in {"front", "end"}:
+            raise ValueError("tag_position: expects front or end")
+        if self.group not in BUILT_IN_GROUPS:
+            raise ValueError(f"group: expects one of {', '.join(BUILT_IN_GROUPS)}")
+        parse_version(self.version)
+
+
+def parse_version(text: str) -> Version:
+    """`7.21.5` as a tuple of numbers. Raises ValueError."""
+    try:
+        return tuple(int(part) for part in text.split("."))
+    except ValueError:
+        raise ValueError(f"version: expects numbers with dots such as 7.21.5, not {text!r}") from None
+
+
+class Router:
+    """A router; `start` and `stop` need a running event loop."""
+
+    def __init__(self, options: RouterOptions) -> None:
+        self.options = options
+        self.name = options.name
+        self.version = parse_version(options.version)
+        self.random = random.Random(options.seed)  # noqa: S311 - repeatable on purpose
+        self.clock = Clock()
+        self.deadlines = Deadlines(self.clock)
+        self.faults = Faults()
+        self.processor = Processor(self.faults)
+        self.counters = {"commands": 0, "writes": 0, "logins": 0}
+        self.log: deque[dict[str, Any]] = deque(maxlen=LOG_SIZE)
+        self.sessions: dict[int, Session] = {}
+        self.up = False
+        self.port = options.port
+        self._log_number = 0
+        self._booted = self.clock.now()
+        self._server: asyncio.Server | None = None
+        self._socket: socket.socket | None = None
+        self._boot: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.absent: set[str] = set()
+        self.tables: dict[str, Table] = {}
+        self._make_tables()
+        self.hotspot = Hotspot(self)
+        self.network = Network(self)
+
+    # --- the tables
+
+    def _make_tables(self) -> None:
+        described = (*menus_system.MENUS, *menus.MENUS)
+        present = [menu for menu in described if not (menu.absent and menu.absent(self))]
+        self.absent = {menu.path for menu in described} - {menu.path for menu in present}
+        for menu in present:
+            self.tables[menu.path] = Table(self, menu.for_version(self.version))
+        for menu in sorted(present, key=lambda menu: menu.path.count("/"), reverse=True):
+            self._fill(menu)
+        self._make_users()
+
+    def _fill(self, menu: Menu) -> None:
+        table = self.tables[menu.path]
+        if menu.singleton:
+            table.add({})
+        for values in menu.initial:
+            known = {name: text for name, text in values.items() if name in table.properties}
+            for prop in table.menu.properties:
+                text = known.get(prop.name, prop.default)
+                if text is not None:
+                    known[prop.name] = prop.kind.parse(prop.name, text, self.tables)
+            table.add(known)
+        if menu.path == "/system/identity":
+            table.set(next(iter(table.rows.values())), {"name": self.options.identity})
+
+    def _make_users(self) -> None:
+        groups = self.tables["/user/group"]
+        for name, policies in BUILT_IN_GROUPS.items():
+            text = ",".join(policy for policy in POLICIES if policy in policies)
+            groups.add({"name": name}, hidden={"policy": text})
+        group = groups.id_of(self.options.group) or ""
+        values = {"name": self.options.user, "group": group}
+        self.tables["/user"].add(values, hidden={"password": self.options.password})
+        if self.options.group != "full":
+            admin = {"name": "admin", "group": groups.id_of("full") or ""}
+            self.tables["/user"].add(admin, hidden={"password": self.options.password})
+
+    def policies_of(self, user: Row) -> frozenset[str]:
+        """Policies of a router user by the group."""
+        group = self.tables["/user/group"].rows.get(user.values["group"])
+        return frozenset(group.hidden["policy"].split(",")) if group else frozenset()
+
+    def settle(self) -> None:
+        """Let happen what the clock has made due."""
+        self.deadlines.settle()
+
+    def show(self, path: str) -> list[dict[str, str]]:
+        """The rows of a menu as the API would show them to a full user. Raises KeyError."""
+        self.settle()
+        view = View(Call(self, ROOT, path, "print", {}, []))
+        return [view.shown(row) for row in self.tables[path].rows.values()]
+
+    def uptime_text(self) -> str:
+        """Time since the last boot."""
+        return format_duration(int(self.clock.now() - self._booted))
+
+    def state(self) -> dict[str, Any]:
+        """What the control port tells of this router."""
+        return {
+            "name": self.name,
+            "up": self.up,
+            "api_sessions": len(self.sessions),
+            "uptime": self.clock.now() - self._booted if self.up else 0,
+            "counters": dict(self.counters),
+            "faults": self.faults.shown(),
+        }
+
+    def address_book(self) -> dict[str, Any]:
+        """Where it listens and who may log in."""
+        options = asdict(self.options)
+        shown = {name: options[name] for name in ("name", "address", "user", "password", "version", "serial")}
+        return shown | {"port": self.port, "up": self.up}
+
+    # --- sessions
+
+    def admit(self, session: Session, remote: str) -> bool:
+        """Take a new connection, unless the service has its number of sessions already."""
+        service = self.tables["/ip/service"].find("api")
+        limit = int(service.values.get("max-sessions", "20")) if service else 20
+        if not self.up or len(self.sessions) >= limit:
+            return False
+        self.sessions[session.number] = session
+        if self.version >= (7, 19):
+            values = {
+                "name": "api",
+                "port": str(self.port),
+                "dynamic": "true",
+                "connection": "true",
+                "proto": "tcp",
+                "local": f"{self.options.address}:{self.port}",
+                "remote": remote,
+            }
+            session.rows.append(("/ip/service", self.tables["/ip/service"].add(values, locked=True)))
+        return True
+
+    def logged_in(self, session: Session, user: Row) -> None:
+        """Note a login: counter, /user/active, last-logged-in."""
+        self.counters["logins"] += 1
+        user.values["last-logged-in"] = self.clock.stamp()
+        values = {
+            "name": user.values["name"],
+            "address": session.peer,
+            "via": "api",
+            "group": self.tables["/user/group"].name_of(user.values["group"]) or "",
+            "when": self.clock.stamp(),
+        }
+        row = self.tables["/user/active"].add(values, hidden={"session": session.number})
+        session.rows.append(("/user/active", row))
+
+    def leave(self, session: Session) -> None:
+        """A connection has ended. In a black hole nobody hears of it: the session stays until that is over."""
+        if self.faults.blackhole and self.up:
+            return
+        self.sessions.pop(session.number, None)
+        for path, row in session.rows:
+            self.tables[path].remove(row)
+        session.rows.clear()
+
+    def end_session(self, number: int) -> None:
+        """End a session, as removing its row of /user/active does."""
+        session = self.sessions.get(number)
+        if session is not None:
+            session.cut()
+
+    def cut(self) -> None:
+        """Drop every connection at once."""
+        for session in list(self.sessions.values()):
+            session.cut()
+
+    def reorder(self, sentences: list[list[bytes]]) -> list[list[bytes]]:
+        """Sentences that came together in the order in which they run."""
+        if not self.options.reorder_commands:
+            return sentences
+        tagged = [i for i, words in enumerate(sentences) if any(word.startswith(b".tag=") for word in words)]
+        shuffled = self.random.sample(tagged, len(tagged))
+        result = list(sentences)
+        for place, source in zip(tagged, shuffled, strict=True):
+            result[place] = sentences[source]
+        return result
+
+    def journal(self, session: int, request: Request, outcome: str) -> None:
+        """Write a command to the log ring, secrets masked."""
+        self._log_number += 1
+        words = [request.command[:LOG_WORD]]
+        for name, value in request.attributes.items():
+            words.append(f"={name}={'*****' if name in SECRET_WORDS else value[:LOG_WORD]}")
+        words += [query[:LOG_WORD] for query in request.queries]
+        if request.tag is not None:
+            words.append(f".tag={request.tag.decode(errors='replace')}")
+        entry = {"n": self._log_number, "t": self.clock.now() - self._booted, "session": session}
+        self.log.append(entry | {"sentence": words, "outcome": outcome})
+
+    # --- faults, boot, listener
+
+    async def set_faults(self, wanted: dict[str, Any]) -> None:
+        """Change the faults; an empty mapping clears all. `cut` and `stall_ms` act once. Raises ValueError."""
+        lasting = {name: value for name, value in wanted.items() if name not in {"cut", "stall_ms"}}
+        stall = wanted.get("stall_ms", 0)
+        if isinstance(stall, bool) or not isinstance(stall, int | float):
+            raise ValueError("stall_ms: expects a number")
+        self.faults.change(lasting or ({} if wanted else vars(Faults())))
+        if stall:
+            self.processor.stall(stall / 1000)
+        if wanted.get("cut"):
+            self.cut()
+        await self._listen(self.up and not self.faults.refuse)
+        for session in list(self.sessions.values()):
+            if session.transport.is_closing():
+                self.leave(session)
+            else:
+                session.wake()
+
+    async def start(self) -> None:
+        """Bind the port and boot."""
+        self.up = True
+        self._booted = self.clock.now()
+        self._bind()
+        await self._listen(True)
+
+    async def stop(self) -> None:
+        """End for good and give the port back."""
+        self.up = False
+        if self._boot is not None:
+            self._boot.cancel()
+        self.processor.clear()
+        self.cut()
+        await self._listen(False)
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def reboot(self, seconds: float) -> None:
+        """Go down now, losing what a reboot loses (reference 5.6), and come back after `seconds`."""
+        self.up = False
+        self.processor.clear()
+        self.cut()
+        self._close_listener()
+        self._bind()
+        self._forget()
+        loop = asyncio.get_running_loop()
+        if self._boot is not None:
+            self._boot.cancel()
+        self._boot = loop.call_later(seconds, lambda: self._tasks.add(loop.create_task(self._come_back())))
+
+    async def _come_back(self) -> None:
+        self._tasks.clear()
+        self._booted = self.clock.now()
+        self.up = True
+        await self._listen(not self.faults.refuse)
+
+    def _forget(self) -> None:
+        for session in list(self.sessions.values()):
+            self.leave(session)
+        self.deadlines.clear()
+        self.hotspot.forget()
+        self.network.forget()
+        for table in self.tables.values():
+            if table.menu.volatile:
+                table.clear()
+            else:
+                self._forget_rows(table)
+
+    def _forget_rows(self, table: Table) -> None:
+        for row in list(table.rows.values()):
+            keeps = table.menu.path == "/ip/hotspot/cookie"
+            if row.values.get("dynamic") == "true" and not keeps:
+                table.remove(row)
+            elif keeps:
+                row.hidden.pop("watched", None)
+                self.deadlines.watch(table, row)
+            else:
+                for name in ("packets-in", "packets-out", "bytes-in", "bytes-out"):
+                    row.hidden.pop(name, None)
+
+    def _bind(self) -> None:
+        """Hold the port without listening, which refuses connections."""
+        held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((self.options.address, self.port))
+        held.setblocking(False)
+        self.port = held.getsockname()[1]
+        self._socket = held
+
+    def _close_listener(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self._socket = None
+        elif self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    async def _listen(self, wanted: bool) -> None:
+        if wanted and self._server is None:
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(lambda: Session(self), sock=self._socket, backlog=128)
+        elif not wanted and self._server is not None:
+            self._close_listener()
+            self._bind()
+
+
+def options_from(values: dict[str, Any]) -> RouterOptions:
+    """Options out of JSON. Raises ValueError that names the field."""
+    known: Iterable[str] = RouterOptions.__dataclass_fields__
+    unknown = set(values) - set(known)
+    if unknown:
+        raise ValueError(f"unknown field {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    if "name" not in values:
+        raise ValueError("name: required")
+    return RouterOptions(**values)
