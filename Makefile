@@ -1,0 +1,81 @@
+# What people run here. `make help` lists the targets. Everything is installed into .venv, .local and the
+# user's cache folder; Debian packages that are missing are the one exception (hack/install-packages).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+ROUTERS ?= 3
+
+BIN := .venv/bin
+VENV := .venv/.installed
+HACK := PYTHONPATH=hack $(CURDIR)/$(BIN)/python -m
+
+.PHONY: help up down demo test test-unit test-integration test-all bench lint format crds lock clean tools controlplane
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: controlplane ## Show the main job in front of one's eyes: orders open and close a router
+	@$(HACK) demo
+
+up: controlplane ## Start the local relay in the background; ROUTERS=50 for more than three routers
+	@$(HACK) local up --routers $(ROUTERS)
+
+down: ## Stop the local relay
+	@if [ -x $(BIN)/python ]; then $(HACK) local down; fi
+
+test: lint test-unit test-integration ## All checks and tests of every change
+
+lint: $(VENV) ## Style, types, import layers, drift of generated files
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m cerebro.resources.crd --check
+
+test-unit: $(VENV) ## Tests without I/O
+	$(BIN)/pytest tests/unit
+
+test-integration: controlplane ## Tests against a real API server and simulated routers
+	$(BIN)/pytest tests/integration
+
+test-all: lint controlplane ## The same tests in their long form, with larger numbers
+	CEREBRO_TEST_LONG=1 $(BIN)/pytest tests/unit tests/integration
+
+bench: controlplane ## Measure the path of an order
+	$(BIN)/pytest -s tests/bench
+
+format: $(VENV) ## Bring the code into form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+crds: $(VENV) ## Generate crds/ from the models
+	$(BIN)/python -m cerebro.resources.crd
+
+lock: $(VENV) ## Compute requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --upgrade -o requirements.lock
+
+clean: down ## Remove what was made here; the cache folder with the control plane stays
+	rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+controlplane: $(VENV) # etcd, kube-apiserver and the rest, in the cache folder
+	@$(HACK) controlplane install
+
+tools: # Debian packages
+	@hack/install-packages
+
+# One lock file for all machines, checked by hash. The stamp is the last thing that is written.
+$(VENV): requirements.lock pyproject.toml | tools
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: $(PYTHON) is too old, Python 3.11 or newer is needed; PYTHON=... names another" >&2; exit 1; }
+	@echo "installing the Python packages of requirements.lock into .venv (about a minute) ..."
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock \
+		| sed -n 's/^Collecting \([^ ]*\).*/  \1/p'
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -e .
+	@touch $@
