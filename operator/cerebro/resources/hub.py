@@ -35,6 +35,11 @@ class HubSpec(Spec):
                     fieldPath=".nodeName",
                 ),
                 rule(
+                    "self.interface == oldSelf.interface",
+                    "interface cannot be changed: make another Hub and move its Devices",
+                    fieldPath=".interface",
+                ),
+                rule(
                     "has(self.nodeName) || self.implementation != 'Kernel'",
                     "implementation: Kernel needs nodeName; a Hub without one moves between nodes, in "
                     "userspace: set nodeName, or write implementation: Auto",
@@ -46,19 +51,7 @@ class HubSpec(Spec):
 
     node_name: ObjectName | None = None
     """The node that carries it; none: one agent claims it by Lease, with failover, in userspace only."""
-    interface: Annotated[
-        InterfaceName,
-        Field(
-            json_schema_extra={
-                "x-kubernetes-validations": [
-                    rule(
-                        "self == oldSelf",
-                        "interface cannot be changed: make another Hub and move its Devices",
-                    )
-                ]
-            }
-        ),
-    ] = "wg0"
+    interface: InterfaceName = "wg0"
     """The WireGuard interface; one name and one port belong to one Hub on a node."""
     listen_port: Annotated[int, Field(ge=1, le=65535)] = 51820
     """UDP port that routers dial."""
