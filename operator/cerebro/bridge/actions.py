@@ -1,0 +1,256 @@
+"""Carries out intents from the inbox: gathers what is known, has it decided, writes, and notes what was done.
+
+The decisions are in `orders.py` and `revokes.py`. Everything here may happen twice: a process can die
+between any two lines, and its successor begins the entry anew.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import structlog
+
+from cerebro.bridge import records
+from cerebro.bridge.errors import ApiError, invalid, unknown_device
+from cerebro.bridge.inbox import now_ms
+from cerebro.bridge.intents import Authorize, Client, Hello, Intent, Revoke
+from cerebro.bridge.orders import Known, decide, order_name
+from cerebro.bridge.outcomes import Wanted
+from cerebro.bridge.records import Entry, Placement
+from cerebro.bridge.revokes import decide_move, decide_revoke
+from cerebro.bridge.sessions import Sessions, Target, stand_in_for
+from cerebro.bridge.store import Store
+from cerebro.bridge.writes import GRANT_WITHIN, Write, is_live, is_ours
+from cerebro.kube.errors import AlreadyExists, Conflict, KubeError, Unavailable
+from cerebro.kube.errors import Invalid as RefusedByServer
+from cerebro.resources import Device, Session, session_name
+
+MAX_DECISIONS = 6
+"""Times that one entry is decided anew because somebody else wrote in between; then it waits its turn
+again."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was written for an intent: who waits for the router waits for the targets."""
+
+    device: Device
+    client: Client
+    targets: tuple[Target, ...]
+
+
+class Actions:
+    """Carries out entries of the inbox; raises KubeError for what should be tried again, ApiError for a
+    final no."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        store: Store,
+        *,
+        complete: Callable[[], Awaitable[None]],
+        enqueue: Callable[[Entry], None],
+        default_paid: timedelta | None = None,
+    ) -> None:
+        self._sessions = sessions
+        self._store = store
+        self._complete = complete
+        self._enqueue = enqueue
+        self._default_paid = default_paid
+
+    async def carry_out(self, entry: Entry) -> Done:
+        """Carry out one entry, as soon as all Devices and Sessions are known (E7)."""
+        await self._complete()
+        intent = entry.intent
+        try:
+            if isinstance(intent, Authorize):
+                return await self._authorize(entry, intent)
+            if isinstance(intent, Revoke):
+                return await self._revoke(intent)
+            return await self._hello(intent)
+        except RefusedByServer as error:
+            raise invalid(f"the API server refused the Session: {error}") from None
+
+    async def _authorize(self, entry: Entry, order: Authorize) -> Done:
+        seen = await self._seen(order)
+        device = self._device(order, seen)
+        client = self._client(order, seen, device)
+        if not client:
+            raise await self._wait_for_hello(entry, order)
+        known = await self._known(order, client, device)
+        for _ in range(MAX_DECISIONS):
+            write = decide(self._sessions.namespace, order, client, known)
+            try:
+                target = await self._sessions.write(write, Wanted.GRANT)
+            except (AlreadyExists, Conflict):
+                known = await self._read_again(order, client, known, write)
+                continue
+            self._store.post(partial(_note, order=order, device=device.name, name=target.name, now=now_ms()))
+            return Done(device, client, (target,))
+        raise Unavailable("the Session is changed by others again and again")
+
+    async def _known(self, order: Authorize, client: Client, device: Device) -> Known:
+        """Gather what an order is decided by."""
+
+        def remembered(db: sqlite3.Connection) -> tuple[datetime | None, Placement | None]:
+            return records.revoked_at(db, order, client, device.name), records.placed(db, order)
+
+        revoked_at, placement = await self._store.run(remembered)
+        now = datetime.now(UTC)
+        sessions = self._sessions
+        same = sessions.known(order_name(sessions.namespace, device, order, client))
+        known = Known(device, now, same=same, revoked_at=revoked_at, default_paid=self._default_paid)
+        if order.order_id is None:
+            return known
+        siblings = [one for one in sessions.of_order(order.order_id) if one.spec.type == order.type]
+        here = [one for one in siblings if one.spec.device_ref.name == device.name]
+        holder = next((one for one in here if not is_ours(one)), None)
+        others = [one for one in siblings if one.spec.device_ref.name != device.name]
+        elsewhere = next((one for one in others if is_live(one, now)), others[0] if others else None)
+        if elsewhere is None and placement is not None and placement.device != device.name:
+            elsewhere = await sessions.read(placement.name)
+        stand_in = stand_in_for(holder, here) if holder else None
+        return replace(known, holder=holder, stand_in=stand_in, elsewhere=elsewhere)
+
+    async def _read_again(self, order: Authorize, client: Client, known: Known, write: Write) -> Known:
+        """Read the object that was in the way, so that the next decision knows it as it is."""
+        found = await self._sessions.read(write.name)
+        now = datetime.now(UTC)
+        if write.name == order_name(self._sessions.namespace, known.device, order, client):
+            return replace(known, same=found, now=now)
+        return replace(known, stand_in=found, now=now)
+
+    async def _revoke(self, revoke: Revoke) -> Done:
+        seen = await self._seen(revoke)
+        device = self._device(revoke, seen)
+        client = revoke.client or (seen.client if seen and revoke.token else Client())
+        await self._store.run(
+            partial(records.keep_revoke, revoke=revoke, client=client, device=device.name, now=now_ms())
+        )
+        sessions = self._sessions
+        for _ in range(MAX_DECISIONS):
+            found = {one.name: one for one in sessions.on_device(device.name)}
+            if revoke.order_id and not any(one.spec.order_id == revoke.order_id for one in found.values()):
+                found |= await self._finished_of_order(revoke.order_id, device)
+            writes = decide_revoke(
+                sessions.namespace, revoke, device, found.values(), client=client, now=datetime.now(UTC)
+            )
+            try:
+                targets = [await sessions.write(write, Wanted.END) for write in writes]
+            except (AlreadyExists, Conflict) as error:
+                await self._refresh(writes, error)
+                continue
+            return Done(device, client, tuple(targets))
+        raise Unavailable("the Sessions are changed by others again and again")
+
+    async def _finished_of_order(self, order_id: str, device: Device) -> dict[str, Session]:
+        """Look for an order's Sessions that have left the watch; their names are known."""
+        names = [session_name(self._sessions.namespace, device.name, kind, order_id) for kind in GRANT_WITHIN]
+        found = [await self._sessions.read(name) for name in names]
+        return {one.name: one for one in found if one is not None and one.spec.order_id == order_id}
+
+    async def _refresh(self, writes: list[Write], error: KubeError) -> None:
+        """Read what the writes were about, so that the next decision does not meet the same conflict."""
+        log.debug("deciding again", reason=str(error))
+        for write in writes:
+            await self._sessions.read(write.name)
+
+    async def _hello(self, hello: Hello) -> Done:
+        """Grant what waited for this phone, and move its live Sessions to the new address (A6)."""
+        device = self._sessions.device(hello.mik_id or "")
+        if device is None:
+            raise unknown_device(hello.mik_id or "")
+        token = hello.token or ""
+        ready = await self._store.run(partial(self._release, hello=hello, device=device, now=now_ms()))
+        for entry in ready:
+            self._enqueue(entry)
+        names = await self._store.run(partial(records.linked, token=token))
+        targets: list[Target] = []
+        for _ in range(MAX_DECISIONS):
+            found = [one for name in names if (one := self._sessions.known(name)) is not None]
+            writes = decide_move(self._sessions.namespace, hello, device, found, datetime.now(UTC))
+            if not writes:
+                break
+            if not targets and not await self._store.run(
+                partial(records.may_move, token=token, now=now_ms())
+            ):
+                log.warning("a device token moved three times within the hour", device=device.name)
+                break
+            try:
+                targets = [await self._sessions.write(write, Wanted.GRANT) for write in writes]
+                break
+            except (AlreadyExists, Conflict) as error:
+                await self._refresh(writes, error)
+        return Done(device, hello.client, tuple(targets))
+
+    def _release(self, db: sqlite3.Connection, hello: Hello, device: Device, now: int) -> list[Entry]:
+        """Put the orders that wait for this token on this router into the inbox, with the phone's address."""
+        entries = []
+        for order in records.waiting_for(db, hello.token or "", now):
+            if order.mik_id is not None and self._sessions.device(order.mik_id) != device:
+                continue
+            records.stop_waiting(db, order)
+            full = order.model_copy(update={"client": hello.client, "client_first": True})
+            entries.append(records.put(db, full, now))
+        return entries
+
+    async def _wait_for_hello(self, entry: Entry, order: Authorize) -> ApiError:
+        """Keep an order until its phone says hello; gives the answer for now."""
+        until = entry.received_at + int(GRANT_WITHIN[order.type].total_seconds() * 1000)
+        await self._store.run(
+            partial(records.wait_for_hello, order=order, now=entry.received_at, until=until)
+        )
+        await self._store.sync()
+        return ApiError(
+            409,
+            "device_unknown",
+            "no address is known for this device token: send ipAtual and macAtual, or /relay/device/hello; "
+            "the order is kept and granted at that hello",
+        )
+
+    async def _seen(self, intent: Intent) -> records.Seen | None:
+        if not intent.token:
+            return None
+        return await self._store.run(partial(records.seen_by, token=intent.token))
+
+    def _device(self, intent: Intent, seen: records.Seen | None) -> Device:
+        """Find the router that a request means: the one named, else that of the hello or order, else the
+        only one."""
+        sessions = self._sessions
+        if intent.mik_id is not None:
+            device = sessions.device(intent.mik_id)
+            if device is None:
+                raise unknown_device(intent.mik_id)
+            return device
+        if seen is not None and (device := sessions.device(seen.mik_id)) is not None:
+            return device
+        order_id = None if isinstance(intent, Hello) else intent.order_id
+        for session in sessions.of_order(order_id) if order_id else ():
+            if (device := sessions.device_named(session.spec.device_ref.name)) is not None:
+                return device
+        every = sessions.devices()
+        if len(every) == 1:
+            return every[0]
+        raise ApiError(400, "mikId_required", "mikId required: nothing else says which router is meant")
+
+    def _client(self, order: Authorize, seen: records.Seen | None, device: Device) -> Client:
+        """Settle where the phone is: what a hello said on this very router, else what the request says
+        (A6)."""
+        here = seen if seen is not None and self._sessions.device(seen.mik_id) == device else None
+        if here is None or (order.client_first and order.client):
+            return order.client
+        return here.client
+
+
+def _note(db: sqlite3.Connection, order: Authorize, device: str, name: str, now: int) -> None:
+    """Note where an order was granted, and for which token."""
+    records.place(db, order, Placement(device, name), now)
+    if order.token:
+        records.stop_waiting(db, order)
+        records.link(db, order.token, name, now)

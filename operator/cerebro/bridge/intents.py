@@ -1,0 +1,98 @@
+"""What a caller wants, typed and complete enough to be carried out later: these are what the inbox keeps.
+Pure.
+
+An intent knows nothing of Devices or Sessions; what becomes of it is decided in `orders.py` and `revokes.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from cerebro.resources import SessionSpec
+from cerebro.resources.session import SessionType
+
+
+class Client(BaseModel):
+    """A phone as callers name it; at least one of the two where access is meant."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mac: str | None = None
+    ip: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.mac or self.ip)
+
+    @property
+    def key(self) -> str:
+        """The better of the two: the MAC survives a new lease."""
+        return self.mac or self.ip or ""
+
+    def is_in(self, spec: SessionSpec, applied_ip: str | None = None) -> bool:
+        """Say whether a Session is this client's: by MAC where both know one, else by address (rule B2).
+
+        `applied_ip` is the address on the router now; it counts before the one in spec.
+        """
+        if self.mac and spec.client.mac_address:
+            return self.mac == spec.client.mac_address
+        return self.ip is not None and self.ip == (applied_ip or spec.client.ip_address)
+
+
+class _Intent(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    mik_id: str | None = None
+    """The router's identifier as the caller wrote it; None where it has to be found."""
+    token: str | None = None
+    """The portal's device token."""
+    client: Client = Client()
+    requested_at: datetime
+    """When the caller asked: the signed time, else arrival."""
+    trace_id: str = ""
+
+
+class Authorize(_Intent):
+    """Let a client in for an order; a resync is the same with the client's new address."""
+
+    kind: Literal["authorize"] = "authorize"
+    order_id: str | None = None
+    session_id: str | None = None
+    type: SessionType = "Paid"
+    expires_at: datetime | None = None
+    duration: timedelta | None = None
+    client_first: bool = False
+    """The client in the request is newer than what a hello said: a resync."""
+    warning: str | None = None
+    """What was changed of the request, for the answer and the log."""
+
+
+class Revoke(_Intent):
+    """End an order, or without one all that a client has by then."""
+
+    kind: Literal["revoke"] = "revoke"
+    order_id: str | None = None
+
+
+class Hello(_Intent):
+    """A portal saw a phone: its token has this address on this router now."""
+
+    kind: Literal["hello"] = "hello"
+    user_agent: str | None = None
+
+
+Intent = Annotated[Authorize | Revoke | Hello, Field(discriminator="kind")]
+
+_ADAPTER: TypeAdapter[Authorize | Revoke | Hello] = TypeAdapter(Intent)
+
+
+def dump(intent: Authorize | Revoke | Hello) -> str:
+    """Write an intent as JSON for the store."""
+    return intent.model_dump_json(exclude_none=True)
+
+
+def load(text: str) -> Authorize | Revoke | Hello:
+    """Read back what `dump` wrote. Raises ValueError when it is something else."""
+    return _ADAPTER.validate_json(text)

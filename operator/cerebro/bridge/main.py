@@ -1,0 +1,187 @@
+"""Runs the bridge: opens the store, watches Devices and Sessions, listens, and goes down in order (E14)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+import uvicorn
+
+from cerebro.bridge import records
+from cerebro.bridge.actions import Actions, Done
+from cerebro.bridge.app import make_app
+from cerebro.bridge.errors import ApiError
+from cerebro.bridge.handlers import Handlers
+from cerebro.bridge.inbox import Inbox, now_ms
+from cerebro.bridge.metrics import Metrics
+from cerebro.bridge.records import Entry
+from cerebro.bridge.relay import Relay
+from cerebro.bridge.sessions import DEVICE, SESSION, UNFINISHED, Sessions
+from cerebro.bridge.settings import BridgeSettings
+from cerebro.bridge.store import Store
+from cerebro.bridge.upkeep import Upkeep
+from cerebro.kube.api import KubeApi
+from cerebro.kube.completeness import Completeness, Watch
+from cerebro.kube.connection import load
+from cerebro.kube.presence import Presence
+from cerebro.kube.store import Store as ObjectStore
+from cerebro.kube.watcher import Watcher, WatchTimes
+
+HOUSEKEEPING = 15.0
+CALL_TIMEOUT = 10.0
+FORBIDDEN_FOR = 60.0
+SILENT_FOR = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
+    """Run until `stop` is set, then take nothing new, finish what is under way and close the store."""
+    for warning in settings.warnings():
+        log.warning(warning)
+    store = Store(settings.store)
+    await store.open()
+    try:
+        async with KubeApi(load(settings.kubeconfig), timeout=CALL_TIMEOUT) as api:
+            await Bridge(settings, store, api).run(stop)
+    finally:
+        await store.close()
+
+
+class Bridge:
+    """The parts of one bridge, wired together."""
+
+    def __init__(self, settings: BridgeSettings, store: Store, api: KubeApi) -> None:
+        self._settings = settings
+        self._store = store
+        self._api = api
+        self._stopping = False
+        self._objects = ObjectStore()
+        watches = (
+            Watch(DEVICE, settings.namespace),
+            Watch(SESSION, settings.namespace, UNFINISHED),
+        )
+        presence = Presence(api)
+        self._completeness = Completeness(
+            self._objects, api, watches, presence=presence, check_interval=settings.store_check_interval
+        )
+        self._watcher = Watcher(
+            api,
+            self._objects,
+            watches,
+            presence=presence,
+            relisted=self._completeness.request,
+            times=WatchTimes(
+                request_timeout=settings.request_timeout,
+                watch_timeout=settings.watch_timeout,
+                backoff_ceiling=settings.backoff_ceiling,
+            ),
+        )
+        self._sessions = Sessions(api, self._objects, settings.namespace)
+        self._upkeep = Upkeep(self._sessions, self._objects)
+        default_paid = timedelta(minutes=settings.paid_minutes) if settings.paid_minutes else None
+        self._actions = Actions(
+            self._sessions,
+            store,
+            complete=self._completeness.wait_complete,
+            enqueue=self._enqueue,
+            default_paid=default_paid,
+        )
+        self._inbox: Inbox[Done] = Inbox(store, self._actions.carry_out)
+        self._metrics = Metrics()
+        self._metrics.watch(self._sessions.all, self._sessions.devices)
+        relay = Relay(settings, store, self._sessions, self._inbox, self._metrics)
+        self._app = make_app(settings, store, self._metrics, Handlers(relay, self.state))
+
+    def state(self) -> Mapping[str, Any]:
+        """Say how we are, for the health pages (E11): ready is that a request can be taken into the inbox."""
+        forbidden = self._api.forbidden_since()
+        refused = forbidden is not None and time.monotonic() - forbidden > FORBIDDEN_FOR
+        contact = self._api.last_contact
+        heard = contact is not None and time.monotonic() - contact < SILENT_FOR + HOUSEKEEPING
+        ready = not self._stopping and self._store.failed is None and not refused
+        complete = self._completeness.complete()
+        return {
+            "ready": ready,
+            "healthy": ready and complete and heard,
+            "store": self._store.failed,
+        }
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch, serve and keep house until `stop` is set."""
+        server = _Server(self._config())
+        adopted = await self._inbox.adopt(all_of_it=True)
+        if adopted:
+            log.info("orders left by the process before are carried out", count=adopted)
+        parts = [
+            self._watcher.run(),
+            self._completeness.run(),
+            self._upkeep.run(),
+            self._look_at_all(),
+            self._keep_house(),
+        ]
+        tasks = [asyncio.create_task(part) for part in parts]
+        serving = asyncio.create_task(server.serve())
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([*tasks, serving, stopped], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._stopping = True
+            server.should_exit = True
+            await asyncio.wait([serving])
+            await self._inbox.close(self._settings.drain_timeout)
+            for task in (*tasks, stopped):
+                task.cancel()
+            results = await asyncio.gather(*tasks, serving, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+                raise result
+
+    def _config(self) -> uvicorn.Config:
+        settings = self._settings
+        return uvicorn.Config(
+            self._app,
+            host=settings.bind_host,
+            port=settings.port,
+            access_log=False,
+            log_config=None,
+            lifespan="off",
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=int(settings.drain_timeout) or 1,
+            backlog=2048,
+        )
+
+    def _enqueue(self, entry: Entry) -> None:
+        self._inbox.enqueue(entry)
+
+    async def _look_at_all(self) -> None:
+        await self._completeness.wait_complete()
+        log.info("all Devices and Sessions are known")
+        self._upkeep.look_at_all()
+
+    async def _keep_house(self) -> None:
+        """Forget what is over, and adopt what a bridge that shared our file left behind (E15)."""
+        while True:
+            await asyncio.sleep(HOUSEKEEPING)
+            try:
+                await self._store.run(partial(records.prune, now=now_ms()))
+                await self._inbox.adopt()
+            except ApiError as error:
+                log.warning("housekeeping has to wait", error=str(error))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, without its hands on the process's signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the command line."""
+        yield

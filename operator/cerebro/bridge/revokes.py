@@ -1,0 +1,144 @@
+"""What a revoke, and a phone that moved, do to Sessions. Pure (A4, A6, A10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from cerebro.bridge.intents import Client, Hello, Revoke
+from cerebro.bridge.writes import (
+    Keep,
+    Write,
+    cause_of,
+    create,
+    ended_by_clock,
+    is_finished,
+    is_live,
+    is_ours,
+    moved_client,
+    patch,
+)
+from cerebro.resources import (
+    Device,
+    Session,
+    format_time,
+    place_of_order,
+    session_name,
+    supersession_name,
+)
+from cerebro.resources.session import SessionType
+
+
+def decide_revoke(
+    namespace: str,
+    revoke: Revoke,
+    device: Device,
+    sessions: Iterable[Session],
+    *,
+    client: Client,
+    now: datetime,
+) -> list[Write]:
+    """Decide about a revoke, given the Device's unfinished Sessions and those of the order.
+
+    A Session that was asked for later than the revoke stays. A client that has no Session gets a revoked
+    one, so that the router is rid of rows that the older relay made for it.
+    """
+    known = [session for session in sessions if session.spec.device_ref.name == device.name]
+    replaced = {session.spec.supersedes.name for session in known if session.spec.supersedes}
+    about = [session for session in known if _is_about(revoke, client, session)]
+    effective = [session for session in about if session.name not in replaced]
+    writes = [
+        Keep(session) if ended_by_clock(session, now) else _end(namespace, revoke, session, device)
+        for session in effective
+        if not is_finished(session) and not _later(session, revoke)
+    ]
+    if about or not client:
+        return writes
+    kind: SessionType = "Trial" if (revoke.order_id or "").startswith("trial:") else "Paid"
+    place = revoke.order_id or place_of_order(
+        session_id=None, client=client.key, requested_at=revoke.requested_at
+    )
+    return [
+        create(
+            namespace,
+            session_name(namespace, device.name, kind, place),
+            device,
+            client,
+            trace_id=revoke.trace_id,
+            type=kind,
+            order_id=revoke.order_id,
+            revoked=True,
+            revoked_at=revoke.requested_at,
+            requested_at=revoke.requested_at,
+        )
+    ]
+
+
+def decide_move(
+    namespace: str, hello: Hello, device: Device, sessions: Iterable[Session], now: datetime
+) -> list[Write]:
+    """Decide about a phone that came back with another address: its live Sessions on this Device go with
+    it (A6)."""
+    writes: list[Write] = []
+    for session in sessions:
+        if session.spec.device_ref.name != device.name or not is_live(session, now):
+            continue
+        moved = moved_client(session, hello.client)
+        cause = cause_of(session)
+        if moved is None or (cause is not None and cause > hello.requested_at):
+            continue
+        if is_ours(session):
+            writes.append(patch(session, {"client": moved}, trace_id=hello.trace_id))
+            continue
+        spec = session.spec
+        writes.append(
+            create(
+                namespace,
+                supersession_name(namespace, device.name, spec.type, session.name),
+                device,
+                hello.client,
+                trace_id=hello.trace_id,
+                supersedes=session.name,
+                type=spec.type,
+                order_id=spec.order_id,
+                requested_at=hello.requested_at,
+                expires_at=spec.expires_at or session.status.expires_at,
+                duration=None if session.status.expires_at else spec.duration,
+            )
+        )
+    return writes
+
+
+def _is_about(revoke: Revoke, client: Client, session: Session) -> bool:
+    if revoke.order_id is not None:
+        return session.spec.order_id == revoke.order_id
+    applied = session.status.applied.ip_address if session.status.applied else None
+    return client.is_in(session.spec, applied)
+
+
+def _later(session: Session, revoke: Revoke) -> bool:
+    """Say whether the Session was asked for after the revoke: then it is not what the revoke is about."""
+    cause = cause_of(session)
+    return cause is not None and cause > revoke.requested_at
+
+
+def _end(namespace: str, revoke: Revoke, session: Session, device: Device) -> Write:
+    if session.spec.revoked:
+        return Keep(session)
+    when = format_time(revoke.requested_at)
+    if is_ours(session):
+        return patch(session, {"revoked": True, "revokedAt": when}, trace_id=revoke.trace_id)
+    spec = session.spec
+    return create(
+        namespace,
+        supersession_name(namespace, device.name, spec.type, session.name),
+        device,
+        Client(mac=spec.client.mac_address, ip=spec.client.ip_address),
+        trace_id=revoke.trace_id,
+        supersedes=session.name,
+        type=spec.type,
+        order_id=spec.order_id,
+        revoked=True,
+        revoked_at=revoke.requested_at,
+        requested_at=revoke.requested_at,
+    )

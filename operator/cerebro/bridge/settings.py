@@ -1,0 +1,206 @@
+"""Settings of `cerebro bridge`: the old relay's environment names where they still mean the same, and ours.
+
+Times whose names end in _MS are milliseconds, as they were. What a variable of the old relay said about
+routers or WireGuard is a field of Device and Hub now, and not here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from cerebro.settings import Settings
+
+MAX_BODY = 64 * 1024
+MAX_TRIAL_MINUTES = 120
+
+Window = Annotated[int, Field(ge=1_000, le=3_600_000)]
+
+
+class BridgeSettings(Settings):
+    """What the bridge is told by its environment."""
+
+    bind_host: str = Field(
+        default="127.0.0.1", validation_alias="BIND_HOST", description="Address to listen on."
+    )
+    port: int = Field(
+        default=3001,
+        ge=0,
+        le=65535,
+        validation_alias="PORT",
+        description="Port to listen on; 0 takes a free one.",
+    )
+    store: Path = Field(
+        default=Path("data/relay.db"),
+        description="SQLite file of tokens, nonces and the inbox; two bridges on a node may share it (E15).",
+    )
+
+    relay_token: SecretStr = Field(
+        validation_alias="RELAY_TOKEN", min_length=1, description="The token that opens every endpoint."
+    )
+    relay_token_tools: SecretStr | None = Field(
+        default=None,
+        validation_alias="RELAY_TOKEN_TOOLS",
+        description="Opens ping, arp-print and health too.",
+    )
+    relay_token_exec: SecretStr | None = Field(
+        default=None, validation_alias="RELAY_TOKEN_EXEC", description="Opens exec-by-device too."
+    )
+    relay_token_health: SecretStr | None = Field(
+        default=None, validation_alias="RELAY_TOKEN_HEALTH", description="Opens health too."
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        validation_alias="METRICS_TOKEN",
+        description="Opens metrics too, also as x-metrics-token.",
+    )
+    relay_api_secret: SecretStr | None = Field(
+        default=None,
+        validation_alias="RELAY_API_SECRET",
+        description="Key of the requests' HMAC. Required unless RELAY_ALLOW_UNSIGNED is `all`.",
+    )
+    allow_unsigned: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        validation_alias="RELAY_ALLOW_UNSIGNED",
+        description="Paths that need no signature, separated by commas; `all` for every path (D5).",
+    )
+    allow_legacy_signatures: bool = Field(
+        default=False,
+        validation_alias="RELAY_ALLOW_LEGACY_SIGNATURES",
+        description="Take signatures that do not bind method and path (forms C and D) too (D5).",
+    )
+    ts_skew_ms: Window = Field(
+        default=120_000,
+        validation_alias="RELAY_TS_SKEW_MS",
+        description="How far a signed time may be from our clock: form A, and B without HMAC_WINDOW_MS.",
+    )
+    hmac_window_ms: Window | None = Field(
+        default=None,
+        validation_alias="HMAC_WINDOW_MS",
+        description="The same for forms B and C. Default: RELAY_TS_SKEW_MS.",
+    )
+    nonce_ttl_ms: int = Field(
+        default=300_000,
+        ge=1_000,
+        le=86_400_000,
+        validation_alias="RELAY_NONCE_TTL_MS",
+        description="How long a nonce is remembered; at least twice the larger window, and raised to it.",
+    )
+
+    rate_limit: int | None = Field(
+        default=None,
+        ge=1,
+        validation_alias="RELAY_RATE_LIMIT",
+        description="Calls per window. Unset: 600 signed ones for a router, 60 others for a client (F7).",
+    )
+    rate_window_ms: Window = Field(
+        default=60_000, validation_alias="RELAY_RATE_WINDOW_MS", description="The window of RELAY_RATE_LIMIT."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        validation_alias="RELAY_TRUSTED_PROXIES",
+        description="Networks whose X-Forwarded-For is believed, separated by commas (F7).",
+    )
+
+    dry_run: bool = Field(
+        default=False, validation_alias="RELAY_DRY_RUN", description="Answer, and change nothing (F6)."
+    )
+    trial_minutes: float = Field(
+        default=5,
+        gt=0,
+        le=MAX_TRIAL_MINUTES,
+        validation_alias="RELAY_TRIAL_MINUTES",
+        description="Length of a trial that names none (A5).",
+    )
+    paid_minutes: float = Field(
+        default=0,
+        ge=0,
+        le=525_600,
+        validation_alias="RELAY_PAID_MINUTES",
+        description="Length of a paid order that names none; 0: until it is revoked (A5).",
+    )
+    answer_timeout_ms: int = Field(
+        default=4_000,
+        ge=100,
+        le=4_500,
+        validation_alias="RELAY_ANSWER_TIMEOUT_MS",
+        description="The latest answer after a request's arrival; clients give up after 5 s (A7).",
+    )
+    version: str | None = Field(
+        default=None, validation_alias="RELAY_BUILD_VERSION", description="build.version in /relay/health."
+    )
+    sha: str | None = Field(
+        default=None, validation_alias="RELAY_BUILD_SHA", description="build.sha in /relay/health."
+    )
+
+    @field_validator("allow_unsigned", "trusted_proxies", mode="before")
+    @classmethod
+    def _parts(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(ipaddress.ip_network(part, strict=False)) for part in value)
+        except ValueError:
+            raise ValueError(
+                "must be networks or addresses separated by commas, such as 10.0.0.0/8"
+            ) from None
+
+    @model_validator(mode="after")
+    def _signed(self) -> Self:
+        if not self.unsigned_everywhere and not self._secret_text():
+            raise ValueError(
+                "RELAY_API_SECRET: must be set, the key that requests are signed with; "
+                "or RELAY_ALLOW_UNSIGNED=all to take requests that nobody signed"
+            )
+        return self
+
+    def _secret_text(self) -> str:
+        return self.relay_api_secret.get_secret_value() if self.relay_api_secret else ""
+
+    @property
+    def secret(self) -> str | None:
+        """The HMAC key, None when there is none."""
+        return self._secret_text() or None
+
+    @property
+    def unsigned_everywhere(self) -> bool:
+        """Whether no path needs a signature."""
+        return "all" in self.allow_unsigned
+
+    @property
+    def window_b_ms(self) -> int:
+        """The clock window of forms B and C."""
+        return self.hmac_window_ms or self.ts_skew_ms
+
+    @property
+    def nonce_memory_ms(self) -> int:
+        """How long nonces are kept: a request dated ahead by the window stays valid for two of them."""
+        return max(self.nonce_ttl_ms, 2 * max(self.ts_skew_ms, self.window_b_ms))
+
+    def warnings(self) -> list[str]:
+        """Say what a careful operator would want to know at start."""
+        found = []
+        if self.nonce_memory_ms > self.nonce_ttl_ms:
+            found.append(f"RELAY_NONCE_TTL_MS is raised to {self.nonce_memory_ms}: twice the clock window")
+        if self.paid_minutes == 0:
+            found.append("RELAY_PAID_MINUTES is not set: paid orders that name no end never end (A5)")
+        if self.allow_unsigned:
+            found.append(
+                "RELAY_ALLOW_UNSIGNED is set: who has a token needs no signature on those paths (D5)"
+            )
+        if self.allow_legacy_signatures:
+            found.append(
+                "RELAY_ALLOW_LEGACY_SIGNATURES is set: forms C and D do not bind method and path (D5)"
+            )
+        if self.dry_run:
+            found.append("RELAY_DRY_RUN is set: no Session is made")
+        return found

@@ -1,0 +1,153 @@
+"""Writes on Sessions, as data: what the decisions give and `sessions.py` carries out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from cerebro.bridge.intents import Client
+from cerebro.resources import GROUP_VERSION, Device, Reference, Session, SessionClient, SessionSpec
+from cerebro.resources.naming import (
+    ANNOTATION_TRACE_ID,
+    LABEL_DEVICE,
+    LABEL_MANAGED_BY,
+    LABEL_ORDER,
+    MANAGED_BY_BRIDGE,
+    label_value,
+)
+from cerebro.resources.session import SessionType
+
+TTL_AFTER_FINISHED = timedelta(hours=24)
+GRANT_WITHIN: Mapping[SessionType, timedelta] = {
+    "Trial": timedelta(minutes=15),
+    "Paid": timedelta(hours=24),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Make this Session; when it exists already, read it and decide again."""
+
+    name: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Change a Session of ours by a merge patch that holds only for the version it was decided on."""
+
+    name: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The Session is already as it should be: only wait for it."""
+
+    session: Session
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.session.name
+
+
+Write = Create | Patch | Keep
+
+
+def is_ours(session: Session) -> bool:
+    """Say whether the bridge made it; what others made is never changed (A10)."""
+    return session.metadata.labels.get(LABEL_MANAGED_BY) == MANAGED_BY_BRIDGE
+
+
+def end_of(session: Session) -> datetime | None:
+    """When it ends by the clock; None when never, or not known before it is granted."""
+    spec, status = session.spec, session.status
+    if spec.expires_at is not None:
+        return spec.expires_at
+    if spec.duration is None:
+        return None
+    if status.expires_at is not None:
+        return status.expires_at
+    return status.authorized_at + spec.duration if status.authorized_at else None
+
+
+def ended_by_clock(session: Session, now: datetime) -> bool:
+    """Say whether its time is over."""
+    end = end_of(session)
+    return (end is not None and end <= now) or (
+        session.status.phase == "Expired" and not session.spec.revoked and end is None
+    )
+
+
+def is_live(session: Session, now: datetime) -> bool:
+    """Say whether it wants access now."""
+    return not session.spec.revoked and not ended_by_clock(session, now) and session.status.phase != "Failed"
+
+
+def is_finished(session: Session) -> bool:
+    """Say whether its end is enforced, for the generation that it has now."""
+    status = session.status
+    return bool(status.finished) and (status.observed_generation or 0) >= session.metadata.generation
+
+
+def cause_of(session: Session) -> datetime | None:
+    """When the backend asked for it; for what a person made, when it was made."""
+    return session.spec.requested_at or session.metadata.creation_timestamp
+
+
+def create(
+    namespace: str,
+    name: str,
+    device: Device,
+    client: Client,
+    *,
+    trace_id: str = "",
+    supersedes: str | None = None,
+    **spec: Any,
+) -> Create:
+    """Make the manifest of a Session of ours; `spec` are further fields of SessionSpec."""
+    fields = SessionSpec(
+        device_ref=Reference(name=device.name),
+        client=SessionClient(mac_address=client.mac, ip_address=client.ip),
+        supersedes=Reference(name=supersedes) if supersedes else None,
+        ttl_after_finished=None if supersedes else TTL_AFTER_FINISHED,
+        **spec,
+    )
+    labels = {LABEL_MANAGED_BY: MANAGED_BY_BRIDGE, LABEL_DEVICE: label_value(device.name)}
+    if fields.order_id:
+        labels[LABEL_ORDER] = label_value(fields.order_id)
+    metadata: dict[str, Any] = {"name": name, "namespace": namespace, "labels": labels}
+    if trace_id:
+        metadata["annotations"] = {ANNOTATION_TRACE_ID: trace_id}
+    return Create(
+        name,
+        {"apiVersion": GROUP_VERSION, "kind": "Session", "metadata": metadata, "spec": fields.wire()},
+    )
+
+
+def patch(session: Session, spec: Mapping[str, Any], *, trace_id: str = "") -> Patch:
+    """Make a merge patch of a Session's spec under wire names; None removes a field."""
+    metadata: dict[str, Any] = {"resourceVersion": session.metadata.resource_version}
+    if trace_id:
+        metadata["annotations"] = {ANNOTATION_TRACE_ID: trace_id}
+    return Patch(session.name, {"metadata": metadata, "spec": dict(spec)})
+
+
+def moved_client(session: Session, client: Client) -> dict[str, str | None] | None:
+    """Give the patch of `spec.client` that makes it this client; None when it is this client already.
+
+    A MAC that is the same with no address given says nothing new, nor does the address that the Session's MAC
+    is known at.
+    """
+    spec = session.spec.client
+    applied = session.status.applied.ip_address if session.status.applied else None
+    if client.mac is None:
+        if client.ip is None or client.ip in (spec.ip_address, applied):
+            return None
+        return {"macAddress": None, "ipAddress": client.ip}
+    if client.mac == spec.mac_address and client.ip in (None, spec.ip_address):
+        return None
+    return {"macAddress": client.mac, "ipAddress": client.ip}
