@@ -58,10 +58,15 @@ def operator() -> None:
 
 @app.command()
 def bridge() -> None:
-    """Run the bridge: HTTP for the billing backend, turned into Sessions."""
-    from cerebro.bridge.main import run as run_bridge  # noqa: PLC0415 - help must not wait for it
+    """Run the bridge: HTTP for the billing backend, turned into Sessions.
 
-    run_bridge()
+    Needs RELAY_TOKEN, RELAY_API_SECRET, CEREBRO_NAMESPACE and KUBECONFIG outside of a pod.
+    """
+    from cerebro.bridge.main import run as run_bridge  # noqa: PLC0415 - help must not wait for it
+    from cerebro.bridge.settings import BridgeSettings  # noqa: PLC0415 - the same
+
+    settings = _settings(BridgeSettings)
+    run(lambda stop: run_bridge(settings, stop))
 
 
 @app.command()
