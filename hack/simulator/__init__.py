@@ -1,7 +1,7 @@
 """Simulated MikroTik routers: the RouterOS binary API and the behaviour of a hotspot, in one process.
 
-It stands in for routers in tests and demos, and is written from the protocol's description alone: it shares no
-code with its client.
+It stands in for routers in tests and demos, and is written from the protocol's description alone: it shares
+no code with its client.
 
 As a program (`hack/` on PYTHONPATH):
 
@@ -17,19 +17,25 @@ In a test:
         async with SimulatorControl(simulator.control_url) as control:
             await control.move_in("r1", "AA:BB:CC:00:00:01", "10.5.50.9")
             assert not await control.forwarded("r1", "AA:BB:CC:00:00:01")
-            await control.add_row("r1", "/ip/hotspot/ip-binding", mac_address="AA:BB:CC:00:00:01", type="bypassed")
+            binding = {"mac_address": "AA:BB:CC:00:00:01", "type": "bypassed"}
+            await control.add_row("r1", "/ip/hotspot/ip-binding", **binding)
             await control.remove_row("r1", "/ip/hotspot/host", "*1")
             await control.wait("r1", "AA:BB:CC:00:00:01", forwarded=True)
 
-Where to find what: `codec` words and sentences; `session` a connection, login, cancel; `dispatch` the way to a
-handler; `commands`, `printing`, `actions` the verbs; `menu`, `menus`, `menus_system`, `computed` the menus as data;
-`values` kinds and normal forms; `query` query words; `table` rows; `hotspot`, `network` what happens to clients and
-their packets; `faults` latency and all that goes wrong; `clock` time; `router`, `simulator` what holds them together;
-`control_server`, `control` the control port and its client; `cli` the command line.
+Where to find what: `codec` words and sentences; `session` a connection, login, cancel; `dispatch` the way to
+a handler; `commands`, `printing`, `actions` the verbs; `menu`, `menus`, `menus_system`, `computed` the menus
+as data; `values` kinds and normal forms; `query` query words; `table` rows; `hotspot`, `network` what happens
+to clients and their packets; `faults` latency and all that goes wrong; `clock` time; `options` the switches;
+`router`, `simulator` what holds them together; `control_server`, `control` the control port and its client;
+`cli` the command line. "Reference" means the project's notes on the RouterOS API, by their numbers.
+
+Two faults are easily mixed up: `hang` takes bytes and never answers, `blackhole` is a dead link, on which the
+router does not even learn that a client has gone. What was held is handed on when the fault ends.
 """
 
 from simulator.control import ControlError, SimulatorControl
-from simulator.router import Router, RouterOptions
+from simulator.options import RouterOptions
+from simulator.router import Router
 from simulator.simulator import Simulator
 
 __all__ = ["ControlError", "Router", "RouterOptions", "Simulator", "SimulatorControl"]

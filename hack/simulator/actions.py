@@ -16,10 +16,10 @@ def hotspot_login(call: Call) -> None:
     arguments = call.arguments
     if "ip" not in arguments:
         raise missing("ip")
-    ip = Address().parse("ip", arguments["ip"], {})
+    ip = Address().parse("ip", arguments["ip"])
     host = call.router.hotspot.host_by_address(ip)
     if "mac-address" in arguments:
-        mac = Mac().parse("mac-address", arguments["mac-address"], {})
+        mac = Mac().parse("mac-address", arguments["mac-address"])
         host = call.router.hotspot.host(mac, ip)
     if host is None:
         raise Trap(f"unknown host IP {ip}")
@@ -53,7 +53,7 @@ def ping(call: Call) -> None:
     arguments = call.arguments
     if "address" not in arguments:
         raise missing("address")
-    address = Address().parse("address", arguments["address"], {})
+    address = Address().parse("address", arguments["address"])
     count = arguments.get("count")
     if count is not None and not count.isdigit():
         raise Trap("invalid value for argument count", BAD_VALUE)

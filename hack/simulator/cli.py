@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from simulator.router import RouterOptions, options_from
+from simulator.options import RouterOptions, options_from
 from simulator.simulator import Simulator
 
 EPILOG = """\
@@ -19,7 +19,7 @@ examples:
   python -m simulator --routers 50 --base-port 19000 --password secret --port-file ports.json
 
 A --router takes name=value pairs separated by commas. Besides address, port, user, password these switches of
-simulator.router.RouterOptions exist: """
+simulator.options.RouterOptions exist: """
 
 
 def parse_router(text: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """Seconds that only go up; `advance` skips ahead. The date shown follows the machine's, plus the skips."""
+    """Seconds that only go up; `advance` skips ahead. The date follows the machine's, plus the skips."""
 
     def __init__(self) -> None:
         self.skipped = 0.0

@@ -80,7 +80,7 @@ def encode_sentence(words: Iterable[bytes]) -> bytes:
 
 
 class Decoder:
-    """Takes the bytes of one direction as they come and gives whole sentences; empty sentences are dropped."""
+    """Takes the bytes of one direction as they come, gives whole sentences; empty ones are dropped."""
 
     def __init__(self, max_word: int = MAX_WORD, max_sentence: int = MAX_WORD) -> None:
         self.max_word = max_word

@@ -1,7 +1,7 @@
-"""The verbs that every menu has: add, set, unset, remove, enable, disable, comment, move (reference 2.4, 2.5).
+"""The verbs that menus share: add, set, unset, remove, enable, disable, comment, move (reference 2.4, 2.5).
 
-`Call` is one command on its way; the answer is written into it. Printing lives in `printing.py`, verbs of single
-menus in `actions.py`, the way to a handler in `dispatch.py`.
+`Call` is one command on its way; the answer is written into it. Printing lives in `printing.py`, verbs of
+single menus in `actions.py`, the way to a handler in `dispatch.py`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Stop = Callable[[], None]
 class Call:
     """One command with what it may use; `out` collects its encoded sentences.
 
-    A command that goes on sets `stop`, which ends it, and later sends through `emit`; `finished` tells the session
-    that it came to its end by itself.
+    A command that goes on sets `stop`, which ends it, and later sends through `emit`; `finished` tells the
+    session that it came to its end by itself.
     """
 
     router: Router
@@ -68,7 +68,7 @@ class Call:
 
 
 def parse_values(table: Table, arguments: dict[str, str]) -> dict[str, str | None]:
-    """Normal forms of the arguments; None for those to be removed. Raises Trap for the first that is wrong."""
+    """Normal forms of the arguments; None for those to be removed. Raises Trap for a wrong one."""
     changes: dict[str, str | None] = {}
     for given, text in arguments.items():
         name = given.removeprefix("!")
@@ -97,7 +97,7 @@ def targets(call: Call, text: str | None) -> list[Row]:
     return rows
 
 
-def _pop_targets(call: Call, arguments: dict[str, str]) -> str | None:
+def _pop_targets(arguments: dict[str, str]) -> str | None:
     numbers = arguments.pop("numbers", None)
     return arguments.pop(".id", numbers)
 
@@ -134,10 +134,8 @@ def _copied(row: Row, table: Table) -> dict[str, str | None]:
 def change(call: Call) -> None:
     """`set`: the named arguments of the ids; of the only row in a singleton menu."""
     table, arguments = call.table, dict(call.arguments)
-    if table.menu.singleton:
-        rows = list(table.rows.values())
-    else:
-        rows = targets(call, _pop_targets(call, arguments))
+    single = table.menu.singleton
+    rows = list(table.rows.values()) if single else targets(call, _pop_targets(arguments))
     changes = parse_values(table, arguments)
     for row in rows:
         table.set(_unlocked(row), changes)
@@ -146,7 +144,7 @@ def change(call: Call) -> None:
 
 def _set_one(call: Call, name: str, value: str | None) -> None:
     arguments = dict(call.arguments)
-    rows = targets(call, _pop_targets(call, arguments))
+    rows = targets(call, _pop_targets(arguments))
     if arguments:
         raise unknown_parameter(next(iter(arguments)))
     for row in rows:
@@ -175,7 +173,7 @@ def unset(call: Call) -> None:
     """`unset`: removes one optional property that the menu lists for it."""
     arguments = dict(call.arguments)
     name = arguments.pop("value-name", None)
-    rows = targets(call, _pop_targets(call, arguments))
+    rows = targets(call, _pop_targets(arguments))
     if name is None:
         raise missing("value-name")
     prop = call.table.properties.get(name)
@@ -188,7 +186,7 @@ def unset(call: Call) -> None:
 
 def remove(call: Call) -> None:
     """`remove`: one id after the other; one that is gone ends the command, those before it stay removed."""
-    text = _pop_targets(call, call.arguments)
+    text = _pop_targets(call.arguments)
     if text is None:
         raise missing(".id")
     for reference in text.split(","):
@@ -204,7 +202,7 @@ def remove(call: Call) -> None:
 def move(call: Call) -> None:
     """`move`: before the destination; without one, or with an unknown one, to the end of the whole table."""
     arguments = dict(call.arguments)
-    text = _pop_targets(call, arguments)
+    text = _pop_targets(arguments)
     if text is None:
         raise missing(".id")
     table = call.table

@@ -19,7 +19,7 @@ class ControlError(Exception):
 
 
 class SimulatorControl:
-    """Use as `async with SimulatorControl("http://127.0.0.1:18700") as control`, or call `close` at the end."""
+    """Use as `async with SimulatorControl("http://127.0.0.1:18700") as control`, or `close` it at the end."""
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url.rstrip("/")
@@ -139,7 +139,7 @@ class SimulatorControl:
         timeout: float = 10,  # noqa: ASYNC109 - handed on to the simulator
         flow: str | None = None,
     ) -> float:
-        """Send packets until they are forwarded (or not) as wanted; seconds it took. ControlError 408 if not."""
+        """Send packets until forwarded (or not) as wanted; gives the seconds. ControlError 408 else."""
         body: dict[str, Any] = {"mac": mac, "forwarded": forwarded, "timeout": timeout}
         if flow is not None:
             body["flow"] = flow

@@ -111,12 +111,15 @@ class Control:
         return self.simulator.routers[name]
 
     async def health(self, _request: web.Request) -> web.Response:
+        """It answers."""
         return web.json_response({"ok": True})
 
     async def list_routers(self, _request: web.Request) -> web.Response:
+        """All routers."""
         return web.json_response([r.address_book() for r in self.simulator.routers.values()])
 
     async def add_router(self, request: web.Request) -> web.Response:
+        """A new router."""
         body = await _body(request)
         name = _text(body, "name")
         options = {key: value for key, value in body.items() if key != "name"}
@@ -125,13 +128,16 @@ class Control:
         )
 
     async def remove_router(self, request: web.Request) -> web.Response:
+        """Stop one."""
         await self.simulator.remove_router(self.router(request).name)
         return web.json_response({})
 
     async def state(self, request: web.Request) -> web.Response:
+        """What it is doing."""
         return web.json_response(self.router(request).state())
 
     async def tables(self, request: web.Request) -> web.Response:
+        """Rows as the API shows them; of all menus without `path`."""
         router, path = self.router(request), request.query.get("path")
         if path is None:
             return web.json_response({path: router.show(path) for path in router.tables})
@@ -140,6 +146,7 @@ class Control:
         return web.json_response(router.show(path))
 
     async def add_row(self, request: web.Request) -> web.Response:
+        """Add a row (or a list of rows) as a person at the router would."""
         router, body = self.router(request), await _body(request)
         path, values = _text(body, "path"), body.get("values", {})
         if isinstance(values, list):
@@ -148,28 +155,33 @@ class Control:
         return web.json_response({".id": act(router, path, "add", _plain(values))}, status=201)
 
     async def set_row(self, request: web.Request) -> web.Response:
+        """Change a row."""
         router, body = self.router(request), await _body(request)
         path = body.get("path", request.query.get("path", ""))
         row_id = body.get(".id", body.get("id", request.query.get("id", "")))
-        act(router, path, "set", {**_plain(body.get("values", {})), ".id": row_id} if row_id else
-            _plain(body.get("values", {})))  # fmt: skip
+        target = {".id": row_id} if row_id else {}
+        act(router, path, "set", {**_plain(body.get("values", {})), **target})
         return web.json_response({})
 
     async def remove_row(self, request: web.Request) -> web.Response:
+        """Remove a row."""
         arguments = {".id": request.query.get("id", "")}
         act(self.router(request), request.query.get("path", ""), "remove", arguments)
         return web.json_response({})
 
     async def move_in(self, request: web.Request) -> web.Response:
+        """A client comes, or gets another address."""
         router, body = self.router(request), await _body(request)
         dhcp = body.get("dhcp", False) is True
         client = router.network.move_in(_text(body, "mac"), _text(body, "ip"), dhcp=dhcp)
         return web.json_response(asdict(client), status=201)
 
     async def clients(self, request: web.Request) -> web.Response:
+        """Who is there."""
         return web.json_response([asdict(c) for c in self.router(request).network.clients.values()])
 
     async def move_out(self, request: web.Request) -> web.Response:
+        """A client goes."""
         mac = request.match_info["mac"]
         try:
             self.router(request).network.move_out(mac)
@@ -178,6 +190,7 @@ class Control:
         return web.json_response({})
 
     async def packet(self, request: web.Request) -> web.Response:
+        """A packet of a client to the internet."""
         router, body = self.router(request), await _body(request)
         self._present(router, _text(body, "mac"))
         verdict = router.network.packet(body["mac"], body.get("flow"))
@@ -191,6 +204,7 @@ class Control:
             raise BadRequest(f"no client {mac}: move it in first", 404) from None
 
     async def login(self, request: web.Request) -> web.Response:
+        """Hotspot login as the portal would do it."""
         router, body = self.router(request), await _body(request)
         self._present(router, _text(body, "mac"))
         client = router.network.client(body["mac"])
@@ -201,6 +215,7 @@ class Control:
         return web.json_response(router.show("/ip/hotspot/active")[-1])
 
     async def wait(self, request: web.Request) -> web.Response:
+        """Packets until they are forwarded, or not, as wanted."""
         router, body = self.router(request), await _body(request)
         mac, wanted = _text(body, "mac"), body.get("forwarded", True)
         if not isinstance(wanted, bool):
@@ -218,20 +233,24 @@ class Control:
             await asyncio.sleep(WAIT_PAUSE)
 
     async def log(self, request: web.Request) -> web.Response:
+        """Commands after `since`."""
         since = int(request.query.get("since", "0"))
         return web.json_response([entry for entry in self.router(request).log if entry["n"] > since])
 
     async def faults(self, request: web.Request) -> web.Response:
+        """Set faults, or clear all."""
         router = self.router(request)
         await router.set_faults(await _body(request))
         return web.json_response(router.faults.shown())
 
     async def reboot(self, request: web.Request) -> web.Response:
+        """Down, and back after some seconds."""
         router, body = self.router(request), await _body(request)
         router.reboot(_number(body, "seconds", 2))
         return web.json_response({})
 
     async def clock(self, request: web.Request) -> web.Response:
+        """Push the router's clock forward."""
         router, body = self.router(request), await _body(request)
         router.clock.advance(_number(body, "advance", 0))
         router.settle()

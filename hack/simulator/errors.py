@@ -1,4 +1,4 @@
-"""The answers a router gives instead of a result: traps (the command failed) and fatals (the session ends)."""
+"""What a router answers instead of a result: traps (the command failed), fatals (the session ends)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What can be wrong with a router or the way to it: latency, bandwidth, cost per command, stalls, silence, cuts.
+"""What can be wrong with a router or the way to it: latency, cost per command, stalls, silence, cuts.
 
-`DelayLine` delays one direction of one connection without serialising what is in flight; `Processor` models the
-one processor that all connections of a router share.
+`DelayLine` delays one direction of one connection without serialising what is in flight; `Processor` models
+the one processor that all connections of a router share.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SLICE = 4096
 
 @dataclass
 class TrapFault:
-    """A trap put in place of (or, with `after_rows`, behind some rows of) the next `times` matching commands."""
+    """A trap instead of (or, with `after_rows`, behind some rows of) the next `times` matching commands."""
 
     path: str
     verb: str
@@ -31,10 +31,11 @@ class TrapFault:
 class Faults:
     """The lasting faults of one router.
 
-    latency_ms: round trip time. bandwidth: bytes per second towards the client. per_command_ms: processor time of
-    each command; with `burst`, that many come at this cost and the further ones at `knee_ms`, until an idle
-    second. hang: takes and never answers. blackhole: nothing in, nothing out. drop_after_bytes: cut the
-    connection that crosses this many bytes, once.
+    latency_ms: round trip time. bandwidth: bytes per second towards the client.
+    per_command_ms: processor time of each command; with `burst`, that many come at this cost and the further
+    ones at `knee_ms`, until an idle second. hang: takes and never answers. refuse: nobody listens.
+    blackhole: nothing in, nothing out. drop_after_bytes: close the connection that crosses this many bytes
+    sent by the router, once.
     """
 
     latency_ms: float = 0
@@ -54,18 +55,8 @@ class Faults:
         unknown = wanted.keys() - known
         if unknown:
             raise ValueError(f"unknown fault {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
-        for name, value in wanted.items():
-            if name == "trap" and value is not None:
-                try:
-                    value = TrapFault(**value)
-                except TypeError as error:
-                    raise ValueError(f"trap: {error}") from None
-            elif name in {"hang", "refuse", "blackhole"} and not isinstance(value, bool):
-                raise ValueError(f"{name}: expects true or false")
-            elif name not in {"trap", "drop_after_bytes", "hang", "refuse", "blackhole"} and (
-                isinstance(value, bool) or not isinstance(value, int | float) or value < 0
-            ):
-                raise ValueError(f"{name}: expects a number of 0 or more")
+        checked = {name: _checked(name, value) for name, value in wanted.items()}
+        for name, value in checked.items():
             setattr(self, name, value)
 
     @property
@@ -87,6 +78,23 @@ class Faults:
         """As JSON, only what differs from a sound router."""
         sound = Faults()
         return {k: v for k, v in asdict(self).items() if v != getattr(sound, k)}
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name == "trap" and value is not None:
+        try:
+            return TrapFault(**value)
+        except TypeError as error:
+            raise ValueError(f"trap: {error}") from None
+    if name in {"trap", "drop_after_bytes"} and value is None:
+        return None
+    if name in {"hang", "refuse", "blackhole"}:
+        if not isinstance(value, bool):
+            raise ValueError(f"{name}: expects true or false")
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise ValueError(f"{name}: expects a number of 0 or more")
+    return value
 
 
 class DelayLine:

@@ -1,4 +1,4 @@
-"""How a menu is described: properties with their kinds, what is unique, ordered, volatile, and which verbs exist.
+"""How a menu is described: properties with their kinds, what is unique, ordered, volatile, which verbs exist.
 
 A further menu is a further description in `menus.py`; behaviour beyond add/set/print/remove hangs on table
 events or on an own verb in `actions.py`.

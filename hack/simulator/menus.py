@@ -86,7 +86,7 @@ PROFILES = Menu(
     "/ip/hotspot/profile",
     (
         Property("name", required=True),
-        Property("hotspot-address", ADDRESS, default="0.0.0.0"),
+        Property("hotspot-address", ADDRESS, default="0.0.0.0"),  # noqa: S104
         Property("dns-name", default=""),
         Property("html-directory", default="hotspot"),
         Property("http-cookie-lifetime", SPAN, default="3d"),

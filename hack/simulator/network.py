@@ -1,8 +1,9 @@
 """The clients behind a router and their packets: whether a packet is forwarded, and connection tracking.
 
-A packet is forwarded when it belongs to a tracked connection whose row is still there, or when the router grants
-a new connection: by the client's host row (bypassed or authorized), or, with `access=list`, by an enabled
-address-list entry. Tracked connections outlive bindings and host rows (reference 5.3, 5.5).
+A packet is forwarded when it belongs to a tracked connection whose row is still there, or when the router
+grants a new connection: by the client's host row (bypassed or authorized), or, with `access=list`, by an
+enabled address-list entry. A host that is blocked gets nothing through.
+Tracked connections outlive bindings and host rows (reference 5.3, 5.5).
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Network:
 
     def move_in(self, mac: str, ip: str, *, dhcp: bool = False) -> Client:
         """Put a client there, or give it another address; no packet yet unless it asks DHCP. Raises Trap."""
-        client = Client(Mac().parse("mac", mac, {}), Address().parse("ip", ip, {}))
+        client = Client(Mac().parse("mac", mac), Address().parse("ip", ip))
         self.clients[client.mac] = client
         if dhcp and self.router.up:
             self.router.hotspot.arrive(client.mac, client.ip, "DHCP")
@@ -67,11 +68,11 @@ class Network:
 
     def move_out(self, mac: str) -> Client:
         """Take the client away; its rows stay. Raises KeyError."""
-        return self.clients.pop(Mac().parse("mac", mac, {}))
+        return self.clients.pop(Mac().parse("mac", mac))
 
     def client(self, mac: str) -> Client:
         """Raises KeyError when nobody with this MAC is there."""
-        return self.clients[Mac().parse("mac", mac, {})]
+        return self.clients[Mac().parse("mac", mac)]
 
     def packet(self, mac: str, flow: str | None = None) -> Verdict:
         """Send one packet of the client to the internet. Raises KeyError for an unknown client."""

@@ -177,7 +177,7 @@ def show(call: Call) -> None:
 
 
 def listen(call: Call) -> None:
-    """`listen`: each addition and change as a full row, each removal as `.id` and `.dead`, until cancelled."""
+    """`listen`: each addition and change as a full row, each removal as `.id` and `.dead`."""
     _check_arguments(call)
     _follow(call, View(call))
 
@@ -207,4 +207,4 @@ def _repeat(call: Call, view: View) -> None:
         timer[:] = [loop.call_later(seconds, again)]
 
     timer.append(loop.call_later(seconds, again))
-    call.stop = lambda: timer[0].cancel()
+    call.stop = lambda: timer[0].cancel()  # noqa: PLW0108 - the timer is another one each time

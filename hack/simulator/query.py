@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from simulator.errors import BAD_VALUE, Trap
-from simulator.values import Kind, Tables
+from simulator.values import Kind, Reference, Tables
 
 Get = Callable[[str], str | None]
 Test = Callable[[Get], bool]
@@ -39,7 +39,7 @@ def compile_query(words: Sequence[str], kinds: Mapping[str, Kind], tables: Table
 
 def _operations(text: str) -> list[str]:
     tokens = _OPERATION.findall(text)
-    if any(not token.isdigit() and token not in "!&|." for token in tokens):
+    if not re.fullmatch(r"[\d!&|.]*", text):
         raise Trap(f"invalid query word ?#{text}", BAD_VALUE)
     return tokens
 
@@ -111,7 +111,8 @@ def _test(body: str, kinds: Mapping[str, Kind], tables: Tables) -> Test:
 
 def _normal_form(kind: Kind, name: str, text: str, tables: Tables) -> str:
     try:
-        return kind.show(kind.parse(name, text, tables), tables)
+        stored = kind.parse(name, text, tables)
+        return kind.show(stored, tables) if isinstance(kind, Reference) else stored
     except Trap:
         return text
 

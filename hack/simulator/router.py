@@ -6,19 +6,18 @@ import asyncio
 import random
 import socket
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
 from simulator import menus, menus_system
 from simulator.clock import Clock, Deadlines
-from simulator.codec import MAX_WORD
 from simulator.commands import Call
 from simulator.dispatch import Request
 from simulator.faults import Faults, Processor
 from simulator.hotspot import Hotspot
-from simulator.menu import Menu, Row, Version
+from simulator.menu import Menu, Row
 from simulator.network import Network
+from simulator.options import RouterOptions, parse_version
 from simulator.printing import View
 from simulator.rights import BUILT_IN_GROUPS, POLICIES, ROOT
 from simulator.session import Session
@@ -30,62 +29,11 @@ LOG_WORD = 200
 SECRET_WORDS = ("password", "response", "private-key", "preshared-key", "otp-secret")
 
 
-@dataclass
-class RouterOptions:
-    """How a router is made: where it listens, who may log in, and the switches of its behaviour.
-
-    access: `hotspot` lets a client out by its host row, `list` by an enabled entry of the address-list
-    `access_list` instead. cookies: a hotspot login leaves a MAC cookie. seed: of every shuffle.
-    reorder_commands: tagged commands that arrive together run in a shuffled order. chr: no routerboard menu.
-    double_trap: an unknown path gives two traps. extra_keys: rows carry `about` and `.nextid`.
-    device_mode_hotspot: false refuses to add or enable hotspot servers. group: policy group of `user`.
-    """
-
-    name: str
-    address: str = "127.0.0.1"
-    port: int = 0
-    user: str = "cerebro"
-    password: str = "secret"  # noqa: S105 - of a simulated router
-    group: str = "full"
-    version: str = "7.21.5"
-    serial: str = "HEX0SIMULATED"
-    identity: str = "MikroTik"
-    access: Literal["hotspot", "list"] = "hotspot"
-    access_list: str = "paid_clients"
-    seed: int = 0
-    chr: bool = False
-    cookies: bool = True
-    tag_position: Literal["front", "end"] = "front"
-    reorder_commands: bool = False
-    legacy_login: bool = False
-    double_trap: bool = True
-    old_no_such_item: bool = False
-    extra_keys: bool = False
-    device_mode_hotspot: bool = True
-    max_word: int = MAX_WORD
-
-    def __post_init__(self) -> None:
-        if not self.name or "/" in self.name:
-            raise ValueError("name: expects a word without a slash")
-        if self.access not in {"hotspot", "list"}:
-            raise ValueError("access: expects hotspot or list")
-        if self.tag_position not in {"front", "end"}:
-            raise ValueError("tag_position: expects front or end")
-        if self.group not in BUILT_IN_GROUPS:
-            raise ValueError(f"group: expects one of {', '.join(BUILT_IN_GROUPS)}")
-        parse_version(self.version)
-
-
-def parse_version(text: str) -> Version:
-    """`7.21.5` as a tuple of numbers. Raises ValueError."""
-    try:
-        return tuple(int(part) for part in text.split("."))
-    except ValueError:
-        raise ValueError(f"version: expects numbers with dots such as 7.21.5, not {text!r}") from None
-
-
 class Router:
     """A router; `start` and `stop` need a running event loop."""
+
+    options: RouterOptions
+    clock: Clock
 
     def __init__(self, options: RouterOptions) -> None:
         self.options = options
@@ -224,7 +172,7 @@ class Router:
         session.rows.append(("/user/active", row))
 
     def leave(self, session: Session) -> None:
-        """A connection has ended. In a black hole nobody hears of it: the session stays until that is over."""
+        """A connection has ended. In a black hole nobody hears of it: it stays until that is over."""
         if self.faults.blackhole and self.up:
             return
         self.sessions.pop(session.number, None)
@@ -269,11 +217,11 @@ class Router:
     # --- faults, boot, listener
 
     async def set_faults(self, wanted: dict[str, Any]) -> None:
-        """Change the faults; an empty mapping clears all. `cut` and `stall_ms` act once. Raises ValueError."""
+        """Change the faults; an empty mapping clears all. `cut`, `stall_ms` act once. Raises ValueError."""
         lasting = {name: value for name, value in wanted.items() if name not in {"cut", "stall_ms"}}
         stall = wanted.get("stall_ms", 0)
         if isinstance(stall, bool) or not isinstance(stall, int | float):
-            raise ValueError("stall_ms: expects a number")
+            raise ValueError("stall_ms: expects a number")  # noqa: TRY004 - an answer to the control port
         self.faults.change(lasting or ({} if wanted else vars(Faults())))
         if stall:
             self.processor.stall(stall / 1000)
@@ -367,20 +315,9 @@ class Router:
             self._socket = None
 
     async def _listen(self, wanted: bool) -> None:
-        if wanted and self._server is None:
+        if wanted and self._server is None and self._socket is not None:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(lambda: Session(self), sock=self._socket, backlog=128)
         elif not wanted and self._server is not None:
             self._close_listener()
             self._bind()
-
-
-def options_from(values: dict[str, Any]) -> RouterOptions:
-    """Options out of JSON. Raises ValueError that names the field."""
-    known: Iterable[str] = RouterOptions.__dataclass_fields__
-    unknown = set(values) - set(known)
-    if unknown:
-        raise ValueError(f"unknown field {', '.join(sorted(unknown))}; known: {', '.join(known)}")
-    if "name" not in values:
-        raise ValueError("name: required")
-    return RouterOptions(**values)

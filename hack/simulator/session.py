@@ -51,6 +51,7 @@ class Session(asyncio.Protocol):
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio: a client is there."""
         self.transport = cast(asyncio.Transport, transport)
         self._writable = True
         host, port = transport.get_extra_info("peername")[:2]
@@ -58,7 +59,8 @@ class Session(asyncio.Protocol):
         if not self.router.admit(self, f"{host}:{port}"):
             self.transport.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Asyncio: the connection has ended."""
         self._closing = True
         self._stop_all()
         self._in_line.close()
@@ -68,13 +70,16 @@ class Session(asyncio.Protocol):
         self.router.leave(self)
 
     def data_received(self, data: bytes) -> None:
+        """Asyncio: bytes of the client."""
         self._in_line.push(data)
         self._throttle()
 
     def pause_writing(self) -> None:
+        """Asyncio: the client does not read; run no further commands of it."""
         self._writable = False
 
     def resume_writing(self) -> None:
+        """Asyncio: the client reads again."""
         self._writable = True
         self._work()
 
@@ -130,7 +135,7 @@ class Session(asyncio.Protocol):
         request = parse_request(sentence)
         try:
             if self.rights is None:
-                self._before_login(request, sentence)
+                self._before_login(request)
             else:
                 self._command(request)
         except Fatal as fatal:
@@ -149,7 +154,7 @@ class Session(asyncio.Protocol):
 
     # --- login (reference 1.6)
 
-    def _before_login(self, request: Request, sentence: list[bytes]) -> None:
+    def _before_login(self, request: Request) -> None:
         self._login_sentences += 1
         if self._login_sentences > LOGIN_SENTENCES:
             raise Fatal("too many commands before login")
@@ -213,12 +218,7 @@ class Session(asyncio.Protocol):
         call = self._call(request)
         try:
             call.path, call.verb = check_request(request)
-            fault = self.router.faults.take_trap(call.path, call.verb)
-            if fault is None or fault.after_rows:
-                execute(call)
-            if fault is not None:
-                call.out = call.out[: fault.after_rows]
-                raise Trap(fault.message, fault.category)
+            self._execute(call)
             outcome = "done" if call.stop is None else "running"
         except Trap as trap:
             call.trap(trap)
@@ -228,6 +228,15 @@ class Session(asyncio.Protocol):
             self.running.append(call)
         self.router.journal(self.number, request, outcome)
         self._write(b"".join(call.out))
+
+    def _execute(self, call: Call) -> None:
+        """Run the command, or what a fault makes of it. Raises Trap."""
+        fault = self.router.faults.take_trap(call.path, call.verb)
+        if fault is None or fault.after_rows:
+            execute(call)
+        if fault is not None:
+            call.out = call.out[: fault.after_rows]
+            raise Trap(fault.message, fault.category)
 
     def _cancel(self, request: Request) -> None:
         wanted = request.attributes.get("tag")

@@ -9,7 +9,8 @@ from typing import Any, Self
 from aiohttp import web
 
 from simulator.control_server import make_app
-from simulator.router import Router, options_from
+from simulator.options import options_from
+from simulator.router import Router
 
 TICK = 0.5
 

@@ -1,4 +1,4 @@
-"""The rows of one menu: ids, order, uniqueness, subscribers. Works on normal forms; parsing is done before."""
+"""The rows of one menu: ids, order, uniqueness, subscribers. Works on normal forms, parsed before."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Subscriber = Callable[[Event, Row], None]
 
 
 class Table:
-    """One menu of one router. Every change is told to the subscribers at once, in the order of subscription."""
+    """One menu of one router. Every change is told to the subscribers at once, first come first."""
 
     def __init__(self, router: Router, menu: Menu) -> None:
         self.router = router
@@ -53,7 +53,7 @@ class Table:
         return row
 
     def set(self, row: Row, changes: Mapping[str, str | None]) -> None:
-        """Change or (None) drop properties of a row. Raises Trap for a duplicate; then nothing has changed."""
+        """Change or (None) drop properties of a row. Raises Trap for a duplicate, having changed nothing."""
         visible = {n: v for n, v in changes.items() if not self._is_hidden(n)}
         values = {n: v for n, v in row.values.items() if n not in visible}
         values.update({n: v for n, v in visible.items() if v is not None})
@@ -85,7 +85,7 @@ class Table:
             taken.clear()
 
     def move(self, rows: Sequence[Row], before: Row | None) -> None:
-        """Put `rows` as a block, in their given order, before a row or (None) at the end of the whole table."""
+        """Put `rows` as a block, in their given order, before a row or (None) at the end of the table."""
         ids = {row.id for row in rows}
         order = [row for row in self.rows.values() if row.id not in ids]
         at = order.index(before) if before in order else len(order)
@@ -97,10 +97,12 @@ class Table:
         return self.rows.get(reference) or self.rows.get(self._by_name.get(reference, ""))
 
     def id_of(self, name: str) -> str | None:
+        """Id of the row with this name or id."""
         row = self.find(name)
         return row.id if row else None
 
     def name_of(self, row_id: str) -> str | None:
+        """Name of the row with this id."""
         row = self.rows.get(row_id)
         return row.values.get("name") if row else None
 

@@ -41,16 +41,21 @@ Tables = Mapping[str, Referenced]
 class Kind:
     """Free text; whatever bytes came in go out again."""
 
-    def parse(self, name: str, text: str, tables: Tables) -> str:
-        """Normal form of an argument; raises Trap with the router's text when it is not accepted."""
-        return text
+    def parse(self, name: str, text: str, tables: Tables | None = None) -> str:  # noqa: ARG002
+        """Normal form of an argument; raises Trap with the router's text when it is not accepted.
 
-    def show(self, stored: str, tables: Tables) -> str:
-        """What a reply shows for the stored normal form."""
-        return stored
+        `name` is the argument's name, for the text; `tables` are needed by references alone.
+        """
+        return self._parse(name, text)
 
     def key(self, text: str) -> Comparable:
         """Sort key of a normal form; raises ValueError for text that is none."""
+        return self._key(text)
+
+    def _parse(self, _name: str, text: str) -> str:
+        return text
+
+    def _key(self, text: str) -> Comparable:
         return (text,)
 
 
@@ -62,7 +67,7 @@ def parse_bool(text: str) -> bool | None:
 class Bool(Kind):
     """yes/no/true/false in, true/false out."""
 
-    def parse(self, name: str, text: str, tables: Tables) -> str:
+    def _parse(self, name: str, text: str) -> str:
         value = parse_bool(text)
         if value is None:
             raise no_match(name)
@@ -77,7 +82,7 @@ class Int(Kind):
     high: int = 2**63 - 1
     suffixes: bool = False
 
-    def parse(self, name: str, text: str, tables: Tables) -> str:
+    def _parse(self, name: str, text: str) -> str:
         match = re.fullmatch(r"(-?\d+)([kMG]?)", text)
         if match is None or (match[2] and not self.suffixes):
             raise Trap(f"invalid value for argument {name}", BAD_VALUE)
@@ -86,7 +91,7 @@ class Int(Kind):
             raise Trap(f"value of {name} out of range ({self.low}..{self.high})", BAD_VALUE)
         return str(value)
 
-    def key(self, text: str) -> Comparable:
+    def _key(self, text: str) -> Comparable:
         return (int(text),)
 
 
@@ -96,7 +101,7 @@ class Enum(Kind):
 
     words: tuple[str, ...]
 
-    def parse(self, name: str, text: str, tables: Tables) -> str:
+    def _parse(self, name: str, text: str) -> str:
         if text not in self.words:
             raise no_match(name)
         return text
@@ -150,7 +155,7 @@ class Duration(Kind):
     low: float = 0
     high: float = float(35 * 604800 + 3 * 86400 + 13 * 3600 + 13 * 60 + 56)
 
-    def parse(self, name: str, text: str, tables: Tables) -> str:
+    def _parse(self, name: str, text: str) -> str:
         if text in self.words:
             return text
         try:
@@ -162,14 +167,14 @@ class Duration(Kind):
             raise Trap(f"value of {name} is out of range {limits}", BAD_VALUE)
         return format_duration(seconds)
 
-    def key(self, text: str) -> Comparable:
+    def _key(self, text: str) -> Comparable:
         return (parse_duration(text),)
 
 
 class Mac(Kind):
     """A MAC address: `:`, `-`, `.` and any case in, upper case with colons out."""
 
-    def parse(self, name: str, text: str, tables: Tables) -> str:
+    def _parse(self, name: str, text: str) -> str:
         digits = re.sub(r"[:.-]", "", text)
         if digits == text or not re.fullmatch(r"[0-9A-Fa-f]{12}", digits):
             raise Trap(f"invalid value of {name}, mac address required", BAD_VALUE)
@@ -201,13 +206,13 @@ def _span_text(first: int, last: int, *, as_prefix: bool) -> str:
 class Address(Kind):
     """One IPv4 address; one with a port behind it compares by address, then port."""
 
-    def parse(self, name: str, text: str, tables: Tables) -> str:
+    def _parse(self, name: str, text: str) -> str:
         try:
             return str(IPv4Address(text))
         except AddressValueError:
             raise Trap(f"invalid value for argument {name}", BAD_VALUE) from None
 
-    def key(self, text: str) -> Comparable:
+    def _key(self, text: str) -> Comparable:
         address, _, port = text.partition(":")
         return (int(IPv4Address(address)), int(port or 0))
 
@@ -216,14 +221,14 @@ class Address(Kind):
 class AddressRange(Kind):
     """An address, a prefix or a range.
 
-    `collapse`: a range that is exactly a prefix is shown as that prefix (address lists do, ip-bindings do not).
+    `collapse`: a range that is exactly a prefix is shown as that prefix (address lists; not ip-bindings).
     `names`: a DNS name is accepted as well. A host never shows /32.
     """
 
     collapse: bool = True
     names: bool = False
 
-    def parse(self, name: str, text: str, tables: Tables) -> str:
+    def _parse(self, name: str, text: str) -> str:
         try:
             first, last = address_span(text)
         except (AddressValueError, NetmaskValueError, ValueError):
@@ -232,7 +237,7 @@ class AddressRange(Kind):
             raise Trap(f"value of {name} expects range of ip addresses", BAD_VALUE) from None
         return _span_text(first, last, as_prefix=self.collapse or "/" in text)
 
-    def key(self, text: str) -> Comparable:
+    def _key(self, text: str) -> Comparable:
         return address_span(text)
 
 
@@ -242,7 +247,7 @@ class PrefixList(Kind):
 
     mask: bool = True
 
-    def parse(self, name: str, text: str, tables: Tables) -> str:
+    def _parse(self, name: str, text: str) -> str:
         try:
             networks = [IPv4Network(part, strict=False) for part in text.split(",") if part]
         except (AddressValueError, NetmaskValueError, ValueError):
@@ -256,7 +261,7 @@ class WordSet(Kind):
 
     universe: tuple[str, ...]
 
-    def parse(self, name: str, text: str, tables: Tables) -> str:
+    def _parse(self, name: str, text: str) -> str:
         words = [word for word in text.split(",") if word]
         if any(word.removeprefix("!") not in self.universe for word in words):
             raise no_match(name)
@@ -270,13 +275,17 @@ class Reference(Kind):
     path: str
     words: tuple[str, ...] = ()
 
-    def parse(self, name: str, text: str, tables: Tables) -> str:
+    def parse(self, name: str, text: str, tables: Tables | None = None) -> str:
+        """The id of the row with this name. Raises Trap when there is none."""
         if text in self.words:
             return text
+        if tables is None:
+            raise TypeError(f"{name}: a reference needs the tables")
         found = tables[self.path].id_of(text)
         if found is None:
             raise no_match(name)
         return found
 
     def show(self, stored: str, tables: Tables) -> str:
+        """Name of the row with this id, or the id once that row is gone."""
         return stored if stored in self.words else tables[self.path].name_of(stored) or stored

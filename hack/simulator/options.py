@@ -1,0 +1,76 @@
+"""How a router is made and the switches of its behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from simulator.codec import MAX_WORD
+from simulator.menu import Version
+from simulator.rights import BUILT_IN_GROUPS
+
+
+@dataclass
+class RouterOptions:
+    """How a router is made: where it listens, who may log in, and the switches of its behaviour.
+
+    access: `hotspot` lets a client out by its host row, `list` by an enabled entry of the address-list
+    `access_list` instead. cookies: a hotspot login leaves a MAC cookie. seed: of every shuffle.
+    reorder_commands: tagged commands that arrive together run in a shuffled order. chr: no routerboard menu.
+    double_trap: an unknown path gives two traps. extra_keys: rows carry `about` and `.nextid`.
+    device_mode_hotspot: false refuses to add or enable hotspot servers. group: policy group of `user`.
+    """
+
+    name: str
+    address: str = "127.0.0.1"
+    port: int = 0
+    user: str = "cerebro"
+    password: str = "secret"  # noqa: S105 - of a simulated router
+    group: str = "full"
+    version: str = "7.21.5"
+    serial: str = "HEX0SIMULATED"
+    identity: str = "MikroTik"
+    access: Literal["hotspot", "list"] = "hotspot"
+    access_list: str = "paid_clients"
+    seed: int = 0
+    chr: bool = False
+    cookies: bool = True
+    tag_position: Literal["front", "end"] = "front"
+    reorder_commands: bool = False
+    legacy_login: bool = False
+    double_trap: bool = True
+    old_no_such_item: bool = False
+    extra_keys: bool = False
+    device_mode_hotspot: bool = True
+    max_word: int = MAX_WORD
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name:
+            raise ValueError("name: expects a word without a slash")
+        if self.access not in {"hotspot", "list"}:
+            raise ValueError("access: expects hotspot or list")
+        if self.tag_position not in {"front", "end"}:
+            raise ValueError("tag_position: expects front or end")
+        if self.group not in BUILT_IN_GROUPS:
+            raise ValueError(f"group: expects one of {', '.join(BUILT_IN_GROUPS)}")
+        parse_version(self.version)
+
+
+def parse_version(text: str) -> Version:
+    """`7.21.5` as a tuple of numbers. Raises ValueError."""
+    try:
+        return tuple(int(part) for part in text.split("."))
+    except ValueError:
+        raise ValueError(f"version: expects numbers with dots such as 7.21.5, not {text!r}") from None
+
+
+def options_from(values: dict[str, Any]) -> RouterOptions:
+    """Options out of JSON. Raises ValueError that names the field."""
+    known: Iterable[str] = RouterOptions.__dataclass_fields__
+    unknown = set(values) - set(known)
+    if unknown:
+        raise ValueError(f"unknown field {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    if "name" not in values:
+        raise ValueError("name: required")
+    return RouterOptions(**values)
