@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 
 import aiohttp
 
+from cerebro import metrics
 from cerebro.kube.completeness import Watch
 from cerebro.resources import API_GROUP, API_VERSION
 
@@ -27,7 +28,6 @@ class Activity:
         self._relisted = relisted
         self._seen: dict[Watch, float] = {}
         self._listing: set[Watch] = set()
-        self.relists = 0
 
     def pause(self) -> None:
         """Expect nothing: kopf is not running."""
@@ -59,5 +59,5 @@ class Activity:
             self._listing.add(watch)
         elif watch in self._listing:
             self._listing.discard(watch)
-            self.relists += 1
+            metrics.WATCHER_RELISTS.labels(watch.kind.kind).inc()
             self._relisted(watch)

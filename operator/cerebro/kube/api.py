@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -159,8 +159,7 @@ class KubeApi:
         uid: str | None = None,
         resource_version: str | None = None,
     ) -> None:
-        """Delete an object; Conflict when it is not that UID or version any more, NotFound when it is gone.
-        """
+        """Delete an object; Conflict when it is no more that UID or version, NotFound when it is gone."""
         conditions = {"uid": uid, "resourceVersion": resource_version}
         body = {"preconditions": {key: value for key, value in conditions.items() if value is not None}}
         await self._call("DELETE", kind, namespace, name, body=body)
@@ -186,6 +185,15 @@ class KubeApi:
         raise Unavailable(
             f"list {kind.plural} in {namespace}: expired {_RESTARTS} times before its last page"
         )
+
+    async def list_cells(
+        self, kind: Kind, namespace: str, *, field_selector: str | None = None
+    ) -> list[dict[str, Any]]:
+        """List a collection as a Table without objects: the cells of each row by the column's name in lower case."""
+        table: list[dict[str, Any]] = []
+        async for page in self._pages(kind, namespace, field_selector, {"includeObject": "None"}, _TABLE):
+            table.extend(_cells(page))
+        return table
 
     async def list_objects(
         self, kind: Kind, namespace: str, *, field_selector: str | None = None
@@ -334,8 +342,16 @@ class KubeApi:
 
 def _rows(kind: Kind, page: Manifest) -> dict[str, str]:
     """Read names by UID from one Table page."""
+    try:
+        return {cells["uid"]: cells["name"] for cells in _cells(page)}
+    except KeyError:
+        raise Unavailable(
+            f"list {kind.plural}: no UID column: apply the CRDs of this release (crds/)"
+        ) from None
+
+
+def _cells(page: Manifest) -> Iterator[dict[str, Any]]:
+    """Read the rows of one Table page."""
     columns = [column["name"].lower() for column in page.get("columnDefinitions") or ()]
-    if "uid" not in columns or "name" not in columns:
-        raise Unavailable(f"list {kind.plural}: no UID column: apply the CRDs of this release (crds/)")
-    uid, name = columns.index("uid"), columns.index("name")
-    return {row["cells"][uid]: row["cells"][name] for row in page.get("rows") or ()}
+    for row in page.get("rows") or ():
+        yield dict(zip(columns, row["cells"], strict=True))

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from cerebro import metrics
 from cerebro.kube.api import KubeApi
 from cerebro.kube.backoff import Backoff
 from cerebro.kube.errors import KubeError
@@ -84,6 +85,7 @@ class Completeness:
         delays = iter(self._backoff)
         while True:
             settled = await self._try(watch)
+            self._show(watch)
             if settled:
                 delays = iter(self._backoff)
             await self._wait(watch, self._interval if settled else next(delays))
@@ -106,6 +108,7 @@ class Completeness:
             return False
         result = self._store.reconcile_listing(kind, namespace, listing, since)
         if result.dropped:
+            metrics.STORE_DROPPED.labels(kind.kind).inc(len(result.dropped))
             log.info("%s: %d objects were deleted while nobody told us", watch, len(result.dropped))
         if not result.missing:
             return True
@@ -123,6 +126,13 @@ class Completeness:
         except TimeoutError:
             pass
         wanted.clear()
+
+    def _show(self, watch: Watch) -> None:
+        kind = watch.kind
+        complete = self._store.complete(kind, watch.namespace)
+        metrics.STORE_COMPLETE.labels(kind.kind, watch.namespace).set(int(complete))
+        metrics.STORE_OBJECTS.labels(kind.kind).set(len(self._store.all(kind)))
+        metrics.STORE_INVALID.labels(kind.kind).set(len(self._store.frozen(kind)))
 
     def _note(self) -> None:
         if self.complete():

@@ -25,8 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Posts Events for one process. The same Event about the same object is posted once in `quiet` seconds.
-    """
+    """Posts Events of one process; the same one about the same object once in `quiet` seconds."""
 
     def __init__(self, api: KubeApi, *, component: str, instance: str, quiet: float = 600.0) -> None:
         self._api = api

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
+from cerebro import metrics
 from cerebro.kube.api import KubeApi
 from cerebro.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 
@@ -208,6 +209,7 @@ class Lease:
             self._expiry = loop.call_later(max(0.0, until - time.monotonic()), self._expired)
         if held and not self._told:
             self._told = True
+            metrics.LEASE_HELD.labels(self.name).set(1)
             log.info("Lease %s/%s is ours", self.namespace, self.name)
             if self._gained is not None:
                 self._gained()
@@ -219,6 +221,7 @@ class Lease:
     def _expired(self) -> None:
         if self._told and not self.held():
             self._told = False
+            metrics.LEASE_HELD.labels(self.name).set(0)
             log.warning("Lease %s/%s is not ours any more", self.namespace, self.name)
             if self._lost is not None:
                 self._lost()

@@ -66,8 +66,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An object came (`old` None), changed, or went (`new` None); another UID is another object of that name.
-    """
+    """An object came (`old` None), changed, or went (`new` None); another UID is another object."""
 
     kind: Kind
     namespace: str
@@ -156,8 +155,7 @@ class Store:
         return collection.by_uid.get(uid) if collection else None
 
     def all(self, kind: Kind, namespace: str | None = None) -> Collection[StoredObject]:
-        """Give all objects, of one namespace as a live view (copy it before awaiting), else of all as a list.
-        """
+        """Give the objects of one namespace as a live view (copy it before awaiting), or all as a list."""
         if namespace is not None:
             collection = self._collections.get((kind.kind, namespace))
             return collection.by_name.values() if collection else ()
@@ -187,8 +185,7 @@ class Store:
         self._completed.append(completed)
 
     def add_index(self, kind: Kind, key: Callable[[StoredObject], Hashable | None]) -> Index:
-        """Keep a secondary index by `key` (None: not in it), from the objects that are here already onwards.
-        """
+        """Keep a secondary index by `key` (None: not in it), with the objects that are here already."""
         index = Index(key)
         for stored in self.all(kind):
             index._apply(None, stored)

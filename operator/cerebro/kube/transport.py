@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 import aiohttp
 from kubernetes.aio.client import Configuration, rest
 
+from cerebro import metrics
 from cerebro.kube.connection import ConfigError, Connection
 from cerebro.kube.errors import Unavailable, translate
 
@@ -90,8 +91,10 @@ class Transport:
                 if status == 401 and self._token_changed():
                     status, data, retry_after = await self._send(method, url, headers, body)
         except TimeoutError:
+            metrics.REST_REQUESTS.labels("<error>", method).inc()
             raise Unavailable(f"{what}: no answer within {self.timeout:g} s") from None
         except (aiohttp.ClientError, OSError, ConfigError) as error:
+            metrics.REST_REQUESTS.labels("<error>", method).inc()
             raise Unavailable(f"{what}: {type(error).__name__}: {error}") from None
         self._note_permission(what.partition(" ")[0] + path, status)
         if status >= 300:
@@ -105,6 +108,7 @@ class Transport:
     ) -> tuple[int, bytes, str | None]:
         assert self._pool is not None, "use KubeApi within `async with`"
         sent = time.time()
+        begun = time.monotonic()
         answer = await self._pool.request(  # type: ignore[no-untyped-call]
             method,
             url,
@@ -116,6 +120,8 @@ class Transport:
         data = await answer.read()
         if answer.status not in (401, 429) and answer.status < 500:
             self.last_contact = time.monotonic()
+        metrics.REST_REQUESTS.labels(str(answer.status), method).inc()
+        metrics.REST_DURATION.labels(method).observe(time.monotonic() - begun)
         return answer.status, data, answer.headers.get("Retry-After")
 
     def _authorization(self) -> dict[str, str]:
@@ -137,6 +143,7 @@ class Transport:
         except ValueError:
             return
         self.clock_skew = (sent + received) / 2 - server
+        metrics.CLOCK_SKEW.set(self.clock_skew)
 
     def _note_permission(self, call: str, status: int) -> None:
         """Remember since when a call is forbidden; the number of different calls is bounded by dropping the

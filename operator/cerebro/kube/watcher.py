@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -18,6 +21,7 @@ from typing import Any, cast
 import aiohttp
 import kopf
 
+from cerebro import metrics
 from cerebro.kube.activity import Activity
 from cerebro.kube.api import KubeApi
 from cerebro.kube.backoff import Backoff
@@ -49,8 +53,7 @@ class WatchTimes:
 
     @property
     def silence(self) -> float:
-        """Longest time between two requests of a watcher that turns, whether or not the API server answers.
-        """
+        """Longest time between two requests of a watcher that turns, API server or not."""
         return self.watch_timeout + self.inactivity_timeout + self.request_timeout + self.backoff_ceiling
 
 
@@ -66,22 +69,20 @@ class Watcher:
         presence: Presence,
         relisted: Callable[[Watch], None],
         times: WatchTimes | None = None,
-        restore_signals: Callable[[], None] | None = None,
         waiting: Callable[[str | None], None] | None = None,
     ) -> None:
-        """`relisted` is called when kopf has handed over a list; `restore_signals` after each start of kopf,
-        which takes SIGTERM and SIGINT for itself: set your own handlers there. `waiting` as in
-        discovery.wait_served.
+        """`relisted` is called when kopf has handed over a list; `waiting` as in discovery.wait_served.
+
+        Handle signals with the signal module or in a thread: the event loop's own handlers kopf takes for
+        itself.
         """
         self._api = api
         self._store = store
         self._watches = tuple(watches)
         self._presence = presence
         self._times = times or WatchTimes()
-        self._restore_signals = restore_signals
         self._waiting = waiting
         self.activity = Activity(self._watches, relisted)
-        self.restarts = 0
 
     def alive(self) -> bool:
         """Say whether each watch made a request lately (rule E11); true while we wait for the API server to
@@ -102,7 +103,7 @@ class Watcher:
             )
             started = asyncio.get_running_loop().time()
             reason = await self._run_kopf()
-            self.restarts += 1
+            metrics.WATCHER_RESTARTS.inc()
             if asyncio.get_running_loop().time() - started > 10 * self._times.restart_ceiling:
                 delays = iter(Backoff(first=0.2, ceiling=self._times.restart_ceiling))
             log.error("kopf ended and is started again: %s", reason)
@@ -115,13 +116,13 @@ class Watcher:
         Not kopf.operator: at its end that cancels every task of the event loop, ours too.
         """
         self.activity.resume()
-        tasks = await kopf.spawn_tasks(
-            registry=self._registry(),
-            settings=self._settings(),
-            standalone=True,
-            namespaces=sorted({watch.namespace for watch in self._watches}),
-        )
-        self._take_signals_back()
+        with _signals_kept():
+            tasks = await kopf.spawn_tasks(
+                registry=self._registry(),
+                settings=self._settings(),
+                standalone=True,
+                namespaces=sorted({watch.namespace for watch in self._watches}),
+            )
         guard = asyncio.create_task(self._until_silent(), name="watch for silent watchers")
         everything = [*tasks, guard]
         try:
@@ -132,10 +133,6 @@ class Watcher:
             await asyncio.wait(everything, timeout=self._times.request_timeout)
         errors = [task.exception() for task in done if not task.cancelled()]
         return "; ".join(f"{type(error).__name__}: {error}" for error in errors if error) or "no error given"
-
-    def _take_signals_back(self) -> None:
-        if self._restore_signals is not None:
-            self._restore_signals()
 
     async def _until_silent(self) -> None:
         while True:
@@ -166,6 +163,7 @@ class Watcher:
         meta = body["metadata"]
         if await self._presence.intact(kind, meta["namespace"]):
             return True
+        metrics.DELETIONS_HELD.labels(kind.kind).inc()
         log.warning(
             "%s %s/%s was deleted with its CRD or namespace: kept until those are back (E13)",
             kind.kind,
@@ -245,3 +243,18 @@ class Watcher:
                     watch.field_selector
                 )
         return settings
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Give SIGTERM and SIGINT back to who had them: kopf takes both, and going down is not its business
+    (E14).
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(number, handler)

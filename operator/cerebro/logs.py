@@ -1,0 +1,91 @@
+"""Logging: one JSON object a line on standard error (or lines for people), for our loggers and those of the
+libraries.
+
+Every value whose key names a secret is masked. librouteros logs every word it sends at DEBUG, passwords too,
+so it never gets there, whatever the level.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+MASK = "***"
+_SECRET_KEY = re.compile(
+    r"(?i)passw|token|secret|signature|authorization|private_?key|preshared|cookie|credential"
+)
+_DEPTH = 5
+_AT_LEAST = {
+    "librouteros": logging.INFO,  # DEBUG has passwords
+    "kopf": logging.INFO,
+    "kopf.objects": logging.WARNING,  # else a line for each delivery
+    "asyncio": logging.INFO,
+    "aiohttp.access": logging.WARNING,
+    "uvicorn.access": logging.WARNING,
+    "httpx": logging.WARNING,
+    "httpcore": logging.INFO,  # DEBUG has headers
+    "hpack": logging.INFO,
+}
+
+
+def configure(
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO",
+    style: Literal["json", "console"] = "json",
+    *,
+    stream: TextIO | None = None,
+) -> None:
+    """Set up logging of the whole process; call it once, before anything logs. Takes over handlers set
+    before.
+    """
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        mask_secrets,
+    ]
+    rendered: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if style == "json":
+        rendered += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    else:
+        rendered += [structlog.dev.ConsoleRenderer(colors=False)]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=rendered))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "kopf"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    for name, least in _AT_LEAST.items():
+        logging.getLogger(name).setLevel(max(least, logging.getLevelName(level)))
+
+
+def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Mask values whose key names a secret, also within mappings and lists."""
+    return {key: _masked(key, value, _DEPTH) for key, value in event.items()}
+
+
+def _masked(key: str, value: Any, depth: int) -> Any:
+    if isinstance(key, str) and _SECRET_KEY.search(key) and value is not None:
+        return MASK
+    if depth and isinstance(value, Mapping):
+        return {name: _masked(name, item, depth - 1) for name, item in value.items()}
+    if depth and isinstance(value, list | tuple):
+        return [_masked("", item, depth - 1) for item in value]
+    return value
