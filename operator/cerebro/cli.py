@@ -92,7 +92,13 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         threading.Thread(target=_await_signals, args=(loop, stop), name="signals", daemon=True).start()
         await main(stop)
 
-    asyncio.run(supervised())
+    from cerebro.kube.connection import ConfigError  # noqa: PLC0415 - help must not wait for it
+
+    try:
+        asyncio.run(supervised())
+    except ConfigError as error:
+        typer.echo(f"cerebro: {error}", err=True)
+        raise typer.Exit(2) from None
 
 
 def _await_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
@@ -103,11 +109,14 @@ def _await_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None
 
 
 def _settings(kind: type[_AnySettings]) -> _AnySettings:
-    """Read settings; a bad one ends the process with the message alone, without a traceback."""
-    from cerebro.settings import SettingsError, load  # noqa: PLC0415 - help must not wait for it
+    """Read settings and set up logging; a bad setting ends the process with a message and no traceback."""
+    from cerebro import logs  # noqa: PLC0415 - help must not wait for it
+    from cerebro.settings import SettingsError, load  # noqa: PLC0415 - the same
 
     try:
-        return load(kind)
+        settings = load(kind)
     except SettingsError as error:
         typer.echo(f"cerebro: the settings cannot be used:\n{error}", err=True)
         raise typer.Exit(2) from None
+    logs.configure(settings.log_level, settings.log_format)
+    return settings

@@ -217,7 +217,8 @@ class OperatorSettings(Settings):
     identity: str = Field(
         default_factory=lambda: socket.gethostname().lower(),
         max_length=253,
-        description="Who holds the Lease `cerebro-operator`. Default: the host's name, which is the pod's.",
+        description="Who holds the Lease `cerebro-operator`; differs between operators that run at once. "
+        "Default: the host's name, which is the pod's.",
     )
     agent_lost_after: Seconds = Field(
         default=60.0, description="An agent whose Lease was not renewed for that long is lost (E12)."

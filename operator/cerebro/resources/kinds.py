@@ -125,6 +125,7 @@ _ALL = (
             Column("Client IP", ".spec.client.ipAddress", priority=1),
             Column("Granted", ".status.authorizedAt", "date", priority=1),
             Column("Reason", _condition("Ready", "reason"), priority=1),
+            Column("Supersedes", ".spec.supersedes.name", priority=1),
             *_LAST,
         ),
         selectable_fields=(".spec.deviceRef.name", ".spec.orderID", ".status.finished"),
