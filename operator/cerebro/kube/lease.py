@@ -93,6 +93,10 @@ class Election:
         """Say whether we hold it at this moment."""
         return self._held_until is not None and now < self._held_until
 
+    def taken(self) -> bool:
+        """Say whether another was seen to hold it."""
+        return self._seen is not None and self._seen.holder not in ("", self.identity)
+
     def held_until(self) -> float | None:
         """Give the monotonic time until which we hold it without another renewal; None: not held."""
         return self._held_until
@@ -126,12 +130,17 @@ class Lease:
         self._gained = gained
         self._lost = lost
         self._told = False
+        self._had = False
         self._changed = asyncio.Condition()
         self._expiry: asyncio.TimerHandle | None = None
 
     def held(self) -> bool:
         """Say whether we hold it now; ask immediately before acting on it."""
         return self._election.held(time.monotonic())
+
+    def ours_until_taken(self) -> bool:
+        """Say whether we had it, perhaps no longer, and nobody else was seen to have it since (rule E1)."""
+        return self._had and not self._election.taken()
 
     async def wait_held(self) -> None:
         """Return when we hold it."""

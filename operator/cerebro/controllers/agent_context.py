@@ -1,0 +1,150 @@
+"""What the loops of an agent share: the store, who may act, the clock, and where statuses go."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import Any
+
+from cerebro.controllers import agent_metrics
+from cerebro.controllers.session_life import GrantWindows
+from cerebro.controllers.status_writer import StatusWriter, Write
+from cerebro.controllers.supersession import effective, newest_superseders
+from cerebro.kube.api import KubeApi
+from cerebro.kube.events import Recorder
+from cerebro.kube.lease import Lease
+from cerebro.kube.store import Index, Store, StoredObject
+from cerebro.resources import KINDS, Condition, Device, Session
+
+log = logging.getLogger(__name__)
+_SESSION = KINDS["Session"]
+
+
+def device_of(stored: StoredObject) -> str | None:
+    """Return the name of the Device that a Session is for, also of one that our model cannot read."""
+    session = stored.read(Session)
+    if session is not None:
+        return session.spec.device_ref.name
+    reference = ((stored.raw or {}).get("spec") or {}).get("deviceRef") or {}
+    name = reference.get("name")
+    return name if isinstance(name, str) else None
+
+
+def superseded_by(stored: StoredObject) -> str | None:
+    """Return the name of the Session in whose place a Session stands, if any."""
+    session = stored.read(Session)
+    return session.spec.supersedes.name if session and session.spec.supersedes else None
+
+
+def is_over(session: Session) -> bool:
+    """Tell whether a Session is finished for the spec that it has now; its end is on the router."""
+    status = session.status
+    return status.finished is True and (status.observed_generation or 0) >= session.metadata.generation
+
+
+@dataclass
+class AgentContext:
+    """One for an agent; `direct` is the Lease for Devices without a Hub (rule E1)."""
+
+    api: KubeApi
+    store: Store
+    statuses: StatusWriter
+    recorder: Recorder
+    direct: Lease
+    by_device: Index
+    superseding: Index
+    windows: GrantWindows
+    installation: str = "main"
+    clock_skew_limit: float = 60.0
+    heartbeat: float = 30.0
+    metrics: ModuleType = agent_metrics
+    heartbeats: dict[str, float] = field(default_factory=dict)
+
+    def sessions_of(self, namespace: str, device: str) -> list[Session]:
+        """Return the unfinished Sessions of a Device as they count (rule A10)."""
+        sessions = []
+        for stored in self.by_device.get(namespace, device):
+            session = stored.read(Session)
+            if session is not None and not is_over(session) and session.metadata.deletion_timestamp is None:
+                sessions.append(effective(session, self._superseder(session)))
+        return sessions
+
+    def _superseder(self, session: Session) -> Session | None:
+        candidates = [one.read(Session) for one in self.superseding.get(session.namespace, session.name)]
+        newest = newest_superseders(one for one in candidates if one is not None)
+        return newest.get((session.namespace, session.name))
+
+    def frozen_sessions_of(self, namespace: str, device: str) -> list[dict[str, Any]]:
+        """Return the Sessions of a Device that our model cannot read, as they are (rule B9)."""
+        return [
+            one.raw
+            for one in self.by_device.get(namespace, device)
+            if one.model is None and one.raw is not None
+        ]
+
+    def is_direct(self, device: Device) -> bool:
+        """Tell whether a Device is reached without a Hub."""
+        return device.spec.hub_ref is None
+
+    def may_look(self, device: Device) -> bool:
+        """Tell whether this agent may connect to a router: it holds the Lease, or did and nobody else took it (rule E1)."""
+        return self.is_direct(device) and (self.direct.held() or self.direct.ours_until_taken())
+
+    def may_write(self, device: Device) -> bool:
+        """Tell whether this agent is the one writer of a router now."""
+        return self.is_direct(device) and self.direct.held()
+
+    def clock_trusted(self) -> bool:
+        """Tell whether our clock is near enough to the API server's to grant and to end by it (rule A9)."""
+        skew = self.api.clock_skew
+        return skew is None or abs(skew) <= self.clock_skew_limit
+
+    def report_invalid(self, stored: StoredObject) -> None:
+        """Say on an object that our model cannot read that it is frozen (rule B9)."""
+        raw = stored.raw or {}
+        message = f"{stored.error}: correct the field; until then nothing of it is changed or removed"[:1024]
+        status = raw.get("status") or {}
+        old: dict[str, Any] = next(
+            (c for c in status.get("conditions") or [] if c.get("type") == "Ready"), {}
+        )
+        if old.get("reason") == "InvalidObject" and old.get("message") == message:
+            return
+        condition = Condition(
+            type="Ready",
+            status="Unknown",
+            reason="InvalidObject",
+            message=message,
+            observed_generation=raw["metadata"].get("generation", 0),
+            last_transition_time=self.now(),
+        )
+        others = [c for c in status.get("conditions") or [] if c.get("type") != "Ready"]
+        conditions = [*others, condition.model_dump(mode="json", by_alias=True, exclude_none=True)]
+        log.warning(
+            "%s %s/%s cannot be read: %s", stored.kind.kind, stored.namespace, stored.name, stored.error
+        )
+        self.statuses.put(
+            Write(stored.kind, stored.namespace, stored.name, stored.uid, {"conditions": conditions})
+        )
+
+    def now(self) -> datetime:
+        """Return the wall clock's time."""
+        return datetime.now(UTC)
+
+    def turned(self, loop: str) -> None:
+        """Note that a loop went round (rule E11)."""
+        self.heartbeats[loop] = time.monotonic()
+
+    def stuck(self, limit: float) -> str | None:
+        """Name a loop that has not gone round for `limit` seconds."""
+        now = time.monotonic()
+        return next(
+            (
+                f"{name} has not turned for {now - at:.0f} s"
+                for name, at in self.heartbeats.items()
+                if now - at > limit
+            ),
+            None,
+        )

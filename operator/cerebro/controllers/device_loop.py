@@ -1,0 +1,445 @@
+"""The loop of one Device: it owns the router's connection and decides when to pass over the router, and how widely.
+
+New and changed Sessions go first and look at their own clients only; everything is compared after a connect, at the resync
+interval, and when the Device changed. Level-triggered: a pass takes what is desired from the Store, whatever woke it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cerebro.controllers.agent_context import AgentContext
+from cerebro.controllers.breaker import Breaker
+from cerebro.controllers.desire import (
+    Circumstances,
+    Judged,
+    client_keys,
+    frozen_clients,
+    judge_all,
+    next_wake,
+)
+from cerebro.controllers.device_pass import DevicePass, Outcome, refusal
+from cerebro.controllers.device_report import (
+    CONFIRM_REMOVAL,
+    FIELD_MANAGER,
+    DeviceFindings,
+    device_status,
+    same_meaning,
+)
+from cerebro.controllers.router_link import RouterLink, reason_of
+from cerebro.controllers.session_report import Obstacle
+from cerebro.controllers.session_reports import SessionReports
+from cerebro.controllers.status_writer import Write
+from cerebro.kube.store import StoredObject
+from cerebro.resources import KINDS, Device, Session
+from cerebro.resources.naming import ANNOTATION_RESYNC_AT
+from cerebro.routeros.access import AccessPolicy
+from cerebro.routeros.access_plan import describe
+from cerebro.routeros.errors import (
+    ConnectionLost,
+    LoginRefused,
+    RouterError,
+    SecretError,
+    Stalled,
+    Unreachable,
+)
+from cerebro.routeros.marker import client_id, parse_marker
+
+log = logging.getLogger(__name__)
+
+_CLIENT_WAITS = 4.0  # seconds after a Session came or changed (rule B5)
+_CONTEST_SPAN, _CONTEST_REPAIRS = 600.0, 3  # rule B10
+_UNSETTLED_RETRY = 1.0
+_FIGURES_EVERY = 5.0  # seconds between writes of a Device's status that differ in figures only
+_MAX_PLAN_LINES = 256
+_DEVICE, _SESSION = KINDS["Device"], KINDS["Session"]
+
+
+class DeviceLoop:
+    """One task for one Device; everything else only marks it dirty."""
+
+    def __init__(self, context: AgentContext, namespace: str, name: str) -> None:
+        self.context, self.namespace, self.name = context, namespace, name
+        self._link = RouterLink(context.api)
+        self._wake = asyncio.Event()
+        self._dirty: dict[str, float] = {}  # Session UID -> when it came or changed (monotonic)
+        self._everything = True
+        self._resync_at = 0.0
+        self._retry_at: float | None = None
+        self._clock_at: datetime | None = None
+        self._breaker: Breaker | None = None
+        self._secret_at_failure: str | None = None
+        self._flows: dict[str, frozenset[str]] = {}
+        self._repairs: dict[str, deque[float]] = {}
+        self._granted: set[str] = (
+            set()
+        )  # client ids that were seen granted: a write for one of them is a repair
+        self._reports = SessionReports(context)
+        self._findings = DeviceFindings()
+        self._written: dict[str, Any] | None = None
+        self._written_at = 0.0
+
+    # --- what others tell the loop
+
+    def session_changed(self, uid: str, *, gone: bool = False) -> None:
+        """A Session of this Device came, changed or went; one that went because its end is enforced is no news."""
+        if gone and self._reports.finished(uid):
+            return
+        self._dirty[uid] = time.monotonic()
+        self._wake.set()
+
+    def look_at_everything(self) -> None:
+        """Something changed that concerns the whole router."""
+        self._everything = True
+        self._wake.set()
+
+    def try_again(self) -> None:
+        """Something changed that may let the router answer now."""
+        if self._breaker is not None:
+            self._breaker.half_open(time.monotonic())
+        self._retry_at = None
+        self._wake.set()
+
+    # --- the loop
+
+    async def run(self) -> None:
+        """Turn until cancelled, then close the connection."""
+        try:
+            while True:
+                self.context.turned(self._loop_name)
+                await self._turn()
+                await self._sleep()
+        finally:
+            await self._link.close()
+
+    @property
+    def _loop_name(self) -> str:
+        return f"device {self.namespace}/{self.name}"
+
+    async def _sleep(self) -> None:
+        now = time.monotonic()
+        times = [now + self.context.heartbeat, self._resync_at]
+        if self._retry_at is not None:
+            times = [now + self.context.heartbeat, self._retry_at]
+        if self._clock_at is not None:
+            times.append(now + (self._clock_at - datetime.now(UTC)).total_seconds())
+        try:
+            async with asyncio.timeout(max(0.0, min(times) - now)):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _turn(self) -> None:
+        stored = self.context.store.get(_DEVICE, self.namespace, self.name)
+        device = stored.read(Device) if stored else None
+        if stored is None or device is None:
+            await self._without_device(stored)
+            return
+        if not self.context.may_look(device) or device.spec.paused == "All":
+            self._dirty.clear()
+            self._clock_at = None
+            self._report(device)
+            self._resync_at = time.monotonic() + self.context.heartbeat
+            return
+        breaker = self._breaker_of(device)
+        now = time.monotonic()
+        if now < breaker.next_try:
+            if not (self._dirty and breaker.state(now) == "Closed"):
+                await self._wait_for_router(device, breaker)
+                return
+        started = time.perf_counter()
+        try:
+            await self._pass(device, breaker)
+        except RouterError as error:
+            self._failed(device, breaker, error)
+        finally:
+            self.context.metrics.reconciled("device", time.perf_counter() - started)
+
+    async def _without_device(self, stored: StoredObject | None) -> None:
+        """A Device that went keeps its entries (A8); one that cannot be read is left as it is (B9)."""
+        self._dirty.clear()
+        self._clock_at = None
+        self._resync_at = time.monotonic() + 3600.0
+        await self._link.close()
+        if stored is not None:
+            self.context.report_invalid(stored)
+
+    def _breaker_of(self, device: Device) -> Breaker:
+        settings = device.spec.circuit_breaker
+        threshold, recovery = settings.failure_threshold, settings.recovery_time.total_seconds()
+        if self._breaker is None:
+            self._breaker = Breaker(threshold, recovery)
+        self._breaker.threshold, self._breaker.recovery = threshold, recovery
+        return self._breaker
+
+    async def _wait_for_router(self, device: Device, breaker: Breaker) -> None:
+        """The breaker is open, or the next try is not due: say what the clock changes, and look at the Secret (rule B5)."""
+        if isinstance(self._findings.obstacle, Obstacle) and self._findings.obstacle.reason in (
+            "LoginRefused",
+            "SecretNotUsable",
+        ):
+            seen = await self._link.secret_state(device)
+            if seen != self._secret_at_failure:
+                self._secret_at_failure = seen
+                breaker.half_open(time.monotonic())
+                self._wake.set()
+                return
+        self._dirty.clear()
+        self._report_unreached(device)
+        self._retry_at = min(breaker.next_try, time.monotonic() + 5.0)
+
+    # --- one pass
+
+    async def _pass(self, device: Device, breaker: Breaker) -> None:
+        session, fresh = await self._link.session(device)
+        self._findings.reachable = self._findings.authenticated = True
+        self._findings.facts = self._link.facts
+        now = time.monotonic()
+        resync = now >= self._resync_at
+        everything = self._everything or fresh or resync or self._retry_at is not None
+        sessions = self._sessions()
+        at = self._circumstances(device, resync=resync)
+        dirty, self._dirty = self._dirty | self._due(sessions, at), {}
+        changed = [one for one in sessions if one.metadata.uid in dirty]
+        overtaking = bool(changed) and everything and not fresh
+        gone = any(self.context.store.by_uid(_SESSION, self.namespace, uid) is None for uid in dirty)
+        look_at_all = (everything or gone) and not overtaking
+        if not look_at_all and not changed:
+            return
+        self._everything = self._everything or overtaking or gone
+        run = DevicePass(
+            session=session,
+            policy=self._policy(device),
+            at=at,
+            dry_run=device.spec.dry_run,
+            flows=self._flows,
+            confirmed=_confirmed(device),
+            impatient=any(now - at < _CLIENT_WAITS for at in dirty.values()) and not look_at_all,
+            urgent=lambda: bool(self._dirty),
+        )
+        outcome = await run.run(sessions, None if look_at_all else changed)
+        breaker.succeeded()
+        self._retry_at, self._secret_at_failure = None, None
+        self._after(device, outcome, sessions, look_at_all=look_at_all)
+
+    def _due(self, sessions: list[Session], at: Circumstances) -> dict[str, float]:
+        """Return the Sessions that the clock has ended since they were last looked at; no client waits for those."""
+        if self._clock_at is None or self._clock_at > at.now:
+            return {}
+        judged = judge_all(sessions, None, AccessPolicy(), at)
+        return {
+            one.session.metadata.uid: 0.0
+            for one in judged
+            if one.verdict.phase not in (None, one.session.status.phase)
+        }
+
+    def _after(self, device: Device, outcome: Outcome, sessions: list[Session], *, look_at_all: bool) -> None:
+        now = time.monotonic()
+        self._note_repairs(outcome, look_at_all=look_at_all)
+        finished = outcome.settled or device.spec.dry_run
+        if look_at_all:
+            self._everything = not finished
+            self._resync_at = now + device.spec.resync_interval.total_seconds()
+            self._findings.last_resync_at = device.metadata.annotations.get(ANNOTATION_RESYNC_AT)
+        if outcome.interrupted or outcome.collided:
+            self._everything = True
+            if outcome.interrupted or not look_at_all:
+                self._wake.set()
+        if not finished:
+            self._retry_at = now + _UNSETTLED_RETRY
+        elif self._everything:
+            self._wake.set()
+        self._findings.obstacle = None
+        if look_at_all or not finished:
+            self._findings.settled = outcome.settled
+            self._findings.held_back = outcome.held_back
+        if device.spec.dry_run and look_at_all:
+            self._findings.plan = describe(list(outcome.plan.commands()))[:_MAX_PLAN_LINES]
+        elif not device.spec.dry_run:
+            self._findings.plan = None
+        self._report_sessions(device, outcome)
+        self._clock_at = self._next_clock(sessions)
+        self._reports.forget({one.metadata.uid for one in sessions})
+        self._report(device)
+
+    def _report_sessions(self, device: Device, outcome: Outcome) -> None:
+        for one in outcome.judged:
+            obstacle = refusal(outcome, one)
+            if device.spec.dry_run:
+                obstacle = Obstacle(
+                    "DryRun", "spec.dryRun of the Device is true: nothing is written to the router"
+                )
+            elif device.spec.paused != "None" and one.verdict.live:
+                obstacle = obstacle or Obstacle(
+                    "Paused", f"spec.paused of the Device is {device.spec.paused}"
+                )
+            elif one.grant and self._is_contested(one):
+                obstacle = obstacle or Obstacle(
+                    "Contested", "somebody else keeps changing the client's rows on the router"
+                )
+            self._reports.report(one, outcome.plan, obstacle)
+
+    def _sessions(self) -> list[Session]:
+        """Return the Device's unfinished Sessions as they count: superseded (A10), and with what we know of them by now."""
+        return [self._reports.known(one) for one in self.context.sessions_of(self.namespace, self.name)]
+
+    def _policy(self, device: Device) -> AccessPolicy:
+        access = device.spec.access
+        return AccessPolicy(
+            access.address_list, access.binding_type, access.hotspot_server, self.context.installation
+        )
+
+    def _circumstances(self, device: Device, *, resync: bool) -> Circumstances:
+        context = self.context
+        frozen, frozen_all = frozen_clients(context.frozen_sessions_of(self.namespace, self.name))
+        leased = context.may_write(device)
+        hold = None if leased else "NoLease"
+        if device.spec.paused != "None":
+            hold = "Paused"
+        return Circumstances(
+            now=datetime.now(UTC),
+            windows=context.windows,
+            clock_trusted=context.clock_trusted(),
+            hold=hold,
+            passed_only=not leased,
+            complete=context.store.complete(_SESSION, self.namespace),
+            contested=frozenset() if resync else frozenset(self._contested()),
+            frozen=frozen,
+            frozen_all=frozen_all,
+            flows=self._flows,
+        )
+
+    # --- failures
+
+    def _failed(self, device: Device, breaker: Breaker, error: RouterError) -> None:
+        now = time.monotonic()
+        self._link.drop()
+        self._dirty.clear()
+        self._everything = True
+        if isinstance(error, Stalled | ConnectionLost) and breaker.failures == 0:
+            # A connection that broke says little of the router: a fresh one is tried at once, one time.
+            breaker.failed(now)
+            breaker.next_try = now
+        else:
+            breaker.failed(now)
+        log.warning("router of Device %s/%s: %s", self.namespace, self.name, error)
+        found = self._findings
+        found.reachable = not isinstance(error, Unreachable | ConnectionLost | Stalled)
+        if isinstance(error, SecretError):
+            found.reachable = None
+        found.authenticated = False if isinstance(error, LoginRefused) else None
+        found.settled = None
+        found.obstacle = Obstacle(reason_of(error), str(error), looked=False)
+        self._retry_at = breaker.next_try
+        if breaker.open_until is not None:
+            found.open_until = datetime.now(UTC) + timedelta(seconds=breaker.open_until - now)
+        self.context.metrics.router_errors.labels(found.obstacle.reason).inc()
+        if breaker.failures > 1 or not isinstance(error, Stalled | ConnectionLost):
+            self._report_unreached(device)
+
+    def _report_unreached(self, device: Device) -> None:
+        """Say of each Session what can be said without the router: what the clock ended, and why others wait."""
+        breaker = self._breaker_of(device)
+        obstacle = self._findings.obstacle or Obstacle(
+            "NotLookedYet", "the router has not answered yet", looked=False
+        )
+        now = time.monotonic()
+        state = breaker.state(now)
+        reject = device.spec.when_offline == "Reject" and state != "Closed"
+        sessions = self._sessions()
+        at = self._circumstances(device, resync=False)
+        for one in judge_all(sessions, None, self._policy(device), at):
+            why = obstacle
+            if reject and one.verdict.live and one.session.status.authorized_at is None:
+                why = Obstacle(
+                    "RouterOffline", "the router is offline and spec.whenOffline is Reject", final=True
+                )
+            if self._reports.may_say(one, lasting=state != "Closed"):
+                self._reports.report(one, None, why)
+        self._clock_at = self._next_clock(sessions)
+        self._report(device)
+
+    def _next_clock(self, sessions: list[Session]) -> datetime | None:
+        """Return when the clock next ends something; a clock that is not trusted ends nothing (rule A9)."""
+        if not self.context.clock_trusted():
+            return None
+        at = Circumstances(now=datetime.now(UTC), windows=self.context.windows)
+        known = [self._reports.known(one) for one in sessions]
+        wake = next_wake(judge_all(known, None, AccessPolicy(), at))
+        return None if wake is None else max(wake, datetime.now(UTC) + timedelta(milliseconds=5))
+
+    # --- rows that somebody else keeps changing (rule B10)
+
+    def _note_repairs(self, outcome: Outcome, *, look_at_all: bool) -> None:
+        now = time.monotonic()
+        for command in outcome.writes:
+            marker = parse_marker(command.attributes.get("comment"), self.context.installation)
+            if command.verb == "add" and marker is not None and marker.client_id in self._granted:
+                self._repairs.setdefault(marker.client_id, deque(maxlen=_CONTEST_REPAIRS)).append(now)
+        views = {
+            client_id(view.mac or grant.mac or grant.ip or ""): view
+            for grant, view in outcome.plan.grants.items()
+        }
+        self._granted |= {key for key, view in views.items() if view.granted}
+        if look_at_all:
+            self._granted &= views.keys()
+        self._repairs = {
+            key: times for key, times in self._repairs.items() if now - times[-1] < _CONTEST_SPAN
+        }
+        self._findings.contested = len(self._contested())
+
+    def _contested(self) -> set[str]:
+        now = time.monotonic()
+        return {
+            key
+            for key, times in self._repairs.items()
+            if len(times) == _CONTEST_REPAIRS and now - times[0] < _CONTEST_SPAN
+        }
+
+    def _is_contested(self, one: Judged) -> bool:
+        mac, ips = client_keys(one.session)
+        return any(client_id(key) in self._contested() for key in (mac, *ips) if key)
+
+    # --- the Device's own status
+
+    def _report(self, device: Device) -> None:
+        found, now = self._findings, time.monotonic()
+        phases = [
+            self._reports.known(one).status.phase
+            for one in self.context.sessions_of(self.namespace, self.name)
+        ]
+        found.active, found.pending = phases.count("Active"), phases.count("Pending")
+        breaker = self._breaker_of(device)
+        found.circuit = breaker.state(now)
+        found.open_until = found.open_until if found.circuit == "Open" else None
+        if not self.context.may_write(device):
+            return
+        status = device_status(device, found, datetime.now(UTC))
+        if self._written is not None and same_meaning(self._written, status):
+            return
+        figures_only = self._written is not None and same_meaning(
+            {**self._written, "sessions": None, "circuit": None},
+            {**status, "sessions": None, "circuit": None},
+        )
+        if figures_only and now - self._written_at < _FIGURES_EVERY:
+            self._retry_figures()
+            return
+        self._written, self._written_at = status, now
+        uid = device.metadata.uid
+        self.context.statuses.put(Write(_DEVICE, self.namespace, self.name, uid, status, FIELD_MANAGER))
+
+    def _retry_figures(self) -> None:
+        later = datetime.now(UTC) + timedelta(seconds=_FIGURES_EVERY)
+        self._clock_at = later if self._clock_at is None else min(self._clock_at, later)
+
+
+def _confirmed(device: Device) -> int:
+    """Return how many clients a person lets a mass removal end (rule E13)."""
+    value = device.metadata.annotations.get(CONFIRM_REMOVAL, "")
+    return int(value) if value.isdecimal() and len(value) < 9 else 0

@@ -1,0 +1,175 @@
+"""One pass over a router: read, judge, plan, apply, and read again until nothing is left to do.
+
+It decides nothing by itself: `desire.py` judges the Sessions, `routeros/access_plan.py` plans. A pass looks at everything,
+or only at the clients of some Sessions, which new ones need at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from cerebro.controllers.desire import Circumstances, Judged, in_scope, judge_all, scope_of, wanted_of
+from cerebro.controllers.session_report import Obstacle
+from cerebro.resources import Session
+from cerebro.routeros.access import AccessPolicy, Actual
+from cerebro.routeros.access_plan import AccessPlan, access_plan, is_mass_removal, without_orphans
+from cerebro.routeros.access_read import Scope, access_prints, actual_from, connections_print
+from cerebro.routeros.command import Command, Reply
+from cerebro.routeros.errors import Trap, TrapKind
+from cerebro.routeros.marker import client_id, parse_marker
+from cerebro.routeros.session import WINDOW, RouterSession
+
+_ROUNDS = 4
+# Rule B5: a write that a client waits for and that brought no byte for this long goes over a fresh connection.
+_PATIENCE = 1.0
+
+
+@dataclass
+class Outcome:
+    """What a pass found and did.
+
+    `settled` says that the last read left nothing to do, `interrupted` that something more urgent came in between,
+    `collided` that the router has a row that was not read, so everything must be.
+    """
+
+    judged: list[Judged] = field(default_factory=list)
+    plan: AccessPlan = field(default_factory=AccessPlan)
+    settled: bool = False
+    interrupted: bool = False
+    collided: bool = False
+    held_back: int = 0  # clients whose rows wait for a person's word (rule E13)
+    writes: list[Command] = field(default_factory=list)
+    refused: dict[str, Obstacle] = field(default_factory=dict)  # by client id
+
+
+@dataclass
+class DevicePass:
+    """A pass over one router with what it needs; `urgent()` tells whether a client waits for something newer."""
+
+    session: RouterSession
+    policy: AccessPolicy
+    at: Circumstances
+    dry_run: bool = False
+    flows: dict[str, frozenset[str]] = field(default_factory=dict)  # by Session UID: connections at its end
+    confirmed: int = 0  # how many clients a mass removal may end (rule E13)
+    impatient: bool = False
+    urgent: Callable[[], bool] = lambda: False
+
+    async def run(self, sessions: Sequence[Session], changed: Iterable[Session] | None) -> Outcome:
+        """Make the router equal to its Sessions; `changed` None looks at everything, else at their clients only.
+
+        Raises RouterError when the connection is lost or stalls: then the outcome of the writes is unknown.
+        """
+        scope = None if changed is None else scope_of(changed)
+        if scope is not None and scope.wide:
+            scope = None
+        outcome = Outcome()
+        for _ in range(_ROUNDS):
+            actual = await self._read(scope)
+            chosen = sessions if scope is None else [one for one in sessions if in_scope(one, scope)]
+            outcome.judged = judge_all(chosen, actual, self.policy, self.at)
+            outcome.plan = await self._plan(outcome, actual, everything=scope is None)
+            outcome.settled = outcome.plan.empty
+            if outcome.settled or self.dry_run:
+                break
+            await self._apply(outcome)
+            if outcome.interrupted or outcome.collided:
+                break
+        return outcome
+
+    async def _read(self, scope: Scope | None) -> Actual:
+        replies = await self._run_all(access_prints(self.policy, scope))
+        return actual_from([_rows(reply) for reply in replies])
+
+    async def _plan(self, outcome: Outcome, actual: Actual, *, everything: bool) -> AccessPlan:
+        wanted = wanted_of(outcome.judged, self.at, everything=everything)
+        plan = access_plan(wanted, actual, self.policy)
+        if plan.wants_connections and not self.dry_run:
+            (reply,) = await self._run_all([connections_print()])
+            actual = Actual(
+                actual.bindings,
+                actual.lists,
+                actual.hosts,
+                actual.active,
+                actual.cookies,
+                tuple(_rows(reply)),
+            )
+            plan = access_plan(wanted, actual, self.policy)
+            self._remember_flows(outcome.judged, plan)
+        outcome.held_back = 0
+        if is_mass_removal(plan) and len(plan.orphans) > self.confirmed:
+            outcome.held_back = len(plan.orphans)
+            plan = without_orphans(plan, wanted, actual, self.policy)
+        return plan
+
+    def _remember_flows(self, judged: Iterable[Judged], plan: AccessPlan) -> None:
+        """Note which connections were there when the last host of a client had gone: later ones are not let through (B1)."""
+        for one in judged:
+            view = plan.endings.get(one.ending) if one.ending else None
+            if view is not None and view.cut:
+                self.flows.setdefault(one.session.metadata.uid, view.flows)
+
+    async def _apply(self, outcome: Outcome) -> None:
+        for stage in outcome.plan.stages:
+            for start in range(0, len(stage), WINDOW):
+                if start and self.urgent():
+                    outcome.interrupted = True
+                    return
+                window = stage[start : start + WINDOW]
+                for command, reply in zip(window, await self._run_all(window), strict=True):
+                    self._note(outcome, command, reply)
+
+    def _note(self, outcome: Outcome, command: Command, reply: Reply | Trap) -> None:
+        outcome.writes.append(command)
+        if not isinstance(reply, Trap) or reply.kind is TrapKind.GONE:
+            return
+        marker = parse_marker(command.attributes.get("comment"), self.policy.installation)
+        if reply.kind is TrapKind.EXISTS:
+            outcome.collided = True
+        if marker is not None:
+            outcome.refused[marker.client_id] = _obstacle(reply)
+
+    async def _run_all(self, commands: Sequence[Command]) -> list[Reply | Trap]:
+        if not self.impatient or len(commands) > WINDOW:
+            return await self.session.run_all(commands)
+        replies = await asyncio.gather(
+            *(self.session.run(command, first_byte_within=_PATIENCE) for command in commands),
+            return_exceptions=True,
+        )
+        outcomes: list[Reply | Trap] = []
+        for reply in replies:
+            if isinstance(reply, BaseException) and not isinstance(reply, Trap):
+                raise reply
+            outcomes.append(reply)
+        return outcomes
+
+
+def _rows(reply: Reply | Trap) -> list[dict[str, str]]:
+    if isinstance(reply, Trap):
+        raise reply
+    return reply.rows
+
+
+def _obstacle(trap: Trap) -> Obstacle:
+    """Say what a refused write means for the Session: an argument that the router will never take is final."""
+    if trap.kind is TrapKind.EXISTS:
+        return Obstacle("AlreadyExists", f"{trap}: a row made by hand is in the way; remove it on the router")
+    if trap.kind is TrapKind.NOT_PERMITTED:
+        return Obstacle("NotPermitted", f"{trap}: give the user's group the policies read, write and api")
+    final = trap.kind is TrapKind.OTHER and (
+        trap.category == 1 or trap.message.startswith(("invalid value", "value of ", "input does not match"))
+    )
+    return Obstacle("RefusedByRouter", str(trap), final=final)
+
+
+def refusal(outcome: Outcome, one: Judged) -> Obstacle | None:
+    """Return why the router refused a write for this Session's client, if it did."""
+    view = outcome.plan.grants.get(one.grant) if one.grant else None
+    keys = {view.mac, *view.ips} if view else set()
+    if one.grant:
+        keys |= {one.grant.mac, one.grant.ip}
+    return next(
+        (outcome.refused[i] for i in (client_id(key) for key in keys if key) if i in outcome.refused), None
+    )

@@ -1,0 +1,148 @@
+"""The status of a Session: verdict and what the router shows, as phase and conditions. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from cerebro.controllers.session_life import Verdict, reopens
+from cerebro.resources import AppliedClient, Condition, Session, SessionStatus, set_condition
+from cerebro.routeros.access_plan import EndingView, GrantView
+
+Truth = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why the router could not be brought to what is wanted. `looked` says whether it could at least be read."""
+
+    reason: str
+    message: str
+    looked: bool = True
+    final: bool = False  # cannot succeed: the Session is Failed
+
+
+def live_status(
+    session: Session, verdict: Verdict, view: GrantView | None, obstacle: Obstacle | None, now: datetime
+) -> SessionStatus:
+    """Return the status of a live Session; `view` is None when the router could not be read."""
+    old = session.status
+    granted = view is not None and view.granted
+    if obstacle is not None and obstacle.final and not granted:
+        return _failed(session, obstacle, now)
+    authorized_at = verdict.authorized_at or (now if granted else None)
+    end = verdict.end
+    if end is None and session.spec.duration is not None and authorized_at is not None:
+        end = authorized_at + session.spec.duration
+    phase = "Active" if granted or old.phase == "Active" else "Pending"
+    applied = old.applied
+    if view is not None:
+        ip = view.ips[0] if view.ips else None
+        applied = AppliedClient(mac_address=view.mac, ip_address=ip) if granted else applied
+    truth, reason, message = _live_condition(session, verdict, view, obstacle, granted=granted)
+    status = old.model_copy(
+        update={
+            "phase": phase,
+            "authorized_at": authorized_at,
+            "expires_at": end,
+            "finished_at": None,
+            "finished": None if old.finished is None else False,
+            "applied": applied,
+            "observed_generation": session.metadata.generation,
+        }
+    )
+    return _with_conditions(status, session, truth, reason, message, truth, now)
+
+
+def _live_condition(
+    session: Session, verdict: Verdict, view: GrantView | None, obstacle: Obstacle | None, *, granted: bool
+) -> tuple[Truth, str, str]:
+    if granted:
+        return "True", "Granted", "the client's entries are on the router"
+    if view is not None and view.blocked_by_hand:
+        fix = f"{view.blocked_by_hand}: remove or change that row to let the client in"
+        return "False", "BlockedByHand", fix
+    if obstacle is not None:
+        truth: Truth = "False" if obstacle.looked or session.status.authorized_at is None else "Unknown"
+        return truth, obstacle.reason, obstacle.message
+    if verdict.hold:
+        return "False", verdict.reason, verdict.message
+    if reopens(session) or _reopened(session):
+        return "False", "Reopened", "changed after its end; access is being granted again"
+    return "False", "Granting", "the client's entries are being put on the router"
+
+
+def _reopened(session: Session) -> bool:
+    ready = session.status.condition("Ready")
+    return session.status.phase == "Pending" and ready is not None and ready.reason == "Reopened"
+
+
+def ended_status(
+    session: Session, verdict: Verdict, view: EndingView | None, obstacle: Obstacle | None, now: datetime
+) -> SessionStatus:
+    """Return the status of an ended Session; it is finished once a read showed that nothing is left of it (rule B1)."""
+    old = session.status
+    enforced = view is not None and view.enforced and view.granted_by_hand is None
+    superseding = session.spec.supersedes is not None
+    status = old.model_copy(
+        update={
+            "phase": verdict.phase,
+            "authorized_at": verdict.authorized_at,
+            "expires_at": verdict.end or old.expires_at,
+            "finished_at": (old.finished_at or now) if enforced else None,
+            # A superseding Session goes on being watched: what it says holds also when the superseded one is made again.
+            "finished": True if enforced and not superseding else None if old.finished is None else False,
+            "applied": None if enforced else old.applied,
+            "observed_generation": session.metadata.generation,
+        }
+    )
+    if enforced:
+        return _with_conditions(status, session, "True", verdict.reason, verdict.message, "True", now)
+    if view is not None and view.granted_by_hand:
+        fix = f"{view.granted_by_hand}: remove that row to cut the client off"
+        return _with_conditions(status, session, "False", "GrantedByHand", fix, "False", now)
+    if obstacle is not None:
+        truth: Truth = "False" if obstacle.looked else "Unknown"
+        return _with_conditions(status, session, truth, obstacle.reason, obstacle.message, "False", now)
+    message = "the client's entries are being removed from the router"
+    return _with_conditions(status, session, "False", "Ending", message, "False", now)
+
+
+def _failed(session: Session, obstacle: Obstacle, now: datetime) -> SessionStatus:
+    status = session.status.model_copy(
+        update={"phase": "Failed", "observed_generation": session.metadata.generation, "finished_at": None}
+    )
+    return _with_conditions(status, session, "False", obstacle.reason, obstacle.message, "False", now)
+
+
+def _with_conditions(
+    status: SessionStatus,
+    session: Session,
+    enforced: Truth,
+    reason: str,
+    message: str,
+    ready: Truth,
+    now: datetime,
+) -> SessionStatus:
+    conditions = list(status.conditions)
+    for name, truth in (("Enforced", enforced), ("Ready", ready)):
+        condition = Condition(
+            type=name,
+            status=truth,
+            reason=reason,
+            message=message[:1024],
+            observed_generation=session.metadata.generation,
+            last_transition_time=now,
+        )
+        conditions = set_condition(conditions, condition, now)
+    return status.model_copy(update={"conditions": conditions})
+
+
+def status_patch(old: SessionStatus, new: SessionStatus) -> dict[str, Any]:
+    """Return the merge patch that turns one status into the other; empty when nothing a reader would care about changed."""
+    before = old.model_dump(mode="json", by_alias=True, exclude_none=True)
+    after = new.model_dump(mode="json", by_alias=True, exclude_none=True)
+    patch: dict[str, Any] = {name: value for name, value in after.items() if before.get(name) != value}
+    patch |= {name: None for name in before if name not in after}
+    return patch

@@ -1,0 +1,143 @@
+"""Writes status: the newest wanted one of each object, until the API server took it. One for a process.
+
+Bounded by the number of objects: a newer status of the same object takes the place of one that waits. Answers go to the Store,
+so that the loops read their own writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cerebro.kube.api import KubeApi
+from cerebro.kube.backoff import Backoff
+from cerebro.kube.errors import Conflict, Invalid, KubeError, NotFound
+from cerebro.kube.store import Store
+from cerebro.resources import Kind
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str, str]  # kind, namespace, name
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A status to be written: a merge patch, or with `field_manager` what server-side apply is to make of our fields."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str
+    status: dict[str, Any]
+    field_manager: str | None = None
+
+
+class StatusWriter:
+    """Takes statuses without waiting and writes them with a few workers; `failing` says since when nothing goes through."""
+
+    def __init__(
+        self, api: KubeApi, store: Store, *, workers: int = 16, turned: Callable[[], None] | None = None
+    ) -> None:
+        self._api, self._store = api, store
+        self._waiting: dict[Key, Write] = {}
+        self._busy: set[Key] = set()
+        self._queue: asyncio.Queue[Key] = asyncio.Queue()
+        self._queued: set[Key] = set()
+        self._workers = workers
+        self._turned = turned or (lambda: None)
+
+    def put(self, write: Write) -> None:
+        """Have a status written; a merge patch that still waits is joined with this one."""
+        key = (write.kind.kind, write.namespace, write.name)
+        older = self._waiting.get(key)
+        if older is not None and older.uid == write.uid and write.field_manager is None:
+            write = Write(
+                write.kind, write.namespace, write.name, write.uid, {**older.status, **write.status}
+            )
+        self._waiting[key] = write
+        self._enqueue(key)
+
+    def pending(self) -> int:
+        """Return how many objects wait for their status."""
+        return len(self._waiting) + len(self._busy)
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._workers):
+                group.create_task(self._work(), name=f"status writer {number}")
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound of E14
+        """Wait until everything is written, at most `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                while self.pending():
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            log.warning(
+                "%d statuses were not written before the end; they are computed again after the start",
+                self.pending(),
+            )
+
+    def _enqueue(self, key: Key) -> None:
+        if key in self._waiting and key not in self._queued and key not in self._busy:
+            self._queued.add(key)
+            self._queue.put_nowait(key)
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            self._queued.discard(key)
+            self._busy.add(key)
+            try:
+                await self._write(key, self._waiting.pop(key))
+            finally:
+                self._busy.discard(key)
+                self._enqueue(key)
+
+    async def _write(self, key: Key, write: Write) -> None:
+        for delay in Backoff(first=0.1, ceiling=10.0):
+            self._turned()
+            try:
+                answer = await self._send(write)
+            except NotFound:
+                return
+            except Invalid as error:
+                log.error("the API server refuses the status of %s %s/%s: %s", *key, error)
+                return
+            except KubeError as error:
+                if isinstance(error, Conflict) and self._replaced(write):
+                    return
+                log.warning("status of %s %s/%s could not be written, trying again: %s", *key, error)
+                await asyncio.sleep(delay)
+                newer = self._waiting.pop(key, None)
+                if newer is not None:
+                    joined = newer.uid == write.uid and newer.field_manager is None
+                    status = {**write.status, **newer.status} if joined else newer.status
+                    write = Write(
+                        newer.kind, newer.namespace, newer.name, newer.uid, status, newer.field_manager
+                    )
+            else:
+                self._store.deliver(write.kind, "MODIFIED", answer)
+                return
+
+    def _replaced(self, write: Write) -> bool:
+        """Tell whether the object went, or another of its name came, since the status was computed."""
+        known = self._store.get(write.kind, write.namespace, write.name)
+        return known is None or known.uid != write.uid
+
+    async def _send(self, write: Write) -> dict[str, Any]:
+        if write.field_manager is not None:
+            return await self._api.apply(
+                write.kind,
+                write.namespace,
+                write.name,
+                {"metadata": {"uid": write.uid}, "status": write.status},
+                field_manager=write.field_manager,
+                subresource="status",
+            )
+        patch = {"metadata": {"uid": write.uid}, "status": write.status}
+        return await self._api.patch(write.kind, write.namespace, write.name, patch, subresource="status")

@@ -1,0 +1,240 @@
+"""What access on a router means: the wanted clients, the rows that were read, and which client each row concerns.
+
+Pure: no socket, no clock. The plan that makes one equal to the other is in `access_plan.py`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from cerebro.routeros.marker import Marker, client_id, is_legacy, marker_for, parse_marker
+from cerebro.routeros.menus import HOST, IP_BINDING, Row, is_dynamic, is_true
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPolicy:
+    """How a Device grants access (`spec.access`), and the installation that our markers name."""
+
+    address_list: str = "paid_clients"
+    binding_type: str = "bypassed"
+    server: str | None = None
+    installation: str = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A client that must have access until `until` (unix seconds, None: until revoked).
+
+    `mac` and `ip` are what is known of it, at least one; `prior_ip` is the address that its rows had when they were last seen.
+    `hold` says that nothing may be written for it now; the rows that it has stay as they are.
+    """
+
+    mac: str | None
+    ip: str | None
+    until: float | None
+    prior_ip: str | None = None
+    hold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A client of an ended Session whose end has not been seen enforced yet.
+
+    `revoked` says that rows of the older relay go too (rule B4). `flows` are the ids of the tracked connections that were there at
+    the end, None before anybody looked.
+    """
+
+    mac: str | None
+    ips: frozenset[str]
+    revoked: bool
+    flows: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Everything that is desired of one router in one pass.
+
+    `frozen` are the MACs and addresses of Sessions that cannot be read (rule B9); `frozen_all` when even that is not known.
+    `complete` says that everybody who has access is named here, so a marked row that no grant explains is nobody's; it is
+    false in a pass over some clients, and before the store is complete (rule E7). With `passed_at` only rows whose marker says
+    an end before it (unix seconds) are removed: what an agent may still do that can no longer renew its Lease (rule E1).
+    """
+
+    grants: tuple[Grant, ...] = ()
+    endings: tuple[Ending, ...] = ()
+    frozen: frozenset[str] = frozenset()
+    frozen_all: bool = False
+    complete: bool = False
+    passed_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """The rows that were read, in the router's order; `connections` is None when nobody asked for them."""
+
+    bindings: tuple[Row, ...] = ()
+    lists: tuple[Row, ...] = ()
+    hosts: tuple[Row, ...] = ()
+    active: tuple[Row, ...] = ()
+    cookies: tuple[Row, ...] = ()
+    connections: tuple[Row, ...] | None = None
+
+
+@dataclass(slots=True)
+class Client:
+    """One client as the rows of a router know it: the grants that share its rows, and the addresses it is seen at."""
+
+    mac: str | None
+    ips: list[str] = field(default_factory=list)
+    until: float | None = None
+    grants: list[Grant] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """The client key of rule A3: the MAC, else the address."""
+        return self.mac or self.ips[0]
+
+    def marker(self, installation: str) -> Marker:
+        """Return the marker of the rows that the grants share: with the latest end (rule B3)."""
+        return marker_for(installation, self.key, self.until)
+
+
+def holders(hosts: Iterable[Row]) -> dict[str, str]:
+    """Return which MAC holds each address now, from the rows of the host menu."""
+    return {
+        row["address"]: HOST.normal(row, "mac-address")
+        for row in hosts
+        if "address" in row and "mac-address" in row
+    }
+
+
+def resolve(grants: Iterable[Grant], hosts: Iterable[Row]) -> list[Client]:
+    """Join grants of the same client, pin the MAC of those that came with an address only, and find their addresses (rule B2).
+
+    A client with a MAC is at the addresses at which hosts show that MAC; without a host, at the address it came with unless
+    another MAC holds it now. Two clients never get one address: the first by key keeps it.
+    """
+    held = holders(hosts)
+    clients: dict[str, Client] = {}
+    for grant in grants:
+        mac = grant.mac or (held.get(grant.ip) if grant.ip else None)
+        key = mac or grant.ip
+        if key is None:
+            continue
+        client = clients.get(key)
+        if client is None:
+            client = clients[key] = Client(mac, until=grant.until)
+        elif client.until is not None:
+            client.until = None if grant.until is None else max(client.until, grant.until)
+        client.grants.append(grant)
+    taken: set[str] = set()
+    for key in sorted(clients):
+        client = clients[key]
+        client.ips = [ip for ip in _addresses(client, held) if ip not in taken]
+        taken.update(client.ips)
+    return [client for client in clients.values() if client.mac or client.ips]
+
+
+def _addresses(client: Client, held: Mapping[str, str]) -> list[str]:
+    if client.mac is None:
+        return [ip for grant in client.grants if (ip := grant.ip)][:1]
+    seen = [ip for ip, mac in held.items() if mac == client.mac]
+    if seen:
+        return seen
+    said = [ip for grant in client.grants for ip in (grant.ip, grant.prior_ip) if ip]
+    return [ip for ip in dict.fromkeys(said) if held.get(ip, client.mac) == client.mac][:1]
+
+
+def covers(value: str, ip: str) -> bool:
+    """Tell whether an address, prefix or range of a row holds an IPv4 address."""
+    first, dash, last = value.partition("-")
+    try:
+        one = ipaddress.ip_address(ip)
+        if dash:
+            return int(ipaddress.ip_address(first)) <= int(one) <= int(ipaddress.ip_address(last))
+        return one in ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return False
+
+
+def binding_matches(row: Row, mac: str | None, ips: Iterable[str], server: str | None) -> bool:
+    """Tell whether an enabled binding would match a client; None for `server` or no address means: not known, so any."""
+    if is_true(row, "disabled"):
+        return False
+    row_mac, row_address = IP_BINDING.normal(row, "mac-address"), IP_BINDING.normal(row, "address")
+    if row_mac and row_mac != mac:
+        return False
+    row_server = IP_BINDING.normal(row, "server")
+    if server is not None and row_server not in ("all", server):
+        return False
+    return not row_address or any(covers(row_address, ip) for ip in ips)
+
+
+def first_match(bindings: Iterable[Row], host: Row) -> Row | None:
+    """Return the binding that decides about a host: the first enabled one that matches it."""
+    mac = HOST.normal(host, "mac-address")
+    ips = [ip for ip in (host.get("address"), host.get("to-address")) if ip]
+    return next((row for row in bindings if binding_matches(row, mac, ips, host.get("server"))), None)
+
+
+class Ownership:
+    """Whose the rows of a router are, by their comments (rule B4)."""
+
+    def __init__(self, policy: AccessPolicy) -> None:
+        self.policy = policy
+
+    def marker(self, row: Row) -> Marker | None:
+        """Return our marker on a row, None when it is not ours."""
+        return None if is_dynamic(row) else parse_marker(row.get("comment"), self.policy.installation)
+
+    def ours(self, row: Row) -> bool:
+        """Tell whether we made the row."""
+        return self.marker(row) is not None
+
+    def legacy(self, row: Row) -> bool:
+        """Tell whether the older relay made the row."""
+        return not is_dynamic(row) and is_legacy(row.get("comment"))
+
+    def foreign(self, row: Row) -> bool:
+        """Tell whether somebody else made the row: it is never touched."""
+        return not self.ours(row) and not self.legacy(row)
+
+
+def markers_of(actual: Actual, policy: AccessPolicy) -> Iterator[tuple[Row, Marker]]:
+    """Yield every row that bears our marker, bindings first."""
+    whose = Ownership(policy)
+    for row in (*actual.bindings, *actual.lists):
+        marker = whose.marker(row)
+        if marker is not None:
+            yield row, marker
+
+
+def marked_ends(actual: Actual, policy: AccessPolicy) -> dict[str, int | None]:
+    """Return the latest end that the rows of each client say, by client id; what an agent that died has promised (rule A11)."""
+    ends: dict[str, int | None] = {}
+    for _, marker in markers_of(actual, policy):
+        seen = ends.get(marker.client_id, -1)
+        later = seen is None or marker.until is None
+        ends[marker.client_id] = None if later else max(seen or 0, marker.until or 0)
+    return ends
+
+
+__all__ = [
+    "AccessPolicy",
+    "Actual",
+    "Client",
+    "Ending",
+    "Grant",
+    "Ownership",
+    "Wanted",
+    "binding_matches",
+    "client_id",
+    "covers",
+    "first_match",
+    "holders",
+    "marked_ends",
+    "markers_of",
+    "resolve",
+]

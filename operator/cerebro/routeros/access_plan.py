@@ -1,0 +1,437 @@
+"""The plan of access: `wanted, actual -> what to change on the router`, in an order that never lets in or cuts off wrongly.
+
+Pure. Rules B1 to B4; the order of operations is 5.4 of the RouterOS reference: new treatment first, then the host row goes,
+because a binding acts only on hosts that are created after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from cerebro.routeros.access import (
+    AccessPolicy,
+    Actual,
+    Client,
+    Ending,
+    Grant,
+    Ownership,
+    Wanted,
+    binding_matches,
+    client_id,
+    first_match,
+    holders,
+    marked_ends,
+    resolve,
+)
+from cerebro.routeros.command import Command
+from cerebro.routeros.menus import (
+    ACTIVE,
+    ADDRESS_LIST,
+    CONNECTION,
+    COOKIE,
+    HOST,
+    IP_BINDING,
+    Menu,
+    Row,
+    is_dynamic,
+    is_true,
+)
+
+# Stages run one after the other, the commands of one stage together: nothing documents that two pipelined writes of one
+# connection keep their order.
+UNDO, SET, ADD, LOGOUT, FLOWS, HOSTS = range(6)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantView:
+    """What the rows say of one grant: `granted` when nothing is left to do, else why not."""
+
+    granted: bool
+    mac: str | None
+    ips: tuple[str, ...]
+    blocked_by_hand: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndingView:
+    """What the rows say of one ending: `enforced` when nothing is left of it.
+
+    `flows` are its tracked connections; `cut` says that no host lets the client open further ones, so those are the last.
+    """
+
+    enforced: bool
+    flows: frozenset[str] = frozenset()
+    cut: bool = False
+    granted_by_hand: str | None = None
+
+
+@dataclass(slots=True)
+class AccessPlan:
+    """Commands in stages, and what the rows that were read say of every grant and ending."""
+
+    stages: list[list[Command]] = field(default_factory=lambda: [[] for _ in range(6)])
+    grants: dict[Grant, GrantView] = field(default_factory=dict)
+    endings: dict[Ending, EndingView] = field(default_factory=dict)
+    orphans: set[str] = field(default_factory=set)  # client ids whose rows nobody explains
+    marked: set[str] = field(default_factory=set)  # client ids of all rows of ours
+    wants_connections: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether the router already is as wanted."""
+        return not any(self.stages)
+
+    def commands(self) -> Iterable[Command]:
+        """Yield all commands in the order in which they run."""
+        for stage in self.stages:
+            yield from stage
+
+
+def access_plan(wanted: Wanted, actual: Actual, policy: AccessPolicy) -> AccessPlan:
+    """Return what makes the router's access equal to `wanted`; applied and planned again it gives nothing."""
+    return _Planner(wanted, actual, policy).plan()
+
+
+class _Planner:
+    def __init__(self, wanted: Wanted, actual: Actual, policy: AccessPolicy) -> None:
+        self.wanted, self.actual, self.policy = wanted, actual, policy
+        self.whose = Ownership(policy)
+        self.result = AccessPlan()
+        self.clients = resolve(wanted.grants, actual.hosts)
+        self.live_macs = {client.mac for client in self.clients if client.mac}
+        self.live_ips = {ip for client in self.clients for ip in client.ips}
+        self.held = holders(actual.hosts)
+        self.kept: set[str] = set()  # ids of bindings and list rows that a live client needs
+        self.gone: set[str] = set()  # ids that stage UNDO removes
+        self.dropped: set[tuple[str, str]] = set()
+
+    def plan(self) -> AccessPlan:
+        for client in self.clients:
+            self._grant(client)
+        for ending in self.wanted.endings:
+            self._end(ending)
+        if self.wanted.complete and not self.wanted.frozen_all:
+            self._orphans()
+        return self.result
+
+    # --- granting
+
+    def _grant(self, client: Client) -> None:
+        before = [len(stage) for stage in self.result.stages]
+        by_hand = self._foreign_bypass(client)
+        blocked = None if by_hand else self._blocked_by_hand(client)
+        if blocked is None:
+            if by_hand is None:
+                self._bind(client)
+            for ip in client.ips:
+                self._list(client, ip)
+            self._tidy(client)
+            self._refresh_hosts(client)
+        granted = blocked is None and self._count() == sum(before)
+        if all(grant.hold for grant in client.grants):
+            for stage, length in zip(self.result.stages, before, strict=True):
+                del stage[length:]
+        view = GrantView(granted, client.mac, tuple(client.ips), blocked)
+        for grant in client.grants:
+            self.result.grants[grant] = view
+
+    def _exact(self, client: Client, row: Row) -> bool:
+        row_mac = IP_BINDING.normal(row, "mac-address")
+        if client.mac:
+            return row_mac == client.mac
+        return not row_mac and IP_BINDING.normal(row, "address") in client.ips
+
+    def _foreign_bypass(self, client: Client) -> Row | None:
+        """Return a row made by hand that lets this very client in, where no row of ours does already."""
+        row = next((row for row in self.actual.bindings if self._decides(client, row)), None)
+        wanted_type = self.policy.binding_type
+        hit = row is not None and self.whose.foreign(row) and self._exact(client, row)
+        return row if row and hit and IP_BINDING.normal(row, "type") == wanted_type == "bypassed" else None
+
+    def _decides(self, client: Client, row: Row) -> bool:
+        return binding_matches(row, client.mac, client.ips, self.policy.server)
+
+    def _blocked_by_hand(self, client: Client) -> str | None:
+        if any(self._exact(client, row) and not self.whose.foreign(row) for row in self.actual.bindings):
+            return None
+        for row in self.actual.bindings:
+            if self.whose.foreign(row) and self._exact(client, row) and self._decides(client, row):
+                kind = IP_BINDING.normal(row, "type")
+                return f"ip-binding {row['.id']} of {client.key}, made by hand, has type {kind}"
+        return None
+
+    def _bind(self, client: Client) -> None:
+        wanted = {
+            "mac-address": client.mac or "",
+            "address": "" if client.mac else client.ips[0],
+            "server": self.policy.server or "all",
+            "type": self.policy.binding_type,
+            "disabled": "false",
+            "comment": str(client.marker(self.policy.installation)),
+        }
+        own = [r for r in self.actual.bindings if not self.whose.foreign(r) and self._was_of(client, r)]
+        own.sort(key=lambda row: (not self._exact(client, row), not self.whose.ours(row)))
+        before = self._first_foreign_match(client)
+        if not own:
+            attributes = {name: value for name, value in wanted.items() if value}
+            if not self.policy.server:
+                del attributes["server"]
+            del attributes["disabled"]
+            if before is not None:
+                attributes["place-before"] = before[".id"]
+            self._do(ADD, IP_BINDING, "add", attributes)
+            return
+        row, *others = own
+        self.kept.add(row[".id"])
+        self._change(IP_BINDING, row, wanted)
+        for other in others:
+            self._remove(UNDO, IP_BINDING, other)
+        if before is not None and self._position(before) < self._position(row):
+            self._do(SET, IP_BINDING, "move", {"numbers": row[".id"], "destination": before[".id"]})
+
+    def _was_of(self, client: Client, row: Row) -> bool:
+        """Tell whether a row is the client's, also one by address from before its MAC was seen (rule B2)."""
+        if self._exact(client, row):
+            return True
+        ips = {*client.ips, *(grant.ip for grant in client.grants)}
+        no_mac = not IP_BINDING.normal(row, "mac-address")
+        return self.whose.ours(row) and no_mac and IP_BINDING.normal(row, "address") in ips
+
+    def _tidy(self, client: Client) -> None:
+        """Remove list rows of the client at addresses that it has left (rule B2), and rows by hand that made ours needless."""
+        mine = client_id(client.key)
+        for menu, rows in ((IP_BINDING, self.actual.bindings), (ADDRESS_LIST, self.actual.lists)):
+            for row in rows:
+                marker = self.whose.marker(row)
+                if marker and marker.client_id == mine and row[".id"] not in self.kept | self.gone:
+                    self._remove(UNDO, menu, row)
+
+    def _position(self, row: Row) -> int:
+        return next(i for i, other in enumerate(self.actual.bindings) if other[".id"] == row[".id"])
+
+    def _first_foreign_match(self, client: Client) -> Row | None:
+        return next(
+            (r for r in self.actual.bindings if self.whose.foreign(r) and self._decides(client, r)),
+            None,
+        )
+
+    def _list(self, client: Client, ip: str) -> None:
+        comment = str(client.marker(self.policy.installation))
+        wanted = {"list": self.policy.address_list, "address": ip, "disabled": "false", "comment": comment}
+        rows = [r for r in self.actual.lists if self._is_list_row(r, ip)]
+        own = sorted((r for r in rows if not self.whose.foreign(r)), key=lambda r: not self.whose.ours(r))
+        if own:
+            self.kept.add(own[0][".id"])
+            self._change(ADDRESS_LIST, own[0], wanted)
+            for other in own[1:]:
+                self._remove(UNDO, ADDRESS_LIST, other)
+        elif not any(not is_true(r, "disabled") for r in rows):
+            del wanted["disabled"]
+            self._do(ADD, ADDRESS_LIST, "add", wanted)
+
+    def _is_list_row(self, row: Row, ip: str) -> bool:
+        return row.get("list") == self.policy.address_list and ADDRESS_LIST.normal(row, "address") == ip
+
+    def _refresh_hosts(self, client: Client) -> None:
+        """Remove hosts that were created before the binding: they keep their old treatment until they are gone (rule B1)."""
+        if self.policy.binding_type != "bypassed":
+            return
+        for host in self.actual.hosts:
+            elsewhere = (
+                self.policy.server is not None
+                and host.get("server", self.policy.server) != self.policy.server
+            )
+            if (
+                self._is_host(host, client.mac, client.ips)
+                and not is_true(host, "bypassed")
+                and not elsewhere
+            ):
+                self._drop(HOSTS, HOST, host)
+
+    # --- ending
+
+    def _end(self, ending: Ending) -> None:
+        key_ips = {
+            ip for ip in ending.ips if ending.mac is None or self.held.get(ip, ending.mac) == ending.mac
+        }
+        before = self._count()
+        if self._too_early(ending):
+            self.result.endings[ending] = EndingView(enforced=False)
+            return
+        for row in self.actual.bindings:
+            if self._due(row, ending, self._of_client(row, ending.mac, key_ips)):
+                self._remove(UNDO, IP_BINDING, row)
+        for row in self.actual.lists:
+            listed = row.get("list") == self.policy.address_list
+            if self._due(row, ending, listed and ADDRESS_LIST.normal(row, "address") in key_ips):
+                self._remove(UNDO, ADDRESS_LIST, row)
+        if self._lives(ending.mac, key_ips) or {ending.mac, *key_ips} & self.wanted.frozen:
+            # Whoever has another live Session keeps what that one needs; only rows of this one went.
+            enforced = self._count() == before
+            self.result.endings[ending] = EndingView(enforced)
+            return
+        by_hand = self._granted_by_hand(ending.mac, key_ips)
+        flows, cut = self._cut_off(ending.mac, key_ips, ending.flows, keep_hosts=by_hand is not None)
+        enforced = self._count() == before
+        self.result.endings[ending] = EndingView(enforced, flows, cut, by_hand)
+
+    def _too_early(self, ending: Ending) -> bool:
+        """Tell whether a row of the client promises access beyond `passed_at`: another agent may have prolonged it (rule E1)."""
+        if self.wanted.passed_at is None:
+            return False
+        ids = {client_id(key) for key in (ending.mac, *ending.ips) if key}
+        ends = marked_ends(self.actual, self.policy)
+        return any(ends[i] is None or (ends[i] or 0) > self.wanted.passed_at for i in ids & ends.keys())
+
+    def _of_client(self, row: Row, mac: str | None, ips: Iterable[str]) -> bool:
+        row_mac = IP_BINDING.normal(row, "mac-address")
+        return row_mac == mac if row_mac else IP_BINDING.normal(row, "address") in ips
+
+    def _due(self, row: Row, ending: Ending, of_client: bool) -> bool:
+        """Tell whether a row goes with an ended client: it names the client, or bears its marker (an address that it has left)."""
+        if row[".id"] in self.kept or row[".id"] in self.gone or self._is_frozen(row):
+            return False
+        marker = self.whose.marker(row)
+        if marker is not None:
+            return of_client or marker.client_id in {
+                client_id(key) for key in (ending.mac, *ending.ips) if key
+            }
+        return of_client and ending.revoked and self.whose.legacy(row)
+
+    def _is_frozen(self, row: Row) -> bool:
+        names = (IP_BINDING.normal(row, "mac-address"), ADDRESS_LIST.normal(row, "address"))
+        return self.wanted.frozen_all or any(name in self.wanted.frozen for name in names if name)
+
+    def _lives(self, mac: str | None, ips: Iterable[str]) -> bool:
+        return mac in self.live_macs if mac else any(ip in self.live_ips for ip in ips)
+
+    def _granted_by_hand(self, mac: str | None, ips: Iterable[str]) -> str | None:
+        """Return what a person made that still lets the client in after its end."""
+        for row in self.actual.bindings:
+            if self.whose.foreign(row) and binding_matches(row, mac, ips, self.policy.server):
+                exact = self._of_client(row, mac, ips)
+                if IP_BINDING.normal(row, "type") == "bypassed":
+                    who = mac or ", ".join(ips)
+                    return f"ip-binding {row['.id']}, made by hand, bypasses {who}" if exact else None
+                return None
+        return None
+
+    def _cut_off(
+        self, mac: str | None, ips: set[str], flows: frozenset[str] | None, *, keep_hosts: bool = False
+    ) -> tuple[frozenset[str], bool]:
+        """Plan the end of what a client has running: logins, cookies, tracked connections, then hosts (rule B1)."""
+        hosts = [h for h in self.actual.hosts if self._is_host(h, mac, ips)]
+        addresses = ips | {h[name] for h in hosts for name in ("address", "to-address") if h.get(name)}
+        addresses -= self.live_ips
+        for row in self.actual.active:
+            row_mac = ACTIVE.normal(row, "mac-address")
+            if row_mac == mac if mac and row_mac else row.get("address") in addresses:
+                self._drop(LOGOUT, ACTIVE, row)
+        for row in self.actual.cookies:
+            if mac and COOKIE.normal(row, "mac-address") == mac:
+                self._drop(LOGOUT, COOKIE, row)
+        self.result.wants_connections = True
+        running = [r for r in self.actual.connections or () if _touches(r, addresses)]
+        due = [r for r in running if flows is None or r[".id"] in flows]
+        open_hosts = [h for h in hosts if is_true(h, "bypassed") or is_true(h, "authorized")]
+        if not keep_hosts:
+            for row in due:
+                self._drop(FLOWS, CONNECTION, row)
+            for host in open_hosts:
+                self._drop(HOSTS, HOST, host)
+        return frozenset(r[".id"] for r in due), not open_hosts
+
+    def _is_host(self, host: Row, mac: str | None, ips: Collection[str]) -> bool:
+        return HOST.normal(host, "mac-address") == mac if mac else host.get("address") in ips
+
+    # --- rows that nobody explains
+
+    def _orphans(self) -> None:
+        ended: dict[str, tuple[str | None, set[str]]] = {}
+        for menu, rows in ((IP_BINDING, self.actual.bindings), (ADDRESS_LIST, self.actual.lists)):
+            for row in rows:
+                marker = self.whose.marker(row)
+                if marker is None:
+                    continue
+                self.result.marked.add(marker.client_id)
+                if row[".id"] in self.kept or row[".id"] in self.gone or self._is_frozen(row):
+                    continue
+                self._remove(UNDO, menu, row)
+                self.result.orphans.add(marker.client_id)
+                mac, ips = ended.setdefault(marker.client_id, (None, set()))
+                ip = menu.normal(row, "address")
+                ended[marker.client_id] = (
+                    IP_BINDING.normal(row, "mac-address") or mac,
+                    ips | ({ip} if ip else set()),
+                )
+        for mac, ips in ended.values():
+            mine = {ip for ip in ips if mac is None or self.held.get(ip, mac) == mac}
+            if not self._lives(mac, mine):
+                self._cut_off(mac, mine, None)
+        self._unexplained_hosts()
+
+    def _unexplained_hosts(self) -> None:
+        """Remove a bypassed host that no enabled binding explains: what an agent that died left behind (rule B1)."""
+        remaining = [row for row in self.actual.bindings if row[".id"] not in self.gone]
+        for host in self.actual.hosts:
+            mac, ip = HOST.normal(host, "mac-address"), host.get("address", "")
+            if not is_true(host, "bypassed") or mac in self.live_macs or {mac, ip} & self.wanted.frozen:
+                continue
+            match = first_match(remaining, host)
+            if match is None or IP_BINDING.normal(match, "type") != "bypassed":
+                self._cut_off(mac, {ip} - self.live_ips, None)
+
+    # --- commands
+
+    def _count(self) -> int:
+        return sum(map(len, self.result.stages))
+
+    def _change(self, menu: Menu, row: Row, wanted: Row) -> None:
+        changes = menu.differences(wanted, row)
+        if changes:
+            self._do(SET, menu, "set", {".id": row[".id"], **changes})
+
+    def _remove(self, stage: int, menu: Menu, row: Row) -> None:
+        self.gone.add(row[".id"])
+        self._drop(stage, menu, row)
+
+    def _drop(self, stage: int, menu: Menu, row: Row) -> None:
+        if is_dynamic(row) or (menu.path, row[".id"]) in self.dropped:
+            return
+        self.dropped.add((menu.path, row[".id"]))
+        self._do(stage, menu, "remove", {".id": row[".id"]})
+
+    def _do(self, stage: int, menu: Menu, verb: str, attributes: dict[str, str]) -> None:
+        self.result.stages[stage].append(Command(menu.path, verb, attributes))
+
+
+def _touches(connection: Row, addresses: set[str]) -> bool:
+    ends = (
+        connection.get(n, "")
+        for n in ("src-address", "dst-address", "reply-src-address", "reply-dst-address")
+    )
+    return any(end.rpartition(":")[0] in addresses or end in addresses for end in ends)
+
+
+def without_orphans(plan: AccessPlan, wanted: Wanted, actual: Actual, policy: AccessPolicy) -> AccessPlan:
+    """Return the plan that leaves unexplained rows where they are (rule E13: a mass removal waits)."""
+    again = access_plan(replace(wanted, complete=False), actual, policy)
+    again.orphans, again.marked = plan.orphans, plan.marked
+    return again
+
+
+def is_mass_removal(plan: AccessPlan) -> bool:
+    """Tell whether a plan would end more than a fifth, and at least ten, of a router's clients without anybody's word (rule E13)."""
+    count = len(plan.orphans)
+    return count >= 10 and count * 5 > len(plan.marked)
+
+
+def describe(commands: Sequence[Command]) -> list[str]:
+    """Say in words what commands would change, for the status of a Device in dry run."""
+    return [
+        " ".join(
+            (command.path, command.verb, *(f"{name}={value}" for name, value in command.attributes.items()))
+        )
+        for command in commands
+    ]

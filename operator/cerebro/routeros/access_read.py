@@ -1,0 +1,82 @@
+"""What to ask a router in order to plan access: everything, or only what concerns some clients. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cerebro.routeros.access import AccessPolicy, Actual
+from cerebro.routeros.command import Command
+from cerebro.routeros.menus import ACTIVE, ADDRESS_LIST, CONNECTION, COOKIE, HOST, IP_BINDING, Menu, Row
+
+# A query word costs the router one look at each row: beyond this many clients the whole table is cheaper.
+MOST_CLIENTS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Some clients of a router, by everything that is known of them."""
+
+    macs: frozenset[str] = frozenset()
+    ips: frozenset[str] = frozenset()
+
+    @property
+    def wide(self) -> bool:
+        """Tell whether reading everything is cheaper."""
+        return len(self.macs) + len(self.ips) > 2 * MOST_CLIENTS
+
+
+def access_prints(policy: AccessPolicy, scope: Scope | None) -> list[Command]:
+    """Return the five prints behind an `Actual`: bindings, list rows, hosts, active, cookies; `scope` None asks for all.
+
+    Of the bindings those without a MAC are always read: one by address or range may match any client. Of the address lists
+    also those rows of other lists are read that begin with our marker, because `access.addressList` may have changed.
+    """
+    ours = f"cerebro:{policy.installation}:"
+    if scope is None:
+        marked = (f"?>comment={ours}", f"?<comment={ours[:-1]};", "?#&")
+        lists = (*_any([f"?list={policy.address_list}"]), *marked, "?#|")
+        return [
+            _print(IP_BINDING),
+            _print(ADDRESS_LIST, lists),
+            _print(HOST),
+            _print(ACTIVE),
+            _print(COOKIE),
+        ]
+    macs = [f"?mac-address={mac}" for mac in sorted(scope.macs)]
+    ips = [f"?address={ip}" for ip in sorted(scope.ips)]
+    prints = [_print(IP_BINDING, _any([*macs, "?-mac-address"]))]
+    prints.append(
+        _print(ADDRESS_LIST, (*_any(ips), f"?list={policy.address_list}", "?#&"))
+        if ips
+        else _none(ADDRESS_LIST)
+    )
+    prints += [_print(HOST, _any([*macs, *ips])), _print(ACTIVE, _any([*macs, *ips]))]
+    prints.append(_print(COOKIE, _any(macs)) if macs else _none(COOKIE))
+    return prints
+
+
+def connections_print() -> Command:
+    """Return the print of all tracked connections: the API has no query for the address part of `address:port`."""
+    return _print(CONNECTION)
+
+
+def actual_from(replies: Sequence[Iterable[Row]], connections: Iterable[Row] | None = None) -> Actual:
+    """Return the rows of `access_prints`' replies, in their order, as an `Actual`."""
+    bindings, lists, hosts, active, cookies = (tuple(rows) for rows in replies)
+    return Actual(
+        bindings, lists, hosts, active, cookies, None if connections is None else tuple(connections)
+    )
+
+
+def _print(menu: Menu, queries: Sequence[str] = ()) -> Command:
+    return Command(menu.path, "print", {".proplist": ",".join(menu.proplist)}, tuple(queries))
+
+
+def _none(menu: Menu) -> Command:
+    return _print(menu, ("?.id=*FFFFFFFF",))
+
+
+def _any(words: Sequence[str]) -> tuple[str, ...]:
+    """Return query words that are true where one of them is."""
+    return (*words, *("?#|" for _ in words[1:]))
