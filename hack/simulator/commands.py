@@ -39,6 +39,7 @@ class Call:
     queries: list[str]
     tag: bytes | None = None
     out: list[bytes] = field(default_factory=list)
+    ret: str | None = None
     stop: Stop | None = None
     emit: Emit = lambda _sentence: None
     finished: Callable[[], None] = lambda: None
@@ -56,7 +57,8 @@ class Call:
         return encode_sentence(raw)
 
     def done(self, ret: str | None = None) -> None:
-        """The closing sentence."""
+        """The closing sentence; `ret` is its `=ret=`, the new id of an add."""
+        self.ret = ret
         self.out.append(self.sentence("!done", *([] if ret is None else [f"=ret={ret}"])))
 
     def trap(self, trap: Trap) -> None:

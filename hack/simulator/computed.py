@@ -90,7 +90,10 @@ def list_entry_changed(router: RouterView, row: Row, names: set[str]) -> None:
     """A timeout makes an address-list entry dynamic: it vanishes at its end (reference 4.1)."""
     row.values.setdefault("creation-time", router.clock.stamp())
     row.values.setdefault("dynamic", "false")
-    if "timeout" in names and "timeout" in row.hidden:
+    if "timeout" in names and "timeout" not in row.hidden:
+        row.hidden.pop("expires", None)
+        row.values["dynamic"] = "false"
+    elif "timeout" in names:
         row.values["dynamic"] = "true"
         row.hidden["expires"] = router.clock.now() + parse_duration(row.hidden["timeout"])
         router.deadlines.watch(router.tables["/ip/firewall/address-list"], row)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from simulator import commands
 from simulator.commands import Call
 from simulator.dispatch import execute
 from simulator.errors import Trap
@@ -90,11 +89,8 @@ def act(router: Router, path: str, verb: str, arguments: dict[str, str]) -> str:
     """Do what a person at the router would; gives the new id of an add. Raises Trap."""
     router.settle()
     call = Call(router, ROOT, path, verb, arguments, [])
-    if verb == "add" and path in router.tables and "add" in router.tables[path].menu.verbs:
-        commands.add(call)
-        return next(reversed(router.tables[path].rows.values())).id
     execute(call)
-    return ""
+    return call.ret or ""
 
 
 class Control:

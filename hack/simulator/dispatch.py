@@ -66,7 +66,6 @@ def execute(call: Call) -> None:
     if handler is None or call.verb not in menu.verbs:
         raise Trap("no such command", MISSING)
     call.rights.need("write", *([menu.write_policy] if menu.write_policy else []))
-    router.counters["writes"] += 1
     if call.queries:
         call.queries.clear()
     _refuse_by_device_mode(call)

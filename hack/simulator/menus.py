@@ -12,6 +12,7 @@ BOOL = Bool()
 MAC = Mac()
 ADDRESS = Address()
 COUNT = Int()
+OR_UNLIMITED = Int(1, words=("unlimited",))
 SPAN = Duration(("none",))
 DISABLED = Property("disabled", BOOL, default="false")
 SERVER = Reference("/ip/hotspot", ("all",))
@@ -73,7 +74,7 @@ SERVERS = Menu(
         Property("idle-timeout", SPAN, default="5m"),
         Property("keepalive-timeout", SPAN, default="none"),
         Property("login-timeout", SPAN, default="none"),
-        Property("addresses-per-mac", default="2"),
+        Property("addresses-per-mac", OR_UNLIMITED, default="2"),
         DISABLED,
         *_flags("invalid", "HTTPS"),
         *_text("ip-of-dns-name", "proxy-status"),
@@ -106,7 +107,7 @@ USER_PROFILES = Menu(
     "/ip/hotspot/user/profile",
     (
         Property("name", required=True),
-        Property("shared-users", default="1"),
+        Property("shared-users", OR_UNLIMITED, default="1"),
         Property("keepalive-timeout", SPAN, default="2m", unset=True),
         Property("idle-timeout", SPAN, default="none", unset=True),
         Property("status-autorefresh", SPAN, default="1m"),

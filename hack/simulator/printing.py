@@ -12,7 +12,7 @@ from simulator.codec import encode_length, to_bytes
 from simulator.commands import Call
 from simulator.errors import unknown_parameter
 from simulator.menu import Row
-from simulator.query import compile_query
+from simulator.query import compile_query, queried_names
 from simulator.table import Event, Table
 from simulator.values import Kind, Reference, parse_duration
 
@@ -113,7 +113,7 @@ class View:
         test = self.test
         if test is None:
             yield from rows
-        elif self.special:
+        elif not self.special.keys().isdisjoint(queried_names(self.call.queries)):
             for row in rows:
                 if test(lambda name, row=row: self.value(row, name)):  # type: ignore[misc]
                     yield row

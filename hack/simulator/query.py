@@ -37,6 +37,12 @@ def compile_query(words: Sequence[str], kinds: Mapping[str, Kind], tables: Table
     return lambda get: _evaluate(steps, get)
 
 
+def queried_names(words: Sequence[str]) -> set[str]:
+    """Names of the properties that query words look at."""
+    bodies = [word[1:].lstrip("-<>=") for word in words if not word.startswith("?#")]
+    return {body.partition("=")[0] for body in bodies}
+
+
 def _operations(text: str) -> list[str]:
     tokens = _OPERATION.findall(text)
     if not re.fullmatch(r"[\d!&|.]*", text):

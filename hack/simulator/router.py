@@ -21,7 +21,7 @@ from simulator.options import RouterOptions, parse_version
 from simulator.printing import View
 from simulator.rights import BUILT_IN_GROUPS, POLICIES, ROOT
 from simulator.session import Session
-from simulator.table import Table
+from simulator.table import Event, Table
 from simulator.values import format_duration
 
 LOG_SIZE = 4000
@@ -60,6 +60,7 @@ class Router:
         self._make_tables()
         self.hotspot = Hotspot(self)
         self.network = Network(self)
+        self.tables["/user/active"].subscribe(self._active_user_event)
 
     # --- the tables
 
@@ -180,10 +181,10 @@ class Router:
             self.tables[path].remove(row)
         session.rows.clear()
 
-    def end_session(self, number: int) -> None:
-        """End a session, as removing its row of /user/active does."""
-        session = self.sessions.get(number)
-        if session is not None:
+    def _active_user_event(self, event: Event, row: Row) -> None:
+        """Removing a row of /user/active ends its session."""
+        session = self.sessions.get(row.hidden["session"])
+        if event == "remove" and session is not None:
             session.cut()
 
     def cut(self) -> None:
@@ -201,6 +202,13 @@ class Router:
         for place, source in zip(tagged, shuffled, strict=True):
             result[place] = sentences[source]
         return result
+
+    def interleave(self, streams: list[list[bytes]]) -> list[bytes]:
+        """Sentences of several commands mixed, each command's own in order."""
+        turns = [at for at, stream in enumerate(streams) for _ in stream]
+        self.random.shuffle(turns)
+        waiting = [iter(stream) for stream in streams]
+        return [next(waiting[at]) for at in turns]
 
     def journal(self, session: int, request: Request, outcome: str) -> None:
         """Write a command to the log ring, secrets masked."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from simulator.codec import Decoder, ProtocolError, encode_sentence, to_bytes
 from simulator.commands import Call
-from simulator.dispatch import Request, check_request, execute, parse_request
+from simulator.dispatch import READ_VERBS, Request, check_request, execute, parse_request
 from simulator.errors import INTERRUPTED, Fatal, Trap
 from simulator.faults import DelayLine
 from simulator.menu import Row
@@ -25,6 +25,7 @@ LOGIN_BYTES = 65536
 LOGIN_SENTENCES = 100
 BACKLOG_SENTENCES = 1024
 HELD_BYTES = 1 << 20
+NO_WRITES = frozenset({*READ_VERBS, "ping"})
 _numbers = itertools.count(1)
 
 
@@ -44,6 +45,7 @@ class Session(asyncio.Protocol):
         self._backlog: deque[list[bytes]] = deque()
         self._held = bytearray()
         self._out: list[bytes] = []
+        self._streams: list[list[bytes]] = []
         self._flushing = self._writable = False
         self._closing = False
         self._in_line = DelayLine(router.faults, self._arrive, narrow=False)
@@ -119,7 +121,7 @@ class Session(asyncio.Protocol):
         except ProtocolError:
             self._close()
             return
-        self._backlog.extend(self.router.reorder(sentences))
+        self._backlog.extend(sentences if self.rights is None else self.router.reorder(sentences))
         self._work()
 
     def _work(self) -> None:
@@ -218,6 +220,7 @@ class Session(asyncio.Protocol):
         call = self._call(request)
         try:
             call.path, call.verb = check_request(request)
+            self.router.counters["writes"] += call.verb not in NO_WRITES
             self._execute(call)
             outcome = "done" if call.stop is None else "running"
         except Trap as trap:
@@ -227,7 +230,11 @@ class Session(asyncio.Protocol):
         if call.stop is not None:
             self.running.append(call)
         self.router.journal(self.number, request, outcome)
-        self._write(b"".join(call.out))
+        if call.tag is not None and self.router.options.reorder_commands:
+            self._streams.append(call.out)
+            self._write_soon()
+        else:
+            self._write(b"".join(call.out))
 
     def _execute(self, call: Call) -> None:
         """Run the command, or what a fault makes of it. Raises Trap."""
@@ -272,14 +279,18 @@ class Session(asyncio.Protocol):
         if self._closing or not data:
             return
         self._out.append(data)
+        self._write_soon()
+
+    def _write_soon(self) -> None:
         if not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False
-        data = b"".join(self._out)
+        data = b"".join([*self._out, *self.router.interleave(self._streams)])
         self._out.clear()
+        self._streams.clear()
         if data:
             self._out_line.push(data)
 

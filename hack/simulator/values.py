@@ -76,13 +76,16 @@ class Bool(Kind):
 
 @dataclass(frozen=True)
 class Int(Kind):
-    """A whole number; `suffixes` allows k, M and G."""
+    """A whole number, or one of the field's own words; `suffixes` allows k, M and G."""
 
     low: int = 0
     high: int = 2**63 - 1
     suffixes: bool = False
+    words: tuple[str, ...] = ()
 
     def _parse(self, name: str, text: str) -> str:
+        if text in self.words:
+            return text
         match = re.fullmatch(r"(-?\d+)([kMG]?)", text)
         if match is None or (match[2] and not self.suffixes):
             raise Trap(f"invalid value for argument {name}", BAD_VALUE)
