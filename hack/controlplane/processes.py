@@ -3,9 +3,9 @@
 import os
 import random
 import shutil
-import signal
 import socket
 import subprocess
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -52,15 +52,18 @@ def _launch(process: Process, log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def end(child: subprocess.Popen[bytes], *, grace: float = 5.0) -> None:
-    """Ask the child to end, and kill it after `grace` seconds (0: at once)."""
-    if child.poll() is None and grace > 0:
-        child.send_signal(signal.SIGTERM)
+def end(*children: subprocess.Popen[bytes], grace: float = 5.0) -> None:
+    """Ask the children to end, all at once, and kill those that did not within `grace` seconds (0: at once)."""
+    deadline = time.monotonic() + grace
+    if grace > 0:
+        for child in children:
+            child.terminate()  # once only: to a second SIGTERM programs answer by giving up their clean end
+    for child in children:
         with suppress(subprocess.TimeoutExpired):
-            child.wait(grace)
-    if child.poll() is None:
+            child.wait(max(0.0, deadline - time.monotonic()))
+    for child in children:
         child.kill()
-    child.wait(10)
+        child.wait(10)
 
 
 def free_port() -> int:

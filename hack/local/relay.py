@@ -70,7 +70,8 @@ def backend(settings: Settings) -> Process:
 def simulator(settings: Settings) -> Process:
     """One process with all routers; started again it has them as new."""
     routers = [
-        f"--router=name={router.name},port={router.port},user={router.user},password={router.password}"
+        f"--router=name={router.name},serial={router.serial},port={router.port}"
+        f",user={router.user},password={router.password}"
         for router in settings.routers
     ]
     argv = (sys.executable, "-m", "simulator", "--control", f"{ADDRESS}:{settings.simulator_port}", *routers)

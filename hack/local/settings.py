@@ -20,6 +20,7 @@ class Router:
     """A simulated router: its Device has the same name."""
 
     name: str
+    serial: str
     port: int
     user: str = "relay"
     password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
@@ -73,7 +74,10 @@ def draw(routers: int) -> Settings:
         simulator_port=ports.pop(),
         agent_health_port=ports.pop(),
         operator_health_port=ports.pop(),
-        routers=tuple(Router(f"router-{number}", port) for number, port in enumerate(ports, start=1)),
+        routers=tuple(
+            Router(f"router-{number}", f"LOCAL{number:05}", port)
+            for number, port in enumerate(ports, start=1)
+        ),
         secrets={name: secrets.token_urlsafe(24) for name in SECRETS},
     )
 

@@ -13,7 +13,7 @@ FIRST_DELAY = 0.2
 LONGEST_DELAY = 10.0
 STABLE_AFTER = 30.0
 TICK = 0.05
-GRACE = 6.0
+GRACE = 3.0
 
 
 @dataclass
@@ -48,12 +48,11 @@ class Supervisor:
             self._children.append(child)
 
     def stop(self) -> None:
-        """Stop everything, the last started first."""
+        """Ask everything to end, at the same time, and kill what is left after a few seconds."""
         self._stopped.set()
         self._thread.join()
-        for child in reversed(self._children):
-            if child.running is not None:
-                end(child.running, grace=GRACE)
+        end(*(child.running for child in self._children if child.running is not None), grace=GRACE)
+        for child in self._children:
             (self._pids / child.process.name).unlink(missing_ok=True)
 
     def _watch(self) -> None:
