@@ -1,0 +1,19 @@
+"""Objects as the API server would send them."""
+
+from typing import Any
+
+from cerebro.resources import KINDS
+
+SESSION = KINDS["Session"]
+DEVICE = KINDS["Device"]
+NAMESPACE = "ns"
+
+
+def session(name: str, uid: str, version: int, *, device: str = "router-1", **spec: Any) -> dict[str, Any]:
+    """A Session, by default of MAC AA:BB:CC:DD:EE:FF."""
+    return {
+        "apiVersion": "relay.cerebro.dev/v1alpha1",
+        "kind": "Session",
+        "metadata": {"name": name, "namespace": NAMESPACE, "uid": uid, "resourceVersion": str(version)},
+        "spec": {"deviceRef": {"name": device}, "client": {"macAddress": "AA:BB:CC:DD:EE:FF"}, **spec},
+    }

@@ -1,0 +1,186 @@
+"""Leases (E1, E12, E14): decisions with times of our choosing, then `Lease` with a few lines of API server."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cerebro.kube.errors import AlreadyExists, Conflict, NotFound, Unavailable
+from cerebro.kube.lease import Election, Lease, LeaseRecord, Move
+
+
+def record(holder: str, version: str, duration: float = 15) -> LeaseRecord:
+    return LeaseRecord(holder, duration, version)
+
+
+def test_e1_no_lease_is_created_and_an_unheld_one_taken_at_once() -> None:
+    election = Election("me", 15)
+    assert election.observe(None, 0) is Move.CREATE
+    assert election.observe(record("", "1"), 0) is Move.TAKE
+
+
+def test_e1_a_rival_waits_the_full_duration_from_the_last_change_it_saw() -> None:
+    election = Election("me", 15)
+    assert election.observe(record("other", "1"), 100) is Move.WAIT
+    assert election.observe(record("other", "1"), 114.9) is Move.WAIT
+    assert election.observe(record("other", "2"), 114.9) is Move.WAIT
+    assert election.observe(record("other", "2"), 129.8) is Move.WAIT
+    assert election.observe(record("other", "2"), 129.9) is Move.TAKE
+
+
+def test_e1_the_longer_of_both_durations_is_waited() -> None:
+    election = Election("me", 15)
+    election.observe(record("other", "1", 60), 0)
+    assert election.observe(record("other", "1", 60), 59) is Move.WAIT
+    assert election.observe(record("other", "1", 60), 60) is Move.TAKE
+
+
+def test_e1_held_counts_from_before_the_request_was_sent() -> None:
+    election = Election("me", 15)
+    election.written(record("me", "1"), sent_at=100)
+    assert election.held(114.9)
+    assert not election.held(115)
+
+
+def test_e1_what_another_holds_is_not_ours_however_young_our_renewal() -> None:
+    election = Election("me", 15)
+    election.written(record("me", "1"), sent_at=100)
+    assert election.observe(record("other", "2"), 101) is Move.WAIT
+    assert not election.held(101)
+
+
+def test_a_process_that_finds_its_own_name_goes_on() -> None:
+    assert Election("me", 15).observe(record("me", "7"), 0) is Move.RENEW
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 1), st.floats(0.1, 9), st.floats(0, 3), st.floats(0, 3), st.booleans()),
+        max_size=60,
+    )
+)
+def test_e1_never_two_holders(steps: list[tuple[int, float, float, float, bool]]) -> None:
+    """Two candidates act in any order; requests take time both ways, and answers may be lost."""
+    clocks = (0.0, 5000.0)
+    candidates = [Election("a", 15), Election("b", 15)]
+    stored: LeaseRecord | None = None
+    version, now = 0, 0.0
+    for who, pause, there, back, answered in steps:
+        now += pause
+        election, clock = candidates[who], clocks[who]
+        move = election.observe(stored, now + clock)
+        if move is not Move.WAIT:
+            sent_at, now = now + clock, now + there
+            version += 1
+            stored = record(election.identity, str(version))
+            now += back
+            if answered:
+                election.written(stored, sent_at)
+        held = [one.held(now + clocks[number]) for number, one in enumerate(candidates)]
+        assert sum(held) <= 1
+
+
+class FakeApi:
+    """Holds one Lease as the API server would, with optimistic concurrency."""
+
+    def __init__(self) -> None:
+        self.lease: dict[str, Any] | None = None
+        self.version = 0
+        self.down = False
+
+    async def get_lease(self, namespace: str, name: str) -> dict[str, Any]:
+        self._check()
+        if self.lease is None:
+            raise NotFound("no")
+        return self.lease
+
+    async def create_lease(self, namespace: str, manifest: dict[str, Any]) -> dict[str, Any]:
+        self._check()
+        if self.lease is not None:
+            raise AlreadyExists("yes")
+        return self._store(manifest)
+
+    async def replace_lease(self, namespace: str, name: str, manifest: dict[str, Any]) -> dict[str, Any]:
+        self._check()
+        assert self.lease is not None
+        if manifest["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
+            raise Conflict("changed")
+        return self._store(manifest)
+
+    def _check(self) -> None:
+        if self.down:
+            raise Unavailable("down")
+
+    def _store(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        self.version += 1
+        meta = {**manifest["metadata"], "resourceVersion": str(self.version)}
+        self.lease = {**manifest, "metadata": meta}
+        return self.lease
+
+    @property
+    def holder(self) -> str:
+        assert self.lease is not None
+        return str(self.lease["spec"]["holderIdentity"])
+
+
+def lease(api: FakeApi, identity: str, said: list[str] | None = None) -> Lease:
+    said = [] if said is None else said
+    return Lease(
+        api,  # type: ignore[arg-type]
+        "ns",
+        "test",
+        identity,
+        duration=1,
+        renew=0.1,
+        gained=lambda: said.append("gained"),
+        lost=lambda: said.append("lost"),
+    )
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what happens in tasks that tell nobody; bounded."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen within 10 s")
+
+
+async def stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_e14_a_lease_is_released_at_the_end_and_the_next_has_it_soon() -> None:
+    api, said = FakeApi(), list[str]()
+    first, second = lease(api, "first", said), lease(api, "second")
+    one = asyncio.create_task(first.run())
+    await asyncio.wait_for(first.wait_held(), 10)
+    other = asyncio.create_task(second.run())
+    await asyncio.sleep(0.2)
+    assert not second.held()
+    await stop(other)
+    await stop(one)
+    assert (said, api.holder) == (["gained", "lost"], "")
+    assert not first.held()
+    other = asyncio.create_task(second.run())
+    await asyncio.wait_for(second.wait_held(), 10)
+    await stop(other)
+
+
+async def test_e1_a_holder_that_cannot_renew_is_told_that_it_lost_and_gains_again() -> None:
+    api, said = FakeApi(), list[str]()
+    mine = lease(api, "me", said)
+    task = asyncio.create_task(mine.run())
+    await asyncio.wait_for(mine.wait_held(), 10)
+    api.down = True
+    await until(lambda: said[-1] == "lost")
+    assert not mine.held()
+    api.down = False
+    await asyncio.wait_for(mine.wait_held(), 10)
+    assert said == ["gained", "lost", "gained"]
+    await stop(task)
