@@ -41,6 +41,7 @@ def make_app(settings: BridgeSettings, store: Store, metrics: Metrics, handlers:
     )
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _internal_error)
     routes = handlers.routes()
     for route in routes:
         app.add_api_route(
@@ -60,6 +61,11 @@ def make_app(settings: BridgeSettings, store: Store, metrics: Metrics, handlers:
 async def _api_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     return render(error)
+
+
+async def _internal_error(_: Request, __: Exception) -> Response:
+    """Say nothing of what went wrong inside; the gate logs it."""
+    return render(ApiError(500, "internal_error", "internal error"))
 
 
 async def _http_error(_: Request, error: Exception) -> Response:

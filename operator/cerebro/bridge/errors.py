@@ -13,7 +13,7 @@ class ApiError(Exception):
     device token.
     """
 
-    def __init__(self, status: int, code: str, text: str, **extra: Any) -> None:
+    def __init__(self, status: int, code: str, text: str, /, **extra: Any) -> None:
         super().__init__(text)
         self.status = status
         self.code = code

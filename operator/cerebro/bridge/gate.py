@@ -82,12 +82,12 @@ class Gate:
         given = headers.get("x-request-id", "")
         trace_id = given if _PLAIN.fullmatch(given) else uuid.uuid4().hex
         path: str = scope["path"]
-        status = 500
+        status, begun = 500, False
 
         async def answering(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, begun = message["status"], True
                 message["headers"] = [*message["headers"], (b"x-request-id", trace_id.encode())]
             await send(message)
 
@@ -103,7 +103,7 @@ class Gate:
             log.exception(
                 "a request failed", path=path if path in self._paths else "other", trace_id=trace_id
             )
-            if status == 500:
+            if not begun:
                 await render(ApiError(500, "internal_error", "internal error"))(scope, receive, answering)
         finally:
             route = path if path in self._paths else "other"

@@ -122,8 +122,7 @@ class Bridge:
         parts = [
             self._watcher.run(),
             self._completeness.run(),
-            self._upkeep.run(),
-            self._look_at_all(),
+            self._look_after(),
             self._keep_house(),
         ]
         tasks = [asyncio.create_task(part) for part in parts]
@@ -162,10 +161,11 @@ class Bridge:
     def _enqueue(self, entry: Entry) -> None:
         self._inbox.enqueue(entry)
 
-    async def _look_at_all(self) -> None:
+    async def _look_after(self) -> None:
         await self._completeness.wait_complete()
         log.info("all Devices and Sessions are known")
         self._upkeep.look_at_all()
+        await self._upkeep.run()
 
     async def _keep_house(self) -> None:
         """Forget what is over, and adopt what a bridge that shared our file left behind (E15)."""

@@ -1,0 +1,142 @@
+"""What was taken is not lost: kill -9, an API server that is away, SIGTERM (F1, E11, E14)."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+
+from controlplane.server import ControlPlane
+from integration.bridge.agent import Agent
+from integration.bridge.caller import HERE, MAC, Caller
+from integration.bridge.process import BridgeProcess
+
+
+async def test_f1_an_outage_of_the_api_server_loses_no_order_and_no_revoke(
+    bridge: Caller, agent: Agent, control_plane: ControlPlane
+) -> None:
+    first = await bridge.authorize("P-1")
+    assert first.json()["code"] == "router_timeout"
+    control_plane.stop_api_server()
+    try:
+        began = time.monotonic()
+        refused, revoked = await asyncio.gather(
+            bridge.authorize("P-2", ipAtual="10.5.50.20", macAtual="AA:BB:CC:DD:EE:20"),
+            bridge.revoke(mac=MAC),
+        )
+        assert time.monotonic() - began < 10
+        for answer in (refused, revoked):
+            assert (answer.status_code, answer.json()["code"]) == (503, "kubernetes_unavailable")
+        assert (await bridge.get("/health/ready")).status_code == 200, "E11"
+    finally:
+        control_plane.start_api_server()
+    await eventually(lambda: agent.session("P-1").spec.revoked and agent.session("P-2") is not None)
+    assert not agent.session("P-2").spec.revoked
+
+
+async def test_f1_what_was_in_the_inbox_at_kill_9_is_carried_out_by_the_next_process(
+    bridge: Caller, agent: Agent, control_plane: ControlPlane
+) -> None:
+    control_plane.stop_api_server()
+    try:
+        answers = await asyncio.gather(
+            *(
+                bridge.authorize(
+                    f"P-{number}", ipAtual=f"10.5.50.{number}", macAtual=f"AA:BB:CC:DD:EE:{number}"
+                )
+                for number in range(20, 30)
+            )
+        )
+        assert {answer.status_code for answer in answers} == {503}
+        bridge.process.kill()
+        bridge.process.restart()
+        await bridge.until_up()
+        starting = await bridge.authorize("P-30", ipAtual="10.5.50.30", macAtual="AA:BB:CC:DD:EE:30")
+        assert (starting.status_code, starting.json()["code"]) == (503, "starting")
+    finally:
+        control_plane.start_api_server()
+    wanted = {f"P-{number}" for number in range(20, 31)}
+    await eventually(lambda: {one.spec.order_id for one in agent.sessions()} == wanted)
+    await eventually(lambda: inbox(bridge.process) == 0)
+
+
+async def test_f1_kill_9_at_any_moment_leaves_one_session_per_order_and_no_access_after_a_revoke(
+    bridge: Caller, agent: Agent
+) -> None:
+    """Orders stream in; the process dies at moments that the loop moves on by a few milliseconds each time."""
+    for round_ in range(8):
+        macs = [f"AA:BB:CC:DD:{round_:02}:{number:02}" for number in range(4)]
+        calls = [
+            asyncio.create_task(
+                bridge.authorize(f"K-{round_}-{number}", ip=f"10.9.{round_}.{number}", mac=mac)
+            )
+            for number, mac in enumerate(macs)
+        ]
+        calls.append(asyncio.create_task(bridge.revoke(mac=macs[0], pedidoId=f"K-{round_}-0")))
+        await asyncio.sleep(0.004 * round_)
+        bridge.process.kill()
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert not any(isinstance(answer, AssertionError) for answer in answers)
+        bridge.process.restart()
+        await bridge.until_complete()
+    await eventually(lambda: inbox(bridge.process) == 0)
+    orders = [one.spec.order_id for one in agent.sessions()]
+    assert len(orders) == len(set(orders))
+
+
+async def test_e14_sigterm_finishes_what_is_under_way_and_ends_with_0(
+    bridge: Caller, agent: Agent, order_id: str
+) -> None:
+    call = asyncio.create_task(bridge.authorize(order_id))
+    await eventually(lambda: len(agent.sessions()) == 1)
+    ending = asyncio.create_task(asyncio.to_thread(bridge.process.terminate))
+    answer = await call
+    assert answer.json()["code"] == "router_timeout"
+    assert await ending == 0
+
+
+async def test_a_nonce_is_remembered_across_a_restart(bridge: Caller) -> None:
+    body = b'{"pedidoId":"P-1","mikId":"nobody","mac":"AA:BB:CC:DD:EE:01"}'
+    path = "/relay/authorize-by-pedido"
+    headers = bridge.signed(path, body)
+    assert (await bridge.raw(path, body, headers)).status_code == 404
+    bridge.process.kill()
+    bridge.process.restart()
+    await bridge.until_complete()
+    assert (await bridge.raw(path, body, headers)).json()["code"] == "HMAC_REPLAY"
+
+
+async def test_e15_two_bridges_share_a_file(
+    bridge: Caller, agent: Agent, start_bridge: Callable[..., BridgeProcess]
+) -> None:
+    async with Caller(start_bridge()) as other:
+        await other.until_complete()
+        assert other.process.store == bridge.process.store
+        body = b'{"mikId":"R1","deviceToken":"t","ip":"10.5.50.10","mac":"AA:BB:CC:DD:EE:01"}'
+        headers = bridge.signed("/relay/device/hello", body)
+        assert (await bridge.raw("/relay/device/hello", body, headers)).status_code == 200
+        assert (await other.raw("/relay/device/hello", body, headers)).json()["code"] == "HMAC_REPLAY"
+        answer = await other.authorize("P-1", deviceToken="t")
+        assert answer.json()["code"] == "router_timeout", "the hello that the first one took is known"
+        answers = await asyncio.gather(
+            *((one.authorize(f"P-{number}", **HERE)) for number in range(4) for one in (bridge, other))
+        )
+        assert {answer.json()["code"] for answer in answers} == {"router_timeout"}
+    assert {one.spec.order_id for one in agent.sessions()} == {"P-0", "P-1", "P-2", "P-3"}
+
+
+def inbox(process: BridgeProcess) -> int:
+    """How many entries are on disk."""
+    with sqlite3.connect(process.store) as db:
+        (count,) = db.execute("SELECT count(*) FROM inbox").fetchone()
+    return int(count)
+
+
+async def eventually(check: Callable[[], object]) -> None:
+    """Wait until it is so."""
+    for _ in range(300):
+        if await asyncio.to_thread(check):
+            return
+        await asyncio.sleep(0.1)
+    assert check()
