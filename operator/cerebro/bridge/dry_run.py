@@ -7,7 +7,8 @@ from datetime import datetime
 from cerebro.bridge.intents import Client
 from cerebro.resources import Device
 from cerebro.routeros.access import AccessPolicy, Actual, Grant, Wanted
-from cerebro.routeros.access_plan import access_plan, describe
+from cerebro.routeros.access_plan import access_plan
+from cerebro.routeros.access_result import describe
 
 
 def planned_commands(device: Device, client: Client, until: datetime | None, installation: str) -> list[str]:

@@ -1,6 +1,8 @@
-"""The agent process: makes routers equal to their Sessions, and reports. One loop per Device; kopf only fills the store.
+"""The agent process: makes routers equal to their Sessions, and reports. One loop per Device; kopf only fills
+the store.
 
-Until the store is known to be complete no loop runs (rule E7), so nothing is ever removed for want of knowledge.
+Until the store is known to be complete no loop runs (rule E7), so nothing is ever removed for want of
+knowledge.
 """
 
 from __future__ import annotations
@@ -136,7 +138,9 @@ class Agent:
                 task.cancel()
 
     async def _start_loops(self, tasks: asyncio.TaskGroup) -> None:
-        """Wait until the store is complete (rule E7), then have a loop for each Device, also for those that come later."""
+        """Wait until the store is complete (rule E7), then have a loop for each Device, also for those that
+        come later.
+        """
         await self._completeness.wait_complete()
         self._tasks = tasks
         for stored in self._store.all(KINDS["Device"]):

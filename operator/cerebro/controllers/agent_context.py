@@ -90,7 +90,9 @@ class AgentContext:
         return device.spec.hub_ref is None
 
     def may_look(self, device: Device) -> bool:
-        """Tell whether this agent may connect to a router: it holds the Lease, or did and nobody else took it (rule E1)."""
+        """Tell whether this agent may connect to a router: it holds the Lease, or did and nobody else took it
+        (rule E1).
+        """
         return self.is_direct(device) and (self.direct.held() or self.direct.ours_until_taken())
 
     def may_write(self, device: Device) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from cerebro.controllers.session_life import GrantWindows, Seen, Verdict, judge
@@ -18,8 +18,9 @@ from cerebro.routeros.marker import client_id, marker_for
 class Circumstances:
     """What a pass over a router depends on besides Sessions and rows.
 
-    `hold` forbids writes for live clients, with the reason: paused, no Lease, dry run. `passed_only` is rule E1: only rows whose
-    marker has passed go. `complete` says that the store is (rule E7). `contested` are client ids that back off (rule B10).
+    `hold` forbids writes for live clients, with the reason: paused, no Lease, dry run. `passed_only` is rule
+    E1: only rows whose marker has passed go. `complete` says that the store is (rule E7). `contested` are
+    client ids that back off (rule B10).
     """
 
     now: datetime
@@ -45,7 +46,9 @@ class Judged:
 
 
 def client_keys(session: Session) -> tuple[str | None, frozenset[str]]:
-    """Return the MAC that is known of a Session's client (asked for, else pinned) and its addresses (asked for, applied)."""
+    """Return the MAC that is known of a Session's client (asked for, else pinned) and its addresses (asked
+    for, applied).
+    """
     client, applied = session.spec.client, session.status.applied
     mac = client.mac_address or (applied.mac_address if applied else None)
     ips = (client.ip_address, applied.ip_address if applied else None)
@@ -70,7 +73,9 @@ def in_scope(session: Session, scope: Scope) -> bool:
 
 
 def frozen_clients(raw: Iterable[Mapping[str, Any]]) -> tuple[frozenset[str], bool]:
-    """Return the MACs and addresses in Sessions that cannot be read, and whether one names none that we understand (rule B9)."""
+    """Return the MACs and addresses in Sessions that cannot be read, and whether one names none that we
+    understand (rule B9).
+    """
     found: set[str] = set()
     unknown = False
     for body in raw:
@@ -94,7 +99,9 @@ def _name(value: str) -> str:
 def judge_all(
     sessions: Iterable[Session], actual: Actual | None, policy: AccessPolicy, at: Circumstances
 ) -> list[Judged]:
-    """Judge Sessions against the clock and the markers on the router; `actual` None when it could not be read."""
+    """Judge Sessions against the clock and the markers on the router; `actual` None when it could not be
+    read.
+    """
     every = list(sessions)
     ends = marked_ends(actual, policy) if actual is not None else {}
     promised = _promised(every)
@@ -164,9 +171,3 @@ def wanted_of(judged: Iterable[Judged], at: Circumstances, *, everything: bool) 
 def next_wake(judged: Iterable[Judged]) -> datetime | None:
     """Return when the clock next changes a verdict."""
     return min((one.verdict.wake_at for one in judged if one.verdict.wake_at is not None), default=None)
-
-
-def waiting(session: Session, now: datetime, patience: timedelta) -> bool:
-    """Tell whether a client is taken to wait for this Session: it was created, or changed, a moment ago (rule B5)."""
-    created = session.metadata.creation_timestamp
-    return created is not None and now - created < patience

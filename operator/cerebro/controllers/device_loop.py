@@ -1,7 +1,9 @@
-"""The loop of one Device: it owns the router's connection and decides when to pass over the router, and how widely.
+"""The loop of one Device: it owns the router's connection and decides when to pass over the router, and how
+widely.
 
-New and changed Sessions go first and look at their own clients only; everything is compared after a connect, at the resync
-interval, and when the Device changed. Level-triggered: a pass takes what is desired from the Store, whatever woke it.
+New and changed Sessions go first and look at their own clients only; everything is compared after a connect,
+at the resync interval, and when the Device changed. Level-triggered: a pass takes what is desired from the
+Store, whatever woke it.
 """
 
 from __future__ import annotations
@@ -9,12 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from cerebro.controllers.agent_context import AgentContext
 from cerebro.controllers.breaker import Breaker
+from cerebro.controllers.contest import Contest
 from cerebro.controllers.desire import (
     Circumstances,
     Judged,
@@ -25,21 +26,17 @@ from cerebro.controllers.desire import (
 )
 from cerebro.controllers.device_pass import DevicePass, Outcome, refusal
 from cerebro.controllers.device_report import (
-    CONFIRM_REMOVAL,
-    FIELD_MANAGER,
-    DeviceFindings,
-    device_status,
-    same_meaning,
+    confirmed_removals,
 )
+from cerebro.controllers.device_reports import DeviceReports
 from cerebro.controllers.router_link import RouterLink, reason_of
 from cerebro.controllers.session_report import Obstacle
 from cerebro.controllers.session_reports import SessionReports
-from cerebro.controllers.status_writer import Write
 from cerebro.kube.store import StoredObject
 from cerebro.resources import KINDS, Device, Session
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from cerebro.routeros.access import AccessPolicy
-from cerebro.routeros.access_plan import describe
+from cerebro.routeros.access_result import describe
 from cerebro.routeros.errors import (
     ConnectionLost,
     LoginRefused,
@@ -53,9 +50,7 @@ from cerebro.routeros.marker import client_id, parse_marker
 log = logging.getLogger(__name__)
 
 _CLIENT_WAITS = 4.0  # seconds after a Session came or changed (rule B5)
-_CONTEST_SPAN, _CONTEST_REPAIRS = 600.0, 3  # rule B10
 _UNSETTLED_RETRY = 1.0
-_FIGURES_EVERY = 5.0  # seconds between writes of a Device's status that differ in figures only
 _MAX_PLAN_LINES = 256
 _DEVICE, _SESSION = KINDS["Device"], KINDS["Session"]
 
@@ -75,19 +70,14 @@ class DeviceLoop:
         self._breaker: Breaker | None = None
         self._secret_at_failure: str | None = None
         self._flows: dict[str, frozenset[str]] = {}
-        self._repairs: dict[str, deque[float]] = {}
-        self._granted: set[str] = (
-            set()
-        )  # client ids that were seen granted: a write for one of them is a repair
+        self._contest = Contest()
         self._reports = SessionReports(context)
-        self._findings = DeviceFindings()
-        self._written: dict[str, Any] | None = None
-        self._written_at = 0.0
+        self._status = DeviceReports(context)
 
     # --- what others tell the loop
 
     def session_changed(self, uid: str, *, gone: bool = False) -> None:
-        """A Session of this Device came, changed or went; one that went because its end is enforced is no news."""
+        """A Session came, changed or went; one that went because its end is enforced is no news."""
         if gone and self._reports.finished(uid):
             return
         self._dirty[uid] = time.monotonic()
@@ -149,10 +139,9 @@ class DeviceLoop:
             return
         breaker = self._breaker_of(device)
         now = time.monotonic()
-        if now < breaker.next_try:
-            if not (self._dirty and breaker.state(now) == "Closed"):
-                await self._wait_for_router(device, breaker)
-                return
+        if now < breaker.next_try and not (self._dirty and breaker.state(now) == "Closed"):
+            await self._wait_for_router(device, breaker)
+            return
         started = time.perf_counter()
         try:
             await self._pass(device, breaker)
@@ -179,8 +168,10 @@ class DeviceLoop:
         return self._breaker
 
     async def _wait_for_router(self, device: Device, breaker: Breaker) -> None:
-        """The breaker is open, or the next try is not due: say what the clock changes, and look at the Secret (rule B5)."""
-        if isinstance(self._findings.obstacle, Obstacle) and self._findings.obstacle.reason in (
+        """The breaker is open, or the next try is not due: say what the clock changes, and look at the Secret
+        (rule B5).
+        """
+        if isinstance(self._status.found.obstacle, Obstacle) and self._status.found.obstacle.reason in (
             "LoginRefused",
             "SecretNotUsable",
         ):
@@ -198,8 +189,8 @@ class DeviceLoop:
 
     async def _pass(self, device: Device, breaker: Breaker) -> None:
         session, fresh = await self._link.session(device)
-        self._findings.reachable = self._findings.authenticated = True
-        self._findings.facts = self._link.facts
+        self._status.found.reachable = self._status.found.authenticated = True
+        self._status.found.facts = self._link.facts
         now = time.monotonic()
         resync = now >= self._resync_at
         everything = self._everything or fresh or resync or self._retry_at is not None
@@ -219,7 +210,7 @@ class DeviceLoop:
             at=at,
             dry_run=device.spec.dry_run,
             flows=self._flows,
-            confirmed=_confirmed(device),
+            confirmed=confirmed_removals(device),
             impatient=any(now - at < _CLIENT_WAITS for at in dirty.values()) and not look_at_all,
             urgent=lambda: bool(self._dirty),
         )
@@ -229,7 +220,9 @@ class DeviceLoop:
         self._after(device, outcome, sessions, look_at_all=look_at_all)
 
     def _due(self, sessions: list[Session], at: Circumstances) -> dict[str, float]:
-        """Return the Sessions that the clock has ended since they were last looked at; no client waits for those."""
+        """Return the Sessions that the clock has ended since they were last looked at; no client waits for
+        those.
+        """
         if self._clock_at is None or self._clock_at > at.now:
             return {}
         judged = judge_all(sessions, None, AccessPolicy(), at)
@@ -246,7 +239,7 @@ class DeviceLoop:
         if look_at_all:
             self._everything = not finished
             self._resync_at = now + device.spec.resync_interval.total_seconds()
-            self._findings.last_resync_at = device.metadata.annotations.get(ANNOTATION_RESYNC_AT)
+            self._status.found.last_resync_at = device.metadata.annotations.get(ANNOTATION_RESYNC_AT)
         if outcome.interrupted or outcome.collided:
             self._everything = True
             if outcome.interrupted or not look_at_all:
@@ -255,17 +248,20 @@ class DeviceLoop:
             self._retry_at = now + _UNSETTLED_RETRY
         elif self._everything:
             self._wake.set()
-        self._findings.obstacle = None
+        self._status.found.obstacle = None
         if look_at_all or not finished:
-            self._findings.settled = outcome.settled
-            self._findings.held_back = outcome.held_back
+            self._status.found.settled = outcome.settled
+            self._status.found.held_back = outcome.held_back
         if device.spec.dry_run and look_at_all:
-            self._findings.plan = describe(list(outcome.plan.commands()))[:_MAX_PLAN_LINES]
+            self._status.found.plan = describe(list(outcome.plan.commands()))[:_MAX_PLAN_LINES]
         elif not device.spec.dry_run:
-            self._findings.plan = None
+            self._status.found.plan = None
         self._report_sessions(device, outcome)
         self._clock_at = self._next_clock(sessions)
-        self._reports.forget({one.metadata.uid for one in sessions})
+        present = {one.metadata.uid for one in sessions}
+        self._reports.forget(present)
+        for uid in self._flows.keys() - present:
+            del self._flows[uid]
         self._report(device)
 
     def _report_sessions(self, device: Device, outcome: Outcome) -> None:
@@ -286,7 +282,7 @@ class DeviceLoop:
             self._reports.report(one, outcome.plan, obstacle)
 
     def _sessions(self) -> list[Session]:
-        """Return the Device's unfinished Sessions as they count: superseded (A10), and with what we know of them by now."""
+        """Return the Device's unfinished Sessions as they count, with what we know of them by now."""
         return [self._reports.known(one) for one in self.context.sessions_of(self.namespace, self.name)]
 
     def _policy(self, device: Device) -> AccessPolicy:
@@ -309,7 +305,7 @@ class DeviceLoop:
             hold=hold,
             passed_only=not leased,
             complete=context.store.complete(_SESSION, self.namespace),
-            contested=frozenset() if resync else frozenset(self._contested()),
+            contested=frozenset() if resync else self._contest.contested(time.monotonic()),
             frozen=frozen,
             frozen_all=frozen_all,
             flows=self._flows,
@@ -329,7 +325,7 @@ class DeviceLoop:
         else:
             breaker.failed(now)
         log.warning("router of Device %s/%s: %s", self.namespace, self.name, error)
-        found = self._findings
+        found = self._status.found
         found.reachable = not isinstance(error, Unreachable | ConnectionLost | Stalled)
         if isinstance(error, SecretError):
             found.reachable = None
@@ -346,7 +342,7 @@ class DeviceLoop:
     def _report_unreached(self, device: Device) -> None:
         """Say of each Session what can be said without the router: what the clock ended, and why others wait."""
         breaker = self._breaker_of(device)
-        obstacle = self._findings.obstacle or Obstacle(
+        obstacle = self._status.found.obstacle or Obstacle(
             "NotLookedYet", "the router has not answered yet", looked=False
         )
         now = time.monotonic()
@@ -377,69 +373,27 @@ class DeviceLoop:
     # --- rows that somebody else keeps changing (rule B10)
 
     def _note_repairs(self, outcome: Outcome, *, look_at_all: bool) -> None:
-        now = time.monotonic()
-        for command in outcome.writes:
-            marker = parse_marker(command.attributes.get("comment"), self.context.installation)
-            if command.verb == "add" and marker is not None and marker.client_id in self._granted:
-                self._repairs.setdefault(marker.client_id, deque(maxlen=_CONTEST_REPAIRS)).append(now)
-        views = {
-            client_id(view.mac or grant.mac or grant.ip or ""): view
+        markers = [
+            parse_marker(command.attributes.get("comment"), self.context.installation)
+            for command in outcome.writes
+            if command.verb == "add"
+        ]
+        granted = {
+            client_id(view.mac or grant.mac or grant.ip or ""): view.granted
             for grant, view in outcome.plan.grants.items()
         }
-        self._granted |= {key for key, view in views.items() if view.granted}
-        if look_at_all:
-            self._granted &= views.keys()
-        self._repairs = {
-            key: times for key, times in self._repairs.items() if now - times[-1] < _CONTEST_SPAN
-        }
-        self._findings.contested = len(self._contested())
-
-    def _contested(self) -> set[str]:
         now = time.monotonic()
-        return {
-            key
-            for key, times in self._repairs.items()
-            if len(times) == _CONTEST_REPAIRS and now - times[0] < _CONTEST_SPAN
-        }
+        added = {marker.client_id for marker in markers if marker is not None}
+        self._contest.note(added, granted, now, everything=look_at_all)
+        self._status.found.contested = len(self._contest.contested(now))
 
     def _is_contested(self, one: Judged) -> bool:
         mac, ips = client_keys(one.session)
-        return any(client_id(key) in self._contested() for key in (mac, *ips) if key)
-
-    # --- the Device's own status
+        contested = self._contest.contested(time.monotonic())
+        return any(client_id(key) in contested for key in (mac, *ips) if key)
 
     def _report(self, device: Device) -> None:
-        found, now = self._findings, time.monotonic()
-        phases = [
-            self._reports.known(one).status.phase
-            for one in self.context.sessions_of(self.namespace, self.name)
-        ]
-        found.active, found.pending = phases.count("Active"), phases.count("Pending")
-        breaker = self._breaker_of(device)
-        found.circuit = breaker.state(now)
-        found.open_until = found.open_until if found.circuit == "Open" else None
-        if not self.context.may_write(device):
-            return
-        status = device_status(device, found, datetime.now(UTC))
-        if self._written is not None and same_meaning(self._written, status):
-            return
-        figures_only = self._written is not None and same_meaning(
-            {**self._written, "sessions": None, "circuit": None},
-            {**status, "sessions": None, "circuit": None},
-        )
-        if figures_only and now - self._written_at < _FIGURES_EVERY:
-            self._retry_figures()
-            return
-        self._written, self._written_at = status, now
-        uid = device.metadata.uid
-        self.context.statuses.put(Write(_DEVICE, self.namespace, self.name, uid, status, FIELD_MANAGER))
-
-    def _retry_figures(self) -> None:
-        later = datetime.now(UTC) + timedelta(seconds=_FIGURES_EVERY)
-        self._clock_at = later if self._clock_at is None else min(self._clock_at, later)
-
-
-def _confirmed(device: Device) -> int:
-    """Return how many clients a person lets a mass removal end (rule E13)."""
-    value = device.metadata.annotations.get(CONFIRM_REMOVAL, "")
-    return int(value) if value.isdecimal() and len(value) < 9 else 0
+        known = [self._reports.known(one) for one in self.context.sessions_of(self.namespace, self.name)]
+        later = self._status.report(device, [one.status.phase for one in known], self._breaker_of(device))
+        if later is not None:
+            self._clock_at = later if self._clock_at is None else min(self._clock_at, later)

@@ -1,7 +1,7 @@
 """One pass over a router: read, judge, plan, apply, and read again until nothing is left to do.
 
-It decides nothing by itself: `desire.py` judges the Sessions, `routeros/access_plan.py` plans. A pass looks at everything,
-or only at the clients of some Sessions, which new ones need at once.
+It decides nothing by itself: `desire.py` judges the Sessions, `routeros/access_plan.py` plans. A pass looks
+at everything, or only at the clients of some Sessions, which new ones need at once.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from cerebro.controllers.desire import Circumstances, Judged, in_scope, judge_al
 from cerebro.controllers.session_report import Obstacle
 from cerebro.resources import Session
 from cerebro.routeros.access import AccessPolicy, Actual
-from cerebro.routeros.access_plan import AccessPlan, access_plan, is_mass_removal, without_orphans
+from cerebro.routeros.access_plan import access_plan, without_orphans
 from cerebro.routeros.access_read import Scope, access_prints, actual_from, connections_print
+from cerebro.routeros.access_result import AccessPlan
 from cerebro.routeros.command import Command, Reply
 from cerebro.routeros.errors import Trap, TrapKind
 from cerebro.routeros.marker import client_id, parse_marker
 from cerebro.routeros.session import WINDOW, RouterSession
 
 _ROUNDS = 4
-# Rule B5: a write that a client waits for and that brought no byte for this long goes over a fresh connection.
+# Rule B5: a write that a client waits for and that brought no byte for this long goes over a fresh
+# connection.
 _PATIENCE = 1.0
 
 
@@ -30,8 +32,8 @@ _PATIENCE = 1.0
 class Outcome:
     """What a pass found and did.
 
-    `settled` says that the last read left nothing to do, `interrupted` that something more urgent came in between,
-    `collided` that the router has a row that was not read, so everything must be.
+    `settled` says that the last read left nothing to do, `interrupted` that something more urgent came in
+    between, `collided` that the router has a row that was not read, so everything must be.
     """
 
     judged: list[Judged] = field(default_factory=list)
@@ -58,7 +60,8 @@ class DevicePass:
     urgent: Callable[[], bool] = lambda: False
 
     async def run(self, sessions: Sequence[Session], changed: Iterable[Session] | None) -> Outcome:
-        """Make the router equal to its Sessions; `changed` None looks at everything, else at their clients only.
+        """Make the router equal to its Sessions; `changed` None looks at everything, else at their clients
+        only.
 
         Raises RouterError when the connection is lost or stalls: then the outcome of the writes is unknown.
         """
@@ -99,13 +102,15 @@ class DevicePass:
             plan = access_plan(wanted, actual, self.policy)
             self._remember_flows(outcome.judged, plan)
         outcome.held_back = 0
-        if is_mass_removal(plan) and len(plan.orphans) > self.confirmed:
+        if plan.is_mass_removal() and len(plan.orphans) > self.confirmed:
             outcome.held_back = len(plan.orphans)
             plan = without_orphans(plan, wanted, actual, self.policy)
         return plan
 
     def _remember_flows(self, judged: Iterable[Judged], plan: AccessPlan) -> None:
-        """Note which connections were there when the last host of a client had gone: later ones are not let through (B1)."""
+        """Note which connections were there when the last host of a client had gone: later ones are not let
+        through (B1).
+        """
         for one in judged:
             view = plan.endings.get(one.ending) if one.ending else None
             if view is not None and view.cut:

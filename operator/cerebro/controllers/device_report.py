@@ -8,7 +8,7 @@ from typing import Any
 
 from cerebro.controllers.breaker import State
 from cerebro.controllers.router_link import RouterFacts
-from cerebro.controllers.session_report import Obstacle, Truth
+from cerebro.controllers.session_report import Obstacle, Said, Truth
 from cerebro.resources import Condition, Device, set_condition
 
 FIELD_MANAGER = "cerebro-agent"
@@ -68,60 +68,55 @@ def device_status(device: Device, found: DeviceFindings, now: datetime) -> dict[
     return stripped
 
 
-def _truths(device: Device, found: DeviceFindings) -> list[tuple[Truth, str, str]]:
+def _truths(device: Device, found: DeviceFindings) -> list[Said]:
     why = found.obstacle
     ready = _ready(device, found)
     reachable = _two(found.reachable, "Reachable", "the router answers", why)
     authenticated = _two(found.authenticated, "LoggedIn", "the router took the credentials", why)
     if device.spec.dry_run:
-        configured: tuple[Truth, str, str] = (
-            "Unknown",
-            "DryRun",
-            "nothing is written; status.plan says what would change",
-        )
+        configured: Said = ("Unknown", "DryRun", "nothing is written; status.plan says what would change")
     elif found.settled:
         configured = ("True", "Equal", "the marked entries on the router are those of its Sessions")
-    elif found.settled is None or why is not None:
-        configured = (
-            "Unknown",
-            why.reason if why else "NotLookedYet",
-            why.message if why else "no pass has ended yet",
-        )
+    elif why is not None:
+        configured = ("Unknown", why.reason, why.message)
+    elif found.settled is None:
+        configured = ("Unknown", "NotLookedYet", "no pass has ended yet")
     else:
         configured = ("False", "Changing", "entries on the router are being changed")
     return [ready, reachable, authenticated, configured]
 
 
-def _ready(device: Device, found: DeviceFindings) -> tuple[Truth, str, str]:
+def _ready(device: Device, found: DeviceFindings) -> Said:
     if found.obstacle is not None:
         truth: Truth = "False" if found.reachable is not None else "Unknown"
         return truth, found.obstacle.reason, found.obstacle.message
     if device.spec.paused != "None":
         return "False", "Paused", f"spec.paused is {device.spec.paused}: set it to None to go on"
+    if found.settled is None:
+        return "Unknown", "NotLookedYet", "the router has not been compared yet"
+    return _ready_of_entries(device, found)
+
+
+def _ready_of_entries(device: Device, found: DeviceFindings) -> Said:
     if found.held_back:
         message = (
-            f"{found.held_back} clients on the router have no Session any more; their entries stay until the annotation "
-            f'{CONFIRM_REMOVAL}: "{found.held_back}" says that this many may go'
+            f"{found.held_back} clients on the router have no Session any more; their entries stay until the "
+            f'annotation {CONFIRM_REMOVAL}: "{found.held_back}" says that this many may go'
         )
         return "False", "MassRemoval", message
     if found.contested:
-        return (
-            "False",
-            "Contested",
-            f"rows of {found.contested} clients were changed by somebody else three times in ten minutes",
+        message = (
+            f"rows of {found.contested} clients were changed by somebody else three times in ten minutes"
         )
-    if found.settled is None:
-        return "Unknown", "NotLookedYet", "the router has not been compared yet"
+        return "False", "Contested", message
     if device.spec.dry_run:
         return "True", "DryRun", "the router can be read; nothing is written"
-    return (
-        ("True", "Equal", "the router is as wanted")
-        if found.settled
-        else ("True", "Changing", "the router is being changed")
-    )
+    if found.settled:
+        return "True", "Equal", "the router is as wanted"
+    return "True", "Changing", "the router is being changed"
 
 
-def _two(value: bool | None, reason: str, message: str, why: Obstacle | None) -> tuple[Truth, str, str]:
+def _two(value: bool | None, reason: str, message: str, why: Obstacle | None) -> Said:
     if value:
         return "True", reason, message
     truth: Truth = "Unknown" if value is None else "False"
@@ -149,3 +144,9 @@ def _meaning(status: dict[str, Any]) -> dict[str, Any]:
         for one in status.get("conditions", [])
     ]
     return {**status, "conditions": conditions}
+
+
+def confirmed_removals(device: Device) -> int:
+    """Return how many clients a person lets a mass removal end (rule E13)."""
+    value = device.metadata.annotations.get(CONFIRM_REMOVAL, "")
+    return int(value) if value.isdecimal() and len(value) < 9 else 0

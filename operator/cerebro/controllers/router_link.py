@@ -1,4 +1,5 @@
-"""The one connection of a Device's loop to its router: opened when needed, with Secrets that are read anew each time (rule B7).
+"""The one connection of a Device's loop to its router: opened when needed, with Secrets that are read anew
+each time (rule B7).
 
 It decides nothing about access. What keeps a connection from being made is said as an `Obstacle`.
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cerebro.kube.api import KubeApi, Secret
-from cerebro.kube.errors import Invalid, KubeError, NotFound
+from cerebro.kube.errors import KubeError, NotFound
 from cerebro.resources import Device
 from cerebro.routeros.command import Command
 from cerebro.routeros.connection import connect
@@ -27,6 +28,7 @@ from cerebro.routeros.errors import (
     SecretError,
     Stalled,
     Trap,
+    TrapKind,
     Unreachable,
 )
 from cerebro.routeros.session import RouterSession
@@ -60,7 +62,8 @@ class RouterLink:
         return self._session is not None and self._session.closed is None and not self._session.suspect
 
     async def session(self, device: Device) -> tuple[RouterSession, bool]:
-        """Return the connection, and whether it is a new one; opened anew when it broke or the Device says another place.
+        """Return the connection, and whether it is a new one; opened anew when it broke or the Device says
+        another place.
 
         Raises RouterError (SecretError for what is wrong with a Secret or the address).
         """
@@ -83,7 +86,9 @@ class RouterLink:
         return session, True
 
     async def secret_state(self, device: Device) -> str:
-        """Return a text that changes when the Device's Secret does, so that a repaired one is tried at once (rule B5)."""
+        """Return a text that changes when the Device's Secret does, so that a repaired one is tried at once
+        (rule B5).
+        """
         try:
             secret = await self._api.get_secret(device.namespace, device.spec.api.credentials_secret_ref.name)
         except KubeError as error:
@@ -112,12 +117,11 @@ class RouterLink:
         name = device.spec.api.credentials_secret_ref.name
         try:
             secret = await self._api.get_secret(device.namespace, name)
-        except (NotFound, Invalid) as error:
+        except NotFound:
             self._credentials = None
             raise SecretError(
-                f"Secret {name} (spec.api.credentialsSecretRef) does not exist: make it with type relay.cerebro.dev/router"
-                if isinstance(error, NotFound)
-                else str(error)
+                f"Secret {name} (spec.api.credentialsSecretRef) does not exist: "
+                "make it with type relay.cerebro.dev/router"
             ) from None
         except KubeError as error:
             if self._credentials is None:
@@ -144,25 +148,23 @@ class RouterLink:
         return TlsSettings(tls.mode, authorities, tls.server_name)
 
 
-def reason_of(error: Exception) -> str:
+_REASONS: dict[type[RouterError], str] = {
+    SecretError: "SecretNotUsable",
+    LoginRefused: "LoginRefused",
+    DeadlineExceeded: "NoAnswer",
+    Stalled: "NoAnswer",
+    ConnectionLost: "ConnectionLost",
+}
+_TRAP_REASONS = {TrapKind.NOT_PERMITTED: "NotPermitted", TrapKind.NO_COMMAND: "NotSupported"}
+
+
+def reason_of(error: RouterError) -> str:
     """Return the condition reason for an error of a router."""
-    match error:
-        case SecretError():
-            return "SecretNotUsable"
-        case LoginRefused():
-            return "LoginRefused"
-        case Unreachable():
-            return error.reason
-        case Trap():
-            return {"not_permitted": "NotPermitted", "no_command": "NotSupported"}.get(
-                error.kind.value, "RefusedByRouter"
-            )
-        case DeadlineExceeded() | Stalled():
-            return "NoAnswer"
-        case ConnectionLost():
-            return "ConnectionLost"
-        case _:
-            return "RouterError"
+    if isinstance(error, Unreachable):
+        return error.reason
+    if isinstance(error, Trap):
+        return _TRAP_REASONS.get(error.kind, "RefusedByRouter")
+    return _REASONS.get(type(error), "RouterError")
 
 
 def _destination(device: Device) -> tuple[object, ...]:
@@ -223,6 +225,3 @@ async def _facts(session: RouterSession) -> RouterFacts:
         board=rows[1].get("board-name"),
         serial_number=rows[2].get("serial-number"),
     )
-
-
-__all__ = ["RouterError", "RouterFacts", "RouterLink", "reason_of"]

@@ -1,6 +1,8 @@
-"""What a Session should be now: live until when, or ended and why. Pure: `session, clock, marker on the router -> verdict`.
+"""What a Session should be now: live until when, or ended and why. Pure: `session, clock, marker on the
+router -> verdict`.
 
-Rules A1 (re-opening), A5 (ends), A9 (clock), A11 (a marker on the router wins over a duration not yet started).
+Rules A1 (re-opening), A5 (ends), A9 (clock), A11 (a marker on the router wins over a duration not yet
+started).
 """
 
 from __future__ import annotations
@@ -27,8 +29,9 @@ class GrantWindows:
 class Seen:
     """What is known from outside the object: the time, and what the router says.
 
-    `marked_until` is the end in the marker of the client's rows (0: no such row, None: for ever), and `marked` tells whether the
-    router could be read at all. `own_marker` says that no other Session explains that marker. `clock_trusted` is rule A9.
+    `marked_until` is the end in the marker of the client's rows (0: no such row, None: for ever), and
+    `marked` tells whether the router could be read at all. `own_marker` says that no other Session explains
+    that marker. `clock_trusted` is rule A9.
     """
 
     now: datetime
@@ -40,10 +43,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`phase` None means: live (Pending or Active is for the router to say); `end` is when it ends, None: until revoked.
+    """`phase` None means: live (Pending or Active is for the router to say); `end` is when it ends, None:
+    until revoked.
 
-    `starts_now` is true for a duration that begins with the grant; `hold` for a live one that nothing new may be written for, with
-    the reason. `wake_at` is when the verdict changes by the clock.
+    `starts_now` is true for a duration that begins with the grant; `hold` for a live one that nothing new may
+    be written for, with the reason. `wake_at` is when the verdict changes by the clock.
     """
 
     phase: Literal["Expired", "Revoked", "Failed"] | None
@@ -62,7 +66,9 @@ class Verdict:
 
 
 def judge(session: Session, seen: Seen, windows: GrantWindows) -> Verdict:
-    """Say what the Session should be, from its spec, what its status recorded, the clock and the router's marker."""
+    """Say what the Session should be, from its spec, what its status recorded, the clock and the router's
+    marker.
+    """
     authorized_at, end, starts_now = _end(session, seen)
     recorded = session.status.phase
     passed = end is not None and end <= seen.now
@@ -102,10 +108,12 @@ def _end(session: Session, seen: Seen) -> tuple[datetime | None, datetime | None
 
 
 def _adopted(session: Session, seen: Seen, duration: timedelta) -> datetime | None:
-    """Return the end that the marker promises, if it is this Session's: an agent may have died between router and status.
+    """Return the end that the marker promises, if it is this Session's: an agent may have died between router
+    and status.
 
-    With `requestedAt` the marker must have been started after that; without (Git, a restore) an end that is still to come and
-    not later than a fresh start would give is believed, so that no minute is gained or lost.
+    With `requestedAt` the marker must have been started after that; without (Git, a restore) an end that is
+    still to come and not later than a fresh start would give is believed, so that no minute is gained or
+    lost.
     """
     if not seen.marked or not seen.marked_until or not seen.own_marker:
         return None
@@ -145,7 +153,7 @@ def _failed(
     status = session.status
     again = reopens(session)
     if status.phase == "Failed" and not again:
-        ready = status.condition("Enforced")
+        ready = status.condition("Ready")
         reason = ready.reason if ready is not None and ready.reason else "NeverGranted"
         message = ready.message if ready is not None else ""
         return Verdict("Failed", None, authorized_at, reason, message)

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from cerebro.controllers.session_life import Verdict, reopens
 from cerebro.resources import AppliedClient, Condition, Session, SessionStatus, set_condition
-from cerebro.routeros.access_plan import EndingView, GrantView
+from cerebro.routeros.access_result import EndingView, GrantView
 
 Truth = Literal["True", "False", "Unknown"]
+Said = tuple[Truth, str, str]  # a condition's status, reason and message
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def live_status(
     if view is not None:
         ip = view.ips[0] if view.ips else None
         applied = AppliedClient(mac_address=view.mac, ip_address=ip) if granted else applied
-    truth, reason, message = _live_condition(session, verdict, view, obstacle, granted=granted)
+    said = _live_condition(session, verdict, view, obstacle, granted=granted)
     status = old.model_copy(
         update={
             "phase": phase,
@@ -52,12 +53,12 @@ def live_status(
             "observed_generation": session.metadata.generation,
         }
     )
-    return _with_conditions(status, session, truth, reason, message, truth, now)
+    return _with_conditions(status, session, said, said, now)
 
 
 def _live_condition(
     session: Session, verdict: Verdict, view: GrantView | None, obstacle: Obstacle | None, *, granted: bool
-) -> tuple[Truth, str, str]:
+) -> Said:
     if granted:
         return "True", "Granted", "the client's entries are on the router"
     if view is not None and view.blocked_by_hand:
@@ -81,7 +82,9 @@ def _reopened(session: Session) -> bool:
 def ended_status(
     session: Session, verdict: Verdict, view: EndingView | None, obstacle: Obstacle | None, now: datetime
 ) -> SessionStatus:
-    """Return the status of an ended Session; it is finished once a read showed that nothing is left of it (rule B1)."""
+    """Return the status of an ended Session; it is finished once a read showed that nothing is left of it
+    (rule B1).
+    """
     old = session.status
     enforced = view is not None and view.enforced and view.granted_by_hand is None
     superseding = session.spec.supersedes is not None
@@ -91,42 +94,40 @@ def ended_status(
             "authorized_at": verdict.authorized_at,
             "expires_at": verdict.end or old.expires_at,
             "finished_at": (old.finished_at or now) if enforced else None,
-            # A superseding Session goes on being watched: what it says holds also when the superseded one is made again.
+            # A superseding Session goes on being watched: what it says holds also when the superseded one is
+            # made again.
             "finished": True if enforced and not superseding else None if old.finished is None else False,
             "applied": None if enforced else old.applied,
             "observed_generation": session.metadata.generation,
         }
     )
+    cause = (verdict.reason, verdict.message)
     if enforced:
-        return _with_conditions(status, session, "True", verdict.reason, verdict.message, "True", now)
+        return _with_conditions(status, session, ("True", *cause), ("True", *cause), now)
+    return _with_conditions(status, session, _ending_condition(view, obstacle), ("False", *cause), now)
+
+
+def _ending_condition(view: EndingView | None, obstacle: Obstacle | None) -> Said:
     if view is not None and view.granted_by_hand:
-        fix = f"{view.granted_by_hand}: remove that row to cut the client off"
-        return _with_conditions(status, session, "False", "GrantedByHand", fix, "False", now)
+        return "False", "GrantedByHand", f"{view.granted_by_hand}: remove that row to cut the client off"
     if obstacle is not None:
-        truth: Truth = "False" if obstacle.looked else "Unknown"
-        return _with_conditions(status, session, truth, obstacle.reason, obstacle.message, "False", now)
-    message = "the client's entries are being removed from the router"
-    return _with_conditions(status, session, "False", "Ending", message, "False", now)
+        return "False" if obstacle.looked else "Unknown", obstacle.reason, obstacle.message
+    return "False", "Ending", "the client's entries are being removed from the router"
 
 
 def _failed(session: Session, obstacle: Obstacle, now: datetime) -> SessionStatus:
     status = session.status.model_copy(
         update={"phase": "Failed", "observed_generation": session.metadata.generation, "finished_at": None}
     )
-    return _with_conditions(status, session, "False", obstacle.reason, obstacle.message, "False", now)
+    said: Said = ("False", obstacle.reason, obstacle.message)
+    return _with_conditions(status, session, said, said, now)
 
 
 def _with_conditions(
-    status: SessionStatus,
-    session: Session,
-    enforced: Truth,
-    reason: str,
-    message: str,
-    ready: Truth,
-    now: datetime,
+    status: SessionStatus, session: Session, enforced: Said, ready: Said, now: datetime
 ) -> SessionStatus:
     conditions = list(status.conditions)
-    for name, truth in (("Enforced", enforced), ("Ready", ready)):
+    for name, (truth, reason, message) in (("Enforced", enforced), ("Ready", ready)):
         condition = Condition(
             type=name,
             status=truth,
@@ -140,7 +141,9 @@ def _with_conditions(
 
 
 def status_patch(old: SessionStatus, new: SessionStatus) -> dict[str, Any]:
-    """Return the merge patch that turns one status into the other; empty when nothing a reader would care about changed."""
+    """Return the merge patch that turns one status into the other; empty when nothing a reader would care
+    about changed.
+    """
     before = old.model_dump(mode="json", by_alias=True, exclude_none=True)
     after = new.model_dump(mode="json", by_alias=True, exclude_none=True)
     patch: dict[str, Any] = {name: value for name, value in after.items() if before.get(name) != value}

@@ -1,6 +1,7 @@
 """What the loop of a Device says of its Sessions, and what it remembers of having said it.
 
-The memory bridges the time until a status that was written comes back by the watch, so that no pass judges by an old one.
+The memory bridges the time until a status that was written comes back by the watch, so that no pass judges by
+an old one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from cerebro.controllers.desire import Judged
 from cerebro.controllers.session_report import Obstacle, ended_status, live_status, status_patch
 from cerebro.controllers.status_writer import Write
 from cerebro.resources import KINDS, Session, SessionStatus
-from cerebro.routeros.access_plan import AccessPlan, EndingView
+from cerebro.routeros.access_result import AccessPlan, EndingView
 
 _NO_CLIENT = Obstacle(
     "NoClient",

@@ -1,7 +1,7 @@
 """Writes status: the newest wanted one of each object, until the API server took it. One for a process.
 
-Bounded by the number of objects: a newer status of the same object takes the place of one that waits. Answers go to the Store,
-so that the loops read their own writes.
+Bounded by the number of objects: a newer status of the same object takes the place of one that waits. Answers
+go to the Store, so that the loops read their own writes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ Key = tuple[str, str, str]  # kind, namespace, name
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A status to be written: a merge patch, or with `field_manager` what server-side apply is to make of our fields."""
+    """A status to be written: a merge patch, or with `field_manager` what server-side apply is to make of our
+    fields.
+    """
 
     kind: Kind
     namespace: str
@@ -36,7 +38,9 @@ class Write:
 
 
 class StatusWriter:
-    """Takes statuses without waiting and writes them with a few workers; `failing` says since when nothing goes through."""
+    """Takes statuses without waiting and writes them with a few workers; `failing` says since when nothing
+    goes through.
+    """
 
     def __init__(
         self, api: KubeApi, store: Store, *, workers: int = 16, turned: Callable[[], None] | None = None
@@ -74,8 +78,7 @@ class StatusWriter:
         """Wait until everything is written, at most `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
-                while self.pending():
-                    await asyncio.sleep(0.02)
+                await self._queue.join()
         except TimeoutError:
             log.warning(
                 "%d statuses were not written before the end; they are computed again after the start",
@@ -97,6 +100,7 @@ class StatusWriter:
             finally:
                 self._busy.discard(key)
                 self._enqueue(key)
+                self._queue.task_done()
 
     async def _write(self, key: Key, write: Write) -> None:
         for delay in Backoff(first=0.1, ceiling=10.0):
@@ -105,8 +109,8 @@ class StatusWriter:
                 answer = await self._send(write)
             except NotFound:
                 return
-            except Invalid as error:
-                log.error("the API server refuses the status of %s %s/%s: %s", *key, error)
+            except Invalid:
+                log.exception("the API server refuses the status of %s %s/%s", *key)
                 return
             except KubeError as error:
                 if isinstance(error, Conflict) and self._replaced(write):

@@ -1,7 +1,8 @@
 """Which Session stands in place of which (rule A10). Pure.
 
-A Session that a person made is never changed by us. To move or revoke it, the bridge makes one that `supersedes` it by name;
-its client, end and revocation then hold for the superseded one too, also after that was made again.
+A Session that a person made is never changed by us. To move or revoke it, the bridge makes one that
+`supersedes` it by name; its client, end and revocation then hold for the superseded one too, also after that
+was made again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ _FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 def newest_superseders(sessions: Iterable[Session]) -> dict[tuple[str, str], Session]:
-    """Return the Session that stands in place of each superseded one, by (namespace, name): the newest, then by name."""
+    """Return the Session that stands in place of each superseded one, by (namespace, name): the newest, then
+    by name.
+    """
     newest: dict[tuple[str, str], Session] = {}
     for session in sessions:
         if session.spec.supersedes is None:

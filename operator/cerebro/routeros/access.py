@@ -1,4 +1,5 @@
-"""What access on a router means: the wanted clients, the rows that were read, and which client each row concerns.
+"""What access on a router means: the wanted clients, the rows that were read, and which client each row
+concerns.
 
 Pure: no socket, no clock. The plan that makes one equal to the other is in `access_plan.py`.
 """
@@ -27,8 +28,9 @@ class AccessPolicy:
 class Grant:
     """A client that must have access until `until` (unix seconds, None: until revoked).
 
-    `mac` and `ip` are what is known of it, at least one; `prior_ip` is the address that its rows had when they were last seen.
-    `hold` says that nothing may be written for it now; the rows that it has stay as they are.
+    `mac` and `ip` are what is known of it, at least one; `prior_ip` is the address that its rows had when
+    they were last seen. `hold` says that nothing may be written for it now; the rows that it has stay as they
+    are.
     """
 
     mac: str | None
@@ -42,8 +44,8 @@ class Grant:
 class Ending:
     """A client of an ended Session whose end has not been seen enforced yet.
 
-    `revoked` says that rows of the older relay go too (rule B4). `flows` are the ids of the tracked connections that were there at
-    the end, None before anybody looked.
+    `revoked` says that rows of the older relay go too (rule B4). `flows` are the ids of the tracked
+    connections that were there at the end, None before anybody looked.
     """
 
     mac: str | None
@@ -56,10 +58,11 @@ class Ending:
 class Wanted:
     """Everything that is desired of one router in one pass.
 
-    `frozen` are the MACs and addresses of Sessions that cannot be read (rule B9); `frozen_all` when even that is not known.
-    `complete` says that everybody who has access is named here, so a marked row that no grant explains is nobody's; it is
-    false in a pass over some clients, and before the store is complete (rule E7). With `passed_at` only rows whose marker says
-    an end before it (unix seconds) are removed: what an agent may still do that can no longer renew its Lease (rule E1).
+    `frozen` are the MACs and addresses of Sessions that cannot be read (rule B9); `frozen_all` when even that
+    is not known. `complete` says that everybody who has access is named here, so a marked row that no grant
+    explains is nobody's; it is false in a pass over some clients, and before the store is complete (rule E7).
+    With `passed_at` only rows whose marker says an end before it (unix seconds) are removed: what an agent
+    may still do that can no longer renew its Lease (rule E1).
     """
 
     grants: tuple[Grant, ...] = ()
@@ -84,7 +87,9 @@ class Actual:
 
 @dataclass(slots=True)
 class Client:
-    """One client as the rows of a router know it: the grants that share its rows, and the addresses it is seen at."""
+    """One client as the rows of a router know it: the grants that share its rows, and the addresses it is
+    seen at.
+    """
 
     mac: str | None
     ips: list[str] = field(default_factory=list)
@@ -111,10 +116,11 @@ def holders(hosts: Iterable[Row]) -> dict[str, str]:
 
 
 def resolve(grants: Iterable[Grant], hosts: Iterable[Row]) -> list[Client]:
-    """Join grants of the same client, pin the MAC of those that came with an address only, and find their addresses (rule B2).
+    """Join grants of the same client, pin the MAC of those that came with an address only, and find their
+    addresses (rule B2).
 
-    A client with a MAC is at the addresses at which hosts show that MAC; without a host, at the address it came with unless
-    another MAC holds it now. Two clients never get one address: the first by key keeps it.
+    A client with a MAC is at the addresses at which hosts show that MAC; without a host, at the address it
+    came with unless another MAC holds it now. Two clients never get one address: the first by key keeps it.
     """
     held = holders(hosts)
     clients: dict[str, Client] = {}
@@ -160,7 +166,9 @@ def covers(value: str, ip: str) -> bool:
 
 
 def binding_matches(row: Row, mac: str | None, ips: Iterable[str], server: str | None) -> bool:
-    """Tell whether an enabled binding would match a client; None for `server` or no address means: not known, so any."""
+    """Tell whether an enabled binding would match a client; None for `server` or no address means: not known,
+    so any.
+    """
     if is_true(row, "disabled"):
         return False
     row_mac, row_address = IP_BINDING.normal(row, "mac-address"), IP_BINDING.normal(row, "address")
@@ -212,7 +220,9 @@ def markers_of(actual: Actual, policy: AccessPolicy) -> Iterator[tuple[Row, Mark
 
 
 def marked_ends(actual: Actual, policy: AccessPolicy) -> dict[str, int | None]:
-    """Return the latest end that the rows of each client say, by client id; what an agent that died has promised (rule A11)."""
+    """Return the latest end that the rows of each client say, by client id; what an agent that died has
+    promised (rule A11).
+    """
     ends: dict[str, int | None] = {}
     for _, marker in markers_of(actual, policy):
         seen = ends.get(marker.client_id, -1)

@@ -1,20 +1,20 @@
-"""The plan of access: `wanted, actual -> what to change on the router`, in an order that never lets in or cuts off wrongly.
+"""The plan of access: `wanted, actual -> what to change on the router`, in an order that never lets in or
+cuts off wrongly.
 
-Pure. Rules B1 to B4; the order of operations is 5.4 of the RouterOS reference: new treatment first, then the host row goes,
-because a binding acts only on hosts that are created after it.
+Pure. Rules B1 to B4; the order of operations is 5.4 of the RouterOS reference: new treatment first, then the
+host row goes, because a binding acts only on hosts that are created after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from cerebro.routeros.access import (
     AccessPolicy,
     Actual,
     Client,
     Ending,
-    Grant,
     Ownership,
     Wanted,
     binding_matches,
@@ -23,6 +23,17 @@ from cerebro.routeros.access import (
     holders,
     marked_ends,
     resolve,
+)
+from cerebro.routeros.access_result import (
+    ADD,
+    FLOWS,
+    HOSTS,
+    LOGOUT,
+    SET,
+    UNDO,
+    AccessPlan,
+    EndingView,
+    GrantView,
 )
 from cerebro.routeros.command import Command
 from cerebro.routeros.menus import (
@@ -37,55 +48,6 @@ from cerebro.routeros.menus import (
     is_dynamic,
     is_true,
 )
-
-# Stages run one after the other, the commands of one stage together: nothing documents that two pipelined writes of one
-# connection keep their order.
-UNDO, SET, ADD, LOGOUT, FLOWS, HOSTS = range(6)
-
-
-@dataclass(frozen=True, slots=True)
-class GrantView:
-    """What the rows say of one grant: `granted` when nothing is left to do, else why not."""
-
-    granted: bool
-    mac: str | None
-    ips: tuple[str, ...]
-    blocked_by_hand: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EndingView:
-    """What the rows say of one ending: `enforced` when nothing is left of it.
-
-    `flows` are its tracked connections; `cut` says that no host lets the client open further ones, so those are the last.
-    """
-
-    enforced: bool
-    flows: frozenset[str] = frozenset()
-    cut: bool = False
-    granted_by_hand: str | None = None
-
-
-@dataclass(slots=True)
-class AccessPlan:
-    """Commands in stages, and what the rows that were read say of every grant and ending."""
-
-    stages: list[list[Command]] = field(default_factory=lambda: [[] for _ in range(6)])
-    grants: dict[Grant, GrantView] = field(default_factory=dict)
-    endings: dict[Ending, EndingView] = field(default_factory=dict)
-    orphans: set[str] = field(default_factory=set)  # client ids whose rows nobody explains
-    marked: set[str] = field(default_factory=set)  # client ids of all rows of ours
-    wants_connections: bool = False
-
-    @property
-    def empty(self) -> bool:
-        """Tell whether the router already is as wanted."""
-        return not any(self.stages)
-
-    def commands(self) -> Iterable[Command]:
-        """Yield all commands in the order in which they run."""
-        for stage in self.stages:
-            yield from stage
 
 
 def access_plan(wanted: Wanted, actual: Actual, policy: AccessPolicy) -> AccessPlan:
@@ -128,7 +90,7 @@ class _Planner:
                 self._list(client, ip)
             self._tidy(client)
             self._refresh_hosts(client)
-        granted = blocked is None and self._count() == sum(before)
+        granted = blocked is None and self.result.count() == sum(before)
         if all(grant.hold for grant in client.grants):
             for stage, length in zip(self.result.stages, before, strict=True):
                 del stage[length:]
@@ -199,7 +161,9 @@ class _Planner:
         return self.whose.ours(row) and no_mac and IP_BINDING.normal(row, "address") in ips
 
     def _tidy(self, client: Client) -> None:
-        """Remove list rows of the client at addresses that it has left (rule B2), and rows by hand that made ours needless."""
+        """Remove list rows of the client at addresses that it has left (rule B2), and rows by hand that made
+        ours needless.
+        """
         mine = client_id(client.key)
         for menu, rows in ((IP_BINDING, self.actual.bindings), (ADDRESS_LIST, self.actual.lists)):
             for row in rows:
@@ -234,7 +198,9 @@ class _Planner:
         return row.get("list") == self.policy.address_list and ADDRESS_LIST.normal(row, "address") == ip
 
     def _refresh_hosts(self, client: Client) -> None:
-        """Remove hosts that were created before the binding: they keep their old treatment until they are gone (rule B1)."""
+        """Remove hosts that were created before the binding: they keep their old treatment until they are
+        gone (rule B1).
+        """
         if self.policy.binding_type != "bypassed":
             return
         for host in self.actual.hosts:
@@ -255,7 +221,7 @@ class _Planner:
         key_ips = {
             ip for ip in ending.ips if ending.mac is None or self.held.get(ip, ending.mac) == ending.mac
         }
-        before = self._count()
+        before = self.result.count()
         if self._too_early(ending):
             self.result.endings[ending] = EndingView(enforced=False)
             return
@@ -268,16 +234,18 @@ class _Planner:
                 self._remove(UNDO, ADDRESS_LIST, row)
         if self._lives(ending.mac, key_ips) or {ending.mac, *key_ips} & self.wanted.frozen:
             # Whoever has another live Session keeps what that one needs; only rows of this one went.
-            enforced = self._count() == before
+            enforced = self.result.count() == before
             self.result.endings[ending] = EndingView(enforced)
             return
         by_hand = self._granted_by_hand(ending.mac, key_ips)
         flows, cut = self._cut_off(ending.mac, key_ips, ending.flows, keep_hosts=by_hand is not None)
-        enforced = self._count() == before
+        enforced = self.result.count() == before
         self.result.endings[ending] = EndingView(enforced, flows, cut, by_hand)
 
     def _too_early(self, ending: Ending) -> bool:
-        """Tell whether a row of the client promises access beyond `passed_at`: another agent may have prolonged it (rule E1)."""
+        """Tell whether a row of the client promises access beyond `passed_at`: another agent may have
+        prolonged it (rule E1).
+        """
         if self.wanted.passed_at is None:
             return False
         ids = {client_id(key) for key in (ending.mac, *ending.ips) if key}
@@ -289,7 +257,9 @@ class _Planner:
         return row_mac == mac if row_mac else IP_BINDING.normal(row, "address") in ips
 
     def _due(self, row: Row, ending: Ending, of_client: bool) -> bool:
-        """Tell whether a row goes with an ended client: it names the client, or bears its marker (an address that it has left)."""
+        """Tell whether a row goes with an ended client: it names the client, or bears its marker (an address
+        that it has left).
+        """
         if row[".id"] in self.kept or row[".id"] in self.gone or self._is_frozen(row):
             return False
         marker = self.whose.marker(row)
@@ -320,7 +290,9 @@ class _Planner:
     def _cut_off(
         self, mac: str | None, ips: set[str], flows: frozenset[str] | None, *, keep_hosts: bool = False
     ) -> tuple[frozenset[str], bool]:
-        """Plan the end of what a client has running: logins, cookies, tracked connections, then hosts (rule B1)."""
+        """Plan the end of what a client has running: logins, cookies, tracked connections, then hosts (rule
+        B1).
+        """
         hosts = [h for h in self.actual.hosts if self._is_host(h, mac, ips)]
         addresses = ips | {h[name] for h in hosts for name in ("address", "to-address") if h.get(name)}
         addresses -= self.live_ips
@@ -372,7 +344,9 @@ class _Planner:
         self._unexplained_hosts()
 
     def _unexplained_hosts(self) -> None:
-        """Remove a bypassed host that no enabled binding explains: what an agent that died left behind (rule B1)."""
+        """Remove a bypassed host that no enabled binding explains: what an agent that died left behind (rule
+        B1).
+        """
         remaining = [row for row in self.actual.bindings if row[".id"] not in self.gone]
         for host in self.actual.hosts:
             mac, ip = HOST.normal(host, "mac-address"), host.get("address", "")
@@ -383,9 +357,6 @@ class _Planner:
                 self._cut_off(mac, {ip} - self.live_ips, None)
 
     # --- commands
-
-    def _count(self) -> int:
-        return sum(map(len, self.result.stages))
 
     def _change(self, menu: Menu, row: Row, wanted: Row) -> None:
         changes = menu.differences(wanted, row)
@@ -419,19 +390,3 @@ def without_orphans(plan: AccessPlan, wanted: Wanted, actual: Actual, policy: Ac
     again = access_plan(replace(wanted, complete=False), actual, policy)
     again.orphans, again.marked = plan.orphans, plan.marked
     return again
-
-
-def is_mass_removal(plan: AccessPlan) -> bool:
-    """Tell whether a plan would end more than a fifth, and at least ten, of a router's clients without anybody's word (rule E13)."""
-    count = len(plan.orphans)
-    return count >= 10 and count * 5 > len(plan.marked)
-
-
-def describe(commands: Sequence[Command]) -> list[str]:
-    """Say in words what commands would change, for the status of a Device in dry run."""
-    return [
-        " ".join(
-            (command.path, command.verb, *(f"{name}={value}" for name, value in command.attributes.items()))
-        )
-        for command in commands
-    ]

@@ -27,10 +27,12 @@ class Scope:
 
 
 def access_prints(policy: AccessPolicy, scope: Scope | None) -> list[Command]:
-    """Return the five prints behind an `Actual`: bindings, list rows, hosts, active, cookies; `scope` None asks for all.
+    """Return the five prints behind an `Actual`: bindings, list rows, hosts, active, cookies; `scope` None
+    asks for all.
 
-    Of the bindings those without a MAC are always read: one by address or range may match any client. Of the address lists
-    also those rows of other lists are read that begin with our marker, because `access.addressList` may have changed.
+    Of the bindings those without a MAC are always read: one by address or range may match any client. Of the
+    address lists also those rows of other lists are read that begin with our marker, because
+    `access.addressList` may have changed.
     """
     ours = f"cerebro:{policy.installation}:"
     if scope is None:
@@ -57,7 +59,9 @@ def access_prints(policy: AccessPolicy, scope: Scope | None) -> list[Command]:
 
 
 def connections_print() -> Command:
-    """Return the print of all tracked connections: the API has no query for the address part of `address:port`."""
+    """Return the print of all tracked connections: the API has no query for the address part of
+    `address:port`.
+    """
     return _print(CONNECTION)
 
 

@@ -1,7 +1,7 @@
 """The marker in `comment` that says whose an entry on a router is and until when (rules A3, B3, B4).
 
-The form is `cerebro:<installation>:<client id>:<until>`: ASCII and short, because old tools of RouterOS store other
-text in the code page of whoever typed it (reference: RouterOS text encoding).
+The form is `cerebro:<installation>:<client id>:<until>`: ASCII and short, because old tools of RouterOS store
+other text in the code page of whoever typed it (reference: RouterOS text encoding).
 """
 
 from __future__ import annotations
@@ -36,12 +36,16 @@ def client_id(key: str) -> str:
 
 
 def marker_for(installation: str, key: str, until: float | None) -> Marker:
-    """Return the marker of a client whose access ends at `until` (unix seconds, rounded up so that none is lost)."""
+    """Return the marker of a client whose access ends at `until` (unix seconds, rounded up so that none is
+    lost).
+    """
     return Marker(installation, client_id(key), None if until is None else math.ceil(until))
 
 
 def parse_marker(comment: str | None, installation: str) -> Marker | None:
-    """Return the marker in a comment, or None when it has none or another installation's: such rows are foreign."""
+    """Return the marker in a comment, or None when it has none or another installation's: such rows are
+    foreign.
+    """
     match = _MARKER.match(comment or "")
     if match is None or match[1] != installation:
         return None

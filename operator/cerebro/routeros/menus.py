@@ -1,7 +1,8 @@
 """RouterOS menus as data: path, what identifies an entry, what is compared and in which normal form.
 
-A further menu is a further description here. This file reads and writes nothing. Facts about the menus are in MikroTik's manual
-and command tree; the normal forms undo the spellings that RouterOS changes on the way (case of a MAC, `/32`, `yes`).
+A further menu is a further description here. This file reads and writes nothing. Facts about the menus are in
+MikroTik's manual and command tree; the normal forms undo the spellings that RouterOS changes on the way (case
+of a MAC, `/32`, `yes`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def mac(value: str) -> str:
 
 
 def address(value: str) -> str:
-    """Normalise an address, a prefix or a range: a host without `/32`, host bits of a prefix cleared, `a-a` as `a`."""
+    """Normalise an address, a prefix or a range: a host without `/32`, host bits of a prefix cleared, `a-a`
+    as `a`.
+    """
     first, dash, last = value.partition("-")
     if dash:
         return first if first == last else value
@@ -46,9 +49,9 @@ def address(value: str) -> str:
 class Menu:
     """One menu of a router.
 
-    `key` are the properties that identify an entry, `compared` those that are kept equal, with their normal forms;
-    `defaults` stand for what a row does not say; `read` is asked for besides (for `.proplist`); `may_be_dynamic` says that
-    the router makes entries of its own there, which are never ours.
+    `key` are the properties that identify an entry, `compared` those that are kept equal, with their normal
+    forms; `defaults` stand for what a row does not say; `read` is asked for besides (for `.proplist`);
+    `may_be_dynamic` says that the router makes entries of its own there, which are never ours.
     """
 
     path: str
@@ -79,8 +82,8 @@ class Menu:
     def differences(self, wanted: Row, actual: Row) -> dict[str, str]:
         """Return what a `set` has to change so that `actual` reads like `wanted`.
 
-        Only what `wanted` names is compared. A value of "" there means: not set; it goes out as `!name`, which removes an
-        optional property.
+        Only what `wanted` names is compared. A value of "" there means: not set; it goes out as `!name`,
+        which removes an optional property.
         """
         changes: dict[str, str] = {}
         for name, value in wanted.items():

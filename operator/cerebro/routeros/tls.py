@@ -25,11 +25,15 @@ def ssl_context(tls: TlsSettings) -> ssl.SSLContext | None:
         return None
     if tls.mode == "Verify":
         try:
-            return ssl.create_default_context(cadata=tls.ca)
+            if tls.ca is None:
+                return ssl.create_default_context()
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_verify_locations(cadata=tls.ca)
         except (ssl.SSLError, ValueError) as error:
             raise SecretError(
                 "the Secret of api.tls.caSecretRef holds no CA certificate: put PEM text under its key ca.crt"
             ) from error
+        return context
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

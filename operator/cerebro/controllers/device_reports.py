@@ -1,0 +1,56 @@
+"""What the loop of a Device says of the Device, and what it remembers of having said it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cerebro.controllers.agent_context import AgentContext
+from cerebro.controllers.breaker import Breaker
+from cerebro.controllers.device_report import FIELD_MANAGER, DeviceFindings, device_status, same_meaning
+from cerebro.controllers.status_writer import Write
+from cerebro.resources import KINDS, Device
+
+_FIGURES_EVERY = 5.0  # seconds between writes that differ in figures only
+
+
+class DeviceReports:
+    """The status of one Device; `found` is what the loop has to say."""
+
+    def __init__(self, context: AgentContext) -> None:
+        self._context = context
+        self.found = DeviceFindings()
+        self._written: dict[str, Any] | None = None
+        self._written_at = 0.0
+
+    def report(self, device: Device, phases: Sequence[str | None], breaker: Breaker) -> datetime | None:
+        """Write the status when its meaning changed; returns when to come again with figures held back.
+
+        `phases` are those of the Device's unfinished Sessions.
+        """
+        found, now = self.found, time.monotonic()
+        found.active, found.pending = phases.count("Active"), phases.count("Pending")
+        found.circuit = breaker.state(now)
+        found.open_until = found.open_until if found.circuit == "Open" else None
+        if not self._context.may_write(device):
+            return None
+        status = device_status(device, found, datetime.now(UTC))
+        if self._written is not None and same_meaning(self._written, status):
+            return None
+        figures_only = self._written is not None and same_meaning(
+            _without_figures(self._written), _without_figures(status)
+        )
+        if figures_only and now - self._written_at < _FIGURES_EVERY:
+            return datetime.now(UTC) + timedelta(seconds=_FIGURES_EVERY)
+        self._written, self._written_at = status, now
+        meta = device.metadata
+        self._context.statuses.put(
+            Write(KINDS["Device"], meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER)
+        )
+        return None
+
+
+def _without_figures(status: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in status.items() if name != "sessions"}
