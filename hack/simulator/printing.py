@@ -12,7 +12,7 @@ from simulator.codec import encode_length, to_bytes
 from simulator.commands import Call
 from simulator.errors import unknown_parameter
 from simulator.menu import Row
-from simulator.query import compile_query, queried_names
+from simulator.query import compile_query, queried_names, single_equality
 from simulator.table import Event, Table
 from simulator.values import Kind, Reference, parse_duration
 
@@ -61,6 +61,8 @@ class View:
                 self.special[prop.name] = shown
         kinds: dict[str, Kind] = {p.name: p.kind for p in self.table.menu.properties}
         self.test = compile_query(call.queries, kinds, router.tables)
+        equality = single_equality(call.queries, kinds, router.tables)
+        self.equality = None if equality is None or equality[0] in self.special else equality
         self.orders = self._orders(call.arguments.get(".proplist"))
         self._turn = 0
 
@@ -113,6 +115,9 @@ class View:
         test = self.test
         if test is None:
             yield from rows
+        elif self.equality is not None:
+            name, wanted_value = self.equality
+            yield from [row for row in rows if row.values.get(name) == wanted_value]
         elif not self.special.keys().isdisjoint(queried_names(self.call.queries)):
             for row in rows:
                 if test(lambda name, row=row: self.value(row, name)):  # type: ignore[misc]

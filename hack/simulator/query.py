@@ -37,6 +37,16 @@ def compile_query(words: Sequence[str], kinds: Mapping[str, Kind], tables: Table
     return lambda get: _evaluate(steps, get)
 
 
+def single_equality(
+    words: Sequence[str], kinds: Mapping[str, Kind], tables: Tables
+) -> tuple[str, str] | None:
+    """Name and normal form when the query is one `?name=x`: the common look-up, which can be made fast."""
+    if len(words) != 1 or words[0][1:2] in {"-", "<", ">", "#"} or "=" not in words[0][2:]:
+        return None
+    name, _, text = words[0][1:].removeprefix("=").partition("=")
+    return name, _normal_form(kinds.get(name, _TEXT), name, text, tables)
+
+
 def queried_names(words: Sequence[str]) -> set[str]:
     """Names of the properties that query words look at."""
     bodies = [word[1:].lstrip("-<>=") for word in words if not word.startswith("?#")]
