@@ -58,6 +58,10 @@ def _bring_up(supervisor: Supervisor, settings: Settings) -> None:
             *(f"--namespace={NAMESPACE}", f"--timeout={READY_TIMEOUT}"),
             timeout=150,
         )
+    for name in supervisor.unsteady():
+        print(
+            f"warning: {name} ended and was started again, see {FOLDER / 'log' / name}.log", file=sys.stderr
+        )
 
 
 def backend(settings: Settings) -> Process:

@@ -10,10 +10,10 @@ from pathlib import Path
 from controlplane.processes import Process, end, launch
 
 FIRST_DELAY = 0.2
-LONGEST_DELAY = 10.0
-STABLE_AFTER = 30.0
+LONGEST_DELAY = 5.0
+STABLE_AFTER = 10.0
 TICK = 0.05
-GRACE = 3.0
+GRACE = 6.0
 
 
 @dataclass
@@ -23,6 +23,7 @@ class _Child:
     started: float
     delay: float = FIRST_DELAY
     due: float = 0.0
+    ends: int = 0
 
 
 class Supervisor:
@@ -46,6 +47,11 @@ class Supervisor:
             child = _Child(process, None, 0.0)
             self._start(child)
             self._children.append(child)
+
+    def unsteady(self) -> list[str]:
+        """Names of the processes that ended at least once."""
+        with self._lock:
+            return [child.process.name for child in self._children if child.ends]
 
     def stop(self) -> None:
         """Ask everything to end, at the same time, and kill what is left after a few seconds."""
@@ -72,8 +78,13 @@ class Supervisor:
             )
             child.delay = min(child.delay * 2, LONGEST_DELAY)
             child.running = None
+            child.ends += 1
         elif child.running is None and now >= child.due:
-            self._start(child)
+            try:
+                self._start(child)
+            except OSError as error:
+                child.due = now + LONGEST_DELAY
+                self._say(f"{child.process.name} does not start: {error}")
 
     def _start(self, child: _Child) -> None:
         name = child.process.name
