@@ -142,7 +142,7 @@ def _start_control_plane(supervisor: Supervisor, plane: ControlPlane) -> None:
     for process in plane.processes():
         if process.name == CONTROLLER_MANAGER:
             plane.wait_ready()
-        supervisor.add(process)
+        supervisor.add(process, foundation=True)
     plane.wait_ready()
 
 

@@ -24,6 +24,7 @@ class _Child:
     delay: float = FIRST_DELAY
     due: float = 0.0
     ends: int = 0
+    foundation: bool = False
 
 
 class Supervisor:
@@ -41,10 +42,10 @@ class Supervisor:
         pids.mkdir(parents=True, exist_ok=True)
         self._thread.start()
 
-    def add(self, process: Process) -> None:
-        """Start `process` and keep it running."""
+    def add(self, process: Process, *, foundation: bool = False) -> None:
+        """Start `process` and keep it running. What others stand on is stopped after them."""
         with self._lock:
-            child = _Child(process, None, 0.0)
+            child = _Child(process, None, 0.0, foundation=foundation)
             self._start(child)
             self._children.append(child)
 
@@ -54,10 +55,12 @@ class Supervisor:
             return [child.process.name for child in self._children if child.ends]
 
     def stop(self) -> None:
-        """Ask everything to end, at the same time, and kill what is left after a few seconds."""
+        """Ask everything to end, and kill what is left after a few seconds; then kill the foundation."""
         self._stopped.set()
         self._thread.join()
-        end(*(child.running for child in self._children if child.running is not None), grace=GRACE)
+        for foundation, grace in ((False, GRACE), (True, 0.0)):
+            group = [child for child in self._children if child.foundation is foundation]
+            end(*(child.running for child in group if child.running is not None), grace=grace)
         for child in self._children:
             (self._pids / child.process.name).unlink(missing_ok=True)
 
