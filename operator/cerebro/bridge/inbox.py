@@ -115,7 +115,7 @@ class Inbox(Generic[R]):
 
     async def _finish(self, entry: Entry) -> None:
         """Carry out one entry, however long the API server is away."""
-        faults = 0
+        faults, waits = 0, False
         for delay in Backoff(first=0.05, ceiling=5.0):
             try:
                 async with self._slots:
@@ -124,7 +124,9 @@ class Inbox(Generic[R]):
                 self._settle(entry, error)
                 return
             except KubeError as error:
-                log.warning("order waits for the API server", seq=entry.seq, error=str(error))
+                say = log.debug if waits else log.warning
+                say("an order waits for the API server", seq=entry.seq, error=str(error))
+                waits = True
             except Exception as error:
                 faults += 1
                 log.exception("an order could not be carried out", seq=entry.seq, tries=faults)

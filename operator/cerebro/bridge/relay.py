@@ -7,6 +7,7 @@ This is where the bridge waits. It knows no HTTP but the errors that it raises.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -111,6 +112,7 @@ class Relay:
                 "the API server does not answer; the order is kept and carried out when it does",
                 pending=True,
             ) from None
+        self.metrics.write_seconds.observe(time.monotonic() - arrived)
         return done, await self._wait(done, deadline)
 
     async def _wait(self, done: Done, deadline: float) -> Outcome:

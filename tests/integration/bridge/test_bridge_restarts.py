@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
@@ -136,7 +137,8 @@ def inbox(process: BridgeProcess) -> int:
 async def eventually(check: Callable[[], object]) -> None:
     """Wait until it is so."""
     for _ in range(300):
-        if await asyncio.to_thread(check):
-            return
+        with contextlib.suppress(AssertionError):
+            if await asyncio.to_thread(check):
+                return
         await asyncio.sleep(0.1)
     assert check()

@@ -1,0 +1,159 @@
+"""The store: what it remembers, for how long, and in which order the inbox carries out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from cerebro.bridge import records
+from cerebro.bridge.errors import ApiError
+from cerebro.bridge.inbox import Inbox, now_ms
+from cerebro.bridge.intents import Client, Hello
+from cerebro.bridge.records import Entry
+from cerebro.bridge.store import Store
+from cerebro.kube.errors import Unavailable
+from unit.bridge.builders import MAC, MAC_2, NOW, PHONE, at, order, revoke
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    opened = Store(tmp_path / "folder" / "relay.db")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+def said(token: str = "t", mac: str = MAC) -> Hello:
+    return Hello(mik_id="R1", token=token, client=Client(mac=mac, ip="10.5.50.10"), requested_at=NOW)
+
+
+async def test_a_nonce_is_good_once_until_its_memory_ends(store: Store) -> None:
+    uses = [partial(records.use_nonce, nonce="n" * 8, now=now, memory=1000) for now in (0, 1, 999, 1001)]
+    assert [await store.run(use) for use in uses] == [True, False, False, True]
+
+
+async def test_of_many_at_once_one_nonce_wins(store: Store) -> None:
+    uses = [store.run(partial(records.use_nonce, nonce="same-one", now=0, memory=1000)) for _ in range(50)]
+    assert sorted(await asyncio.gather(*uses)) == [False] * 49 + [True]
+
+
+async def test_work_that_raises_is_undone_alone(store: Store) -> None:
+    def broken(db: object) -> None:
+        records.use_nonce(db, "broken-one", 0, 1000)  # type: ignore[arg-type]
+        raise ValueError("no")
+
+    fine = store.run(partial(records.use_nonce, nonce="fine-one", now=0, memory=1000))
+    results = await asyncio.gather(store.run(broken), fine, return_exceptions=True)
+    assert isinstance(results[0], ValueError)
+    assert results[1] is True
+    assert await store.run(partial(records.use_nonce, nonce="broken-one", now=0, memory=1000)) is True
+
+
+async def test_a4_a_revoke_is_kept_for_24_h(store: Store) -> None:
+    asked = revoke(asked=60)
+    await store.run(partial(records.keep_revoke, revoke=asked, client=PHONE, device="router-1", now=now_ms()))
+    look = partial(records.revoked_at, order=order(), device="router-1")
+    assert await store.run(partial(look, client=PHONE)) == at(60)
+    assert await store.run(partial(look, client=Client(mac=MAC_2, ip="10.5.50.10"))) is None
+    assert await store.run(partial(look, client=Client(ip="10.5.50.10"))) == at(60)
+    await store.run(partial(records.prune, now=now_ms() + records.DAY))
+    assert await store.run(partial(look, client=PHONE)) is None
+
+
+async def test_a4_a_revoke_of_an_order_is_kept_for_that_order(store: Store) -> None:
+    asked = revoke("P-1", asked=60)
+    await store.run(
+        partial(records.keep_revoke, revoke=asked, client=Client(), device="router-1", now=now_ms())
+    )
+    for name, kept in (("P-1", at(60)), ("P-2", None)):
+        look = partial(records.revoked_at, order=order(name), client=PHONE, device="router-1")
+        assert await store.run(look) == kept
+
+
+async def test_a6_at_most_three_moves_an_hour(store: Store) -> None:
+    moves = [await store.run(partial(records.may_move, token="t", now=now)) for now in (1, 2, 3, 4)]
+    assert moves == [True, True, True, False]
+    assert await store.run(partial(records.may_move, token="t", now=records.HOUR + 2)) is True
+
+
+async def test_a6_a_hello_makes_work_only_when_there_may_be_some(store: Store) -> None:
+    notes = [said(), said(), said(mac=MAC_2)]
+    made = [await store.run(partial(records.note_hello, hello=hello, now=0)) for hello in notes]
+    assert [entry is not None for entry in made] == [False, False, True]
+    waits = order().model_copy(update={"token": "new", "client": Client()})
+    await store.run(partial(records.wait_for_hello, order=waits, now=0, until=1000))
+    assert await store.run(partial(records.note_hello, hello=said("new"), now=0)) is not None
+
+
+async def test_f2_the_lane_is_the_mac_else_the_token_else_the_address(store: Store) -> None:
+    await store.run(partial(records.note_hello, hello=said(), now=0))
+    by_token = order().model_copy(update={"client": Client(), "token": "t"})
+    assert await store.run(partial(records.lane_of, intent=by_token)) == MAC
+    unknown = by_token.model_copy(update={"token": "other"})
+    assert await store.run(partial(records.lane_of, intent=unknown)) == "other"
+    assert await store.run(partial(records.lane_of, intent=revoke(client=Client(ip="1.2.3.4")))) == "1.2.3.4"
+
+
+async def test_f2_intents_of_a_client_are_carried_out_in_order_whatever_happens(store: Store) -> None:
+    done: dict[str, list[int]] = {}
+    dice = random.Random(1)
+
+    async def carry_out(entry: Entry) -> None:
+        await asyncio.sleep(dice.random() * 0.002)
+        if dice.random() < 0.3:
+            raise Unavailable("away")
+        done.setdefault(entry.lane, []).append(entry.seq)
+
+    inbox = Inbox(store, carry_out)
+    clients = [Client(mac=f"AA:BB:CC:DD:EE:{number:02}") for number in range(5)]
+    intents = [
+        order(f"P-{number}").model_copy(update={"client": clients[number % 5]}) for number in range(40)
+    ]
+    await asyncio.gather(*(await asyncio.gather(*(inbox.submit(intent) for intent in intents))))
+    assert sorted(len(lane) for lane in done.values()) == [8] * 5
+    assert all(lane == sorted(lane) for lane in done.values())
+    assert await store.run(records.backlog) == (0, 0)
+
+
+async def test_f1_what_was_not_carried_out_is_there_after_a_restart(tmp_path: Path) -> None:
+    first = Store(tmp_path / "relay.db")
+    await first.open()
+
+    async def never(_: Entry) -> None:
+        await asyncio.Event().wait()
+
+    inbox = Inbox(first, never)
+    for number in range(3):
+        await inbox.submit(order(f"P-{number}"))
+    await inbox.close(0.01)
+    await first.close()
+    second = Store(tmp_path / "relay.db")
+    await second.open()
+    seen: list[str | None] = []
+    finished = asyncio.Event()
+
+    async def note(entry: Entry) -> None:
+        assert not isinstance(entry.intent, Hello)
+        seen.append(entry.intent.order_id)
+        if len(seen) == 3:
+            finished.set()
+
+    assert await Inbox(second, note).adopt(all_of_it=True) == 3
+    await finished.wait()
+    assert seen == ["P-0", "P-1", "P-2"]
+    await second.close()
+
+
+async def test_a_store_that_cannot_be_written_is_503(tmp_path: Path) -> None:
+    (tmp_path / "relay.db").mkdir()
+    broken = Store(tmp_path / "relay.db")
+    with pytest.raises(ApiError) as caught:
+        await broken.open()
+    assert (caught.value.status, caught.value.code) == (503, "store_unavailable")
+    assert broken.failed
+    await broken.close()
