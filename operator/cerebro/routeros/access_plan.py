@@ -62,6 +62,7 @@ class _Planner:
         self.result = AccessPlan()
         self.clients = resolve(wanted.grants, actual.hosts)
         self.live_macs = {client.mac for client in self.clients if client.mac}
+        self.live_ids = {client_id(client.key) for client in self.clients}
         self.live_ips = {ip for client in self.clients for ip in client.ips}
         self.held = holders(actual.hosts)
         self.kept: set[str] = set()  # ids of bindings and list rows that a live client needs
@@ -69,8 +70,9 @@ class _Planner:
         self.dropped: set[tuple[str, str]] = set()
 
     def plan(self) -> AccessPlan:
-        for client in self.clients:
-            self._grant(client)
+        begun = [(client, *self._grant(client)) for client in self.clients]
+        for client, blocked, changes in begun:
+            self._conclude(client, blocked, changes)
         for ending in self.wanted.endings:
             self._end(ending)
         if self.wanted.complete and not self.wanted.frozen_all:
@@ -79,7 +81,8 @@ class _Planner:
 
     # --- granting
 
-    def _grant(self, client: Client) -> None:
+    def _grant(self, client: Client) -> tuple[str | None, int]:
+        """Plan the client's rows; returns what a person put in the way, and how many changes it takes."""
         before = [len(stage) for stage in self.result.stages]
         by_hand = self._foreign_bypass(client)
         blocked = None if by_hand else self._blocked_by_hand(client)
@@ -88,15 +91,25 @@ class _Planner:
                 self._bind(client)
             for ip in client.ips:
                 self._list(client, ip)
-            self._tidy(client)
             self._refresh_hosts(client)
-        granted = blocked is None and self.result.count() == sum(before)
-        if all(grant.hold for grant in client.grants):
+        changes = self.result.count() - sum(before)
+        if self._held(client):
             for stage, length in zip(self.result.stages, before, strict=True):
                 del stage[length:]
-        view = GrantView(granted, client.mac, tuple(client.ips), blocked)
+        return blocked, changes
+
+    def _conclude(self, client: Client, blocked: str | None, changes: int) -> None:
+        """Tidy up when every client has its rows, so that nobody's go, and say what the rows say of its
+        grants.
+        """
+        if blocked is None and not self._held(client):
+            changes += self._tidy(client)
+        view = GrantView(blocked is None and not changes, client.mac, tuple(client.ips), blocked)
         for grant in client.grants:
             self.result.grants[grant] = view
+
+    def _held(self, client: Client) -> bool:
+        return all(grant.hold for grant in client.grants)
 
     def _exact(self, client: Client, row: Row) -> bool:
         row_mac = IP_BINDING.normal(row, "mac-address")
@@ -156,20 +169,23 @@ class _Planner:
         """Tell whether a row is the client's, also one by address from before its MAC was seen (rule B2)."""
         if self._exact(client, row):
             return True
+        marker = self.whose.marker(row)
+        if marker is None or marker.client_id in self.live_ids or IP_BINDING.normal(row, "mac-address"):
+            return False
         ips = {*client.ips, *(grant.ip for grant in client.grants)}
-        no_mac = not IP_BINDING.normal(row, "mac-address")
-        return self.whose.ours(row) and no_mac and IP_BINDING.normal(row, "address") in ips
+        return IP_BINDING.normal(row, "address") in ips and row[".id"] not in self.kept
 
-    def _tidy(self, client: Client) -> None:
+    def _tidy(self, client: Client) -> int:
         """Remove list rows of the client at addresses that it has left (rule B2), and rows by hand that made
         ours needless.
         """
-        mine = client_id(client.key)
+        mine, before = client_id(client.key), self.result.count()
         for menu, rows in ((IP_BINDING, self.actual.bindings), (ADDRESS_LIST, self.actual.lists)):
             for row in rows:
                 marker = self.whose.marker(row)
                 if marker and marker.client_id == mine and row[".id"] not in self.kept | self.gone:
                     self._remove(UNDO, menu, row)
+        return self.result.count() - before
 
     def _position(self, row: Row) -> int:
         return next(i for i, other in enumerate(self.actual.bindings) if other[".id"] == row[".id"])
