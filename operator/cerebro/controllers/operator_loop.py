@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from cerebro.controllers import operator_metrics as metrics
 from cerebro.kube.backoff import Backoff
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 
 STEP_DEADLINE = 300.0
 """Seconds that one step may take; what it left undone is due in the next."""
+_LEAST = 0.05
 _LOOK = 1.0
 """Seconds between two looks whether acting is allowed."""
 
@@ -67,10 +69,10 @@ class Loop:
         delays = iter(self._backoff)
         while not self._stopping:
             self._turned = time.monotonic()
+            self._wake.clear()
             if not self._allowed():
                 await self._sleep(_LOOK)
                 continue
-            self._wake.clear()
             delay = await self._attempt()
             if delay is None:
                 metrics.ERRORS.labels(self.name).inc()
@@ -84,11 +86,9 @@ class Loop:
         """Wait for a wake-up, or `delay` seconds, cut so that the loop is seen to turn."""
         if self._stopping:
             return
-        try:
-            async with asyncio.timeout(min(max(delay, 0.0), STEP_DEADLINE)):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(max(delay, _LEAST), STEP_DEADLINE)):
                 await self._wake.wait()
-        except TimeoutError:
-            pass
 
     async def _attempt(self) -> float | None:
         """Take one step in a task of its own, so that it alone can be broken off; None: it failed."""
