@@ -43,7 +43,7 @@ def main() -> int:
 
 def up(routers: int) -> int:
     """Start the supervising process and show its progress until all is ready; harmless when it runs."""
-    shown = FOLDER.relative_to(ROOT)
+    shown = os.path.relpath(FOLDER, ROOT)
     if _is_up():
         print(f"already up (`. {shown}/env`); `make down` stops it")
         return 0

@@ -1,6 +1,7 @@
 """What the local relay consists of and in which order it comes up; the supervising process runs it."""
 
 import json
+import os
 import shutil
 import sys
 import urllib.error
@@ -17,7 +18,7 @@ from local.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[2]
 HACK = ROOT / "hack"
-FOLDER = ROOT / ".local"
+FOLDER = Path(os.environ.get("CEREBRO_LOCAL_FOLDER") or ROOT / ".local").resolve()
 START_TIMEOUT = 60.0
 READY_TIMEOUT = "120s"
 RESYNC_INTERVAL = "30s"  # an entry that somebody removed by hand at a router is soon back
@@ -26,16 +27,24 @@ RESYNC_INTERVAL = "30s"  # an entry that somebody removed by hand at a router is
 def bring_up(routers: int) -> Supervisor:
     """Start everything and return once each Device is Ready; on failure everything is stopped again."""
     supervisor = Supervisor(FOLDER / "pid", FOLDER / "log")
+    settings = draw(routers)
     try:
-        _bring_up(supervisor, draw(routers))
+        plane = start(supervisor, settings, FOLDER)
+        with Progress(f"{len(settings.routers)} Devices Ready"):
+            _apply_devices(plane, settings)
     except BaseException:
         supervisor.stop()
         raise
+    for name in supervisor.unsteady():
+        print(
+            f"warning: {name} ended and was started again, see {FOLDER / 'log' / name}.log", file=sys.stderr
+        )
     return supervisor
 
 
-def _bring_up(supervisor: Supervisor, settings: Settings) -> None:
-    plane = ControlPlane(FOLDER / "controlplane")
+def start(supervisor: Supervisor, settings: Settings, folder: Path) -> ControlPlane:
+    """Start control plane, backend, routers and our processes, with their files in `folder`; no Device yet."""
+    plane = ControlPlane(folder / "controlplane")
     with Progress("control plane"):
         _start_control_plane(supervisor, plane)
     with Progress("CRDs, service accounts and roles"):
@@ -45,23 +54,23 @@ def _bring_up(supervisor: Supervisor, settings: Settings) -> None:
     with Progress(f"backend and {len(settings.routers)} simulated routers"):
         supervisor.add(backend(settings))
         supervisor.add(simulator(settings))
-        _wait_for(f"{settings.simulator_url}/health")
+        _wait_for(f"{settings.simulator_url}/health", folder)
     with Progress("agent, operator and bridge"):
-        for process in relay(settings, tokens):
+        for process in relay(settings, tokens, folder):
             supervisor.add(process)
-        _wait_for(f"{settings.bridge_url}/health")
-    _write_environment(settings, plane)
-    with Progress(f"{len(settings.routers)} Devices Ready"):
-        plane.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(manifests(settings.routers)))
-        plane.kubectl(
-            *("wait", "devices.relay.cerebro.dev", "--all", "--for=condition=Ready"),
-            *(f"--namespace={NAMESPACE}", f"--timeout={READY_TIMEOUT}"),
-            timeout=150,
-        )
-    for name in supervisor.unsteady():
-        print(
-            f"warning: {name} ended and was started again, see {FOLDER / 'log' / name}.log", file=sys.stderr
-        )
+        for ready in (f"{settings.bridge_url}/health", *(f"{url}/readyz" for url in settings.health_urls)):
+            _wait_for(ready, folder)
+    write_environment(settings, plane, folder)
+    return plane
+
+
+def _apply_devices(plane: ControlPlane, settings: Settings) -> None:
+    plane.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(manifests(settings.routers)))
+    plane.kubectl(
+        *("wait", "devices.relay.cerebro.dev", "--all", "--for=condition=Ready"),
+        *(f"--namespace={NAMESPACE}", f"--timeout={READY_TIMEOUT}"),
+        timeout=150,
+    )
 
 
 def backend(settings: Settings) -> Process:
@@ -82,7 +91,7 @@ def simulator(settings: Settings) -> Process:
     return Process("simulator", argv, cwd=HACK)
 
 
-def relay(settings: Settings, tokens: dict[str, Path]) -> list[Process]:
+def relay(settings: Settings, tokens: dict[str, Path], folder: Path) -> list[Process]:
     """Agent, operator and bridge; the bridge shares the operator's account, as in one pod."""
     program = str(Path(sys.executable).parent / "cerebro")
     agent, operator = (
@@ -91,16 +100,16 @@ def relay(settings: Settings, tokens: dict[str, Path]) -> list[Process]:
     )
     bridge = operator | settings.relay_environment()
     bridge |= {"BIND_HOST": ADDRESS, "PORT": str(settings.bridge_port)}
-    bridge |= {"CEREBRO_STORE": str(FOLDER / "bridge" / "relay.db")}
+    bridge |= {"CEREBRO_STORE": str(folder / "bridge" / "relay.db")}
     agent |= {
         "CEREBRO_NODE_NAME": "local",
         "CEREBRO_HEALTH_ADDRESS": f"{ADDRESS}:{settings.agent_health_port}",
     }
     operator |= {"CEREBRO_HEALTH_ADDRESS": f"{ADDRESS}:{settings.operator_health_port}"}
     return [
-        Process("agent", (program, "agent"), agent, cwd=FOLDER),
-        Process("operator", (program, "operator"), operator, cwd=FOLDER),
-        Process("bridge", (program, "bridge"), bridge, cwd=FOLDER),
+        Process("agent", (program, "agent"), agent, cwd=folder),
+        Process("operator", (program, "operator"), operator, cwd=folder),
+        Process("bridge", (program, "bridge"), bridge, cwd=folder),
     ]
 
 
@@ -146,23 +155,24 @@ def _start_control_plane(supervisor: Supervisor, plane: ControlPlane) -> None:
     plane.wait_ready()
 
 
-def _write_environment(settings: Settings, plane: ControlPlane) -> None:
+def write_environment(settings: Settings, plane: ControlPlane, folder: Path) -> None:
+    """Write `env`, the file that people and tests source, and what it names."""
     kubeconfig = credentials.write_kubeconfig(
-        FOLDER / "kubeconfig",
+        folder / "kubeconfig",
         server=plane.url,
         ca=plane.credentials.ca,
         token=plane.credentials.admin_token,
         namespace=NAMESPACE,
     )
-    programs = FOLDER / "bin"
+    programs = folder / "bin"
     programs.mkdir()
     (programs / "kubectl").symlink_to(plane.programs.kubectl)
-    file = FOLDER / "env"
+    file = folder / "env"
     file.touch(mode=0o600)
     file.write_text(environment_file(settings, kubeconfig, programs))
 
 
-def _wait_for(url: str) -> None:
+def _wait_for(url: str, folder: Path) -> None:
     def answers() -> bool:
         try:
             with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own address
@@ -170,7 +180,7 @@ def _wait_for(url: str) -> None:
         except (OSError, urllib.error.URLError):
             return False
 
-    wait_until(answers, f"{url} answers (its log is in {FOLDER / 'log'})", timeout=START_TIMEOUT)
+    wait_until(answers, f"{url} answers (its log is in {folder / 'log'})", timeout=START_TIMEOUT)
 
 
 def clear_folder(*, keep: Path) -> None:

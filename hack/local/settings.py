@@ -53,6 +53,11 @@ class Settings:
         """Where the simulator's control port listens."""
         return f"http://{ADDRESS}:{self.simulator_port}"
 
+    @property
+    def health_urls(self) -> tuple[str, str]:
+        """Where agent and operator answer probes and give metrics."""
+        return (f"http://{ADDRESS}:{self.agent_health_port}", f"http://{ADDRESS}:{self.operator_health_port}")
+
     def relay_environment(self) -> dict[str, str]:
         """What a client of the relay and the bridge itself both know, by the old relay's names."""
         return {
@@ -90,8 +95,8 @@ def environment_file(settings: Settings, kubeconfig: Path, programs: Path) -> st
         **settings.relay_environment(),
         "SIMULATOR_CONTROL": settings.simulator_url,
         "BACKEND_CONTROL": f"{settings.backend_url}/control",
-        "AGENT_HEALTH_URL": f"http://{ADDRESS}:{settings.agent_health_port}",
-        "OPERATOR_HEALTH_URL": f"http://{ADDRESS}:{settings.operator_health_port}",
+        "AGENT_HEALTH_URL": settings.health_urls[0],
+        "OPERATOR_HEALTH_URL": settings.health_urls[1],
     }
     for number, router in enumerate(settings.routers, start=1):
         prefix = f"ROUTER{number}"
