@@ -14,7 +14,7 @@ from cerebro.routeros.connection import connect
 from cerebro.routeros.errors import ConnectionLost, LoginRefused, RouterError, Unreachable
 
 if TYPE_CHECKING:
-    from tests.integration.routeros.conftest import Caller, Serve
+    from integration.routeros.conftest import Caller, Serve
 
 SECRET = "pâss-word"
 CHALLENGE = "ebddd18303a54111e2dea05a92ab46b4"

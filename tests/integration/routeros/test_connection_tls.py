@@ -15,7 +15,7 @@ from cerebro.routeros.errors import ConnectionLost, SecretError, Unreachable
 from cerebro.routeros.tls import TlsSettings
 
 if TYPE_CHECKING:
-    from tests.integration.routeros.conftest import Caller, Serve
+    from integration.routeros.conftest import Caller, Serve
 
 CREDENTIALS = [("user", "pass")]
 

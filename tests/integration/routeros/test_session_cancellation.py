@@ -22,7 +22,7 @@ from cerebro.routeros.errors import Stalled
 from cerebro.routeros.session import WINDOW, RouterSession
 
 if TYPE_CHECKING:
-    from tests.integration.routeros.conftest import Caller, OpenSession, ScriptedRouter, Serve
+    from integration.routeros.conftest import Caller, OpenSession, ScriptedRouter, Serve
 
 numbers = count()
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cerebro.routeros.command import Command, Reply
 from cerebro.routeros.errors import ConnectionLost, Trap, TrapKind
+from cerebro.routeros.session import WINDOW
 
 if TYPE_CHECKING:
-    from tests.integration.routeros.conftest import Caller, OpenSession
+    from integration.routeros.conftest import Caller, OpenSession
 
 PRINT = Command("/ip/arp", "print")
 ADD = Command("/ip/arp", "add", {"comment": "x"})
@@ -160,25 +162,26 @@ async def test_run_all_returns_traps_in_their_place(open_session: OpenSession) -
         await session.run_all(commands, return_traps=False)
 
 
-BREAKS: dict[str, bytes | None] = {
-    "fatal with a word": b"\x06!fatal\x04oops\0",
-    "fatal alone": b"\x06!fatal\0",
-    "a control byte": b"\xf8",
-    "an undefined prefix": b"\xf1\0\0\0\0",
-    "a word beyond the bound": b"\xef\xff\xff\xff",
-    "an end in a word": b"\x05!do",
-    "an end between words": b"\x05!done",
-    "an end between sentences": b"",
-    "a reply without a tag": b"\x05!done\0",
-    "a reply with a strange tag": b"\x05!done\x0a.tag=strng\0",
-    "a reset": None,
+BREAKS: dict[str, tuple[bytes | None, str]] = {
+    "fatal with a word": (b"\x06!fatal\x04oops\0", "oops"),
+    "fatal alone": (b"\x06!fatal\0", "without a reason"),
+    "a control byte": (b"\xf8", "controll byte"),
+    "an undefined prefix": (b"\xf1\0\0\0\0", "controll byte"),
+    "a word beyond the bound": (b"\xef\xff\xff\xff", "a word of 268435455 bytes"),
+    "a sentence beyond the bound": (b"\x01x" * 5000, "a sentence of more than"),
+    "an end in a word": (b"\x05!do", "closed the connection"),
+    "an end between words": (b"\x05!done", "closed the connection"),
+    "an end between sentences": (b"", "closed the connection"),
+    "a reply without a tag": (b"\x05!done\0", "belongs to no command"),
+    "a reply with a strange tag": (b"\x05!done\x0a.tag=strng\0", "belongs to no command"),
+    "a reset": (None, "closed the connection|reset"),
 }
 
 
 @pytest.mark.parametrize("what", BREAKS)
 async def test_everything_but_a_trap_closes(open_session: OpenSession, what: str) -> None:
     """B5, section 9: all in flight fail, a write with its outcome unknown, and nothing can be run any more."""
-    data = BREAKS[what]
+    data, why = BREAKS[what]
 
     async def script(caller: Caller) -> None:
         await caller.next()
@@ -192,12 +195,39 @@ async def test_everything_but_a_trap_closes(open_session: OpenSession, what: str
     results = await asyncio.gather(session.run(ADD), session.run(PRINT), return_exceptions=True)
     assert [type(result) for result in results] == [ConnectionLost, ConnectionLost]
     assert [getattr(result, "outcome_unknown", None) for result in results] == [True, False]
-    assert session.closed
+    assert re.search(why, session.closed or "")
     assert session.in_flight == 0
     assert await session.wait_closed() == session.closed
     with pytest.raises(ConnectionLost, match="was not sent") as caught:
         await session.run(ADD)
     assert caught.value.outcome_unknown is False
+
+
+async def test_who_waits_for_the_window_hears_of_the_end(open_session: OpenSession) -> None:
+    async def script(caller: Caller) -> None:
+        for _ in range(WINDOW):
+            await caller.next()
+        await caller.say("!fatal", "oops")
+
+    session, router = await open_session(script)
+    results = await asyncio.gather(*(session.run(ADD) for _ in range(5 * WINDOW)), return_exceptions=True)
+    assert {type(result) for result in results} == {ConnectionLost}
+    assert [getattr(result, "outcome_unknown", None) for result in results].count(True) == WINDOW
+    assert len(router.callers[0].seen) == 1 + WINDOW
+
+
+async def test_a_command_that_cannot_be_written_disturbs_nothing(open_session: OpenSession) -> None:
+    """A lone surrogate stands for no byte."""
+
+    async def script(caller: Caller) -> None:
+        await caller.serve()
+
+    session, _ = await open_session(script)
+    for _ in range(2 * WINDOW):
+        with pytest.raises(ValueError, match="surrogates"):
+            await session.run(Command("/x", "set", {"a": "\ud800"}))
+    assert session.in_flight == 0
+    assert (await session.run(ADD)).ret == "=comment=x"
 
 
 async def test_an_idle_session_notices_the_end(open_session: OpenSession) -> None:

@@ -15,7 +15,7 @@ from cerebro.routeros.connection import connect
 from cerebro.routeros.errors import ConnectionLost, LoginRefused, Stalled, Trap, TrapKind, Unreachable
 
 if TYPE_CHECKING:
-    from tests.integration.routeros.conftest import SimulatedRouter
+    from integration.routeros.conftest import SimulatedRouter
 
 LIST = "/ip/firewall/address-list"
 

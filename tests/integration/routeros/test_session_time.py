@@ -18,7 +18,7 @@ from cerebro.routeros.errors import ConnectionLost, DeadlineExceeded, Stalled
 from cerebro.routeros.session import WINDOW
 
 if TYPE_CHECKING:
-    from tests.integration.routeros.conftest import Caller, OpenSession
+    from integration.routeros.conftest import Caller, OpenSession
 
 PRINT = Command("/ip/arp", "print")
 ADD = Command("/ip/arp", "add", {"comment": "x"})
@@ -184,18 +184,22 @@ async def test_b5_patience_lasts_while_bytes_come(open_session: OpenSession) -> 
 
 async def test_what_arrived_while_the_process_was_busy_counts(open_session: OpenSession) -> None:
     """A loop that was held up for longer than the silence must not blame the router."""
-    arrived = asyncio.Event()
+    held_up = asyncio.Event()
 
     async def script(caller: Caller) -> None:
-        command = await caller.next()
-        arrived.set()
-        await caller.echo(*command)
+        _, _, tag = await caller.next()
+
+        def hold_up() -> None:
+            time.sleep(0.5)
+            caller.writer.write(b"\x05!done" + bytes([len(tag)]) + tag.encode() + b"\0")
+            held_up.set()
+
+        asyncio.get_running_loop().call_soon(hold_up)
+        await caller.until_closed()
 
     session, _ = await open_session(script, timeout=0.3)
-    running = asyncio.create_task(session.run(ADD, first_byte_within=0.2))
-    await arrived.wait()
-    asyncio.get_running_loop().call_soon(time.sleep, 0.5)
-    assert (await running).ret == "=comment=x"
+    assert await session.run(ADD, first_byte_within=0.2) == Reply([])
+    assert held_up.is_set()
     assert not session.suspect
 
 
