@@ -78,7 +78,7 @@ class Actions:
             raise invalid(f"the API server refused the Session: {error}") from None
 
     async def _authorize(self, entry: Entry, order: Authorize) -> Done:
-        seen = await self._seen(order)
+        seen = self._seen(order)
         device = self._device(order, seen)
         client = self._client(order, seen, device)
         if not client:
@@ -101,7 +101,7 @@ class Actions:
         def remembered(db: sqlite3.Connection) -> tuple[datetime | None, Placement | None]:
             return records.revoked_at(db, order, client, device.name), records.placed(db, order)
 
-        revoked_at, placement = await self._store.run(remembered)
+        revoked_at, placement = self._store.read(remembered)
         now = datetime.now(UTC)
         sessions = self._sessions
         same = sessions.known(order_name(sessions.namespace, device, order, client))
@@ -127,7 +127,7 @@ class Actions:
         return replace(known, stand_in=found, now=now)
 
     async def _revoke(self, revoke: Revoke) -> Done:
-        seen = await self._seen(revoke)
+        seen = self._seen(revoke)
         device = self._device(revoke, seen)
         client = revoke.client or (seen.client if seen and revoke.token else Client())
         await self._store.run(
@@ -214,10 +214,10 @@ class Actions:
             "the order is kept and granted at that hello",
         )
 
-    async def _seen(self, intent: Intent) -> records.Seen | None:
+    def _seen(self, intent: Intent) -> records.Seen | None:
         if not intent.token:
             return None
-        return await self._store.run(partial(records.seen_by, token=intent.token))
+        return self._store.read(partial(records.seen_by, token=intent.token))
 
     def _device(self, intent: Intent, seen: records.Seen | None) -> Device:
         """Find the router that a request means: the one named, else that of the hello or order, else the

@@ -118,7 +118,7 @@ class Handlers:
 
     async def metrics(self, _: Request) -> Response:
         """Render the metrics."""
-        backlog, oldest = await self._relay.store.run(records.backlog)
+        backlog, oldest = self._relay.store.read(records.backlog)
         text = self._relay.metrics.text(backlog, oldest)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 

@@ -23,6 +23,8 @@ from cerebro.bridge.errors import ApiError
 _T = TypeVar("_T")
 
 BUSY_TIMEOUT = 2.0
+LATER = 0.01
+"""Seconds that work which nobody waits for may wait."""
 _MAX_WAITING = 10_000
 _MAX_BATCH = 256
 
@@ -63,6 +65,8 @@ class Store:
         self._waiting: queue.Queue[Waiter | None] = queue.Queue(_MAX_WAITING)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._later: list[Work] = []
         self.failed: str | None = None
 
     async def open(self) -> None:
@@ -72,6 +76,8 @@ class Store:
         self._thread = threading.Thread(target=self._work, name="store", daemon=True)
         self._thread.start()
         await self.run(lambda db: db.execute("SELECT count(*) FROM inbox").fetchone())
+        self._reader = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None)
+        self._reader.execute("PRAGMA query_only=1")
 
     async def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run `work` in the writer thread; it is committed when this returns, and had no effect when it
@@ -85,9 +91,34 @@ class Store:
         self._put(work, future)
         return await future
 
+    def read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Run `work`, which only reads, at once: with WAL a reader waits for no writer, and sees all commits.
+
+        It may not see yet what was posted.
+        Raises ApiError 503 `store_unavailable`.
+        """
+        if self._reader is None:
+            raise _unavailable("the store is not open")
+        try:
+            return work(self._reader)
+        except sqlite3.Error as error:
+            raise _unavailable(f"{type(error).__name__}: {error}") from None
+
     def post(self, work: Work) -> None:
-        """Run `work` some time after all that was given before it, without waiting for it."""
-        self._put(work, None)
+        """Run `work` in a moment, after all that was given before it, without waiting for it.
+
+        Nothing wakes the thread for it at once: what answers a caller goes first. A process that dies in that
+        moment has not done it.
+        """
+        if not self._later and self._loop is not None:
+            self._loop.call_later(LATER, self._flush)
+        self._later.append(work)
+
+    def _flush(self) -> None:
+        works = self._later
+        if works:
+            self._enqueue((lambda db: [work(db) for work in works], None))
+            self._later = []
 
     async def sync(self) -> None:
         """Wait until all that was committed is on the disk, also if the power fails."""
@@ -97,13 +128,21 @@ class Store:
         """Finish what is waiting and close the file."""
         if self._thread is None:
             return
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        self._flush()
         await asyncio.to_thread(self._waiting.put, None)
         await asyncio.to_thread(self._thread.join, 10.0)
         self._thread = None
 
-    def _put(self, work: Work, future: asyncio.Future[Any] | None) -> None:
+    def _put(self, work: Work, future: asyncio.Future[Any]) -> None:
+        self._flush()
+        self._enqueue((work, future))
+
+    def _enqueue(self, waiter: Waiter) -> None:
         try:
-            self._waiting.put_nowait((work, future))
+            self._waiting.put_nowait(waiter)
         except queue.Full:
             raise _unavailable("too much is waiting for the store") from None
 
