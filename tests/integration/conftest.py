@@ -22,7 +22,7 @@ AccountKubeconfig = Callable[[str], Path]
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Get the programs before the first test, in sight and outside of any test's time limit."""
-    wanted = any("bare_control_plane" in getattr(item, "fixturenames", ()) for item in session.items)
+    wanted = any("control_plane_programs" in getattr(item, "fixturenames", ()) for item in session.items)
     if not wanted or session.config.option.collectonly:
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")
@@ -31,15 +31,23 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def bare_control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane with nothing applied to it yet."""
+def control_plane_programs() -> binaries.Binaries:
+    """The programs, for tests that run a control plane of their own."""
     try:
-        programs = binaries.ensure()
+        return binaries.ensure()
     except binaries.MissingBinariesError as error:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(f"needs a real control plane: {error}")
-    with ControlPlane(tmp_path_factory.mktemp("controlplane"), programs=programs) as plane:
+
+
+@pytest.fixture(scope="session")
+def bare_control_plane(
+    tmp_path_factory: pytest.TempPathFactory, control_plane_programs: binaries.Binaries
+) -> Iterator[ControlPlane]:
+    """A control plane with nothing applied to it yet."""
+    folder = tmp_path_factory.mktemp("controlplane")
+    with ControlPlane(folder, programs=control_plane_programs) as plane:
         yield plane
 
 
