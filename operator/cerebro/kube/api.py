@@ -189,7 +189,7 @@ class KubeApi:
     async def list_cells(
         self, kind: Kind, namespace: str, *, field_selector: str | None = None
     ) -> list[dict[str, Any]]:
-        """List a collection as a Table without objects: the cells of each row by the column's name in lower case."""
+        """List a collection as a Table without objects: cells by the column's name in lower case."""
         table: list[dict[str, Any]] = []
         async for page in self._pages(kind, namespace, field_selector, {"includeObject": "None"}, _TABLE):
             table.extend(_cells(page))

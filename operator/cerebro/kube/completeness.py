@@ -58,6 +58,7 @@ class Completeness:
         self._interval = check_interval
         self._backoff = Backoff(first=0.05, ceiling=backoff_ceiling)
         self._wanted = {watch: asyncio.Event() for watch in watches}
+        self._troubles: dict[Watch, str] = {}
         self._complete = asyncio.Event()
         store.on_complete(lambda _kind, _namespace: self._note())
 
@@ -92,14 +93,19 @@ class Completeness:
 
     async def _try(self, watch: Watch) -> bool:
         try:
-            return await self.check(watch)
+            settled = await self.check(watch)
         except KubeError as error:
-            log.warning("could not compare %s with the API server: %s", watch, error)
+            if self._troubles.get(watch) != str(error):
+                log.warning("could not compare %s with the API server: %s", watch, error)
+            self._troubles[watch] = str(error)
             return False
+        self._troubles.pop(watch, None)
+        return settled
 
     async def check(self, watch: Watch) -> bool:
         """Compare one collection once; gives whether it is complete. Raises KubeError."""
         kind, namespace = watch.kind, watch.namespace
+        await self._presence.notice(namespace)
         since = self._store.sequence
         listing = await self._api.list_uids(kind, namespace, field_selector=watch.field_selector)
         gone = {item.uid for item in self._store.all(kind, namespace)} - listing.uids.keys()

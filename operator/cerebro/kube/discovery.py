@@ -52,6 +52,8 @@ async def _missing(api: KubeApi, kinds: Collection[Kind]) -> str | None:
     try:
         served = await api.served()
     except KubeError as error:
+        if error.status == 404:
+            return "CRDs not served (apply crds/): none of our group"
         return str(error)
     absent = sorted(kind.crd_name for kind in kinds if "create" not in served.get(kind.plural, ()))
     return f"CRDs not served (apply crds/): {', '.join(absent)}" if absent else None

@@ -60,17 +60,25 @@ class Invalid(KubeError):  # noqa: N818 the server's own word
 
 
 def translate(
-    status: int, body: bytes, what: str, *, named: bool, retry_after: str | None = None
+    status: int,
+    body: bytes,
+    what: str,
+    *,
+    named: bool,
+    secret: bool = False,
+    retry_after: str | None = None,
 ) -> KubeError:
     """Turn an answer that is no success into an error.
 
-    `what` names method and object for the message; `named` says that the path named one object. A 404 that is
+    `what` names method and object for the message; `named` says that the path named one object, `secret`
+    keeps the server's words out of it. A 404 that is
     not the API machinery's own Status (a CRD that is not served) is never NotFound: nobody may conclude a
     deletion from it (rule E13).
     """
     answer = _status(body)
     reason = answer.get("reason", "")
-    text = f"{what}: {status} {answer.get('message') or reason or 'no message'}"[:_MESSAGE_SIZE]
+    said = answer.get("message") if not secret else None
+    text = f"{what}: {status} {said or reason or 'no message'}"[:_MESSAGE_SIZE]
     if status == 404 and named and answer.get("details", {}).get("name"):
         return NotFound(text, status=status)
     if status == 409:

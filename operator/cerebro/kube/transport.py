@@ -98,9 +98,7 @@ class Transport:
             raise Unavailable(f"{what}: {type(error).__name__}: {error}") from None
         self._note_permission(what.partition(" ")[0] + path, status)
         if status >= 300:
-            raise translate(
-                status, b"" if secret else data, what, named=named, retry_after=retry_after
-            ) from None
+            raise translate(status, data, what, named=named, secret=secret, retry_after=retry_after) from None
         return _decode(data, what)
 
     async def _send(

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-import threading
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -22,6 +19,7 @@ import aiohttp
 import kopf
 
 from cerebro import metrics
+from cerebro.kube import kopf_tasks
 from cerebro.kube.activity import Activity
 from cerebro.kube.api import KubeApi
 from cerebro.kube.backoff import Backoff
@@ -116,7 +114,7 @@ class Watcher:
         Not kopf.operator: at its end that cancels every task of the event loop, ours too.
         """
         self.activity.resume()
-        with _signals_kept():
+        with kopf_tasks.signals_kept():
             tasks = await kopf.spawn_tasks(
                 registry=self._registry(),
                 settings=self._settings(),
@@ -124,13 +122,11 @@ class Watcher:
                 namespaces=sorted({watch.namespace for watch in self._watches}),
             )
         guard = asyncio.create_task(self._until_silent(), name="watch for silent watchers")
-        everything = [*tasks, guard]
         try:
-            done, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([*tasks, guard], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in everything:
-                task.cancel()
-            await asyncio.wait(everything, timeout=self._times.request_timeout)
+            guard.cancel()
+            await kopf_tasks.stop(tasks)
         errors = [task.exception() for task in done if not task.cancelled()]
         return "; ".join(f"{type(error).__name__}: {error}" for error in errors if error) or "no error given"
 
@@ -234,6 +230,7 @@ class Watcher:
         settings.watching.inactivity_timeout = times.inactivity_timeout
         settings.watching.chunk_size = 500
         settings.queueing.idle_timeout = 0.5
+        settings.queueing.exit_timeout = 0.5
         settings.persistence.finalizer = f"{API_GROUP}/watcher-sets-none"
         settings.persistence.diffbase_storage = NoDiffbase()
         settings.persistence.progress_storage = NoProgress()
@@ -243,18 +240,3 @@ class Watcher:
                     watch.field_selector
                 )
         return settings
-
-
-@contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Give SIGTERM and SIGINT back to who had them: kopf takes both, and going down is not its business
-    (E14).
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        asyncio.get_running_loop().remove_signal_handler(number)
-        signal.signal(number, handler)
