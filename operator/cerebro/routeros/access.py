@@ -7,7 +7,7 @@ Pure: no socket, no clock. The plan that makes one equal to the other is in `acc
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cerebro.routeros.marker import Marker, client_id, is_legacy, marker_for, parse_marker
@@ -231,6 +231,13 @@ def marked_ends(actual: Actual, policy: AccessPolicy) -> dict[str, int | None]:
     return ends
 
 
+def touches(connection: Row, addresses: Collection[str]) -> bool:
+    """Tell whether a tracked connection has one of the addresses at an end; its ends are `address:port`."""
+    names = ("src-address", "dst-address", "reply-src-address", "reply-dst-address")
+    ends = [connection.get(name, "") for name in names]
+    return any(end.rpartition(":")[0] in addresses or end in addresses for end in ends)
+
+
 __all__ = [
     "AccessPolicy",
     "Actual",
@@ -247,4 +254,5 @@ __all__ = [
     "marked_ends",
     "markers_of",
     "resolve",
+    "touches",
 ]

@@ -23,6 +23,7 @@ from cerebro.routeros.access import (
     holders,
     marked_ends,
     resolve,
+    touches,
 )
 from cerebro.routeros.access_result import (
     ADD,
@@ -65,8 +66,8 @@ class _Planner:
         self.live_ids = {client_id(client.key) for client in self.clients}
         self.live_ips = {ip for client in self.clients for ip in client.ips}
         self.held = holders(actual.hosts)
-        self.kept: set[str] = set()  # ids of bindings and list rows that a live client needs
-        self.gone: set[str] = set()  # ids that stage UNDO removes
+        # Rows by path and id, since each menu counts its own ids: those that a live client needs, those that go.
+        self.kept: set[tuple[str, str]] = set()
         self.dropped: set[tuple[str, str]] = set()
 
     def plan(self) -> AccessPlan:
@@ -158,10 +159,10 @@ class _Planner:
             self._do(ADD, IP_BINDING, "add", attributes)
             return
         row, *others = own
-        self.kept.add(row[".id"])
+        self.kept.add((IP_BINDING.path, row[".id"]))
         self._change(IP_BINDING, row, wanted)
         for other in others:
-            self._remove(UNDO, IP_BINDING, other)
+            self._drop(UNDO, IP_BINDING, other)
         if before is not None and self._position(before) < self._position(row):
             self._do(SET, IP_BINDING, "move", {"numbers": row[".id"], "destination": before[".id"]})
 
@@ -173,7 +174,7 @@ class _Planner:
         if marker is None or marker.client_id in self.live_ids or IP_BINDING.normal(row, "mac-address"):
             return False
         ips = {*client.ips, *(grant.ip for grant in client.grants)}
-        return IP_BINDING.normal(row, "address") in ips and row[".id"] not in self.kept
+        return IP_BINDING.normal(row, "address") in ips and (IP_BINDING.path, row[".id"]) not in self.kept
 
     def _tidy(self, client: Client) -> int:
         """Remove list rows of the client at addresses that it has left (rule B2), and rows by hand that made
@@ -183,18 +184,16 @@ class _Planner:
         for menu, rows in ((IP_BINDING, self.actual.bindings), (ADDRESS_LIST, self.actual.lists)):
             for row in rows:
                 marker = self.whose.marker(row)
-                if marker and marker.client_id == mine and row[".id"] not in self.kept | self.gone:
-                    self._remove(UNDO, menu, row)
+                if marker and marker.client_id == mine and not self._settled(menu, row):
+                    self._drop(UNDO, menu, row)
         return self.result.count() - before
 
     def _position(self, row: Row) -> int:
         return next(i for i, other in enumerate(self.actual.bindings) if other[".id"] == row[".id"])
 
     def _first_foreign_match(self, client: Client) -> Row | None:
-        return next(
-            (r for r in self.actual.bindings if self.whose.foreign(r) and self._decides(client, r)),
-            None,
-        )
+        rows = self.actual.bindings
+        return next((r for r in rows if self.whose.foreign(r) and self._decides(client, r)), None)
 
     def _list(self, client: Client, ip: str) -> None:
         comment = str(client.marker(self.policy.installation))
@@ -202,10 +201,10 @@ class _Planner:
         rows = [r for r in self.actual.lists if self._is_list_row(r, ip)]
         own = sorted((r for r in rows if not self.whose.foreign(r)), key=lambda r: not self.whose.ours(r))
         if own:
-            self.kept.add(own[0][".id"])
+            self.kept.add((ADDRESS_LIST.path, own[0][".id"]))
             self._change(ADDRESS_LIST, own[0], wanted)
             for other in own[1:]:
-                self._remove(UNDO, ADDRESS_LIST, other)
+                self._drop(UNDO, ADDRESS_LIST, other)
         elif not any(not is_true(r, "disabled") for r in rows):
             del wanted["disabled"]
             self._do(ADD, ADDRESS_LIST, "add", wanted)
@@ -220,15 +219,10 @@ class _Planner:
         if self.policy.binding_type != "bypassed":
             return
         for host in self.actual.hosts:
-            elsewhere = (
-                self.policy.server is not None
-                and host.get("server", self.policy.server) != self.policy.server
-            )
-            if (
-                self._is_host(host, client.mac, client.ips)
-                and not is_true(host, "bypassed")
-                and not elsewhere
-            ):
+            server = self.policy.server
+            elsewhere = server is not None and host.get("server", server) != server
+            mine = self._is_host(host, client.mac, client.ips)
+            if mine and not is_true(host, "bypassed") and not elsewhere:
                 self._drop(HOSTS, HOST, host)
 
     # --- ending
@@ -242,12 +236,14 @@ class _Planner:
             self.result.endings[ending] = EndingView(enforced=False)
             return
         for row in self.actual.bindings:
-            if self._due(row, ending, self._of_client(row, ending.mac, key_ips)):
-                self._remove(UNDO, IP_BINDING, row)
+            if self._due(IP_BINDING, row, ending, self._of_client(row, ending.mac, key_ips)):
+                self._drop(UNDO, IP_BINDING, row)
         for row in self.actual.lists:
             listed = row.get("list") == self.policy.address_list
-            if self._due(row, ending, listed and ADDRESS_LIST.normal(row, "address") in key_ips):
-                self._remove(UNDO, ADDRESS_LIST, row)
+            if self._due(
+                ADDRESS_LIST, row, ending, listed and ADDRESS_LIST.normal(row, "address") in key_ips
+            ):
+                self._drop(UNDO, ADDRESS_LIST, row)
         if self._lives(ending.mac, key_ips) or {ending.mac, *key_ips} & self.wanted.frozen:
             # Whoever has another live Session keeps what that one needs; only rows of this one went.
             enforced = self.result.count() == before
@@ -272,11 +268,15 @@ class _Planner:
         row_mac = IP_BINDING.normal(row, "mac-address")
         return row_mac == mac if row_mac else IP_BINDING.normal(row, "address") in ips
 
-    def _due(self, row: Row, ending: Ending, of_client: bool) -> bool:
+    def _settled(self, menu: Menu, row: Row) -> bool:
+        """Tell whether it is decided already that a row stays, or that it goes."""
+        return (menu.path, row[".id"]) in self.kept | self.dropped
+
+    def _due(self, menu: Menu, row: Row, ending: Ending, of_client: bool) -> bool:
         """Tell whether a row goes with an ended client: it names the client, or bears its marker (an address
         that it has left).
         """
-        if row[".id"] in self.kept or row[".id"] in self.gone or self._is_frozen(row):
+        if self._settled(menu, row) or self._is_frozen(row):
             return False
         marker = self.whose.marker(row)
         if marker is not None:
@@ -320,7 +320,7 @@ class _Planner:
             if mac and COOKIE.normal(row, "mac-address") == mac:
                 self._drop(LOGOUT, COOKIE, row)
         self.result.wants_connections = True
-        running = [r for r in self.actual.connections or () if _touches(r, addresses)]
+        running = [r for r in self.actual.connections or () if touches(r, addresses)]
         due = [r for r in running if flows is None or r[".id"] in flows]
         open_hosts = [h for h in hosts if is_true(h, "bypassed") or is_true(h, "authorized")]
         if not keep_hosts:
@@ -343,9 +343,9 @@ class _Planner:
                 if marker is None:
                     continue
                 self.result.marked.add(marker.client_id)
-                if row[".id"] in self.kept or row[".id"] in self.gone or self._is_frozen(row):
+                if self._settled(menu, row) or self._is_frozen(row):
                     continue
-                self._remove(UNDO, menu, row)
+                self._drop(UNDO, menu, row)
                 self.result.orphans.add(marker.client_id)
                 mac, ips = ended.setdefault(marker.client_id, (None, set()))
                 ip = menu.normal(row, "address")
@@ -363,7 +363,7 @@ class _Planner:
         """Remove a bypassed host that no enabled binding explains: what an agent that died left behind (rule
         B1).
         """
-        remaining = [row for row in self.actual.bindings if row[".id"] not in self.gone]
+        remaining = [row for row in self.actual.bindings if (IP_BINDING.path, row[".id"]) not in self.dropped]
         for host in self.actual.hosts:
             mac, ip = HOST.normal(host, "mac-address"), host.get("address", "")
             if not is_true(host, "bypassed") or mac in self.live_macs or {mac, ip} & self.wanted.frozen:
@@ -379,10 +379,6 @@ class _Planner:
         if changes:
             self._do(SET, menu, "set", {".id": row[".id"], **changes})
 
-    def _remove(self, stage: int, menu: Menu, row: Row) -> None:
-        self.gone.add(row[".id"])
-        self._drop(stage, menu, row)
-
     def _drop(self, stage: int, menu: Menu, row: Row) -> None:
         if is_dynamic(row) or (menu.path, row[".id"]) in self.dropped:
             return
@@ -391,14 +387,6 @@ class _Planner:
 
     def _do(self, stage: int, menu: Menu, verb: str, attributes: dict[str, str]) -> None:
         self.result.stages[stage].append(Command(menu.path, verb, attributes))
-
-
-def _touches(connection: Row, addresses: set[str]) -> bool:
-    ends = (
-        connection.get(n, "")
-        for n in ("src-address", "dst-address", "reply-src-address", "reply-dst-address")
-    )
-    return any(end.rpartition(":")[0] in addresses or end in addresses for end in ends)
 
 
 def without_orphans(plan: AccessPlan, wanted: Wanted, actual: Actual, policy: AccessPolicy) -> AccessPlan:

@@ -30,7 +30,7 @@ class RefusedError(Exception):
 
 @dataclass
 class Tables:
-    """The six menus of access; rows get ids of their own."""
+    """The six menus of access; each counts its own ids, so rows of two menus may have the same."""
 
     bindings: Rows = field(default_factory=list)
     lists: Rows = field(default_factory=list)
@@ -38,13 +38,12 @@ class Tables:
     active: Rows = field(default_factory=list)
     cookies: Rows = field(default_factory=list)
     connections: Rows = field(default_factory=list)
-    last_id: int = 0
+    last_ids: dict[str, int] = field(default_factory=dict)
 
     def put(self, menu: str, **values: str) -> dict[str, str]:
         """Add a row; `mac_address` is written for `mac-address`."""
-        self.last_id += 1
         row = {
-            ".id": f"*{self.last_id:X}",
+            ".id": self._next_id(menu),
             **{name.replace("_", "-"): value for name, value in values.items()},
         }
         getattr(self, menu).append(row)
@@ -65,9 +64,12 @@ class Tables:
         values = dict(command.attributes)
         before = values.pop("place-before", None)
         self._check(command.path, values, rows)
-        self.last_id += 1
-        row = {".id": f"*{self.last_id:X}", **values}
+        row = {".id": self._next_id(MENUS[command.path]), **values}
         rows.insert(self._index(rows, before) if before else len(rows), row)
+
+    def _next_id(self, menu: str) -> str:
+        self.last_ids[menu] = self.last_ids.get(menu, 0) + 1
+        return f"*{self.last_ids[menu]:X}"
 
     def _set(self, command: Command, rows: Rows) -> None:
         values = dict(command.attributes)
