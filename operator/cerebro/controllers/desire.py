@@ -32,17 +32,26 @@ class Circumstances:
     contested: frozenset[str] = frozenset()
     frozen: frozenset[str] = frozenset()
     frozen_all: bool = False
-    flows: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by Session UID, see `Ending`
+    flows: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by `flows_key`, see `Ending`
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One Session with its verdict and what follows from it for the router; neither when it names no client."""
+    """One Session with its verdict and what follows from it for the router; neither when it names no client.
+
+    `left` is the client whose entries a live Session still has after it was changed to name another.
+    """
 
     session: Session
     verdict: Verdict
     grant: Grant | None = None
     ending: Ending | None = None
+    left: Ending | None = None
+
+    @property
+    def endings(self) -> tuple[Ending, ...]:
+        """The clients that must not have access by this Session any more."""
+        return tuple(ending for ending in (self.ending, self.left) if ending is not None)
 
 
 def client_keys(session: Session) -> tuple[str | None, frozenset[str]]:
@@ -61,7 +70,8 @@ def scope_of(sessions: Iterable[Session]) -> Scope:
     ips: set[str] = set()
     for session in sessions:
         mac, addresses = client_keys(session)
-        macs |= {mac} if mac else set()
+        left = _client_left(session)
+        macs |= {one for one in (mac, left) if one}
         ips |= addresses
     return Scope(frozenset(macs), frozenset(ips))
 
@@ -69,7 +79,14 @@ def scope_of(sessions: Iterable[Session]) -> Scope:
 def in_scope(session: Session, scope: Scope) -> bool:
     """Tell whether a Session's client is among those of a scope."""
     mac, ips = client_keys(session)
-    return mac in scope.macs or not ips.isdisjoint(scope.ips)
+    return not scope.macs.isdisjoint({mac, _client_left(session)}) or not ips.isdisjoint(scope.ips)
+
+
+def _client_left(session: Session) -> str | None:
+    """Return the MAC on the router of a Session that names another by now."""
+    applied, asked = session.status.applied, session.spec.client.mac_address
+    there = applied.mac_address if applied else None
+    return there if asked and there != asked else None
 
 
 def frozen_clients(raw: Iterable[Mapping[str, Any]]) -> tuple[frozenset[str], bool]:
@@ -139,19 +156,29 @@ def _translate(
     if not mac and not ips:
         return Judged(session, verdict)
     asked, applied = session.spec.client, session.status.applied
+    left = None
+    there = _client_left(session)
+    if there and applied:
+        at_prior = frozenset({applied.ip_address} if applied.ip_address else ())
+        left = Ending(there, at_prior, False, at.flows.get(flows_key(session, there)))
     if not verdict.live:
-        flows = at.flows.get(session.metadata.uid)
-        return Judged(session, verdict, ending=Ending(mac, ips, verdict.phase == "Revoked", flows))
+        flows = at.flows.get(flows_key(session, mac))
+        return Judged(session, verdict, ending=Ending(mac, ips, verdict.phase == "Revoked", flows), left=left)
     end = verdict.end
     if end is None and session.spec.duration is not None:
         start = verdict.authorized_at or at.now
         end = start + session.spec.duration
-    prior = applied.ip_address if applied else None
+    prior = applied.ip_address if applied and there is None else None
     ip = asked.ip_address or (prior if not mac else None)
     contested = client_id(mac or ip or "") in at.contested
     hold = verdict.hold or at.hold is not None or contested
     until = None if end is None else end.timestamp()
-    return Judged(session, verdict, grant=Grant(mac, ip, until, prior, hold))
+    return Judged(session, verdict, grant=Grant(mac, ip, until, prior, hold), left=left)
+
+
+def flows_key(session: Session, mac: str | None) -> str:
+    """Return under which key the connections at the end of a client's access are remembered."""
+    return f"{session.metadata.uid} {mac or ''}"
 
 
 def wanted_of(judged: Iterable[Judged], at: Circumstances, *, everything: bool) -> Wanted:
@@ -160,7 +187,7 @@ def wanted_of(judged: Iterable[Judged], at: Circumstances, *, everything: bool) 
     complete = everything and at.complete and at.hold is None and not at.passed_only
     return Wanted(
         grants=tuple(dict.fromkeys(one.grant for one in every if one.grant)),
-        endings=tuple(dict.fromkeys(one.ending for one in every if one.ending)),
+        endings=tuple(dict.fromkeys(ending for one in every for ending in one.endings)),
         frozen=at.frozen,
         frozen_all=at.frozen_all,
         complete=complete,

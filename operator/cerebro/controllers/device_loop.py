@@ -260,8 +260,8 @@ class DeviceLoop:
         self._clock_at = self._next_clock(sessions)
         present = {one.metadata.uid for one in sessions}
         self._reports.forget(present)
-        for uid in self._flows.keys() - present:
-            del self._flows[uid]
+        for key in [key for key in self._flows if key.partition(" ")[0] not in present]:
+            del self._flows[key]
         self._report(device)
 
     def _report_sessions(self, device: Device, outcome: Outcome) -> None:

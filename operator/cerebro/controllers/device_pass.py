@@ -10,7 +10,15 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from cerebro.controllers.desire import Circumstances, Judged, in_scope, judge_all, scope_of, wanted_of
+from cerebro.controllers.desire import (
+    Circumstances,
+    Judged,
+    flows_key,
+    in_scope,
+    judge_all,
+    scope_of,
+    wanted_of,
+)
 from cerebro.controllers.session_report import Obstacle
 from cerebro.resources import Session
 from cerebro.routeros.access import AccessPolicy, Actual
@@ -54,7 +62,7 @@ class DevicePass:
     policy: AccessPolicy
     at: Circumstances
     dry_run: bool = False
-    flows: dict[str, frozenset[str]] = field(default_factory=dict)  # by Session UID: connections at its end
+    flows: dict[str, frozenset[str]] = field(default_factory=dict)  # by `flows_key`: connections at the end
     confirmed: int = 0  # how many clients a mass removal may end (rule E13)
     impatient: bool = False
     urgent: Callable[[], bool] = lambda: False
@@ -73,6 +81,7 @@ class DevicePass:
             actual = await self._read(scope)
             chosen = sessions if scope is None else [one for one in sessions if in_scope(one, scope)]
             outcome.judged = judge_all(chosen, actual, self.policy, self.at)
+            self._forget_flows(outcome.judged)
             outcome.plan = await self._plan(outcome, actual, everything=scope is None)
             outcome.settled = outcome.plan.empty
             if outcome.settled or self.dry_run:
@@ -112,9 +121,16 @@ class DevicePass:
         through (B1).
         """
         for one in judged:
-            view = plan.endings.get(one.ending) if one.ending else None
-            if view is not None and view.cut:
-                self.flows.setdefault(one.session.metadata.uid, view.flows)
+            for ending in one.endings:
+                view = plan.endings[ending]
+                if view.cut:
+                    self.flows.setdefault(flows_key(one.session, ending.mac), view.flows)
+
+    def _forget_flows(self, judged: Iterable[Judged]) -> None:
+        """Forget the connections at an earlier end of clients that are to have access again."""
+        for one in judged:
+            if one.grant is not None:
+                self.flows.pop(flows_key(one.session, one.grant.mac), None)
 
     async def _apply(self, outcome: Outcome) -> None:
         for stage in outcome.plan.stages:

@@ -6,6 +6,7 @@ an old one.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from cerebro.controllers.agent_context import AgentContext
@@ -52,12 +53,16 @@ class SessionReports:
         session, now = one.session, datetime.now(UTC)
         if one.verdict.live:
             view = plan.grants.get(one.grant) if plan and one.grant else None
+            if view and plan and one.left and not plan.endings[one.left].enforced:
+                view = replace(view, granted=False)  # the client that it named before is still let in
             why = _NO_CLIENT if one.grant is None else obstacle
             status = live_status(session, one.verdict, view, why, now)
         else:
             ending = plan.endings.get(one.ending) if plan and one.ending else None
             if one.ending is None:
                 ending = EndingView(enforced=True)
+            if ending and plan and one.left and not plan.endings[one.left].enforced:
+                ending = replace(ending, enforced=False)
             status = ended_status(session, one.verdict, ending, obstacle, now)
         patch = status_patch(session.status, status)
         if not patch:
