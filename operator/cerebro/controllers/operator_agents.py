@@ -121,7 +121,8 @@ class AgentWatch:
             self._released.add(item.metadata.uid)
             try:
                 await self._apply(item, None)
-            except Invalid:
+            except Invalid as error:
+                log.debug("%s %s/%s: left to its agent: %s", item.kind, item.namespace, item.name, error)
                 return False
             return True
 
@@ -134,7 +135,7 @@ class AgentWatch:
         if condition is not None:
             known = set_condition(item.status.conditions, condition, server_now(self._api))
             conditions = [other for other in known if other.type == condition.type]
-        status = {"conditions": [each_one.wire() for each_one in conditions]} if conditions else {}
+        status = {"conditions": [said.wire() for said in conditions]}
         try:
             written = await self._api.apply(
                 KINDS[item.kind],
