@@ -155,5 +155,5 @@ def test_a10_superseding_goes_some_time_after_the_superseded_one(
     operator.start()
     assert cluster.get("session", "stands-in")
     cluster.kubectl("delete", "session", "from-git")
-    for name in ("stands-in", "stands-in-finished"):
-        cluster.until(lambda name=name: not cluster.get("session", name), f"{name} is deleted")
+    cluster.until(lambda: not cluster.get("session", "stands-in"), "the unfinished one is deleted")
+    cluster.until(lambda: not cluster.get("session", "stands-in-finished"), "the finished one is deleted")
