@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 from typing import Self
 
@@ -121,6 +123,8 @@ class FaultProxy:
         self.port = free_port()
         self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}"
         self.requests: deque[Request] = deque(maxlen=REMEMBERED)
+        self.date_shift = 0.0
+        """Seconds by which the `Date` of answers is put forward: to clients, the API server's clock."""
         self._faults: list[Fault] = []
         self._watches: set[asyncio.Transport] = set()
         self._upstream_tls = ssl.create_default_context(cafile=str(upstream_ca)) if upstream_ca else None
@@ -235,7 +239,9 @@ class FaultProxy:
                 response = web.StreamResponse(status=answer.status)
                 for name, value in answer.headers.items():
                     if name.lower() not in HOP_BY_HOP:
-                        response.headers.add(name, value)
+                        response.headers.add(
+                            name, _add_seconds(value, self.date_shift) if name.lower() == "date" else value
+                        )
                 await response.prepare(request)
                 async for chunk in answer.content.iter_any():
                     await response.write(chunk)
@@ -246,6 +252,10 @@ class FaultProxy:
             return response or web.Response(status=502)
         await response.write_eof()
         return response
+
+
+def _add_seconds(date: str, seconds: float) -> str:
+    return format_datetime(parsedate_to_datetime(date) + timedelta(seconds=seconds), usegmt=True)
 
 
 def parse(method: str, path: str, query: dict[str, str]) -> Request:
