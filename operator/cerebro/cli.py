@@ -24,6 +24,7 @@ app = typer.Typer(
     name="cerebro",
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,  # it would print local variables, secrets too
     help="Wi-Fi access on MikroTik hotspots, kept equal to Kubernetes objects.\n\n"
     "Each command runs one process, set up by environment variables that begin with CEREBRO_ "
     "(the bridge's begin with RELAY_ too).",

@@ -202,6 +202,8 @@ class DeviceLoop:
         gone = any(self.context.store.by_uid(_SESSION, self.namespace, uid) is None for uid in dirty)
         look_at_all = (everything or gone) and not overtaking
         if not look_at_all and not changed:
+            self._clock_at = self._next_clock(sessions)
+            self._report(device)
             return
         self._everything = self._everything or overtaking or gone
         run = DevicePass(
@@ -234,7 +236,7 @@ class DeviceLoop:
 
     def _after(self, device: Device, outcome: Outcome, sessions: list[Session], *, look_at_all: bool) -> None:
         now = time.monotonic()
-        self._note_repairs(outcome, look_at_all=look_at_all)
+        self._note_repairs(device, outcome, look_at_all=look_at_all)
         finished = outcome.settled or device.spec.dry_run
         if look_at_all:
             self._everything = not finished
@@ -372,12 +374,9 @@ class DeviceLoop:
 
     # --- rows that somebody else keeps changing (rule B10)
 
-    def _note_repairs(self, outcome: Outcome, *, look_at_all: bool) -> None:
-        markers = [
-            parse_marker(command.attributes.get("comment"), self.context.installation)
-            for command in outcome.writes
-            if command.verb == "add"
-        ]
+    def _note_repairs(self, device: Device, outcome: Outcome, *, look_at_all: bool) -> None:
+        comments = [one.attributes.get("comment") for one in outcome.writes if one.verb == "add"]
+        markers = [parse_marker(comment, self.context.installation) for comment in comments]
         granted = {
             client_id(view.mac or grant.mac or grant.ip or ""): view.granted
             for grant, view in outcome.plan.grants.items()
@@ -385,7 +384,9 @@ class DeviceLoop:
         now = time.monotonic()
         added = {marker.client_id for marker in markers if marker is not None}
         self._contest.note(added, granted, now, everything=look_at_all)
-        self._status.found.contested = len(self._contest.contested(now))
+        contested = len(self._contest.contested(now))
+        self.context.report_contested(device, contested - self._status.found.contested)
+        self._status.found.contested = contested
 
     def _is_contested(self, one: Judged) -> bool:
         mac, ips = client_keys(one.session)
