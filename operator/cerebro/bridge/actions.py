@@ -73,7 +73,7 @@ class Actions:
                 return await self._authorize(entry, intent)
             if isinstance(intent, Revoke):
                 return await self._revoke(intent)
-            return await self._hello(intent)
+            return await self._hello(entry, intent)
         except RefusedByServer as error:
             raise invalid(f"the API server refused the Session: {error}") from None
 
@@ -82,7 +82,9 @@ class Actions:
         device = self._device(order, seen)
         client = self._client(order, seen, device)
         if not client:
-            raise await self._wait_for_hello(entry, order)
+            if await self._wait_for_hello(entry, order, seen):
+                raise _device_unknown()
+            return await self._authorize(entry, order)
         known = await self._known(order, client, device)
         for _ in range(MAX_DECISIONS):
             write = decide(self._sessions.namespace, order, client, known)
@@ -161,33 +163,33 @@ class Actions:
         for write in writes:
             await self._sessions.read(write.name)
 
-    async def _hello(self, hello: Hello) -> Done:
+    async def _hello(self, entry: Entry, hello: Hello) -> Done:
         """Grant what waited for this phone, and move its live Sessions to the new address (A6)."""
         device = self._sessions.device(hello.mik_id or "")
         if device is None:
             raise unknown_device(hello.mik_id or "")
         token = hello.token or ""
         ready = await self._store.run(partial(self._release, hello=hello, device=device, now=now_ms()))
-        for entry in ready:
-            self._enqueue(entry)
+        for waiting in ready:
+            self._enqueue(waiting)
         names = await self._store.run(partial(records.linked, token=token))
-        targets: list[Target] = []
+        may_move: bool | None = None
         for _ in range(MAX_DECISIONS):
             found = [one for name in names if (one := self._sessions.known(name)) is not None]
             writes = decide_move(self._sessions.namespace, hello, device, found, datetime.now(UTC))
-            if not writes:
-                break
-            if not targets and not await self._store.run(
-                partial(records.may_move, token=token, now=now_ms())
-            ):
+            if writes and may_move is None:
+                may_move = await self._store.run(partial(records.may_move, token=token, at=entry.received_at))
+            if may_move is False:
                 log.warning("a device token moved three times within the hour", device=device.name)
-                break
+            if not writes or not may_move:
+                return Done(device, hello.client, ())
             try:
                 targets = [await self._sessions.write(write, Wanted.GRANT) for write in writes]
-                break
             except (AlreadyExists, Conflict) as error:
                 await self._refresh(writes, error)
-        return Done(device, hello.client, tuple(targets))
+                continue
+            return Done(device, hello.client, tuple(targets))
+        raise Unavailable("the Sessions are changed by others again and again")
 
     def _release(self, db: sqlite3.Connection, hello: Hello, device: Device, now: int) -> list[Entry]:
         """Put the orders that wait for this token on this router into the inbox, with the phone's address."""
@@ -200,19 +202,13 @@ class Actions:
             entries.append(records.put(db, full, now))
         return entries
 
-    async def _wait_for_hello(self, entry: Entry, order: Authorize) -> ApiError:
-        """Keep an order until its phone says hello; gives the answer for now."""
+    async def _wait_for_hello(self, entry: Entry, order: Authorize, seen: records.Seen | None) -> bool:
+        """Keep an order until its phone says hello; False when it said so just now."""
         until = entry.received_at + int(GRANT_WITHIN[order.type].total_seconds() * 1000)
-        await self._store.run(
-            partial(records.wait_for_hello, order=order, now=entry.received_at, until=until)
-        )
+        work = partial(records.wait_for_hello, order=order, seen=seen, now=entry.received_at, until=until)
+        kept = await self._store.run(work)
         await self._store.sync()
-        return ApiError(
-            409,
-            "device_unknown",
-            "no address is known for this device token: send ipAtual and macAtual, or /relay/device/hello; "
-            "the order is kept and granted at that hello",
-        )
+        return kept
 
     def _seen(self, intent: Intent) -> records.Seen | None:
         if not intent.token:
@@ -254,3 +250,12 @@ def _note(db: sqlite3.Connection, order: Authorize, device: str, name: str, now:
     if order.token:
         records.stop_waiting(db, order)
         records.link(db, order.token, name, now)
+
+
+def _device_unknown() -> ApiError:
+    return ApiError(
+        409,
+        "device_unknown",
+        "no address is known for this device token: send ipAtual and macAtual, or /relay/device/hello; "
+        "the order is kept and granted at that hello",
+    )

@@ -133,7 +133,7 @@ def _create(
     return create(
         namespace,
         name,
-        known.device,
+        known.device.name,
         client,
         trace_id=order.trace_id,
         supersedes=supersedes,

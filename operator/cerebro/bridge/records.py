@@ -128,14 +128,17 @@ def note_hello(db: sqlite3.Connection, hello: Hello, now: int) -> Entry | None:
     return put(db, hello, now) if waits or moved else None
 
 
-def wait_for_hello(db: sqlite3.Connection, order: Authorize, now: int, until: int) -> None:
-    """Keep an order until a hello brings its token's address."""
+def wait_for_hello(db: sqlite3.Connection, order: Authorize, seen: Seen | None, now: int, until: int) -> bool:
+    """Keep an order until a hello brings its token's address; False when one came since `seen` was read."""
+    if seen_by(db, order.token or "") != seen:
+        return False
     if db.execute("SELECT count(*) FROM waiting").fetchone()[0] >= MAX_WAITING:
         raise ApiError(503, "inbox_full", "too many orders wait for their device's hello")
     db.execute(
         "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?)",
         (order.token, f"{order.type}:{order.order_id or ''}", dump(order), max(now, until)),
     )
+    return True
 
 
 def waiting_for(db: sqlite3.Connection, token: str, now: int) -> list[Authorize]:
@@ -165,14 +168,16 @@ def linked(db: sqlite3.Connection, token: str) -> list[str]:
     return [name for (name,) in db.execute("SELECT name FROM token_sessions WHERE token = ?", (token,))]
 
 
-def may_move(db: sqlite3.Connection, token: str, now: int) -> bool:
-    """Note a move of a token's Sessions; False when there were three within the hour (A6)."""
-    since = (token, now - HOUR)
-    if db.execute("SELECT count(*) FROM moves WHERE token = ? AND at > ?", since).fetchone()[0] >= (
-        MAX_MOVES_AN_HOUR
-    ):
+def may_move(db: sqlite3.Connection, token: str, at: int) -> bool:
+    """Note a move of a token's Sessions that a hello at `at` asked for; False when there were three within
+    the hour before (A6). Asked again for the same hello it says the same.
+    """
+    if db.execute("SELECT 1 FROM moves WHERE token = ? AND at = ?", (token, at)).fetchone():
+        return True
+    moves = "SELECT count(*) FROM moves WHERE token = ? AND at > ?"
+    if db.execute(moves, (token, at - HOUR)).fetchone()[0] >= MAX_MOVES_AN_HOUR:
         return False
-    db.execute("INSERT INTO moves VALUES (?, ?)", (token, now))
+    db.execute("INSERT INTO moves VALUES (?, ?)", (token, at))
     return True
 
 

@@ -11,6 +11,7 @@ from cerebro.bridge.writes import (
     Write,
     cause_of,
     create,
+    end,
     ended_by_clock,
     is_finished,
     is_live,
@@ -21,7 +22,6 @@ from cerebro.bridge.writes import (
 from cerebro.resources import (
     Device,
     Session,
-    format_time,
     place_of_order,
     session_name,
     supersession_name,
@@ -48,7 +48,9 @@ def decide_revoke(
     about = [session for session in known if _is_about(revoke, client, session)]
     effective = [session for session in about if session.name not in replaced]
     writes = [
-        Keep(session) if ended_by_clock(session, now) else _end(namespace, revoke, session, device)
+        Keep(session)
+        if ended_by_clock(session, now)
+        else end(session, revoke.requested_at, trace_id=revoke.trace_id)
         for session in effective
         if not is_finished(session) and not _later(session, revoke)
     ]
@@ -62,7 +64,7 @@ def decide_revoke(
         create(
             namespace,
             session_name(namespace, device.name, kind, place),
-            device,
+            device.name,
             client,
             trace_id=revoke.trace_id,
             type=kind,
@@ -95,7 +97,7 @@ def decide_move(
             create(
                 namespace,
                 supersession_name(namespace, device.name, spec.type, session.name),
-                device,
+                device.name,
                 hello.client,
                 trace_id=hello.trace_id,
                 supersedes=session.name,
@@ -120,25 +122,3 @@ def _later(session: Session, revoke: Revoke) -> bool:
     """Say whether the Session was asked for after the revoke: then it is not what the revoke is about."""
     cause = cause_of(session)
     return cause is not None and cause > revoke.requested_at
-
-
-def _end(namespace: str, revoke: Revoke, session: Session, device: Device) -> Write:
-    if session.spec.revoked:
-        return Keep(session)
-    when = format_time(revoke.requested_at)
-    if is_ours(session):
-        return patch(session, {"revoked": True, "revokedAt": when}, trace_id=revoke.trace_id)
-    spec = session.spec
-    return create(
-        namespace,
-        supersession_name(namespace, device.name, spec.type, session.name),
-        device,
-        Client(mac=spec.client.mac_address, ip=spec.client.ip_address),
-        trace_id=revoke.trace_id,
-        supersedes=session.name,
-        type=spec.type,
-        order_id=spec.order_id,
-        revoked=True,
-        revoked_at=revoke.requested_at,
-        requested_at=revoke.requested_at,
-    )

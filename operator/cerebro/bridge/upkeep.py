@@ -9,16 +9,16 @@ the objects alone, so a restart loses nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import structlog
 
 from cerebro.bridge.outcomes import Wanted
-from cerebro.bridge.sessions import SESSION, Sessions
-from cerebro.bridge.writes import Patch, cause_of, is_live, is_ours, patch
+from cerebro.bridge.sessions import SESSION, Sessions, stand_in_for
+from cerebro.bridge.writes import Patch, Write, cause_of, end, is_live, is_ours, patch
 from cerebro.kube.backoff import Backoff
-from cerebro.kube.errors import Conflict, Invalid, KubeError, NotFound
+from cerebro.kube.errors import AlreadyExists, Conflict, Invalid, KubeError, NotFound
 from cerebro.kube.store import Change, Store
 from cerebro.resources import Session, format_time
 
@@ -34,10 +34,12 @@ def pin_end(session: Session) -> Patch | None:
     return patch(session, {"expiresAt": format_time(status.expires_at), "duration": None})
 
 
-def retire(session: Session, siblings: Iterable[Session], now: datetime) -> Patch | None:
-    """Give the patch that revokes a Session whose order was granted later on another Device; else None
-    (A2)."""
-    if not is_ours(session) or not is_live(session, now):
+def retire(session: Session, siblings: Collection[Session], now: datetime) -> Write | None:
+    """Give the write that revokes a Session whose order was granted later on another Device; else None (A2).
+
+    One that somebody else made is superseded instead (A10).
+    """
+    if not is_live(session, now) or (not is_ours(session) and stand_in_for(session, siblings) is not None):
         return None
     for other in siblings:
         same_order = (other.spec.order_id, other.spec.type) == (session.spec.order_id, session.spec.type)
@@ -45,7 +47,7 @@ def retire(session: Session, siblings: Iterable[Session], now: datetime) -> Patc
             continue
         newer = _asked(other) > _asked(session)
         if newer and other.status.phase == "Active" and is_live(other, now):
-            return patch(session, {"revoked": True, "revokedAt": format_time(_asked(other))})
+            return end(session, _asked(other))
     return None
 
 
@@ -73,7 +75,7 @@ class Upkeep:
                 del self._dirty[name]
                 try:
                     await self._look_at(name)
-                except (Conflict, NotFound):
+                except (AlreadyExists, Conflict, NotFound):
                     log.debug("a Session changed meanwhile: its next change brings it back", session=name)
                 except Invalid as error:
                     log.error("the API server refused our change", session=name, error=str(error))  # noqa: TRY400
@@ -94,7 +96,7 @@ class Upkeep:
         if session is None or not self._sessions.complete():
             return
         now = datetime.now(UTC)
-        due = pin_end(session)
+        due: Write | None = pin_end(session)
         if due is None and session.spec.order_id:
             due = retire(session, self._sessions.of_order(session.spec.order_id), now)
         if due is not None:

@@ -8,7 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cerebro.bridge.intents import Client
-from cerebro.resources import GROUP_VERSION, Device, Reference, Session, SessionClient, SessionSpec
+from cerebro.resources import (
+    GROUP_VERSION,
+    Reference,
+    Session,
+    SessionClient,
+    SessionSpec,
+    format_time,
+    supersession_name,
+)
 from cerebro.resources.naming import (
     ANNOTATION_TRACE_ID,
     LABEL_DEVICE,
@@ -101,7 +109,7 @@ def cause_of(session: Session) -> datetime | None:
 def create(
     namespace: str,
     name: str,
-    device: Device,
+    device: str,
     client: Client,
     *,
     trace_id: str = "",
@@ -110,13 +118,13 @@ def create(
 ) -> Create:
     """Make the manifest of a Session of ours; `spec` are further fields of SessionSpec."""
     fields = SessionSpec(
-        device_ref=Reference(name=device.name),
+        device_ref=Reference(name=device),
         client=SessionClient(mac_address=client.mac, ip_address=client.ip),
         supersedes=Reference(name=supersedes) if supersedes else None,
         ttl_after_finished=None if supersedes else TTL_AFTER_FINISHED,
         **spec,
     )
-    labels = {LABEL_MANAGED_BY: MANAGED_BY_BRIDGE, LABEL_DEVICE: label_value(device.name)}
+    labels = {LABEL_MANAGED_BY: MANAGED_BY_BRIDGE, LABEL_DEVICE: label_value(device)}
     if fields.order_id:
         labels[LABEL_ORDER] = label_value(fields.order_id)
     metadata: dict[str, Any] = {"name": name, "namespace": namespace, "labels": labels}
@@ -134,6 +142,28 @@ def patch(session: Session, spec: Mapping[str, Any], *, trace_id: str = "") -> P
     if trace_id:
         metadata["annotations"] = {ANNOTATION_TRACE_ID: trace_id}
     return Patch(session.name, {"metadata": metadata, "spec": dict(spec)})
+
+
+def end(session: Session, when: datetime, *, trace_id: str = "") -> Write:
+    """Revoke a Session: ours by a patch, somebody else's by one of ours that supersedes it (A10)."""
+    spec, meta = session.spec, session.metadata
+    if spec.revoked:
+        return Keep(session)
+    if is_ours(session):
+        return patch(session, {"revoked": True, "revokedAt": format_time(when)}, trace_id=trace_id)
+    return create(
+        meta.namespace,
+        supersession_name(meta.namespace, spec.device_ref.name, spec.type, session.name),
+        spec.device_ref.name,
+        Client(mac=spec.client.mac_address, ip=spec.client.ip_address),
+        trace_id=trace_id,
+        supersedes=session.name,
+        type=spec.type,
+        order_id=spec.order_id,
+        revoked=True,
+        revoked_at=when,
+        requested_at=when,
+    )
 
 
 def moved_client(session: Session, client: Client) -> dict[str, str | None] | None:

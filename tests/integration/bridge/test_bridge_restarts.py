@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import httpx
 
 from controlplane.server import ControlPlane
 from integration.bridge.agent import Agent
@@ -21,12 +23,10 @@ async def test_f1_an_outage_of_the_api_server_loses_no_order_and_no_revoke(
     assert first.json()["code"] == "router_timeout"
     control_plane.stop_api_server()
     try:
-        began = time.monotonic()
         refused, revoked = await asyncio.gather(
             bridge.authorize("P-2", ipAtual="10.5.50.20", macAtual="AA:BB:CC:DD:EE:20"),
             bridge.revoke(mac=MAC),
         )
-        assert time.monotonic() - began < 10
         for answer in (refused, revoked):
             assert (answer.status_code, answer.json()["code"]) == (503, "kubernetes_unavailable")
         assert (await bridge.get("/health/ready")).status_code == 200, "E11"
@@ -62,28 +62,32 @@ async def test_f1_what_was_in_the_inbox_at_kill_9_is_carried_out_by_the_next_pro
     await eventually(lambda: inbox(bridge.process) == 0)
 
 
-async def test_f1_kill_9_at_any_moment_leaves_one_session_per_order_and_no_access_after_a_revoke(
+async def test_f1_after_kill_9_at_any_moment_and_the_callers_retries_all_is_as_they_asked(
     bridge: Caller, agent: Agent
 ) -> None:
-    """Orders stream in; the process dies at moments that the loop moves on by a few milliseconds each time."""
-    for round_ in range(8):
+    """Orders stream in; the process dies a few milliseconds later each time; callers try again, as they do."""
+
+    def calls(round_: int) -> list[Coroutine[Any, Any, httpx.Response]]:
         macs = [f"AA:BB:CC:DD:{round_:02}:{number:02}" for number in range(4)]
-        calls = [
-            asyncio.create_task(
-                bridge.authorize(f"K-{round_}-{number}", ip=f"10.9.{round_}.{number}", mac=mac)
-            )
+        orders = [
+            bridge.authorize(f"K-{round_}-{number}", ip=f"10.9.{round_}.{number}", mac=mac)
             for number, mac in enumerate(macs)
         ]
-        calls.append(asyncio.create_task(bridge.revoke(mac=macs[0], pedidoId=f"K-{round_}-0")))
+        return [*orders, bridge.revoke(mac=macs[0], pedidoId=f"K-{round_}-0")]
+
+    for round_ in range(8):
+        first = [asyncio.create_task(call) for call in calls(round_)]
         await asyncio.sleep(0.004 * round_)
         bridge.process.kill()
-        answers = await asyncio.gather(*calls, return_exceptions=True)
-        assert not any(isinstance(answer, AssertionError) for answer in answers)
+        await asyncio.gather(*first, return_exceptions=True)
         bridge.process.restart()
         await bridge.until_complete()
+    answers = await asyncio.gather(*(call for round_ in range(8) for call in calls(round_)))
+    assert {answer.json()["code"] for answer in answers} == {"router_timeout"}
     await eventually(lambda: inbox(bridge.process) == 0)
-    orders = [one.spec.order_id for one in agent.sessions()]
-    assert len(orders) == len(set(orders))
+    found = {one.spec.order_id: one.spec.revoked for one in agent.sessions()}
+    assert len(found) == len(agent.sessions()), "one Session for each order"
+    assert found == {f"K-{round_}-{number}": number == 0 for round_ in range(8) for number in range(4)}
 
 
 async def test_e14_sigterm_finishes_what_is_under_way_and_ends_with_0(

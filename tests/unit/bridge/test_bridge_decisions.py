@@ -272,9 +272,14 @@ def test_a2_the_older_one_is_revoked_once_the_newer_is_on_its_router() -> None:
     assert retire(old, [old, new], NOW) is None, "not while the newer is pending"
     active = new.model_copy(update={"status": new.status.model_copy(update={"phase": "Active"})})
     patch = retire(old, [old, active], NOW)
-    assert patch is not None
+    assert isinstance(patch, Patch)
     assert patch.body["spec"] == {"revoked": True, "revokedAt": format_time(at(5))}
     assert retire(active, [old, active], NOW) is None
+    foreign = by_hand(orderID="P-1", requestedAt=format_time(NOW))
+    stand_in = retire(foreign, [foreign, active], at(6))
+    assert isinstance(stand_in, Create)
+    assert written(stand_in).spec.revoked
+    assert retire(foreign, [foreign, active, written(stand_in)], at(6)) is None
 
 
 def test_a10_what_a_person_made_is_superseded_and_never_changed() -> None:

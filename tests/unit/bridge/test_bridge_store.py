@@ -76,9 +76,9 @@ async def test_a4_a_revoke_of_an_order_is_kept_for_that_order(store: Store) -> N
 
 
 async def test_a6_at_most_three_moves_an_hour(store: Store) -> None:
-    moves = [await store.run(partial(records.may_move, token="t", now=now)) for now in (1, 2, 3, 4)]
-    assert moves == [True, True, True, False]
-    assert await store.run(partial(records.may_move, token="t", now=records.HOUR + 2)) is True
+    moves = [await store.run(partial(records.may_move, token="t", at=at)) for at in (1, 1, 2, 3, 4)]
+    assert moves == [True, True, True, True, False]
+    assert await store.run(partial(records.may_move, token="t", at=records.HOUR + 2)) is True
 
 
 async def test_a6_a_hello_makes_work_only_when_there_may_be_some(store: Store) -> None:
@@ -86,7 +86,10 @@ async def test_a6_a_hello_makes_work_only_when_there_may_be_some(store: Store) -
     made = [await store.run(partial(records.note_hello, hello=hello, now=0)) for hello in notes]
     assert [entry is not None for entry in made] == [False, False, True]
     waits = order().model_copy(update={"token": "new", "client": Client()})
-    await store.run(partial(records.wait_for_hello, order=waits, now=0, until=1000))
+    assert await store.run(partial(records.wait_for_hello, order=waits, seen=None, now=0, until=1000))
+    known = waits.model_copy(update={"token": "t"})
+    late = partial(records.wait_for_hello, order=known, seen=None, now=0, until=1000)
+    assert not await store.run(late), "the hello came while the order was looked at"
     assert await store.run(partial(records.note_hello, hello=said("new"), now=0)) is not None
 
 
