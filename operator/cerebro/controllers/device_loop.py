@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 _CLIENT_WAITS = 4.0  # seconds after a Session came or changed (rule B5)
 _UNSETTLED_RETRY = 1.0
 _MAX_PLAN_LINES = 256
+_MOST_OVERTAKEN = 20
 _DEVICE, _SESSION = KINDS["Device"], KINDS["Session"]
 
 
@@ -71,6 +72,7 @@ class DeviceLoop:
         self._secret_at_failure: str | None = None
         self._flows: dict[str, frozenset[str]] = {}
         self._contest = Contest()
+        self._overtaken = 0  # passes in a row that went before one over everything
         self._reports = SessionReports(context)
         self._status = DeviceReports(context)
 
@@ -171,10 +173,8 @@ class DeviceLoop:
         """The breaker is open, or the next try is not due: say what the clock changes, and look at the Secret
         (rule B5).
         """
-        if isinstance(self._status.found.obstacle, Obstacle) and self._status.found.obstacle.reason in (
-            "LoginRefused",
-            "SecretNotUsable",
-        ):
+        obstacle = self._status.found.obstacle
+        if obstacle is not None and obstacle.reason in ("LoginRefused", "SecretNotUsable"):
             seen = await self._link.secret_state(device)
             if seen != self._secret_at_failure:
                 self._secret_at_failure = seen
@@ -198,7 +198,8 @@ class DeviceLoop:
         at = self._circumstances(device, resync=resync)
         dirty, self._dirty = self._dirty | self._due(sessions, at), {}
         changed = [one for one in sessions if one.metadata.uid in dirty]
-        overtaking = bool(changed) and everything and not fresh
+        overtaking = bool(changed) and everything and not fresh and self._overtaken < _MOST_OVERTAKEN
+        self._overtaken = self._overtaken + 1 if overtaking else 0
         gone = any(self.context.store.by_uid(_SESSION, self.namespace, uid) is None for uid in dirty)
         look_at_all = (everything or gone) and not overtaking
         if not look_at_all and not changed:
@@ -222,9 +223,7 @@ class DeviceLoop:
         self._after(device, outcome, sessions, look_at_all=look_at_all)
 
     def _due(self, sessions: list[Session], at: Circumstances) -> dict[str, float]:
-        """Return the Sessions that the clock has ended since they were last looked at; no client waits for
-        those.
-        """
+        """Return the Sessions that the clock has ended since the last look; no client waits for those."""
         if self._clock_at is None or self._clock_at > at.now:
             return {}
         judged = judge_all(sessions, None, AccessPolicy(), at)

@@ -13,6 +13,7 @@ from cerebro.controllers.device_report import FIELD_MANAGER, DeviceFindings, dev
 from cerebro.controllers.status_writer import Write
 from cerebro.resources import KINDS, Device
 
+_ROUND_TRIP = 5.0
 _FIGURES_EVERY = 5.0  # seconds between writes that differ in figures only
 
 
@@ -37,11 +38,12 @@ class DeviceReports:
         if not self._context.may_write(device):
             return None
         status = device_status(device, found, datetime.now(UTC))
-        if self._written is not None and same_meaning(self._written, status):
+        if self._written is not None and same_meaning(self._written, status) and not self._lost(device, now):
             return None
         figures_only = self._written is not None and same_meaning(
             _without_figures(self._written), _without_figures(status)
         )
+        figures_only = figures_only and not self._lost(device, now)
         if figures_only and now - self._written_at < _FIGURES_EVERY:
             return datetime.now(UTC) + timedelta(seconds=_FIGURES_EVERY)
         self._written, self._written_at = status, now
@@ -50,6 +52,20 @@ class DeviceReports:
             Write(KINDS["Device"], meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER)
         )
         return None
+
+    def _lost(self, device: Device, now: float) -> bool:
+        """Tell whether what was written is not there: the Device was made anew, or the operator said
+        AgentLost meanwhile.
+
+        A write has some seconds to come back by the watch.
+        """
+        if now - self._written_at < _ROUND_TRIP or self._written is None:
+            return False
+        ours = next((one for one in self._written["conditions"] if one["type"] == "Ready"), None)
+        there = device.status.condition("Ready")
+        return ours is not None and (
+            there is None or (there.status, there.reason) != (ours["status"], ours["reason"])
+        )
 
 
 def _without_figures(status: dict[str, Any]) -> dict[str, Any]:
