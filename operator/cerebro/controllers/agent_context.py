@@ -131,6 +131,14 @@ class AgentContext:
             Write(stored.kind, stored.namespace, stored.name, stored.uid, {"conditions": conditions})
         )
 
+    def report_contested(self, device: Device, clients: int) -> None:
+        """Say that somebody keeps changing the rows of that many more clients of a router (rule B10)."""
+        if clients <= 0:
+            return
+        self.metrics.contested.inc(clients)
+        message = "somebody else keeps changing clients' rows on the router: an older relay that still runs, a script?"
+        self.recorder.post(device, "Warning", "Contested", message, action="Compare")
+
     def now(self) -> datetime:
         """Return the wall clock's time."""
         return datetime.now(UTC)

@@ -73,13 +73,19 @@ class DevicePass:
 
         Raises RouterError when the connection is lost or stalls: then the outcome of the writes is unknown.
         """
-        scope = None if changed is None else scope_of(changed)
+        asked = list(changed or ())
+        scope = None if changed is None else scope_of(asked)
         if scope is not None and scope.wide:
             scope = None
+        uids = {one.metadata.uid for one in asked}  # also those that name no client
         outcome = Outcome()
         for _ in range(_ROUNDS):
             actual = await self._read(scope)
-            chosen = sessions if scope is None else [one for one in sessions if in_scope(one, scope)]
+            chosen = [
+                one
+                for one in sessions
+                if scope is None or one.metadata.uid in uids or in_scope(one, scope)
+            ]
             outcome.judged = judge_all(chosen, actual, self.policy, self.at)
             self._forget_flows(outcome.judged)
             outcome.plan = await self._plan(outcome, actual, everything=scope is None)

@@ -117,9 +117,9 @@ def _adopted(session: Session, seen: Seen, duration: timedelta) -> datetime | No
     """
     if not seen.marked or not seen.marked_until or not seen.own_marker:
         return None
+    if seen.marked_until > (seen.now + duration + _ROUNDING).timestamp():
+        return None  # not ours, and perhaps no time that a datetime can hold
     until = datetime.fromtimestamp(seen.marked_until, UTC)
-    if until > seen.now + duration + _ROUNDING:
-        return None
     began = until - duration
     cause = session.spec.requested_at or session.metadata.creation_timestamp
     if cause is not None and began >= cause - _ROUNDING:

@@ -172,6 +172,7 @@ class Lease:
         except NotFound:
             record = None
         move = self._election.observe(record, time.monotonic())
+        self._had = self._had and not self._election.taken()
         if move is Move.WAIT:
             return
         sent_at = time.monotonic()
@@ -217,7 +218,7 @@ class Lease:
             loop = asyncio.get_running_loop()
             self._expiry = loop.call_later(max(0.0, until - time.monotonic()), self._expired)
         if held and not self._told:
-            self._told = True
+            self._told = self._had = True
             metrics.LEASE_HELD.labels(self.name).set(1)
             log.info("Lease %s/%s is ours", self.namespace, self.name)
             if self._gained is not None:
