@@ -1,0 +1,129 @@
+"""A bridge killed at every await between a request's arrival and its answer, F1: started again with the same
+file, and asked again as clients do, it has carried out the order once, and the router equals the Sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from integration.faults.backend import AUTHORIZE, REVOKE, Answer, Backend
+from integration.faults.conftest import OpenStack
+from integration.faults.injection import Case, Lane, go_through
+from integration.faults.stack import ROUNDING, is_settled
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+LANES = 2
+FLOW = "film"
+MINUTES = 60
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lanes(open_module_stack: OpenStack) -> AsyncIterator[list[Lane]]:
+    found = []
+    for _ in range(LANES):
+        lane = Lane(await open_module_stack())
+        await lane.begin()
+        lane.stack.bridge.start()
+        found.append(lane)
+    yield found
+
+
+class OrderCase(Case):
+    """A request to the bridge, by a backend that insists."""
+
+    killed_role = "bridge"
+    died = False
+
+    def __init__(self, lane: Lane) -> None:
+        super().__init__(lane)
+        self.phone = self.stack.new_phone()
+        self.backend = Backend(self.stack.bridge_port)
+        self.order = f"P-{self.name}"
+
+    def start_again(self) -> None:
+        if self.stack.bridge.exit_code() is not None:
+            self.died = True
+            self.stack.bridge.start()
+
+    async def insist(self, path: str, **fields: str | int) -> Answer:
+        answer = await self.backend.insist(path, self.start_again, **fields)
+        assert answer.status == 200, answer
+        return answer
+
+    async def authorize(self) -> None:
+        await self.insist(AUTHORIZE, pedidoId=self.order, planoMinutos=MINUTES, **self.phone.address)
+        assert self.stack.forwarded(self.phone, FLOW), "200 means that the entry is on the router (A7)"
+
+    async def run(self, waits: int) -> bool:
+        """As in `Case`, but it is the backend that asks again until all is done."""
+        await self.prepare()
+        self.died = False
+        self.arm(waits)
+        await self.act()
+        self.died = self.killed.disarm() or self.died
+        self.start_again()
+        await self.verify()
+        await self.stack.check_equal()
+        return self.died
+
+    async def done(self) -> bool:
+        """Nobody asks: the backend's answer says it."""
+        return True
+
+    async def verify(self) -> None:
+        """One Session for the order, and its time is what it was when the router first had it."""
+        found = [one for one in await self.stack.sessions(everything=True) if one.spec.order_id == self.order]
+        assert len(found) == 1, found
+        status, first = found[0].status, self.stack.first_row(self.phone)
+        assert status.expires_at is not None
+        assert abs(status.expires_at.timestamp() - first - MINUTES * 60) <= ROUNDING
+
+
+class Authorize(OrderCase):
+    """An order comes."""
+
+    async def prepare(self) -> None:
+        """Nothing is there before."""
+
+    async def act(self) -> None:
+        await self.authorize()
+
+    async def verify(self) -> None:
+        await super().verify()
+        assert self.stack.forwarded(self.phone)
+
+
+class Revoke(OrderCase):
+    """An order is revoked."""
+
+    async def prepare(self) -> None:
+        await self.authorize()
+
+    async def act(self) -> None:
+        await self.insist(REVOKE, pedidoId=self.order)
+
+    async def verify(self) -> None:
+        await super().verify()
+        (session,) = [
+            one for one in await self.stack.sessions(everything=True) if one.spec.order_id == self.order
+        ]
+        assert is_settled(session, "Revoked")
+        assert not self.stack.forwarded(self.phone)
+        assert not self.stack.forwarded(self.phone, FLOW)
+
+
+class RevokeClient(Revoke):
+    """All that a phone has by then is revoked."""
+
+    async def act(self) -> None:
+        await self.insist(REVOKE, mac=self.phone.mac)
+
+
+@pytest.mark.parametrize("case", [Authorize, Revoke, RevokeClient])
+async def test_bridge_killed_at_every_await(lanes: list[Lane], case: type[Case]) -> None:
+    found = await go_through(lanes, case)
+    print(f"{case.__name__}: killed at each of {found} awaits")
+    assert found > 3, "the injection does not reach the path"
