@@ -174,7 +174,7 @@ class _Planner:
         if marker is None or marker.client_id in self.live_ids or IP_BINDING.normal(row, "mac-address"):
             return False
         ips = {*client.ips, *(grant.ip for grant in client.grants)}
-        return IP_BINDING.normal(row, "address") in ips and (IP_BINDING.path, row[".id"]) not in self.kept
+        return IP_BINDING.normal(row, "address") in ips and not self._settled(IP_BINDING, row)
 
     def _tidy(self, client: Client) -> int:
         """Remove list rows of the client at addresses that it has left (rule B2), and rows by hand that made
