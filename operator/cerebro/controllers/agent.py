@@ -16,6 +16,7 @@ from cerebro.controllers.agent_context import AgentContext, device_of, supersede
 from cerebro.controllers.agent_metrics import devices as device_gauge
 from cerebro.controllers.agent_metrics import statuses_waiting
 from cerebro.controllers.device_loop import DeviceLoop
+from cerebro.controllers.lost_agents import says_lost
 from cerebro.controllers.session_life import GrantWindows
 from cerebro.controllers.status_writer import StatusWriter
 from cerebro.kube import connection
@@ -235,7 +236,10 @@ def _asked_anew(old: StoredObject | None, new: StoredObject | None) -> bool:
         return True
     if isinstance(old.model, Session) and isinstance(new.model, Session):
         return bool(old.model.status.finished) and not new.model.status.finished
-    return isinstance(new.model, Device) and before.annotations != after.annotations
+    if not isinstance(old.model, Device) or not isinstance(new.model, Device):
+        return False
+    taken_for_lost = says_lost(new.model) and not says_lost(old.model)
+    return taken_for_lost or before.annotations != after.annotations
 
 
 async def main(settings: AgentSettings, stop: asyncio.Event) -> None:

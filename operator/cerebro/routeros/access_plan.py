@@ -63,7 +63,8 @@ class _Planner:
         self.result = AccessPlan()
         self.clients = resolve(wanted.grants, actual.hosts)
         self.live_macs = {client.mac for client in self.clients if client.mac}
-        self.live_ids = {client_id(client.key) for client in self.clients}
+        self.live_keys = {client.key for client in self.clients}
+        self.live_ids = {client_id(key) for key in self.live_keys}
         self.live_ips = {ip for client in self.clients for ip in client.ips}
         self.held = holders(actual.hosts)
         # Rows by path and id, since each menu counts its own ids: those that a live client needs, those that go.
@@ -173,7 +174,7 @@ class _Planner:
         marker = self.whose.marker(row)
         if marker is None or marker.client_id in self.live_ids or IP_BINDING.normal(row, "mac-address"):
             return False
-        ips = {*client.ips, *(grant.ip for grant in client.grants)}
+        ips = {*client.ips, *(grant.ip for grant in client.grants)} - self.live_keys
         return IP_BINDING.normal(row, "address") in ips and not self._settled(IP_BINDING, row)
 
     def _tidy(self, client: Client) -> int:
