@@ -39,7 +39,8 @@ class Circumstances:
 class Judged:
     """One Session with its verdict and what follows from it for the router; neither when it names no client.
 
-    `left` is the client whose entries a live Session still has after it was changed to name another.
+    `left` is the client whose entries a live Session still has after it was changed to name another. `untold`
+    are the names of a client whose end only the marker on the router tells: it stays until the status does.
     """
 
     session: Session
@@ -47,6 +48,7 @@ class Judged:
     grant: Grant | None = None
     ending: Ending | None = None
     left: Ending | None = None
+    untold: frozenset[str] = frozenset()
 
     @property
     def endings(self) -> tuple[Ending, ...]:
@@ -161,6 +163,8 @@ def _translate(
     if there and applied:
         at_prior = frozenset({applied.ip_address} if applied.ip_address else ())
         left = Ending(there, at_prior, False, at.flows.get(flows_key(session, there)))
+    if not verdict.live and verdict.authorized_at is not None and session.status.authorized_at is None:
+        return Judged(session, verdict, untold=ips | ({mac} if mac else set()))
     if not verdict.live:
         flows = at.flows.get(flows_key(session, mac))
         return Judged(session, verdict, ending=Ending(mac, ips, verdict.phase == "Revoked", flows), left=left)
@@ -188,7 +192,7 @@ def wanted_of(judged: Iterable[Judged], at: Circumstances, *, everything: bool) 
     return Wanted(
         grants=tuple(dict.fromkeys(one.grant for one in every if one.grant)),
         endings=tuple(dict.fromkeys(ending for one in every for ending in one.endings)),
-        frozen=at.frozen,
+        frozen=at.frozen.union(*(one.untold for one in every)),
         frozen_all=at.frozen_all,
         complete=complete,
         passed_at=at.now.timestamp() if at.passed_only else None,

@@ -89,8 +89,8 @@ class DevicePass:
             outcome.judged = judge_all(chosen, actual, self.policy, self.at)
             self._forget_flows(outcome.judged)
             outcome.plan = await self._plan(outcome, actual, everything=scope is None)
-            outcome.settled = outcome.plan.empty
-            if outcome.settled or self.dry_run:
+            outcome.settled = outcome.plan.empty and not any(one.untold for one in outcome.judged)
+            if outcome.plan.empty or self.dry_run:
                 break
             await self._apply(outcome)
             if outcome.interrupted or outcome.collided:

@@ -59,7 +59,7 @@ class SessionReports:
             status = live_status(session, one.verdict, view, why, now)
         else:
             ending = plan.endings.get(one.ending) if plan and one.ending else None
-            if one.ending is None:
+            if one.ending is None and not one.untold:
                 ending = EndingView(enforced=True)
             if ending and plan and one.left and not plan.endings[one.left].enforced:
                 ending = replace(ending, enforced=False)
