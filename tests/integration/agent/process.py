@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -65,6 +66,10 @@ class AgentProcess:
 
     def metrics(self) -> str:
         return self._get("/metrics") or ""
+
+    def facts(self) -> dict[str, Any]:
+        """What `/healthz?verbose` says."""
+        return dict(json.loads(self._get("/healthz?verbose") or "{}").get("facts", {}))
 
     def _get(self, path: str) -> str | None:
         try:

@@ -218,6 +218,22 @@ class Relay:
 
         self.until(lambda: reads() >= 2, f"two more resyncs of {router.name}", lambda: router.log(start)[-5:])
 
+    def until_observed(self, router: Router) -> None:
+        """Wait until the agent has said something of a Device as it is now."""
+
+        def observed() -> bool:
+            generation = self.get("Device", router.name)["metadata"]["generation"]
+            return bool(
+                self.condition("Device", router.name, "Ready").get("observedGeneration") == generation
+            )
+
+        self.until(observed, f"Device {router.name} is observed", lambda: self.get("Device", router.name))
+
+    def events(self, name: str) -> list[str]:
+        """The reasons of the Events about an object."""
+        items = json.loads(self.kubectl("get", "events", "-o", "json"))["items"]
+        return [item["reason"] for item in items if item["involvedObject"].get("name") == name]
+
     def leaks(self) -> list[str]:
         """Name the places where a password is seen: logs, objects, events, metrics."""
         texts = {f"log of agent {i}": agent.output() for i, agent in enumerate(self.agents)}
