@@ -93,7 +93,7 @@ class Router:
     # --- the router itself
 
     def state(self) -> dict[str, Any]:
-        return dict(self._call("GET", ""))
+        return dict(self._call("GET", f"{self._control}/routers/{self.name}"))
 
     def sessions(self) -> int:
         """How many API sessions it has."""
