@@ -82,9 +82,7 @@ class DevicePass:
         for _ in range(_ROUNDS):
             actual = await self._read(scope)
             chosen = [
-                one
-                for one in sessions
-                if scope is None or one.metadata.uid in uids or in_scope(one, scope)
+                one for one in sessions if scope is None or one.metadata.uid in uids or in_scope(one, scope)
             ]
             outcome.judged = judge_all(chosen, actual, self.policy, self.at)
             self._forget_flows(outcome.judged)
