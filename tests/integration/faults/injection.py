@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from integration.faults.killing import Program
-from integration.faults.stack import Stack, until
+from integration.faults.stack import Phone, Stack, until
 
 MOST = 500
 """More awaits than any path has: reaching it means that runs do not end."""
@@ -23,18 +24,25 @@ BYSTANDER = "bystander"
 
 
 class Lane:
-    """A stack in which cases run one after the other, with a phone that pays and one that does not."""
+    """A stack in which cases run one after the other.
+
+    `paying` are phones that must have access all the while, from when they are put there; `stranger` never.
+    """
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.paying, self.stranger = stack.new_phone(), stack.new_phone()
+        self.bystander, self.stranger = stack.new_phone(), stack.new_phone()
+        self.paying: list[Phone] = []
         self.wrong: list[str] = []
+        self.notes: Counter[str] = Counter()
         self.number = 0
 
     async def begin(self) -> None:
-        self.stack.agent.start()
-        await self.stack.create(BYSTANDER, self.paying)
+        if self.stack.agent.pid is None:
+            self.stack.agent.start()
+        await self.stack.create(BYSTANDER, self.bystander)
         await self.stack.settled(BYSTANDER, "Active")
+        self.paying.append(self.bystander)
 
     def next_name(self) -> str:
         self.number += 1
@@ -42,7 +50,7 @@ class Lane:
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Send packets of the two all the while: what one of them sees wrongly is a failure."""
+        """Send their packets all the while: what one of them sees wrongly is a failure."""
         watch = asyncio.create_task(self._watch())
         try:
             yield
@@ -54,10 +62,11 @@ class Lane:
 
     async def _watch(self) -> None:
         while True:
-            if not self.stack.forwarded(self.paying):
-                self.wrong.append("the phone that pays was cut off")
+            for phone in self.paying:
+                if not self.stack.forwarded(phone):
+                    self.wrong.append(f"{phone} pays and was cut off")
             if self.stack.forwarded(self.stranger):
-                self.wrong.append("the phone that does not pay was let in")
+                self.wrong.append(f"{self.stranger} does not pay and was let in")
             await asyncio.sleep(0.02)
 
 
@@ -85,6 +94,10 @@ class Case(ABC):
         """Have the path begin."""
 
     @abstractmethod
+    async def while_dead(self) -> None:
+        """Have happen what happens between a kill and the start after it."""
+
+    @abstractmethod
     async def done(self) -> bool:
         """Whether the path has ended, as far as people can see."""
 
@@ -105,6 +118,7 @@ class Case(ABC):
         died = self.killed.disarm()
         if died:
             assert self.killed.end() == -9, self.killed.output()
+            await self.while_dead()
             self.killed.start()
             await until(self.done, lambda: f"{self.name} after a kill at {waits}\n{self.stack.logs()}")
         await self.verify()

@@ -61,7 +61,7 @@ class Phone:
         return {"macAddress": self.mac, "ipAddress": self.ip}
 
     @property
-    def address(self) -> dict[str, str]:
+    def address(self) -> dict[str, Any]:
         """As the billing backend writes it."""
         return {"ipAtual": self.ip, "macAtual": self.mac}
 
@@ -118,18 +118,25 @@ class Stack:
     def bridge(self) -> Program:
         return self.programs["bridge"]
 
-    async def open(self, api: KubeApi, **device: Any) -> None:
-        """Start the router and make its Device; our processes are started by the test."""
+    async def open(self, api: KubeApi) -> None:
+        """Start the router; the Device and our processes are the test's to start."""
         self.api = api
         await self.simulator.start()
         self.router = await self.simulator.add_router(self.namespace, user="relay", password="secret-1")
         self.router.tables["/ip/hotspot/ip-binding"].subscribe(self._binding_changed)
-        await self.make_device(**device)
 
     async def close(self) -> None:
         for program in self.programs.values():
             program.end()
         await self.simulator.stop()
+
+    def start(self) -> None:
+        for program in self.programs.values():
+            program.start()
+
+    def pids(self) -> dict[str, int | None]:
+        """Give the process ids of those that live: one that ended and came back has another."""
+        return {role: program.pid for role, program in self.programs.items() if program.exit_code() is None}
 
     def logs(self) -> str:
         return "\n".join(f"--- {role}\n{program.output()}" for role, program in self.programs.items())
@@ -224,6 +231,10 @@ class Stack:
                 assert key not in found, f"two rows for {key}"
                 found[key] = None if until_text == "never" else int(until_text)
         return found
+
+    def has_row(self, phone: Phone) -> bool:
+        """Whether the phone's binding came to the router at any time."""
+        return phone.mac in self._first_rows
 
     def first_row(self, phone: Phone) -> float:
         """When the phone's binding came to the router for the first time (unix seconds)."""

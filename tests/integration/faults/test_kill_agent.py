@@ -4,6 +4,7 @@ the router equal to the Sessions, lets nobody in or cuts nobody off wrongly, and
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -15,7 +16,7 @@ from integration.faults.injection import Case, Lane, go_through
 from integration.faults.stack import ROUNDING, Phone, is_settled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-LANES = 3
+LANES = 4
 FLOW = "film"
 
 
@@ -47,6 +48,14 @@ class SessionCase(Case):
         await self.make()
         await self.stack.settled(self.name, "Active")
         assert self.stack.forwarded(self.phone, FLOW)
+
+    async def while_dead(self) -> None:
+        """Where the router has the entry and the status does not say so yet, stay away for long enough that
+        an end counted from the restart would be seen to be wrong.
+        """
+        session = await self.stack.session(self.name)
+        if session.status.authorized_at is None and self.stack.has_row(self.phone):
+            await asyncio.sleep(2 * ROUNDING)
 
     async def done(self) -> bool:
         return is_settled(await self.stack.session(self.name), self.phase)
