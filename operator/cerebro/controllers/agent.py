@@ -129,14 +129,22 @@ class Agent:
             await stop.wait()
             log.info("stopping")
             self._tasks = None
-            loops = [task for _, task in self._loops.values()]
-            for task in loops:
-                task.cancel()
-            if loops:
-                await asyncio.wait(loops, timeout=drain)
+            await self._end_loops(drain)
             await self._statuses.drain(drain)
             for task in background:
                 task.cancel()
+
+    async def _end_loops(self, drain: float) -> None:
+        """Let each loop finish the pass that it is in, at most `drain` seconds."""
+        self._context.stopping = True
+        self._acting_changed()
+        late = {task for _, task in self._loops.values()}
+        if late:
+            _, late = await asyncio.wait(late, timeout=drain)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=drain)
 
     async def _start_loops(self, tasks: asyncio.TaskGroup) -> None:
         """Wait until the store is complete (rule E7), then have a loop for each Device, also for those that
@@ -163,7 +171,7 @@ class Agent:
 
     async def _guarded(self, loop: DeviceLoop, key: tuple[str, str]) -> None:
         """Run a loop; an error of ours in one ends no other: it is logged, and the loop begins anew."""
-        while True:
+        while not self._context.stopping:
             try:
                 await loop.run()
             except asyncio.CancelledError:
@@ -171,7 +179,7 @@ class Agent:
             except Exception:
                 log.exception("the loop of Device %s/%s failed and begins anew", *key)
                 self._context.metrics.router_errors.labels("InternalError").inc()
-            await asyncio.sleep(1.0)
+                await asyncio.sleep(1.0)
 
     # --- what wakes the loops
 

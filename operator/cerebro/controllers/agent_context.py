@@ -60,6 +60,7 @@ class AgentContext:
     installation: str = "main"
     clock_skew_limit: float = 60.0
     heartbeat: float = 30.0
+    stopping: bool = False  # loops finish the pass that they are in and end (rule E14)
     metrics: ModuleType = agent_metrics
     heartbeats: dict[str, float] = field(default_factory=dict)
 

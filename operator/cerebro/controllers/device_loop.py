@@ -25,9 +25,7 @@ from cerebro.controllers.desire import (
     next_wake,
 )
 from cerebro.controllers.device_pass import DevicePass, Outcome, refusal
-from cerebro.controllers.device_report import (
-    confirmed_removals,
-)
+from cerebro.controllers.device_report import confirmed_removals
 from cerebro.controllers.device_reports import DeviceReports
 from cerebro.controllers.router_link import RouterLink, reason_of
 from cerebro.controllers.session_report import Obstacle
@@ -50,10 +48,14 @@ from cerebro.routeros.marker import client_id, parse_marker
 log = logging.getLogger(__name__)
 
 _CLIENT_WAITS = 4.0  # seconds after a Session came or changed (rule B5)
-_UNSETTLED_RETRY = 1.0
+_UNSETTLED_RETRY, _LONGEST_RETRY = 1.0, 30.0  # seconds; twice as long each time
 _MAX_PLAN_LINES = 256
 _MOST_OVERTAKEN = 20
 _DEVICE, _SESSION = KINDS["Device"], KINDS["Session"]
+_DRY_RUN = Obstacle("DryRun", "spec.dryRun of the Device is true: nothing is written to the router")
+_CONTESTED = Obstacle("Contested", "somebody else keeps changing the client's rows on the router")
+_OFFLINE = Obstacle("RouterOffline", "the router is offline and spec.whenOffline is Reject", final=True)
+_NOT_LOOKED = Obstacle("NotLookedYet", "the router has not answered yet", looked=False)
 
 
 class DeviceLoop:
@@ -73,6 +75,7 @@ class DeviceLoop:
         self._flows: dict[str, frozenset[str]] = {}
         self._contest = Contest()
         self._overtaken = 0  # passes in a row that went before one over everything
+        self._unsettled = 0  # passes in a row that left something to do
         self._reports = SessionReports(context)
         self._status = DeviceReports(context)
 
@@ -81,6 +84,7 @@ class DeviceLoop:
     def session_changed(self, uid: str, *, gone: bool = False) -> None:
         """A Session came, changed or went; one that went because its end is enforced is no news."""
         if gone and self._reports.finished(uid):
+            self._reports.drop(uid)
             return
         self._dirty[uid] = time.monotonic()
         self._wake.set()
@@ -100,9 +104,9 @@ class DeviceLoop:
     # --- the loop
 
     async def run(self) -> None:
-        """Turn until cancelled, then close the connection."""
+        """Turn until the agent stops or this is cancelled, then close the connection."""
         try:
-            while True:
+            while not self.context.stopping:
                 self.context.turned(self._loop_name)
                 await self._turn()
                 await self._sleep()
@@ -135,9 +139,10 @@ class DeviceLoop:
             return
         if not self.context.may_look(device) or device.spec.paused == "All":
             self._dirty.clear()
-            self._clock_at = None
+            self._clock_at = self._retry_at = None
             self._report(device)
             self._resync_at = time.monotonic() + self.context.heartbeat
+            await self._link.close()
             return
         breaker = self._breaker_of(device)
         now = time.monotonic()
@@ -155,7 +160,7 @@ class DeviceLoop:
     async def _without_device(self, stored: StoredObject | None) -> None:
         """A Device that went keeps its entries (A8); one that cannot be read is left as it is (B9)."""
         self._dirty.clear()
-        self._clock_at = None
+        self._clock_at = self._retry_at = None
         self._resync_at = time.monotonic() + 3600.0
         await self._link.close()
         if stored is not None:
@@ -203,10 +208,11 @@ class DeviceLoop:
         gone = any(self.context.store.by_uid(_SESSION, self.namespace, uid) is None for uid in dirty)
         look_at_all = (everything or gone) and not overtaking
         if not look_at_all and not changed:
-            self._clock_at = self._next_clock(sessions)
+            self._clock_at = self._next_clock(sessions, at.now)
             self._report(device)
             return
-        self._everything = self._everything or overtaking or gone
+        # A pass over everything takes the mark at its start: one that is set meanwhile is for the next.
+        self._everything = not look_at_all and (self._everything or overtaking or gone)
         run = DevicePass(
             session=session,
             policy=self._policy(device),
@@ -215,22 +221,24 @@ class DeviceLoop:
             flows=self._flows,
             confirmed=confirmed_removals(device),
             impatient=any(now - at < _CLIENT_WAITS for at in dirty.values()) and not look_at_all,
-            urgent=lambda: bool(self._dirty),
+            urgent=lambda: bool(self._dirty) or self.context.stopping,
         )
         outcome = await run.run(sessions, None if look_at_all else changed)
         breaker.succeeded()
         self._retry_at, self._secret_at_failure = None, None
         self._after(device, outcome, sessions, look_at_all=look_at_all)
+        self._clock_at = self._next_clock(sessions, at.now)
+        self._report(device)
 
     def _due(self, sessions: list[Session], at: Circumstances) -> dict[str, float]:
-        """Return the Sessions that the clock has ended since the last look; no client waits for those."""
+        """Return the Sessions that the clock has ended since the last look, or lets in (A9); nobody waits for those."""
         if self._clock_at is None or self._clock_at > at.now:
             return {}
         judged = judge_all(sessions, None, AccessPolicy(), at)
         return {
             one.session.metadata.uid: 0.0
             for one in judged
-            if one.verdict.phase not in (None, one.session.status.phase)
+            if one.verdict.phase not in (None, one.session.status.phase) or self._reports.awaits_clock(one)
         }
 
     def _after(self, device: Device, outcome: Outcome, sessions: list[Session], *, look_at_all: bool) -> None:
@@ -238,7 +246,7 @@ class DeviceLoop:
         self._note_repairs(device, outcome, look_at_all=look_at_all)
         finished = outcome.settled or device.spec.dry_run
         if look_at_all:
-            self._everything = not finished
+            self._everything = self._everything or not finished
             self._resync_at = now + device.spec.resync_interval.total_seconds()
             self._status.found.last_resync_at = device.metadata.annotations.get(ANNOTATION_RESYNC_AT)
         if outcome.interrupted or outcome.collided:
@@ -246,9 +254,10 @@ class DeviceLoop:
             if outcome.interrupted or not look_at_all:
                 self._wake.set()
         if not finished:
-            self._retry_at = now + _UNSETTLED_RETRY
+            self._retry_at = now + min(_LONGEST_RETRY, _UNSETTLED_RETRY * 2**self._unsettled)
         elif self._everything:
             self._wake.set()
+        self._unsettled = 0 if finished or outcome.interrupted else min(self._unsettled + 1, 8)
         self._status.found.obstacle = None
         if look_at_all or not finished:
             self._status.found.settled = outcome.settled
@@ -258,28 +267,22 @@ class DeviceLoop:
         elif not device.spec.dry_run:
             self._status.found.plan = None
         self._report_sessions(device, outcome)
-        self._clock_at = self._next_clock(sessions)
         present = {one.metadata.uid for one in sessions}
         self._reports.forget(present)
         for key in [key for key in self._flows if key.partition(" ")[0] not in present]:
             del self._flows[key]
-        self._report(device)
 
     def _report_sessions(self, device: Device, outcome: Outcome) -> None:
         for one in outcome.judged:
             obstacle = refusal(outcome, one)
             if device.spec.dry_run:
-                obstacle = Obstacle(
-                    "DryRun", "spec.dryRun of the Device is true: nothing is written to the router"
-                )
+                obstacle = _DRY_RUN
             elif device.spec.paused != "None" and one.verdict.live:
                 obstacle = obstacle or Obstacle(
                     "Paused", f"spec.paused of the Device is {device.spec.paused}"
                 )
             elif one.grant and self._is_contested(one):
-                obstacle = obstacle or Obstacle(
-                    "Contested", "somebody else keeps changing the client's rows on the router"
-                )
+                obstacle = obstacle or _CONTESTED
             self._reports.report(one, outcome.plan, obstacle)
 
     def _sessions(self) -> list[Session]:
@@ -343,9 +346,7 @@ class DeviceLoop:
     def _report_unreached(self, device: Device) -> None:
         """Say of each Session what can be said without the router: what the clock ended, and why others wait."""
         breaker = self._breaker_of(device)
-        obstacle = self._status.found.obstacle or Obstacle(
-            "NotLookedYet", "the router has not answered yet", looked=False
-        )
+        obstacle = self._status.found.obstacle or _NOT_LOOKED
         now = time.monotonic()
         state = breaker.state(now)
         reject = device.spec.when_offline == "Reject" and state != "Closed"
@@ -354,22 +355,22 @@ class DeviceLoop:
         for one in judge_all(sessions, None, self._policy(device), at):
             why = obstacle
             if reject and one.verdict.live and one.session.status.authorized_at is None:
-                why = Obstacle(
-                    "RouterOffline", "the router is offline and spec.whenOffline is Reject", final=True
-                )
+                why = _OFFLINE
             if self._reports.may_say(one, lasting=state != "Closed"):
                 self._reports.report(one, None, why)
-        self._clock_at = self._next_clock(sessions)
+        self._clock_at = self._next_clock(sessions, at.now)
         self._report(device)
 
-    def _next_clock(self, sessions: list[Session]) -> datetime | None:
-        """Return when the clock next ends something; a clock that is not trusted ends nothing (rule A9)."""
+    def _next_clock(self, sessions: list[Session], since: datetime) -> datetime | None:
+        """Return when the clock next ends something, counted from when it was last looked at: a pass takes time.
+
+        While the clock is not trusted (rule A9), return when to ask whether it is.
+        """
         if not self.context.clock_trusted():
-            return None
-        at = Circumstances(now=datetime.now(UTC), windows=self.context.windows)
+            return datetime.now(UTC) + timedelta(seconds=self.context.heartbeat)
+        at = Circumstances(now=since, windows=self.context.windows)
         known = [self._reports.known(one) for one in sessions]
-        wake = next_wake(judge_all(known, None, AccessPolicy(), at))
-        return None if wake is None else max(wake, datetime.now(UTC) + timedelta(milliseconds=5))
+        return next_wake(judge_all(known, None, AccessPolicy(), at), since)
 
     # --- rows that somebody else keeps changing (rule B10)
 
