@@ -108,11 +108,16 @@ class Relay:
         self,
         *,
         device: Object | None = None,
+        secret: Object | None = None,
         credentials: bool = True,
         metadata: Object | None = None,
         **options: Any,
     ) -> Router:
-        """Make a simulated router with a password of its own, its Secret and its Device."""
+        """Make a simulated router with a password of its own, its Secret and its Device.
+
+        `device` are fields of the Device's spec, `secret` what is odd about the Secret, `credentials` False: no
+        Secret; the other options are the simulator's.
+        """
         name = f"r-{secrets.token_hex(4)}"
         password = secrets.token_urlsafe(18)
         self.passwords.append(password)
@@ -122,7 +127,7 @@ class Relay:
         router = Router(self.control, answer.json())
         self.routers.append(router)
         if credentials:
-            self.secret(name, router.address_book["user"], password)
+            self.secret(name, router.address_book["user"], password, **(secret or {}))
         api = {
             "address": "127.0.0.1",
             "port": router.address_book["port"],
@@ -242,7 +247,7 @@ class Relay:
         }
         kinds = "devices,sessions,hubs,peers,devicecommands,leases,events,events.events.k8s.io"
         texts["objects"] = self.kubectl("get", kinds, "-o", "json", "--show-managed-fields")
-        return [place for place, text in texts.items() for word in self.passwords if word in text]
+        return [place for place, text in texts.items() for word in set(self.passwords) if word in text]
 
 
 def _reads_all(sentence: list[str]) -> bool:
