@@ -199,6 +199,7 @@ def wanted_of(judged: Iterable[Judged], at: Circumstances, *, everything: bool) 
     )
 
 
-def next_wake(judged: Iterable[Judged]) -> datetime | None:
-    """Return when the clock next changes a verdict."""
-    return min((one.verdict.wake_at for one in judged if one.verdict.wake_at is not None), default=None)
+def next_wake(judged: Iterable[Judged], since: datetime) -> datetime | None:
+    """Return when, after `since`, the clock next changes one of the verdicts that were made for `since`."""
+    times = (one.verdict.wake_at for one in judged)
+    return min((time for time in times if time is not None and time > since), default=None)

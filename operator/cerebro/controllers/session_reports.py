@@ -44,6 +44,16 @@ class SessionReports:
         """Forget Sessions that are not there any more."""
         self._said = {uid: said for uid, said in self._said.items() if uid in present or said.finished}
 
+    def drop(self, uid: str) -> None:
+        """Forget a Session that has gone from the Store for good."""
+        self._said.pop(uid, None)
+
+    def awaits_clock(self, one: Judged) -> bool:
+        """Tell whether only a clock that is right again held a live Session back (rule A9)."""
+        ready = one.session.status.condition("Ready")
+        held = ready is not None and ready.reason == "ClockSkew"
+        return held and one.verdict.live and not one.verdict.hold
+
     def may_say(self, one: Judged, *, lasting: bool) -> bool:
         """Tell whether a router that does not answer is worth a word: for one with access only when it lasts."""
         return lasting or not (one.verdict.live and one.session.status.phase == "Active")

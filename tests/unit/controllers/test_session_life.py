@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cerebro.controllers.desire import Circumstances, frozen_clients, judge_all
+from cerebro.controllers.desire import Circumstances, frozen_clients, judge_all, next_wake
 from cerebro.controllers.session_life import GrantWindows, Seen, judge
 from cerebro.controllers.session_report import Obstacle, ended_status, live_status, status_patch
 from cerebro.controllers.supersession import effective, newest_superseders
@@ -215,3 +215,14 @@ def test_a10_a_superseding_session_stays_watched() -> None:
     status = ended_status(one, judge(one, Seen(NOW), WINDOWS), EndingView(True), None, NOW)
     assert status.finished is None
     assert status.conditions[0].status == "True"
+
+
+def test_a5_an_end_that_falls_into_a_pass_is_not_missed() -> None:
+    """A pass judges by the time of its start; what ends before it is through is due at once, not forgotten."""
+    soon, later = NOW + timedelta(milliseconds=100), NOW + MINUTE
+    sessions = [session("a", expiresAt=at(soon)), session("b", expiresAt=at(later))]
+    judged = judge_all(sessions, None, AccessPolicy(), Circumstances(NOW))
+    assert next_wake(judged, NOW) == soon
+    judged = judge_all(sessions, None, AccessPolicy(), Circumstances(soon))
+    assert next_wake(judged, soon) == later
+    assert next_wake(judge_all(sessions, None, AccessPolicy(), Circumstances(later)), later) is None

@@ -184,3 +184,25 @@ async def test_e1_a_holder_that_cannot_renew_is_told_that_it_lost_and_gains_agai
     await asyncio.wait_for(mine.wait_held(), 10)
     assert said == ["gained", "lost", "gained"]
     await stop(task)
+
+
+async def test_e1_a_holder_that_cannot_renew_still_ends_what_has_passed_until_another_has_it() -> None:
+    api = FakeApi()
+    mine, rival = lease(api, "me"), lease(api, "rival")
+    assert not mine.ours_until_taken()
+    task = asyncio.create_task(mine.run())
+    await asyncio.wait_for(mine.wait_held(), 10)
+    api.down = True
+    await until(lambda: not mine.held())
+    assert mine.ours_until_taken()
+    assert not rival.ours_until_taken()
+    await stop(task)
+    api.down = False
+    other = asyncio.create_task(rival.run())
+    await asyncio.wait_for(rival.wait_held(), 10)
+    task = asyncio.create_task(mine.run())
+    await until(lambda: not mine.ours_until_taken())
+    await stop(task)
+    await stop(other)
+    assert api.holder == ""
+    assert not mine.ours_until_taken()
