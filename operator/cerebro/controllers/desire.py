@@ -188,7 +188,7 @@ def flows_key(session: Session, mac: str | None) -> str:
 def wanted_of(judged: Iterable[Judged], at: Circumstances, *, everything: bool) -> Wanted:
     """Return what the plan is to reach; `everything` says that all Sessions of the Device are among `judged`."""
     every = list(judged)
-    complete = everything and at.complete and at.hold is None and not at.passed_only
+    complete = everything and at.complete and not at.passed_only
     return Wanted(
         grants=tuple(dict.fromkeys(one.grant for one in every if one.grant)),
         endings=tuple(dict.fromkeys(ending for one in every for ending in one.endings)),

@@ -338,13 +338,14 @@ class _Planner:
 
     def _orphans(self) -> None:
         ended: dict[str, tuple[str | None, set[str]]] = {}
+        held = {client_id(client.key) for client in self.clients if self._held(client)}
         for menu, rows in ((IP_BINDING, self.actual.bindings), (ADDRESS_LIST, self.actual.lists)):
             for row in rows:
                 marker = self.whose.marker(row)
                 if marker is None:
                     continue
                 self.result.marked.add(marker.client_id)
-                if self._settled(menu, row) or self._is_frozen(row):
+                if self._settled(menu, row) or self._is_frozen(row) or marker.client_id in held:
                     continue
                 self._drop(UNDO, menu, row)
                 self.result.orphans.add(marker.client_id)

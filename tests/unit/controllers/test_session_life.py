@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cerebro.controllers.desire import Circumstances, frozen_clients, judge_all, next_wake
+from cerebro.controllers.desire import Circumstances, frozen_clients, judge_all, next_wake, wanted_of
 from cerebro.controllers.session_life import GrantWindows, Seen, judge
 from cerebro.controllers.session_report import Obstacle, ended_status, live_status, status_patch
 from cerebro.controllers.supersession import effective, newest_superseders
@@ -226,3 +226,11 @@ def test_a5_an_end_that_falls_into_a_pass_is_not_missed() -> None:
     judged = judge_all(sessions, None, AccessPolicy(), Circumstances(soon))
     assert next_wake(judged, soon) == later
     assert next_wake(judge_all(sessions, None, AccessPolicy(), Circumstances(later)), later) is None
+
+
+def test_b8_a_deletion_is_an_end_of_access_that_a_pause_does_not_put_off() -> None:
+    paused = Circumstances(NOW, complete=True, hold="Paused")
+    assert wanted_of([], paused, everything=True).complete
+    assert not wanted_of([], paused, everything=False).complete
+    unleased = Circumstances(NOW, complete=True, hold="Paused", passed_only=True)
+    assert not wanted_of([], unleased, everything=True).complete

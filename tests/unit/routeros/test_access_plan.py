@@ -252,6 +252,16 @@ def test_b8_a_held_grant_keeps_its_rows_and_gets_no_new_ones() -> None:
     assert not result.grants[held].granted
 
 
+def test_b8_b10_what_a_held_client_has_is_nobodys_to_remove() -> None:
+    """A held client that moved keeps the list row where it was, since it gets none where it is."""
+    tables = Tables()
+    settle(tables, Grant(MAC, IP, ENDS))
+    tables.put("hosts", mac_address=MAC, address=OTHER_IP, bypassed="true")
+    tables.put("bindings", mac_address=OTHER_MAC, type="bypassed", comment=mark(OTHER_MAC))
+    result = plan(tables, Grant(MAC, IP, ENDS, hold=True))
+    assert [command.attributes for command in result.commands()] == [{".id": tables.bindings[1][".id"]}]
+
+
 def test_e1_without_the_lease_only_rows_whose_marker_has_passed_go() -> None:
     for until, gone in ((ENDS, True), (ENDS + 120, False), (None, False)):
         tables = Tables()
