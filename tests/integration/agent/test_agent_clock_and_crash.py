@@ -43,7 +43,7 @@ def router(relay: Relay) -> Router:
 def test_a9_a_wrong_clock_grants_nothing_new_and_ends_nothing_by_the_clock(
     relay: Relay, proxy: Proxy, router: Router, agent: AgentProcess
 ) -> None:
-    relay.session("by-clock", router.name, A, IP, expiresAt=in_seconds(20))
+    relay.session("by-clock", router.name, A, IP, expiresAt=in_seconds(14))
     relay.session("by-word", router.name, B, IP2)
     relay.until_active("by-clock", "by-word")
     proxy.faults.date_shift = -3600
