@@ -18,7 +18,7 @@ from cerebro.bridge import records
 from cerebro.bridge.errors import ApiError, invalid, unknown_device
 from cerebro.bridge.inbox import now_ms
 from cerebro.bridge.intents import Authorize, Client, Hello, Intent, Revoke
-from cerebro.bridge.orders import Known, decide, order_name
+from cerebro.bridge.orders import Known, decide, order_name, overtaken
 from cerebro.bridge.outcomes import Wanted
 from cerebro.bridge.records import Entry, Placement
 from cerebro.bridge.revokes import decide_move, decide_revoke
@@ -87,11 +87,16 @@ class Actions:
             return await self._authorize(entry, order)
         known = await self._known(order, client, device)
         for _ in range(MAX_DECISIONS):
-            write = decide(self._sessions.namespace, order, client, known)
+            late = overtaken(order, known)
+            write = late or decide(self._sessions.namespace, order, client, known)
             try:
                 target = await self._sessions.write(write, Wanted.GRANT)
             except (AlreadyExists, Conflict):
                 known = await self._read_again(order, client, known, write)
+                continue
+            revoked_at = self._revoked_at(order, client, device)
+            if late is not None or (revoked_at is not None and order.requested_at <= revoked_at):
+                known = await self._read_again(order, client, replace(known, revoked_at=revoked_at), write)
                 continue
             self._store.post(partial(_note, order=order, device=device.name, name=target.name, now=now_ms()))
             return Done(device, client, (target,))
@@ -100,10 +105,8 @@ class Actions:
     async def _known(self, order: Authorize, client: Client, device: Device) -> Known:
         """Gather what an order is decided by."""
 
-        def remembered(db: sqlite3.Connection) -> tuple[datetime | None, Placement | None]:
-            return records.revoked_at(db, order, client, device.name), records.placed(db, order)
-
-        revoked_at, placement = self._store.read(remembered)
+        revoked_at = self._revoked_at(order, client, device)
+        placement = self._store.read(partial(records.placed, order=order))
         now = datetime.now(UTC)
         sessions = self._sessions
         same = sessions.known(order_name(sessions.namespace, device, order, client))
@@ -120,8 +123,11 @@ class Actions:
         stand_in = stand_in_for(holder, here) if holder else None
         return replace(known, holder=holder, stand_in=stand_in, elsewhere=elsewhere)
 
+    def _revoked_at(self, order: Authorize, client: Client, device: Device) -> datetime | None:
+        return self._store.read(partial(records.revoked_at, order=order, client=client, device=device.name))
+
     async def _read_again(self, order: Authorize, client: Client, known: Known, write: Write) -> Known:
-        """Read the object that was in the way, so that the next decision knows it as it is."""
+        """Read the object that was in the way, or written, so that the next decision knows it as it is."""
         found = await self._sessions.read(write.name)
         now = datetime.now(UTC)
         if write.name == order_name(self._sessions.namespace, known.device, order, client):
@@ -136,8 +142,9 @@ class Actions:
             partial(records.keep_revoke, revoke=revoke, client=client, device=device.name, now=now_ms())
         )
         sessions = self._sessions
+        in_the_way: dict[str, Session] = {}
         for _ in range(MAX_DECISIONS):
-            found = {one.name: one for one in sessions.on_device(device.name)}
+            found = {one.name: one for one in sessions.on_device(device.name)} | in_the_way
             if revoke.order_id and not any(one.spec.order_id == revoke.order_id for one in found.values()):
                 found |= await self._finished_of_order(revoke.order_id, device)
             writes = decide_revoke(
@@ -146,7 +153,7 @@ class Actions:
             try:
                 targets = [await sessions.write(write, Wanted.END) for write in writes]
             except (AlreadyExists, Conflict) as error:
-                await self._refresh(writes, error)
+                in_the_way = await self._refresh(writes, error)
                 continue
             return Done(device, client, tuple(targets))
         raise Unavailable("the Sessions are changed by others again and again")
@@ -157,11 +164,14 @@ class Actions:
         found = [await self._sessions.read(name) for name in names]
         return {one.name: one for one in found if one is not None and one.spec.order_id == order_id}
 
-    async def _refresh(self, writes: list[Write], error: KubeError) -> None:
-        """Read what the writes were about, so that the next decision does not meet the same conflict."""
+    async def _refresh(self, writes: list[Write], error: KubeError) -> dict[str, Session]:
+        """Read what the writes were about, so that the next decision does not meet the same conflict.
+
+        Gives what is there, also what is finished and therefore not watched.
+        """
         log.debug("deciding again", reason=str(error))
-        for write in writes:
-            await self._sessions.read(write.name)
+        found = [await self._sessions.read(write.name) for write in writes]
+        return {one.name: one for one in found if one is not None}
 
     async def _hello(self, entry: Entry, hello: Hello) -> Done:
         """Grant what waited for this phone, and move its live Sessions to the new address (A6)."""
@@ -169,13 +179,14 @@ class Actions:
         if device is None:
             raise unknown_device(hello.mik_id or "")
         token = hello.token or ""
-        ready = await self._store.run(partial(self._release, hello=hello, device=device, now=now_ms()))
-        for waiting in ready:
+        orders = self._store.read(partial(records.waiting_for, token=token, now=now_ms()))
+        here = [order for order in orders if self._is_for(order, device)]
+        for waiting in await self._store.run(partial(_release, orders=here, hello=hello, now=now_ms())):
             self._enqueue(waiting)
         names = await self._store.run(partial(records.linked, token=token))
         may_move: bool | None = None
         for _ in range(MAX_DECISIONS):
-            found = [one for name in names if (one := self._sessions.known(name)) is not None]
+            found = [one for name in names if (one := self._what_counts(name)) is not None]
             writes = decide_move(self._sessions.namespace, hello, device, found, datetime.now(UTC))
             if writes and may_move is None:
                 may_move = await self._store.run(partial(records.may_move, token=token, at=entry.received_at))
@@ -191,16 +202,19 @@ class Actions:
             return Done(device, hello.client, tuple(targets))
         raise Unavailable("the Sessions are changed by others again and again")
 
-    def _release(self, db: sqlite3.Connection, hello: Hello, device: Device, now: int) -> list[Entry]:
-        """Put the orders that wait for this token on this router into the inbox, with the phone's address."""
-        entries = []
-        for order in records.waiting_for(db, hello.token or "", now):
-            if order.mik_id is not None and self._sessions.device(order.mik_id) != device:
-                continue
-            records.stop_waiting(db, order)
-            full = order.model_copy(update={"client": hello.client, "client_first": True})
-            entries.append(records.put(db, full, now))
-        return entries
+    def _is_for(self, order: Authorize, device: Device) -> bool:
+        """Say whether an order that waits for its phone may be granted on this router."""
+        if order.mik_id is None:
+            return True
+        named = self._sessions.device(order.mik_id)
+        return named is not None and named.name == device.name
+
+    def _what_counts(self, name: str) -> Session | None:
+        """Give a Session, or ours that stands in its place (A10)."""
+        session = self._sessions.known(name)
+        if session is None or is_ours(session):
+            return session
+        return stand_in_for(session, self._sessions.on_device(session.spec.device_ref.name)) or session
 
     async def _wait_for_hello(self, entry: Entry, order: Authorize, seen: records.Seen | None) -> bool:
         """Keep an order until its phone says hello; False when it said so just now."""
@@ -227,7 +241,9 @@ class Actions:
         if seen is not None and (device := sessions.device(seen.mik_id)) is not None:
             return device
         order_id = None if isinstance(intent, Hello) else intent.order_id
-        for session in sessions.of_order(order_id) if order_id else ():
+        now = datetime.now(UTC)
+        siblings = sessions.of_order(order_id) if order_id else []
+        for session in sorted(siblings, key=lambda one: not is_live(one, now)):
             if (device := sessions.device_named(session.spec.device_ref.name)) is not None:
                 return device
         every = sessions.devices()
@@ -238,10 +254,21 @@ class Actions:
     def _client(self, order: Authorize, seen: records.Seen | None, device: Device) -> Client:
         """Settle where the phone is: what a hello said on this very router, else what the request says
         (A6)."""
-        here = seen if seen is not None and self._sessions.device(seen.mik_id) == device else None
+        where = self._sessions.device(seen.mik_id) if seen is not None else None
+        here = seen if where is not None and where.name == device.name else None
         if here is None or (order.client_first and order.client):
             return order.client
         return here.client
+
+
+def _release(db: sqlite3.Connection, orders: list[Authorize], hello: Hello, now: int) -> list[Entry]:
+    """Put orders that waited for their phone into the inbox, with its address; each only once."""
+    entries = []
+    for order in orders:
+        if records.stop_waiting(db, order):
+            full = order.model_copy(update={"client": hello.client, "client_first": True})
+            entries.append(records.put(db, full, now))
+    return entries
 
 
 def _note(db: sqlite3.Connection, order: Authorize, device: str, name: str, now: int) -> None:

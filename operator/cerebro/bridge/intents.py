@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from cerebro.resources import SessionSpec
+from cerebro.resources import Session
 from cerebro.resources.session import SessionType
 
 
@@ -31,14 +31,18 @@ class Client(BaseModel):
         """The better of the two: the MAC survives a new lease."""
         return self.mac or self.ip or ""
 
-    def is_in(self, spec: SessionSpec, applied_ip: str | None = None) -> bool:
+    def is_in(self, session: Session) -> bool:
         """Say whether a Session is this client's: by MAC where both know one, else by address (rule B2).
 
-        `applied_ip` is the address on the router now; it counts before the one in spec.
+        The MAC of a Session without one is what its address was pinned to on the router; the address that is
+        there now counts before the one in spec.
         """
-        if self.mac and spec.client.mac_address:
-            return self.mac == spec.client.mac_address
-        return self.ip is not None and self.ip == (applied_ip or spec.client.ip_address)
+        asked, applied = session.spec.client, session.status.applied
+        mac = asked.mac_address or (applied.mac_address if applied else None)
+        if self.mac and mac:
+            return self.mac == mac
+        ip = (applied.ip_address if applied else None) or asked.ip_address
+        return self.ip is not None and self.ip == ip
 
 
 class _Intent(BaseModel):

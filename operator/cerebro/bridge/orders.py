@@ -14,6 +14,7 @@ from cerebro.bridge.writes import (
     Create,
     Keep,
     Write,
+    cause_of,
     create,
     end_of,
     ended_by_clock,
@@ -22,7 +23,15 @@ from cerebro.bridge.writes import (
     moved_client,
     patch,
 )
-from cerebro.resources import Device, Session, format_time, place_of_order, session_name, supersession_name
+from cerebro.resources import (
+    Device,
+    Session,
+    format_duration,
+    format_time,
+    place_of_order,
+    session_name,
+    supersession_name,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,23 @@ def decide(namespace: str, order: Authorize, client: Client, known: Known) -> Wr
     source = known.elsewhere
     end = _end_from(order, source, known) if source is not None else _new_end(order, known)
     return _create(namespace, name, order, client, known, end=end)
+
+
+def overtaken(order: Authorize, known: Known) -> Write | None:
+    """Give the write that ends the order's Session where a revoke was taken while it was being made; else None.
+
+    Both may be carried out side by side when they name the client differently: then the revoke saw no
+    Session, and the order saw no revoke.
+    """
+    mine, revoked_at = known.same or known.stand_in, known.revoked_at
+    if mine is None or revoked_at is None or order.requested_at > revoked_at:
+        return None
+    cause = cause_of(mine)
+    asked_since = cause is not None and cause > revoked_at
+    if asked_since or not is_ours(mine) or not is_live(mine, known.now):
+        return None
+    changes = {"revoked": True, "revokedAt": format_time(revoked_at)}
+    return patch(mine, changes, trace_id=order.trace_id)
 
 
 def _again(order: Authorize, client: Client, session: Session, known: Known) -> Write:
@@ -159,7 +185,8 @@ def _end_from(order: Authorize, source: Session, known: Known) -> dict[str, Any]
     What expired by the clock needs a later instant; a Trial is never opened twice; a record of a revoke
     that came before its order had no end yet.
     """
-    never_granted = source.status.authorized_at is None
+    stood_for = known.holder.status.authorized_at if known.holder is not None else None
+    never_granted = source.status.authorized_at is None and stood_for is None
     over = ended_by_clock(source, known.now)
     if order.type == "Trial" and (over or (source.spec.revoked and not never_granted)):
         raise ApiError(409, "trial_used", "this trial was used: a trial is never opened twice")
@@ -196,6 +223,8 @@ def _needs_new_chance(session: Session, now: datetime) -> bool:
 def _wire_end(end: dict[str, Any]) -> dict[str, Any]:
     if end.get("expires_at") is not None:
         return {"expiresAt": format_time(end["expires_at"]), "duration": None}
+    if end.get("duration") is not None:
+        return {"expiresAt": None, "duration": format_duration(end["duration"])}
     return {}
 
 

@@ -150,12 +150,13 @@ def waiting_for(db: sqlite3.Connection, token: str, now: int) -> list[Authorize]
     return [intent for intent in found if isinstance(intent, Authorize)]
 
 
-def stop_waiting(db: sqlite3.Connection, order: Authorize) -> None:
-    """Forget that an order waits: it is in the inbox again, or carried out."""
-    db.execute(
+def stop_waiting(db: sqlite3.Connection, order: Authorize) -> bool:
+    """Forget that an order waits: it is in the inbox again, or carried out. False when it did not wait."""
+    done = db.execute(
         "DELETE FROM waiting WHERE token = ? AND order_key = ?",
         (order.token, f"{order.type}:{order.order_id or ''}"),
     )
+    return done.rowcount > 0
 
 
 def link(db: sqlite3.Connection, token: str, name: str, now: int) -> None:

@@ -16,6 +16,7 @@ from cerebro.bridge.writes import (
     is_finished,
     is_live,
     is_ours,
+    known_end,
     moved_client,
     patch,
 )
@@ -104,8 +105,7 @@ def decide_move(
                 type=spec.type,
                 order_id=spec.order_id,
                 requested_at=hello.requested_at,
-                expires_at=spec.expires_at or session.status.expires_at,
-                duration=None if session.status.expires_at else spec.duration,
+                **known_end(session),
             )
         )
     return writes
@@ -114,8 +114,7 @@ def decide_move(
 def _is_about(revoke: Revoke, client: Client, session: Session) -> bool:
     if revoke.order_id is not None:
         return session.spec.order_id == revoke.order_id
-    applied = session.status.applied.ip_address if session.status.applied else None
-    return client.is_in(session.spec, applied)
+    return client.is_in(session)
 
 
 def _later(session: Session, revoke: Revoke) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from pydantic import ValidationError
+
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.outcomes import Outcome, Wanted, judge
 from cerebro.bridge.writes import Create, Keep, Write, is_ours
@@ -84,12 +86,19 @@ class Sessions:
         return _models(self._by_device, self.namespace, name, Session)
 
     async def read(self, name: str) -> Session | None:
-        """Ask the API server for a Session, finished or not; None when there is none. Raises KubeError."""
+        """Ask the API server for a Session, finished or not; None when there is none. Raises KubeError, and
+        ApiError for one that our models cannot read (B9)."""
         try:
             body = await self._api.get(SESSION, self.namespace, name)
         except NotFound:
             return None
-        session = Session.model_validate(body)
+        try:
+            session = Session.model_validate(body)
+        except ValidationError as error:
+            field = ".".join(str(part) for part in error.errors()[0]["loc"])
+            raise ApiError(
+                503, "invalid_object", f"the Session {name} cannot be read here, see its {field}: correct it"
+            ) from None
         if not session.status.finished:
             self._store.deliver(SESSION, "MODIFIED", body)
         return session

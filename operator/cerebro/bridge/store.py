@@ -192,6 +192,7 @@ class Store:
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the file with our settings and tables. Raises sqlite3.Error."""
+    path.touch(mode=0o600)  # SQLite gives its other files the same rights
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=NORMAL")

@@ -88,7 +88,7 @@ class Upkeep:
 
     def look_at_all(self) -> None:
         """Look at every Session: what changed before all were known was passed over."""
-        self._dirty.update((session.name, None) for session in self._sessions.all() if is_ours(session))
+        self._dirty.update((session.name, None) for session in self._sessions.all())
         self._wake.set()
 
     async def _look_at(self, name: str) -> None:

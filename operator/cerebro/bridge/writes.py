@@ -145,7 +145,10 @@ def patch(session: Session, spec: Mapping[str, Any], *, trace_id: str = "") -> P
 
 
 def end(session: Session, when: datetime, *, trace_id: str = "") -> Write:
-    """Revoke a Session: ours by a patch, somebody else's by one of ours that supersedes it (A10)."""
+    """Revoke a Session: ours by a patch, somebody else's by one of ours that supersedes it (A10).
+
+    That one gets the original end too: opened again, it must not last longer.
+    """
     spec, meta = session.spec, session.metadata
     if spec.revoked:
         return Keep(session)
@@ -163,7 +166,15 @@ def end(session: Session, when: datetime, *, trace_id: str = "") -> Write:
         revoked=True,
         revoked_at=when,
         requested_at=when,
+        **known_end(session),
     )
+
+
+def known_end(session: Session) -> dict[str, Any]:
+    """Give the end of a Session as fields of another one that stands in its place: the instant where it is
+    known."""
+    moment = end_of(session)
+    return {"expires_at": moment} if moment is not None else {"duration": session.spec.duration}
 
 
 def moved_client(session: Session, client: Client) -> dict[str, str | None] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -144,6 +145,15 @@ def test_b2_a_revoke_by_ip_means_who_has_the_address_now() -> None:
         assert any(write.name == moved.name for write in writes) is hit
 
 
+def test_b2_a_revoke_by_mac_means_the_session_whose_address_was_pinned_to_it() -> None:
+    asked = order().model_copy(update={"client": Client(ip=IP)})
+    pinned = ours(asked, phase="Active", applied={"macAddress": MAC, "ipAddress": IP})
+    for mac, address, hit in ((MAC, None, True), (MAC_2, None, False), (MAC_2, IP, False)):
+        ended = revoke(asked=1, client=Client(mac=mac, ip=address))
+        writes = decide_revoke(NAMESPACE, ended, ROUTER, [pinned], client=ended.client, now=NOW)
+        assert any(write.name == pinned.name for write in writes) is hit
+
+
 def test_a1_name_label_and_annotation() -> None:
     asked = order("pão", asked=0, trace_id="t-1", duration=HOUR)
     made = written(decide(NAMESPACE, asked, PHONE, Known(ROUTER, NOW)))
@@ -202,6 +212,40 @@ def test_a1_a_revoked_one_is_opened_again_with_its_original_end() -> None:
         "grantBefore": format_time(at(20 + 86400)),
         "requestedAt": format_time(at(20)),
     }
+
+
+@pytest.mark.parametrize(("order_id", "kind"), [("P-1", "Paid"), ("trial:1", "Trial")])
+def test_a5_an_order_that_follows_its_revoke_gets_its_own_end(order_id: str, kind: Any) -> None:
+    """The record of a revoke that met no Session has no end: opened, it must get the order's."""
+    (made,) = decide_revoke(NAMESPACE, revoke(order_id, asked=0), ROUTER, [], client=PHONE, now=NOW)
+    asked = order(order_id, asked=5, type=kind, duration=HOUR)
+    patched = changed(asked, written(made), at(5))
+    assert (patched["revoked"], patched["duration"]) == (False, "1h")
+
+
+@pytest.mark.parametrize("end", [{"expiresAt": format_time(at(3600))}, {"duration": "1h"}])
+def test_a10_what_stands_in_for_a_revoked_one_keeps_its_end_when_opened_again(end: dict[str, str]) -> None:
+    started = {"phase": "Active", "authorizedAt": format_time(NOW), "expiresAt": format_time(at(3600))}
+    mine = by_hand(orderID="P-1", **end).model_copy(update={"status": ours(order(), **started).status})
+    (ended,) = decide_revoke(NAMESPACE, revoke("P-1", asked=5), ROUTER, [mine], client=PHONE, now=at(5))
+    stand_in = written(ended)
+    known = Known(ROUTER, at(10), holder=mine, stand_in=stand_in)
+    again = decide(NAMESPACE, order(asked=10, duration=3 * HOUR), PHONE, known)
+    assert isinstance(again, Patch)
+    spec = again.body["spec"]
+    assert (spec["revoked"], spec["expiresAt"]) == (False, format_time(at(3600)))
+
+
+def test_a10_a_trial_that_a_person_made_is_not_opened_twice_either() -> None:
+    started = {"phase": "Active", "authorizedAt": format_time(NOW)}
+    mine = by_hand(orderID="trial:1", type="Trial").model_copy(
+        update={"status": ours(order(), **started).status}
+    )
+    (ended,) = decide_revoke(NAMESPACE, revoke("trial:1", asked=5), ROUTER, [mine], client=PHONE, now=NOW)
+    known = Known(ROUTER, at(10), holder=mine, stand_in=written(ended))
+    with pytest.raises(ApiError) as caught:
+        decide(NAMESPACE, order("trial:1", asked=10, type="Trial"), PHONE, known)
+    assert caught.value.code == "trial_used"
 
 
 @pytest.mark.parametrize(
