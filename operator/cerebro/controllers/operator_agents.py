@@ -27,7 +27,7 @@ from cerebro.controllers.lost_agents import (
 from cerebro.controllers.operator_calls import each
 from cerebro.controllers.operator_orphans import server_now
 from cerebro.kube.api import KubeApi
-from cerebro.kube.errors import Invalid, KubeError, NotFound
+from cerebro.kube.errors import Invalid, NotFound
 from cerebro.kube.store import Store
 from cerebro.resources import KINDS, Condition, Device, Hub, Peer, set_condition
 
@@ -62,15 +62,12 @@ class AgentWatch:
         hubs = {(hub.namespace, hub.name): hub for hub in self._models(Hub)}
         items: list[Owned] = [*hubs.values(), *self._models(Peer), *self._models(Device)]
         owners = [(item, lease) for item in items if (lease := lease_of(item, hubs)) is not None]
-        try:
-            versions = await self._versions({lease for _, lease in owners})
-        except KubeError:
-            self._reached = False
-            raise
+        reached, self._reached = self._reached, False
+        versions = await self._versions({lease for _, lease in owners})
+        self._reached = True
         now = time.monotonic()
-        if not self._reached:
+        if not reached:
             self._ages.begin_anew(now)
-            self._reached = True
         self._ages.look(versions, now)
         lives = {lease: self._ages.life(lease, now) for lease in versions}
         lost = [(item, lease) for item, lease in owners if lives[lease] is Life.LOST]
