@@ -1,8 +1,11 @@
-"""E11: liveness by heartbeats, and the pages that say it, on loopback."""
+"""E11: liveness by heartbeats, and the pages that say it, on loopback; E10: when a 403 counts."""
+
+from typing import Any, cast
 
 import aiohttp
+import pytest
 
-from cerebro.kube.health import Health, Heartbeat, serve
+from cerebro.kube.health import Health, Heartbeat, permitted, serve
 
 
 def test_e11_a_loop_that_does_not_turn_is_trouble() -> None:
@@ -43,3 +46,20 @@ async def test_e11_pages() -> None:
         status, text = await get("/metrics", "hush")
         assert status == 200
         assert "cerebro_event_loop_lag_seconds" in text
+
+
+def test_e10_a_403_makes_us_unready_when_it_lasts_60_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Api:
+        since: float | None = None
+
+        def forbidden_since(self) -> float | None:
+            return self.since
+
+    api = Api()
+    monkeypatch.setattr("cerebro.kube.health.time.monotonic", lambda: 1000.0)
+    check = permitted(cast("Any", api))
+    assert check() is None
+    api.since = 941.0
+    assert check() is None
+    api.since = 940.0
+    assert "roles" in (check() or "")
