@@ -87,6 +87,7 @@ class Outage:
             AUTHORIZE, pedidoId="P-during", planoMinutos=60, **self.ordered.address
         )
         assert (answer.status, answer.body.get("pending")) == (503, True), answer
+        await asyncio.sleep(seconds * 0.7)
         await until(self.cut_off, self.stack.logs)
         await asyncio.sleep(max(0.0, ends - time.monotonic()))
         assert not self.stack.forwarded(self.ordered)
