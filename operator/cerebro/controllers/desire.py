@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from cerebro.controllers.session_life import GrantWindows, Seen, Verdict, judge
-from cerebro.resources import Session, normalise_mac
-from cerebro.routeros.access import AccessPolicy, Actual, Ending, Grant, Wanted, marked_ends
+from cerebro.resources import AppliedClient, Session, normalise_mac
+from cerebro.routeros.access import AccessPolicy, Actual, Ending, Grant, Wanted, holders, marked_ends
 from cerebro.routeros.access_read import Scope
 from cerebro.routeros.marker import client_id, marker_for
 
@@ -178,6 +178,19 @@ def _translate(
     hold = verdict.hold or at.hold is not None or contested
     until = None if end is None else end.timestamp()
     return Judged(session, verdict, grant=Grant(mac, ip, until, prior, hold), left=left)
+
+
+def pinned(judged: Iterable[Judged], actual: Actual) -> dict[str, Session]:
+    """Return, by UID, the live Sessions that name an address only, with the MAC that holds it now (rule B2)."""
+    held = holders(actual.hosts)
+    pins = {}
+    for one in judged:
+        mac = held.get(one.grant.ip) if one.grant and not one.grant.mac and one.grant.ip else None
+        if one.grant and mac and not one.grant.hold:
+            applied = AppliedClient(mac_address=mac, ip_address=one.grant.ip)
+            status = one.session.status.model_copy(update={"applied": applied})
+            pins[one.session.metadata.uid] = one.session.model_copy(update={"status": status})
+    return pins
 
 
 def flows_key(session: Session, mac: str | None) -> str:

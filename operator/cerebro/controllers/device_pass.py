@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cerebro.controllers.desire import (
     Circumstances,
@@ -16,6 +16,7 @@ from cerebro.controllers.desire import (
     flows_key,
     in_scope,
     judge_all,
+    pinned,
     scope_of,
     wanted_of,
 )
@@ -73,13 +74,14 @@ class DevicePass:
 
         Raises RouterError when the connection is lost or stalls: then the outcome of the writes is unknown.
         """
-        asked = list(changed or ())
-        scope = None if changed is None else scope_of(asked)
-        if scope is not None and scope.wide:
-            scope = None
-        uids = {one.metadata.uid for one in asked}  # also those that name no client
+        asked = None if changed is None else list(changed)
+        uids = {one.metadata.uid for one in asked or ()}  # also those that name no client
         outcome = Outcome()
+        written = {one.metadata.uid: one for one in sessions}
         for _ in range(_ROUNDS):
+            scope = None if asked is None else scope_of(asked)
+            if scope is not None and scope.wide:
+                asked = scope = None
             actual = await self._read(scope)
             chosen = [
                 one for one in sessions if scope is None or one.metadata.uid in uids or in_scope(one, scope)
@@ -90,9 +92,15 @@ class DevicePass:
             outcome.settled = outcome.plan.empty and not any(one.untold for one in outcome.judged)
             if outcome.plan.empty or self.dry_run:
                 break
+            # The host goes in this round and may be away in the next: the MAC is what it was at first sight.
+            pins = pinned(outcome.judged, actual)
+            sessions = [pins.get(one.metadata.uid, one) for one in sessions]
+            asked = None if asked is None else [pins.get(one.metadata.uid, one) for one in asked]
             await self._apply(outcome)
             if outcome.interrupted or outcome.collided:
                 break
+        # What is reported is compared with the status that was written, not with what we know since.
+        outcome.judged = [replace(one, session=written[one.session.metadata.uid]) for one in outcome.judged]
         return outcome
 
     async def _read(self, scope: Scope | None) -> Actual:
