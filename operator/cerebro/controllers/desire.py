@@ -209,6 +209,7 @@ def wanted_of(judged: Iterable[Judged], at: Circumstances, *, everything: bool) 
         frozen_all=at.frozen_all,
         complete=complete,
         passed_at=at.now.timestamp() if at.passed_only else None,
+        now=at.now.timestamp() if at.clock_trusted else None,
     )
 
 

@@ -125,7 +125,7 @@ class DevicePass:
         outcome.held_back = 0
         if plan.is_mass_removal() and len(plan.orphans) > self.confirmed:
             outcome.held_back = len(plan.orphans)
-            plan = without_orphans(plan, wanted, actual, self.policy)
+            plan = without_orphans(wanted, actual, self.policy)
         return plan
 
     def _remember_flows(self, judged: Iterable[Judged], plan: AccessPlan) -> None:

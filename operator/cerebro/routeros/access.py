@@ -62,7 +62,8 @@ class Wanted:
     is not known. `complete` says that everybody who has access is named here, so a marked row that no grant
     explains is nobody's; it is false in a pass over some clients, and before the store is complete (rule E7).
     With `passed_at` only rows whose marker says an end before it (unix seconds) are removed: what an agent
-    may still do that can no longer renew its Lease (rule E1).
+    may still do that can no longer renew its Lease (rule E1). `now` (unix seconds) is None while the clock is
+    not trusted; with `keep_orphans` unexplained rows stay until the end that their marker says (rule E13).
     """
 
     grants: tuple[Grant, ...] = ()
@@ -71,6 +72,8 @@ class Wanted:
     frozen_all: bool = False
     complete: bool = False
     passed_at: float | None = None
+    now: float | None = None
+    keep_orphans: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,8 +247,7 @@ class _Planner:
                 self._drop(UNDO, ADDRESS_LIST, row)
         if self._lives(ending.mac, key_ips) or {ending.mac, *key_ips} & self.wanted.frozen:
             # Whoever has another live Session keeps what that one needs; only rows of this one went.
-            enforced = self.result.count() == before
-            self.result.endings[ending] = EndingView(enforced)
+            self.result.endings[ending] = EndingView(self.result.count() == before)
             return
         by_hand = self._granted_by_hand(ending.mac, key_ips)
         flows, cut = self._cut_off(ending.mac, key_ips, ending.flows, keep_hosts=by_hand is not None)
@@ -347,8 +346,11 @@ class _Planner:
                 self.result.marked.add(marker.client_id)
                 if self._settled(menu, row) or self._is_frozen(row) or marker.client_id in held:
                     continue
+                if not marker.passed(self.wanted.now):
+                    self.result.orphans.add(marker.client_id)
+                    if self.wanted.keep_orphans:
+                        continue
                 self._drop(UNDO, menu, row)
-                self.result.orphans.add(marker.client_id)
                 mac, ips = ended.setdefault(marker.client_id, (None, set()))
                 ip = menu.normal(row, "address")
                 ended[marker.client_id] = (
@@ -391,8 +393,6 @@ class _Planner:
         self.result.stages[stage].append(Command(menu.path, verb, attributes))
 
 
-def without_orphans(plan: AccessPlan, wanted: Wanted, actual: Actual, policy: AccessPolicy) -> AccessPlan:
-    """Return the plan that leaves unexplained rows where they are (rule E13: a mass removal waits)."""
-    again = access_plan(replace(wanted, complete=False), actual, policy)
-    again.orphans, again.marked = plan.orphans, plan.marked
-    return again
+def without_orphans(wanted: Wanted, actual: Actual, policy: AccessPolicy) -> AccessPlan:
+    """Return the plan that leaves unexplained rows whose end has not come (rule E13: a mass removal waits)."""
+    return access_plan(replace(wanted, keep_orphans=True), actual, policy)

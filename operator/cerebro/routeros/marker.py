@@ -29,6 +29,10 @@ class Marker:
         until = "never" if self.until is None else str(self.until)
         return f"{_PREFIX}:{self.installation}:{self.client_id}:{until}"
 
+    def passed(self, now: float | None) -> bool:
+        """Tell whether its end has come; `now` in unix seconds, None when no clock can be trusted."""
+        return self.until is not None and now is not None and self.until <= now
+
 
 def client_id(key: str) -> str:
     """Return the first 10 hex digits of SHA-256 over a client key (a MAC, else an IPv4 address)."""

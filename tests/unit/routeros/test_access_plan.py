@@ -281,8 +281,21 @@ def test_e13_a_mass_removal_is_seen_and_can_be_held_back() -> None:
     wanted = Wanted(grants[10:], complete=True)
     result = access_plan(wanted, tables.actual(), POLICY)
     assert result.is_mass_removal()
-    assert without_orphans(result, wanted, tables.actual(), POLICY).empty
+    assert without_orphans(wanted, tables.actual(), POLICY).empty
+    assert without_orphans(wanted, tables.actual(), POLICY).is_mass_removal()
     assert not access_plan(replace(wanted, grants=grants[9:]), tables.actual(), POLICY).is_mass_removal()
+
+
+def test_e13_rows_whose_end_has_come_are_no_mass_removal_and_never_wait() -> None:
+    tables = Tables()
+    settle(tables, *(Grant(f"AA:00:00:00:01:{number:02X}", None, ENDS) for number in range(40)))
+    wanted = Wanted(complete=True, now=ENDS + 1)
+    result = access_plan(wanted, tables.actual(), POLICY)
+    assert not result.is_mass_removal()
+    assert result.count() >= 40
+    assert without_orphans(wanted, tables.actual(), POLICY).count() == result.count()
+    assert without_orphans(replace(wanted, now=ENDS - 1), tables.actual(), POLICY).empty
+    assert without_orphans(replace(wanted, now=None), tables.actual(), POLICY).empty
 
 
 macs = st.sampled_from([f"AA:00:00:00:00:0{digit}" for digit in range(5)])
