@@ -1,4 +1,6 @@
-"""Names that are derived and not chosen, of Sessions and label values; and our labels. Pure."""
+"""Names that are derived and not chosen, of Sessions, Peers and label values; our labels, annotations and
+finalizers. Pure.
+"""
 
 import hashlib
 import json
@@ -13,11 +15,19 @@ LABEL_DEVICE = f"{API_GROUP}/device"
 LABEL_ORDER = f"{API_GROUP}/order"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY_BRIDGE = "cerebro-bridge"
+MANAGED_BY_OPERATOR = "cerebro-operator"
 ANNOTATION_RESYNC_AT = f"{API_GROUP}/resync-at"
 ANNOTATION_TRACE_ID = f"{API_GROUP}/trace-id"
 ANNOTATION_EVENT_ID = f"{API_GROUP}/event-id"
 ANNOTATION_DEVICE = f"{API_GROUP}/device"
 ANNOTATION_ADDRESS = f"{API_GROUP}/address"
+ANNOTATION_FORCE_FINALIZE = f"{API_GROUP}/force-finalize"
+"""With the value "true" a terminating object is let go without its clean-up."""
+
+FINALIZER_INTERFACE = f"{API_GROUP}/interface"
+"""On every Peer: its entry goes from the interface before the object goes."""
+FINALIZER_CLEANUP = f"{API_GROUP}/cleanup"
+"""On Devices and Hubs with `deletionPolicy: Cleanup`."""
 
 SECRET_TYPE_ROUTER = f"{API_GROUP}/router"
 SECRET_TYPE_WIREGUARD = f"{API_GROUP}/wireguard"
@@ -51,6 +61,11 @@ def place_of_order(*, session_id: str | None, client: str | None, requested_at: 
 def supersession_name(namespace: str, device: str, type: SessionType, superseded: str) -> str:  # noqa: A002 as above
     """Name the Session that stands in place of the one called `superseded` (rules A1 and A10)."""
     return session_name(namespace, device, type, f"supersedes:{superseded}")
+
+
+def second_peer_name(device: str, uid: str) -> str:
+    """Name the Peer of a Device where another Peer has the Device's own name: `<device>-<6 hex of its UID>`."""
+    return f"{device[:246].rstrip('.-')}-{hashlib.sha256(uid.encode()).hexdigest()[:6]}"
 
 
 def label_value(text: str) -> str:
