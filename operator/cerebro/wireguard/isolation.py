@@ -1,0 +1,217 @@
+"""What keeps peers apart (rule D3): one nftables table for each Hub's interface. Pure; nft.py runs the plan.
+
+Whoever sends through the interface and is no administrator counts as a router, also an unknown peer that is
+kept. A router opens no connection: neither to another peer, nor through the node, nor to the node, which it
+may only ping. An administrator opens connections to the tunnel addresses, the node and beyond it. Replies pass;
+told by the direction of a connection, so that one that was opened while the table was missing ends with its
+repair. That a peer cannot send from another's address is WireGuard's own work.
+
+The rules depend on the interface's name alone. All that comes and goes lies in sets, of which single elements
+are changed; where the rules differ, the whole table is replaced in one transaction, so it is never missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import Any
+
+FAMILY = "inet"
+PROTOCOL_NUMBERS = {"icmp": 1, "icmpv6": 58, "ipv6-icmp": 58}
+"""nft prints a number where the system has no /etc/protocols."""
+
+NftObject = dict[str, Any]
+"""An object or a command in nft's JSON form (libnftables-json(5))."""
+
+
+def table_name(interface: str) -> str:
+    """Name the table of an interface."""
+    return f"cerebro_{interface}"
+
+
+def desired_table(interface: str, addresses: Iterable[str], administrators: Iterable[str]) -> list[NftObject]:
+    """Return the table as nft would list it.
+
+    `addresses`: the Hub's own, with prefix length; their networks hold the tunnel addresses.
+    `administrators`: networks that are allowed to Peers without a deviceRef. Default routes among them are left
+    out: what lies behind them is nobody's laptop. They must not overlap networks of Devices.
+    """
+    table = table_name(interface)
+    members = {"administrators": _collapsed(administrators), "networks": _collapsed(addresses)}
+    objects: list[NftObject] = [{"table": {"family": FAMILY, "name": table}}]
+    for name, networks in members.items():
+        for version in (4, 6):
+            body = {"type": f"ipv{version}_addr", "flags": ["interval"]}
+            elements = [_element(network) for network in networks if network.version == version]
+            objects.append(_set(table, f"{name}{version}", body | ({"elem": elements} if elements else {})))
+    for chain, rules in _chains(interface).items():
+        base = {"name": chain, "type": "filter", "hook": chain, "prio": 0, "policy": "accept"}
+        objects.append({"chain": {"family": FAMILY, "table": table} | base})
+        objects += [
+            {"rule": {"family": FAMILY, "table": table, "chain": chain, "expr": rule}} for rule in rules
+        ]
+    return objects
+
+
+def plan(desired: Sequence[NftObject], actual: Sequence[NftObject] | None) -> list[NftObject] | None:
+    """Return the commands of one transaction that make the table so; None when it is.
+
+    `actual`: what `nft -j list table` gives; None where there is no such table.
+    """
+    want, have = _look(desired), _look(actual or ())
+    if (want.frame, want.rules) != (have.frame, have.rules):
+        table = desired[0]
+        return [{"add": table}, {"delete": table}, *({"add": part} for part in desired)]
+    name = desired[0]["table"]["name"]
+    commands: list[NftObject] = []
+    for verb, one, other in (("delete", have, want), ("add", want, have)):
+        for set_name, elements in one.elements.items():
+            changed = [raw for text, raw in elements.items() if text not in other.elements[set_name]]
+            if changed:
+                body = {"family": FAMILY, "table": name, "name": set_name, "elem": changed}
+                commands.append({verb: {"element": body}})
+    return commands or None
+
+
+def removal(interface: str) -> list[NftObject]:
+    """Return the commands that remove the table, whether or not it is there."""
+    table = {"table": {"family": FAMILY, "name": table_name(interface)}}
+    return [{"add": table}, {"delete": table}]
+
+
+def describe(commands: Sequence[NftObject]) -> list[str]:
+    """Say in words, for people, what a plan does."""
+    if any("table" in body for command in commands for body in command.values()):
+        name = commands[0]["add"]["table"]["name"]
+        made = any("chain" in body for command in commands for body in command.values())
+        return [f"{'write' if made else 'remove'} nftables table {FAMILY} {name}"]
+    words = []
+    for command in commands:
+        for verb, body in command.items():
+            element = body["element"]
+            listed = ", ".join(_text(raw) for raw in element["elem"])
+            words.append(f"{verb} {listed} in nftables set {element['name']} of {element['table']}")
+    return words
+
+
+def _chains(interface: str) -> dict[str, list[list[NftObject]]]:
+    inside = _match("==", {"meta": {"key": "iifname"}}, interface)
+    leaving = _match("!=", {"meta": {"key": "oifname"}}, interface)
+    icmp = _match("==", {"meta": {"key": "l4proto"}}, {"set": sorted(set(PROTOCOL_NUMBERS.values()))})
+    from_administrator = [_address(protocol, "saddr", "administrators") for protocol in ("ip", "ip6")]
+    to_tunnel = [_address(protocol, "daddr", "networks") for protocol in ("ip", "ip6")]
+    accept: NftObject = {"accept": None}
+    replies = [
+        inside,
+        _match("in", {"ct": {"key": "state"}}, ["established", "related"]),
+        _match("==", {"ct": {"key": "direction"}}, "reply"),
+        accept,
+    ]
+    drop = [inside, {"drop": None}]
+    return {
+        "forward": [
+            replies,
+            *([inside, source, to, accept] for source, to in zip(from_administrator, to_tunnel, strict=True)),
+            *([inside, leaving, source, accept] for source in from_administrator),
+            drop,
+        ],
+        "input": [
+            replies,
+            [inside, icmp, accept],
+            *([inside, source, accept] for source in from_administrator),
+            drop,
+        ],
+    }
+
+
+def _match(operator: str, left: NftObject, right: object) -> NftObject:
+    return {"match": {"op": operator, "left": left, "right": right}}
+
+
+def _address(protocol: str, field_name: str, set_name: str) -> NftObject:
+    left = {"payload": {"protocol": protocol, "field": field_name}}
+    return _match("==", left, f"@{set_name}{4 if protocol == 'ip' else 6}")
+
+
+def _set(table: str, name: str, body: NftObject) -> NftObject:
+    return {"set": {"family": FAMILY, "table": table, "name": name} | body}
+
+
+def _collapsed(networks: Iterable[str]) -> list[IPv4Network | IPv6Network]:
+    """Without overlaps, which an interval set refuses, and without default routes."""
+    parsed = [ip_network(network, strict=False) for network in networks]
+    some = [network for network in parsed if network.prefixlen]
+    return [
+        *collapse_addresses(network for network in some if isinstance(network, IPv4Network)),
+        *collapse_addresses(network for network in some if isinstance(network, IPv6Network)),
+    ]
+
+
+def _element(network: IPv4Network | IPv6Network) -> object:
+    address = str(network.network_address)
+    if network.prefixlen == network.max_prefixlen:
+        return address
+    return {"prefix": {"addr": address, "len": network.prefixlen}}
+
+
+# --- what is compared
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A table without what nft adds or writes in another way."""
+
+    frame: list[str] = field(default_factory=list)
+    """Table, sets and chains, and whatever else somebody put there; without elements and rules."""
+    rules: dict[str, list[str]] = field(default_factory=dict)
+    """By chain, in their order."""
+    elements: dict[str, dict[str, object]] = field(default_factory=dict)
+    """By set: each element as nft wrote it, by its text."""
+
+
+def _look(objects: Sequence[NftObject]) -> _Look:
+    look = _Look()
+    for kind, given in ((kind, body) for one in objects for kind, body in one.items()):
+        body = {key: value for key, value in given.items() if key != "handle"}
+        if kind == "metainfo":
+            continue
+        if kind == "rule":
+            body["expr"] = [_statement(statement) for statement in body["expr"]]
+            look.rules.setdefault(body["chain"], []).append(json.dumps(body, sort_keys=True))
+            continue
+        if kind == "set":
+            look.elements[body["name"]] = {_text(raw): raw for raw in _listed(body.pop("elem", []))}
+            body["flags"] = _listed(body.get("flags", []))
+        look.frame.append(json.dumps({kind: body}, sort_keys=True))
+    look.frame.sort()
+    return look
+
+
+def _statement(statement: NftObject) -> NftObject:
+    if "match" not in statement:
+        return statement
+    match = statement["match"]
+    right = match["right"]
+    if isinstance(right, dict) and "|" in right:  # newer nft writes flags as an operation
+        right = right["|"]
+    if isinstance(right, dict) and "set" in right:
+        right = {"set": sorted((PROTOCOL_NUMBERS.get(one, one) for one in _listed(right["set"])), key=str)}
+    elif isinstance(right, list):
+        right = sorted(right, key=str)
+    return {"match": match | {"right": right}}
+
+
+def _listed(value: Any) -> list[Any]:
+    """Newer nft writes a list of one as that one."""
+    return value if isinstance(value, list) else [value]
+
+
+def _text(element: object) -> str:
+    if isinstance(element, dict) and "prefix" in element:
+        prefix = element["prefix"]
+        return str(ip_network(f"{prefix['addr']}/{prefix['len']}"))
+    if isinstance(element, str):
+        return str(ip_network(element))
+    return json.dumps(element, sort_keys=True)
