@@ -1,0 +1,150 @@
+"""WireGuard in the kernel, over its generic netlink family.
+
+Links are `links`' part, packing and unpacking `wgmessages`'. A call has sockets and an event loop of its own, so
+that any thread may call, in the network namespace that it is in.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.generic import AsyncGenericNetlinkSocket
+
+from cerebro.wireguard import links, netlink, wgmessages
+from cerebro.wireguard.backend import Implementation, PortInUse, WireGuardError
+from cerebro.wireguard.model import Interface, LinkChange, PeerChange
+from cerebro.wireguard.wgmessages import Entry
+
+_FAMILY = "wireguard"
+
+# What the kernel says about the whole message and not about one peer in it.
+_ABOUT_ALL = frozenset({errno.EPERM, errno.EACCES, errno.ENODEV, errno.EOPNOTSUPP, errno.ENOBUFS})
+
+
+class Kernel:
+    """The backend `Kernel`; keeps nothing between calls."""
+
+    @property
+    def implementation(self) -> Implementation:
+        """Which one it is."""
+        return "Kernel"
+
+    def read(self, name: str) -> Interface | None:
+        """Return the interface with all its peers; None when there is none of that name.
+
+        Raises ForeignInterface for a link of another kind, NotPermitted, WireGuardError.
+        """
+        link = links.read(name)
+        if link is None:
+            return None
+        if link.kind != _FAMILY:
+            raise links.foreign(name, link.kind)
+        device = netlink.run(_read(name))
+        if device is None:
+            return None
+        return wgmessages.interface(name, device, link)
+
+    def ensure(self, name: str, mtu: int, deadline: float | None = None) -> None:  # noqa: ARG002 - userspace's
+        """Have the interface exist; one that exists stays as it is. Raises as `links.create`."""
+        links.create(name, mtu)
+
+    def set_device(
+        self, name: str, *, private_key: str | None = None, listen_port: int | None = None
+    ) -> None:
+        """Set what is given. Raises PortInUse when the interface is up and the port is another's."""
+        payload = wgmessages.device(name, private_key=private_key, listen_port=listen_port)
+        netlink.run(_set_device(name, payload, listen_port))
+
+    def set_peers(self, name: str, changes: Sequence[PeerChange]) -> dict[str, str]:
+        """Make the changes in their order; return what was refused, in words, by public key."""
+        if not changes:
+            return {}
+        return netlink.run(_set_peers(name, changes))
+
+    def set_link(self, name: str, change: LinkChange) -> dict[str, str]:
+        """Change addresses, MTU, state and routes. Raises and returns as `links.change`."""
+        return links.change(name, change)
+
+    def drop(self, name: str) -> None:
+        """Remove the interface; none of that name is no error. Raises ForeignInterface."""
+        links.delete(name)
+
+
+class _Socket(AsyncGenericNetlinkSocket):  # type: ignore[misc] # the library has no types
+    module_err_level = "debug"  # a missing module is told by our own error
+
+
+@asynccontextmanager
+async def _open() -> AsyncIterator[_Socket]:
+    async with _Socket(ext_ack=True) as socket:
+        try:
+            await socket.bind(_FAMILY, netlink.Packed)
+        except NetlinkError as error:
+            if error.code == errno.ENOENT:
+                raise links.not_available() from error
+            raise
+        yield socket
+
+
+async def _read(name: str) -> list[bytes] | None:
+    async with _open() as socket:
+        try:
+            return await netlink.dump(socket, socket.prid, wgmessages.get(name))
+        except NetlinkError as error:
+            if error.code == errno.ENODEV:
+                return None
+            if error.code == errno.EOPNOTSUPP:
+                raise links.foreign(name, None) from error
+            raise
+
+
+async def _set_device(name: str, payload: bytes, listen_port: int | None) -> None:
+    async with _open() as socket:
+        (error,) = await netlink.send(socket, [netlink.Packed.of(socket.prid, 0, payload)])
+        if error is not None:
+            if error.code == errno.EADDRINUSE:
+                raise PortInUse(
+                    f"another program on this node has UDP port {listen_port}: "
+                    "set another spec.listenPort, or stop the other one"
+                ) from error
+            raise _about_all(name, error) from error
+
+
+async def _set_peers(name: str, changes: Iterable[PeerChange]) -> dict[str, str]:
+    refused: dict[str, str] = {}
+    messages = wgmessages.split(changes, refused)
+    async with _open() as socket:
+        for entries in messages:
+            await _apply(socket, name, entries, refused)
+    return refused
+
+
+async def _apply(socket: _Socket, name: str, entries: Sequence[Entry], refused: dict[str, str]) -> None:
+    """Send one message; one that is refused goes again in halves, so that only the peer at fault is left out.
+
+    The kernel works through a message until the first refusal and does not say where that was. What it has
+    done already it does once more, to the same effect.
+    """
+    payload = wgmessages.peers(name, entries)
+    (error,) = await netlink.send(socket, [netlink.Packed.of(socket.prid, 0, payload)])
+    if error is None:
+        return
+    if error.code in _ABOUT_ALL:
+        raise _about_all(name, error) from error
+    if len(entries) == 1:
+        refused[entries[0].public_key] = f"the kernel refused: {netlink.reason(error)}"
+        return
+    middle = len(entries) // 2
+    await _apply(socket, name, entries[:middle], refused)
+    await _apply(socket, name, entries[middle:], refused)
+
+
+def _about_all(name: str, error: NetlinkError) -> WireGuardError:
+    if error.code == errno.ENODEV:
+        return WireGuardError(f"the interface {name} is gone; the next pass makes it again")
+    if error.code == errno.EOPNOTSUPP:
+        return links.foreign(name, None)
+    return netlink.in_words(error)

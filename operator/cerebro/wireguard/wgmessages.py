@@ -1,0 +1,264 @@
+"""Packs and unpacks the payloads of WireGuard's generic netlink family. Pure.
+
+Layout and limits: the kernel's include/uapi/linux/wireguard.h. An attribute holds 65,531 bytes at most, and all
+peers of a message lie in one, so long configurations take several messages.
+"""
+
+from __future__ import annotations
+
+import binascii
+import socket
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
+from struct import Struct
+
+from cerebro.wireguard.links import Link
+from cerebro.wireguard.model import ActualPeer, Endpoint, Interface, PeerChange
+from cerebro.wireguard.netlink import attribute
+
+_GET_DEVICE, _SET_DEVICE = 0, 1
+_VERSION = 1
+_NESTED = 0x8000
+_KIND = 0x3FFF
+
+_D_IFNAME, _D_PRIVATE_KEY, _D_PUBLIC_KEY, _D_LISTEN_PORT, _D_PEERS = 2, 3, 4, 6, 8
+(
+    _P_PUBLIC_KEY, _P_PRESHARED_KEY, _P_FLAGS, _P_ENDPOINT, _P_KEEPALIVE, _P_HANDSHAKE, _P_RX, _P_TX, _P_ALLOWED
+) = range(1, 10)  # fmt: skip
+_REMOVE_ME, _REPLACE_ALLOWED_IPS, _UPDATE_ONLY = 1, 2, 4
+
+_GENERIC = Struct("=BBH")
+_HEADER = Struct("=HH")
+_U16 = Struct("=H")
+_U32 = Struct("=I")
+_U64 = Struct("=Q")
+_HANDSHAKE = Struct("=qq")
+_PORT = Struct("!H")
+_ENDPOINT_4 = Struct("=H2s4s8x")
+_ENDPOINT_6 = Struct("=H2s4x16s4x")
+
+# A whole allowed address in one go: its header, and family, address and prefix length with a header each.
+_ALLOWED_4 = Struct("=HHHHH2xHH4sHHB3x")
+_ALLOWED_6 = Struct("=HHHHH2xHH16sHHB3x")
+_A_FAMILY, _A_ADDRESS, _A_LENGTH = 1, 2, 3
+
+_NO_KEY = bytes(32)
+
+MESSAGE_BYTES = 32 * 1024
+"""Of peers in a message; while it works through one, the kernel holds up all changes of links on the node."""
+
+ALLOWED_IPS_OF_AN_ENTRY = 500
+"""A peer with more of them takes several entries, so that each fits into a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One peer in a message, packed."""
+
+    public_key: str
+    packed: bytes = field(repr=False)
+
+
+def get(name: str) -> bytes:
+    """Return the request for the interface with all its peers."""
+    return _GENERIC.pack(_GET_DEVICE, _VERSION, 0) + attribute(_D_IFNAME, _name(name))
+
+
+def device(name: str, *, private_key: str | None, listen_port: int | None) -> bytes:
+    """Return the request that sets what is given; raise ValueError for a key that is none."""
+    payload = _GENERIC.pack(_SET_DEVICE, _VERSION, 0) + attribute(_D_IFNAME, _name(name))
+    if private_key is not None:
+        payload += attribute(_D_PRIVATE_KEY, _key(private_key))
+    if listen_port is not None:
+        payload += attribute(_D_LISTEN_PORT, _U16.pack(listen_port))
+    return payload
+
+
+def peers(name: str, entries: Iterable[Entry]) -> bytes:
+    """Return the request that changes those peers."""
+    packed = b"".join([entry.packed for entry in entries])
+    return (
+        _GENERIC.pack(_SET_DEVICE, _VERSION, 0)
+        + attribute(_D_IFNAME, _name(name))
+        + attribute(_D_PEERS | _NESTED, packed)
+    )
+
+
+def split(changes: Iterable[PeerChange], refused: dict[str, str]) -> Iterator[list[Entry]]:
+    """Yield the entries of one message after the other, in order; what cannot be packed goes to `refused`."""
+    message: list[Entry] = []
+    size = 0
+    for change in changes:
+        try:
+            entries = _entries(change)
+        except (ValueError, OSError, struct.error) as error:
+            refused[change.public_key] = f"cannot be told to the kernel: {error}"
+            continue
+        for entry in entries:
+            if message and size + len(entry.packed) > MESSAGE_BYTES:
+                yield message
+                message, size = [], 0
+            message.append(entry)
+            size += len(entry.packed)
+    if message:
+        yield message
+
+
+def interface(name: str, answers: Iterable[bytes], link: Link) -> Interface:
+    """Return the interface that the answers to `get` tell about, with what its link tells."""
+    private_key = public_key = None
+    port = 0
+    found: dict[str, ActualPeer] = {}
+    for answer in answers:
+        for kind, start, end in _attributes(answer, _GENERIC.size, len(answer)):
+            if kind == _D_PEERS:
+                _unpack_peers(answer, start, end, found)
+            elif kind == _D_PRIVATE_KEY:
+                private_key = _text(answer[start:end])
+            elif kind == _D_PUBLIC_KEY:
+                public_key = _text(answer[start:end])
+            elif kind == _D_LISTEN_PORT:
+                (port,) = _U16.unpack_from(answer, start)
+    return Interface(
+        name, private_key, public_key, port, link.mtu, link.up, link.addresses, link.routes, found
+    )
+
+
+def _name(name: str) -> bytes:
+    return name.encode() + b"\0"
+
+
+def _key(text: str) -> bytes:
+    key = binascii.a2b_base64(text, strict_mode=True)
+    if len(key) != 32:
+        raise ValueError("a key is base64 of 32 bytes")
+    return key
+
+
+def _text(key: bytes) -> str | None:
+    return None if key == _NO_KEY else binascii.b2a_base64(key, newline=False).decode()
+
+
+def _entries(change: PeerChange) -> list[Entry]:
+    key = attribute(_P_PUBLIC_KEY, _key(change.public_key))
+    flags = _flags(change)
+    body = key + attribute(_P_FLAGS, _U32.pack(flags))
+    if change.remove:
+        return [Entry(change.public_key, attribute(_NESTED, body))]
+    if change.preshared_key is not None:
+        secret = _key(change.preshared_key) if change.preshared_key else _NO_KEY
+        body += attribute(_P_PRESHARED_KEY, secret)
+    if change.persistent_keepalive is not None:
+        body += attribute(_P_KEEPALIVE, _U16.pack(change.persistent_keepalive))
+    if change.endpoint is not None:
+        body += attribute(_P_ENDPOINT, _endpoint(change.endpoint))
+    allowed = [_allowed_ip(network) for network in change.allowed_ips]
+    entries = []
+    for start in range(0, len(allowed) or 1, ALLOWED_IPS_OF_AN_ENTRY):
+        if start:
+            # What was refused or is gone meanwhile is not made anew by its second part.
+            body = key + attribute(_P_FLAGS, _U32.pack(_UPDATE_ONLY))
+        if part := b"".join(allowed[start : start + ALLOWED_IPS_OF_AN_ENTRY]):
+            body += attribute(_P_ALLOWED | _NESTED, part)
+        entries.append(Entry(change.public_key, attribute(_NESTED, body)))
+    return entries
+
+
+def _flags(change: PeerChange) -> int:
+    return (
+        (_REMOVE_ME if change.remove else 0)
+        | (_REPLACE_ALLOWED_IPS if change.replace_allowed_ips else 0)
+        | (_UPDATE_ONLY if change.update_only else 0)
+    )
+
+
+def _endpoint(endpoint: Endpoint) -> bytes:
+    address, port = endpoint
+    if ":" in address:
+        return _ENDPOINT_6.pack(socket.AF_INET6, _PORT.pack(port), socket.inet_pton(socket.AF_INET6, address))
+    return _ENDPOINT_4.pack(socket.AF_INET, _PORT.pack(port), socket.inet_pton(socket.AF_INET, address))
+
+
+def _allowed_ip(network: str) -> bytes:
+    address, _, length = network.partition("/")
+    if ":" in address:
+        family, layout, size = socket.AF_INET6, _ALLOWED_6, 16
+    else:
+        family, layout, size = socket.AF_INET, _ALLOWED_4, 4
+    return layout.pack(
+        layout.size, _NESTED,
+        6, _A_FAMILY, family,
+        4 + size, _A_ADDRESS, socket.inet_pton(family, address),
+        5, _A_LENGTH, int(length),
+    )  # fmt: skip
+
+
+def _attributes(data: bytes, offset: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield kind, start and end of each attribute's value."""
+    unpack = _HEADER.unpack_from
+    while offset + 4 <= end:
+        size, kind = unpack(data, offset)
+        yield kind & _KIND, offset + 4, offset + size
+        offset += (size + 3 & ~3) or 4
+
+
+def _unpack_peers(data: bytes, start: int, end: int, found: dict[str, ActualPeer]) -> None:
+    for _, first, last in _attributes(data, start, end):
+        where = {kind: (start, end) for kind, start, end in _attributes(data, first, last)}
+        peer = _unpack_peer(data, where)
+        if (begun := found.get(peer.public_key)) and _P_HANDSHAKE not in where:
+            # A peer with many addresses goes on in the next answer, with its key and the rest of them.
+            peer = ActualPeer(
+                begun.public_key, begun.allowed_ips | peer.allowed_ips, begun.preshared_key,
+                begun.persistent_keepalive, begun.endpoint, begun.last_handshake, begun.rx_bytes, begun.tx_bytes,
+            )  # fmt: skip
+        found[peer.public_key] = peer
+
+
+def _unpack_peer(data: bytes, where: Mapping[int, tuple[int, int]]) -> ActualPeer:
+    start, end = where[_P_PUBLIC_KEY]
+    public_key = binascii.b2a_base64(data[start:end], newline=False).decode()
+    allowed = frozenset(_unpack_allowed(data, *where[_P_ALLOWED])) if _P_ALLOWED in where else frozenset()
+    if _P_HANDSHAKE not in where:
+        return ActualPeer(public_key, allowed)
+    seconds, nanoseconds = _HANDSHAKE.unpack_from(data, where[_P_HANDSHAKE][0])
+    secret_start, secret_end = where[_P_PRESHARED_KEY]
+    return ActualPeer(
+        public_key,
+        allowed,
+        _text(data[secret_start:secret_end]),
+        _U16.unpack_from(data, where[_P_KEEPALIVE][0])[0],
+        _unpack_endpoint(data, where[_P_ENDPOINT][0]) if _P_ENDPOINT in where else None,
+        seconds + nanoseconds / 1e9,
+        _U64.unpack_from(data, where[_P_RX][0])[0],
+        _U64.unpack_from(data, where[_P_TX][0])[0],
+    )
+
+
+def _unpack_endpoint(data: bytes, start: int) -> Endpoint:
+    (family,) = _U16.unpack_from(data, start)
+    layout = _ENDPOINT_4 if family == socket.AF_INET else _ENDPOINT_6
+    _, port, address = layout.unpack_from(data, start)
+    return _address(family, address), _PORT.unpack(port)[0]
+
+
+def _unpack_allowed(data: bytes, start: int, end: int) -> Iterator[str]:
+    for _, first, last in _attributes(data, start, end):
+        family = length = 0
+        address = b""
+        for kind, begin, stop in _attributes(data, first, last):
+            if kind == _A_FAMILY:
+                (family,) = _U16.unpack_from(data, begin)
+            elif kind == _A_ADDRESS:
+                address = data[begin:stop]
+            elif kind == _A_LENGTH:
+                length = data[begin]
+        yield f"{_address(family, address)}/{length}"
+
+
+def _address(family: int, packed: bytes) -> str:
+    text = socket.inet_ntop(family, packed)
+    # The C library writes an embedded IPv4 address with dots, Python's ipaddress, which is canonical here, does not.
+    return str(IPv6Address(packed)) if ":" in text and "." in text else text
