@@ -230,6 +230,10 @@ class OperatorSettings(Settings):
         default=60.0,
         description="Time between two searches for Sessions and commands without a Device (E12).",
     )
+    finalizer_timeout: Seconds = Field(
+        default=3600.0,
+        description="A deleted Peer, Device or Hub waits that long for its agent's clean-up, then it is let go.",
+    )
     superseding_ttl: Seconds = Field(
         default=86400.0,
         description="A superseding Session goes that long after the superseded one was last seen (A10).",

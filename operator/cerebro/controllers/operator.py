@@ -1,4 +1,5 @@
-"""The operator process: clean-up and re-opening of finished objects, lost agents, objects without a Device.
+"""The operator process: addresses and Peers of Devices, finalizers, finished objects, lost agents, objects
+without a Device.
 
 It touches objects of ours only, never WireGuard or a router. All work is done under the Lease
 `cerebro-operator` (E1) with a store that is known to be complete (E7). kopf fills the store; the loops are
@@ -16,8 +17,10 @@ from datetime import timedelta
 from cerebro.controllers import finished_sessions
 from cerebro.controllers import operator_metrics as metrics
 from cerebro.controllers.operator_agents import AgentWatch
+from cerebro.controllers.operator_finalizers import Finalizers
 from cerebro.controllers.operator_loop import Loop
 from cerebro.controllers.operator_orphans import OrphanSearch, server_now
+from cerebro.controllers.operator_peers import DevicePeers
 from cerebro.controllers.session_life import GrantWindows
 from cerebro.kube import connection
 from cerebro.kube.api import KubeApi
@@ -87,10 +90,19 @@ class Operator:
             gained=self._gained,
             lost=self._lost,
         )
+        events = Recorder(api, component="operator", instance=settings.identity)
+        self._peers = DevicePeers(api, self._store, events)
+        self._finalizers = Finalizers(
+            api,
+            self._store,
+            events,
+            limit=settings.finalizer_timeout,
+            complete=self._completeness.complete,
+        )
         self._orphans = OrphanSearch(
             api,
             self._store,
-            Recorder(api, component="operator", instance=settings.identity),
+            events,
             namespaces=settings.namespaces,
             within=GrantWindows(
                 timedelta(seconds=settings.trial_grant_within), timedelta(seconds=settings.paid_grant_within)
@@ -107,8 +119,12 @@ class Operator:
         self._finished_at = 0.0
         self._waiting_for: str | None = None
         self._finished_loop = self._loop("finished", self._finished_step)
+        self._peers_loop = self._loop("peers", self._peers.step)
+        self._finalizers_loop = self._loop("finalizers", self._finalizers.step, allowed=self._lease.held)
         self._loops = [
             self._finished_loop,
+            self._peers_loop,
+            self._finalizers_loop,
             self._loop("agents", self._agents_step),
             self._loop("orphans", self._orphans_step),
         ]
@@ -148,14 +164,18 @@ class Operator:
     def _waiting(self, reason: str | None) -> None:
         self._waiting_for = reason
 
-    def _loop(self, name: str, step: Callable[[], Awaitable[float]]) -> Loop:
+    def _loop(
+        self, name: str, step: Callable[[], Awaitable[float]], *, allowed: Callable[[], bool] | None = None
+    ) -> Loop:
         backoff = Backoff(first=0.5, ceiling=self._settings.backoff_ceiling)
-        return Loop(name, step, allowed=self._allowed, backoff=backoff)
+        return Loop(name, step, allowed=allowed or self._allowed, backoff=backoff)
 
     def _allowed(self) -> bool:
         return self._lease.held() and self._completeness.complete()
 
     def _gained(self) -> None:
+        self._peers.begin()
+        self._finalizers.begin()
         for loop in self._loops:
             loop.wake()
 
@@ -164,7 +184,13 @@ class Operator:
             loop.interrupt()
 
     def _changed(self, change: Change) -> None:
-        """Wake the loop of finished objects when the one that came is due before what it waits for."""
+        """Wake the loops that have something to do with what came; that of finished objects when it is due
+        before what the loop waits for.
+        """
+        if self._peers.changed(change):
+            self._peers_loop.wake()
+        if self._finalizers.changed(change):
+            self._finalizers_loop.wake()
         item = change.new.model if change.new is not None else None
         if not isinstance(item, Session | DeviceCommand):
             return

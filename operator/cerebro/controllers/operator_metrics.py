@@ -31,3 +31,16 @@ LOST_OBJECTS = Gauge("cerebro_operator_agent_lost_objects", "Objects whose agent
 LOST_SESSIONS = Gauge(
     "cerebro_operator_agent_lost_sessions", "Unfinished Sessions on a Device whose agent is lost."
 )
+TUNNEL_TROUBLES = Gauge(
+    "cerebro_operator_devices_without_tunnel",
+    "Devices that get no tunnel address or no Peer, by reason.",
+    ["reason"],
+)
+POOL_FREE = Gauge(
+    "cerebro_operator_pool_free_addresses", "Addresses of a Hub that nobody holds.", ["namespace", "hub"]
+)
+FINALIZERS_FORCED = Counter(
+    "cerebro_operator_finalizers_forced_total",
+    "Objects let go without their agent's word, by kind and why.",
+    ["kind", "why"],
+)

@@ -1,0 +1,143 @@
+"""Puts finalizers on Peers, Devices and Hubs and takes them off, as `finalizers` decides.
+
+Each write names the version that was judged, so that finalizers of others, and changes that nobody has judged
+yet, survive. Only the Lease is needed: what an object says of itself holds also while the store is not known
+to be complete; that a Hub is gone is believed only of a complete one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from cerebro.controllers import operator_metrics as metrics
+from cerebro.controllers.finalizers import Decision, Finalized, Why, decide, hub_name
+from cerebro.controllers.operator_calls import each
+from cerebro.controllers.operator_orphans import server_now
+from cerebro.controllers.tunnel_index import Name
+from cerebro.kube.api import KubeApi
+from cerebro.kube.errors import Conflict, NotFound
+from cerebro.kube.events import Recorder
+from cerebro.kube.store import Change, Store
+from cerebro.resources import KINDS, Device, Hub, Peer
+
+log = logging.getLogger(__name__)
+
+_IDLE = 60.0
+_SOON = 1.0
+_SAYS = {
+    Why.TIME_LIMIT: (
+        "FinalizerTimeout",
+        "no agent reported its clean-up within {limit:.0f} s; what it left behind is to be removed by hand",
+    ),
+    Why.FORCED: (
+        "FinalizerForced",
+        "let go because of its annotation, without clean-up; what it left behind is unknown from now on",
+    ),
+    Why.HUB_GONE: ("HubNotFound", "let go without clean-up: its Hub does not exist any more"),
+}
+
+
+class Finalizers:
+    """The steps; keeps which objects changed, and which are on their way out."""
+
+    def __init__(
+        self, api: KubeApi, store: Store, events: Recorder, *, limit: float, complete: Callable[[], bool]
+    ) -> None:
+        self._api = api
+        self._store = store
+        self._events = events
+        self._limit = timedelta(seconds=limit)
+        self._complete = complete
+        self._marked: set[tuple[str, Name]] = set()
+        self._going: set[tuple[str, Name]] = set()
+
+    def changed(self, change: Change) -> bool:
+        """Take a change of the store; True when a step is due."""
+        kind = change.kind.kind
+        if kind not in ("Hub", "Peer", "Device"):
+            return False
+        self._marked.add((kind, (change.namespace, change.name)))
+        return True
+
+    def begin(self) -> None:
+        """Have everything looked at."""
+        for kind in ("Hub", "Peer", "Device"):
+            self._marked.update((kind, (item.namespace, item.name)) for item in self._store.all(KINDS[kind]))
+
+    async def step(self) -> float:
+        """Look at what changed and at all that is going; gives the seconds until the next. Raises KubeError."""
+        marked, self._marked = self._marked | self._going, set()
+        left, again = set(marked), set[tuple[str, Name]]()
+        now = server_now(self._api)
+        due: list[datetime] = []
+        writes: list[tuple[tuple[str, Name], Finalized, Decision]] = []
+        for key in marked:
+            item = self._read(*key)
+            decision = self._decide(item, now) if item is not None else Decision()
+            self._going.discard(key)
+            if item is not None and item.metadata.deletion_timestamp is not None and item.metadata.finalizers:
+                self._going.add(key)
+            if decision.due is not None:
+                due.append(decision.due)
+            if item is not None and decision.finalizers is not None:
+                writes.append((key, item, decision))
+            else:
+                left.discard(key)
+
+        async def work(write: tuple[tuple[str, Name], Finalized, Decision]) -> bool:
+            key, item, decision = write
+            if not await self._write(item, decision):
+                again.add(key)
+            left.discard(key)
+            return True
+
+        try:
+            await each(writes, work)
+        finally:
+            self._marked |= left | again
+        if again:
+            return _SOON
+        return min([_IDLE, *((moment - now).total_seconds() for moment in due)])
+
+    def _read(self, kind: str, name: Name) -> Finalized | None:
+        stored = self._store.get(KINDS[kind], *name)
+        model = stored.model if stored is not None else None
+        return model if isinstance(model, Peer | Device | Hub) else None
+
+    def _decide(self, item: Finalized, now: datetime) -> Decision:
+        hub = hub_name(item)
+        gone = (
+            hub is not None
+            and item.metadata.deletion_timestamp is not None
+            and self._complete()
+            and self._store.get(KINDS["Hub"], item.namespace, hub) is None
+        )
+        return decide(item, hub_gone=gone, now=now, limit=self._limit)
+
+    async def _write(self, item: Finalized, decision: Decision) -> bool:
+        """Write the finalizers; False when the object changed meanwhile and is to be judged again."""
+        kind = KINDS[item.kind]
+        patch = {"metadata": {"uid": item.metadata.uid, "finalizers": list(decision.finalizers or ())}}
+        try:
+            written = await self._api.patch(
+                kind, item.namespace, item.name, patch, resource_version=item.metadata.resource_version
+            )
+        except Conflict:
+            return False
+        except NotFound:
+            return True
+        if decision.why is not None:
+            self._tell(item, decision.why)
+        self._store.deliver(kind, "MODIFIED", written)
+        return True
+
+    def _tell(self, item: Finalized, why: Why) -> None:
+        log.info("%s %s/%s: let go: %s", item.kind, item.namespace, item.name, why.value)
+        if why not in _SAYS:
+            return
+        metrics.FINALIZERS_FORCED.labels(item.kind, why.name.lower()).inc()
+        reason, message = _SAYS[why]
+        text = message.format(limit=self._limit.total_seconds())
+        self._events.post(item, "Warning", reason, text, action="Finalize")
