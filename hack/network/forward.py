@@ -83,8 +83,10 @@ class _Accepted(_End):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        cast("asyncio.Transport", transport).pause_reading()
-        task = asyncio.get_running_loop().create_task(self._dial())
+        loop = asyncio.get_running_loop()
+        # Older releases of Python begin to read after this call even if it pauses, so the pause comes later.
+        loop.call_soon(cast("asyncio.Transport", transport).pause_reading)
+        task = loop.create_task(self._dial())
         self._dialling.add(task)
         task.add_done_callback(self._dialling.discard)
 

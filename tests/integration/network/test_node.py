@@ -83,10 +83,8 @@ def test_a_node_ends_with_the_process_that_made_it(tmp_path: Path) -> None:
         "import sys, time; from network.node import Node\n"
         "with Node('a') as a:\n print(a.pid, a.popen(['sleep', '1000']).pid, flush=True); time.sleep(1000)"
     )
-    paths = os.pathsep.join(sys.path)
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": paths}
-    ) as process:
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=env) as process:
         assert process.stdout is not None
         pids = [int(word) for word in process.stdout.readline().split()]
         process.send_signal(signal.SIGKILL)
