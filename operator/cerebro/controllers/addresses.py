@@ -103,7 +103,7 @@ class AddressBook:
         self.hold(Holder("Hub", hub), self.own)
 
     def hold(self, holder: Holder, addresses: frozenset[Address]) -> bool:
-        """Take what a holder has now, in place of what it had; True when an address became free by it."""
+        """Take what a holder has now, in place of what it had; True when it gave an address up."""
         before = self._held.get(holder, frozenset())
         if before == addresses:
             return False
@@ -112,18 +112,16 @@ class AddressBook:
             if not holders:
                 self._count(address, 1)
             holders.add(holder)
-        freed = False
         for address in before - addresses:
             self._holders[address].discard(holder)
             if not self._holders[address]:
                 del self._holders[address]
                 self._count(address, -1)
-                freed = True
         if addresses:
             self._held[holder] = addresses
         else:
             self._held.pop(holder, None)
-        return freed
+        return not before <= addresses
 
     def holders(self, address: Address) -> Collection[Holder]:
         """Give who holds an address."""

@@ -92,9 +92,9 @@ class TunnelIndex:
         if name not in self._promised or (item is not None and not _has_address(item)):
             return
         del self._promised[name]
-        for (namespace, _), book in self._books.items():
-            if namespace == name[0]:
-                book.hold(Holder("Promise", name[1]), frozenset())
+        for hub, book in self._books.items():
+            if hub[0] == name[0] and book.hold(Holder("Promise", name[1]), frozenset()) and item is None:
+                self._freed.add(hub)
 
     # Devices that must be looked at
 
@@ -111,7 +111,7 @@ class TunnelIndex:
         self.mark(self._waiting)
 
     def waits(self, device: Device, waiting: bool) -> None:
-        """Remember whether a Device waits: it is looked at as well when an address of its Hub becomes free."""
+        """Remember whether a Device waits: it is looked at as well when an address of its Hub is given up."""
         name = (device.namespace, device.name)
         if waiting and device.spec.hub_ref is not None:
             self._waiting[name] = (device.namespace, device.spec.hub_ref.name)

@@ -1,0 +1,368 @@
+"""What a Device gets: address and Peer, by the plan, played on a store. The API server is a few lines here."""
+
+from __future__ import annotations
+
+import base64
+import random
+import time
+from typing import Any
+
+import pytest
+
+from cerebro.controllers.operator_peers import BATCH, FIELD_MANAGER, DevicePeers
+from cerebro.kube.errors import AlreadyExists, Conflict, NotFound, Unavailable
+from cerebro.kube.store import Change, Store
+from cerebro.resources import KINDS, Kind
+
+Body = dict[str, Any]
+KEY = base64.b64encode(bytes(32)).decode()
+OTHER_KEY = base64.b64encode(bytes(31) + b"\4").decode()
+
+
+class Server:
+    """Holds objects, feeds the store, and fails when told to."""
+
+    clock_skew = 0.0
+
+    def __init__(self) -> None:
+        self.store = Store()
+        self.objects: dict[tuple[str, str], Body] = {}
+        self.version = 0
+        self.uids = 0
+        self.writes: list[tuple[str, str, str]] = []
+        self.failing = 0
+        self.seen_after_failure = True
+        self.peers = DevicePeers(self, self.store, self)  # type: ignore[arg-type]
+        self.store.subscribe(self._changed)
+        self.events: list[str] = []
+
+    def _changed(self, change: Change) -> None:
+        self.peers.changed(change)
+
+    def post(self, _: Any, __: str, reason: str, ___: str, *, action: str) -> None:
+        self.events.append(reason)
+
+    def put(self, kind: str, name: str, *, tell: bool = True, **body: Any) -> Body:
+        """Create or change an object as somebody else."""
+        known = self.objects.get((kind, name))
+        self.version += 1
+        if known is None:
+            self.uids += 1
+            known = {
+                "metadata": {
+                    "name": name,
+                    "namespace": "ns",
+                    "uid": f"u{self.uids}",
+                    "generation": 1,
+                    "creationTimestamp": f"2026-01-01T00:00:{self.uids % 60:02d}Z",
+                }
+            }
+        merged = {**known, **{part: value for part, value in body.items() if part != "metadata"}}
+        merged["metadata"] = {
+            **known["metadata"],
+            **body.get("metadata", {}),
+            "resourceVersion": str(self.version),
+        }
+        self.objects[kind, name] = merged
+        if tell:
+            self.store.deliver(KINDS[kind], "MODIFIED", merged)
+        return merged
+
+    def gone(self, kind: str, name: str) -> None:
+        body = self.objects.pop((kind, name))
+        self.version += 1
+        body = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.version)}}
+        self.store.deliver(KINDS[kind], "DELETED", body)
+
+    def hub(self, *addresses: str) -> None:
+        self.put("Hub", "hub", spec={"addresses": list(addresses)})
+
+    def device(self, name: str, *, key: str | None = KEY, **spec: Any) -> None:
+        spec = {"hubRef": {"name": "hub"}, "api": {"credentialsSecretRef": {"name": "c"}}, **spec}
+        self.put("Device", name, spec=spec | ({"publicKey": key} if key else {}))
+
+    # What the operator calls
+
+    async def create(self, kind: Kind, _: str, manifest: Body) -> Body:
+        name = manifest["metadata"]["name"]
+        if (kind.kind, name) in self.objects:
+            raise AlreadyExists("it exists")
+        return self._written("create", kind, name, manifest)
+
+    async def patch(self, kind: Kind, _: str, name: str, patch: Body, *, resource_version: str) -> Body:
+        if self.objects[kind.kind, name]["metadata"]["resourceVersion"] != resource_version:
+            raise Conflict("another version")
+        spec = {**self.objects[kind.kind, name]["spec"], **patch.get("spec", {})}
+        return self._written("patch", kind, name, {**patch, "spec": spec})
+
+    async def apply(
+        self, kind: Kind, _: str, name: str, manifest: Body, *, field_manager: str, subresource: str
+    ) -> Body:
+        known = self.objects.get((kind.kind, name))
+        if known is None:
+            raise NotFound("no such object")
+        if known["metadata"]["uid"] != manifest["metadata"]["uid"]:
+            raise Conflict("another UID")
+        ours = ("tunnelAddress", "peerName") if field_manager == FIELD_MANAGER else ("conditions",)
+        left = {field: value for field, value in known.get("status", {}).items() if field not in ours}
+        status = {**left, **manifest["status"]}
+        return self._written(field_manager, kind, name, {"status": status})
+
+    async def delete(self, kind: Kind, _: str, name: str, *, uid: str, resource_version: str) -> None:
+        self.writes.append(("delete", kind.kind, name))
+        self.gone(kind.kind, name)
+
+    def _written(self, how: str, kind: Kind, name: str, body: Body) -> Body:
+        if self.failing:
+            self.failing -= 1
+            if self.seen_after_failure:
+                self.put(kind.kind, name, tell=False, **body)
+            raise Unavailable("no answer")
+        self.writes.append((how, kind.kind, name))
+        return self.put(kind.kind, name, tell=False, **body)
+
+    async def settle(self) -> None:
+        """Step until nothing is due; what failed unseen is told by the watch."""
+        for _ in range(200):
+            try:
+                if await self.peers.step() >= 60:
+                    return
+            except Unavailable:
+                for (kind, _), body in list(self.objects.items()):
+                    self.store.deliver(KINDS[kind], "MODIFIED", body)
+        raise AssertionError("it does not come to rest")
+
+    def addresses(self) -> dict[str, str]:
+        found = {
+            name: body.get("status", {}).get("tunnelAddress")
+            for (kind, name), body in self.objects.items()
+            if kind == "Device"
+        }
+        return {name: address for name, address in found.items() if address}
+
+    def allowed(self, peer: str) -> list[str]:
+        return list(self.objects["Peer", peer]["spec"]["allowedIPs"])
+
+    def ready(self, name: str) -> str | None:
+        conditions = self.objects["Device", name].get("status", {}).get("conditions", [])
+        return conditions[0]["reason"] if conditions else None
+
+
+@pytest.fixture
+def server() -> Server:
+    made = Server()
+    made.hub("10.0.0.1/24")
+    return made
+
+
+async def test_device_gets_address_and_peer_and_then_nothing_is_written(server: Server) -> None:
+    server.device("r1", lanNetworks=["192.168.0.0/24"])
+    await server.settle()
+    address = server.addresses()["r1"]
+    assert server.objects["Device", "r1"]["status"] == {"tunnelAddress": address, "peerName": "r1"}
+    peer = server.objects["Peer", "r1"]
+    assert peer["spec"]["allowedIPs"] == [f"{address}/32", "192.168.0.0/24"]
+    assert peer["metadata"]["finalizers"] == ["relay.cerebro.dev/interface"]
+    assert peer["metadata"]["ownerReferences"][0]["uid"] == server.objects["Device", "r1"]["metadata"]["uid"]
+    server.writes.clear()
+    server.peers.begin()
+    server.put("Device", "r1", status={**server.objects["Device", "r1"]["status"], "identity": "x"})
+    await server.settle()
+    assert server.writes == []
+
+
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("failing", range(1, 4))
+async def test_e9_a_write_without_an_answer_gives_no_second_address(
+    server: Server, failing: int, seen: bool
+) -> None:
+    """An address is promised before the first write: it is nobody else's, and not another one on the next try."""
+    for number in range(100):
+        server.device(f"r{number}")
+    server.failing, server.seen_after_failure = failing, seen
+    await server.settle()
+    found = server.addresses()
+    assert len(set(found.values())) == len(found) == 100
+    assert {name: server.allowed(name)[0] for name in found} == {
+        name: f"{one}/32" for name, one in found.items()
+    }
+
+
+async def test_e9_a_rebuild_in_another_order_arrives_at_the_same_addresses() -> None:
+    runs = []
+    for seed in range(3):
+        server = Server()
+        names = [f"r{number}" for number in range(250)]
+        random.Random(seed).shuffle(names)
+        for name in names:
+            server.device(name)
+        server.hub("10.0.0.1/24")
+        await server.settle()
+        runs.append(server.addresses())
+    assert len(runs[0]) == 250
+    assert runs[0] == runs[1] == runs[2]
+
+
+async def test_e9_pins_are_avoided_and_win_over_later_ones(server: Server) -> None:
+    server.hub("10.0.0.1/29")
+    for number in range(4):
+        server.device(f"r{number}")
+    server.device("pinned", tunnelAddress="10.0.0.5")
+    await server.settle()
+    assert server.addresses()["pinned"] == "10.0.0.5"
+    assert len(set(server.addresses().values())) == 5
+    server.device("late", tunnelAddress="10.0.0.5")
+    await server.settle()
+    assert server.ready("late") == "TunnelAddressConflict"
+    assert ("Peer", "late") not in server.objects
+    server.gone("Device", "pinned")
+    await server.settle()
+    assert "late" not in server.addresses(), "the Peer of the one that went is still on the interface"
+    server.gone("Peer", "pinned")
+    await server.settle()
+    assert server.addresses()["late"] == "10.0.0.5"
+    assert server.ready("late") is None
+
+
+async def test_two_devices_exchange_their_pins(server: Server) -> None:
+    server.device("a", tunnelAddress="10.0.0.5")
+    server.device("b", tunnelAddress="10.0.0.6")
+    await server.settle()
+    server.device("a", tunnelAddress="10.0.0.6")
+    server.device("b", tunnelAddress="10.0.0.5")
+    await server.settle()
+    assert server.addresses() == {"a": "10.0.0.6", "b": "10.0.0.5"}
+    assert (server.allowed("a"), server.allowed("b")) == (["10.0.0.6/32"], ["10.0.0.5/32"])
+
+
+async def test_bad_pin_leaves_a_working_tunnel_as_it_is(server: Server) -> None:
+    server.device("r1")
+    await server.settle()
+    address = server.addresses()["r1"]
+    for pin, reason in (
+        ("10.9.9.9", "TunnelAddressOutsideHub"),
+        ("10.0.0.1", "TunnelAddressConflict"),
+        ("10.0.0.255", "TunnelAddressOutsideHub"),
+    ):
+        server.device("r1", tunnelAddress=pin)
+        await server.settle()
+        assert server.ready("r1") == reason
+        assert server.addresses()["r1"] == address
+        assert server.allowed("r1") == [f"{address}/32"]
+    server.device("r1")
+    await server.settle()
+    assert server.ready("r1") is None
+
+
+async def test_e9_an_address_stays_when_the_hub_loses_its_network(server: Server) -> None:
+    server.device("r1")
+    await server.settle()
+    address = server.addresses()["r1"]
+    server.hub("10.1.0.1/24")
+    await server.settle()
+    assert (server.ready("r1"), server.addresses()["r1"]) == ("TunnelAddressOutsideHub", address)
+    server.hub("10.1.0.1/24", "10.0.0.1/24")
+    await server.settle()
+    assert server.ready("r1") is None
+
+
+async def test_e9_two_that_have_one_address_the_applied_one_keeps_it(server: Server) -> None:
+    """Statuses that a person's tool restored, or two operators at once: it heals."""
+    for name in ("a", "b"):
+        server.device(name)
+    await server.settle()
+    address = server.addresses()["a"]
+    applied = [{"type": "Applied", "status": "True", "reason": "Applied", "message": ""}]
+    spec = {**server.objects["Peer", "b"]["spec"], "allowedIPs": [f"{address}/32"]}
+    server.put("Peer", "b", spec=spec, status={"conditions": applied})
+    server.put("Device", "b", status={"tunnelAddress": address, "peerName": "b"})
+    server.peers.begin()
+    await server.settle()
+    found = server.addresses()
+    assert found["b"] == address, "its tunnel works"
+    assert found["a"] != address
+    assert server.allowed("a") == [f"{found['a']}/32"]
+
+
+async def test_key_and_hub_come_and_go(server: Server) -> None:
+    server.gone("Hub", "hub")
+    server.device("r1", key=None)
+    await server.settle()
+    assert (server.ready("r1"), server.addresses()) == ("HubNotFound", {})
+    assert server.events == ["HubNotFound"]
+    server.hub("10.0.0.1/24")
+    await server.settle()
+    address = server.addresses()["r1"]
+    assert server.ready("r1") is None
+    assert ("Peer", "r1") not in server.objects
+    server.device("r1")
+    await server.settle()
+    server.device("r1", key=OTHER_KEY)
+    await server.settle()
+    assert server.objects["Peer", "r1"]["spec"]["publicKey"] == OTHER_KEY
+    server.device("r1", key=None)
+    await server.settle()
+    assert ("Peer", "r1") not in server.objects
+    assert server.addresses()["r1"] == address
+
+
+async def test_b9_what_cannot_be_read_keeps_its_address_and_is_left_alone(server: Server) -> None:
+    server.hub("10.0.0.1/30")
+    server.put(
+        "Device", "odd", spec={"hubRef": {"name": "hub"}, "api": 7}, status={"tunnelAddress": "10.0.0.2"}
+    )
+    server.device("r1")
+    await server.settle()
+    assert server.ready("r1") == "PoolExhausted"
+    assert not [name for _, kind, name in server.writes if name == "odd"]
+    server.gone("Device", "odd")
+    await server.settle()
+    assert server.addresses()["r1"] == "10.0.0.2"
+
+
+async def test_terminating_and_direct_devices_get_nothing(server: Server) -> None:
+    server.put(
+        "Device", "direct", spec={"api": {"credentialsSecretRef": {"name": "c"}, "address": "10.8.0.1"}}
+    )
+    server.device("going")
+    server.put("Device", "going", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+    await server.settle()
+    assert server.writes == []
+
+
+async def test_what_an_agent_says_instead_is_not_fought_over(server: Server) -> None:
+    server.device("r1", tunnelAddress="10.9.9.9")
+    await server.settle()
+    server.writes.clear()
+    for turn in range(20):
+        ready = {"type": "Ready", "status": "Unknown", "reason": "NotLookedYet", "message": str(turn)}
+        server.put("Device", "r1", status={"conditions": [ready]})
+        await server.settle()
+    assert server.writes == []
+
+
+async def test_e9_one_change_among_ten_thousand_devices_looks_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And all of them get theirs without quadratic work: the number of looks is counted, not the time."""
+    server = Server()
+    server.hub("10.0.0.1/18")
+    for number in range(10_000):
+        server.device(f"r{number}")
+    looks = 0
+    plan = server.peers._planner.plan
+
+    def counted(device: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return plan(device)
+
+    monkeypatch.setattr(server.peers._planner, "plan", counted)
+    begun = time.process_time()
+    await server.settle()
+    print(f"{looks} looks, {time.process_time() - begun:.1f} s of processor time, batches of {BATCH}")
+    assert len(set(server.addresses().values())) == 10_000
+    assert looks <= 3 * 10_000
+    looks = 0
+    server.device("r77", lanNetworks=["192.168.7.0/24"])
+    await server.settle()
+    assert looks <= 3
+    assert server.allowed("r77")[1] == "192.168.7.0/24"
