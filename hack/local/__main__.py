@@ -90,7 +90,7 @@ def supervise(routers: int) -> int:
             return 1
         finally:
             if running is not None:
-                running.stop()
+                running.close()
             PID.unlink()
     return 0
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from controlplane.progress import Progress, wait_until
 from controlplane.server import CONTROLLER_MANAGER, ControlPlane
 from local.settings import ADDRESS, NAMESPACE, Router, Settings, draw, environment_file
 from local.supervisor import Supervisor
+from local.tunnels import Tunnels, device, why_not
 
 ROOT = Path(__file__).parents[2]
 HACK = ROOT / "hack"
@@ -24,25 +26,47 @@ READY_TIMEOUT = "180s"
 RESYNC_INTERVAL = "30s"  # an entry that somebody removed by hand at a router is soon back
 
 
-def bring_up(routers: int) -> Supervisor:
-    """Start everything and return once each Device is Ready; on failure everything is stopped again."""
-    supervisor = Supervisor(FOLDER / "pid", FOLDER / "log")
+def bring_up(routers: int) -> ExitStack:
+    """Start everything and return once each Device is Ready; closing what is returned stops it all.
+
+    On failure everything is stopped again.
+    """
     settings = draw(routers)
-    try:
-        plane = start(supervisor, settings, FOLDER)
+    with ExitStack() as stack:
+        supervisor, tunnels = prepare(stack, settings, FOLDER)
+        plane = start(supervisor, settings, FOLDER, tunnels)
         with Progress(f"{len(settings.routers)} Devices Ready"):
-            _apply_devices(plane, settings)
-    except BaseException:
-        supervisor.stop()
-        raise
-    for name in supervisor.unsteady():
-        print(
-            f"warning: {name} ended and was started again, see {FOLDER / 'log' / name}.log", file=sys.stderr
-        )
-    return supervisor
+            _apply_devices(plane, settings, tunnels)
+        for name in supervisor.unsteady():
+            print(
+                f"warning: {name} ended and was started again, see {FOLDER / 'log' / name}.log",
+                file=sys.stderr,
+            )
+        return stack.pop_all()
 
 
-def start(supervisor: Supervisor, settings: Settings, folder: Path) -> ControlPlane:
+def prepare(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Supervisor, Tunnels | None]:
+    """Make what `start` needs; nothing runs yet. The tunnels are None, and it is said why, where none can be."""
+    supervisor = Supervisor(folder / "pid", folder / "log")
+    reason = why_not(len(settings.routers))
+    tunnels = None if reason else Tunnels(supervisor, settings, folder)
+    if tunnels is not None:
+        stack.callback(tunnels.close)
+    stack.callback(supervisor.stop)
+    print(reached(reason), file=sys.stderr)
+    return supervisor, tunnels
+
+
+def reached(reason: str | None) -> str:
+    """Say how routers are reached, and why directly."""
+    if reason is None:
+        return "routers are reached through WireGuard"
+    return f"routers are reached directly, without WireGuard: {reason}"
+
+
+def start(
+    supervisor: Supervisor, settings: Settings, folder: Path, tunnels: Tunnels | None = None
+) -> ControlPlane:
     """Start control plane, backend, routers and our processes, with their files in `folder`; no Device yet."""
     plane = ControlPlane(folder / "controlplane")
     with Progress("control plane"):
@@ -55,8 +79,10 @@ def start(supervisor: Supervisor, settings: Settings, folder: Path) -> ControlPl
         supervisor.add(backend(settings))
         supervisor.add(simulator(settings))
         _wait_for(f"{settings.simulator_url}/health", folder)
+    if tunnels is not None:
+        tunnels.open(plane.port)
     with Progress("agent, operator and bridge"):
-        for process in relay(settings, tokens, folder):
+        for process in relay(settings, tokens, folder, tunnels):
             supervisor.add(process)
         for ready in (f"{settings.bridge_url}/health", *(f"{url}/readyz" for url in settings.health_urls)):
             _wait_for(ready, folder)
@@ -64,8 +90,11 @@ def start(supervisor: Supervisor, settings: Settings, folder: Path) -> ControlPl
     return plane
 
 
-def _apply_devices(plane: ControlPlane, settings: Settings) -> None:
-    plane.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(manifests(settings.routers)))
+def _apply_devices(plane: ControlPlane, settings: Settings, tunnels: Tunnels | None) -> None:
+    wanted = manifests(settings.routers, tunnels)
+    plane.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(wanted))
+    if tunnels is not None:
+        tunnels.connect(plane)
     plane.kubectl(
         *("wait", "devices.relay.cerebro.dev", "--all", "--for=condition=Ready"),
         *(f"--namespace={NAMESPACE}", f"--timeout={READY_TIMEOUT}"),
@@ -91,8 +120,13 @@ def simulator(settings: Settings) -> Process:
     return Process("simulator", argv, cwd=HACK)
 
 
-def relay(settings: Settings, tokens: dict[str, Path], folder: Path) -> list[Process]:
-    """Agent, operator and bridge; the bridge shares the operator's account, as in one pod."""
+def relay(
+    settings: Settings, tokens: dict[str, Path], folder: Path, tunnels: Tunnels | None
+) -> list[Process]:
+    """Agent, operator and bridge; the bridge shares the operator's account, as in one pod.
+
+    With tunnels the agent is in the hub's node, and beside it `cerebro tunnel`, which carries its interfaces.
+    """
     program = str(Path(sys.executable).parent / "cerebro")
     agent, operator = (
         {"KUBECONFIG": str(tokens[account]), "CEREBRO_NAMESPACE": NAMESPACE}
@@ -106,21 +140,28 @@ def relay(settings: Settings, tokens: dict[str, Path], folder: Path) -> list[Pro
         "CEREBRO_HEALTH_ADDRESS": f"{ADDRESS}:{settings.agent_health_port}",
     }
     operator |= {"CEREBRO_HEALTH_ADDRESS": f"{ADDRESS}:{settings.operator_health_port}"}
+    on_node = [Process("agent", (program, "agent"), agent, cwd=folder)]
+    if tunnels is not None:
+        on_node.insert(0, Process("tunnel", (program, "tunnel"), cwd=folder))
+        on_node = [tunnels.in_hub(process) for process in on_node]
     return [
-        Process("agent", (program, "agent"), agent, cwd=folder),
+        *on_node,
         Process("operator", (program, "operator"), operator, cwd=folder),
         Process("bridge", (program, "bridge"), bridge, cwd=folder),
     ]
 
 
-def manifests(routers: tuple[Router, ...]) -> dict[str, Any]:
-    """A List with a Secret and a Device for each router, as a person would apply them."""
-    items = [part for router in routers for part in (_secret(router), _device(router))]
-    return {"apiVersion": "v1", "kind": "List", "items": items}
+def manifests(routers: tuple[Router, ...], tunnels: Tunnels | None = None) -> dict[str, Any]:
+    """A List with a Secret and a Device for each router, as a person would apply them; with tunnels, the Hub."""
+    hubs = [] if tunnels is None else [tunnels.manifest()]
+    items = [part for router in routers for part in (_secret(router, tunnels), _device(router, tunnels))]
+    return {"apiVersion": "v1", "kind": "List", "items": hubs + items}
 
 
-def _secret(router: Router) -> dict[str, Any]:
-    bound = {"relay.cerebro.dev/device": router.name, "relay.cerebro.dev/address": ADDRESS}
+def _secret(router: Router, tunnels: Tunnels | None) -> dict[str, Any]:
+    bound = {"relay.cerebro.dev/device": router.name}
+    if tunnels is None:
+        bound["relay.cerebro.dev/address"] = ADDRESS
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -130,20 +171,21 @@ def _secret(router: Router) -> dict[str, Any]:
     }
 
 
-def _device(router: Router) -> dict[str, Any]:
+def _device(router: Router, tunnels: Tunnels | None) -> dict[str, Any]:
+    direct = {
+        "api": {
+            "address": ADDRESS,
+            "port": router.port,
+            "allowPlaintext": True,
+            "credentialsSecretRef": {"name": router.name},
+        }
+    }
+    way = direct if tunnels is None else device(router, tunnels)
     return {
         "apiVersion": "relay.cerebro.dev/v1alpha1",
         "kind": "Device",
         "metadata": {"name": router.name, "namespace": NAMESPACE},
-        "spec": {
-            "api": {
-                "address": ADDRESS,
-                "port": router.port,
-                "allowPlaintext": True,
-                "credentialsSecretRef": {"name": router.name},
-            },
-            "resyncInterval": RESYNC_INTERVAL,
-        },
+        "spec": {**way, "resyncInterval": RESYNC_INTERVAL},
     }
 
 
