@@ -9,15 +9,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 
 from backend.billing import Billing
 from demo.stage import NotSeenError, Stage, leftover
-from local.relay import manifests, start
+from local.relay import manifests, prepare, reached, start
 from local.settings import draw
-from local.supervisor import Supervisor
+from local.tunnels import HUB, Tunnels, why_not
 
 PHONE, PHONE_IP = "AA:BB:CC:00:00:01", "10.5.50.21"
 GUEST, GUEST_IP = "AA:BB:CC:00:00:02", "10.5.50.22"
@@ -29,15 +30,16 @@ def main() -> int:
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="cerebro-demo-"))
     settings = draw(1)
-    supervisor = Supervisor(folder / "pid", folder / "log")
     failure: str | None = None
     seen: list[str] = []
+    stack = ExitStack()
     try:
-        plane = start(supervisor, settings, folder)
+        supervisor, tunnels = prepare(stack, settings, folder)
+        plane = start(supervisor, settings, folder, tunnels)
         with Billing(
             settings.bridge_url, settings.secrets["RELAY_TOKEN"], settings.secrets["RELAY_API_SECRET"]
         ) as billing:
-            stage = Stage(plane, settings, billing, began, seen)
+            stage = Stage(plane, settings, billing, tunnels, began, seen)
             stage.tell("control plane, CRDs, roles, operator, bridge, agent and a simulated router are up")
             for chapter in CHAPTERS:
                 chapter(stage)
@@ -46,7 +48,7 @@ def main() -> int:
     except KeyboardInterrupt:
         failure = "interrupted"
     finally:
-        supervisor.stop()
+        stack.close()
     left = leftover(folder)
     if left and failure is None:
         failure = f"still running: {left}"
@@ -69,13 +71,33 @@ def _summary(failure: str | None, seen: list[str], began: float, folder: Path) -
 
 
 def declare(stage: Stage) -> None:
-    """A person applies a Device."""
-    stage.chapter("A person declares a router with kubectl")
-    stage.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(manifests((stage.router,))))
+    """A person applies a Device, and a Hub that it dials where WireGuard can run."""
+    what = "a router" if stage.tunnels is None else "a Hub, and a router that dials it,"
+    stage.chapter(f"A person declares {what} with kubectl")
+    wanted = json.dumps(manifests((stage.router,), stage.tunnels))
+    stage.kubectl("apply", "--server-side", "-f", "-", stdin=wanted)
+    if stage.tunnels is None:
+        stage.tell(reached(why_not(1)))
+    else:
+        dial(stage, stage.tunnels)
     stage.until(
         "the Device is Ready: the agent logged in to the router and compared it", lambda: _ready(stage)
     )
     stage.kubectl("get", "devices")
+
+
+def dial(stage: Stage, tunnels: Tunnels) -> None:
+    """The router dials the Hub; a person has given it the address and the key that are in the statuses."""
+    tunnels.connect(stage.plane)
+    stage.until("the Hub is Ready: its interface is up", lambda: _ready(stage, "hub", HUB))
+    peer = stage.get("device", stage.router.name)["status"]["peerName"]
+    stage.until(
+        "the router has shaken hands with the Hub: its Peer is Online and Ready",
+        lambda: _ready(stage, "peer", peer) and stage.get("peer", peer)["status"].get("state") == "Online",
+        lambda: stage.get("peer", peer).get("status"),
+    )
+    stage.tell(reached(None))
+    stage.kubectl("get", "hubs,peers")
 
 
 def order(stage: Stage) -> None:
@@ -147,8 +169,8 @@ def trial(stage: Stage) -> None:
     stage.kubectl("get", "sessions,devices")
 
 
-def _ready(stage: Stage) -> bool:
-    conditions = stage.get("device", stage.router.name).get("status", {}).get("conditions", [])
+def _ready(stage: Stage, kind: str = "device", name: str | None = None) -> bool:
+    conditions = stage.get(kind, name or stage.router.name).get("status", {}).get("conditions", [])
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 

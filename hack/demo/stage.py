@@ -17,6 +17,7 @@ import httpx
 from backend.billing import Billing
 from controlplane.server import ControlPlane
 from local.settings import NAMESPACE, Router, Settings
+from local.tunnels import Tunnels
 
 PATIENCE = 60.0
 _RULE = "─" * 78
@@ -33,6 +34,7 @@ class Stage:
     plane: ControlPlane
     settings: Settings
     billing: Billing
+    tunnels: Tunnels | None
     began: float
     seen: list[str] = field(default_factory=list)
     step: int = 0
