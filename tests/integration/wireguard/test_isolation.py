@@ -17,7 +17,7 @@ import pytest
 
 from cerebro.wireguard.backend import NotPermitted
 from cerebro.wireguard.isolation import desired_table, plan
-from cerebro.wireguard.nft import IsolationNotAvailable, Nft
+from cerebro.wireguard.nft import IsolationNotAvailable, Nft, NftError
 from controlplane.progress import wait_until
 from integration.wireguard import reach
 from network.node import Node, link, supported
@@ -260,6 +260,29 @@ def test_without_the_right_or_the_program_it_is_said_what_to_do(net: Net, tmp_pa
         powerless.apply(desired_commands())
     with pytest.raises(IsolationNotAvailable, match="install nftables, or set isolation: None"):
         Nft(str(tmp_path / "nothing")).read("wg0")
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "words"),
+    [
+        (
+            "echo 'Unable to initialize Netlink socket: Protocol not supported' >&2; exit 1",
+            IsolationNotAvailable,
+            "nf_tables",
+        ),
+        ("echo 'Error: Could not process rule: Invalid argument' >&2; exit 1", NftError, "Invalid argument"),
+        ("echo 'Operation not permitted (you must be root)' >&2; exit 1", NotPermitted, "NET_ADMIN"),
+        ("sleep 30", NftError, "no answer within"),
+    ],
+)
+def test_what_nft_complains_about_is_told_apart(
+    tmp_path: Path, script: str, kind: type[Exception], words: str
+) -> None:
+    program = tmp_path / "nft"
+    program.write_text(f"#!/bin/sh\ncat >/dev/null\n{script}\n")
+    program.chmod(0o700)
+    with pytest.raises(kind, match=words):
+        Nft(str(program), deadline=1.0 if "sleep" in script else 10.0).apply(desired_commands())
 
 
 def desired_commands() -> list[dict[str, object]]:
