@@ -227,8 +227,8 @@ class Device(Resource):
 
     @property
     def tunnel_address(self) -> str | None:
-        """The address in the tunnel: the one asked for, else the allocated one, else None."""
-        return self.spec.tunnel_address or self.status.tunnel_address
+        """The address in the tunnel, once the operator has given it: one that is only asked for may be another's."""
+        return self.status.tunnel_address
 
     @property
     def api_address(self) -> str | None:
