@@ -37,8 +37,6 @@ _ATTRIBUTE = Struct("=HH")
 class Packed(nlmsg):  # type: ignore[misc] # the library has no types
     """A message whose payload is bytes already, and is left as bytes when it is read."""
 
-    __slots__ = ("payload",)
-
     def __init__(self, data: Any = None, offset: int = 0, **options: Any) -> None:
         super().__init__(data, offset, **options)
         self.payload = b""
