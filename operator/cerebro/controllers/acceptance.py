@@ -111,7 +111,7 @@ def _to_clean_up(device: Device) -> bool:
 
 def _claim(peer: Peer, pools: list[tuple[Span, Span]], actual: Interface) -> _Claim:
     claim = _Claim(peer)
-    for network in dict.fromkeys(span(text) for text in peer.spec.allowed_ips):
+    for network in {one.text: one for one in map(span, peer.spec.allowed_ips)}.values():
         inside = network.host and any(network.within(pool) for _, pool in pools)
         # A Device has one tunnel address in a family, its first; any other is a claim of its lanNetworks.
         first = peer.spec.device_ref is None or all(one.version != network.version for one in claim.tunnel)
@@ -190,7 +190,7 @@ def _settle(claim: _Claim, network: Span, pools: list[Span], taken: _Taken) -> N
         )
         claim.dropped.append(("DefaultRouteRefused", words))
         return
-    if not network.takes_all and any(network.overlaps(pool) for pool in pools):
+    if network.prefix and any(network.overlaps(pool) for pool in pools):
         words = f"{network.text} overlaps the Hub's own networks; write only what lies behind the router"
         claim.dropped.append(("NetworkConflict", words))
         return
@@ -216,17 +216,18 @@ def _accepted(claim: _Claim) -> Acceptance:
 class _Taken:
     """Networks with their owners. Spans of different owners never overlap, so neighbours tell of any conflict.
 
-    Networks that take all are apart: what is more precise always wins over them, so only equal ones conflict.
+    Default routes are apart: what is more precise always wins over them, so only equal ones conflict. Half of one
+    (0.0.0.0/1) is a network like any other: as an administrator's it must not hold a Device's address (rule D3).
     """
 
     def __init__(self) -> None:
         self._spans: dict[int, list[tuple[int, int, str]]] = {4: [], 6: []}
-        self._wide: dict[str, str] = {}
+        self._default: dict[str, str] = {}
 
     def take(self, network: Span, owner: str) -> str | None:
         """Give the network to the owner; return whose it is, or overlaps, where that is another."""
-        if network.takes_all:
-            other = self._wide.setdefault(network.text, owner)
+        if not network.prefix:
+            other = self._default.setdefault(network.text, owner)
             return other if other != owner else None
         spans = self._spans[network.version]
         start = bisect_left(spans, (network.first,))

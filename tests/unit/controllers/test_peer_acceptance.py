@@ -161,7 +161,19 @@ def test_e5_networks_in_the_pool_and_second_addresses_of_a_device_are_dropped() 
     assert decided["b"].said[1] == "Accepted"
 
 
-@pytest.mark.parametrize("wide", ["0.0.0.0/0", "::/0", "0.0.0.0/1", "2000::/3"])
+def test_d3_half_a_default_route_by_hand_may_not_hold_the_pool_or_a_devices_networks() -> None:
+    by_hand = peer("hand", "0.0.0.0/1", "128.0.0.0/1", "10.64.0.3/32", device=None)
+    decided = decide(by_hand, peer("made", "10.64.0.2/32", "172.16.0.0/24", age=1))
+    assert decided["hand"].said[:2] == ("True", "NetworkConflict")
+    assert decided["hand"].allowed_ips == {"10.64.0.3/32"}
+
+
+@pytest.mark.parametrize("wide", ["0.0.0.0/1", "128.0.0.0/1", "2000::/3"])
+def test_what_acts_like_a_default_route_is_refused_to_a_device(wide: str) -> None:
+    assert decide(peer("made", wide))["made"].said[:2] == ("True", "DefaultRouteRefused")
+
+
+@pytest.mark.parametrize("wide", ["0.0.0.0/0", "::/0"])
 def test_a_default_route_needs_a_peer_made_by_hand(wide: str) -> None:
     made, by_hand = peer("made", "10.64.0.2/32", wide), peer("hand", "10.64.0.3/32", wide, device=None)
     decided = decide(made, by_hand)
