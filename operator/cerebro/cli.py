@@ -1,4 +1,4 @@
-"""The command line: `cerebro agent`, `operator`, `bridge`, `version`.
+"""The command line: `cerebro agent`, `operator`, `bridge`, `tunnel`, `version`.
 
 Each command imports what it runs, so that help is there at once. No work is done here.
 """
@@ -10,14 +10,14 @@ import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
-    from cerebro.settings import Settings
+    from cerebro.settings import BasicSettings
 
-_AnySettings = TypeVar("_AnySettings", bound="Settings")
+_AnySettings = TypeVar("_AnySettings", bound="BasicSettings")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 app = typer.Typer(
@@ -68,6 +68,29 @@ def bridge() -> None:
 
     settings = _settings(BridgeSettings)
     run(lambda stop: run_bridge(settings, stop))
+
+
+@app.command()
+def tunnel(
+    check: Annotated[
+        bool, typer.Option("--check", help="Ask the one that runs whether it is alive.")
+    ] = False,
+) -> None:
+    """Carry userspace WireGuard interfaces for the agent, which may restart without them.
+
+    Needs NET_ADMIN, /dev/net/tun and wireguard-go. Interfaces live as long as this process.
+    """
+    from cerebro.settings import TunnelSettings  # noqa: PLC0415 - help must not wait for it
+    from cerebro.tunnel import keeper  # noqa: PLC0415 - the same
+
+    settings = _settings(TunnelSettings)
+    if check:
+        raise typer.Exit(0 if asyncio.run(keeper.check(settings)) else 1)
+    try:
+        run(lambda stop: keeper.main(settings, stop))
+    except keeper.CannotStart as error:
+        typer.echo(f"cerebro: {error}", err=True)
+        raise typer.Exit(2) from None
 
 
 @app.command()

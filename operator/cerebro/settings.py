@@ -30,8 +30,8 @@ class SettingsError(Exception):
     """A setting is missing or cannot be used; the message has one line for each, with its variable."""
 
 
-class Settings(BaseSettings):
-    """What agent, operator and bridge have in common."""
+class BasicSettings(BaseSettings):
+    """What all processes have in common."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -40,6 +40,35 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
         populate_by_name=True,
     )
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severity that is logged."
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="`json` for machines, one object a line; `console` for people."
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+
+class TunnelSettings(BasicSettings):
+    """Settings of `cerebro tunnel`, which the agent shares."""
+
+    run_folder: Path = Field(
+        default=Path("/run/cerebro"),
+        description="Folder with the socket on which `cerebro tunnel` is asked for userspace interfaces (E2).",
+    )
+    wireguard_sockets: Path = Field(
+        default=Path("/var/run/wireguard"),
+        description="Folder in which wireguard-go puts its sockets; it knows no other.",
+    )
+
+
+class Settings(BasicSettings):
+    """What agent, operator and bridge have in common."""
 
     kubeconfig: Path | None = Field(
         default=None,
@@ -67,12 +96,6 @@ class Settings(BaseSettings):
     )
     health_token: SecretStr | None = Field(
         default=None, description="Bearer token that /metrics and the verbose pages ask for; none: no token."
-    )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Least severity that is logged."
-    )
-    log_format: Literal["json", "console"] = Field(
-        default="json", description="`json` for machines, one object a line; `console` for people."
     )
     store_check_interval: Seconds = Field(
         default=120.0,
@@ -105,11 +128,6 @@ class Settings(BaseSettings):
     drain_timeout: Seconds = Field(
         default=5.0, description="Time that work in hand gets to finish after SIGTERM (E14)."
     )
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _upper(cls, value: object) -> object:
-        return value.upper() if isinstance(value, str) else value
 
     @field_validator("namespaces", mode="before")
     @classmethod
@@ -169,7 +187,7 @@ class Settings(BaseSettings):
         return int(self.health_address.rpartition(":")[2])
 
 
-class AgentSettings(Settings):
+class AgentSettings(Settings, TunnelSettings):
     """Settings of `cerebro agent`."""
 
     node_name: str = Field(
@@ -240,7 +258,7 @@ class OperatorSettings(Settings):
     )
 
 
-_AnySettings = TypeVar("_AnySettings", bound=Settings)
+_AnySettings = TypeVar("_AnySettings", bound=BasicSettings)
 
 
 def load(kind: type[_AnySettings]) -> _AnySettings:
