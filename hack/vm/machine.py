@@ -63,11 +63,12 @@ def run(
     folder: Path,
     *,
     deadline: float,
+    cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     reach: Sequence[int] = (),
     follow: bool = False,
 ) -> int:
-    """Run `argv` as root inside, in the current folder, and return its exit status.
+    """Run `argv` as root inside, in `cwd` [the current folder], and return its exit status.
 
     `folder` exists and is the same inside; its `output.log` has what was printed, with the kernel's own words,
     and is shown as it comes with `follow`. `deadline`: seconds for all of it, boot included. `env` is added to
@@ -77,7 +78,7 @@ def run(
     kernel = _kernel()
     if kernel is None or (reason := supported()):
         raise MachineError(reason or "no kernel")
-    order = Order(tuple(map(str, argv)), str(Path.cwd()), dict(env or {}), tuple(reach))
+    order = Order(tuple(map(str, argv)), str(cwd or Path.cwd()), dict(env or {}), tuple(reach))
     (folder / "order.json").write_text(json.dumps(order.__dict__))
     status, log = folder / "status", folder / "output.log"
     status.unlink(missing_ok=True)
