@@ -20,7 +20,7 @@ import structlog
 from cerebro.tunnel.requests import LONGEST_LINE, Refusal, explain
 
 _START_WITHIN = 10.0
-_VANISH_WITHIN = 3.0
+_VANISH_WITHIN = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE, _STABLE_AFTER = 0.2, 10.0, 30.0
 _MOST_LINES = 100
 _SIOCSIFMTU = 0x8922
