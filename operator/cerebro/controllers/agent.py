@@ -12,10 +12,12 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from cerebro.controllers.agent_context import AgentContext, device_of, superseded_by
+from cerebro.controllers.agent_context import AgentContext, device_of, hub_of, superseded_by
+from cerebro.controllers.agent_hubs import AgentHubs
 from cerebro.controllers.agent_metrics import devices as device_gauge
 from cerebro.controllers.agent_metrics import statuses_waiting
 from cerebro.controllers.device_loop import DeviceLoop
+from cerebro.controllers.hub_loop import HubTools
 from cerebro.controllers.lost_agents import says_lost
 from cerebro.controllers.session_life import GrantWindows
 from cerebro.controllers.status_writer import StatusWriter
@@ -30,6 +32,9 @@ from cerebro.kube.store import Change, Store, StoredObject
 from cerebro.kube.watcher import Watcher, WatchTimes
 from cerebro.resources import KINDS, Device, Session
 from cerebro.settings import AgentSettings
+from cerebro.wireguard.kernel import Kernel
+from cerebro.wireguard.nft import Nft
+from cerebro.wireguard.userspace import Userspace
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +55,7 @@ def watches(namespaces: tuple[str, ...]) -> list[Watch]:
     return [
         Watch(KINDS[kind], namespace, selectors.get(kind))
         for namespace in namespaces
-        for kind in ("Device", "Session")
+        for kind in ("Hub", "Peer", "Device", "Session")
     ]
 
 
@@ -88,12 +93,14 @@ class Agent:
             direct=self._direct,
             by_device=self._store.add_index(KINDS["Session"], device_of),
             superseding=self._store.add_index(KINDS["Session"], superseded_by),
+            peers_by_hub=self._store.add_index(KINDS["Peer"], hub_of),
             windows=GrantWindows(
                 timedelta(seconds=settings.trial_grant_within), timedelta(seconds=settings.paid_grant_within)
             ),
             installation=settings.installation,
             clock_skew_limit=settings.clock_skew_limit,
         )
+        self._hubs = AgentHubs(self._context, _hub_tools(settings), self._tunnel_changed)
         self._loops: dict[tuple[str, str], tuple[DeviceLoop, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._store.subscribe(self._changed)
@@ -138,7 +145,7 @@ class Agent:
         """Let each loop finish the pass that it is in, at most `drain` seconds."""
         self._context.stopping = True
         self._acting_changed()
-        late = {task for _, task in self._loops.values()}
+        late = {task for _, task in self._loops.values()} | self._hubs.tasks()
         if late:
             _, late = await asyncio.wait(late, timeout=drain)
         for task in late:
@@ -152,6 +159,7 @@ class Agent:
         """
         await self._completeness.wait_complete()
         self._tasks = tasks
+        self._hubs.start(tasks)
         for stored in self._store.all(KINDS["Device"]):
             self._ensure_loop(stored.namespace, stored.name)
         log.info("the store is complete: %d Devices", len(self._loops))
@@ -188,6 +196,8 @@ class Agent:
             self._device_changed(change)
         elif change.kind.kind == "Session":
             self._session_changed(change)
+        else:
+            self._hubs.changed(change)
 
     def _device_changed(self, change: Change) -> None:
         loop = self._ensure_loop(change.namespace, change.name)
@@ -216,8 +226,16 @@ class Agent:
 
     def _acting_changed(self) -> None:
         """A Lease came or went, or a collection became complete: what may be done is another thing now."""
+        self._hubs.mark_all()
         for loop, _ in self._loops.values():
             loop.look_at_everything()
+
+    def _tunnel_changed(self, namespace: str, device: str) -> None:
+        """A tunnel came or went: the router may answer now (rule B5)."""
+        entry = self._loops.get((namespace, device))
+        if entry is not None:
+            entry[0].try_again()
+            entry[0].look_at_everything()
 
     def health(self) -> Health:
         """Return the checks behind the probes (rule E11)."""
@@ -235,6 +253,17 @@ class Agent:
         return health
 
 
+def _hub_tools(settings: AgentSettings) -> HubTools:
+    return HubTools(
+        node=settings.node_name,
+        kernel=Kernel(),
+        userspace=Userspace(settings.run_folder, settings.wireguard_sockets),
+        nft=Nft(),
+        lease_duration=settings.lease_duration,
+        lease_renew=settings.lease_renew_interval,
+    )
+
+
 def _asked_anew(old: StoredObject | None, new: StoredObject | None) -> bool:
     """Tell whether a change is one of what is asked for; statuses, mostly our own, are not."""
     if old is None or new is None or old.uid != new.uid or old.model is None or new.model is None:
@@ -247,7 +276,8 @@ def _asked_anew(old: StoredObject | None, new: StoredObject | None) -> bool:
     if not isinstance(old.model, Device) or not isinstance(new.model, Device):
         return False
     taken_for_lost = says_lost(new.model) and not says_lost(old.model)
-    return taken_for_lost or before.annotations != after.annotations
+    addressed = old.model.tunnel_address != new.model.tunnel_address
+    return taken_for_lost or addressed or before.annotations != after.annotations
 
 
 async def main(settings: AgentSettings, stop: asyncio.Event) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import ModuleType
@@ -11,15 +12,17 @@ from typing import Any
 
 from cerebro.controllers import agent_metrics
 from cerebro.controllers.session_life import GrantWindows
+from cerebro.controllers.session_report import Said
 from cerebro.controllers.status_writer import StatusWriter, Write
 from cerebro.controllers.supersession import effective, newest_superseders
 from cerebro.kube.api import KubeApi
 from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.store import Index, Store, StoredObject
-from cerebro.resources import KINDS, Condition, Device, Session
+from cerebro.resources import KINDS, Condition, Device, Peer, Session
 
 log = logging.getLogger(__name__)
+_NOT_CARRIED: Said = ("Unknown", "HubNotCarried", "this agent does not carry the Hub")
 _SESSION = KINDS["Session"]
 
 
@@ -29,6 +32,16 @@ def device_of(stored: StoredObject) -> str | None:
     if session is not None:
         return session.spec.device_ref.name
     reference = ((stored.raw or {}).get("spec") or {}).get("deviceRef") or {}
+    name = reference.get("name")
+    return name if isinstance(name, str) else None
+
+
+def hub_of(stored: StoredObject) -> str | None:
+    """Return the name of the Hub that a Peer is on; None for one that does not say it legibly."""
+    peer = stored.read(Peer)
+    if peer is not None:
+        return peer.spec.hub_ref.name
+    reference = ((stored.raw or {}).get("spec") or {}).get("hubRef") or {}
     name = reference.get("name")
     return name if isinstance(name, str) else None
 
@@ -56,7 +69,11 @@ class AgentContext:
     direct: Lease
     by_device: Index
     superseding: Index
+    peers_by_hub: Index
     windows: GrantWindows
+    owns_hub: Callable[[str, str], bool] = lambda _namespace, _hub: False
+    tunnel: Callable[[Device], Said] = lambda _device: _NOT_CARRIED
+    tunnels_changed: Callable[[str, str], None] = lambda _namespace, _hub: None
     installation: str = "main"
     clock_skew_limit: float = 60.0
     heartbeat: float = 30.0
@@ -94,11 +111,17 @@ class AgentContext:
         """Tell whether this agent may connect to a router: it holds the Lease, or did and nobody else took it
         (rule E1).
         """
-        return self.is_direct(device) and (self.direct.held() or self.direct.ours_until_taken())
+        if not self.is_direct(device):
+            return self._owns_hub_of(device)
+        return self.direct.held() or self.direct.ours_until_taken()
 
     def may_write(self, device: Device) -> bool:
         """Tell whether this agent is the one writer of a router now."""
-        return self.is_direct(device) and self.direct.held()
+        return self.direct.held() if self.is_direct(device) else self._owns_hub_of(device)
+
+    def _owns_hub_of(self, device: Device) -> bool:
+        hub = device.spec.hub_ref
+        return hub is not None and self.owns_hub(device.namespace, hub.name)
 
     def clock_trusted(self) -> bool:
         """Tell whether our clock is near enough to the API server's to grant and to end by it (rule A9)."""

@@ -32,6 +32,8 @@ class DeviceFindings:
     circuit: State = "Closed"
     open_until: datetime | None = None
     last_resync_at: str | None = None
+    tunnel: Said | None = None
+    """TunnelUp; None for a Device that is reached without one."""
 
 
 def device_status(device: Device, found: DeviceFindings, now: datetime) -> dict[str, Any]:
@@ -48,8 +50,12 @@ def device_status(device: Device, found: DeviceFindings, now: datetime) -> dict[
         "lastResyncAt": found.last_resync_at or old.last_resync_at,
     }
     conditions = list(old.conditions)
-    ours = ("Ready", "Reachable", "Authenticated", "Configured")
-    for name, (truth, reason, message) in zip(ours, _truths(device, found), strict=True):
+    said = dict(
+        zip(("Ready", "Reachable", "Authenticated", "Configured"), _truths(device, found), strict=True)
+    )
+    if found.tunnel is not None:
+        said["TunnelUp"] = found.tunnel
+    for name, (truth, reason, message) in said.items():
         condition = Condition(
             type=name,
             status=truth,
@@ -62,7 +68,7 @@ def device_status(device: Device, found: DeviceFindings, now: datetime) -> dict[
     status["conditions"] = [
         one.model_dump(mode="json", by_alias=True, exclude_none=True)
         for one in conditions
-        if one.type in ours
+        if one.type in said
     ]
     stripped: dict[str, Any] = _without_none(status)
     return stripped

@@ -34,6 +34,7 @@ class DeviceReports:
         found, now = self.found, time.monotonic()
         found.active, found.pending = phases.count("Active"), phases.count("Pending")
         found.circuit = breaker.state(now)
+        found.tunnel = None if self._context.is_direct(device) else self._context.tunnel(device)
         found.open_until = found.open_until if found.circuit == "Open" else None
         if not self._context.may_write(device):
             return None

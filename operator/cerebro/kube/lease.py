@@ -103,10 +103,11 @@ class Election:
 
 
 class Lease:
-    """One Lease: `run()` acquires, renews and at its end releases it.
+    """One Lease: `run()` acquires, renews and, with `release`, gives it back at its end.
 
     `identity` must differ between processes that may run at once: one that finds its own name in the Lease
-    goes on with it at once. `gained` and `lost` are called, in turns, at once when that happens.
+    goes on with it at once. `gained` and `lost` are called, in turns, at once when that happens, `renewed`
+    after each write that the server took. Without `release` the next process of that identity goes on with it.
     """
 
     def __init__(
@@ -120,6 +121,8 @@ class Lease:
         renew: float = 5.0,
         gained: Callable[[], None] | None = None,
         lost: Callable[[], None] | None = None,
+        renewed: Callable[[], None] | None = None,
+        release: bool = True,
     ) -> None:
         self._api = api
         self.namespace = namespace
@@ -129,6 +132,8 @@ class Lease:
         self._renew = min(renew, self._whole / 2)
         self._gained = gained
         self._lost = lost
+        self._renewed = renewed
+        self._give_back = release
         self._told = False
         self._had = False
         self._changed = asyncio.Condition()
@@ -137,6 +142,11 @@ class Lease:
     def held(self) -> bool:
         """Say whether we hold it now; ask immediately before acting on it."""
         return self._election.held(time.monotonic())
+
+    def remaining(self) -> float:
+        """Give for how many seconds we hold it without another renewal; not above 0: not held."""
+        until = self._election.held_until()
+        return 0.0 if until is None else until - time.monotonic()
 
     def ours_until_taken(self) -> bool:
         """Say whether we had it, perhaps no longer, and nobody else was seen to have it since (rule E1)."""
@@ -148,7 +158,7 @@ class Lease:
             await self._changed.wait_for(self.held)
 
     async def run(self) -> None:
-        """Acquire and renew until cancelled, then release (rule E14). API errors are waited out."""
+        """Acquire and renew until cancelled, then give it back (rule E14). API errors are waited out."""
         try:
             while True:
                 started = time.monotonic()
@@ -157,7 +167,9 @@ class Lease:
                 spent = time.monotonic() - started
                 await asyncio.sleep(max(0.05, self._renew - spent))
         finally:
-            await self._release()
+            was_held = self._leave()
+            if was_held and self._give_back:
+                await self._release()
 
     async def _turn(self) -> None:
         try:
@@ -181,6 +193,8 @@ class Lease:
         except (Conflict, AlreadyExists):
             return
         self._election.written(LeaseRecord.from_manifest(answer), sent_at)
+        if self._renewed is not None:
+            self._renewed()
 
     async def _write(self, move: Move, record: LeaseRecord | None) -> dict[str, Any]:
         manifest = self._manifest(move, record, self._election.identity)
@@ -236,15 +250,17 @@ class Lease:
             if self._lost is not None:
                 self._lost()
 
-    async def _release(self) -> None:
-        """Let the next one in at once; whoever acts under this Lease has stopped by then."""
+    def _leave(self) -> bool:
+        """Hold it no more, and tell whether we did."""
         was_held = self.held()
         self._election.lost()
         if self._expiry is not None:
             self._expiry.cancel()
         self._expired()
-        if not was_held:
-            return
+        return was_held
+
+    async def _release(self) -> None:
+        """Let the next one in at once; whoever acts under this Lease has stopped by then."""
         try:
             async with asyncio.timeout(2.0):
                 record = LeaseRecord.from_manifest(await self._api.get_lease(self.namespace, self.name))

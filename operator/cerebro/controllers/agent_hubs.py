@@ -1,0 +1,135 @@
+"""The Hubs of one agent: a loop for each, who owns which, and what Devices behind them see of their tunnel."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from cerebro.controllers.agent_context import AgentContext, hub_of
+from cerebro.controllers.hub_loop import HubLoop, HubTools
+from cerebro.controllers.session_report import Said
+from cerebro.kube.store import Change
+from cerebro.resources import KINDS, Device, Peer
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+
+
+class AgentHubs:
+    """Feeds the loops of the Hubs; `device_changed` is told of Devices whose tunnel came, went or moved."""
+
+    def __init__(
+        self, context: AgentContext, tools: HubTools, device_changed: Callable[[str, str], None]
+    ) -> None:
+        self._context, self._tools, self._device_changed = context, tools, device_changed
+        self._tasks: asyncio.TaskGroup | None = None
+        self._loops: dict[Key, tuple[HubLoop, asyncio.Task[None]]] = {}
+        self._seen: dict[Key, dict[str, tuple[str, bool]]] = {}
+        context.owns_hub = self.owns
+        context.tunnel = self.tunnel
+        context.tunnels_changed = self.tunnels_changed
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Have a loop for each Hub that is known; the store is complete."""
+        self._tasks = tasks
+        for stored in self._context.store.all(KINDS["Hub"]):
+            self._ensure((stored.namespace, stored.name))
+
+    def tasks(self) -> set[asyncio.Task[None]]:
+        """Return the running loops."""
+        return {task for _, task in self._loops.values()}
+
+    def mark_all(self) -> None:
+        """Something changed that concerns all."""
+        for loop, _ in self._loops.values():
+            loop.mark()
+
+    def changed(self, change: Change) -> None:
+        """Take a change of a Hub or Peer out of the store."""
+        if self._tasks is None:
+            return
+        if change.kind.kind == "Hub":
+            self._ensure((change.namespace, change.name))
+            self.mark_all()  # one that goes may be what was in another's way
+            return
+        for stored in (change.old, change.new):
+            hub = hub_of(stored) if stored is not None else None
+            loop = self._loops.get((change.namespace, hub)) if hub else None
+            if loop is None or stored is None:
+                continue
+            peer = stored.read(Peer)
+            if change.new is None and peer is not None:
+                loop[0].departed(peer)
+            loop[0].mark()
+
+    def owns(self, namespace: str, hub: str) -> bool:
+        """Tell whether this agent carries a Hub now."""
+        entry = self._loops.get((namespace, hub))
+        return entry is not None and entry[0].owns()
+
+    def tunnel(self, device: Device) -> Said:
+        """Return condition TunnelUp of a Device behind a Hub."""
+        if device.spec.public_key is None:
+            return (
+                "False",
+                "NoPublicKey",
+                f"spec.publicKey is empty: `cerebro bootstrap {device.name}` says what to do",
+            )
+        hub = device.spec.hub_ref
+        entry = self._loops.get((device.namespace, hub.name)) if hub else None
+        if entry is None or not entry[0].owns():
+            return "Unknown", "HubNotCarried", "this agent does not carry the Hub"
+        contact = entry[0].contacts.get(device.spec.public_key)
+        if contact is None:
+            return "False", "NoPeer", "its Peer is not on the Hub's interface: see the conditions of the Peer"
+        if contact.state == "NeverConnected":
+            return (
+                "False",
+                "NeverConnected",
+                "the router has never dialled: check its peer, endpoint and firewall",
+            )
+        if contact.state == "Online":
+            return "True", "Online", "the last handshake is recent"
+        at = datetime.fromtimestamp(contact.last_handshake, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return (
+            "False",
+            "HandshakeTooOld",
+            f"no handshake of late: is the router on, and online? Offline since {at}",
+        )
+
+    def tunnels_changed(self, namespace: str, hub: str) -> None:
+        """Wake the loops of the Devices whose tunnel came or went since the last look (rule B5)."""
+        entry = self._loops.get((namespace, hub))
+        if entry is None:
+            return
+        now: dict[str, tuple[str, bool]] = {}
+        for stored in self._context.peers_by_hub.get(namespace, hub):
+            peer = stored.read(Peer)
+            if peer is not None and peer.spec.device_ref is not None:
+                contact = entry[0].contacts.get(peer.spec.public_key)
+                now[peer.spec.device_ref.name] = (contact.state if contact else "", contact is not None)
+        before = self._seen.get((namespace, hub), {})
+        self._seen[(namespace, hub)] = now
+        for device in now.keys() | before.keys():
+            if now.get(device) != before.get(device):
+                self._device_changed(namespace, device)
+
+    def _ensure(self, key: Key) -> None:
+        if key not in self._loops and self._tasks is not None:
+            loop = HubLoop(self._context, self._tools, *key)
+            task = self._tasks.create_task(self._guarded(loop, key), name=f"hub {key[0]}/{key[1]}")
+            self._loops[key] = (loop, task)
+
+    async def _guarded(self, loop: HubLoop, key: Key) -> None:
+        """Run a loop; an error of ours in one ends no other: it is logged, and the loop begins anew."""
+        while not self._context.stopping:
+            try:
+                await loop.run()
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                log.exception("the loop of Hub %s/%s failed and begins anew", *key)
+                await asyncio.sleep(1.0)

@@ -1,0 +1,281 @@
+"""The loop of one Hub: it carries the WireGuard interface while this node owns the Hub, and says what is so.
+
+Level-triggered: a pass takes what is desired from the Store, whatever woke it. A pass reads all peers, so it is
+also the look at their handshakes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cerebro.controllers.acceptance import staying
+from cerebro.controllers.agent_context import AgentContext
+from cerebro.controllers.hub_claim import Claim, hub_lease, may_be_ours
+from cerebro.controllers.hub_conflict import conflict
+from cerebro.controllers.hub_lookups import Endpoints, PresharedKeys
+from cerebro.controllers.hub_pass import HubOutcome, HubPass, in_thread
+from cerebro.controllers.hub_peers import Asked, frozen_peers
+from cerebro.controllers.hub_report import (
+    FIELD_MANAGER,
+    HubFindings,
+    confirmed_removals,
+    hub_status,
+    same_meaning,
+)
+from cerebro.controllers.peer_report import Contact
+from cerebro.controllers.peer_reports import PeerReports
+from cerebro.controllers.session_report import Obstacle
+from cerebro.controllers.status_writer import Write
+from cerebro.kube.lease import Lease
+from cerebro.resources import KINDS, Device, Hub, Peer
+from cerebro.resources.naming import ANNOTATION_RESYNC_AT
+from cerebro.wireguard.backend import Backend, WireGuardError
+from cerebro.wireguard.model import Endpoint
+from cerebro.wireguard.nft import Nft
+
+log = logging.getLogger(__name__)
+
+_HUB, _PEER, _DEVICE = KINDS["Hub"], KINDS["Peer"], KINDS["Device"]
+_LEAST_LOOK = 5.0
+_LOOK_SHARE = 50  # a pass that finds nothing to do takes at most a fiftieth of the time
+_RETRY, _LONGEST_RETRY = 1.0, 30.0
+_WROTE = 10.0  # seconds in which a status comes back by the watch
+
+
+@dataclass(frozen=True, slots=True)
+class HubTools:
+    """What a node carries interfaces with, and the time that a Lease of a Hub lasts, in seconds."""
+
+    node: str
+    kernel: Backend
+    userspace: Backend
+    nft: Nft
+    lease_duration: float
+    lease_renew: float
+    dry_run: bool = False
+
+    def backends(self, hub: Hub) -> Sequence[Backend]:
+        """Return those that may carry a Hub, in the order in which they are tried (rule E4)."""
+        if hub.spec.node_name is None or hub.spec.implementation == "Userspace":
+            return (self.userspace,)
+        return (self.kernel,) if hub.spec.implementation == "Kernel" else (self.kernel, self.userspace)
+
+
+class HubLoop:
+    """One task for one Hub; everything else only marks it dirty."""
+
+    def __init__(self, context: AgentContext, tools: HubTools, namespace: str, name: str) -> None:
+        self._context, self._tools = context, tools
+        self.namespace, self.name = namespace, name
+        self._wake = asyncio.Event()
+        self._claim = Claim(self._lease, duration=tools.lease_duration, changed=self.mark, renewed=self.mark)
+        self._preshared = PresharedKeys(context.api, namespace)
+        self._endpoints = Endpoints(self.mark)
+        self._reports = PeerReports(context)
+        self._dialled: dict[str, Endpoint] = {}
+        self._departed: set[str] = set()
+        self._carried: Backend | None = None
+        self._resync_at = 0.0
+        self._resynced: str | None = None
+        self._failures = 0
+        self._took = 0.0
+        self._written: tuple[dict[str, Any], float] | None = None
+        self.contacts: dict[str, Contact] = {}
+        """By public key; what was seen of the peers that are on the interface."""
+
+    def mark(self) -> None:
+        """Something changed that concerns the Hub."""
+        self._wake.set()
+
+    def departed(self, peer: Peer) -> None:
+        """A Peer went: its keys are ours, and go (rule E8)."""
+        self._departed |= {key for key in (peer.spec.public_key, peer.status.applied_public_key) if key}
+        self.mark()
+
+    def owns(self) -> bool:
+        """Tell whether this node carries the Hub now (rule E4)."""
+        return self._claim.owns()
+
+    async def run(self) -> None:
+        """Turn until the agent stops; the interface stays as it is."""
+        try:
+            while not self._context.stopping:
+                self._context.turned(f"hub {self.namespace}/{self.name}")
+                self._wake.clear()
+                delay = await self._turn()
+                try:
+                    async with asyncio.timeout(max(0.05, min(delay, self._context.heartbeat))):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            self._claim.close()
+            self._endpoints.close()
+
+    def _lease(self, changed: Any, renewed: Any) -> Lease:
+        tools = self._tools
+        return Lease(
+            self._context.api,
+            self.namespace,
+            hub_lease(self.name),
+            tools.node,
+            duration=tools.lease_duration,
+            renew=tools.lease_renew,
+            gained=changed,
+            lost=changed,
+            renewed=renewed,
+            release=False,
+        )
+
+    async def _turn(self) -> float:
+        """Do what is due; give the seconds until the next turn."""
+        stored = self._context.store.get(_HUB, self.namespace, self.name)
+        hub = stored.read(Hub) if stored else None
+        if stored is not None and hub is None:
+            self._context.report_invalid(stored)
+            return self._context.heartbeat
+        self._claim.follow(hub if hub and may_be_ours(hub, self._tools.node) else None, self._tools.node)
+        if hub is None or not self._claim.owns():
+            await self._let_go(hub)
+            return 1.0 if hub is not None and hub.spec.node_name is None else self._context.heartbeat
+        if hub.spec.paused == "All":
+            self._report(hub, HubFindings())
+            return self._context.heartbeat
+        others = [
+            one
+            for one in self._context.store.models(_HUB, Hub)
+            if self._tools.node in {one.spec.node_name, one.status.node_name}
+        ]
+        obstacle = conflict(hub, others)
+        if obstacle is not None:
+            self._report(hub, HubFindings(up=False, obstacle=obstacle))
+            return self._context.heartbeat
+        return await self._attempt(hub)
+
+    async def _let_go(self, hub: Hub | None) -> None:
+        """Drop an interface that another may carry now; one that only this node carries stays."""
+        carried, self._carried = self._carried, None
+        self.contacts = {}
+        if carried is not None and hub is not None and hub.spec.node_name is None:
+            try:
+                await in_thread(lambda: carried.drop(hub.spec.interface))
+            except (WireGuardError, TimeoutError) as error:
+                log.warning("Hub %s/%s: the interface was not dropped: %s", self.namespace, self.name, error)
+
+    async def _attempt(self, hub: Hub) -> float:
+        started = time.monotonic()
+        try:
+            if hub.metadata.deletion_timestamp is not None:
+                return await self._going(hub)
+            delay = await self._pass(hub)
+        except (WireGuardError, TimeoutError) as error:
+            reason = getattr(error, "reason", "NoAnswer")
+            message = str(error) or "the node's network did not answer in time"
+            log.warning("Hub %s/%s: %s", self.namespace, self.name, message)
+            self._report(hub, HubFindings(up=False, obstacle=Obstacle(reason, message)))
+            self._failures = min(self._failures + 1, 8)
+            return min(_LONGEST_RETRY, _RETRY * 2.0**self._failures)
+        self._failures = 0
+        self._took = time.monotonic() - started
+        return delay
+
+    async def _going(self, hub: Hub) -> float:
+        """Take off the interface, and what belongs to it, of a Hub that goes and asks for it."""
+        if hub.spec.deletion_policy == "Cleanup":
+            name = hub.spec.interface
+            for backend in self._tools.backends(hub):
+                if await in_thread(lambda one=backend: one.read(name)) is not None:  # type: ignore[misc]
+                    await in_thread(lambda one=backend: one.drop(name))  # type: ignore[misc]
+            await in_thread(lambda: self._tools.nft.drop(name))
+            self._report(hub, HubFindings(up=False, cleaned_up=True))
+        return self._context.heartbeat
+
+    async def _pass(self, hub: Hub) -> float:
+        now = time.monotonic()
+        asked_at = hub.metadata.annotations.get(ANNOTATION_RESYNC_AT)
+        resync = now >= self._resync_at or asked_at != self._resynced
+        asked = await self._asked(hub, again=resync)
+        backends = (self._carried,) if self._carried else self._tools.backends(hub)
+        run = HubPass(
+            self._context.api, backends, self._tools.nft, asked, self._claim.deadline(), self.contacts
+        )
+        outcome = await run.run()
+        if resync:
+            self._resync_at, self._resynced = now + hub.spec.resync_interval.total_seconds(), asked_at
+        self._after(hub, outcome)
+        if outcome.findings.waiting or any(key in outcome.present for key in self._departed):
+            return _RETRY
+        until_resync = self._resync_at - time.monotonic()
+        return max(0.05, min(until_resync, max(_LEAST_LOOK, _LOOK_SHARE * self._took)))
+
+    async def _asked(self, hub: Hub, *, again: bool) -> Asked:
+        store, name = self._context.store, self.name
+        mine = list(self._context.peers_by_hub.get(self.namespace, name))
+        peers = [peer for one in mine if (peer := one.read(Peer)) is not None]
+        secrets = {
+            one.spec.preshared_key_secret_ref.name for one in peers if one.spec.preshared_key_secret_ref
+        }
+        texts = {one.spec.endpoint for one in peers if one.spec.endpoint}
+        self._endpoints.keep(texts)
+        endpoints = {}
+        for text in texts:
+            found = self._endpoints.resolve(text, again=again)
+            if found is not None:
+                endpoints[text] = found
+        going = [one for one in peers if one.metadata.deletion_timestamp is not None]
+        names = {one.spec.device_ref.name for one in going if one.spec.device_ref}
+        devices = {
+            device: model
+            for device in names
+            if (stored := store.get(_DEVICE, self.namespace, device)) and (model := stored.read(Device))
+        }
+        return Asked(
+            hub=hub,
+            peers=peers,
+            staying=staying(going, devices),
+            frozen=frozen_peers((one for one in mine if one.model is None), name),
+            departed=frozenset(self._departed),
+            preshared=await self._preshared.read(secrets, again=again),
+            endpoints=endpoints,
+            dialled=self._dialled,
+            complete=store.complete(_PEER, self.namespace) and store.complete(_HUB, self.namespace),
+            dry_run=self._tools.dry_run,
+            confirmed=confirmed_removals(hub),
+            now=time.time(),
+        )
+
+    def _after(self, hub: Hub, outcome: HubOutcome) -> None:
+        self._carried = outcome.backend
+        if outcome.interface is not None:
+            self._dialled = dict(outcome.dialled)
+            self._departed &= outcome.present
+            self.contacts = dict(outcome.peers.contacts)
+            for peer, said in outcome.peers.said:
+                self._reports.report(peer, said)
+            self._reports.forget({peer.metadata.uid for peer, _ in outcome.peers.said})
+            self._context.tunnels_changed(self.namespace, self.name)
+        outcome.findings.last_resync_at = self._resynced
+        self._report(hub, outcome.findings)
+
+    def _report(self, hub: Hub, found: HubFindings) -> None:
+        status = hub_status(hub, found, self._tools.node, datetime.now(UTC))
+        now = time.monotonic()
+        written, at = self._written or ({}, 0.0)
+        if same_meaning(written, status) and (now - at < _WROTE or _shown(hub, status)):
+            return
+        self._written = (status, now)
+        meta = hub.metadata
+        self._context.statuses.put(Write(_HUB, meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER))
+
+
+def _shown(hub: Hub, status: dict[str, Any]) -> bool:
+    """Tell whether the Store shows the conditions that were written; the operator may have said AgentLost."""
+    said = {one["type"]: (one["status"], one["reason"]) for one in status["conditions"]}
+    there = {one.type: (one.status, one.reason) for one in hub.status.conditions}
+    return all(there.get(name) == words for name, words in said.items())

@@ -1,0 +1,151 @@
+"""One pass over a Hub's interface: read, decide, change, and say what came of it.
+
+It decides nothing by itself: `hub_keys`, `hub_peers`, `wireguard/plan` and `wireguard/isolation` do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from cerebro.controllers.hub_keys import settle_key
+from cerebro.controllers.hub_peers import Asked, PeersOutcome, PeersPlan, conclude, keys_after, plan
+from cerebro.controllers.hub_report import HubFindings
+from cerebro.controllers.peer_report import Contact
+from cerebro.controllers.session_report import Obstacle
+from cerebro.kube.api import KubeApi
+from cerebro.wireguard import choose, isolation
+from cerebro.wireguard.backend import Backend
+from cerebro.wireguard.dry_run import DryRun
+from cerebro.wireguard.model import Endpoint, Interface
+from cerebro.wireguard.nft import Nft
+from cerebro.wireguard.plan import plan_link, remember_dialled, routes_for
+
+_DEADLINE = 120.0  # seconds for one call: ten thousand peers on a slow node
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(slots=True)
+class HubOutcome:
+    """What a pass found and did; without `interface` nothing is known of the peers."""
+
+    findings: HubFindings
+    backend: Backend | None = None
+    interface: Interface | None = None
+    peers: PeersOutcome = field(default_factory=PeersOutcome)
+    dialled: Mapping[str, Endpoint] = field(default_factory=dict)
+    present: frozenset[str] = frozenset()
+    """Keys on the interface."""
+
+
+async def in_thread(call: Callable[[], _Answer]) -> _Answer:
+    """Run a blocking call beside the event loop. Raises TimeoutError when it does not come back."""
+    async with asyncio.timeout(_DEADLINE):
+        return await asyncio.to_thread(call)
+
+
+@dataclass
+class HubPass:
+    """A pass with what it needs; `backends` in the order in which they are tried."""
+
+    api: KubeApi
+    backends: Sequence[Backend]
+    nft: Nft
+    asked: Asked
+    deadline: float | None = None
+    before: Mapping[str, Contact] = field(default_factory=dict)
+
+    async def run(self) -> HubOutcome:
+        """Make the interface equal to its Peers as far as it may be. Raises WireGuardError, TimeoutError."""
+        spec, found = self.asked.hub.spec, HubFindings()
+        outcome = HubOutcome(found)
+        writing = spec.paused == "None" and not self.asked.dry_run
+        there = await in_thread(lambda: choose.find(self.backends, spec.interface))
+        if there is None and not writing:
+            found.up = False
+            return outcome
+        if there is None or (self.deadline is not None and writing):
+            there = await in_thread(
+                lambda: choose.make(
+                    [there[0]] if there else self.backends, spec.interface, spec.mtu, self.deadline
+                )
+            )
+        backend, actual = there
+        outcome.backend = backend
+        found.implementation, found.up = backend.implementation, actual.up
+        key = await settle_key(self.api, self.asked.hub, actual.private_key or None, create=writing)
+        found.public_key = key.public_key
+        if key.private_key is None:
+            found.obstacle = key.trouble
+            return outcome
+        found.warnings = (key.trouble,) if key.trouble else ()
+        recorder = DryRun(backend) if self.asked.dry_run else None
+        await self._device(recorder or backend, actual, key.private_key)
+        decided = plan(self.asked, actual)
+        await self._isolate(decided, recorder)
+        refused = await self._peers(recorder or backend, decided)
+        await self._link(recorder or backend, actual, decided, found)
+        if recorder is not None:
+            found.plan = [*(found.plan or []), *recorder.take()]
+        made = [one for one in decided.changes if one.public_key not in refused]
+        present = frozenset(actual.peers) if recorder else keys_after(actual, decided.changes, refused)
+        outcome.interface, outcome.present = actual, present
+        outcome.dialled = remember_dialled(self.asked.dialled, decided.desired, actual, made)
+        outcome.peers = conclude(
+            self.asked, decided, actual, there=present, refused=refused, before=self.before
+        )
+        _count(found, outcome, decided)
+        return outcome
+
+    async def _device(self, backend: Backend, actual: Interface, private_key: str) -> None:
+        spec = self.asked.hub.spec
+        key = None if actual.private_key else private_key
+        port = spec.listen_port if actual.listen_port != spec.listen_port else None
+        if spec.paused == "None" and (key is not None or port is not None):
+            await in_thread(lambda: backend.set_device(spec.interface, private_key=key, listen_port=port))
+
+    async def _isolate(self, decided: PeersPlan, recorder: DryRun | None) -> None:
+        """Keep the table right, before the first peer comes (rule D3)."""
+        spec = self.asked.hub.spec
+        if spec.paused != "None" or recorder is not None:
+            return
+        if spec.isolation == "None":
+            await in_thread(lambda: self.nft.drop(spec.interface))
+            return
+        wanted = isolation.desired_table(spec.interface, spec.addresses, decided.administrators)
+        table = await in_thread(lambda: self.nft.read(spec.interface))
+        commands = isolation.plan(wanted, table)
+        if commands:
+            await in_thread(lambda: self.nft.apply(commands))
+
+    async def _peers(self, backend: Backend, decided: PeersPlan) -> dict[str, str]:
+        if not decided.changes:
+            return {}
+        name = self.asked.hub.spec.interface
+        return await in_thread(lambda: backend.set_peers(name, decided.changes))
+
+    async def _link(
+        self, backend: Backend, actual: Interface, decided: PeersPlan, found: HubFindings
+    ) -> None:
+        spec = self.asked.hub.spec
+        if spec.paused != "None":
+            return
+        routes = routes_for(decided.allowed_ips, spec.addresses) if spec.routes == "Managed" else ()
+        change = plan_link(actual, addresses=spec.addresses, mtu=spec.mtu, routes=routes)
+        if not change:
+            return
+        refused = await in_thread(lambda: backend.set_link(spec.interface, change))
+        found.up = actual.up if self.asked.dry_run else True
+        found.warnings += tuple(
+            Obstacle("AddressRefused", f"{what}: {why}") for what, why in sorted(refused.items())
+        )
+
+
+def _count(found: HubFindings, outcome: HubOutcome, decided: PeersPlan) -> None:
+    peers = outcome.peers
+    found.desired, found.applied, found.online = peers.desired, peers.applied, peers.online
+    found.waiting, found.refused = peers.waiting, peers.refused
+    found.unknown = len(decided.unknown & outcome.present)
+    found.held_back, found.frozen = len(decided.held_back), decided.frozen.count

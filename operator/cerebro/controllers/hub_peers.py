@@ -1,0 +1,348 @@
+"""Which peers of a Hub's interface are made, changed, left alone and removed, and what is said of each. Pure.
+
+`plan` decides before anything is written, `conclude` says what came of it. Rules E5 to E8, E13, B8 and B9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from cerebro.controllers.acceptance import Acceptance, accept
+from cerebro.controllers.hub_lookups import PresharedKey
+from cerebro.controllers.peer_report import (
+    APPLIED,
+    REMOVED,
+    Contact,
+    PeerSaid,
+    contact,
+    contact_said,
+    handshake_time,
+)
+from cerebro.controllers.session_report import Obstacle, Said
+from cerebro.kube.store import StoredObject
+from cerebro.resources import Hub, Peer
+from cerebro.wireguard.model import DesiredPeer, Endpoint, Interface, PeerChange
+from cerebro.wireguard.plan import plan_peers
+
+_MASS_AT_LEAST, _MASS_SHARE = 10, 5  # rule E13: ten, and a fifth
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """Keys of Peers that our model cannot read (rule B9). `everything`: one of them names none."""
+
+    keys: frozenset[str] = frozenset()
+    everything: bool = False
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for, and what holds for this pass."""
+
+    hub: Hub
+    peers: Collection[Peer]
+    staying: frozenset[str] = frozenset()
+    """UIDs of terminating Peers that stay until their Device is cleaned up (rule E6)."""
+    frozen: Frozen = Frozen()
+    departed: frozenset[str] = frozenset()
+    """Keys of Peers that we saw go."""
+    preshared: Mapping[str, PresharedKey] = field(default_factory=dict)
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    dialled: Mapping[str, Endpoint] = field(default_factory=dict)
+    complete: bool = False
+    """Whether the Store is (rule E7): until then nothing is removed."""
+    dry_run: bool = False
+    confirmed: int = 0
+    now: float = 0.0
+    """Unix seconds."""
+
+
+@dataclass(slots=True)
+class PeersPlan:
+    """What is to be done about the peers."""
+
+    changes: list[PeerChange] = field(default_factory=list)
+    desired: dict[str, DesiredPeer] = field(default_factory=dict)
+    accepted: dict[str, Acceptance] = field(default_factory=dict)
+    """By UID, of Peers that are not going."""
+    hindered: dict[str, Said] = field(default_factory=dict)
+    """Why a Peer is not applied for now, by UID."""
+    unknown: frozenset[str] = frozenset()
+    held_back: frozenset[str] = frozenset()
+    """Keys that wait for a person's word to go (rule E13)."""
+    frozen: Frozen = Frozen()
+
+    @property
+    def administrators(self) -> frozenset[str]:
+        """Allowed networks of accepted Peers without a Device (rule D3)."""
+        return frozenset(
+            network
+            for one in self.accepted.values()
+            if one.accepted and one.peer.spec.device_ref is None
+            for network in one.allowed_ips
+        )
+
+    @property
+    def allowed_ips(self) -> frozenset[str]:
+        """All accepted networks."""
+        return frozenset(
+            network for one in self.accepted.values() if one.accepted for network in one.allowed_ips
+        )
+
+
+def frozen_peers(stored: Iterable[StoredObject], hub: str) -> Frozen:
+    """Return what must not be touched for the sake of Peers of this Hub that cannot be read (rule B9)."""
+    keys: set[str] = set()
+    everything, count = False, 0
+    for one in stored:
+        raw = one.raw or {}
+        spec, status = raw.get("spec") or {}, raw.get("status") or {}
+        reference = spec.get("hubRef")
+        named = reference.get("name") if isinstance(reference, Mapping) else None
+        if isinstance(named, str) and named != hub:
+            continue
+        count += 1
+        found = {
+            key for key in (spec.get("publicKey"), status.get("appliedPublicKey")) if isinstance(key, str)
+        }
+        everything = everything or not found
+        keys |= found
+    return Frozen(frozenset(keys), everything, count)
+
+
+def plan(asked: Asked, actual: Interface) -> PeersPlan:
+    """Decide what is changed on the interface; see the module."""
+    result = PeersPlan(frozen=asked.frozen)
+    going = [one for one in asked.peers if _going(one, asked)]
+    active = [one for one in asked.peers if not _going(one, asked)]
+    readable = {one.spec.public_key for one in active}
+    result.accepted = accept(asked.hub, active, actual, frozen_keys=asked.frozen.keys - readable)
+    held = set(asked.frozen.keys)
+    for one in result.accepted.values():
+        if one.accepted:
+            _want(one, asked, actual, result, held)
+    wanted = {one.peer.spec.public_key for one in result.accepted.values() if one.accepted} | held
+    ours = {key for peer in going for key in _keys(peer)} | asked.departed
+    rotated = {
+        key
+        for one in active
+        if (key := one.status.applied_public_key) is not None and key != one.spec.public_key
+    }
+    refused = {
+        one.peer.spec.public_key
+        for one in result.accepted.values()
+        if not one.accepted and one.peer.status.applied_public_key == one.peer.spec.public_key
+    }
+    there = actual.peers.keys() - wanted
+    result.unknown = frozenset(there - ours - rotated - refused)
+    _remove(
+        asked, actual, result, rotated=rotated & there, ended=(ours | refused) & there, deleted=ours & there
+    )
+    return result
+
+
+def _going(peer: Peer, asked: Asked) -> bool:
+    return peer.metadata.deletion_timestamp is not None and peer.metadata.uid not in asked.staying
+
+
+def _keys(peer: Peer) -> set[str]:
+    return {key for key in (peer.spec.public_key, peer.status.applied_public_key) if key}
+
+
+def _want(one: Acceptance, asked: Asked, actual: Interface, result: PeersPlan, held: set[str]) -> None:
+    """Add an accepted Peer to what is desired, or say what hinders it."""
+    peer, key, uid = one.peer, one.peer.spec.public_key, one.peer.metadata.uid
+    preshared: str | None = None
+    if peer.spec.preshared_key_secret_ref is not None:
+        read = asked.preshared.get(peer.spec.preshared_key_secret_ref.name, PresharedKey())
+        preshared = read.key
+        if preshared is None:
+            trouble = read.trouble or Obstacle("SecretNotRead", "the preshared key has not been read yet")
+            result.hindered[uid] = ("False", trouble.reason, trouble.message)
+            held.add(key)
+            return
+    if key in asked.frozen.keys:
+        result.hindered[uid] = (
+            "Unknown",
+            "InvalidObject",
+            "a Peer that cannot be read has the same key: correct that one first",
+        )
+        return
+    if key not in actual.peers and peer.status.applied_public_key != key and not asked.dry_run:
+        result.hindered[uid] = (
+            "False",
+            "Applying",
+            "the peer is put on the interface once its key is noted in this status",
+        )
+        return
+    result.desired[key] = DesiredPeer(
+        key,
+        one.allowed_ips,
+        preshared,
+        peer.spec.persistent_keepalive or 0,
+        asked.endpoints.get(peer.spec.endpoint) if peer.spec.endpoint else None,
+    )
+
+
+def _remove(
+    asked: Asked,
+    actual: Interface,
+    result: PeersPlan,
+    *,
+    rotated: Collection[str],
+    ended: Collection[str],
+    deleted: Collection[str],
+) -> None:
+    """Decide about removals and make the plan. `ended` are ours without a place any more, `deleted` those of
+    them whose Peer goes.
+    """
+    spec = asked.hub.spec
+    ends = set(ended) | (result.unknown if spec.unknown_peers == "Remove" else frozenset())
+    if asked.frozen.everything or not asked.complete:
+        ends, rotated = set(), ()
+    many = len(ends) >= _MASS_AT_LEAST and len(ends) * _MASS_SHARE > len(actual.peers)
+    if many and len(ends) > asked.confirmed:
+        result.held_back, ends = frozenset(ends), set()
+    if spec.paused == "All":
+        return
+    if spec.paused == "Changes":
+        result.changes = [PeerChange(key, remove=True) for key in sorted(ends & set(deleted))]
+        return
+    result.changes = plan_peers(
+        result.desired, actual, remove=sorted(ends | set(rotated)), dialled=asked.dialled, now=asked.now
+    )
+
+
+# --- afterwards
+
+
+@dataclass(slots=True)
+class PeersOutcome:
+    """What is so after the changes were made."""
+
+    said: list[tuple[Peer, PeerSaid]] = field(default_factory=list)
+    contacts: dict[str, Contact] = field(default_factory=dict)
+    """By key, of accepted Peers that are on the interface."""
+    refused: tuple[str, ...] = ()
+    desired: int = 0
+    applied: int = 0
+    online: int = 0
+    waiting: int = 0
+
+
+def keys_after(
+    actual: Interface, changes: Iterable[PeerChange], refused: Mapping[str, str]
+) -> frozenset[str]:
+    """Return the keys on the interface after the changes were made."""
+    keys = set(actual.peers)
+    for change in changes:
+        if change.public_key in refused:
+            continue
+        if change.remove:
+            keys.discard(change.public_key)
+        elif not change.update_only:
+            keys.add(change.public_key)
+    return frozenset(keys)
+
+
+def conclude(
+    asked: Asked,
+    plan: PeersPlan,
+    actual: Interface,
+    *,
+    there: frozenset[str],
+    refused: Mapping[str, str],
+    before: Mapping[str, Contact],
+) -> PeersOutcome:
+    """Say what is so of each Peer.
+
+    `there` are the keys on the interface now, `refused` what was not done, in words, by key, `before` the
+    contacts at the last reading.
+    """
+    outcome = PeersOutcome()
+    names = []
+    for peer in asked.peers:
+        one = plan.accepted.get(peer.metadata.uid)
+        if one is None:
+            outcome.said.append((peer, _said_of_going(peer, plan, there, refused)))
+            continue
+        key = peer.spec.public_key
+        now: Contact | None = None
+        if one.accepted:
+            outcome.desired += 1
+            if key in there:
+                outcome.applied += 1
+                found = actual.peers.get(key)
+                earlier = before.get(key) or contact_said(peer)
+                now = contact(
+                    earlier, found.last_handshake if found else 0.0, asked.now, asked.hub.spec.online_within
+                )
+                outcome.contacts[key] = now
+                outcome.online += now.state == "Online"
+        applied = _applied(one, plan, asked, there, refused)
+        if key in refused:
+            names.append(peer.name)
+        note = _note(peer, plan, there, accepted=one.accepted, may_note=not asked.dry_run)
+        outcome.waiting += applied[1] == "Applying"
+        outcome.said.append((peer, _said(peer, one.said, applied, note, now)))
+    outcome.refused = tuple(sorted(names))
+    return outcome
+
+
+def _said(peer: Peer, accepted: Said, applied: Said, note: str | None, now: Contact | None) -> PeerSaid:
+    return PeerSaid(
+        applied_public_key=note,
+        state=now.state if now else None,
+        last_handshake=handshake_time(peer, now) if now else None,
+        accepted=accepted,
+        applied=applied,
+        generation=peer.metadata.generation,
+    )
+
+
+def _note(
+    peer: Peer, plan: PeersPlan, there: frozenset[str], *, accepted: bool, may_note: bool
+) -> str | None:
+    """Return which key to note as ours (rule E8): the new one only once the one before is off the interface."""
+    noted, key = peer.status.applied_public_key, peer.spec.public_key
+    if noted is not None and noted in there and noted != key and noted not in plan.desired:
+        return noted
+    if accepted and may_note:
+        return key
+    return key if key in there and noted == key else None
+
+
+def _applied(
+    one: Acceptance, plan: PeersPlan, asked: Asked, there: frozenset[str], refused: Mapping[str, str]
+) -> Said:
+    key, paused = one.peer.spec.public_key, asked.hub.spec.paused
+    if key in refused:
+        return "False", "RefusedByInterface", f"{refused[key]}: correct the field that it names"
+    hindered = plan.hindered.get(one.peer.metadata.uid)
+    if hindered is not None:
+        return hindered
+    if one.accepted and key in there:
+        return APPLIED
+    if not one.accepted:
+        return "False", "NotAccepted", "the Peer is not accepted, so it is not on the interface"
+    if asked.dry_run:
+        return "False", "DryRun", "nothing is written in dry run"
+    held = ("Paused", f"spec.paused of the Hub is {paused}") if paused != "None" else None
+    return "False", *(held or ("Applying", "the peer is being put on the interface"))
+
+
+def _said_of_going(
+    peer: Peer, plan: PeersPlan, there: frozenset[str], refused: Mapping[str, str]
+) -> PeerSaid:
+    accepted: Said = ("False", "Deleted", "the Peer is being deleted")
+    left = {key for key in _keys(peer) if key in there and key not in plan.desired}
+    applied = REMOVED
+    if left:
+        why = next((refused[key] for key in left if key in refused), "it is taken off the interface next")
+        applied = ("True", "Removing", why)
+        if left & plan.held_back:
+            applied = ("True", "MassRemoval", "many peers would go at once: see condition Ready of the Hub")
+    noted = peer.status.applied_public_key if left else None
+    return _said(peer, accepted, applied, noted, None)

@@ -1,0 +1,136 @@
+"""The status of a Peer: whether it is accepted, on the interface, and connected. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from cerebro.controllers.session_report import Said
+from cerebro.resources import Condition, Peer, format_time, set_condition
+
+State = Literal["NeverConnected", "Online", "Offline"]
+
+FIELD_MANAGER = "cerebro-agent"
+_READINGS_UNTIL_OFFLINE = 2  # rule E5
+_MESSAGE = 1024
+
+APPLIED: Said = ("True", "Applied", "the peer is on the interface")
+REMOVED: Said = ("False", "Removed", "the peer is not on the interface any more")
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSaid:
+    """What is said of a Peer, without the times that follow from it."""
+
+    applied_public_key: str | None
+    state: State | None
+    last_handshake: datetime | None
+    accepted: Said
+    applied: Said
+    generation: int
+
+    @property
+    def ready(self) -> Said:
+        """Ready is true once the interface has the peer; `state` says whether anybody talks through it."""
+        return self.accepted if self.accepted[0] == "False" and self.applied[1] != "Removed" else self.applied
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What is known of a peer's handshakes from one reading to the next."""
+
+    state: State
+    last_handshake: float = 0.0
+    """Unix seconds; 0 means never."""
+    misses: int = 0
+    """Readings in a row without a recent handshake."""
+
+
+def contact(before: Contact | None, last_handshake: float, now: float, online_within: timedelta) -> Contact:
+    """Judge a peer by one more reading: Offline after two without a handshake younger than `online_within`.
+
+    `now` is the wall clock, as the handshake's time. A handshake from the future counts as recent.
+    """
+    latest = max(last_handshake, before.last_handshake if before else 0.0)
+    if last_handshake and now - last_handshake <= online_within.total_seconds():
+        return Contact("Online", latest)
+    if not latest and (before is None or before.state == "NeverConnected"):
+        return Contact("NeverConnected")
+    misses = before.misses + 1 if before else 1
+    was_online = before is not None and before.state == "Online"
+    if was_online and misses < _READINGS_UNTIL_OFFLINE:
+        return Contact("Online", latest, misses)
+    return Contact("Offline", latest, misses)
+
+
+def contact_said(peer: Peer) -> Contact | None:
+    """Return what the status says of a peer's handshakes; None when it says nothing of its key."""
+    status = peer.status
+    if status.state is None or status.applied_public_key != peer.spec.public_key:
+        return None
+    at = status.last_handshake_time
+    return Contact(status.state, at.timestamp() if at else 0.0)
+
+
+def handshake_time(peer: Peer, now: Contact) -> datetime | None:
+    """Return the time to be written: of the last handshake at the last change of state."""
+    before = contact_said(peer)
+    if before is not None and before.state == now.state:
+        return peer.status.last_handshake_time
+    return datetime.fromtimestamp(int(now.last_handshake), UTC) if now.last_handshake else None
+
+
+def said_of(peer: Peer) -> PeerSaid | None:
+    """Return what a Peer's status says; None when it lacks a condition or another's word stands on Ready."""
+    status, generation = peer.status, peer.metadata.generation
+    found = [status.condition(name) for name in ("Accepted", "Applied", "Ready")]
+    accepted, applied, ready = found
+    if accepted is None or applied is None or ready is None:
+        return None
+    if any(one is not None and one.observed_generation != generation for one in found):
+        return None
+    said = PeerSaid(
+        applied_public_key=status.applied_public_key,
+        state=status.state,
+        last_handshake=status.last_handshake_time,
+        accepted=(accepted.status, accepted.reason, accepted.message),
+        applied=(applied.status, applied.reason, applied.message),
+        generation=generation,
+    )
+    return said if (ready.status, ready.reason) == said.ready[:2] else None
+
+
+def peer_status(peer: Peer, said: PeerSaid, now: datetime) -> dict[str, Any]:
+    """Return the status that says it, for server-side apply."""
+    conditions = list(peer.status.conditions)
+    for name, (truth, reason, message) in (
+        ("Accepted", said.accepted),
+        ("Applied", said.applied),
+        ("Ready", said.ready),
+    ):
+        condition = Condition(
+            type=name,
+            status=truth,
+            reason=reason,
+            message=message[:_MESSAGE],
+            observed_generation=said.generation,
+            last_transition_time=now,
+        )
+        conditions = set_condition(conditions, condition, now)
+    status: dict[str, Any] = {
+        "appliedPublicKey": said.applied_public_key,
+        "state": said.state,
+        "lastHandshakeTime": format_time(said.last_handshake) if said.last_handshake else None,
+        "conditions": [
+            one.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for one in conditions
+            if one.type in ("Accepted", "Applied", "Ready")
+        ],
+    }
+    return {name: value for name, value in status.items() if value is not None}
+
+
+def cut(said: Said) -> Said:
+    """Return a condition's words as long as they are written, so that they compare equal when read back."""
+    return said[0], said[1], said[2][:_MESSAGE]

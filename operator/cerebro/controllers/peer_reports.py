@@ -1,0 +1,46 @@
+"""What the loop of a Hub says of its Peers, and what it remembers of having said it.
+
+A status goes to the writer when its meaning is not the one that the Store shows; one that was handed over has
+some seconds to come back.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from cerebro.controllers.agent_context import AgentContext
+from cerebro.controllers.peer_report import FIELD_MANAGER, PeerSaid, peer_status, said_of
+from cerebro.controllers.status_writer import Write
+from cerebro.resources import KINDS, Peer
+
+_ROUND_TRIP = 10.0
+_PEER = KINDS["Peer"]
+
+
+class PeerReports:
+    """Statuses of the Peers of one Hub, by UID."""
+
+    def __init__(self, context: AgentContext) -> None:
+        self._context = context
+        self._written: dict[str, tuple[PeerSaid, float]] = {}
+
+    def report(self, peer: Peer, said: PeerSaid) -> None:
+        """Have it written, unless the Store shows it or it is on its way."""
+        uid = peer.metadata.uid
+        if said == said_of(peer):
+            self._written.pop(uid, None)
+            return
+        written, at = self._written.get(uid, (None, 0.0))
+        now = time.monotonic()
+        if written == said and now - at < _ROUND_TRIP:
+            return
+        self._written[uid] = (said, now)
+        meta = peer.metadata
+        status = peer_status(peer, said, datetime.now(UTC))
+        self._context.statuses.put(Write(_PEER, meta.namespace, meta.name, uid, status, FIELD_MANAGER))
+
+    def forget(self, present: set[str]) -> None:
+        """Forget Peers that are not there any more."""
+        for uid in self._written.keys() - present:
+            del self._written[uid]
