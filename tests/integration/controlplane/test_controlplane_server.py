@@ -164,5 +164,5 @@ def listens(url: str) -> bool:
     try:
         with socket.create_connection((address.hostname or "", address.port or 0), timeout=5):
             return True
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # reset: it died while it was asked
         return False
