@@ -183,6 +183,7 @@ class HubLoop:
             return min(_LONGEST_RETRY, _RETRY * 2.0**self._failures)
         self._failures = 0
         self._took = time.monotonic() - started
+        self._context.metrics.reconciled("hub", self._took)
         return delay
 
     async def _going(self, hub: Hub) -> float:
