@@ -36,8 +36,8 @@ _HACK = Path(__file__).parents[1]
 
 def why_not(routers: int) -> str | None:
     """Say why so many routers are reached directly, without WireGuard; None where they need not be."""
-    if os.environ.get(DIRECT, "1") != "0":
-        return f"{DIRECT} is not 0"
+    if os.environ.get(DIRECT, "") not in {"", "0"}:
+        return f"{DIRECT} is set"
     if routers > MOST_ROUTERS:
         return f"{routers} routers are more than the {MOST_ROUTERS} that get a tunnel of their own"
     if shutil.which("nft") is None and shutil.which("nft", path="/usr/sbin:/sbin") is None:

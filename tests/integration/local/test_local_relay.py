@@ -1,6 +1,7 @@
 """`python -m local` as people run it: everything real but for the routers, which are simulated.
 
-It lies in a folder of the test's own, beside whatever `make up` has started.
+Once with routers that are reached directly, once through real WireGuard tunnels in network namespaces. It lies in
+a folder of the test's own, beside whatever `make up` has started.
 """
 
 import json
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +19,11 @@ import pytest
 
 from controlplane.binaries import Binaries
 from controlplane.progress import wait_until
+from local.tunnels import DIRECT, why_not
 
 HACK = Path(__file__).parents[3] / "hack"
 OURS = ("agent", "operator", "bridge", "simulator", "backend")
+OF_TUNNELS = ("tunnel", "routers", "forward", "forward-hub")
 
 
 class Local:
@@ -27,9 +31,10 @@ class Local:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.direct = False
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        env = os.environ | {"CEREBRO_LOCAL_FOLDER": str(self.folder)}
+        env = os.environ | {"CEREBRO_LOCAL_FOLDER": str(self.folder), DIRECT: "1" if self.direct else ""}
         return subprocess.run(
             [sys.executable, "-m", "local", *words],
             cwd=HACK,
@@ -60,6 +65,17 @@ class Local:
         query = '{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{" "}{end}'
         return self.shell(f"kubectl get devices -o jsonpath='{query}'").split()
 
+    def all_ready(self, number: int) -> bool:
+        """Whether so many Devices are Ready; not, while the API server is away."""
+        try:
+            return self.devices_ready() == ["True"] * number
+        except subprocess.CalledProcessError:
+            return False
+
+    def network(self, name: str) -> Path:
+        """The network namespace of one of the processes."""
+        return Path(f"/proc/{self.pid(name)}/ns/net").readlink()
+
 
 @pytest.fixture
 def local(tmp_path: Path, control_plane_programs: Binaries) -> Iterator[Local]:
@@ -68,11 +84,24 @@ def local(tmp_path: Path, control_plane_programs: Binaries) -> Iterator[Local]:
     relay.run("down")
 
 
+@pytest.fixture
+def tunnelled(local: Local) -> Local:
+    reason = why_not(2)
+    if reason is not None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return local
+
+
 def test_up_brings_everything_up_and_down_leaves_nothing(local: Local) -> None:
+    local.direct = True
     first = local.run("up", "--routers", "2")
     assert first.returncode == 0, first.stderr
+    assert f"reached directly, without WireGuard: {DIRECT} is set" in first.stderr
     assert "ended and was started again" not in first.stderr
     assert local.devices_ready() == ["True", "True"]
+    assert local.shell("kubectl get hubs,peers -o name") == ""
     pids = {name: local.pid(name) for name in (*OURS, "etcd", "kube-apiserver")}
     assert None not in pids.values()
 
@@ -90,20 +119,84 @@ def test_up_brings_everything_up_and_down_leaves_nothing(local: Local) -> None:
     assert local.run("down").stdout.strip() == "not up"
 
 
-def test_whatever_is_killed_comes_back_and_the_devices_are_ready_again(local: Local) -> None:
+def test_routers_are_reached_through_tunnels_and_down_removes_their_networks(tunnelled: Local) -> None:
+    local = tunnelled
+    started = local.run("up", "--routers", "2")
+    assert started.returncode == 0, started.stderr
+    assert "routers are reached through WireGuard" in started.stderr
+    assert "ended and was started again" not in started.stderr
+    assert local.devices_ready() == ["True", "True"]
+    devices = json.loads(local.shell("kubectl get devices -o json"))["items"]
+    assert [one["spec"]["api"].get("address") for one in devices] == [None, None]
+    assert all(one["status"]["tunnelAddress"].startswith("10.64.") for one in devices)
+    states = "kubectl get peers -o jsonpath='{.items[*].status.state}'"
+    wait_until(lambda: local.shell(states).split() == ["Online", "Online"], "Peers Online", timeout=60)
+    hub = json.loads(local.shell("kubectl get hub local -o json"))
+    assert hub["spec"]["isolation"] == "Strict"
+
+    with urllib.request.urlopen(local.shell('echo "$AGENT_HEALTH_URL/readyz"'), timeout=10) as answer:
+        assert answer.status == 200
+    inside = f"nsenter --target={local.pid('agent')} --net"
+    assert "cerebro_wg0" in local.shell(f"PATH=$PATH:/usr/sbin {inside} nft list tables")
+    local.shell(f"kubectl apply -f - <<'END'\n{json.dumps(direct_device(local))}\nEND")
+    local.shell("kubectl wait device/direct --for=condition=Ready --timeout=50s")
+
+    networks = {local.network(name) for name in OF_TUNNELS} - {Path("/proc/self/ns/net").readlink()}
+    assert len(networks) == 2
+    assert local.run("down").returncode == 0
+    assert networks.isdisjoint(all_networks())
+
+
+def direct_device(local: Local) -> dict[str, object]:
+    """A Device that somebody declares by what the environment file says; its Secret is that of router-1."""
+    address, port = local.shell('echo "$ROUTER1_ADDRESS $ROUTER1_PORT"').split()
+    secret = json.loads(local.shell("kubectl get secret router-1 -o json"))
+    api = {"address": address, "port": int(port), "allowPlaintext": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "direct"},
+                "type": secret["type"],
+                "data": secret["data"],
+            },
+            {
+                "apiVersion": "relay.cerebro.dev/v1alpha1",
+                "kind": "Device",
+                "metadata": {"name": "direct"},
+                "spec": {"api": {**api, "credentialsSecretRef": {"name": "direct"}}},
+            },
+        ],
+    }
+
+
+def all_networks() -> set[Path]:
+    """The network namespaces of all processes that there are."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            found.add((process / "ns/net").readlink())
+    return found
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_whatever_is_killed_comes_back_and_the_devices_are_ready_again(
+    request: pytest.FixtureRequest, direct: bool
+) -> None:
+    local: Local = request.getfixturevalue("local" if direct else "tunnelled")
+    local.direct = direct
     started = local.run("up", "--routers", "1")
     assert started.returncode == 0, started.stderr
-    before = {name: local.pid(name) for name in (*OURS, "etcd", "kube-apiserver")}
+    names = (*OURS, "etcd", "kube-apiserver", *(() if direct else OF_TUNNELS))
+    before = {name: local.pid(name) for name in names}
     for pid in before.values():
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
     for name, pid in before.items():
         wait_until(partial(local.runs_anew, name, pid), f"{name} again", timeout=60)
-
-    def ready() -> bool:
-        try:
-            return local.devices_ready() == ["True"]
-        except subprocess.CalledProcessError:
-            return False
-
-    wait_until(ready, "the Device Ready after everything was killed", timeout=120, interval=1)
+    wait_until(
+        partial(local.all_ready, 1), "the Device Ready after everything was killed", timeout=120, interval=1
+    )
