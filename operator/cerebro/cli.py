@@ -1,4 +1,4 @@
-"""The command line: `cerebro agent`, `operator`, `bridge`, `tunnel`, `version`.
+"""The command line: `cerebro agent`, `operator`, `bridge`, `tunnel`, `version`, and those of `cerebro.commands`.
 
 Each command imports what it runs, so that help is there at once. No work is done here.
 """
@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+
+from cerebro.commands import options
 
 if TYPE_CHECKING:
     from cerebro.settings import BasicSettings
@@ -99,6 +101,9 @@ def version() -> None:
     from importlib.metadata import version as installed  # noqa: PLC0415 - help must not wait for it
 
     typer.echo(installed("cerebro"))
+
+
+options.add_to(app)
 
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:

@@ -1,0 +1,1 @@
+"""What people run once against the API server: `cerebro bootstrap`, `cerebro export`. They change nothing."""
