@@ -31,8 +31,20 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("vm")
     report = folder / "junit.xml"
-    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--junit-xml={report}", *CORE]
-    env = {"CEREBRO_TEST_WIREGUARD": "Kernel", "CI": "true"}
+    # Reading a module takes long there: no plugins, no conftest but that of the tests, and so no options for them.
+    words = [
+        "-m",
+        "pytest",
+        "-v",
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "addopts=",
+        "-W",
+        "ignore::pytest.PytestConfigWarning",
+    ]
+    words += [f"--confcutdir={ROOT / 'tests/integration/wireguard'}", f"--junit-xml={report}", *CORE]
+    env = {"CEREBRO_TEST_WIREGUARD": "Kernel", "CI": "true", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     try:
         run([sys.executable, *words], folder, deadline=DEADLINE, env=env, cwd=ROOT)
     except MachineError as error:
