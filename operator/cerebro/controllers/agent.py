@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+
+from prometheus_client import REGISTRY
 
 from cerebro.controllers.agent_context import AgentContext, device_of, hub_of, superseded_by
 from cerebro.controllers.agent_hubs import AgentHubs
@@ -18,6 +21,7 @@ from cerebro.controllers.agent_metrics import devices as device_gauge
 from cerebro.controllers.agent_metrics import statuses_waiting
 from cerebro.controllers.device_loop import DeviceLoop
 from cerebro.controllers.hub_loop import HubTools
+from cerebro.controllers.hub_metrics import PeerCollector
 from cerebro.controllers.lost_agents import says_lost
 from cerebro.controllers.session_life import GrantWindows
 from cerebro.controllers.status_writer import StatusWriter
@@ -237,6 +241,16 @@ class Agent:
             entry[0].try_again()
             entry[0].look_at_everything()
 
+    @contextmanager
+    def exposed(self) -> Iterator[None]:
+        """Show what is seen of Peers among the metrics."""
+        collector = PeerCollector(self._hubs.readings)
+        REGISTRY.register(collector)
+        try:
+            yield
+        finally:
+            REGISTRY.unregister(collector)
+
     def health(self) -> Health:
         """Return the checks behind the probes (rule E11)."""
         health = Health()
@@ -285,5 +299,6 @@ async def main(settings: AgentSettings, stop: asyncio.Event) -> None:
     token = settings.health_token.get_secret_value() if settings.health_token else None
     async with KubeApi(connection.load(settings.kubeconfig), timeout=settings.request_timeout) as api:
         agent = Agent(settings, api)
-        async with serve(agent.health(), settings.health_host, settings.health_port, token=token):
-            await agent.run(stop)
+        with agent.exposed():
+            async with serve(agent.health(), settings.health_host, settings.health_port, token=token):
+                await agent.run(stop)

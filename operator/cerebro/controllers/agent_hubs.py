@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from cerebro.controllers.agent_context import AgentContext, hub_of
 from cerebro.controllers.hub_loop import HubLoop, HubTools
+from cerebro.controllers.hub_metrics import PeerReading
+from cerebro.controllers.lost_agents import says_lost
 from cerebro.controllers.session_report import Said
 from cerebro.kube.store import Change
-from cerebro.resources import KINDS, Device, Peer
+from cerebro.resources import KINDS, Device, Hub, Peer
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class AgentHubs:
 
     def changed(self, change: Change) -> None:
         """Take a change of a Hub or Peer out of the store."""
-        if self._tasks is None:
+        if self._tasks is None or not _concerns(change):
             return
         if change.kind.kind == "Hub":
             self._ensure((change.namespace, change.name))
@@ -63,7 +65,17 @@ class AgentHubs:
             peer = stored.read(Peer)
             if change.new is None and peer is not None:
                 loop[0].departed(peer)
+            if stored is change.new and stored.model is None and loop[0].owns():
+                self._context.report_invalid(stored)
             loop[0].mark()
+
+    def readings(self) -> Iterator[PeerReading]:
+        """Give what was last seen of each Peer on the interfaces that this agent carries."""
+        for (namespace, hub), (loop, _) in self._loops.items():
+            for stored in self._context.peers_by_hub.get(namespace, hub):
+                peer = stored.read(Peer)
+                if peer is not None and (actual := loop.peers.get(peer.spec.public_key)):
+                    yield PeerReading(namespace, hub, peer.name, actual)
 
     def owns(self, namespace: str, hub: str) -> bool:
         """Tell whether this agent carries a Hub now."""
@@ -133,3 +145,22 @@ class AgentHubs:
             except Exception:
                 log.exception("the loop of Hub %s/%s failed and begins anew", *key)
                 await asyncio.sleep(1.0)
+
+
+def _concerns(change: Change) -> bool:
+    """Tell whether a change is more than a status of ours that comes back; a noted key is (rule E8)."""
+    old, new = change.old, change.new
+    if old is None or new is None or old.uid != new.uid or old.model is None or new.model is None:
+        return True
+    one, other = old.model.metadata, new.model.metadata
+    if one.generation != other.generation or one.annotations != other.annotations:
+        return True
+    if one.deletion_timestamp != other.deletion_timestamp:
+        return True
+    if isinstance(old.model, Peer) and isinstance(new.model, Peer):
+        noted = old.model.status.applied_public_key != new.model.status.applied_public_key
+        return noted or (says_lost(new.model) and not says_lost(old.model))
+    if isinstance(old.model, Hub) and isinstance(new.model, Hub):
+        moved = old.model.status.node_name != new.model.status.node_name
+        return moved or (says_lost(new.model) and not says_lost(old.model))
+    return True

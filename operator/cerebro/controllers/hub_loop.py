@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from cerebro.controllers.acceptance import staying
-from cerebro.controllers.agent_context import AgentContext
+from cerebro.controllers.agent_context import AgentContext, hub_of
 from cerebro.controllers.hub_claim import Claim, hub_lease, may_be_ours
 from cerebro.controllers.hub_conflict import conflict
 from cerebro.controllers.hub_lookups import Endpoints, PresharedKeys
@@ -36,7 +36,7 @@ from cerebro.kube.lease import Lease
 from cerebro.resources import KINDS, Device, Hub, Peer
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from cerebro.wireguard.backend import Backend, WireGuardError
-from cerebro.wireguard.model import Endpoint
+from cerebro.wireguard.model import ActualPeer, Endpoint
 from cerebro.wireguard.nft import Nft
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,9 @@ class HubLoop:
         self._took = 0.0
         self._written: tuple[dict[str, Any], float] | None = None
         self.contacts: dict[str, Contact] = {}
-        """By public key; what was seen of the peers that are on the interface."""
+        """By public key; what was seen of accepted Peers that are on the interface."""
+        self.peers: Mapping[str, ActualPeer] = {}
+        """By public key; what the interface had at the last look."""
 
     def mark(self) -> None:
         """Something changed that concerns the Hub."""
@@ -161,7 +163,7 @@ class HubLoop:
     async def _let_go(self, hub: Hub | None) -> None:
         """Drop an interface that another may carry now; one that only this node carries stays."""
         carried, self._carried = self._carried, None
-        self.contacts = {}
+        self.contacts, self.peers = {}, {}
         if carried is not None and hub is not None and hub.spec.node_name is None:
             try:
                 await in_thread(lambda: carried.drop(hub.spec.interface))
@@ -217,7 +219,8 @@ class HubLoop:
 
     async def _asked(self, hub: Hub, *, again: bool) -> Asked:
         store, name = self._context.store, self.name
-        mine = list(self._context.peers_by_hub.get(self.namespace, name))
+        nameless = [one for one in store.frozen(_PEER) if hub_of(one) is None]
+        mine = [*self._context.peers_by_hub.get(self.namespace, name), *nameless]
         peers = [peer for one in mine if (peer := one.read(Peer)) is not None]
         secrets = {
             one.spec.preshared_key_secret_ref.name for one in peers if one.spec.preshared_key_secret_ref
@@ -245,7 +248,7 @@ class HubLoop:
             preshared=await self._preshared.read(secrets, again=again),
             endpoints=endpoints,
             dialled=self._dialled,
-            complete=store.complete(_PEER, self.namespace) and store.complete(_HUB, self.namespace),
+            complete=all(store.complete(kind, self.namespace) for kind in (_HUB, _PEER, _DEVICE)),
             dry_run=self._tools.dry_run,
             confirmed=confirmed_removals(hub),
             now=time.time(),
@@ -257,6 +260,7 @@ class HubLoop:
             self._dialled = dict(outcome.dialled)
             self._departed &= outcome.present
             self.contacts = dict(outcome.peers.contacts)
+            self.peers = outcome.interface.peers
             for peer, said in outcome.peers.said:
                 self._reports.report(peer, said)
             self._reports.forget({peer.metadata.uid for peer, _ in outcome.peers.said})
