@@ -182,15 +182,11 @@ def all_networks() -> set[Path]:
     return found
 
 
-@pytest.mark.parametrize("direct", [True, False])
-def test_whatever_is_killed_comes_back_and_the_devices_are_ready_again(
-    request: pytest.FixtureRequest, direct: bool
-) -> None:
-    local: Local = request.getfixturevalue("local" if direct else "tunnelled")
-    local.direct = direct
+def test_whatever_is_killed_comes_back_and_the_devices_are_ready_again(tunnelled: Local) -> None:
+    local = tunnelled
     started = local.run("up", "--routers", "1")
     assert started.returncode == 0, started.stderr
-    names = (*OURS, "etcd", "kube-apiserver", *(() if direct else OF_TUNNELS))
+    names = (*OURS, *OF_TUNNELS, "etcd", "kube-apiserver")
     before = {name: local.pid(name) for name in names}
     for pid in before.values():
         assert pid is not None
