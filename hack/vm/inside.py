@@ -1,7 +1,8 @@
 """The first program in the virtual machine: `python -m vm.inside FOLDER` prepares it and runs the order there.
 
-It loads the modules, brings up loopback and qemu's user network (its host is 10.0.2.2), carries the ports that
-are to be reached, and writes the command's exit status to FOLDER/status last of all.
+It loads the modules, brings up loopback and qemu's user network (its host is 10.0.2.2) and carries the ports that
+are to be reached. What the command prints goes to FOLDER/output.log, and its exit status to FOLDER/status, last
+of all.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ def main() -> None:
             stack.callback(forward.kill)
             assert forward.stdout is not None
             forward.stdout.readline()  # it says that it listens
-        done = subprocess.run(order["argv"], cwd=order["cwd"], env=env, check=False)
+        log = stack.enter_context((folder / "output.log").open("ab"))
+        done = subprocess.run(
+            order["argv"], cwd=order["cwd"], env=env, stdout=log, stderr=subprocess.STDOUT, check=False
+        )
     (folder / "status").write_text(str(done.returncode))
     os.sync()
 

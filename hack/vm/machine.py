@@ -70,20 +70,22 @@ def run(
 ) -> int:
     """Run `argv` as root inside, in `cwd` [the current folder], and return its exit status.
 
-    `folder` exists and is the same inside; its `output.log` has what was printed, with the kernel's own words,
-    and is shown as it comes with `follow`. `deadline`: seconds for all of it, boot included. `env` is added to
-    the environment inside, which is otherwise small. `reach`: ports of 127.0.0.1 out here that are to be
-    reached inside as 127.0.0.1 too. Raises MachineError. The machine dies with this process.
+    `folder` exists and is the same inside; its `output.log` has what the command printed, and is shown as it
+    comes with `follow`; `console.log` is the kernel's and virtme's. `deadline`: seconds for all of it, boot
+    included. `env` is added to the environment inside, which is otherwise small. `reach`: ports of 127.0.0.1
+    out here that are to be reached inside as 127.0.0.1 too. Raises MachineError. The machine dies with this
+    process.
     """
     kernel = _kernel()
     if kernel is None or (reason := supported()):
         raise MachineError(reason or "no kernel")
     order = Order(tuple(map(str, argv)), str(cwd or Path.cwd()), dict(env or {}), tuple(reach))
     (folder / "order.json").write_text(json.dumps(order.__dict__))
-    status, log = folder / "status", folder / "output.log"
-    status.unlink(missing_ok=True)
-    log.unlink(missing_ok=True)
-    child = launch(Process("vm", _words(kernel, folder), {"PATH": _path()}), log)
+    status, log, console = (folder / name for name in ("status", "output.log", "console.log"))
+    for path in (status, log, console):
+        path.unlink(missing_ok=True)
+    log.touch()
+    child = launch(Process("vm", _words(kernel, folder), {"PATH": _path()}), console)
     until = time.monotonic() + deadline
     shown = 0
     try:
@@ -97,7 +99,7 @@ def run(
         _show(log, shown)
     if not status.exists():
         what = "ended before its command did" if ended else f"was not done within {deadline:.0f} s"
-        raise MachineError(f"the virtual machine {what}:\n{log.read_text(errors='replace')[-4000:]}")
+        raise MachineError(f"the virtual machine {what}; the last words are:\n{_last(console)}\n{_last(log)}")
     return int(status.read_text())
 
 
@@ -128,6 +130,10 @@ def _kernel() -> Path | None:
         and os.access(image, os.R_OK)
     ]
     return max(found, key=lambda image: image.stat().st_mtime, default=None)
+
+
+def _last(log: Path) -> str:
+    return log.read_text(errors="replace")[-4000:] if log.exists() else ""
 
 
 def _show(log: Path, shown: int) -> int:

@@ -17,8 +17,11 @@ import pytest
 from vm.machine import MachineError, run, supported
 
 CORE = ("tests/integration/wireguard/test_backend.py", "tests/integration/wireguard/test_isolation.py")
-DEADLINE = 420.0
+DEADLINE = 1500.0
 ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("CEREBRO_TEST_LONG"), reason="too long for every change: CEREBRO_TEST_LONG=1"
+)
 
 
 @pytest.fixture(scope="module")
