@@ -1,15 +1,14 @@
 """Boots this machine's own root file system under another kernel, runs one command there, and ends.
 
-qemu without KVM, by virtme-ng: it boots in half a minute and is some ten times slower than the machine. All files
-are there to read; /tmp, /etc, /home, /opt, /srv, /usr and /var can be written to and forget it; the one folder
-that is given keeps what is written to it. Ports of 127.0.0.1 outside can be had as the same ports inside.
+qemu without KVM: it boots in some ten seconds and is some ten times slower than the machine. All files are there
+to read and can be written to, which is forgotten; the one folder that is given keeps what is written to it. Ports
+of 127.0.0.1 outside can be had as the same ports inside.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
 import sys
 import time
@@ -18,19 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controlplane.processes import Process, end, launch
+from vm import boot
 
 _BOOT = Path("/boot")
 _MODULES = Path("/lib/modules")
 _INSIDE = "vm.inside"
 _HACK = Path(__file__).resolve().parent.parent
-_PACKAGES = {
-    "vng": "virtme-ng (a Python package)",
-    "qemu-system-x86_64": "qemu-system-x86",
-    "busybox": "busybox-static",
-    "modprobe": "kmod",
-    "unshare": "util-linux",
-    "cpio": "cpio",
-}
+_PACKAGES = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "modprobe": "kmod"}
 
 
 class MachineError(Exception):
@@ -49,8 +42,9 @@ class Order:
 
 def supported() -> str | None:
     """Return why no such machine can be booted here; None where it can."""
-    path = _path()
-    missing = [package for program, package in _PACKAGES.items() if shutil.which(program, path=path) is None]
+    missing = [
+        package for program, package in _PACKAGES.items() if shutil.which(program, path=boot.PATH) is None
+    ]
     if missing:
         return f"install {', '.join(missing)}"
     if _kernel() is None:
@@ -71,7 +65,7 @@ def run(
     """Run `argv` as root inside, in `cwd` [the current folder], and return its exit status.
 
     `folder` exists and is the same inside; its `output.log` has what the command printed, and is shown as it
-    comes with `follow`; `console.log` is the kernel's and virtme's. `deadline`: seconds for all of it, boot
+    comes with `follow`; `console.log` is the kernel's. `deadline`: seconds for all of it, boot
     included. `env` is added to the environment inside, which is otherwise small. `reach`: ports of 127.0.0.1
     out here that are to be reached inside as 127.0.0.1 too. Raises MachineError. The machine dies with this
     process.
@@ -85,7 +79,7 @@ def run(
     for path in (status, log, console):
         path.unlink(missing_ok=True)
     log.touch()
-    child = launch(Process("vm", _words(kernel, folder), {"PATH": _path()}), console)
+    child = launch(Process("vm", _words(kernel, folder, reach), {"PATH": boot.PATH}), console)
     until = time.monotonic() + deadline
     shown = 0
     try:
@@ -103,21 +97,11 @@ def run(
     return int(status.read_text())
 
 
-def _words(kernel: Path, folder: Path) -> tuple[str, ...]:
-    inside = shlex.join(["env", f"PYTHONPATH={_HACK}", sys.executable, "-m", _INSIDE, str(folder)])
-    # With a PID namespace of its own, the death of the first process is that of qemu.
-    user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
-    return (
-        *("unshare", *user, "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
-        *("vng", "--run", str(kernel), "--disable-kvm", "--disable-microvm", "--force-9p", "--user", "root"),
-        *("--memory", "2G", "--cpus", "2", "--network", "user", "--rwdir", str(folder), "--exec", inside),
-    )
-
-
-def _path() -> str:
-    return os.pathsep.join(
-        [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), "/usr/sbin"]
-    )
+def _words(kernel: Path, folder: Path, reach: Sequence[int]) -> tuple[str, ...]:
+    inside = ("env", f"PATH={boot.PATH}", f"PYTHONPATH={_HACK}", sys.executable, "-m", _INSIDE, str(folder))
+    initial = folder / "initial.cpio"
+    initial.write_bytes(boot.initial_files(kernel, folder, inside))
+    return boot.qemu_words(kernel, initial, folder, network=bool(reach))
 
 
 def _kernel() -> Path | None:

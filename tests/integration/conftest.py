@@ -20,6 +20,11 @@ from controlplane.server import ControlPlane
 AccountKubeconfig = Callable[[str], Path]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the virtual machine, which takes longest, so that others wait and work beside it."""
+    items.sort(key=lambda item: "vm" not in item.path.parts)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Get the programs before the first test, in sight and outside of any test's time limit."""
     wanted = any("control_plane_programs" in getattr(item, "fixturenames", ()) for item in session.items)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -242,7 +243,7 @@ def test_a_port_of_another_program_is_told(place: Place) -> None:
     listen = (
         "import socket,time; s=socket.socket(2,2); s.bind(('',40009)); print('ok',flush=True); time.sleep(60)"
     )
-    argv = place.hub.argv(["python3", "-c", listen])
+    argv = place.hub.argv([sys.executable, "-c", listen])
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"ok\n"
