@@ -1,0 +1,87 @@
+"""What lies between routers and hubs: one node that routes between all others, and sees their handshakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from integration.hub import watch_packets
+from network.node import Node, link
+
+TESTS = Path(__file__).parents[2]
+FLOATING = "203.0.113.1"
+"""An address that whoever carries the Hub has."""
+
+
+class Internet(Node):
+    """Each node that is plugged in has a cable of its own to here, and its default route."""
+
+    def __init__(self, logs: Path) -> None:
+        super().__init__("internet", logs)
+        self._watched = logs / "handshakes.log"
+        self._cables = 0
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.run(["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"])
+        path = os.pathsep.join((str(TESTS), str(TESTS.parent / "hack")))
+        words = [sys.executable, "-m", watch_packets.__name__]
+        self.popen(words, env={"PYTHONPATH": path}, log=self._watched)
+        deadline = time.monotonic() + 20
+        while watch_packets.WATCHING not in self._read():
+            assert time.monotonic() < deadline, self._read()
+            time.sleep(0.02)
+        return self
+
+    def _read(self) -> str:
+        return self._watched.read_text() if self._watched.exists() else ""
+
+    def handshakes(self, *addresses: str, kind: int = 1, since: float = 0.0) -> list[Mapping[str, Any]]:
+        """Handshake packets from or to one of the addresses, since a time.monotonic(); initiations at that."""
+        lines = [json.loads(line) for line in self._read().splitlines() if line.endswith("}")]
+        return [
+            seen
+            for seen in lines
+            if seen["type"] == kind
+            and seen["at"] >= since
+            and {seen["source"], seen["target"]} & {*addresses}
+        ]
+
+    def plug(self, node: Node) -> str:
+        """Lay a cable to a node; return the node's address."""
+        self._cables += 1
+        network = f"10.99.{self._cables}"
+        link(self, f"to-{self._cables}", f"{network}.1/24", node, "eth0", f"{network}.2/24")
+        node.run(["ip", "route", "add", "default", "via", f"{network}.1"])
+        return f"{network}.2"
+
+    def send_floating_to(self, address: str) -> None:
+        """Let the floating address lead to the node that has this address."""
+        self.run(["ip", "route", "replace", f"{FLOATING}/32", "via", address])
+
+    def translate(self, address: str, public: tuple[str, int], port: int) -> None:
+        """From now on packets from `address` seem to come from another address and port, as behind a NAT that
+        forgot it. What is still on its way to the old ones arrives.
+
+        `port`: the one that the node's WireGuard sends from. Without connection tracking, so that it happens
+        between two packets and costs none.
+        """
+        host, seen = public
+        rules = f"""
+            table ip roaming {{
+                chain out {{
+                    type filter hook postrouting priority 0;
+                    ip saddr {address} udp sport {port} udp sport set {seen} ip saddr set {host}
+                }}
+                chain back {{
+                    type filter hook prerouting priority -300;
+                    ip daddr {host} udp dport {seen} udp dport set {port} ip daddr set {address}
+                }}
+            }}
+        """
+        self.run(["nft", "-f", "-"], stdin=rules)
