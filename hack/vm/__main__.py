@@ -23,13 +23,14 @@ def _run(
     argv: list[str],
     seconds: Annotated[float, typer.Option(help="for all of it, boot included")] = 600.0,
     folder: Annotated[Path | None, typer.Option(help="what is written to it inside stays")] = None,
+    processors: Annotated[int, typer.Option(help="that it has")] = 1,
     reach: Annotated[list[int] | None, typer.Option(help="port of 127.0.0.1 to be had inside")] = None,
 ) -> None:
     """Run a command inside and exit with its status."""
     kept = (folder or Path(tempfile.mkdtemp(prefix="vm-"))).resolve()
     kept.mkdir(parents=True, exist_ok=True)
     try:
-        status = run(argv, kept, deadline=seconds, reach=reach or (), follow=True)
+        status = run(argv, kept, deadline=seconds, reach=reach or (), processors=processors, follow=True)
     except MachineError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(125) from None

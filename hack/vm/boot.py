@@ -63,17 +63,30 @@ def initial_files(kernel: Path, folder: Path, command: Sequence[str]) -> bytes:
     return b"".join([*parts, _member("TRAILER!!!", b"")])
 
 
-def qemu_words(kernel: Path, initial: Path, folder: Path, *, network: bool) -> tuple[str, ...]:
-    """Return the words that boot a machine with one processor, the kernel's words on stdout.
-
-    A second processor would take more from the other programs of this machine than it gives to this one.
-    """
+def qemu_words(
+    kernel: Path, initial: Path, folder: Path, *, processors: int, network: bool
+) -> tuple[str, ...]:
+    """Return the words that boot a machine, the kernel's words on stdout."""
     card = ("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=") if network else ()
     return (
         *("qemu-system-x86_64", "-machine", "q35", "-nodefaults", "-no-user-config", "-no-reboot"),
-        *("-accel", "tcg,tb-size=512", "-smp", "1", "-m", MEMORY, "-display", "none", "-serial", "stdio"),
+        *(
+            "-accel",
+            "tcg,tb-size=512",
+            "-smp",
+            str(processors),
+            "-m",
+            MEMORY,
+            "-display",
+            "none",
+            "-serial",
+            "stdio",
+        ),
         *("-kernel", str(kernel), "-initrd", str(initial)),
-        *("-append", "console=ttyS0 quiet panic=-1 reboot=t mitigations=off rcupdate.rcu_expedited=1"),
+        *(
+            "-append",
+            "console=ttyS0 quiet panic=-1 reboot=t mitigations=off rcupdate.rcu_expedited=1",
+        ),
         *_shared("root", "/", ",readonly=on"),
         *_shared("folder", str(folder), ""),
         *card,

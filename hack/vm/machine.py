@@ -60,6 +60,7 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     reach: Sequence[int] = (),
+    processors: int = 1,
     follow: bool = False,
 ) -> int:
     """Run `argv` as root inside, in `cwd` [the current folder], and return its exit status.
@@ -67,8 +68,8 @@ def run(
     `folder` exists and is the same inside; its `output.log` has what the command printed, and is shown as it
     comes with `follow`; `console.log` is the kernel's. `deadline`: seconds for all of it, boot
     included. `env` is added to the environment inside, which is otherwise small. `reach`: ports of 127.0.0.1
-    out here that are to be reached inside as 127.0.0.1 too. Raises MachineError. The machine dies with this
-    process.
+    out here that are to be reached inside as 127.0.0.1 too. A second one of the `processors` takes more from
+    other programs out here than it gives to those inside. Raises MachineError. The machine dies with this process.
     """
     kernel = _kernel()
     if kernel is None or (reason := supported()):
@@ -79,7 +80,7 @@ def run(
     for path in (status, log, console):
         path.unlink(missing_ok=True)
     log.touch()
-    child = launch(Process("vm", _words(kernel, folder, reach), {"PATH": boot.PATH}), console)
+    child = launch(Process("vm", _words(kernel, folder, reach, processors), {"PATH": boot.PATH}), console)
     until = time.monotonic() + deadline
     shown = 0
     try:
@@ -97,11 +98,11 @@ def run(
     return int(status.read_text())
 
 
-def _words(kernel: Path, folder: Path, reach: Sequence[int]) -> tuple[str, ...]:
+def _words(kernel: Path, folder: Path, reach: Sequence[int], processors: int) -> tuple[str, ...]:
     inside = ("env", f"PATH={boot.PATH}", f"PYTHONPATH={_HACK}", sys.executable, "-m", _INSIDE, str(folder))
     initial = folder / "initial.cpio"
     initial.write_bytes(boot.initial_files(kernel, folder, inside))
-    return boot.qemu_words(kernel, initial, folder, network=bool(reach))
+    return boot.qemu_words(kernel, initial, folder, processors=processors, network=bool(reach))
 
 
 def _kernel() -> Path | None:
