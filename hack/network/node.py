@@ -1,7 +1,8 @@
 """A machine of one's own for a test: network namespace, private /run, and programs that die with it.
 
-As root these are plain namespaces. As an ordinary user all nodes of a process lie in one user namespace, which
-owns them, so that cables between them can be laid all the same. `supported()` says why where neither works.
+They lie on this machine, or after `lie_in` on a virtual one that shares its files. As root these are plain
+namespaces. As an ordinary user all nodes of a process lie in one user namespace, which owns them, so that cables
+between them can be laid all the same. `supported()` says why where neither works.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,7 +27,7 @@ from typing import Self
 from controlplane.processes import Process, end, free_port, launch
 from network import forward
 
-_START_WITHIN = 20.0
+_START_WITHIN = 60.0
 _HACK = Path(__file__).resolve().parent.parent
 _PROGRAMS = {
     "unshare": "util-linux",
@@ -35,7 +37,30 @@ _PROGRAMS = {
     "wireguard-go": "wireguard-go",
     "wg": "wireguard-tools",
 }
-_SETUP = "mount -t tmpfs -o mode=755 tmpfs /run && ip link set lo up && echo ready && exec sleep infinity"
+_SETUP = "mount -t tmpfs -o mode=755 tmpfs /run && ip link set lo up && echo ready $$ && exec sleep infinity"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where nodes lie: words before each program, and ways between its own network and this one."""
+
+    words: tuple[str, ...] = ()
+    listens: str = "127.0.0.1"
+    """Address of its own at which it listens for what comes from here."""
+    reaches: str = "127.0.0.1"
+    """Our 127.0.0.1, seen from there."""
+    ports: Iterator[int] = field(default_factory=lambda: iter(free_port, 0))
+    """Ports that are the same there and here."""
+
+
+_HERE = Machine()
+_machine = _HERE
+
+
+def lie_in(machine: Machine = _HERE) -> None:
+    """Have all nodes that are made from now on lie there."""
+    global _machine  # noqa: PLW0603 - as there is one machine for all nodes of a process
+    _machine = machine
 
 
 class NodeError(Exception):
@@ -61,16 +86,28 @@ class Node:
     def __enter__(self) -> Self:
         # Short, as a Unix socket's path has 108 bytes at most.
         self.folder = Path(tempfile.mkdtemp(prefix="node-"))
+        # Files of another machine carry no sockets.
+        self._sockets = Path("/dev/shm") / self.folder.name if _machine.words else self.folder / "to"  # noqa: S108
         self._logs = self._kept_logs or self.folder
         log = self._logs / f"{self.name}.log"
-        argv = (*_privileged(), "unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", _SETUP)
+        argv = (
+            *_machine.words,
+            *_privileged(),
+            "unshare",
+            "--net",
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            _SETUP,
+        )
         self._holder = launch(Process(self.name, argv), log)
         try:
-            _await_line(self._holder, log, "ready")
+            self.pid = int(_await_line(self._holder, log, "ready").split()[1])
         except NodeError:
             self.__exit__(None, None, None)
             raise
-        self.pid = self._holder.pid
         return self
 
     def __exit__(
@@ -78,17 +115,17 @@ class Node:
     ) -> None:
         end(*self._children, grace=0)
         self._children.clear()
-        if self.pid:
+        if self.pid and not _machine.words:
             _kill_all_in(self.pid)
         end(self._holder, grace=0)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def argv(self, argv: Sequence[str | Path], cwd: Path | None = None) -> list[str]:
         """Return the words that run `argv` inside; all programs before it exec, so the pid is its own."""
-        user = ("--user", "--preserve-credentials") if _user_namespace() else ()
+        user = ("--user", "--preserve-credentials") if _privileged() else ()
         enter = ("nsenter", f"--target={self.pid}", *user, "--net", "--mount")
         # A new mount namespace puts one at its root.
-        return [*enter, "env", f"--chdir={cwd or Path.cwd()}", *map(str, argv)]
+        return [*_machine.words, *enter, "env", f"--chdir={cwd or Path.cwd()}", *map(str, argv)]
 
     def run(
         self,
@@ -125,22 +162,23 @@ class Node:
 
     def reach(self, *ports: int) -> None:
         """Make 127.0.0.1:PORT inside the 127.0.0.1:PORT outside, for each port."""
-        ends = [(f"tcp:127.0.0.1:{port}", f"unix:{self.folder}/out-{port}") for port in ports]
-        self._forward([f"{path}={port}" for port, path in ends], inside=False)
-        self._forward([f"{port}={path}" for port, path in ends], inside=True)
+        paths = {port: f"unix:{self._sockets}-out-{port}" for port in ports}
+        outside = [f"{path}=tcp:{_machine.reaches}:{port}" for port, path in paths.items()]
+        self._forward(outside, inside=False)
+        self._forward([f"tcp:127.0.0.1:{port}={path}" for port, path in paths.items()], inside=True)
 
     def publish(self, inside: str) -> int:
         """Make `HOST:PORT` inside reachable as 127.0.0.1:port outside; return that port."""
-        port = free_port()
-        path = f"unix:{self.folder}/in-{port}"
+        port = next(_machine.ports)
+        path = f"unix:{self._sockets}-in-{port}"
         self._forward([f"{path}=tcp:{inside}"], inside=True)
-        self._forward([f"tcp:127.0.0.1:{port}={path}"], inside=False)
+        self._forward([f"tcp:{_machine.listens}:{port}={path}"], inside=False)
         return port
 
     def _forward(self, rules: Sequence[str], *, inside: bool) -> None:
         words = (sys.executable, "-m", "network.forward", *rules)
         log = self._logs / f"{self.name}-{next(self._numbers)}-forward.log"
-        argv = self.argv(words) if inside else words
+        argv = self.argv(words) if inside else [*_machine.words, *words]
         child = launch(Process("forward", tuple(argv), {"PYTHONPATH": str(_HACK)}), log)
         self._children.append(child)
         _await_line(child, log, forward.READY)
@@ -161,6 +199,8 @@ def link(  # noqa: PLR0917 - two ends, each with its name and addresses
 @functools.cache
 def supported() -> str | None:
     """Return why WireGuard cannot run in namespaces here; None where it can. Tries it once in a process."""
+    if _machine.words:
+        return None
     missing = {package for program, package in _PROGRAMS.items() if shutil.which(program) is None}
     if missing:
         return f"install the Debian packages {', '.join(sorted(missing))}"
@@ -176,6 +216,8 @@ def supported() -> str | None:
 
 def _privileged() -> tuple[str, ...]:
     """Words that run what follows with the right to make namespaces."""
+    if _machine.words:
+        return ()
     holder = _user_namespace()
     return ("nsenter", f"--target={holder}", "--user", "--preserve-credentials") if holder else ()
 
@@ -199,14 +241,16 @@ def _user_namespace() -> int | None:
     return holder.pid
 
 
-def _await_line(child: subprocess.Popen[bytes], log: Path, line: str) -> None:
-    """Wait until `child` has written `line`. Raises NodeError with what it wrote instead."""
+def _await_line(child: subprocess.Popen[bytes], log: Path, begin: str) -> str:
+    """Return the line of `child` that begins so, once it is there. Raises NodeError with what came instead."""
     deadline = time.monotonic() + _START_WITHIN
     while time.monotonic() < deadline:
         ended = child.poll() is not None
         output = log.read_text(errors="replace")
-        if line in output.splitlines():
-            return
+        # What is not ended yet is still being written.
+        found = [one for one in output.splitlines(keepends=True) if one.startswith(begin) and one[-1] == "\n"]
+        if found:
+            return found[0]
         if ended:
             raise NodeError(output.strip() or f"ended with {child.returncode}")
         time.sleep(0.01)

@@ -64,10 +64,14 @@ def initial_files(kernel: Path, folder: Path, command: Sequence[str]) -> bytes:
 
 
 def qemu_words(
-    kernel: Path, initial: Path, folder: Path, *, processors: int, network: bool
+    kernel: Path, initial: Path, folder: Path, *, processors: int, ports: Sequence[int] | None
 ) -> tuple[str, ...]:
-    """Return the words that boot a machine, the kernel's words on stdout."""
-    card = ("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=") if network else ()
+    """Return the words that boot a machine, the kernel's words on stdout.
+
+    `ports` of 127.0.0.1 here lead to the same ports there; None leaves it without a network.
+    """
+    forwards = "".join(f",hostfwd=tcp:127.0.0.1:{port}-:{port}" for port in ports or ())
+    card = ("-netdev", f"user,id=net{forwards}", "-device", "virtio-net-pci,netdev=net,romfile=")
     return (
         *("qemu-system-x86_64", "-machine", "q35", "-nodefaults", "-no-user-config", "-no-reboot"),
         *(
@@ -89,7 +93,7 @@ def qemu_words(
         ),
         *_shared("root", "/", ",readonly=on"),
         *_shared("folder", str(folder), ""),
-        *card,
+        *(() if ports is None else card),
     )
 
 

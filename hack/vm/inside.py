@@ -14,7 +14,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-MODULES = ("wireguard", "tun", "veth", "nf_tables", "nft_ct", "nf_conntrack")
+MODULES = ("virtio_net", "wireguard", "tun", "veth", "nf_tables", "nft_ct", "nf_conntrack")
 _HOST = "10.0.2.2"
 _SETUP = (
     "ip link set lo up",
@@ -28,7 +28,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     order = json.loads((folder / "order.json").read_text())
     subprocess.run(["modprobe", "--all", *MODULES], check=True)
-    if order["reach"]:
+    if order["network"]:
         _connect()
     env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "HOME": "/root"} | order["env"]
     with ExitStack() as stack:

@@ -10,20 +10,25 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from controlplane.processes import Process, end, launch
-from vm import boot
+from controlplane.processes import Process, end, free_port, launch
+from vm import boot, remote
 
 _BOOT = Path("/boot")
 _MODULES = Path("/lib/modules")
 _INSIDE = "vm.inside"
 _HACK = Path(__file__).resolve().parent.parent
 _PACKAGES = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "modprobe": "kmod"}
+
+
+_FILES = ("status", "output.log", "console.log")
 
 
 class MachineError(Exception):
@@ -38,6 +43,16 @@ class Order:
     cwd: str
     env: Mapping[str, str]
     reach: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A machine that takes orders."""
+
+    words: tuple[str, ...]
+    """Before a program they run it there."""
+    ports: tuple[int, ...]
+    """Of 127.0.0.1 out here; they lead to the same ports of the machine."""
 
 
 def supported() -> str | None:
@@ -71,16 +86,9 @@ def run(
     out here that are to be reached inside as 127.0.0.1 too. A second one of the `processors` takes more from
     other programs out here than it gives to those inside. Raises MachineError. The machine dies with this process.
     """
-    kernel = _kernel()
-    if kernel is None or (reason := supported()):
-        raise MachineError(reason or "no kernel")
     order = Order(tuple(map(str, argv)), str(cwd or Path.cwd()), dict(env or {}), tuple(reach))
-    (folder / "order.json").write_text(json.dumps(order.__dict__))
-    status, log, console = (folder / name for name in ("status", "output.log", "console.log"))
-    for path in (status, log, console):
-        path.unlink(missing_ok=True)
-    log.touch()
-    child = launch(Process("vm", _words(kernel, folder, reach, processors), {"PATH": boot.PATH}), console)
+    child = _start(order, folder, processors, network=bool(reach))
+    status, log, console = (folder / name for name in _FILES)
     until = time.monotonic() + deadline
     shown = 0
     try:
@@ -98,11 +106,41 @@ def run(
     return int(status.read_text())
 
 
-def _words(kernel: Path, folder: Path, reach: Sequence[int], processors: int) -> tuple[str, ...]:
-    inside = ("env", f"PATH={boot.PATH}", f"PYTHONPATH={_HACK}", sys.executable, "-m", _INSIDE, str(folder))
+@contextmanager
+def serving(folder: Path, *, processors: int = 1, ports: int = 8, within: float = 300.0) -> Iterator[Serving]:
+    """Have a machine in which programs can be run meanwhile; `folder` as for `run`. Raises MachineError."""
+    forwarded = [free_port() for _ in range(ports + 1)]
+    order = Order((sys.executable, str(Path(remote.__file__)), "serve", str(forwarded[0])), "/", {}, ())
+    child = _start(order, folder, processors, network=True, forwarded=forwarded)
+    _, log, console = (folder / name for name in _FILES)
+    until = time.monotonic() + within
+    try:
+        while "serving" not in _last(log):
+            if child.poll() is not None or time.monotonic() > until:
+                raise MachineError(f"the virtual machine does not serve:\n{_last(console)}\n{_last(log)}")
+            time.sleep(0.2)
+        words = (sys.executable, "-I", "-S", str(Path(remote.__file__)), str(forwarded[0]))
+        yield Serving(words, tuple(forwarded[1:]))
+    finally:
+        end(child, grace=0)
+
+
+def _start(
+    order: Order, folder: Path, processors: int, *, network: bool, forwarded: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
+    kernel = _kernel()
+    if kernel is None or (reason := supported()):
+        raise MachineError(reason or "no kernel")
+    (folder / "order.json").write_text(json.dumps({**order.__dict__, "network": network}))
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
+    (folder / _FILES[1]).touch()
     initial = folder / "initial.cpio"
+    inside = ("env", f"PATH={boot.PATH}", f"PYTHONPATH={_HACK}", sys.executable, "-m", _INSIDE, str(folder))
     initial.write_bytes(boot.initial_files(kernel, folder, inside))
-    return boot.qemu_words(kernel, initial, folder, processors=processors, network=bool(reach))
+    ports = forwarded if network else None
+    words = boot.qemu_words(kernel, initial, folder, processors=processors, ports=ports)
+    return launch(Process("vm", words, {"PATH": boot.PATH}), folder / _FILES[2])
 
 
 def _kernel() -> Path | None:

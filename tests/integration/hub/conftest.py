@@ -4,12 +4,14 @@ Real: the API server, `cerebro agent`, `cerebro tunnel` and `cerebro operator` a
 `deploy/`, WireGuard, packets. Nodes are network namespaces with cables between them. The routers' side of the
 tunnels is made by foreign tools (`wg`, `ip`), which also judge our side; the routers' API is the simulator's.
 
-`CEREBRO_TEST_WIREGUARD` says which WireGuard: `Userspace` (wireguard-go), or `Kernel` where the kernel has it.
+`CEREBRO_TEST_WIREGUARD` says which WireGuard: `Userspace` (wireguard-go), or `Kernel`, for which all nodes lie in
+a virtual machine, with the agents that run in them; the API server and the operator stay outside.
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -18,25 +20,35 @@ from controlplane.server import ControlPlane
 from integration.agent.conftest import simulator
 from integration.hub.plain import Implementation
 from integration.hub.world import World
-from network.node import supported
+from network.node import Machine, lie_in, supported
+from vm import machine
 
 __all__ = ["simulator"]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def namespaces() -> None:
-    """What all tests here need. Where namespaces cannot be made, only CI fails."""
-    reason = supported()
-    if reason and os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
 def implementation() -> Implementation:
     """Which WireGuard the tests run with, on both sides."""
     return "Kernel" if os.environ.get("CEREBRO_TEST_WIREGUARD") == "Kernel" else "Userspace"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def namespaces(implementation: Implementation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What all tests here need. Where namespaces or the machine cannot be made, only CI fails."""
+    reason = supported() if implementation == "Userspace" else machine.supported()
+    if reason and os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    if implementation == "Userspace":
+        yield
+        return
+    shared = tmp_path_factory.getbasetemp()
+    with machine.serving(shared) as virtual, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(shared))
+        lie_in(Machine(virtual.words, "0.0.0.0", "10.0.2.2", iter(virtual.ports)))
+        yield
+        lie_in()
 
 
 @pytest.fixture(scope="module")

@@ -41,8 +41,12 @@ class Internet(Node):
     def _read(self) -> str:
         return self._watched.read_text() if self._watched.exists() else ""
 
+    def now(self) -> float:
+        """The time that handshakes are noted with: seconds since the boot of the machine that the nodes lie on."""
+        return float(self.run(["cat", "/proc/uptime"]).stdout.split()[0])
+
     def handshakes(self, *addresses: str, kind: int = 1, since: float = 0.0) -> list[Mapping[str, Any]]:
-        """Handshake packets from or to one of the addresses, since a time.monotonic(); initiations at that."""
+        """Handshake packets from or to one of the addresses, since a `now()`; initiations at that."""
         lines = [json.loads(line) for line in self._read().splitlines() if line.endswith("}")]
         return [
             seen

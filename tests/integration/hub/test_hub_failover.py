@@ -14,7 +14,7 @@ from integration.agent.process import Proxy
 from integration.hub.hub_node import HubNode, NodeAgent
 from integration.hub.internet import FLOATING
 from integration.hub.plain import INTERVAL, Implementation, PlainRouter
-from integration.hub.world import ADDRESS, PORT, World, now
+from integration.hub.world import ADDRESS, PORT, World
 
 HUB = "floating"
 LEASE = f"cerebro-hub-{HUB}"
@@ -88,7 +88,7 @@ def router(world: World, carriers: tuple[Carrier, Carrier]) -> PlainRouter:
 
 
 def holder(world: World, carriers: tuple[Carrier, Carrier]) -> tuple[Carrier, Carrier]:
-    """Who carries the Hub now, and who does not."""
+    """Who carries the Hub and who does not."""
     name = world.status(HUB, "Hub")["nodeName"]
     one, other = carriers
     return (one, other) if one.node.name == name else (other, one)
@@ -135,7 +135,7 @@ def test_e4_another_node_takes_over_and_keeps_the_hub(
     """E4: the old node has lost the tunnel before the new one has it; who comes back does not steal it."""
     old, new = holder(world, carriers)
     key = old.node.shown().private_key
-    train, start = router.train(ADDRESS), now()
+    train, start = router.train(ADDRESS), world.internet.now()
     strike(old)
     world.until(lambda: new.node.show() is not None, "the other node has the interface", new.agent.output)
     assert old.node.show() is None
@@ -146,7 +146,7 @@ def test_e4_another_node_takes_over_and_keeps_the_hub(
         lambda: world.status(HUB, "Hub"),
     )
     train.goes_on()
-    took = now() - start
+    took = world.internet.now() - start
     assert new.node.shown().private_key == key
     assert router.keys.public in new.node.shown().peers
     heal(old)

@@ -13,7 +13,7 @@ import pytest
 
 from integration.hub.hub_node import HubNode, NodeAgent
 from integration.hub.plain import PlainRouter, configure, make_keys
-from integration.hub.world import ADDRESS, PORT, World, a_peer, now
+from integration.hub.world import ADDRESS, PORT, World, a_peer
 
 HUB = "hub"
 PASSES = 1000
@@ -65,7 +65,7 @@ def undisturbed(world: World, node: HubNode, router: PlainRouter, control: Plain
     for one, address in ((router, ADDRESS), (control, "10.70.0.1")):
         one.forget_session()
         one.reaches(address)
-    start, before = now(), node.shown()
+    start, before = world.internet.now(), node.shown()
     trains = {"managed": router.train(ADDRESS), "control": control.train("10.70.0.1")}
     yield
 
@@ -80,7 +80,7 @@ def undisturbed(world: World, node: HubNode, router: PlainRouter, control: Plain
     )
     pings = {name: len(train.answers()) for name, train in trains.items()}
     lost = {name: train.stop() for name, train in trains.items()}
-    print(f"{now() - start:.0f} s, pings {pings}, lost {lost}, ", end="")
+    print(f"{world.internet.now() - start:.0f} s, pings {pings}, lost {lost}, ", end="")
     print(f"handshakes: managed {handshakes(router)}, control {handshakes(control)}")
     assert lost == {"managed": [], "control": []}
     after = node.shown()

@@ -1,7 +1,7 @@
 """Prints each WireGuard handshake packet that comes into this network namespace: `python -m ...watch_packets`.
 
-One JSON object a line: `type` 1 (initiation), 2 (response) or 3 (cookie), `source`, `target`, `at` (monotonic
-seconds, the same for all namespaces). IPv4 only. Prints `watching` first.
+One JSON object a line: `type` 1 (initiation), 2 (response) or 3 (cookie), `source`, `target`, `at` (seconds since
+the machine's boot, the same for all namespaces). IPv4 only. Prints `watching` first.
 """
 
 from __future__ import annotations
@@ -40,7 +40,12 @@ def main() -> None:
             found = handshake(packet) if address[2] != socket.PACKET_OUTGOING else None
             if found is not None:
                 kind, source, target = found
-                seen = {"type": kind, "source": source, "target": target, "at": time.monotonic()}
+                seen = {
+                    "type": kind,
+                    "source": source,
+                    "target": target,
+                    "at": time.clock_gettime(time.CLOCK_BOOTTIME),
+                }
                 print(json.dumps(seen), flush=True)
 
 

@@ -246,8 +246,3 @@ def a_peer(name: str, hub: str, key: str, *allowed: str, **spec: Any) -> Object:
     """A manifest of a Peer."""
     words = {"hubRef": {"name": hub}, "publicKey": key, "allowedIPs": list(allowed), **spec}
     return {"kind": "Peer", "metadata": {"name": name}, "spec": words}
-
-
-def now() -> float:
-    """The time that handshakes are noted with."""
-    return time.monotonic()
