@@ -48,7 +48,7 @@ test-integration: controlplane ## Tests against a real API server and simulated 
 test-all: lint controlplane ## The same tests in their long form, with larger numbers
 	CEREBRO_TEST_LONG=1 $(BIN)/pytest tests/unit tests/integration
 
-bench: controlplane ## Measure the path of an order
+bench: controlplane ## Measure the path of an order, and WireGuard beside wg in a virtual machine
 	$(BIN)/pytest -s tests/bench
 
 format: $(VENV) ## Bring the code into form

@@ -44,7 +44,7 @@ def namespaces(implementation: Implementation, tmp_path_factory: pytest.TempPath
         yield
         return
     shared = tmp_path_factory.getbasetemp()
-    with machine.serving(shared) as virtual, pytest.MonkeyPatch.context() as patch:
+    with machine.serving(shared, processors=2) as virtual, pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(shared))
         lie_in(Machine(virtual.words, "0.0.0.0", "10.0.2.2", iter(virtual.ports)))
         yield

@@ -43,7 +43,8 @@ class Internet(Node):
 
     def now(self) -> float:
         """The time that handshakes are noted with: seconds since the boot of the machine that the nodes lie on."""
-        return float(self.run(["cat", "/proc/uptime"]).stdout.split()[0])
+        # It is cut off there after hundredths, and what was before must not seem to be after.
+        return float(self.run(["cat", "/proc/uptime"]).stdout.split()[0]) + 0.01
 
     def handshakes(self, *addresses: str, kind: int = 1, since: float = 0.0) -> list[Mapping[str, Any]]:
         """Handshake packets from or to one of the addresses, since a `now()`; initiations at that."""
