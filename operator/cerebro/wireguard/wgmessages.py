@@ -25,8 +25,9 @@ _KIND = 0x3FFF
 
 _D_IFNAME, _D_PRIVATE_KEY, _D_PUBLIC_KEY, _D_LISTEN_PORT, _D_PEERS = 2, 3, 4, 6, 8
 (
-    _P_PUBLIC_KEY, _P_PRESHARED_KEY, _P_FLAGS, _P_ENDPOINT, _P_KEEPALIVE, _P_HANDSHAKE, _P_RX, _P_TX, _P_ALLOWED
-) = range(1, 10)  # fmt: skip
+    _P_PUBLIC_KEY, _P_PRESHARED_KEY, _P_FLAGS, _P_ENDPOINT, _P_KEEPALIVE, _P_HANDSHAKE, _P_RX, _P_TX, _P_ALLOWED,
+    _P_PROTOCOL,
+) = range(1, 11)  # fmt: skip
 _REMOVE_ME, _REPLACE_ALLOWED_IPS, _UPDATE_ONLY = 1, 2, 4
 
 _GENERIC = Struct("=BBH")
@@ -45,6 +46,21 @@ _ALLOWED_6 = Struct("=HHHHH2xHH16sHHB3x")
 _A_FAMILY, _A_ADDRESS, _A_LENGTH = 1, 2, 3
 
 _NO_KEY = bytes(32)
+
+# How the kernel begins a peer: key, secret, handshake, keepalive, traffic and protocol version, each header in one.
+_BEGINNING = Struct("=I32sI32sIqqIHxxIQIQII")
+_BEGINNING_HEADERS = tuple(
+    (kind << 16) + size
+    for kind, size in (
+        (_P_PUBLIC_KEY, 36), (_P_PRESHARED_KEY, 36), (_P_HANDSHAKE, 20), (_P_KEEPALIVE, 6), (_P_TX, 12), (_P_RX, 12),
+        (_P_PROTOCOL, 8),
+    )
+)  # fmt: skip
+
+_Rest = tuple[Endpoint | None, frozenset[str]]
+_rests: dict[bytes, _Rest] = {}
+_RESTS = 1 << 16
+"""What else was read of peers lately, by its bytes: it seldom changes, and turning it to text takes longest."""
 
 MESSAGE_BYTES = 32 * 1024
 """Of peers in a message; while it works through one, the kernel holds up all changes of links on the node."""
@@ -206,6 +222,9 @@ def _attributes(data: bytes, offset: int, end: int) -> Iterator[tuple[int, int, 
 
 def _unpack_peers(data: bytes, start: int, end: int, found: dict[str, ActualPeer]) -> None:
     for _, first, last in _attributes(data, start, end):
+        if peer := _unpack_whole(data, first, last):
+            found[peer.public_key] = peer
+            continue
         where = {kind: (start, end) for kind, start, end in _attributes(data, first, last)}
         peer = _unpack_peer(data, where)
         if (begun := found.get(peer.public_key)) and _P_HANDSHAKE not in where:
@@ -215,6 +234,40 @@ def _unpack_peers(data: bytes, start: int, end: int, found: dict[str, ActualPeer
                 begun.persistent_keepalive, begun.endpoint, begun.last_handshake, begun.rx_bytes, begun.tx_bytes,
             )  # fmt: skip
         found[peer.public_key] = peer
+
+
+def _unpack_whole(data: bytes, start: int, end: int) -> ActualPeer | None:
+    """Return a peer that lies there as the kernel usually writes it; None for any other."""
+    if end - start < _BEGINNING.size:
+        return None
+    (
+        h1, key, h2, secret, h3, seconds, nanoseconds, h4, keepalive, h5, tx, h6, rx, h7, _
+    ) = _BEGINNING.unpack_from(data, start)  # fmt: skip
+    if (h1, h2, h3, h4, h5, h6, h7) != _BEGINNING_HEADERS:
+        return None
+    text = data[start + _BEGINNING.size : end]
+    rest = _rests.get(text)
+    if rest is None:
+        if len(_rests) >= _RESTS:
+            _rests.clear()
+        rest = _rests[text] = _unpack_rest(text)
+    return ActualPeer(
+        binascii.b2a_base64(key, newline=False).decode(),
+        rest[1],
+        _text(secret),
+        keepalive,
+        rest[0],
+        seconds + nanoseconds / 1e9,
+        rx,
+        tx,
+    )
+
+
+def _unpack_rest(data: bytes) -> _Rest:
+    where = {kind: (start, end) for kind, start, end in _attributes(data, 0, len(data))}
+    endpoint = _unpack_endpoint(data, where[_P_ENDPOINT][0]) if _P_ENDPOINT in where else None
+    allowed = frozenset(_unpack_allowed(data, *where[_P_ALLOWED])) if _P_ALLOWED in where else frozenset()
+    return endpoint, allowed
 
 
 def _unpack_peer(data: bytes, where: Mapping[int, tuple[int, int]]) -> ActualPeer:
