@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,8 @@ from network.node import Node, link
 TESTS = Path(__file__).parents[2]
 FLOATING = "203.0.113.1"
 """An address that whoever carries the Hub has."""
+REKEY_AFTER_TIME = 120
+"""Seconds that a session is used before WireGuard itself makes a new one (its protocol, 6.1)."""
 
 
 class Internet(Node):
@@ -55,6 +58,15 @@ class Internet(Node):
             if seen["type"] == kind
             and seen["at"] >= since
             and {seen["source"], seen["target"]} & {*addresses}
+        ]
+
+    def early_handshakes(self, address: str, since: float) -> list[Mapping[str, Any]]:
+        """Initiations since a `now()` that WireGuard itself had no reason for: the one before was too fresh."""
+        seen = self.handshakes(address)
+        return [
+            one
+            for before, one in pairwise(seen)
+            if one["at"] >= since and one["at"] - before["at"] < REKEY_AFTER_TIME
         ]
 
     def plug(self, node: Node) -> str:
