@@ -205,6 +205,9 @@ class Agent:
 
     def _device_changed(self, change: Change) -> None:
         loop = self._ensure_loop(change.namespace, change.name)
+        device = change.new.read(Device) if change.new else None
+        if device is not None:
+            self._hubs.device_changed(device)
         if loop is None or not _asked_anew(change.old, change.new):
             return
         loop.try_again()
@@ -234,12 +237,11 @@ class Agent:
         for loop, _ in self._loops.values():
             loop.look_at_everything()
 
-    def _tunnel_changed(self, namespace: str, device: str) -> None:
-        """A tunnel came or went: the router may answer now (rule B5)."""
+    def _tunnel_changed(self, namespace: str, device: str, came_back: bool) -> None:
+        """A tunnel came, went or moved."""
         entry = self._loops.get((namespace, device))
         if entry is not None:
-            entry[0].try_again()
-            entry[0].look_at_everything()
+            entry[0].tunnel_changed(came_back=came_back)
 
     @contextmanager
     def exposed(self) -> Iterator[None]:
@@ -290,7 +292,8 @@ def _asked_anew(old: StoredObject | None, new: StoredObject | None) -> bool:
     if not isinstance(old.model, Device) or not isinstance(new.model, Device):
         return False
     taken_for_lost = says_lost(new.model) and not says_lost(old.model)
-    addressed = old.model.tunnel_address != new.model.tunnel_address
+    one, other = old.model.status, new.model.status
+    addressed = (one.tunnel_address, one.peer_name) != (other.tunnel_address, other.peer_name)
     return taken_for_lost or addressed or before.annotations != after.annotations
 
 

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from cerebro.controllers import agent_metrics
+from cerebro.controllers.device_tunnel import NOT_CARRIED
 from cerebro.controllers.session_life import GrantWindows
 from cerebro.controllers.session_report import Said
 from cerebro.controllers.status_writer import StatusWriter, Write
@@ -22,7 +23,6 @@ from cerebro.kube.store import Index, Store, StoredObject
 from cerebro.resources import KINDS, Condition, Device, Peer, Session
 
 log = logging.getLogger(__name__)
-_NOT_CARRIED: Said = ("Unknown", "HubNotCarried", "this agent does not carry the Hub")
 _SESSION = KINDS["Session"]
 
 
@@ -72,7 +72,7 @@ class AgentContext:
     peers_by_hub: Index
     windows: GrantWindows
     owns_hub: Callable[[str, str], bool] = lambda _namespace, _hub: False
-    tunnel: Callable[[Device], Said] = lambda _device: _NOT_CARRIED
+    tunnel: Callable[[Device], Said] = lambda _device: NOT_CARRIED
     tunnels_changed: Callable[[str, str], None] = lambda _namespace, _hub: None
     installation: str = "main"
     clock_skew_limit: float = 60.0

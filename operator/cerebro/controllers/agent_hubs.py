@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 from cerebro.controllers.agent_context import AgentContext, hub_of
+from cerebro.controllers.device_tunnel import NOT_CARRIED, Sight, came_back, changed, sight, tunnel_up
 from cerebro.controllers.hub_loop import HubLoop, HubTools
 from cerebro.controllers.hub_metrics import PeerReading
 from cerebro.controllers.lost_agents import says_lost
@@ -21,15 +21,15 @@ Key = tuple[str, str]
 
 
 class AgentHubs:
-    """Feeds the loops of the Hubs; `device_changed` is told of Devices whose tunnel came, went or moved."""
+    """Feeds the loops of the Hubs; `device_changed` is told whose tunnel changed, and whether it came back."""
 
     def __init__(
-        self, context: AgentContext, tools: HubTools, device_changed: Callable[[str, str], None]
+        self, context: AgentContext, tools: HubTools, device_changed: Callable[[str, str, bool], None]
     ) -> None:
         self._context, self._tools, self._device_changed = context, tools, device_changed
         self._tasks: asyncio.TaskGroup | None = None
         self._loops: dict[Key, tuple[HubLoop, asyncio.Task[None]]] = {}
-        self._seen: dict[Key, dict[str, tuple[str, bool]]] = {}
+        self._seen: dict[Key, dict[str, Sight]] = {}
         context.owns_hub = self.owns
         context.tunnel = self.tunnel
         context.tunnels_changed = self.tunnels_changed
@@ -48,6 +48,13 @@ class AgentHubs:
         """Something changed that concerns all."""
         for loop, _ in self._loops.values():
             loop.mark()
+
+    def device_changed(self, device: Device) -> None:
+        """Take a change of a Device: its Peer may have waited for its clean-up (rule E6)."""
+        hub = device.spec.hub_ref
+        entry = self._loops.get((device.namespace, hub.name)) if hub else None
+        if entry is not None and device.metadata.deletion_timestamp is not None:
+            entry[0].mark()
 
     def changed(self, change: Change) -> None:
         """Take a change of a Hub or Peer out of the store."""
@@ -84,50 +91,34 @@ class AgentHubs:
 
     def tunnel(self, device: Device) -> Said:
         """Return condition TunnelUp of a Device behind a Hub."""
-        if device.spec.public_key is None:
-            return (
-                "False",
-                "NoPublicKey",
-                f"spec.publicKey is empty: `cerebro bootstrap {device.name}` says what to do",
-            )
         hub = device.spec.hub_ref
         entry = self._loops.get((device.namespace, hub.name)) if hub else None
         if entry is None or not entry[0].owns():
-            return "Unknown", "HubNotCarried", "this agent does not carry the Hub"
-        contact = entry[0].contacts.get(device.spec.public_key)
-        if contact is None:
-            return "False", "NoPeer", "its Peer is not on the Hub's interface: see the conditions of the Peer"
-        if contact.state == "NeverConnected":
-            return (
-                "False",
-                "NeverConnected",
-                "the router has never dialled: check its peer, endpoint and firewall",
-            )
-        if contact.state == "Online":
-            return "True", "Online", "the last handshake is recent"
-        at = datetime.fromtimestamp(contact.last_handshake, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return (
-            "False",
-            "HandshakeTooOld",
-            f"no handshake of late: is the router on, and online? Offline since {at}",
-        )
+            return NOT_CARRIED
+        if entry[0].obstacle is not None:
+            return "Unknown", entry[0].obstacle.reason, f"the Hub: {entry[0].obstacle.message}"
+        name = device.status.peer_name
+        stored = self._context.store.get(KINDS["Peer"], device.namespace, name) if name else None
+        peer = stored.read(Peer) if stored else None
+        return tunnel_up(device, peer, entry[0].contacts.get(peer.spec.public_key) if peer else None)
 
     def tunnels_changed(self, namespace: str, hub: str) -> None:
-        """Wake the loops of the Devices whose tunnel came or went since the last look (rule B5)."""
+        """Wake the loops of the Devices whose tunnel came, went or moved since the last look (rule B5)."""
         entry = self._loops.get((namespace, hub))
         if entry is None:
             return
-        now: dict[str, tuple[str, bool]] = {}
+        now: dict[str, Sight] = {}
         for stored in self._context.peers_by_hub.get(namespace, hub):
             peer = stored.read(Peer)
-            if peer is not None and peer.spec.device_ref is not None:
-                contact = entry[0].contacts.get(peer.spec.public_key)
-                now[peer.spec.device_ref.name] = (contact.state if contact else "", contact is not None)
+            contact = entry[0].contacts.get(peer.spec.public_key) if peer else None
+            if peer is not None and peer.spec.device_ref is not None and contact is not None:
+                now[peer.spec.device_ref.name] = sight(contact, entry[0].peers.get(peer.spec.public_key))
         before = self._seen.get((namespace, hub), {})
         self._seen[(namespace, hub)] = now
         for device in now.keys() | before.keys():
-            if now.get(device) != before.get(device):
-                self._device_changed(namespace, device)
+            if changed(before.get(device), now.get(device)):
+                back = came_back(before.get(device), now.get(device))
+                self._device_changed(namespace, device, back)
 
     def _ensure(self, key: Key) -> None:
         if key not in self._loops and self._tasks is not None:

@@ -20,13 +20,15 @@ from cerebro.controllers.desire import (
     Circumstances,
     Judged,
     client_keys,
-    frozen_clients,
     judge_all,
     next_wake,
 )
-from cerebro.controllers.device_pass import DevicePass, Outcome, refusal
+from cerebro.controllers.device_circumstances import circumstances, policy_of
+from cerebro.controllers.device_cleanup import clean_up, wants_cleanup
+from cerebro.controllers.device_pass import DevicePass, Outcome, repairs, session_obstacle
 from cerebro.controllers.device_report import confirmed_removals
 from cerebro.controllers.device_reports import DeviceReports
+from cerebro.controllers.device_tunnel import dialling_obstacle
 from cerebro.controllers.router_link import RouterLink, reason_of
 from cerebro.controllers.session_report import Obstacle
 from cerebro.controllers.session_reports import SessionReports
@@ -43,7 +45,8 @@ from cerebro.routeros.errors import (
     Stalled,
     Unreachable,
 )
-from cerebro.routeros.marker import client_id, parse_marker
+from cerebro.routeros.marker import client_id
+from cerebro.routeros.session import RouterSession
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +55,6 @@ _UNSETTLED_RETRY, _LONGEST_RETRY = 1.0, 30.0  # seconds; twice as long each time
 _MAX_PLAN_LINES = 256
 _MOST_OVERTAKEN = 20
 _DEVICE, _SESSION = KINDS["Device"], KINDS["Session"]
-_DRY_RUN = Obstacle("DryRun", "spec.dryRun of the Device is true: nothing is written to the router")
-_CONTESTED = Obstacle("Contested", "somebody else keeps changing the client's rows on the router")
 _OFFLINE = Obstacle("RouterOffline", "the router is offline and spec.whenOffline is Reject", final=True)
 _NOT_LOOKED = Obstacle("NotLookedYet", "the router has not answered yet", looked=False)
 
@@ -70,7 +71,7 @@ class DeviceLoop:
         self._resync_at = 0.0
         self._retry_at: float | None = None
         self._clock_at: datetime | None = None
-        self._breaker: Breaker | None = None
+        self._breaker = Breaker(threshold=1, recovery=1.0)  # each turn sets what the Device says
         self._secret_at_failure: str | None = None
         self._flows: dict[str, frozenset[str]] = {}
         self._contest = Contest()
@@ -96,9 +97,16 @@ class DeviceLoop:
 
     def try_again(self) -> None:
         """Something changed that may let the router answer now."""
-        if self._breaker is not None:
-            self._breaker.half_open(time.monotonic())
+        self._breaker.half_open(time.monotonic())
         self._retry_at = None
+        self._wake.set()
+
+    def tunnel_changed(self, *, came_back: bool) -> None:
+        """The tunnel came, went or moved: a connection from before may be dead without knowing it (rule B5)."""
+        if came_back:
+            self._link.drop_stale()
+            self._everything = True
+            self.try_again()
         self._wake.set()
 
     # --- the loop
@@ -137,15 +145,16 @@ class DeviceLoop:
         if stored is None or device is None:
             await self._without_device(stored)
             return
-        if not self.context.may_look(device) or device.spec.paused == "All":
-            self._dirty.clear()
-            self._clock_at = self._retry_at = None
-            self._report(device)
-            self._resync_at = time.monotonic() + self.context.heartbeat
-            await self._link.close()
+        breaker, now, wanted = self._breaker, time.monotonic(), device.spec.circuit_breaker
+        breaker.threshold, breaker.recovery = wanted.failure_threshold, wanted.recovery_time.total_seconds()
+        cleaned_up = wants_cleanup(device) and self._status.found.cleaned_up
+        if cleaned_up or device.spec.paused == "All" or not self.context.may_look(device):
+            await self._stay_away(device)
             return
-        breaker = self._breaker_of(device)
-        now = time.monotonic()
+        obstacle = dialling_obstacle(device, self.context.tunnel(device))
+        if obstacle is not None:
+            await self._without_way(device, obstacle)
+            return
         if now < breaker.next_try and not (self._dirty and breaker.state(now) == "Closed"):
             await self._wait_for_router(device, breaker)
             return
@@ -157,6 +166,25 @@ class DeviceLoop:
         finally:
             self.context.metrics.reconciled("device", time.perf_counter() - started)
 
+    async def _stay_away(self, device: Device) -> None:
+        """Have no connection: the router is not ours to reach."""
+        self._dirty.clear()
+        self._clock_at = self._retry_at = None
+        self._report(device)
+        self._resync_at = time.monotonic() + self.context.heartbeat
+        await self._link.close()
+
+    async def _without_way(self, device: Device, obstacle: Obstacle) -> None:
+        """Have no connection: nothing leads to the router. It is compared as soon as something does."""
+        await self._link.close()
+        self._dirty.clear()
+        self._everything = True
+        found = self._status.found
+        found.obstacle, found.settled, found.authenticated = obstacle, None, None
+        found.reachable = False if obstacle.looked else None
+        self._report_unreached(device, lasting=True)
+        self._retry_at = time.monotonic() + self.context.heartbeat
+
     async def _without_device(self, stored: StoredObject | None) -> None:
         """A Device that went keeps its entries (A8); one that cannot be read is left as it is (B9)."""
         self._dirty.clear()
@@ -165,14 +193,6 @@ class DeviceLoop:
         await self._link.close()
         if stored is not None:
             self.context.report_invalid(stored)
-
-    def _breaker_of(self, device: Device) -> Breaker:
-        settings = device.spec.circuit_breaker
-        threshold, recovery = settings.failure_threshold, settings.recovery_time.total_seconds()
-        if self._breaker is None:
-            self._breaker = Breaker(threshold, recovery)
-        self._breaker.threshold, self._breaker.recovery = threshold, recovery
-        return self._breaker
 
     async def _wait_for_router(self, device: Device, breaker: Breaker) -> None:
         """The breaker is open, or the next try is not due: say what the clock changes, and look at the Secret
@@ -196,11 +216,14 @@ class DeviceLoop:
         session, fresh = await self._link.session(device)
         self._status.found.reachable = self._status.found.authenticated = True
         self._status.found.facts = self._link.facts
+        if wants_cleanup(device):
+            await self._clean_up(device, session, breaker)
+            return
         now = time.monotonic()
         resync = now >= self._resync_at
         everything = self._everything or fresh or resync or self._retry_at is not None
         sessions = self._sessions()
-        at = self._circumstances(device, resync=resync)
+        at = circumstances(self.context, device, self._contest, self._flows, resync=resync)
         dirty, self._dirty = self._dirty | self._due(sessions, at), {}
         changed = [one for one in sessions if one.metadata.uid in dirty]
         overtaking = bool(changed) and everything and not fresh and self._overtaken < _MOST_OVERTAKEN
@@ -215,7 +238,7 @@ class DeviceLoop:
         self._everything = not look_at_all and (self._everything or overtaking or gone)
         run = DevicePass(
             session=session,
-            policy=self._policy(device),
+            policy=policy_of(device, self.context.installation),
             at=at,
             dry_run=device.spec.dry_run,
             flows=self._flows,
@@ -228,6 +251,21 @@ class DeviceLoop:
         self._retry_at, self._secret_at_failure = None, None
         self._after(device, outcome, sessions, look_at_all=look_at_all)
         self._clock_at = self._next_clock(sessions, at.now)
+        self._report(device)
+
+    async def _clean_up(self, device: Device, session: RouterSession, breaker: Breaker) -> None:
+        """Take all rows of ours off the router of a Device that goes; a status of its Sessions says nothing."""
+        found = self._status.found
+        self._dirty.clear()
+        self._clock_at = None
+        if device.spec.paused == "None" and self.context.may_write(device):
+            outcome = await clean_up(
+                session, policy_of(device, self.context.installation), dry_run=device.spec.dry_run
+            )
+            found.cleaned_up = found.settled = outcome.settled
+            found.obstacle = next(iter(outcome.refused.values()), None)
+        breaker.succeeded()
+        self._retry_at = None if found.cleaned_up else time.monotonic() + _UNSETTLED_RETRY
         self._report(device)
 
     def _due(self, sessions: list[Session], at: Circumstances) -> dict[str, float]:
@@ -274,46 +312,12 @@ class DeviceLoop:
 
     def _report_sessions(self, device: Device, outcome: Outcome) -> None:
         for one in outcome.judged:
-            obstacle = refusal(outcome, one)
-            if device.spec.dry_run:
-                obstacle = _DRY_RUN
-            elif device.spec.paused != "None" and one.verdict.live:
-                obstacle = obstacle or Obstacle(
-                    "Paused", f"spec.paused of the Device is {device.spec.paused}"
-                )
-            elif one.grant and self._is_contested(one):
-                obstacle = obstacle or _CONTESTED
+            obstacle = session_obstacle(device, outcome, one, contested=self._is_contested(one))
             self._reports.report(one, outcome.plan, obstacle)
 
     def _sessions(self) -> list[Session]:
         """Return the Device's unfinished Sessions as they count, with what we know of them by now."""
         return [self._reports.known(one) for one in self.context.sessions_of(self.namespace, self.name)]
-
-    def _policy(self, device: Device) -> AccessPolicy:
-        access = device.spec.access
-        return AccessPolicy(
-            access.address_list, access.binding_type, access.hotspot_server, self.context.installation
-        )
-
-    def _circumstances(self, device: Device, *, resync: bool) -> Circumstances:
-        context = self.context
-        frozen, frozen_all = frozen_clients(context.frozen_sessions_of(self.namespace, self.name))
-        leased = context.may_write(device)
-        hold = None if leased else "NoLease"
-        if device.spec.paused != "None":
-            hold = "Paused"
-        return Circumstances(
-            now=datetime.now(UTC),
-            windows=context.windows,
-            clock_trusted=context.clock_trusted(),
-            hold=hold,
-            passed_only=not leased,
-            complete=context.store.complete(_SESSION, self.namespace),
-            contested=frozenset() if resync else self._contest.contested(time.monotonic()),
-            frozen=frozen,
-            frozen_all=frozen_all,
-            flows=self._flows,
-        )
 
     # --- failures
 
@@ -343,20 +347,21 @@ class DeviceLoop:
         if breaker.failures > 1 or not isinstance(error, Stalled | ConnectionLost):
             self._report_unreached(device)
 
-    def _report_unreached(self, device: Device) -> None:
-        """Say of each Session what can be said without the router: what the clock ended, and why others wait."""
-        breaker = self._breaker_of(device)
+    def _report_unreached(self, device: Device, *, lasting: bool = False) -> None:
+        """Say of each Session what can be said without the router: what the clock ended, and why others wait.
+
+        `lasting`: it is known to be no passing failure; the open breaker says so too.
+        """
         obstacle = self._status.found.obstacle or _NOT_LOOKED
-        now = time.monotonic()
-        state = breaker.state(now)
-        reject = device.spec.when_offline == "Reject" and state != "Closed"
+        lasting = lasting or self._breaker.state(time.monotonic()) != "Closed"
+        reject = device.spec.when_offline == "Reject" and lasting
         sessions = self._sessions()
-        at = self._circumstances(device, resync=False)
-        for one in judge_all(sessions, None, self._policy(device), at):
+        at = circumstances(self.context, device, self._contest, self._flows, resync=False)
+        for one in judge_all(sessions, None, policy_of(device, self.context.installation), at):
             why = obstacle
             if reject and one.verdict.live and one.session.status.authorized_at is None:
                 why = _OFFLINE
-            if self._reports.may_say(one, lasting=state != "Closed"):
+            if self._reports.may_say(one, lasting=lasting):
                 self._reports.report(one, None, why)
         self._clock_at = self._next_clock(sessions, at.now)
         self._report(device)
@@ -375,14 +380,8 @@ class DeviceLoop:
     # --- rows that somebody else keeps changing (rule B10)
 
     def _note_repairs(self, device: Device, outcome: Outcome, *, look_at_all: bool) -> None:
-        comments = [one.attributes.get("comment") for one in outcome.writes if one.verb == "add"]
-        markers = [parse_marker(comment, self.context.installation) for comment in comments]
-        granted = {
-            client_id(view.mac or grant.mac or grant.ip or ""): view.granted
-            for grant, view in outcome.plan.grants.items()
-        }
+        added, granted = repairs(outcome, self.context.installation)
         now = time.monotonic()
-        added = {marker.client_id for marker in markers if marker is not None}
         self._contest.note(added, granted, now, everything=look_at_all)
         contested = len(self._contest.contested(now))
         self.context.report_contested(device, contested - self._status.found.contested)
@@ -395,6 +394,6 @@ class DeviceLoop:
 
     def _report(self, device: Device) -> None:
         known = [self._reports.known(one) for one in self.context.sessions_of(self.namespace, self.name)]
-        later = self._status.report(device, [one.status.phase for one in known], self._breaker_of(device))
+        later = self._status.report(device, [one.status.phase for one in known], self._breaker)
         if later is not None:
             self._clock_at = later if self._clock_at is None else min(self._clock_at, later)

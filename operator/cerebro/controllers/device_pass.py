@@ -21,7 +21,7 @@ from cerebro.controllers.desire import (
     wanted_of,
 )
 from cerebro.controllers.session_report import Obstacle
-from cerebro.resources import Session
+from cerebro.resources import Device, Session
 from cerebro.routeros.access import AccessPolicy, Actual
 from cerebro.routeros.access_plan import access_plan, without_orphans
 from cerebro.routeros.access_read import Scope, access_prints, actual_from, connections_print
@@ -35,6 +35,8 @@ _ROUNDS = 4
 # Rule B5: a write that a client waits for and that brought no byte for this long goes over a fresh
 # connection.
 _PATIENCE = 1.0
+_DRY_RUN = Obstacle("DryRun", "spec.dryRun of the Device is true: nothing is written to the router")
+_CONTESTED = Obstacle("Contested", "somebody else keeps changing the client's rows on the router")
 
 
 @dataclass
@@ -195,6 +197,27 @@ def _obstacle(trap: Trap) -> Obstacle:
         trap.category == 1 or trap.message.startswith(("invalid value", "value of ", "input does not match"))
     )
     return Obstacle("RefusedByRouter", str(trap), final=final)
+
+
+def repairs(outcome: Outcome, installation: str) -> tuple[set[str], dict[str, bool]]:
+    """Return the client ids that got rows, and of each that was looked at whether it is granted now (B10)."""
+    comments = [one.attributes.get("comment") for one in outcome.writes if one.verb == "add"]
+    markers = [parse_marker(comment, installation) for comment in comments]
+    granted = {
+        client_id(view.mac or grant.mac or grant.ip or ""): view.granted
+        for grant, view in outcome.plan.grants.items()
+    }
+    return {marker.client_id for marker in markers if marker is not None}, granted
+
+
+def session_obstacle(device: Device, outcome: Outcome, one: Judged, *, contested: bool) -> Obstacle | None:
+    """Return what keeps a Session from being as wanted on the router after a pass."""
+    if device.spec.dry_run:
+        return _DRY_RUN
+    refused = refusal(outcome, one)
+    if refused is None and device.spec.paused != "None" and one.verdict.live:
+        return Obstacle("Paused", f"spec.paused of the Device is {device.spec.paused}")
+    return refused or (_CONTESTED if one.grant and contested else None)
 
 
 def refusal(outcome: Outcome, one: Judged) -> Obstacle | None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cerebro.controllers.breaker import State
+from cerebro.controllers.peers_for_devices import TROUBLES
 from cerebro.controllers.router_link import RouterFacts
 from cerebro.controllers.session_report import Obstacle, Said, Truth
 from cerebro.resources import Condition, Device, set_condition
@@ -32,6 +33,8 @@ class DeviceFindings:
     circuit: State = "Closed"
     open_until: datetime | None = None
     last_resync_at: str | None = None
+    cleaned_up: bool = False
+    """All rows of ours are off the router of a Device that goes."""
     tunnel: Said | None = None
     """TunnelUp; None for a Device that is reached without one."""
 
@@ -55,6 +58,10 @@ def device_status(device: Device, found: DeviceFindings, now: datetime) -> dict[
     )
     if found.tunnel is not None:
         said["TunnelUp"] = found.tunnel
+    ready = old.condition("Ready")
+    if ready is not None and ready.reason in TROUBLES:
+        # There the operator says what is wrong with the address or the Peer; it takes that back itself.
+        del said["Ready"]
     for name, (truth, reason, message) in said.items():
         condition = Condition(
             type=name,
@@ -93,6 +100,8 @@ def _truths(device: Device, found: DeviceFindings) -> list[Said]:
 
 
 def _ready(device: Device, found: DeviceFindings) -> Said:
+    if found.cleaned_up and device.metadata.deletion_timestamp is not None:
+        return "False", "CleanedUp", "all marked entries are removed from the router"
     if found.obstacle is not None:
         truth: Truth = "False" if found.reachable is not None else "Unknown"
         return truth, found.obstacle.reason, found.obstacle.message

@@ -88,6 +88,8 @@ class HubLoop:
         self._written: tuple[dict[str, Any], float] | None = None
         self.contacts: dict[str, Contact] = {}
         """By public key; what was seen of accepted Peers that are on the interface."""
+        self.obstacle: Obstacle | None = None
+        """What keeps the interface from being carried."""
         self.peers: Mapping[str, ActualPeer] = {}
         """By public key; what the interface had at the last look."""
 
@@ -163,7 +165,9 @@ class HubLoop:
     async def _let_go(self, hub: Hub | None) -> None:
         """Drop an interface that another may carry now; one that only this node carries stays."""
         carried, self._carried = self._carried, None
-        self.contacts, self.peers = {}, {}
+        if self.contacts:
+            self.contacts, self.peers = {}, {}
+            self._context.tunnels_changed(self.namespace, self.name)
         if carried is not None and hub is not None and hub.spec.node_name is None:
             try:
                 await in_thread(lambda: carried.drop(hub.spec.interface))
@@ -269,6 +273,7 @@ class HubLoop:
         self._report(hub, outcome.findings)
 
     def _report(self, hub: Hub, found: HubFindings) -> None:
+        self.obstacle = found.obstacle
         status = hub_status(hub, found, self._tools.node, datetime.now(UTC))
         now = time.monotonic()
         written, at = self._written or ({}, 0.0)

@@ -44,7 +44,7 @@ class DevicePeers:
         self._events = events
         self._index = TunnelIndex(store)
         self._planner = Planner(store, self._index)
-        self._troubles: dict[Name, tuple[Trouble, float]] = {}
+        self._troubles: dict[Name, Trouble] = {}
         self._looked_at = 0.0
 
     def changed(self, change: Change) -> bool:
@@ -133,32 +133,22 @@ class DevicePeers:
     async def _say(self, device: Device, trouble: Trouble | None) -> None:
         """Say what stands in the way, or take it back.
 
-        What an agent says in its place is not fought over: it is said again at the next look without an
-        occasion. That its agent is lost goes before.
+        An agent leaves Ready alone once it sees that, so nobody fights. That its agent is lost goes before.
         """
         name = (device.namespace, device.name)
         ready = device.status.condition("Ready")
-        said, at = self._troubles.get(name, (None, 0.0))
+        said = self._troubles.get(name)
         if trouble is None:
             self._troubles.pop(name, None)
             if ready is not None and ready.reason in TROUBLES:
                 await self._take_back(device)
             return
+        self._troubles[name] = trouble
         if said != trouble:
             self._events.post(device, "Warning", trouble.reason, trouble.message, action="Allocate")
-        generation = device.metadata.generation
-        if ready is not None and (ready.reason, ready.message, ready.observed_generation) == (
-            trouble.reason,
-            trouble.message,
-            generation,
-        ):
-            self._troubles[name] = (trouble, at)
-            return
-        if says_lost(device) or (said == trouble and time.monotonic() - at < AGAIN):
-            self._troubles.setdefault(name, (trouble, 0.0))
-            return
-        self._troubles[name] = (trouble, time.monotonic())
-        await self._say_ready(device, "False", trouble)
+        there = (ready.reason, ready.message, ready.observed_generation) if ready else None
+        if not says_lost(device) and there != (trouble.reason, trouble.message, device.metadata.generation):
+            await self._say_ready(device, "False", trouble)
 
     async def _take_back(self, device: Device) -> None:
         """Withdraw Ready. Where an agent has a part in it the API server refuses what would be left of it:
@@ -196,7 +186,7 @@ class DevicePeers:
         self._store.deliver(kind, "MODIFIED", written)
 
     def _count(self) -> None:
-        reasons = Counter(trouble.reason for trouble, _ in self._troubles.values())
+        reasons = Counter(trouble.reason for trouble in self._troubles.values())
         for reason in TROUBLES:
             metrics.TUNNEL_TROUBLES.labels(reason).set(reasons[reason])
         metrics.POOL_FREE.clear()

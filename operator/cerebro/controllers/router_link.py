@@ -11,6 +11,7 @@ import base64
 import hashlib
 import ipaddress
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,8 @@ from cerebro.routeros.errors import (
 )
 from cerebro.routeros.session import RouterSession
 from cerebro.routeros.tls import TlsSettings
+
+_STALE = 1.0  # seconds; a connection that is at work now brings more often something
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,11 @@ class RouterLink:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
         self._session = None
+
+    def drop_stale(self) -> None:
+        """Let go of a connection that brought nothing of late: it may have died with the tunnel (rule B5)."""
+        if self._session is not None and time.monotonic() - self._session.last_byte_at > _STALE:
+            self.drop()
 
     async def close(self) -> None:
         """Say /quit and close (rule E14)."""

@@ -330,15 +330,17 @@ async def test_terminating_and_direct_devices_get_nothing(server: Server) -> Non
     assert server.writes == []
 
 
-async def test_what_an_agent_says_instead_is_not_fought_over(server: Server) -> None:
+async def test_what_an_agent_said_before_it_saw_the_trouble_is_said_over_once(server: Server) -> None:
     server.device("r1", tunnelAddress="10.9.9.9")
     await server.settle()
+    trouble = server.ready("r1")
     server.writes.clear()
-    for turn in range(20):
-        ready = {"type": "Ready", "status": "Unknown", "reason": "NotLookedYet", "message": str(turn)}
-        server.put("Device", "r1", status={"conditions": [ready]})
+    ready = {"type": "Ready", "status": "Unknown", "reason": "NotLookedYet", "message": "not looked yet"}
+    server.put("Device", "r1", status={"conditions": [ready]})
+    for _ in range(5):
         await server.settle()
-    assert server.writes == []
+    assert server.ready("r1") == trouble
+    assert len(server.writes) == 1
 
 
 async def test_e9_one_change_among_ten_thousand_devices_looks_at_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,35 @@
+"""The last pass over the router of a Device that goes with `deletionPolicy: Cleanup`: all our rows are removed.
+
+Rule E13 does not hold it back: a person asked for exactly this.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from cerebro.controllers.desire import Circumstances
+from cerebro.controllers.device_pass import DevicePass, Outcome
+from cerebro.resources import Device
+from cerebro.resources.naming import FINALIZER_CLEANUP
+from cerebro.routeros.access import AccessPolicy
+from cerebro.routeros.session import RouterSession
+
+_ALL = 1_000_000_000
+
+
+def wants_cleanup(device: Device) -> bool:
+    """Tell whether a Device is being deleted and waits for its rows to go."""
+    meta = device.metadata
+    asked = device.spec.deletion_policy == "Cleanup" and FINALIZER_CLEANUP in meta.finalizers
+    return asked and meta.deletion_timestamp is not None
+
+
+async def clean_up(session: RouterSession, policy: AccessPolicy, *, dry_run: bool) -> Outcome:
+    """Remove every row with our marker; `settled` in the outcome says that none is left.
+
+    In dry run nothing is written, so nothing of ours is there. Raises RouterError.
+    """
+    if dry_run:
+        return Outcome(settled=True)
+    at = Circumstances(now=datetime.now(UTC), complete=True)
+    return await DevicePass(session=session, policy=policy, at=at, confirmed=_ALL).run([], None)
