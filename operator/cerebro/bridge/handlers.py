@@ -12,18 +12,20 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from cerebro.bridge import records, requests
+from cerebro.bridge import bootstrap, records, requests
 from cerebro.bridge.auth import Access
 from cerebro.bridge.errors import ApiError, invalid
 from cerebro.bridge.gate import Call, json_response
 from cerebro.bridge.limits import Limiter
 from cerebro.bridge.relay import Relay
 from cerebro.bridge.requests import Fields
+from cerebro.bridge.tunnels import Tunnels
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 EXAMPLE_ORDER = {"pedidoId": "P-1001", "mikId": "R1", "deviceToken": "t-1"}
 EXAMPLE_ADDRESS = {"ipAtual": "10.5.50.10", "macAtual": "AA:BB:CC:DD:EE:FF"}
+EXAMPLE_ROUTER = {"deviceId": "R1", "tunnelIp": "10.8.0.7", "allowedIps": ["192.168.88.0/24"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,10 @@ class Route:
 class Handlers:
     """The endpoints of one bridge."""
 
-    def __init__(self, relay: Relay, state: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, relay: Relay, tunnels: Tunnels, state: Callable[[], Mapping[str, Any]]) -> None:
         """`state` tells what the health pages say: see `main.py`."""
         self._relay = relay
+        self._tunnels = tunnels
         self._state = state
         self._started = time.monotonic()
         settings = relay.settings
@@ -78,6 +81,10 @@ class Handlers:
             Route(
                 *("POST", "/relay/action", Access.SIGNED, self.action, "One of the three actions by name"),
                 {"action": "AUTHORIZE_BY_PEDIDO", "payload": {**EXAMPLE_ORDER, **EXAMPLE_ADDRESS}},
+            ),
+            Route(
+                *("POST", "/mikrotik/bootstrap", Access.SIGNED, self.bootstrap),
+                *("The script for a router's tunnel; with its key, the tunnel", EXAMPLE_ROUTER),
             ),
         ]
 
@@ -162,6 +169,13 @@ class Handlers:
             body = {"status": 403} if status == 403 else {"action": name[:64], "traceId": trace_id}
             raise ApiError(status, error.code, error.text, **{**error.extra, **body}) from None
         return json_response({"ok": True, "action": name, "traceId": trace_id, "result": result})
+
+    async def bootstrap(self, request: Request) -> Response:
+        """Give a router's script, and take its key."""
+        call, fields = _read(request)
+        asked = bootstrap.read(fields)
+        self._limiter.check(asked.device_id.casefold(), call.arrived)
+        return json_response(await self._tunnels.bootstrap(asked, call.arrived))
 
     async def _act(self, name: str, call: Call, payload: Fields) -> Mapping[str, Any]:
         if name in ("AUTHORIZE_BY_PEDIDO", "RESYNC_DEVICE"):

@@ -25,6 +25,7 @@ from cerebro.bridge.relay import Relay
 from cerebro.bridge.sessions import DEVICE, SESSION, UNFINISHED, Sessions
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store import Store
+from cerebro.bridge.tunnels import Tunnels
 from cerebro.bridge.upkeep import Upkeep
 from cerebro.kube.api import KubeApi
 from cerebro.kube.completeness import Completeness, Watch
@@ -97,7 +98,8 @@ class Bridge:
         self._metrics = Metrics()
         self._metrics.watch(self._sessions.all, self._sessions.devices)
         relay = Relay(settings, store, self._sessions, self._inbox, self._metrics)
-        self._app = make_app(settings, store, self._metrics, Handlers(relay, self.state))
+        tunnels = Tunnels(api, self._objects, self._sessions, settings)
+        self._app = make_app(settings, store, self._metrics, Handlers(relay, tunnels, self.state))
 
     def state(self) -> Mapping[str, Any]:
         """Say how we are, for the health pages (E11): ready is that a request can be taken into the inbox."""

@@ -13,6 +13,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from cerebro.resources.values import NAME_PATTERN
 from cerebro.settings import Settings
 
 MAX_BODY = 64 * 1024
@@ -37,6 +38,11 @@ class BridgeSettings(Settings):
     store: Path = Field(
         default=Path("data/relay.db"),
         description="SQLite file of tokens, nonces and the inbox; two bridges on a node may share it (E15).",
+    )
+    hub: str | None = Field(
+        default=None,
+        pattern=NAME_PATTERN,
+        description="The Hub of Devices that come over HTTP; none: the only Hub there is (F9).",
     )
 
     relay_token: SecretStr = Field(

@@ -68,6 +68,19 @@ def second_peer_name(device: str, uid: str) -> str:
     return f"{device[:246].rstrip('.-')}-{hashlib.sha256(uid.encode()).hexdigest()[:6]}"
 
 
+def device_name(device_id: str) -> str:
+    """Name the Device that a caller knows as `device_id` (rule F9); `routerID` keeps the text itself.
+
+    In lower case, what no name may have becomes `-`; where that changed it, 6 hex of the text's SHA-256 follow.
+    """
+    lower = device_id.lower()
+    name = re.sub("-*[.][.-]*", ".", re.sub("[^a-z0-9.-]", "-", lower)).strip(".-")[:200].rstrip(".-")
+    if name == lower:
+        return name
+    digest = hashlib.sha256(device_id.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    return f"{name or 'router'}-{digest}"
+
+
 def label_value(text: str) -> str:
     """Give the text where it is a valid label value, else the first 40 hex digits of its SHA-256 (rule A3).
 

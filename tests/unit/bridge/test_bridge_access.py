@@ -37,7 +37,7 @@ def relay() -> Relay:
 
 
 def test_d5_all_but_health_and_metrics_is_signed() -> None:
-    routes = Handlers(relay(), dict).routes()
+    routes = Handlers(relay(), cast("Any", None), dict).routes()
     access = {route.path: route.access for route in routes}
     assert {path for path, given in access.items() if given is Access.OPEN} == PROBES
     assert {path for path, given in access.items() if given in (Access.HEALTH, Access.METRICS)} == TOKEN_ONLY
