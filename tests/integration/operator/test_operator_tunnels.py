@@ -85,15 +85,15 @@ def reason(cluster: Cluster, name: str) -> str | None:
 def test_e9_addresses_are_given_once_and_are_the_same_after_a_restart_and_a_rebuild(
     cluster: Cluster, operator: OperatorProcess
 ) -> None:
-    """200 Devices in a pool of 253: most of them meet taken addresses on their way."""
-    names = [f"r{number}" for number in range(200)]
-    apply_all(cluster, [hub("10.71.0.1/24"), *map(device, names)])
+    """100 Devices in a pool of 125: most of them meet taken addresses on their way."""
+    names = [f"r{number}" for number in range(100)]
+    apply_all(cluster, [hub("10.71.0.1/25"), *map(device, names)])
     operator.start(**QUIET)
     cluster.until(
-        lambda: len(items(cluster, "peer")) == 200 and len(addresses(cluster)) == 200, "all have a Peer"
+        lambda: len(items(cluster, "peer")) == 100 and len(addresses(cluster)) == 100, "all have a Peer"
     )
     first = addresses(cluster)
-    assert len(set(first.values())) == 200
+    assert len(set(first.values())) == 100
     assert "10.71.0.1" not in first.values()
     peers = {item["metadata"]["name"]: item for item in items(cluster, "peer")}
     assert {name: peer["spec"]["allowedIPs"] for name, peer in peers.items()} == {
@@ -121,7 +121,7 @@ def test_e9_addresses_are_given_once_and_are_the_same_after_a_restart_and_a_rebu
     random.Random(1).shuffle(names)
     apply_all(cluster, [device(name) for name in names])
     operator.start(**QUIET)
-    cluster.until(lambda: len(addresses(cluster)) == 200, "all have an address again")
+    cluster.until(lambda: len(addresses(cluster)) == 100, "all have an address again")
     assert addresses(cluster) == first
 
 
