@@ -50,7 +50,9 @@ OPERATOR_ALONE = (
 BRIDGE_APART = (
     rights(OURS, ["sessions"], *READ, "create", "patch")
     | rights(OURS, ["devicecommands"], *READ, "create", "patch", "delete")
-    | rights(OURS, ["devices"], *READ)
+    | rights(OURS, ["devices"], *READ, "create", "patch")
+    | rights(OURS, ["hubs"], "get", "list")
+    | rights(OURS, ["peers"], "get")
     | rights(LEASES, ["leases"], "get", "create", "update", "patch")
     | EVENTS
     | MAKE_AND_DELETE_SECRETS

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cerebro.resources import label_value, place_of_order, session_name, supersession_name
-from cerebro.resources.naming import LABEL_DEVICE, LABEL_ORDER
+from cerebro.resources.naming import LABEL_DEVICE, LABEL_ORDER, device_name
 from cerebro.resources.values import NAME_PATTERN
 
 DEVICE_NAMES = st.from_regex(re.compile(NAME_PATTERN.removesuffix("$"), re.ASCII), fullmatch=True).filter(
@@ -80,3 +80,24 @@ def test_a3_label_values_are_always_valid(text: str) -> None:
 
 def test_our_labels_are_in_our_group() -> None:
     assert (LABEL_DEVICE, LABEL_ORDER) == ("relay.cerebro.dev/device", "relay.cerebro.dev/order")
+
+
+@pytest.mark.parametrize("device_id", ["bus05", "r.1-x", "10.8.0.7"])
+def test_f9_a_valid_name_stays(device_id: str) -> None:
+    assert device_name(device_id) == device_id
+
+
+@pytest.mark.parametrize(
+    ("device_id", "start"),
+    [("BUS 05", "bus-05-"), ('r"1\\$', "r-1-"), ("ônibus", "nibus-"), ("***", "router-")],
+)
+def test_f9_an_invalid_name_is_made_valid_and_told_apart(device_id: str, start: str) -> None:
+    digest = hashlib.sha256(device_id.encode()).hexdigest()[:6]
+    assert device_name(device_id) == start + digest
+
+
+@given(st.text(min_size=1, max_size=300))
+def test_f9_any_text_gives_a_valid_name_that_has_room_for_a_suffix(device_id: str) -> None:
+    name = device_name(device_id)
+    assert re.fullmatch(NAME_PATTERN, name)
+    assert len(name) <= 207
