@@ -1,13 +1,15 @@
 """Writes status: the newest wanted one of each object, until the API server took it. One for a process.
 
-Bounded by the number of objects: a newer status of the same object takes the place of one that waits. Answers
-go to the Store, so that the loops read their own writes.
+Bounded by the number of objects: a newer status of the same object takes the place of one that waits. Kinds take
+turns, so that a Session does not wait for ten thousand Peers. Answers go to the Store, so that the loops read their
+own writes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +39,37 @@ class Write:
     field_manager: str | None = None
 
 
+class _Turns:
+    """Keys in one line for each kind; the lines take turns."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, deque[Key]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(line) for line in self._lines.values())
+
+    def append(self, key: Key) -> None:
+        """Put a key at the end of its line."""
+        self._lines.setdefault(key[0], deque()).append(key)
+
+    def popleft(self) -> Key:
+        """Take the first of the line whose turn it is."""
+        kind = next(iter(self._lines))
+        line = self._lines.pop(kind)
+        key = line.popleft()
+        if line:
+            self._lines[kind] = line
+        return key
+
+
+class _FairQueue(asyncio.Queue[Key]):
+    """A queue over such lines; this method is what asyncio has for it."""
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._queue = _Turns()
+
+
 class StatusWriter:
     """Takes statuses without waiting and writes them with a few workers; `failing` says since when nothing
     goes through.
@@ -48,7 +81,7 @@ class StatusWriter:
         self._api, self._store = api, store
         self._waiting: dict[Key, Write] = {}
         self._busy: set[Key] = set()
-        self._queue: asyncio.Queue[Key] = asyncio.Queue()
+        self._queue = _FairQueue()
         self._queued: set[Key] = set()
         self._workers = workers
         self._turned = turned or (lambda: None)
@@ -63,6 +96,11 @@ class StatusWriter:
             )
         self._waiting[key] = write
         self._enqueue(key)
+
+    def waits(self, kind: Kind, namespace: str, name: str) -> bool:
+        """Tell whether a status of an object is not written yet."""
+        key = (kind.kind, namespace, name)
+        return key in self._waiting or key in self._busy
 
     def pending(self) -> int:
         """Return how many objects wait for their status."""
