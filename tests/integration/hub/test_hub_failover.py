@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from controlplane.server import ControlPlane
 from integration.agent.process import Proxy
 from integration.hub.hub_node import HubNode, NodeAgent
 from integration.hub.internet import FLOATING
-from integration.hub.plain import INTERVAL, Implementation, PlainRouter
+from integration.hub.plain import INTERVAL, PlainRouter
 from integration.hub.world import ADDRESS, PORT, World
 
 HUB = "floating"
@@ -24,12 +25,10 @@ SETTINGS = {
     "CEREBRO_LEASE_RENEW_INTERVAL": "1",
     "CEREBRO_REQUEST_TIMEOUT": "2",
 }
-
-
-@pytest.fixture(scope="module")
-def implementation() -> Implementation:
-    """E4: a Hub without a node runs in userspace only."""
-    return "Userspace"
+pytestmark = pytest.mark.skipif(
+    os.environ.get("CEREBRO_TEST_WIREGUARD") == "Kernel",
+    reason="a Hub without a node runs in userspace only (E4)",
+)
 
 
 class Carrier:
