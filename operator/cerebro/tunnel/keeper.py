@@ -61,6 +61,7 @@ class Keeper:
         self.socket = run_folder / SOCKET
         self._sockets = sockets
         self._carried: dict[str, Carried] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
         self._connections = 0
         self._lock: int | None = None
         self._server: asyncio.Server | None = None
@@ -88,7 +89,7 @@ class Keeper:
         self.socket.unlink(missing_ok=True)
         if self._watchdog is not None:
             self._watchdog.cancel()
-        await asyncio.gather(*(self._drop(name) for name in list(self._carried)))
+        await asyncio.gather(*self._ending.values(), *(self._drop(name) for name in list(self._carried)))
         if self._lock is not None:
             os.close(self._lock)
 
@@ -140,6 +141,9 @@ class Keeper:
 
     async def _ensure(self, name: str, mtu: int, deadline: float | None) -> None:
         expires = None if deadline is None else _now() + deadline
+        # The predecessor takes its socket's file with it, and wireguard-go ends when that goes.
+        while (ending := self._ending.get(name)) is not None:
+            await asyncio.wait((ending,))
         if name not in self._carried and exists(name) and not await vanishes(name):
             if deadline is None and answers(self._sockets / f"{name}.sock"):
                 return  # somebody else's wireguard-go; without a watchdog it may stay theirs
@@ -166,10 +170,16 @@ class Keeper:
         await self._drop(name)
 
     async def _drop(self, name: str) -> None:
-        carried = self._carried.pop(name, None)
-        if carried is not None:
-            await carried.end()
+        if name in self._carried:
+            await self._end(name)
             log.info("dropped", interface=name)
+
+    def _end(self, name: str) -> asyncio.Task[None]:
+        """Begin to end one that is carried."""
+        ending = asyncio.create_task(self._carried.pop(name).end(), name=f"end {name}")
+        self._ending[name] = ending
+        ending.add_done_callback(lambda _: self._ending.pop(name))
+        return ending
 
     async def _watch(self) -> None:
         """Drop what nobody asked for in time, half a second late at most.
@@ -180,12 +190,14 @@ class Keeper:
             await asyncio.sleep(_TICK)
             now = _now()
             late = [
-                each for each in self._carried.values() if each.expires is not None and each.expires <= now
+                name
+                for name, each in self._carried.items()
+                if each.expires is not None and each.expires <= now
             ]
-            for each in late:
-                del self._carried[each.name]
-                log.warning("not asked for in time, drops it", interface=each.name)
-            await asyncio.gather(*(each.end() for each in late), return_exceptions=True)
+            for name in late:
+                log.warning("not asked for in time, drops it", interface=name)
+            if late:
+                await asyncio.wait([self._end(name) for name in late])
 
 
 def _now() -> float:
