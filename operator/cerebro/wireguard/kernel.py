@@ -1,11 +1,12 @@
 """WireGuard in the kernel, over its generic netlink family.
 
-Links are `links`' part, packing and unpacking `wgmessages`'. A call has sockets and an event loop of its own, so
-that any thread may call, in the network namespace that it is in.
+Links are `links`' part, packing and unpacking `wgmessages`'. Any thread may call, in the network namespace that
+it is in.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -25,7 +26,7 @@ _ABOUT_ALL = frozenset({errno.EPERM, errno.EACCES, errno.ENODEV, errno.EOPNOTSUP
 
 
 class Kernel:
-    """The backend `Kernel`; keeps nothing between calls."""
+    """The backend `Kernel`; keeps nothing between calls but its sockets."""
 
     @property
     def implementation(self) -> Implementation:
@@ -42,7 +43,7 @@ class Kernel:
             return None
         if link.kind != _FAMILY:
             raise links.foreign(name, link.kind)
-        device = netlink.run(_read(name))
+        device = _line.run(lambda socket: _read(socket, name))
         if device is None:
             return None
         return wgmessages.interface(name, device, link)
@@ -56,13 +57,13 @@ class Kernel:
     ) -> None:
         """Set what is given. Raises PortInUse when the interface is up and the port is another's."""
         payload = wgmessages.device(name, private_key=private_key, listen_port=listen_port)
-        netlink.run(_set_device(name, payload, listen_port))
+        _line.run(lambda socket: _set_device(socket, name, payload, listen_port))
 
     def set_peers(self, name: str, changes: Sequence[PeerChange]) -> dict[str, str]:
         """Make the changes in their order; return what was refused, in words, by public key."""
         if not changes:
             return {}
-        return netlink.run(_set_peers(name, changes))
+        return _line.run(lambda socket: _set_peers(socket, name, changes))
 
     def set_link(self, name: str, change: LinkChange) -> dict[str, str]:
         """Change addresses, MTU, state and routes. Raises and returns as `links.change`."""
@@ -89,36 +90,41 @@ async def _open() -> AsyncIterator[_Socket]:
         yield socket
 
 
-async def _read(name: str) -> list[bytes] | None:
-    async with _open() as socket:
-        try:
-            return await netlink.dump(socket, socket.prid, wgmessages.get(name))
-        except NetlinkError as error:
-            if error.code == errno.ENODEV:
-                return None
-            if error.code == errno.EOPNOTSUPP:
-                raise links.foreign(name, None) from error
-            raise
+_line = netlink.Line(_open)
 
 
-async def _set_device(name: str, payload: bytes, listen_port: int | None) -> None:
-    async with _open() as socket:
-        (error,) = await netlink.send(socket, [netlink.Packed.of(socket.prid, 0, payload)])
-        if error is not None:
-            if error.code == errno.EADDRINUSE:
-                raise PortInUse(
-                    f"another program on this node has UDP port {listen_port}: "
-                    "set another spec.listenPort, or stop the other one"
-                ) from error
-            raise _about_all(name, error) from error
+async def _read(socket: _Socket, name: str) -> list[bytes] | None:
+    try:
+        return await netlink.dump(socket, socket.prid, wgmessages.get(name))
+    except NetlinkError as error:
+        if error.code == errno.ENODEV:
+            return None
+        if error.code == errno.EOPNOTSUPP:
+            raise links.foreign(name, None) from error
+        raise
 
 
-async def _set_peers(name: str, changes: Iterable[PeerChange]) -> dict[str, str]:
+async def _set_device(socket: _Socket, name: str, payload: bytes, listen_port: int | None) -> None:
+    (error,) = await netlink.send(socket, [netlink.Packed.of(socket.prid, 0, payload)])
+    if error is not None:
+        if error.code == errno.EADDRINUSE:
+            raise PortInUse(
+                f"another program on this node has UDP port {listen_port}: "
+                "set another spec.listenPort, or stop the other one"
+            ) from error
+        raise _about_all(name, error) from error
+
+
+async def _set_peers(socket: _Socket, name: str, changes: Iterable[PeerChange]) -> dict[str, str]:
+    """While the kernel works through one message the next is packed."""
     refused: dict[str, str] = {}
     messages = wgmessages.split(changes, refused)
-    async with _open() as socket:
-        for entries in messages:
-            await _apply(socket, name, entries, refused)
+    entries = next(messages, None)
+    while entries is not None:
+        working = asyncio.create_task(_apply(socket, name, entries, refused))
+        await asyncio.sleep(0)
+        entries = next(messages, None)
+        await working
     return refused
 
 
@@ -129,7 +135,9 @@ async def _apply(socket: _Socket, name: str, entries: Sequence[Entry], refused: 
     done already it does once more, to the same effect.
     """
     payload = wgmessages.peers(name, entries)
-    (error,) = await netlink.send(socket, [netlink.Packed.of(socket.prid, 0, payload)])
+    message = netlink.Packed.of(socket.prid, 0, payload)
+    # For a single peer the kernel needs less time than another thread does to begin.
+    (error,) = await netlink.send(socket, [message], beside=len(entries) > 1)
     if error is None:
         return
     if error.code in _ABOUT_ALL:

@@ -1,7 +1,7 @@
 """Links, their addresses and our routes, over rtnetlink: what WireGuard in the kernel and in userspace share.
 
-Works in the network namespace of the calling thread. Each call has a socket of its own, so that any thread may
-call; that costs about a millisecond. Decides nothing: what to change is told by a `LinkChange`.
+Works in the network namespace of the calling thread, which may be any. Decides nothing: what to change is told by
+a `LinkChange`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Link:
 
 def read(name: str) -> Link | None:
     """Return the link, None when there is none of that name; raise WireGuardError."""
-    return netlink.run(_read(name))
+    return _line.run(lambda routes: _read(routes, name))
 
 
 def create(name: str, mtu: int) -> None:
@@ -63,12 +63,12 @@ def create(name: str, mtu: int) -> None:
     Raises NotAvailable without the kernel module, ForeignInterface when another kind of link has the name,
     NotPermitted.
     """
-    netlink.run(_create(name, mtu))
+    _line.run(lambda routes: _create(routes, name, mtu))
 
 
 def delete(name: str) -> None:
     """Delete a WireGuard link of the kernel; none is no error; another kind raises ForeignInterface."""
-    netlink.run(_delete(name))
+    _line.run(lambda routes: _delete(routes, name))
 
 
 def change(name: str, wanted: LinkChange) -> dict[str, str]:
@@ -77,7 +77,7 @@ def change(name: str, wanted: LinkChange) -> dict[str, str]:
     First what goes, then MTU, addresses, state, and routes, which need the link up. Raises PortInUse when the
     link cannot come up because of its listen port, NotPermitted, WireGuardError.
     """
-    return netlink.run(_change(name, wanted))
+    return _line.run(lambda routes: _change(routes, name, wanted))
 
 
 def foreign(name: str, kind: str | None) -> ForeignInterface:
@@ -88,9 +88,14 @@ def foreign(name: str, kind: str | None) -> ForeignInterface:
     )
 
 
-def _route_socket() -> AsyncIPRoute:
+def _open() -> AsyncIPRoute:
     # Strict checking makes the kernel filter dumps; a node may have thousands of routes of others.
-    return AsyncIPRoute(strict_check=True, ext_ack=True)
+    routes = AsyncIPRoute(strict_check=True, ext_ack=True)
+    routes.marshal.msg_map[RTM_NEWROUTE] = netlink.Packed
+    return routes
+
+
+_line = netlink.Line(_open)
 
 
 async def _find(routes: AsyncIPRoute, name: str) -> tuple[int, str | None, int, bool] | None:
@@ -105,12 +110,11 @@ async def _find(routes: AsyncIPRoute, name: str) -> tuple[int, str | None, int, 
     )  # fmt: skip
 
 
-async def _read(name: str) -> Link | None:
-    async with _route_socket() as routes:
-        if (found := await _find(routes, name)) is None:
-            return None
-        index, kind, mtu, up = found
-        return Link(index, kind, mtu, up, await _addresses(routes, index), await _routes(routes, index))
+async def _read(routes: AsyncIPRoute, name: str) -> Link | None:
+    if (found := await _find(routes, name)) is None:
+        return None
+    index, kind, mtu, up = found
+    return Link(index, kind, mtu, up, await _addresses(routes, index), await _routes(routes, index))
 
 
 async def _addresses(routes: AsyncIPRoute, index: int) -> frozenset[str]:
@@ -124,7 +128,6 @@ async def _addresses(routes: AsyncIPRoute, index: int) -> frozenset[str]:
 
 
 async def _routes(routes: AsyncIPRoute, index: int) -> frozenset[str]:
-    routes.marshal.msg_map[RTM_NEWROUTE] = netlink.Packed
     networks = set()
     for family in (socket.AF_INET, socket.AF_INET6):
         wanted = _ROUTE.pack(family, 0, 0, 0, 0, ROUTE_PROTOCOL, 0, 0, 0)
@@ -153,21 +156,20 @@ def _network(answer: bytes, index: int) -> str | None:
     return f"{socket.inet_ntop(family, destination)}/{length}" if link == index else None
 
 
-async def _create(name: str, mtu: int) -> None:
-    async with _route_socket() as routes:
-        if (found := await _find(routes, name)) is None:
-            try:
-                await routes.link("add", ifname=name, kind="wireguard", mtu=mtu)
-            except NetlinkError as error:
-                if error.code in (errno.EOPNOTSUPP, errno.ENOENT, errno.EPROTONOSUPPORT):
-                    raise not_available() from error
-                if error.code != errno.EEXIST:
-                    raise
-            else:
-                return
-            found = await _find(routes, name)
-        if found and found[1] != "wireguard":
-            raise foreign(name, found[1])
+async def _create(routes: AsyncIPRoute, name: str, mtu: int) -> None:
+    if (found := await _find(routes, name)) is None:
+        try:
+            await routes.link("add", ifname=name, kind="wireguard", mtu=mtu)
+        except NetlinkError as error:
+            if error.code in (errno.EOPNOTSUPP, errno.ENOENT, errno.EPROTONOSUPPORT):
+                raise not_available() from error
+            if error.code != errno.EEXIST:
+                raise
+        else:
+            return
+        found = await _find(routes, name)
+    if found and found[1] != "wireguard":
+        raise foreign(name, found[1])
 
 
 def not_available() -> NotAvailable:
@@ -178,35 +180,33 @@ def not_available() -> NotAvailable:
     )
 
 
-async def _delete(name: str) -> None:
-    async with _route_socket() as routes:
-        if (found := await _find(routes, name)) is None:
-            return
-        index, kind, *_ = found
-        if kind != "wireguard":
-            raise foreign(name, kind)
-        try:
-            await routes.link("del", index=index)
-        except NetlinkError as error:
-            if error.code != errno.ENODEV:
-                raise
+async def _delete(routes: AsyncIPRoute, name: str) -> None:
+    if (found := await _find(routes, name)) is None:
+        return
+    index, kind, *_ = found
+    if kind != "wireguard":
+        raise foreign(name, kind)
+    try:
+        await routes.link("del", index=index)
+    except NetlinkError as error:
+        if error.code != errno.ENODEV:
+            raise
 
 
-async def _change(name: str, wanted: LinkChange) -> dict[str, str]:
-    async with _route_socket() as routes:
-        if (found := await _find(routes, name)) is None:
-            raise WireGuardError(f"the interface {name} is gone; the next pass makes it again")
-        index = found[0]
-        refused = await _change_routes(routes, index, wanted.remove_routes, add=False)
-        for address in wanted.remove_addresses:
-            await _change_address(routes, "del", index, address, refused)
-        if wanted.mtu is not None:
-            await routes.link("set", index=index, mtu=wanted.mtu)
-        for address in wanted.add_addresses:
-            await _change_address(routes, "add", index, address, refused)
-        if wanted.up is not None:
-            await _set_state(routes, name, index, up=wanted.up)
-        return refused | await _change_routes(routes, index, wanted.add_routes, add=True)
+async def _change(routes: AsyncIPRoute, name: str, wanted: LinkChange) -> dict[str, str]:
+    if (found := await _find(routes, name)) is None:
+        raise WireGuardError(f"the interface {name} is gone; the next pass makes it again")
+    index = found[0]
+    refused = await _change_routes(routes, index, wanted.remove_routes, add=False)
+    for address in wanted.remove_addresses:
+        await _change_address(routes, "del", index, address, refused)
+    if wanted.mtu is not None:
+        await routes.link("set", index=index, mtu=wanted.mtu)
+    for address in wanted.add_addresses:
+        await _change_address(routes, "add", index, address, refused)
+    if wanted.up is not None:
+        await _set_state(routes, name, index, up=wanted.up)
+    return refused | await _change_routes(routes, index, wanted.add_routes, add=True)
 
 
 async def _set_state(routes: AsyncIPRoute, name: str, index: int, *, up: bool) -> None:

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Coroutine, Sequence
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
 from struct import Struct
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pyroute2.netlink import NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, nlmsg
 from pyroute2.netlink.exceptions import NetlinkError
@@ -21,6 +24,7 @@ from pyroute2.netlink.nlsocket import AsyncNetlinkSocket, NetlinkRequest
 from cerebro.wireguard.backend import NotPermitted, WireGuardError
 
 Answer = TypeVar("Answer")
+Socket = TypeVar("Socket", bound=AsyncNetlinkSocket)
 
 DEADLINE = 30.0
 """Seconds for one call; the kernel answers while it is asked, so this ends only what is broken."""
@@ -30,6 +34,7 @@ BATCH = 64
 
 NLM_F_DUMP_INTR = 0x10
 
+_NAMESPACE = Path("/proc/thread-self/ns/net")
 _HEADER = Struct("=IHHII")
 _ATTRIBUTE = Struct("=HH")
 
@@ -77,16 +82,62 @@ def attribute(kind: int, value: bytes) -> bytes:
     return _ATTRIBUTE.pack(length, kind) + value + b"\0" * (-length & 3)
 
 
-def run(call: Coroutine[Any, Any, Answer]) -> Answer:
-    """Run a call on an event loop of its own, in whatever thread this is; raise WireGuardError."""
-    try:
-        return asyncio.run(asyncio.wait_for(call, DEADLINE))
-    except TimeoutError as error:
-        raise WireGuardError(f"the kernel gave no answer within {DEADLINE:.0f} s") from error
-    except NetlinkError as error:
-        raise in_words(error) from error
-    except OSError as error:
-        raise WireGuardError(f"netlink: {error.strerror or error}") from error
+class Line(threading.local, Generic[Socket]):
+    """A socket and its event loop, which every thread opens for itself and keeps: to open both takes ten times
+    as long as to change a peer over them. A thread that went to another network namespace opens them anew.
+    """
+
+    def __init__(self, opening: Callable[[], AbstractAsyncContextManager[Socket]]) -> None:
+        self._opening = opening
+        self._kept: tuple[int, asyncio.Runner, AbstractAsyncContextManager[Socket], Socket] | None = None
+
+    def run(self, call: Callable[[Socket], Coroutine[Any, Any, Answer]]) -> Answer:
+        """Run a call over the socket, in whatever thread this is; raise WireGuardError."""
+        try:
+            runner, socket = self._get()
+            return runner.run(_in_time(call(socket)))
+        except TimeoutError as error:
+            self.close()
+            raise WireGuardError(f"the kernel gave no answer within {DEADLINE:.0f} s") from error
+        except NetlinkError as error:
+            raise in_words(error) from error
+        except OSError as error:
+            self.close()
+            raise WireGuardError(f"netlink: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """Let go of what this thread has open; the next call opens it anew."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            _, runner, manager, _ = kept
+            with runner, suppress(OSError):
+                runner.run(_exit(manager))
+
+    def _get(self) -> tuple[asyncio.Runner, Socket]:
+        namespace = _NAMESPACE.stat().st_ino
+        if self._kept is None or self._kept[0] != namespace:
+            self.close()
+            runner, manager = asyncio.Runner(), self._opening()
+            try:
+                socket = runner.run(_in_time(_enter(manager)))
+            except BaseException:
+                runner.close()
+                raise
+            self._kept = namespace, runner, manager, socket
+        return self._kept[1], self._kept[3]
+
+
+async def _in_time(call: Coroutine[Any, Any, Answer]) -> Answer:
+    async with asyncio.timeout(DEADLINE):
+        return await call
+
+
+async def _enter(manager: AbstractAsyncContextManager[Socket]) -> Socket:
+    return await manager.__aenter__()
+
+
+async def _exit(manager: AbstractAsyncContextManager[Any]) -> None:
+    await manager.__aexit__(None, None, None)
 
 
 def in_words(error: NetlinkError) -> WireGuardError:
@@ -103,8 +154,13 @@ def reason(error: NetlinkError) -> str:
     return f"{error.args[1]} ({errno.errorcode.get(error.code, error.code)})"
 
 
-async def send(socket: AsyncNetlinkSocket, messages: Sequence[Packed]) -> list[NetlinkError | None]:
-    """Send messages in their order, many in one go; return what became of each. One refusal stops no other."""
+async def send(
+    socket: AsyncNetlinkSocket, messages: Sequence[Packed], *, beside: bool = False
+) -> list[NetlinkError | None]:
+    """Send messages in their order, many in one go; return what became of each. One refusal stops no other.
+
+    The kernel does its work while they are sent. `beside`: that goes on in another thread meanwhile.
+    """
     outcomes: list[NetlinkError | None] = []
     for start in range(0, len(messages), BATCH):
         requests = []
@@ -112,7 +168,12 @@ async def send(socket: AsyncNetlinkSocket, messages: Sequence[Packed]) -> list[N
             message["header"]["flags"] |= NLM_F_ACK
             requests.append(request := NetlinkRequest(socket, message))
             await request.prepare()
-        socket.send(b"".join(request.msg.data for request in requests))
+        data = b"".join(request.msg.data for request in requests)
+        if beside:
+            # The library gives each thread a socket of its own; this is that of ours.
+            await asyncio.get_running_loop().run_in_executor(None, socket.socket.send, data)
+        else:
+            socket.send(data)
         outcomes.extend([await _outcome(request) for request in requests])
     return outcomes
 

@@ -45,6 +45,17 @@ _ALLOWED_4 = Struct("=HHHHH2xHH4sHHB3x")
 _ALLOWED_6 = Struct("=HHHHH2xHH16sHHB3x")
 _A_FAMILY, _A_ADDRESS, _A_LENGTH = 1, 2, 3
 
+# A peer with one IPv4 address and nothing else, as nearly all are: its bytes up to the key, up to the address by the
+# flags, and after it by the prefix length as text; and in an answer what stands before the address.
+_PEER_BEFORE_KEY = Struct("=HHHH").pack(80, _NESTED, 36, _P_PUBLIC_KEY)
+_ALLOWED_BEFORE_ADDRESS = Struct("=HHHHHHH2xHH").pack(
+    32, _P_ALLOWED | _NESTED, 28, _NESTED, 6, _A_FAMILY, socket.AF_INET, 8, _A_ADDRESS
+)  # fmt: skip
+_PEER_BEFORE_ADDRESS = tuple(
+    Struct("=HHI").pack(8, _P_FLAGS, flags) + _ALLOWED_BEFORE_ADDRESS for flags in range(8)
+)
+_AFTER_ADDRESS = {str(length): Struct("=HHB3x").pack(5, _A_LENGTH, length) for length in range(33)}
+
 _NO_KEY = bytes(32)
 
 # How the kernel begins a peer: key, secret, handshake, keepalive, traffic and protocol version, each header in one.
@@ -69,7 +80,7 @@ ALLOWED_IPS_OF_AN_ENTRY = 500
 """A peer with more of them takes several entries, so that each fits into a message."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """One peer in a message, packed."""
 
@@ -158,6 +169,8 @@ def _text(key: bytes) -> str | None:
 
 
 def _entries(change: PeerChange) -> list[Entry]:
+    if packed := _simple(change):
+        return [Entry(change.public_key, packed)]
     key = attribute(_P_PUBLIC_KEY, _key(change.public_key))
     flags = _flags(change)
     body = key + attribute(_P_FLAGS, _U32.pack(flags))
@@ -180,6 +193,26 @@ def _entries(change: PeerChange) -> list[Entry]:
             body += attribute(_P_ALLOWED | _NESTED, part)
         entries.append(Entry(change.public_key, attribute(_NESTED, body)))
     return entries
+
+
+def _simple(change: PeerChange) -> bytes | None:
+    """Return a peer with one IPv4 address and nothing else, packed in one go; None for any other."""
+    if (
+        len(change.allowed_ips) != 1
+        or change.remove
+        or change.preshared_key is not None
+        or change.persistent_keepalive is not None
+        or change.endpoint is not None
+    ):
+        return None
+    address, _, length = change.allowed_ips[0].partition("/")
+    after = _AFTER_ADDRESS.get(length)
+    if after is None or ":" in address:
+        return None
+    packed = socket.inet_pton(socket.AF_INET, address)
+    return b"".join(
+        (_PEER_BEFORE_KEY, _key(change.public_key), _PEER_BEFORE_ADDRESS[_flags(change)], packed, after)
+    )
 
 
 def _flags(change: PeerChange) -> int:
@@ -264,6 +297,8 @@ def _unpack_whole(data: bytes, start: int, end: int) -> ActualPeer | None:
 
 
 def _unpack_rest(data: bytes) -> _Rest:
+    if len(data) == 32 and data.startswith(_ALLOWED_BEFORE_ADDRESS):
+        return None, frozenset({f"{socket.inet_ntop(socket.AF_INET, data[20:24])}/{data[28]}"})
     where = {kind: (start, end) for kind, start, end in _attributes(data, 0, len(data))}
     endpoint = _unpack_endpoint(data, where[_P_ENDPOINT][0]) if _P_ENDPOINT in where else None
     allowed = frozenset(_unpack_allowed(data, *where[_P_ALLOWED])) if _P_ALLOWED in where else frozenset()

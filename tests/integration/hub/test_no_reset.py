@@ -88,6 +88,7 @@ def undisturbed(world: World, node: HubNode, router: PlainRouter, control: Plain
     assert (after.index, after.private_key) == (before.index, before.private_key)
 
 
+@pytest.mark.timeout(11 * CERTAIN)
 def test_a_thousand_passes_cost_no_packet_and_no_handshake(
     world: World, node: HubNode, agent: NodeAgent, router: PlainRouter, control: PlainRouter
 ) -> None:

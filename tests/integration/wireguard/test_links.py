@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +20,7 @@ from cerebro.wireguard.model import LinkChange
 from integration.wireguard.inside import Inside
 from network.node import Node, link
 
+CLONE_NEWNET = 0x40000000
 MANY = tuple(f"172.{16 + i // 256}.{i % 256}.0/24" for i in range(600))
 
 
@@ -121,3 +126,33 @@ def test_without_the_capability_the_error_says_what_to_give(place: Place) -> Non
         ):
             with pytest.raises(NotPermitted, match="NET_ADMIN"):
                 powerless(links.change, "v0", change)
+
+
+def _seen_by_threads() -> list[bool]:
+    """Whether v0 is seen by this thread, by one that goes to a namespace of its own, and by this one again."""
+    seen = [links.read("v0") is not None]
+
+    def go() -> None:
+        seen.append(links.read("v0") is not None)
+        unshared = ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET)
+        assert unshared == 0, os.strerror(ctypes.get_errno())
+        seen.append(links.read("v0") is not None)
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    thread.join()
+    return [*seen, links.read("v0") is not None]
+
+
+def test_each_thread_keeps_a_socket_in_the_namespace_that_it_is_in(place: Place) -> None:
+    assert place.inside(_seen_by_threads) == [True, True, False, True]
+
+
+def _descriptors_after(times: int) -> int:
+    for _ in range(times):
+        links.read("v0")
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_calls_open_nothing_anew(place: Place) -> None:
+    assert place.inside(_descriptors_after, 1) == place.inside(_descriptors_after, 50)
