@@ -44,6 +44,9 @@ log = logging.getLogger(__name__)
 _HUB, _PEER, _DEVICE = KINDS["Hub"], KINDS["Peer"], KINDS["Device"]
 _LEAST_LOOK = 5.0
 _LOOK_SHARE = 50  # a pass that finds nothing to do takes at most a fiftieth of the time
+_LONGEST_REST = (
+    2.0  # after a pass at most as long as it took, so that passes after changes leave half the time
+)
 _RETRY, _LONGEST_RETRY = 1.0, 30.0
 _WROTE = 10.0  # seconds in which a status comes back by the watch
 
@@ -113,6 +116,7 @@ class HubLoop:
                 self._context.turned(f"hub {self.namespace}/{self.name}")
                 self._wake.clear()
                 delay = await self._turn()
+                await asyncio.sleep(min(_LONGEST_REST, self._took))
                 try:
                     async with asyncio.timeout(max(0.05, min(delay, self._context.heartbeat))):
                         await self._wake.wait()
@@ -215,7 +219,7 @@ class HubLoop:
         outcome = await run.run()
         if resync:
             self._resync_at, self._resynced = now + hub.spec.resync_interval.total_seconds(), asked_at
-        self._after(hub, outcome)
+        await self._after(hub, outcome)
         if outcome.findings.waiting or any(key in outcome.present for key in self._departed):
             return _RETRY
         until_resync = self._resync_at - time.monotonic()
@@ -258,16 +262,14 @@ class HubLoop:
             now=time.time(),
         )
 
-    def _after(self, hub: Hub, outcome: HubOutcome) -> None:
+    async def _after(self, hub: Hub, outcome: HubOutcome) -> None:
         self._carried = outcome.backend
         if outcome.interface is not None:
             self._dialled = dict(outcome.dialled)
             self._departed &= outcome.present
             self.contacts = dict(outcome.peers.contacts)
             self.peers = outcome.interface.peers
-            for peer, said in outcome.peers.said:
-                self._reports.report(peer, said)
-            self._reports.forget({peer.metadata.uid for peer, _ in outcome.peers.said})
+            await self._reports.report(outcome.peers.said)
             self._context.tunnels_changed(self.namespace, self.name)
         outcome.findings.last_resync_at = self._resynced
         self._report(hub, outcome.findings)

@@ -1,6 +1,7 @@
 """One pass over a Hub's interface: read, decide, change, and say what came of it.
 
-It decides nothing by itself: `hub_keys`, `hub_peers`, `wireguard/plan` and `wireguard/isolation` do.
+It decides nothing by itself: `hub_keys`, `hub_peers`, `wireguard/plan` and `wireguard/isolation` do. Those work
+in threads, as with ten thousand peers they take a second in which Sessions are let in too.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from cerebro.controllers.hub_keys import settle_key
@@ -19,7 +21,7 @@ from cerebro.kube.api import KubeApi
 from cerebro.wireguard import choose, isolation
 from cerebro.wireguard.backend import Backend
 from cerebro.wireguard.dry_run import DryRun
-from cerebro.wireguard.model import Endpoint, Interface
+from cerebro.wireguard.model import Endpoint, Interface, LinkChange
 from cerebro.wireguard.nft import Nft
 from cerebro.wireguard.plan import plan_link, remember_dialled, routes_for
 
@@ -83,7 +85,7 @@ class HubPass:
         found.warnings = (key.trouble,) if key.trouble else ()
         recorder = DryRun(backend) if self.asked.dry_run else None
         await self._device(recorder or backend, actual, key.private_key)
-        decided = plan(self.asked, actual)
+        decided = await in_thread(lambda: plan(self.asked, actual))
         await self._isolate(decided, recorder)
         refused = await self._peers(recorder or backend, decided)
         await self._link(recorder or backend, actual, decided, found)
@@ -93,9 +95,8 @@ class HubPass:
         present = frozenset(actual.peers) if recorder else keys_after(actual, decided.changes, refused)
         outcome.interface, outcome.present = actual, present
         outcome.dialled = remember_dialled(self.asked.dialled, decided.desired, actual, made)
-        outcome.peers = conclude(
-            self.asked, decided, actual, there=present, refused=refused, before=self.before
-        )
+        concluding = partial(conclude, there=present, refused=refused, before=self.before)
+        outcome.peers = await in_thread(lambda: concluding(self.asked, decided, actual))
         _count(found, outcome, decided)
         return outcome
 
@@ -114,11 +115,14 @@ class HubPass:
         if spec.isolation == "None":
             await in_thread(lambda: self.nft.drop(spec.interface))
             return
+        await in_thread(lambda: self._repair(decided))
+
+    def _repair(self, decided: PeersPlan) -> None:
+        spec = self.asked.hub.spec
         wanted = isolation.desired_table(spec.interface, spec.addresses, decided.administrators)
-        table = await in_thread(lambda: self.nft.read(spec.interface))
-        commands = isolation.plan(wanted, table)
+        commands = isolation.plan(wanted, self.nft.read(spec.interface))
         if commands:
-            await in_thread(lambda: self.nft.apply(commands))
+            self.nft.apply(commands)
 
     async def _peers(self, backend: Backend, decided: PeersPlan) -> dict[str, str]:
         if not decided.changes:
@@ -132,8 +136,7 @@ class HubPass:
         spec = self.asked.hub.spec
         if spec.paused != "None":
             return
-        routes = routes_for(decided.allowed_ips, spec.addresses) if spec.routes == "Managed" else ()
-        change = plan_link(actual, addresses=spec.addresses, mtu=spec.mtu, routes=routes)
+        change = await in_thread(lambda: self._link_change(actual, decided))
         if not change:
             return
         refused = await in_thread(lambda: backend.set_link(spec.interface, change))
@@ -141,6 +144,11 @@ class HubPass:
         found.warnings += tuple(
             Obstacle("AddressRefused", f"{what}: {why}") for what, why in sorted(refused.items())
         )
+
+    def _link_change(self, actual: Interface, decided: PeersPlan) -> LinkChange:
+        spec = self.asked.hub.spec
+        routes = routes_for(decided.allowed_ips, spec.addresses) if spec.routes == "Managed" else ()
+        return plan_link(actual, addresses=spec.addresses, mtu=spec.mtu, routes=routes)
 
 
 def _count(found: HubFindings, outcome: HubOutcome, decided: PeersPlan) -> None:

@@ -53,6 +53,12 @@ class AgentProcess:
     def runs(self) -> bool:
         return self._child is not None and self._child.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._child is not None
+        return self._child.pid
+
     def end(self, how: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal; gives the exit status."""
         assert self._child is not None
