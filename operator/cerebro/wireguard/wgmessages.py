@@ -73,6 +73,10 @@ _rests: dict[bytes, _Rest] = {}
 _RESTS = 1 << 16
 """What else was read of peers lately, by its bytes: it seldom changes, and turning it to text takes longest."""
 
+_last: dict[str, dict[bytes, ActualPeer]] = {}
+_INTERFACES = 64
+"""By interface the peers that its last reading found, by their bytes: most are silent most of the time."""
+
 MESSAGE_BYTES = 32 * 1024
 """Of peers in a message; while it works through one, the kernel holds up all changes of links on the node."""
 
@@ -138,16 +142,20 @@ def interface(name: str, answers: Iterable[bytes], link: Link) -> Interface:
     private_key = public_key = None
     port = 0
     found: dict[str, ActualPeer] = {}
+    known, read = _last.get(name, {}), dict[bytes, ActualPeer]()
     for answer in answers:
         for kind, start, end in _attributes(answer, _GENERIC.size, len(answer)):
             if kind == _D_PEERS:
-                _unpack_peers(answer, start, end, found)
+                _unpack_peers(answer, start, end, found, known=known, read=read)
             elif kind == _D_PRIVATE_KEY:
                 private_key = _text(answer[start:end])
             elif kind == _D_PUBLIC_KEY:
                 public_key = _text(answer[start:end])
             elif kind == _D_LISTEN_PORT:
                 (port,) = _U16.unpack_from(answer, start)
+    if name not in _last and len(_last) >= _INTERFACES:
+        _last.clear()
+    _last[name] = read
     return Interface(
         name, private_key, public_key, port, link.mtu, link.up, link.addresses, link.routes, found
     )
@@ -253,13 +261,26 @@ def _attributes(data: bytes, offset: int, end: int) -> Iterator[tuple[int, int, 
         offset += (size + 3 & ~3) or 4
 
 
-def _unpack_peers(data: bytes, start: int, end: int, found: dict[str, ActualPeer]) -> None:
-    for _, first, last in _attributes(data, start, end):
-        if peer := _unpack_whole(data, first, last):
-            found[peer.public_key] = peer
+def _unpack_peers(
+    data: bytes,
+    start: int,
+    end: int,
+    found: dict[str, ActualPeer],
+    *,
+    known: Mapping[bytes, ActualPeer],
+    read: dict[bytes, ActualPeer],
+) -> None:
+    unpack = _HEADER.unpack_from
+    while start + 4 <= end:
+        size, _ = unpack(data, start)
+        raw = data[start + 4 : start + size]
+        start += (size + 3 & ~3) or 4
+        peer = known.get(raw) or _unpack_whole(raw)
+        if peer is not None:
+            read[raw] = found[peer.public_key] = peer
             continue
-        where = {kind: (start, end) for kind, start, end in _attributes(data, first, last)}
-        peer = _unpack_peer(data, where)
+        where = {kind: (first, last) for kind, first, last in _attributes(raw, 0, len(raw))}
+        peer = _unpack_peer(raw, where)
         if (begun := found.get(peer.public_key)) and _P_HANDSHAKE not in where:
             # A peer with many addresses goes on in the next answer, with its key and the rest of them.
             peer = ActualPeer(
@@ -269,16 +290,16 @@ def _unpack_peers(data: bytes, start: int, end: int, found: dict[str, ActualPeer
         found[peer.public_key] = peer
 
 
-def _unpack_whole(data: bytes, start: int, end: int) -> ActualPeer | None:
-    """Return a peer that lies there as the kernel usually writes it; None for any other."""
-    if end - start < _BEGINNING.size:
+def _unpack_whole(data: bytes) -> ActualPeer | None:
+    """Return a peer as the kernel usually writes it; None for any other."""
+    if len(data) < _BEGINNING.size:
         return None
     (
         h1, key, h2, secret, h3, seconds, nanoseconds, h4, keepalive, h5, tx, h6, rx, h7, _
-    ) = _BEGINNING.unpack_from(data, start)  # fmt: skip
+    ) = _BEGINNING.unpack_from(data)  # fmt: skip
     if (h1, h2, h3, h4, h5, h6, h7) != _BEGINNING_HEADERS:
         return None
-    text = data[start + _BEGINNING.size : end]
+    text = data[_BEGINNING.size :]
     rest = _rests.get(text)
     if rest is None:
         if len(_rests) >= _RESTS:
