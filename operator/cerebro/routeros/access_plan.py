@@ -25,6 +25,7 @@ from cerebro.routeros.access import (
     resolve,
     touches,
 )
+from cerebro.routeros.access_changes import Changes
 from cerebro.routeros.access_result import (
     ADD,
     FLOWS,
@@ -36,7 +37,6 @@ from cerebro.routeros.access_result import (
     EndingView,
     GrantView,
 )
-from cerebro.routeros.command import Command
 from cerebro.routeros.menus import (
     ACTIVE,
     ADDRESS_LIST,
@@ -46,7 +46,6 @@ from cerebro.routeros.menus import (
     IP_BINDING,
     Menu,
     Row,
-    is_dynamic,
     is_true,
 )
 
@@ -67,9 +66,7 @@ class _Planner:
         self.live_ids = {client_id(key) for key in self.live_keys}
         self.live_ips = {ip for client in self.clients for ip in client.ips}
         self.held = holders(actual.hosts)
-        # Rows by path and id, since each menu counts its own ids: those that a live client needs, those that go.
-        self.kept: set[tuple[str, str]] = set()
-        self.dropped: set[tuple[str, str]] = set()
+        self.changes = Changes(self.result)
 
     def plan(self) -> AccessPlan:
         begun = [(client, *self._grant(client)) for client in self.clients]
@@ -157,15 +154,14 @@ class _Planner:
             del attributes["disabled"]
             if before is not None:
                 attributes["place-before"] = before[".id"]
-            self._do(ADD, IP_BINDING, "add", attributes)
+            self.changes.do(ADD, IP_BINDING, "add", attributes)
             return
         row, *others = own
-        self.kept.add((IP_BINDING.path, row[".id"]))
-        self._change(IP_BINDING, row, wanted)
+        self.changes.keep(IP_BINDING, row, wanted)
         for other in others:
-            self._drop(UNDO, IP_BINDING, other)
+            self.changes.drop(UNDO, IP_BINDING, other)
         if before is not None and self._position(before) < self._position(row):
-            self._do(SET, IP_BINDING, "move", {"numbers": row[".id"], "destination": before[".id"]})
+            self.changes.do(SET, IP_BINDING, "move", {"numbers": row[".id"], "destination": before[".id"]})
 
     def _was_of(self, client: Client, row: Row) -> bool:
         """Tell whether a row is the client's, also one by address from before its MAC was seen (rule B2)."""
@@ -175,7 +171,7 @@ class _Planner:
         if marker is None or marker.client_id in self.live_ids or IP_BINDING.normal(row, "mac-address"):
             return False
         ips = {*client.ips, *(grant.ip for grant in client.grants)} - self.live_keys
-        return IP_BINDING.normal(row, "address") in ips and not self._settled(IP_BINDING, row)
+        return IP_BINDING.normal(row, "address") in ips and not self.changes.settled(IP_BINDING, row)
 
     def _tidy(self, client: Client) -> int:
         """Remove list rows of the client at addresses that it has left (rule B2), and rows by hand that made
@@ -185,8 +181,8 @@ class _Planner:
         for menu, rows in ((IP_BINDING, self.actual.bindings), (ADDRESS_LIST, self.actual.lists)):
             for row in rows:
                 marker = self.whose.marker(row)
-                if marker and marker.client_id == mine and not self._settled(menu, row):
-                    self._drop(UNDO, menu, row)
+                if marker and marker.client_id == mine and not self.changes.settled(menu, row):
+                    self.changes.drop(UNDO, menu, row)
         return self.result.count() - before
 
     def _position(self, row: Row) -> int:
@@ -202,13 +198,12 @@ class _Planner:
         rows = [r for r in self.actual.lists if self._is_list_row(r, ip)]
         own = sorted((r for r in rows if not self.whose.foreign(r)), key=lambda r: not self.whose.ours(r))
         if own:
-            self.kept.add((ADDRESS_LIST.path, own[0][".id"]))
-            self._change(ADDRESS_LIST, own[0], wanted)
+            self.changes.keep(ADDRESS_LIST, own[0], wanted)
             for other in own[1:]:
-                self._drop(UNDO, ADDRESS_LIST, other)
+                self.changes.drop(UNDO, ADDRESS_LIST, other)
         elif not any(not is_true(r, "disabled") for r in rows):
             del wanted["disabled"]
-            self._do(ADD, ADDRESS_LIST, "add", wanted)
+            self.changes.do(ADD, ADDRESS_LIST, "add", wanted)
 
     def _is_list_row(self, row: Row, ip: str) -> bool:
         return row.get("list") == self.policy.address_list and ADDRESS_LIST.normal(row, "address") == ip
@@ -224,7 +219,7 @@ class _Planner:
             elsewhere = server is not None and host.get("server", server) != server
             mine = self._is_host(host, client.mac, client.ips)
             if mine and not is_true(host, "bypassed") and not elsewhere:
-                self._drop(HOSTS, HOST, host)
+                self.changes.drop(HOSTS, HOST, host)
 
     # --- ending
 
@@ -238,13 +233,13 @@ class _Planner:
             return
         for row in self.actual.bindings:
             if self._due(IP_BINDING, row, ending, self._of_client(row, ending.mac, key_ips)):
-                self._drop(UNDO, IP_BINDING, row)
+                self.changes.drop(UNDO, IP_BINDING, row)
         for row in self.actual.lists:
             listed = row.get("list") == self.policy.address_list
             if self._due(
                 ADDRESS_LIST, row, ending, listed and ADDRESS_LIST.normal(row, "address") in key_ips
             ):
-                self._drop(UNDO, ADDRESS_LIST, row)
+                self.changes.drop(UNDO, ADDRESS_LIST, row)
         if self._lives(ending.mac, key_ips) or {ending.mac, *key_ips} & self.wanted.frozen:
             # Whoever has another live Session keeps what that one needs; only rows of this one went.
             self.result.endings[ending] = EndingView(self.result.count() == before)
@@ -268,15 +263,11 @@ class _Planner:
         row_mac = IP_BINDING.normal(row, "mac-address")
         return row_mac == mac if row_mac else IP_BINDING.normal(row, "address") in ips
 
-    def _settled(self, menu: Menu, row: Row) -> bool:
-        """Tell whether it is decided already that a row stays, or that it goes."""
-        return (menu.path, row[".id"]) in self.kept | self.dropped
-
     def _due(self, menu: Menu, row: Row, ending: Ending, of_client: bool) -> bool:
         """Tell whether a row goes with an ended client: it names the client, or bears its marker (an address
         that it has left).
         """
-        if self._settled(menu, row) or self._is_frozen(row):
+        if self.changes.settled(menu, row) or self._is_frozen(row):
             return False
         marker = self.whose.marker(row)
         if marker is not None:
@@ -315,19 +306,19 @@ class _Planner:
         for row in self.actual.active:
             row_mac = ACTIVE.normal(row, "mac-address")
             if row_mac == mac if mac and row_mac else row.get("address") in addresses:
-                self._drop(LOGOUT, ACTIVE, row)
+                self.changes.drop(LOGOUT, ACTIVE, row)
         for row in self.actual.cookies:
             if mac and COOKIE.normal(row, "mac-address") == mac:
-                self._drop(LOGOUT, COOKIE, row)
+                self.changes.drop(LOGOUT, COOKIE, row)
         self.result.wants_connections = True
         running = [r for r in self.actual.connections or () if touches(r, addresses)]
         due = [r for r in running if flows is None or r[".id"] in flows]
         open_hosts = [h for h in hosts if is_true(h, "bypassed") or is_true(h, "authorized")]
         if not keep_hosts:
             for row in due:
-                self._drop(FLOWS, CONNECTION, row)
+                self.changes.drop(FLOWS, CONNECTION, row)
             for host in open_hosts:
-                self._drop(HOSTS, HOST, host)
+                self.changes.drop(HOSTS, HOST, host)
         return frozenset(r[".id"] for r in due), not open_hosts
 
     def _is_host(self, host: Row, mac: str | None, ips: Collection[str]) -> bool:
@@ -336,7 +327,7 @@ class _Planner:
     # --- rows that nobody explains
 
     def _orphans(self) -> None:
-        ended: dict[str, tuple[str | None, set[str]]] = {}
+        ended: dict[str, list[tuple[Menu, Row]]] = {}
         held = {client_id(client.key) for client in self.clients if self._held(client)}
         for menu, rows in ((IP_BINDING, self.actual.bindings), (ADDRESS_LIST, self.actual.lists)):
             for row in rows:
@@ -344,53 +335,53 @@ class _Planner:
                 if marker is None:
                     continue
                 self.result.marked.add(marker.client_id)
-                if self._settled(menu, row) or self._is_frozen(row) or marker.client_id in held:
+                if self.changes.settled(menu, row) or self._is_frozen(row) or marker.client_id in held:
                     continue
                 if not marker.passed(self.wanted.now):
                     self.result.orphans.add(marker.client_id)
                     if self.wanted.keep_orphans:
                         continue
-                self._drop(UNDO, menu, row)
-                mac, ips = ended.setdefault(marker.client_id, (None, set()))
-                ip = menu.normal(row, "address")
-                ended[marker.client_id] = (
-                    IP_BINDING.normal(row, "mac-address") or mac,
-                    ips | ({ip} if ip else set()),
-                )
-        for mac, ips in ended.values():
-            mine = {ip for ip in ips if mac is None or self.held.get(ip, mac) == mac}
-            if not self._lives(mac, mine):
-                self._cut_off(mac, mine, None)
+                ended.setdefault(marker.client_id, []).append((menu, row))
+        for rows_of_one in ended.values():
+            self._retire(rows_of_one)
         self._unexplained_hosts()
+
+    def _retire(self, rows: list[tuple[Menu, Row]]) -> None:
+        """Cut off a client that no Session knows any more. Its rows are the only note of it: they are disabled at
+        first, and removed together with what a packet of it began before its host was gone.
+        """
+        macs = [IP_BINDING.normal(row, "mac-address") for _, row in rows]
+        mac = next((one for one in macs if one), None)
+        ips = {ip for menu, row in rows if (ip := menu.normal(row, "address"))}
+        mine = {ip for ip in ips if mac is None or self.held.get(ip, mac) == mac}
+        if self._lives(mac, mine) or self._granted_by_hand(mac, mine) is not None:
+            for menu, row in rows:
+                self.changes.drop(UNDO, menu, row)
+            return
+        self._cut_off(mac, mine, None)
+        in_force = [(menu, row) for menu, row in rows if not is_true(row, "disabled")]
+        for menu, row in in_force:
+            self.changes.disable(menu, row)
+        let_in = any(self._is_host(h, mac, mine) and self._unexplained(h) for h in self.actual.hosts)
+        for menu, row in rows if not in_force and not let_in else ():
+            self.changes.drop(HOSTS, menu, row)
 
     def _unexplained_hosts(self) -> None:
         """Remove a bypassed host that no enabled binding explains: what an agent that died left behind (rule
         B1).
         """
-        remaining = [row for row in self.actual.bindings if (IP_BINDING.path, row[".id"]) not in self.dropped]
         for host in self.actual.hosts:
             mac, ip = HOST.normal(host, "mac-address"), host.get("address", "")
-            if not is_true(host, "bypassed") or mac in self.live_macs or {mac, ip} & self.wanted.frozen:
-                continue
-            match = first_match(remaining, host)
-            if match is None or IP_BINDING.normal(match, "type") != "bypassed":
+            if mac not in self.live_macs and not {mac, ip} & self.wanted.frozen and self._unexplained(host):
                 self._cut_off(mac, {ip} - self.live_ips, None)
 
-    # --- commands
-
-    def _change(self, menu: Menu, row: Row, wanted: Row) -> None:
-        changes = menu.differences(wanted, row)
-        if changes:
-            self._do(SET, menu, "set", {".id": row[".id"], **changes})
-
-    def _drop(self, stage: int, menu: Menu, row: Row) -> None:
-        if is_dynamic(row) or (menu.path, row[".id"]) in self.dropped:
-            return
-        self.dropped.add((menu.path, row[".id"]))
-        self._do(stage, menu, "remove", {".id": row[".id"]})
-
-    def _do(self, stage: int, menu: Menu, verb: str, attributes: dict[str, str]) -> None:
-        self.result.stages[stage].append(Command(menu.path, verb, attributes))
+    def _unexplained(self, host: Row) -> bool:
+        """Tell whether a host is let in though no binding that stays in force says so."""
+        if not is_true(host, "bypassed"):
+            return False
+        rows = (row for row in self.actual.bindings if not self.changes.ended(IP_BINDING, row))
+        match = first_match(rows, host)
+        return match is None or IP_BINDING.normal(match, "type") != "bypassed"
 
 
 def without_orphans(wanted: Wanted, actual: Actual, policy: AccessPolicy) -> AccessPlan:
