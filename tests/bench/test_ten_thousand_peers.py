@@ -9,28 +9,33 @@ what is asserted is that nothing is lost: each Peer is on the interface and says
 from __future__ import annotations
 
 import asyncio
-import base64
 import itertools
 import json
 import os
-import secrets
-import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
 import pytest
 
 from bench.figures import Figures
+from bench.many_peers import (
+    PEER,
+    a_key,
+    address_of,
+    administrator,
+    all_peers,
+    at_once,
+    condition,
+    says_applied,
+)
+from bench.meter import memory_of, probe, processor_time_of, repeated, timed
 from cerebro.kube import connection
 from cerebro.kube.api import KubeApi
-from cerebro.resources import KINDS
 from controlplane.apply import apply_crds, apply_rights
 from controlplane.server import ControlPlane
 from integration.agent.conftest import simulator
@@ -56,7 +61,6 @@ USUAL_TIMES = {
     "CEREBRO_LEASE_DURATION": "15",
     "CEREBRO_LEASE_RENEW_INTERVAL": "5",
 }
-_PEER = KINDS["Peer"]
 _Answer = TypeVar("_Answer")
 
 
@@ -84,9 +88,9 @@ class _Bench:
         self.node = world.node()
         self.router = world.router()
         self.node.reach(self.router.address_book["port"])
-        self.peers = {f"peer-{number:05}": _key() for number in range(PEERS)}
+        self.peers = {f"peer-{number:05}": a_key() for number in range(PEERS)}
         self.sessions = itertools.count(1)
-        self._http = _administrator(world.plane)
+        self._http = administrator(world.plane)
 
     def run(self) -> None:
         print(f"\n{PEERS} Peers of one Hub:")
@@ -95,19 +99,19 @@ class _Bench:
         listed, wrote = self.bare_list(), self.bare_patches()
         applied = self.bare_setconf()
         print("beside it, bare:")
-        print(_line("a list of the Peers", listed))
-        print(_line("wg setconf of the Peers", applied))
-        print(_line("one status patch, one after another", wrote))
+        print(timed("a list of the Peers", listed))
+        print(timed("wg setconf of the Peers", applied))
+        print(timed("one status patch, one after another", wrote))
         agent, found = self.cold_start()
         print("from the agent's start:")
-        print(_line("to all Peers on the interface", found.applied, "list and setconf", listed + applied))
+        print(timed("to all Peers on the interface", found.applied, "list and setconf", listed + applied))
         said = 2 * PEERS  # the key is noted before it is applied (rule E8)
-        print(_line(f"to all {said} statuses written", found.said, "bare patches", said * wrote))
+        print(timed(f"to all {said} statuses written", found.said, "bare patches", said * wrote))
         self.see_all_applied()
         print("what others in the agent had of it meanwhile:")
-        print(_line("a Session let in, median", found.sessions.p50, "at rest without Peers", rest.p50))
-        print(_line("a Session let in, 99th percentile", found.sessions.p99))
-        print(_line("the longest that a probe waited", max(found.probes)))
+        print(timed("a Session let in, median", found.sessions.p50, "at rest without Peers", rest.p50))
+        print(timed("a Session let in, 99th percentile", found.sessions.p99))
+        print(timed("the longest that a probe waited", max(found.probes)))
         _print_memory(agent, empty)
         self.at_rest(agent, rest)
         self.one_more(agent)
@@ -121,7 +125,7 @@ class _Bench:
         self.world.ready_hub(HUB, self.node, resyncInterval=RESYNC)
         self.world.until_condition("Device", self.router.name, "Ready", "True")
         times = [self.let_in() for _ in range(SESSIONS_AT_REST)]
-        memory = _memory(agent)
+        memory = memory_of(agent)
         agent.end()
         return memory, Figures.of(times)
 
@@ -133,15 +137,15 @@ class _Bench:
         async def make(api: KubeApi) -> None:
             async def one(namespace: str, name: str, address: str) -> None:
                 peer = a_peer(name, HUB, self.peers[name], address, deviceRef={"name": name})
-                await api.create(_PEER, namespace, peer)
+                await api.create(PEER, namespace, peer)
                 if (number := next(made)) % 1000 == 0:
                     print(f"  {number} made", flush=True)
 
             bare = itertools.islice(self.peers, BARE_PATCHES)
-            await _at_once(
+            await at_once(
                 itertools.chain(
-                    (one(self.world.namespace, name, _address(n)) for n, name in enumerate(self.peers)),
-                    (one(self.bare_namespace, name, _address(n)) for n, name in enumerate(bare)),
+                    (one(self.world.namespace, name, address_of(n)) for n, name in enumerate(self.peers)),
+                    (one(self.bare_namespace, name, address_of(n)) for n, name in enumerate(bare)),
                 )
             )
 
@@ -155,7 +159,7 @@ class _Bench:
 
     def bare_list(self) -> float:
         async def listed(api: KubeApi) -> int:
-            return len([one async for one in _all(api, self.world.namespace)])
+            return len([one async for one in all_peers(api, self.world.namespace)])
 
         start = time.monotonic()
         assert self.ask(listed) == PEERS
@@ -164,9 +168,9 @@ class _Bench:
     def bare_patches(self) -> float:
         """Return the median of a status as large as the agent's, written one after another."""
         status = {
-            "appliedPublicKey": _key(),
+            "appliedPublicKey": a_key(),
             "state": "NeverConnected",
-            "conditions": [_condition(name) for name in ("Accepted", "Applied", "Ready")],
+            "conditions": [condition(name) for name in ("Accepted", "Applied", "Ready")],
         }
 
         async def patch(api: KubeApi) -> list[float]:
@@ -174,7 +178,7 @@ class _Bench:
             for name in itertools.islice(self.peers, BARE_PATCHES):
                 start = time.monotonic()
                 await api.apply(
-                    _PEER,
+                    PEER,
                     self.bare_namespace,
                     name,
                     {"status": status},
@@ -193,7 +197,7 @@ class _Bench:
             configure(node, WIREGUARD, private_key=make_keys().private)
             lines = ["[Interface]", f"PrivateKey = {make_keys().private}"]
             for number, key in enumerate(self.peers.values()):
-                lines += ["[Peer]", f"PublicKey = {key}", f"AllowedIPs = {_address(number)}"]
+                lines += ["[Peer]", f"PublicKey = {key}", f"AllowedIPs = {address_of(number)}"]
             file = self.world.folder / "wg.conf"
             file.write_text("\n".join(lines) + "\n")
             start = time.monotonic()
@@ -212,8 +216,8 @@ class _Bench:
         found, done = _Found(), threading.Event()
         with (
             self.watched(found, done),
-            _repeated(0.2, lambda: self.look(found)),
-            _repeated(0.02, lambda: _probe(agent, found.probes)),
+            repeated(0.2, lambda: self.look(found)),
+            repeated(0.02, lambda: probe(agent, found.probes)),
         ):
             start = time.monotonic()
             agent.start()
@@ -232,7 +236,7 @@ class _Bench:
         """Follow the Peers' statuses; note when the last one says that it is applied."""
         world = self.world
         path = f"/apis/{API}/namespaces/{world.namespace}/peers"
-        client = _administrator(world.plane)
+        client = administrator(world.plane)
         version = client.get(path, params={"limit": 1}).json()["metadata"]["resourceVersion"]
 
         def follow() -> None:
@@ -241,7 +245,7 @@ class _Bench:
             with client.stream("GET", path, params=query, timeout=DEADLINE) as answer:
                 for line in answer.iter_lines():
                     one = json.loads(line)["object"]
-                    if _says_applied(one):
+                    if says_applied(one):
                         left.discard(one["metadata"]["name"])
                     if not left:
                         found.said = time.monotonic()
@@ -267,13 +271,13 @@ class _Bench:
     def see_all_applied(self) -> None:
         """Each Peer has its own address on the interface, says that it is applied, and nothing else is there."""
         shown = self.node.shown(WIREGUARD)
-        wanted = {key: {_address(number)} for number, key in enumerate(self.peers.values())}
+        wanted = {key: {address_of(number)} for number, key in enumerate(self.peers.values())}
         assert {key: set(peer.allowed_ips) for key, peer in shown.peers.items()} == wanted
 
         async def read(api: KubeApi) -> dict[str, tuple[bool, str | None]]:
             return {
-                one["metadata"]["name"]: (_says_applied(one), one["status"].get("appliedPublicKey"))
-                async for one in _all(api, self.world.namespace)
+                one["metadata"]["name"]: (says_applied(one), one["status"].get("appliedPublicKey"))
+                async for one in all_peers(api, self.world.namespace)
             }
 
         assert self.ask(read) == {name: (True, key) for name, key in self.peers.items()}
@@ -282,35 +286,35 @@ class _Bench:
 
     def at_rest(self, agent: NodeAgent, rest: Figures) -> None:
         """Watch it while nothing changes, but for the time that passes."""
-        passes, used, start = self.world.passes(agent), _used(agent), time.monotonic()
+        passes, used, start = self.world.passes(agent), processor_time_of(agent), time.monotonic()
         time.sleep(REST)
-        took, spent = time.monotonic() - start, _used(agent) - used
+        took, spent = time.monotonic() - start, processor_time_of(agent) - used
         passes = self.world.passes(agent) - passes
         print(f"at rest, {REST:.0f} s with {passes} passes over all Peers (resyncInterval {RESYNC}):")
         print(f"  {'processor time':44} {100 * spent / took:8.1f} % of one core")
         probes: list[float] = []
-        with _repeated(0.02, lambda: _probe(agent, probes)):
+        with repeated(0.02, lambda: probe(agent, probes)):
             sessions = Figures.of([self.let_in() for _ in range(SESSIONS_AT_REST)])
             self.world.compared(HUB, 3)
         print("at rest, in passes that change nothing:")
-        print(_line("a Session let in, median", sessions.p50, "without Peers", rest.p50))
-        print(_line("the longest that a probe waited", max(probes)))
+        print(timed("a Session let in, median", sessions.p50, "without Peers", rest.p50))
+        print(timed("the longest that a probe waited", max(probes)))
 
     def one_more(self, agent: NodeAgent) -> None:
         times = []
         for number in range(5):
-            key = _key()
-            manifest = a_peer(f"more-{number}", HUB, key, _address(PEERS + number))
+            key = a_key()
+            manifest = a_peer(f"more-{number}", HUB, key, address_of(PEERS + number))
 
             async def make(api: KubeApi, manifest: Object = manifest) -> None:
-                await api.create(_PEER, self.world.namespace, manifest)
+                await api.create(PEER, self.world.namespace, manifest)
 
             start = time.monotonic()
             self.ask(make)
             while key not in self.on_interface():
                 assert time.monotonic() - start < DEADLINE, agent.output()[-5000:]
             times.append(time.monotonic() - start)
-        print(_line("one more Peer on the interface, median", Figures.of(times).p50))
+        print(timed("one more Peer on the interface, median", Figures.of(times).p50))
 
     def restart(self, agent: NodeAgent) -> None:
         """A second start finds all as it is, and changes nothing."""
@@ -319,7 +323,7 @@ class _Bench:
         start = time.monotonic()
         agent.start()
         self.world.until(lambda: self.world.passes(agent), "a pass is done", agent.output, within=DEADLINE)
-        print(_line("an agent's restart to its first whole pass", time.monotonic() - start))
+        print(timed("an agent's restart to its first whole pass", time.monotonic() - start))
         assert self.node.shown(WIREGUARD) == before
 
     # --- small things
@@ -364,95 +368,8 @@ class _Found:
     probes: list[float] = field(default_factory=list)
 
 
-@contextmanager
-def _repeated(pause: float, act: Callable[[], None]) -> Iterator[None]:
-    """Do something beside the test again and again."""
-    stop = threading.Event()
-
-    def run() -> None:
-        while not stop.wait(pause):
-            act()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(10)
-
-
-def _probe(agent: NodeAgent, times: list[float]) -> None:
-    """Ask whether the agent is alive, and note how long the answer takes, once there is one."""
-    start = time.monotonic()
-    with (
-        suppress(OSError, HTTPException),
-        closing(HTTPConnection("127.0.0.1", agent.port, timeout=DEADLINE)) as probe,
-    ):
-        probe.request("GET", "/healthz")
-        probe.getresponse().read()
-        times.append(time.monotonic() - start)
-
-
-async def _at_once(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Await them all, a few at once."""
-    left = iter(calls)
-
-    async def work() -> None:
-        for call in left:
-            await call
-
-    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-
-
-async def _all(api: KubeApi, namespace: str) -> AsyncIterator[Object]:
-    async for one in api.list_objects(_PEER, namespace):
-        yield one
-
-
-def _administrator(plane: ControlPlane) -> httpx.Client:
-    trusted = ssl.create_default_context(cafile=str(plane.credentials.ca))
-    headers = {"Authorization": f"Bearer {plane.credentials.admin_token}"}
-    return httpx.Client(base_url=plane.url, verify=trusted, headers=headers, timeout=60)
-
-
-def _key() -> str:
-    return base64.b64encode(secrets.token_bytes(32)).decode()
-
-
-def _address(number: int) -> str:
-    high, low = divmod(number, 250)
-    return f"10.64.{high + 1}.{low + 1}/32"
-
-
-def _condition(name: str) -> Object:
-    words = {"status": "True", "reason": "Applied", "message": "the peer is on the interface"}
-    return {"type": name, **words, "observedGeneration": 1, "lastTransitionTime": "2026-01-01T00:00:00Z"}
-
-
-def _says_applied(peer: Object) -> bool:
-    conditions = peer.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Applied" and one["status"] == "True" for one in conditions)
-
-
-def _memory(agent: NodeAgent) -> float:
-    """Resident bytes."""
-    return int(Path(f"/proc/{agent.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _used(agent: NodeAgent) -> float:
-    """Seconds of processor time, with those of all its threads."""
-    fields = Path(f"/proc/{agent.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _line(name: str, seconds: float, beside: str = "", other: float = 0.0) -> str:
-    ratio = f"   {seconds / other:6.2f} times {beside} ({other * 1000:.1f} ms)" if beside else ""
-    return f"  {name:46} {seconds * 1000:10.1f} ms{ratio}"
-
-
 def _print_memory(agent: NodeAgent, empty: float) -> None:
-    full = _memory(agent)
+    full = memory_of(agent)
     print("memory of the agent (resident):")
     without = f"{full / empty:6.2f} times without ({empty / 2**20:.1f} MiB)"
     print(f"  {'with all Peers':46} {full / 2**20:10.1f} MiB  {without}")

@@ -1,0 +1,61 @@
+"""Looks at a process from outside while something else goes on: its answers, its memory, its processor time."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from integration.hub.hub_node import NodeAgent
+
+_DEADLINE = 900.0
+
+
+@contextmanager
+def repeated(pause: float, act: Callable[[], None]) -> Iterator[None]:
+    """Do something beside the test again and again."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(pause):
+            act()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+def probe(agent: NodeAgent, times: list[float]) -> None:
+    """Ask whether the agent is alive, and note how long the answer takes, once there is one."""
+    start = time.monotonic()
+    with (
+        suppress(OSError, HTTPException),
+        closing(HTTPConnection("127.0.0.1", agent.port, timeout=_DEADLINE)) as asked,
+    ):
+        asked.request("GET", "/healthz")
+        asked.getresponse().read()
+        times.append(time.monotonic() - start)
+
+
+def memory_of(agent: NodeAgent) -> float:
+    """Resident bytes."""
+    return int(Path(f"/proc/{agent.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def processor_time_of(agent: NodeAgent) -> float:
+    """Seconds of processor time, with those of all its threads."""
+    fields = Path(f"/proc/{agent.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def timed(name: str, seconds: float, beside: str = "", other: float = 0.0) -> str:
+    ratio = f"   {seconds / other:6.2f} times {beside} ({other * 1000:.1f} ms)" if beside else ""
+    return f"  {name:46} {seconds * 1000:10.1f} ms{ratio}"
