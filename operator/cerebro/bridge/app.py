@@ -69,9 +69,9 @@ async def _internal_error(_: Request, __: Exception) -> Response:
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
-    """Give the framework's own refusals, unknown path and wrong method, the shape of ours."""
+    """Give the framework's own refusals, such as a wrong method, the shape of ours."""
     assert isinstance(error, HTTPException)
-    codes = {404: ("not_found", "no such path"), 405: ("method_not_allowed", "this path has another method")}
+    codes = {405: ("method_not_allowed", "this path has another method")}
     code, text = codes.get(error.status_code, ("http_error", str(error.detail)))
     return render(ApiError(error.status_code, code, text))
 

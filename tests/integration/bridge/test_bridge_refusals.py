@@ -51,6 +51,14 @@ async def _tokens(bridge: Caller) -> None:
         )
         assert set(body) == {"ok", "status", "service", "ts", "uptimeMs", "build"}
     assert (await bridge.raw("/nothing-here", b"", {"x-relay-token": TOKEN}, "GET")).status_code == 404
+    for path in (*(f"{path}%0A" for path in POSTS), "/relay/revoke/", "//relay/revoke", "/relay/./revoke%0a"):
+        answer = await bridge.raw(
+            path, json.dumps({"mikId": "R1", **HERE}).encode(), {"x-relay-token": TOKEN}
+        )
+        assert (answer.status_code, answer.json()["code"]) in (
+            (404, "not_found"),
+            (401, "HMAC_SIGNATURE_MISSING"),
+        )
     assert (await bridge.raw("/relay/revoke", b"", {"x-relay-token": TOKEN}, "GET")).json()["code"]
     assert (await bridge.get("/health")).json() == {"status": "ok"}
     assert (await bridge.get("/health/ready")).status_code == 200
