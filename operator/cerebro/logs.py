@@ -56,7 +56,9 @@ def configure(
     if style == "json":
         rendered += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     else:
-        rendered += [structlog.dev.ConsoleRenderer(colors=False)]
+        rendered += [
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+        ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,

@@ -51,6 +51,18 @@ def test_librouteros_never_logs_its_words(stream: io.StringIO) -> None:
     assert stream.getvalue() == ""
 
 
+def test_variables_of_a_traceback_are_not_told_in_either_form(stream: io.StringIO) -> None:
+    for style in ("json", "console"):
+        logs.configure("DEBUG", style, stream=stream)
+        password = "hunter2" + style
+        try:
+            int("broken")
+        except ValueError:
+            structlog.stdlib.get_logger("ours").exception("failed")
+        assert "ValueError" in stream.getvalue()
+        assert password not in stream.getvalue()
+
+
 def test_exceptions_are_told(stream: io.StringIO) -> None:
     try:
         int("broken")
