@@ -65,13 +65,14 @@ class OrphanSearch:
         by_device: Counter[Name] = Counter()
         present: set[Name] = set()
         superseding: list[Superseding] = []
+        orphans: Counter[str] = Counter()
         for kind, namespace in itertools.product(
             (KINDS["Session"], KINDS["DeviceCommand"]), self._namespaces
         ):
             rows = await self._api.list_cells(kind, namespace, field_selector=UNFINISHED)
             devices = Counter(row.get("device", "") for row in rows)
             orphaned = {name for name in devices if self._store.get(KINDS["Device"], namespace, name) is None}
-            metrics.ORPHANS.labels(kind.kind).set(sum(devices[name] for name in orphaned))
+            orphans[kind.kind] += sum(devices[name] for name in orphaned)
             missing |= {(namespace, name) for name in orphaned}
             if kind.kind == "Session":
                 by_device.update({(namespace, name): count for name, count in devices.items()})
@@ -82,6 +83,8 @@ class OrphanSearch:
                     if row.get("supersedes")
                 ]
             await self._judge_all(kind, namespace, sorted(orphaned))
+        for of_kind, count in orphans.items():
+            metrics.ORPHANS.labels(of_kind).set(count)
         self._missing = frozenset(missing)
         self.sessions_by_device = by_device
         await self._end_superseding(superseding, present)
