@@ -147,13 +147,14 @@ class Store:
             raise _unavailable("too much is waiting for the store") from None
 
     def _sync(self) -> None:
-        for suffix in ("-wal", ""):
-            with suppress(FileNotFoundError):
-                descriptor = os.open(f"{self.path}{suffix}", os.O_RDONLY)
-                try:
-                    os.fdatasync(descriptor)
-                finally:
-                    os.close(descriptor)
+        # Only the log: to close any descriptor of the database itself drops SQLite's locks on it (POSIX), and a
+        # twin that ends would then take the log away under us. A checkpoint syncs the database.
+        with suppress(FileNotFoundError):
+            descriptor = os.open(f"{self.path}-wal", os.O_RDONLY)
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def _work(self) -> None:
         """Be the writer thread."""
