@@ -161,7 +161,7 @@ def _type(fields: Fields, order: str | None) -> SessionType:
 
 
 def _duration(fields: Fields, kind: SessionType) -> timedelta | None:
-    """Find a length: minutes under any of its names, else `tempo` in milliseconds (A5)."""
+    """Find a length: minutes under any of its names, else `tempo` in milliseconds; a trial's 0 is none (A5)."""
     plan = fields.get("plano")
     names = ("planoMinutos", "minutes", "trialMinutes") if kind == "Trial" else ("planoMinutos", "minutes")
     found = [(name, fields.get(name), 1.0) for name in names]
@@ -172,8 +172,10 @@ def _duration(fields: Fields, kind: SessionType) -> timedelta | None:
         if value is None:
             continue
         minutes = _number(name, value) / parts
-        if minutes == 0 and kind == "Trial":
-            return None
+        if kind == "Trial":
+            if minutes == 0:
+                continue
+            minutes = min(minutes, _MAX_MINUTES)
         if not 0 < minutes <= _MAX_MINUTES:
             raise invalid(f"{name} must be a positive number of {'milliseconds' if parts > 1 else 'minutes'}")
         return max(timedelta(minutes=minutes), timedelta(seconds=1))

@@ -63,6 +63,7 @@ class Upkeep:
         self._dirty: dict[str, None] = {}
         self._wake = asyncio.Event()
         store.subscribe(self._changed)
+        store.on_complete(lambda _kind, _namespace: self.look_at_all())
 
     async def run(self) -> None:
         """Work without end; ends by cancellation only."""
@@ -71,6 +72,8 @@ class Upkeep:
             await self._wake.wait()
             self._wake.clear()
             while self._dirty:
+                if not self._sessions.complete():
+                    break  # `look_at_all` comes when all are known again
                 name = next(iter(self._dirty))
                 del self._dirty[name]
                 try:
@@ -87,13 +90,13 @@ class Upkeep:
                 delays = iter(Backoff(first=0.1, ceiling=10.0))
 
     def look_at_all(self) -> None:
-        """Look at every Session: what changed before all were known was passed over."""
+        """Look at every Session: what changed before all were known waits for that."""
         self._dirty.update((session.name, None) for session in self._sessions.all())
         self._wake.set()
 
     async def _look_at(self, name: str) -> None:
         session = self._sessions.known(name)
-        if session is None or not self._sessions.complete():
+        if session is None:
             return
         now = datetime.now(UTC)
         due: Write | None = pin_end(session)
