@@ -7,7 +7,7 @@ between any two lines, and its successor begins the entry anew.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,10 +21,10 @@ from cerebro.bridge.intents import Authorize, Client, Hello, Intent, Revoke
 from cerebro.bridge.orders import Known, decide, order_name, overtaken
 from cerebro.bridge.outcomes import Wanted
 from cerebro.bridge.records import Entry, Placement
-from cerebro.bridge.revokes import decide_move, decide_revoke
+from cerebro.bridge.revokes import changes_mac, decide_move, decide_revoke
 from cerebro.bridge.sessions import Sessions, Target, stand_in_for
 from cerebro.bridge.store import Store
-from cerebro.bridge.writes import GRANT_WITHIN, Write, is_live, is_ours
+from cerebro.bridge.writes import GRANT_WITHIN, Write, cause_of, client_of, is_live, is_ours
 from cerebro.kube.errors import AlreadyExists, Conflict, KubeError, Unavailable
 from cerebro.kube.errors import Invalid as RefusedByServer
 from cerebro.resources import Device, Session, session_name
@@ -137,31 +137,59 @@ class Actions:
     async def _revoke(self, revoke: Revoke) -> Done:
         seen = self._seen(revoke)
         device = self._device(revoke, seen)
-        client = revoke.client or (seen.client if seen and revoke.token else Client())
+        linked = await self._linked(revoke.token) if revoke.token and not revoke.client else {}
+        client = revoke.client or self._whose(seen, device, linked.values())
+        if not client and revoke.order_id is None:
+            raise _nobody_known()
         await self._store.run(
             partial(records.keep_revoke, revoke=revoke, client=client, device=device.name, now=now_ms())
         )
         sessions = self._sessions
         in_the_way: dict[str, Session] = {}
         for _ in range(MAX_DECISIONS):
-            found = {one.name: one for one in sessions.on_device(device.name)} | in_the_way
+            of_order = sessions.of_order(revoke.order_id) if revoke.order_id else []
+            found = {one.name: one for one in (*sessions.on_device(device.name), *of_order)} | in_the_way
             if revoke.order_id and not any(one.spec.order_id == revoke.order_id for one in found.values()):
                 found |= await self._finished_of_order(revoke.order_id, device)
             writes = decide_revoke(
-                sessions.namespace, revoke, device, found.values(), client=client, now=datetime.now(UTC)
+                sessions.namespace,
+                revoke,
+                device,
+                found.values(),
+                client=client,
+                now=datetime.now(UTC),
+                linked=linked,
             )
             try:
                 targets = [await sessions.write(write, Wanted.END) for write in writes]
             except (AlreadyExists, Conflict) as error:
                 in_the_way = await self._refresh(writes, error)
                 continue
-            return Done(device, client, tuple(targets))
+            there = (found[write.name].spec.device_ref.name for write in writes if write.name in found)
+            where = sessions.device_named(next(there, device.name))
+            return Done(where or device, client, tuple(targets))
         raise Unavailable("the Sessions are changed by others again and again")
+
+    async def _linked(self, token: str) -> dict[str, Session]:
+        """Give the unfinished Sessions that were made for a token, or ours that stand in their places."""
+        names = await self._store.run(partial(records.linked, token=token))
+        return {one.name: one for name in names if (one := self._what_counts(name)) is not None}
+
+    def _whose(self, seen: records.Seen | None, device: Device, linked: Iterable[Session]) -> Client:
+        """Settle which phone a token is on this router: what its last hello here said, else its latest Session's."""
+        if (client := self._seen_here(seen, device)) is not None:
+            return client
+        here = [one for one in linked if one.spec.device_ref.name == device.name]
+        latest = max(
+            here, key=lambda one: (cause_of(one) or datetime.min.replace(tzinfo=UTC), one.name), default=None
+        )
+        return client_of(latest) if latest is not None else Client()
 
     async def _finished_of_order(self, order_id: str, device: Device) -> dict[str, Session]:
         """Look for an order's Sessions that have left the watch; their names are known."""
-        names = [session_name(self._sessions.namespace, device.name, kind, order_id) for kind in GRANT_WITHIN]
-        found = [await self._sessions.read(name) for name in names]
+        names = {session_name(self._sessions.namespace, device.name, kind, order_id) for kind in GRANT_WITHIN}
+        names |= set(self._store.read(partial(records.names_of_order, order_id=order_id)))
+        found = [await self._sessions.read(name) for name in sorted(names)]
         return {one.name: one for one in found if one is not None and one.spec.order_id == order_id}
 
     async def _refresh(self, writes: list[Write], error: KubeError) -> dict[str, Session]:
@@ -187,7 +215,10 @@ class Actions:
         may_move: bool | None = None
         for _ in range(MAX_DECISIONS):
             found = [one for name in names if (one := self._what_counts(name)) is not None]
-            writes = decide_move(self._sessions.namespace, hello, device, found, datetime.now(UTC))
+            now = datetime.now(UTC)
+            writes = decide_move(self._sessions.namespace, hello, device, found, now)
+            if may_move is None and not changes_mac(hello, device, found, now):
+                may_move = True
             if writes and may_move is None:
                 may_move = await self._store.run(partial(records.may_move, token=token, at=entry.received_at))
             if may_move is False:
@@ -230,22 +261,23 @@ class Actions:
         return self._store.read(partial(records.seen_by, token=intent.token))
 
     def _device(self, intent: Intent, seen: records.Seen | None) -> Device:
-        """Find the router that a request means: the one named, else that of the hello or order, else the
-        only one."""
+        """Find the router that a request means: the one named, else that of the order's live Session, else that
+        of the hello, else the only one (F8)."""
         sessions = self._sessions
         if intent.mik_id is not None:
             device = sessions.device(intent.mik_id)
             if device is None:
                 raise unknown_device(intent.mik_id)
             return device
-        if seen is not None and (device := sessions.device(seen.mik_id)) is not None:
-            return device
         order_id = None if isinstance(intent, Hello) else intent.order_id
         now = datetime.now(UTC)
         siblings = sessions.of_order(order_id) if order_id else []
-        for session in sorted(siblings, key=lambda one: not is_live(one, now)):
-            if (device := sessions.device_named(session.spec.device_ref.name)) is not None:
-                return device
+        live = [one for one in siblings if is_live(one, now)]
+        candidates = [sessions.device_named(one.spec.device_ref.name) for one in live]
+        candidates += [sessions.device(seen.mik_id)] if seen is not None else []
+        candidates += [sessions.device_named(one.spec.device_ref.name) for one in siblings]
+        if (found := next((one for one in candidates if one is not None), None)) is not None:
+            return found
         every = sessions.devices()
         if len(every) == 1:
             return every[0]
@@ -254,11 +286,13 @@ class Actions:
     def _client(self, order: Authorize, seen: records.Seen | None, device: Device) -> Client:
         """Settle where the phone is: what a hello said on this very router, else what the request says
         (A6)."""
+        here = self._seen_here(seen, device)
+        return order.client if here is None or (order.client_first and order.client) else here
+
+    def _seen_here(self, seen: records.Seen | None, device: Device) -> Client | None:
+        """Give what a token's last hello said, if that was on this very router: others have the same addresses."""
         where = self._sessions.device(seen.mik_id) if seen is not None else None
-        here = seen if where is not None and where.name == device.name else None
-        if here is None or (order.client_first and order.client):
-            return order.client
-        return here.client
+        return seen.client if seen is not None and where is not None and where.name == device.name else None
 
 
 def _release(db: sqlite3.Connection, orders: list[Authorize], hello: Hello, now: int) -> list[Entry]:
@@ -277,6 +311,12 @@ def _note(db: sqlite3.Connection, order: Authorize, device: str, name: str, now:
     if order.token:
         records.stop_waiting(db, order)
         records.link(db, order.token, name, now)
+
+
+def _nobody_known() -> ApiError:
+    return ApiError(
+        409, "device_unknown", "no address is known for this device token here: send ip or mac, or pedidoId"
+    )
 
 
 def _device_unknown() -> ApiError:

@@ -54,6 +54,7 @@ class Inbox(Generic[R]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(MAX_SIDE_BY_SIDE)
         self._closed = False
+        self._unreadable: set[int] = set()
 
     @property
     def size(self) -> int:
@@ -89,7 +90,12 @@ class Inbox(Generic[R]):
     async def adopt(self, *, all_of_it: bool = False) -> int:
         """Begin with what is on disk and nobody here knows; gives how many. At start: all of it."""
         before = now_ms() if all_of_it else now_ms() - int(ADOPT_AFTER * 1000)
-        entries = await self._store.run(partial(records.left_over, before=before))
+        entries, unreadable = await self._store.run(partial(records.left_over, before=before))
+        if news_of_them := set(unreadable) - self._unreadable:
+            log.error(
+                "orders in the inbox cannot be read, and stay for a newer release", seqs=sorted(news_of_them)
+            )
+        self._unreadable = set(unreadable)
         news = [entry for entry in entries if entry.seq not in self._known]
         for entry in news:
             self.enqueue(entry)
@@ -121,8 +127,11 @@ class Inbox(Generic[R]):
                 async with self._slots:
                     result = await self._carry_out(entry)
             except ApiError as error:
-                self._settle(entry, error)
-                return
+                if error.status < 500 or error.code == "inbox_full":
+                    self._settle(entry, error)
+                    return
+                log.warning("an order is tried again", seq=entry.seq, error=str(error))
+                self._tell(entry, error)
             except KubeError as error:
                 say = log.debug if waits else log.warning
                 say("an order waits for the API server", seq=entry.seq, error=str(error))
@@ -146,6 +155,10 @@ class Inbox(Generic[R]):
         with suppress(ApiError):
             self._store.post(partial(records.take_out, seq=entry.seq))
         self._known.discard(entry.seq)
+        self._tell(entry, result)
+
+    def _tell(self, entry: Entry, result: R | Exception) -> None:
+        """Tell who waits for an entry what became of it by now."""
         future = self._waiting.pop(entry.seq, None)
         if future is None:
             if isinstance(result, Exception):

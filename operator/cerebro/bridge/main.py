@@ -166,7 +166,6 @@ class Bridge:
     async def _look_after(self) -> None:
         await self._completeness.wait_complete()
         log.info("all Devices and Sessions are known")
-        self._upkeep.look_at_all()
         await self._upkeep.run()
 
     async def _keep_house(self) -> None:
@@ -178,6 +177,8 @@ class Bridge:
                 await self._inbox.adopt()
             except ApiError as error:
                 log.warning("housekeeping has to wait", error=str(error))
+            except Exception:
+                log.exception("housekeeping failed, and is tried again")
 
 
 class _Server(uvicorn.Server):

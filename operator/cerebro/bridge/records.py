@@ -92,13 +92,27 @@ def take_out(db: sqlite3.Connection, seq: int) -> None:
     db.execute("DELETE FROM inbox WHERE seq = ?", (seq,))
 
 
-def left_over(db: sqlite3.Connection, before: int) -> list[Entry]:
+def left_over(db: sqlite3.Connection, before: int) -> tuple[list[Entry], list[int]]:
     """Give what is in the inbox since before a time: left by a process that died, of this bridge or its
-    twin."""
+    twin; and the numbers of what we cannot read: the next release wrote it, and it stays for that one."""
     rows = db.execute(
         "SELECT seq, lane, received_at, intent FROM inbox WHERE received_at <= ? ORDER BY seq", (before,)
     )
-    return [Entry(seq, lane, received, load(intent)) for seq, lane, received, intent in rows]
+    entries, unreadable = [], []
+    for seq, lane, received, text in rows:
+        intent = _read(text)
+        if intent is None:
+            unreadable.append(seq)
+        else:
+            entries.append(Entry(seq, lane, received, intent))
+    return entries, unreadable
+
+
+def _read(text: str) -> Intent | None:
+    try:
+        return load(text)
+    except ValueError:
+        return None
 
 
 def backlog(db: sqlite3.Connection) -> tuple[int, int]:
@@ -124,8 +138,8 @@ def note_hello(db: sqlite3.Connection, hello: Hello, now: int) -> Entry | None:
         (token, hello.mik_id, hello.client.ip, hello.client.mac, hello.user_agent, now),
     )
     waits = db.execute("SELECT 1 FROM waiting WHERE token = ? LIMIT 1", (token,)).fetchone()
-    moved = before is not None and before.client != hello.client
-    return put(db, hello, now) if waits or moved else None
+    linked_too = db.execute("SELECT 1 FROM token_sessions WHERE token = ? LIMIT 1", (token,)).fetchone()
+    return put(db, hello, now) if waits or linked_too else None
 
 
 def wait_for_hello(db: sqlite3.Connection, order: Authorize, seen: Seen | None, now: int, until: int) -> bool:
@@ -146,7 +160,7 @@ def waiting_for(db: sqlite3.Connection, token: str, now: int) -> list[Authorize]
     rows = db.execute(
         "SELECT intent FROM waiting WHERE token = ? AND expires_at > ? ORDER BY order_key", (token, now)
     )
-    found = (load(intent) for (intent,) in rows)
+    found = (_read(intent) for (intent,) in rows)
     return [intent for intent in found if isinstance(intent, Authorize)]
 
 
@@ -194,11 +208,12 @@ def keep_revoke(db: sqlite3.Connection, revoke: Revoke, client: Client, device: 
 
 
 def revoked_at(db: sqlite3.Connection, order: Authorize, client: Client, device: str) -> datetime | None:
-    """Give the latest kept revoke of this order, or of this client without an order."""
+    """Give the latest kept revoke of this order, on whatever Device, or of this client here without an order."""
     latest: float | None = None
     rows = db.execute(
-        "SELECT mac, ip, order_id, revoked_at FROM revokes WHERE device = ? AND order_id IN (?, ?)",
-        (device, NO_ORDER, order.order_id or NO_ORDER),
+        "SELECT mac, ip, order_id, revoked_at FROM revokes WHERE device = ? AND order_id = ?"
+        " UNION ALL SELECT mac, ip, order_id, revoked_at FROM revokes WHERE order_id = ? AND order_id != ?",
+        (device, NO_ORDER, order.order_id or NO_ORDER, NO_ORDER),
     )
     for mac, ip, order_id, moment in rows:
         same_client = client.mac == mac if mac and client.mac else bool(ip) and client.ip == ip
@@ -222,6 +237,11 @@ def placed(db: sqlite3.Connection, order: Authorize) -> Placement | None:
         "SELECT device, name FROM placements WHERE order_id = ? AND type = ?", (order.order_id, order.type)
     ).fetchone()
     return Placement(*row) if row else None
+
+
+def names_of_order(db: sqlite3.Connection, order_id: str) -> list[str]:
+    """Give the names under which an order was granted last, of each type."""
+    return [name for (name,) in db.execute("SELECT name FROM placements WHERE order_id = ?", (order_id,))]
 
 
 def prune(db: sqlite3.Connection, now: int) -> None:

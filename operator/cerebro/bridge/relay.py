@@ -74,6 +74,8 @@ class Relay:
             device = self._some_device(revoke.mik_id)
             return _revoked(revoke, device, revoke.client, _mikrotik(device, dry_run=True))
         done, outcome = await self._through(revoke, arrived)
+        if not done.targets:
+            await self.store.sync()  # nothing but our memory of it keeps a late order from opening
         dry_run = outcome is Outcome.DRY_RUN
         return _revoked(revoke, done.device, done.client, _mikrotik(done.device, dry_run=dry_run))
 
@@ -83,6 +85,7 @@ class Relay:
         entry = await self.store.run(partial(records.note_hello, hello=hello, now=now_ms()))
         if entry is not None:
             self.inbox.enqueue(entry)
+        await self.store.sync()
         return {
             "ok": True,
             "deviceToken": hello.token,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from cerebro.bridge.intents import Client, Hello, Revoke
@@ -10,6 +10,7 @@ from cerebro.bridge.writes import (
     Keep,
     Write,
     cause_of,
+    client_of,
     create,
     end,
     ended_by_clock,
@@ -38,15 +39,18 @@ def decide_revoke(
     *,
     client: Client,
     now: datetime,
+    linked: Collection[str] = (),
 ) -> list[Write]:
-    """Decide about a revoke, given the Device's unfinished Sessions and those of the order.
+    """Decide about a revoke, given the Device's unfinished Sessions and those of the order on any Device.
 
-    A Session that was asked for later than the revoke stays. A client that has no Session gets a revoked
-    one, so that the router is rid of rows that the older relay made for it.
+    `linked` are the names of Sessions that were made for the token which stands for the client. A Session that was
+    asked for later than the revoke stays. A client that has no Session gets a revoked one, so that the router is rid
+    of rows that the older relay made for it.
     """
-    known = [session for session in sessions if session.spec.device_ref.name == device.name]
+    of_order = revoke.order_id is not None
+    known = [one for one in sessions if of_order or one.spec.device_ref.name == device.name]
     replaced = {session.spec.supersedes.name for session in known if session.spec.supersedes}
-    about = [session for session in known if _is_about(revoke, client, session)]
+    about = [one for one in known if _is_about(revoke, client, one) or (not of_order and one.name in linked)]
     effective = [session for session in about if session.name not in replaced]
     writes = [
         Keep(session)
@@ -109,6 +113,15 @@ def decide_move(
             )
         )
     return writes
+
+
+def changes_mac(hello: Hello, device: Device, sessions: Iterable[Session], now: datetime) -> bool:
+    """Say whether following a phone gives one of its live Sessions another MAC: what is counted as a move (A6)."""
+    return any(
+        client_of(session).mac not in (None, hello.client.mac)
+        for session in sessions
+        if session.spec.device_ref.name == device.name and is_live(session, now)
+    )
 
 
 def _is_about(revoke: Revoke, client: Client, session: Session) -> bool:

@@ -216,5 +216,60 @@ async def test_b9_a_session_that_cannot_be_read_is_said_and_not_changed(world: W
     assert world.server.objects[name] == before
 
 
+async def test_a4_a_revoke_by_a_token_that_said_no_hello_ends_what_was_made_for_it(world: World) -> None:
+    done = await world.do(order("P-1").model_copy(update={"token": "t"}))
+    by_token = revoke(asked=5, client=Client()).model_copy(update={"token": "t"})
+    ended = await world.do(by_token)
+    assert [target.name for target in ended.targets] == [done.targets[0].name]
+    assert world.spec(done.targets[0].name)["revoked"]
+    late = order("P-1", asked=4)
+    with pytest.raises(ApiError, match="revoke"):
+        await world.do(late)
+
+
+async def test_a7_a_revoke_by_a_token_that_nobody_knows_is_no_success(world: World) -> None:
+    with pytest.raises(ApiError) as caught:
+        await world.do(revoke(asked=5, client=Client()).model_copy(update={"token": "unheard"}))
+    assert (caught.value.status, caught.value.code) == (409, "device_unknown")
+
+
+async def test_b2_what_a_token_said_on_another_router_ends_nobody_here(world: World) -> None:
+    world.see_device("1", "router-2")
+    elsewhere = hello(MAC).model_copy(update={"mik_id": "router-2"})
+    await world.store.run(partial(records.note_hello, hello=elsewhere, now=now_ms()))
+    other = await world.do(order("P-9").model_copy(update={"client": Client(ip="10.5.50.10")}))
+    with pytest.raises(ApiError, match="device token"):
+        await world.do(revoke(asked=5, client=Client()).model_copy(update={"token": "t"}))
+    assert not world.spec(other.targets[0].name).get("revoked")
+
+
+async def test_a2_a_revoke_of_an_order_finds_it_on_whatever_router_it_is_by_now(world: World) -> None:
+    world.see_device("1", "router-2")
+    await world.do(order("P-1"))
+    moved = await world.do(order("P-1", asked=1).model_copy(update={"mik_id": "router-2"}))
+    ended = await world.do(revoke("P-1", asked=5))  # names the first router, and the phone
+    assert world.spec(moved.targets[0].name)["revoked"]
+    assert moved.targets[0].name in [target.name for target in ended.targets]
+    assert all(body["spec"]["revoked"] for body in world.server.objects.values())
+    assert len(world.server.objects) == 2, "no record of a client without a Session is made"
+
+
+async def test_a6_a_first_hello_moves_the_session_that_was_made_without_one(world: World) -> None:
+    done = await world.do(order("P-1").model_copy(update={"token": "t"}))
+    assert await world.store.run(partial(records.note_hello, hello=hello(MAC_2), now=now_ms())) is not None
+    await world.do(hello(MAC_2))
+    assert world.spec(done.targets[0].name)["client"]["macAddress"] == MAC_2
+
+
+async def test_a6_only_another_mac_counts_as_a_move(world: World) -> None:
+    done = await world.do(order("P-1").model_copy(update={"token": "t"}))
+    for number in range(2, 8):
+        client = Client(mac=MAC, ip=f"10.5.50.{number}")
+        await world.do(hello(MAC).model_copy(update={"client": client}))
+        assert world.spec(done.targets[0].name)["client"]["ipAddress"] == client.ip
+    await world.do(hello(MAC_2))
+    assert world.spec(done.targets[0].name)["client"]["macAddress"] == MAC_2
+
+
 def hello(mac: str) -> Hello:
     return Hello(mik_id="router-1", token="t", client=Client(mac=mac, ip="10.5.50.10"), requested_at=at(60))

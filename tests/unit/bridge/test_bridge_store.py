@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from cerebro.bridge import records
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.inbox import Inbox, now_ms
-from cerebro.bridge.intents import Client, Hello
+from cerebro.bridge.intents import Authorize, Client, Hello
 from cerebro.bridge.records import Entry
 from cerebro.bridge.store import Store
 from cerebro.kube.errors import Unavailable
@@ -75,6 +76,19 @@ async def test_a4_a_revoke_of_an_order_is_kept_for_that_order(store: Store) -> N
         assert await store.run(look) == kept
 
 
+async def test_a2_a_revoke_of_an_order_is_kept_for_every_router(store: Store) -> None:
+    keep = partial(records.keep_revoke, client=PHONE, device="router-1", now=now_ms())
+    await store.run(partial(keep, revoke=revoke("P-1", asked=60)))
+    await store.run(partial(keep, revoke=revoke(asked=30)))
+    for name, where, kept in (
+        ("P-1", "router-2", at(60)),
+        ("P-2", "router-2", None),
+        ("P-2", "router-1", at(30)),
+    ):
+        look = partial(records.revoked_at, order=order(name), client=PHONE, device=where)
+        assert await store.run(look) == kept
+
+
 async def test_a6_at_most_three_moves_an_hour(store: Store) -> None:
     moves = [await store.run(partial(records.may_move, token="t", at=at)) for at in (1, 1, 2, 3, 4)]
     assert moves == [True, True, True, True, False]
@@ -82,9 +96,13 @@ async def test_a6_at_most_three_moves_an_hour(store: Store) -> None:
 
 
 async def test_a6_a_hello_makes_work_only_when_there_may_be_some(store: Store) -> None:
-    notes = [said(), said(), said(mac=MAC_2)]
-    made = [await store.run(partial(records.note_hello, hello=hello, now=0)) for hello in notes]
-    assert [entry is not None for entry in made] == [False, False, True]
+    note = partial(records.note_hello, hello=said(), now=0)
+    assert await store.run(note) is None
+    await store.run(partial(records.link, token="t", name="a-session", now=0))
+    assert await store.run(note) is not None, (
+        "whether the Session is where the phone is, only the Session tells"
+    )
+    assert await store.run(partial(records.note_hello, hello=said("another"), now=0)) is None
     waits = order().model_copy(update={"token": "new", "client": Client()})
     assert await store.run(partial(records.wait_for_hello, order=waits, seen=None, now=0, until=1000))
     known = waits.model_copy(update={"token": "t"})
@@ -160,3 +178,66 @@ async def test_a_store_that_cannot_be_written_is_503(tmp_path: Path) -> None:
     assert (caught.value.status, caught.value.code) == (503, "store_unavailable")
     assert broken.failed
     await broken.close()
+
+
+async def test_e15_a_twin_that_ends_takes_no_record_away_after_a_sync(tmp_path: Path) -> None:
+    """SQLite's locks are the process's: any descriptor of the database that we closed would drop them."""
+    store = Store(tmp_path / "relay.db")
+    await store.open()
+    await store.run(partial(records.put, intent=order("P-1"), now=1))
+    await store.sync()
+    assert await count_in_a_twin(store.path) == 1
+    await store.run(partial(records.put, intent=order("P-2"), now=2))
+    found, _ = store.read(partial(records.left_over, before=3))
+    assert [entry.intent.order_id for entry in found if isinstance(entry.intent, Authorize)] == ["P-1", "P-2"]
+    assert await count_in_a_twin(store.path) == 2
+    await store.close()
+
+
+async def count_in_a_twin(path: Path) -> int:
+    """Open the file in a process of its own, count, and let that process end."""
+    count = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM inbox').fetchone())"
+    twin = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", count, path, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await twin.communicate()
+    return int(output)
+
+
+async def test_f1_a_fault_of_the_store_takes_no_order_out(store: Store) -> None:
+    """Who waits is told; the order stays, and is carried out when the fault has passed."""
+    tries: list[int] = []
+    again = asyncio.Event()
+
+    async def carry_out(entry: Entry) -> str:
+        tries.append(entry.seq)
+        if len(tries) == 1:
+            raise ApiError(503, "store_unavailable", "busy")
+        again.set()
+        return "done"
+
+    inbox = Inbox(store, carry_out)
+    waiting = await inbox.submit(order("P-1"))
+    with pytest.raises(ApiError, match="busy"):
+        await waiting
+    await again.wait()
+    await inbox.close(1.0)
+    assert (len(tries), inbox.size) == (2, 0)
+
+
+async def test_one_row_that_cannot_be_read_blocks_no_other_and_stays(store: Store) -> None:
+    """The next release wrote it, and this one was started again."""
+    insert = "INSERT INTO inbox (received_at, lane, intent) VALUES (1, 'lane', ?)"
+    await store.run(lambda db: db.execute(insert, ('{"kind": "event"}',)).rowcount)
+    await store.run(partial(records.put, intent=order("P-1"), now=2))
+    done: list[int] = []
+
+    async def carry_out(entry: Entry) -> None:
+        done.append(entry.seq)
+
+    inbox = Inbox(store, carry_out)
+    assert await inbox.adopt(all_of_it=True) == 1
+    await inbox.close(1.0)
+    await store.run(lambda db: db.execute("SELECT 1").fetchone())
+    left, unreadable = store.read(partial(records.left_over, before=3))
+    assert (len(done), left, len(unreadable)) == (1, [], 1)
