@@ -202,13 +202,16 @@ class Relay:
     ) -> Object:
         """Wait until a condition has a status, and a reason; gives it."""
 
+        found: Object = {}
+
         def there() -> bool:
+            nonlocal found
             found = self.condition(kind, name, condition)
             return found.get("status") == status and reason in (None, found.get("reason"))
 
         what = f"{condition} of {kind} {name} is {status} {reason or ''}"
         self.until(there, what, lambda: self.status(name, kind))
-        return self.condition(kind, name, condition)
+        return found
 
     def until_resynced(self, router: Router) -> None:
         """Wait until everything on a router was read twice more: whatever was to be done has been done.
