@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 _SPAN, _REPAIRS = 600.0, 3
 
@@ -16,16 +16,25 @@ class Contest:
         self._repairs: dict[str, deque[float]] = {}
 
     def note(
-        self, added: Iterable[str], granted: Mapping[str, bool], now: float, *, everything: bool
+        self,
+        repaired: Iterable[str],
+        granted: Mapping[str, bool],
+        ended: Collection[str],
+        now: float,
+        *,
+        everything: bool,
     ) -> None:
-        """Take what a pass did: client ids that got rows, and of each looked at whether it is granted now.
+        """Take what a pass did: client ids whose rows were missing or changed, of each looked at whether it is
+        granted now, and those whose access ended.
 
-        An added row is a repair when the client had been granted before. `everything` says that all clients
-        were looked at, so the others are gone.
+        It is a repair when the client had been granted before, and was not ended since. `everything` says that
+        all clients were looked at, so the others are gone.
         """
-        for client in added:
+        for client in repaired:
             if client in self._granted:
                 self._repairs.setdefault(client, deque(maxlen=_REPAIRS)).append(now)
+        self._granted.difference_update(ended)
+        self._repairs = {client: times for client, times in self._repairs.items() if client not in ended}
         self._granted |= {client for client, is_granted in granted.items() if is_granted}
         if everything:
             self._granted &= granted.keys()

@@ -174,6 +174,8 @@ def _translate(
         end = start + session.spec.duration
     prior = applied.ip_address if applied and there is None else None
     ip = asked.ip_address or (prior if not mac else None)
+    if mac and prior and session.status.observed_generation == session.metadata.generation:
+        ip = prior  # seen since it was asked for
     contested = client_id(mac or ip or "") in at.contested
     hold = verdict.hold or at.hold is not None or contested
     until = None if end is None else end.timestamp()

@@ -25,7 +25,7 @@ from cerebro.controllers.desire import (
 )
 from cerebro.controllers.device_circumstances import circumstances, policy_of
 from cerebro.controllers.device_cleanup import clean_up, wants_cleanup
-from cerebro.controllers.device_pass import DevicePass, Outcome, repairs, session_obstacle
+from cerebro.controllers.device_pass import DevicePass, Outcome, granted_and_ended, session_obstacle
 from cerebro.controllers.device_report import confirmed_removals
 from cerebro.controllers.device_reports import DeviceReports
 from cerebro.controllers.device_tunnel import dialling_obstacle
@@ -296,7 +296,7 @@ class DeviceLoop:
         elif self._everything:
             self._wake.set()
         self._unsettled = 0 if finished or outcome.interrupted else min(self._unsettled + 1, 8)
-        self._status.found.obstacle = None
+        self._status.found.obstacle = outcome.obstacle
         if look_at_all or not finished:
             self._status.found.settled = outcome.settled
             self._status.found.held_back = outcome.held_back
@@ -380,9 +380,9 @@ class DeviceLoop:
     # --- rows that somebody else keeps changing (rule B10)
 
     def _note_repairs(self, device: Device, outcome: Outcome, *, look_at_all: bool) -> None:
-        added, granted = repairs(outcome, self.context.installation)
+        granted, ended = granted_and_ended(outcome)
         now = time.monotonic()
-        self._contest.note(added, granted, now, everything=look_at_all)
+        self._contest.note(outcome.repaired, granted, ended, now, everything=look_at_all)
         contested = len(self._contest.contested(now))
         self.context.report_contested(device, contested - self._status.found.contested)
         self._status.found.contested = contested

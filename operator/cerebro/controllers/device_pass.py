@@ -29,6 +29,7 @@ from cerebro.routeros.access_result import AccessPlan
 from cerebro.routeros.command import Command, Reply
 from cerebro.routeros.errors import Trap, TrapKind
 from cerebro.routeros.marker import client_id, parse_marker
+from cerebro.routeros.menus import Row
 from cerebro.routeros.session import WINDOW, RouterSession
 
 _ROUNDS = 4
@@ -55,6 +56,8 @@ class Outcome:
     held_back: int = 0  # clients whose rows wait for a person's word (rule E13)
     writes: list[Command] = field(default_factory=list)
     refused: dict[str, Obstacle] = field(default_factory=dict)  # by client id
+    obstacle: Obstacle | None = None  # why a write that is about no client in particular was refused
+    repaired: set[str] = field(default_factory=set)  # client ids whose rows were put right (rule B10)
 
 
 @dataclass
@@ -80,18 +83,22 @@ class DevicePass:
         uids = {one.metadata.uid for one in asked or ()}  # also those that name no client
         outcome = Outcome()
         written = {one.metadata.uid: one for one in sessions}
+        met: Scope = Scope()
+        left: tuple[Row, ...] = ()
         for _ in range(_ROUNDS):
-            scope = None if asked is None else scope_of(asked)
-            if scope is not None and scope.wide:
-                asked = scope = None
-            actual = await self._read(scope)
+            scope, actual = await self._look(None if asked is None else scope_of(asked) | met, sessions)
+            asked, met = (None, met) if scope is None else (asked, scope)
+            actual, left = replace(actual, left=left), (*left, *actual.hosts)
             chosen = [
                 one for one in sessions if scope is None or one.metadata.uid in uids or in_scope(one, scope)
             ]
             outcome.judged = judge_all(chosen, actual, self.policy, self.at)
             self._forget_flows(outcome.judged)
             outcome.plan = await self._plan(outcome, actual, everything=scope is None)
-            outcome.settled = outcome.plan.empty and not any(one.untold for one in outcome.judged)
+            undone = any(one.untold for one in outcome.judged) or any(
+                view.too_early for view in outcome.plan.endings.values()
+            )
+            outcome.settled = outcome.plan.empty and not undone
             if outcome.plan.empty or self.dry_run:
                 break
             # The host goes in this round and may be away in the next: the MAC is what it was at first sight.
@@ -101,9 +108,21 @@ class DevicePass:
             await self._apply(outcome)
             if outcome.interrupted or outcome.collided:
                 break
+        if outcome.settled:
+            outcome.obstacle = None
         # What is reported is compared with the status that was written, not with what we know since.
         outcome.judged = [replace(one, session=written[one.session.metadata.uid]) for one in outcome.judged]
         return outcome
+
+    async def _look(self, scope: Scope | None, sessions: Sequence[Session]) -> tuple[Scope | None, Actual]:
+        """Read what concerns some clients, and whoever the hosts show to share their addresses."""
+        while scope is not None and not scope.wide:
+            actual = await self._read(scope)
+            met = scope.met(actual.hosts)
+            if not any(in_scope(one, met) and not in_scope(one, scope) for one in sessions):
+                return scope, actual
+            scope = met
+        return None, await self._read(None)
 
     async def _read(self, scope: Scope | None) -> Actual:
         replies = await self._run_all(access_prints(self.policy, scope))
@@ -114,14 +133,7 @@ class DevicePass:
         plan = access_plan(wanted, actual, self.policy)
         if plan.wants_connections and not self.dry_run:
             (reply,) = await self._run_all([connections_print()])
-            actual = Actual(
-                actual.bindings,
-                actual.lists,
-                actual.hosts,
-                actual.active,
-                actual.cookies,
-                tuple(_rows(reply)),
-            )
+            actual = replace(actual, connections=tuple(_rows(reply)))
             plan = access_plan(wanted, actual, self.policy)
             self._remember_flows(outcome.judged, plan)
         outcome.held_back = 0
@@ -147,6 +159,7 @@ class DevicePass:
                 self.flows.pop(flows_key(one.session, one.grant.mac), None)
 
     async def _apply(self, outcome: Outcome) -> None:
+        outcome.repaired |= outcome.plan.repaired
         for stage in outcome.plan.stages:
             for start in range(0, len(stage), WINDOW):
                 if start and self.urgent():
@@ -165,6 +178,8 @@ class DevicePass:
             outcome.collided = True
         if marker is not None:
             outcome.refused[marker.client_id] = _obstacle(reply)
+        else:
+            outcome.obstacle = replace(_obstacle(reply), final=False)
 
     async def _run_all(self, commands: Sequence[Command]) -> list[Reply | Trap]:
         if not self.impatient or len(commands) > WINDOW:
@@ -199,15 +214,14 @@ def _obstacle(trap: Trap) -> Obstacle:
     return Obstacle("RefusedByRouter", str(trap), final=final)
 
 
-def repairs(outcome: Outcome, installation: str) -> tuple[set[str], dict[str, bool]]:
-    """Return the client ids that got rows, and of each that was looked at whether it is granted now (B10)."""
-    comments = [one.attributes.get("comment") for one in outcome.writes if one.verb == "add"]
-    markers = [parse_marker(comment, installation) for comment in comments]
+def granted_and_ended(outcome: Outcome) -> tuple[dict[str, bool], set[str]]:
+    """Return, by client id, whether each that was looked at is granted now, and whose access ended (B10)."""
     granted = {
         client_id(view.mac or grant.mac or grant.ip or ""): view.granted
         for grant, view in outcome.plan.grants.items()
     }
-    return {marker.client_id for marker in markers if marker is not None}, granted
+    ended = {client_id(key) for one in outcome.plan.endings for key in (one.mac, *one.ips) if key}
+    return granted, ended - granted.keys()
 
 
 def session_obstacle(device: Device, outcome: Outcome, one: Judged, *, contested: bool) -> Obstacle | None:
@@ -217,6 +231,8 @@ def session_obstacle(device: Device, outcome: Outcome, one: Judged, *, contested
     refused = refusal(outcome, one)
     if refused is None and device.spec.paused != "None" and one.verdict.live:
         return Obstacle("Paused", f"spec.paused of the Device is {device.spec.paused}")
+    if refused is None and any(not outcome.plan.endings[one_end].enforced for one_end in one.endings):
+        refused = outcome.obstacle
     return refused or (_CONTESTED if one.grant and contested else None)
 
 

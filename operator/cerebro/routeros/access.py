@@ -78,7 +78,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Actual:
-    """The rows that were read, in the router's order; `connections` is None when nobody asked for them."""
+    """The rows that were read, in the router's order; `connections` is None when nobody asked for them.
+
+    `left` are hosts that were there a moment ago: a host that we remove says where its client is, until it is back.
+    """
 
     bindings: tuple[Row, ...] = ()
     lists: tuple[Row, ...] = ()
@@ -86,6 +89,7 @@ class Actual:
     active: tuple[Row, ...] = ()
     cookies: tuple[Row, ...] = ()
     connections: tuple[Row, ...] | None = None
+    left: tuple[Row, ...] = ()
 
 
 @dataclass(slots=True)
@@ -96,8 +100,15 @@ class Client:
 
     mac: str | None
     ips: list[str] = field(default_factory=list)
-    until: float | None = None
     grants: list[Grant] = field(default_factory=list)
+
+    @property
+    def until(self) -> float | None:
+        """The latest end (rule B3), None for none; a grant that is held prolongs nothing for the others (A9)."""
+        ends = [grant.until for grant in self.grants if not grant.hold] or [
+            grant.until for grant in self.grants
+        ]
+        return None if None in ends else max(end for end in ends if end is not None)
 
     @property
     def key(self) -> str:
@@ -118,6 +129,12 @@ def holders(hosts: Iterable[Row]) -> dict[str, str]:
     }
 
 
+def seen_hosts(actual: Actual) -> tuple[Row, ...]:
+    """Return the hosts, and of clients without one those that they had a moment ago; who is there now comes last."""
+    present = {HOST.normal(row, "mac-address") for row in actual.hosts}
+    return (*(row for row in actual.left if HOST.normal(row, "mac-address") not in present), *actual.hosts)
+
+
 def resolve(grants: Iterable[Grant], hosts: Iterable[Row]) -> list[Client]:
     """Join grants of the same client, pin the MAC of those that came with an address only, and find their
     addresses (rule B2).
@@ -134,9 +151,7 @@ def resolve(grants: Iterable[Grant], hosts: Iterable[Row]) -> list[Client]:
             continue
         client = clients.get(key)
         if client is None:
-            client = clients[key] = Client(mac, until=grant.until)
-        elif client.until is not None:
-            client.until = None if grant.until is None else max(client.until, grant.until)
+            client = clients[key] = Client(mac)
         client.grants.append(grant)
     taken: set[str] = set()
     for key in sorted(clients):
@@ -257,5 +272,6 @@ __all__ = [
     "marked_ends",
     "markers_of",
     "resolve",
+    "seen_hosts",
     "touches",
 ]

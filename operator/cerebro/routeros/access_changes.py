@@ -23,12 +23,15 @@ class Changes:
         """Tell whether it is decided that a row is in force no longer."""
         return (menu.path, row[".id"]) in self._ended
 
-    def keep(self, menu: Menu, row: Row, wanted: Row) -> None:
-        """Keep a row that a live client needs, with `wanted` as its values."""
+    def keep(self, menu: Menu, row: Row, wanted: Row) -> bool:
+        """Keep a row that a live client needs, with `wanted` as its values; gives whether more than our own
+        marker has to be put right.
+        """
         self._kept.add((menu.path, row[".id"]))
         changes = menu.differences(wanted, row)
         if changes:
             self.do(SET, menu, "set", {".id": row[".id"], **changes})
+        return bool(changes.keys() - {"comment"})
 
     def drop(self, stage: int, menu: Menu, row: Row) -> None:
         """Remove a row, once."""

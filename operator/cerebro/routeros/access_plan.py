@@ -7,7 +7,6 @@ host row goes, because a binding acts only on hosts that are created after it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from cerebro.routeros.access import (
@@ -15,22 +14,15 @@ from cerebro.routeros.access import (
     Actual,
     Client,
     Ending,
-    Ownership,
     Wanted,
     binding_matches,
     client_id,
-    first_match,
-    holders,
     marked_ends,
-    resolve,
-    touches,
 )
-from cerebro.routeros.access_changes import Changes
+from cerebro.routeros.access_cutoff import CutOff
 from cerebro.routeros.access_result import (
     ADD,
-    FLOWS,
     HOSTS,
-    LOGOUT,
     SET,
     UNDO,
     AccessPlan,
@@ -38,10 +30,7 @@ from cerebro.routeros.access_result import (
     GrantView,
 )
 from cerebro.routeros.menus import (
-    ACTIVE,
     ADDRESS_LIST,
-    CONNECTION,
-    COOKIE,
     HOST,
     IP_BINDING,
     Menu,
@@ -55,19 +44,7 @@ def access_plan(wanted: Wanted, actual: Actual, policy: AccessPolicy) -> AccessP
     return _Planner(wanted, actual, policy).plan()
 
 
-class _Planner:
-    def __init__(self, wanted: Wanted, actual: Actual, policy: AccessPolicy) -> None:
-        self.wanted, self.actual, self.policy = wanted, actual, policy
-        self.whose = Ownership(policy)
-        self.result = AccessPlan()
-        self.clients = resolve(wanted.grants, actual.hosts)
-        self.live_macs = {client.mac for client in self.clients if client.mac}
-        self.live_keys = {client.key for client in self.clients}
-        self.live_ids = {client_id(key) for key in self.live_keys}
-        self.live_ips = {ip for client in self.clients for ip in client.ips}
-        self.held = holders(actual.hosts)
-        self.changes = Changes(self.result)
-
+class _Planner(CutOff):
     def plan(self) -> AccessPlan:
         begun = [(client, *self._grant(client)) for client in self.clients]
         for client, blocked, changes in begun:
@@ -104,8 +81,9 @@ class _Planner:
         if blocked is None and not self._held(client):
             changes += self._tidy(client)
         view = GrantView(blocked is None and not changes, client.mac, tuple(client.ips), blocked)
+        held = self._held(client)
         for grant in client.grants:
-            self.result.grants[grant] = view
+            self.result.grants[grant] = view if held or not grant.hold else replace(view, granted=False)
 
     def _held(self, client: Client) -> bool:
         return all(grant.hold for grant in client.grants)
@@ -155,9 +133,11 @@ class _Planner:
             if before is not None:
                 attributes["place-before"] = before[".id"]
             self.changes.do(ADD, IP_BINDING, "add", attributes)
+            self.result.repaired.add(client_id(client.key))
             return
         row, *others = own
-        self.changes.keep(IP_BINDING, row, wanted)
+        if self.changes.keep(IP_BINDING, row, wanted):
+            self.result.repaired.add(client_id(client.key))
         for other in others:
             self.changes.drop(UNDO, IP_BINDING, other)
         if before is not None and self._position(before) < self._position(row):
@@ -198,12 +178,18 @@ class _Planner:
         rows = [r for r in self.actual.lists if self._is_list_row(r, ip)]
         own = sorted((r for r in rows if not self.whose.foreign(r)), key=lambda r: not self.whose.ours(r))
         if own:
-            self.changes.keep(ADDRESS_LIST, own[0], wanted)
+            if self.changes.keep(ADDRESS_LIST, own[0], wanted):
+                self.result.repaired.add(client_id(client.key))
             for other in own[1:]:
                 self.changes.drop(UNDO, ADDRESS_LIST, other)
         elif not any(not is_true(r, "disabled") for r in rows):
             del wanted["disabled"]
             self.changes.do(ADD, ADDRESS_LIST, "add", wanted)
+            markers = (self.whose.marker(row) for row in self.actual.lists)
+            if not any(marker and marker.client_id == client_id(client.key) for marker in markers):
+                self.result.repaired.add(
+                    client_id(client.key)
+                )  # else the client has only another address now
 
     def _is_list_row(self, row: Row, ip: str) -> bool:
         return row.get("list") == self.policy.address_list and ADDRESS_LIST.normal(row, "address") == ip
@@ -229,7 +215,7 @@ class _Planner:
         }
         before = self.result.count()
         if self._too_early(ending):
-            self.result.endings[ending] = EndingView(enforced=False)
+            self.result.endings[ending] = EndingView(enforced=False, too_early=True)
             return
         for row in self.actual.bindings:
             if self._due(IP_BINDING, row, ending, self._of_client(row, ending.mac, key_ips)):
@@ -244,10 +230,11 @@ class _Planner:
             # Whoever has another live Session keeps what that one needs; only rows of this one went.
             self.result.endings[ending] = EndingView(self.result.count() == before)
             return
+        shut = self.result.count() == before
         by_hand = self._granted_by_hand(ending.mac, key_ips)
         flows, cut = self._cut_off(ending.mac, key_ips, ending.flows, keep_hosts=by_hand is not None)
         enforced = self.result.count() == before
-        self.result.endings[ending] = EndingView(enforced, flows, cut, by_hand)
+        self.result.endings[ending] = EndingView(enforced, flows, cut and shut, by_hand)
 
     def _too_early(self, ending: Ending) -> bool:
         """Tell whether a row of the client promises access beyond `passed_at`: another agent may have
@@ -259,10 +246,6 @@ class _Planner:
         ends = marked_ends(self.actual, self.policy)
         return any(ends[i] is None or (ends[i] or 0) > self.wanted.passed_at for i in ids & ends.keys())
 
-    def _of_client(self, row: Row, mac: str | None, ips: Iterable[str]) -> bool:
-        row_mac = IP_BINDING.normal(row, "mac-address")
-        return row_mac == mac if row_mac else IP_BINDING.normal(row, "address") in ips
-
     def _due(self, menu: Menu, row: Row, ending: Ending, of_client: bool) -> bool:
         """Tell whether a row goes with an ended client: it names the client, or bears its marker (an address
         that it has left).
@@ -270,59 +253,13 @@ class _Planner:
         if self.changes.settled(menu, row) or self._is_frozen(row):
             return False
         marker = self.whose.marker(row)
+        if self.wanted.passed_at is not None and (marker is None or not marker.passed(self.wanted.passed_at)):
+            return False
         if marker is not None:
             return of_client or marker.client_id in {
                 client_id(key) for key in (ending.mac, *ending.ips) if key
             }
         return of_client and ending.revoked and self.whose.legacy(row)
-
-    def _is_frozen(self, row: Row) -> bool:
-        names = (IP_BINDING.normal(row, "mac-address"), ADDRESS_LIST.normal(row, "address"))
-        return self.wanted.frozen_all or any(name in self.wanted.frozen for name in names if name)
-
-    def _lives(self, mac: str | None, ips: Iterable[str]) -> bool:
-        return mac in self.live_macs if mac else any(ip in self.live_ips for ip in ips)
-
-    def _granted_by_hand(self, mac: str | None, ips: Iterable[str]) -> str | None:
-        """Return what a person made that still lets the client in after its end."""
-        for row in self.actual.bindings:
-            if self.whose.foreign(row) and binding_matches(row, mac, ips, self.policy.server):
-                exact = self._of_client(row, mac, ips)
-                if IP_BINDING.normal(row, "type") == "bypassed":
-                    who = mac or ", ".join(ips)
-                    return f"ip-binding {row['.id']}, made by hand, bypasses {who}" if exact else None
-                return None
-        return None
-
-    def _cut_off(
-        self, mac: str | None, ips: set[str], flows: frozenset[str] | None, *, keep_hosts: bool = False
-    ) -> tuple[frozenset[str], bool]:
-        """Plan the end of what a client has running: logins, cookies, tracked connections, then hosts (rule
-        B1).
-        """
-        hosts = [h for h in self.actual.hosts if self._is_host(h, mac, ips)]
-        addresses = ips | {h[name] for h in hosts for name in ("address", "to-address") if h.get(name)}
-        addresses -= self.live_ips
-        for row in self.actual.active:
-            row_mac = ACTIVE.normal(row, "mac-address")
-            if row_mac == mac if mac and row_mac else row.get("address") in addresses:
-                self.changes.drop(LOGOUT, ACTIVE, row)
-        for row in self.actual.cookies:
-            if mac and COOKIE.normal(row, "mac-address") == mac:
-                self.changes.drop(LOGOUT, COOKIE, row)
-        self.result.wants_connections = True
-        running = [r for r in self.actual.connections or () if touches(r, addresses)]
-        due = [r for r in running if flows is None or r[".id"] in flows]
-        open_hosts = [h for h in hosts if is_true(h, "bypassed") or is_true(h, "authorized")]
-        if not keep_hosts:
-            for row in due:
-                self.changes.drop(FLOWS, CONNECTION, row)
-            for host in open_hosts:
-                self.changes.drop(HOSTS, HOST, host)
-        return frozenset(r[".id"] for r in due), not open_hosts
-
-    def _is_host(self, host: Row, mac: str | None, ips: Collection[str]) -> bool:
-        return HOST.normal(host, "mac-address") == mac if mac else host.get("address") in ips
 
     # --- rows that nobody explains
 
@@ -374,14 +311,6 @@ class _Planner:
             mac, ip = HOST.normal(host, "mac-address"), host.get("address", "")
             if mac not in self.live_macs and not {mac, ip} & self.wanted.frozen and self._unexplained(host):
                 self._cut_off(mac, {ip} - self.live_ips, None)
-
-    def _unexplained(self, host: Row) -> bool:
-        """Tell whether a host is let in though no binding that stays in force says so."""
-        if not is_true(host, "bypassed"):
-            return False
-        rows = (row for row in self.actual.bindings if not self.changes.ended(IP_BINDING, row))
-        match = first_match(rows, host)
-        return match is None or IP_BINDING.normal(match, "type") != "bypassed"
 
 
 def without_orphans(wanted: Wanted, actual: Actual, policy: AccessPolicy) -> AccessPlan:

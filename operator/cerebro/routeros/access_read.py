@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cerebro.routeros.access import AccessPolicy, Actual
 from cerebro.routeros.command import Command
+from cerebro.routeros.marker import client_id
 from cerebro.routeros.menus import ACTIVE, ADDRESS_LIST, CONNECTION, COOKIE, HOST, IP_BINDING, Menu, Row
 
 # A query word costs the router one look at each row: beyond this many clients the whole table is cheaper.
@@ -20,6 +21,18 @@ class Scope:
     macs: frozenset[str] = frozenset()
     ips: frozenset[str] = frozenset()
 
+    def __or__(self, other: Scope) -> Scope:
+        """Join two."""
+        return Scope(self.macs | other.macs, self.ips | other.ips)
+
+    def met(self, hosts: Iterable[Row]) -> Scope:
+        """Return it with those whom the hosts show at its addresses, and with the addresses of its clients."""
+        rows = list(hosts)
+        macs = self.macs | {HOST.normal(row, "mac-address") for row in rows if row.get("address") in self.ips}
+        return Scope(
+            macs, self.ips | {row["address"] for row in rows if HOST.normal(row, "mac-address") in macs}
+        )
+
     @property
     def wide(self) -> bool:
         """Tell whether reading everything is cheaper."""
@@ -31,13 +44,12 @@ def access_prints(policy: AccessPolicy, scope: Scope | None) -> list[Command]:
     asks for all.
 
     Of the bindings those without a MAC are always read: one by address or range may match any client. Of the
-    address lists also those rows of other lists are read that begin with our marker, because
-    `access.addressList` may have changed.
+    address lists also those rows are read that begin with our marker, of all or of these clients:
+    `access.addressList` may have changed, or the client's address.
     """
     ours = f"cerebro:{policy.installation}:"
     if scope is None:
-        marked = (f"?>comment={ours}", f"?<comment={ours[:-1]};", "?#&")
-        lists = (*_any([f"?list={policy.address_list}"]), *marked, "?#|")
+        lists = (f"?list={policy.address_list}", *_begins(ours), "?#|")
         return [
             _print(IP_BINDING),
             _print(ADDRESS_LIST, lists),
@@ -48,11 +60,10 @@ def access_prints(policy: AccessPolicy, scope: Scope | None) -> list[Command]:
     macs = [f"?mac-address={mac}" for mac in sorted(scope.macs)]
     ips = [f"?address={ip}" for ip in sorted(scope.ips)]
     prints = [_print(IP_BINDING, _any([*macs, "?-mac-address"]))]
-    prints.append(
-        _print(ADDRESS_LIST, (*_any(ips), f"?list={policy.address_list}", "?#&"))
-        if ips
-        else _none(ADDRESS_LIST)
-    )
+    listed: list[str] = [*_any(ips), f"?list={policy.address_list}", "?#&"] if ips else []
+    for key in sorted(scope.macs | scope.ips):
+        listed += [*_begins(f"{ours}{client_id(key)}:"), *(["?#|"] if listed else [])]
+    prints.append(_print(ADDRESS_LIST, listed))
     prints += [_print(HOST, _any([*macs, *ips])), _print(ACTIVE, _any([*macs, *ips]))]
     prints.append(_print(COOKIE, _any(macs)) if macs else _none(COOKIE))
     return prints
@@ -75,6 +86,11 @@ def actual_from(replies: Sequence[Iterable[Row]], connections: Iterable[Row] | N
 
 def _print(menu: Menu, queries: Sequence[str] = ()) -> Command:
     return Command(menu.path, "print", {".proplist": ",".join(menu.proplist)}, tuple(queries))
+
+
+def _begins(prefix: str) -> tuple[str, ...]:
+    """Return query words that are true where the comment begins so; `prefix` ends with a colon."""
+    return (f"?>comment={prefix}", f"?<comment={prefix[:-1]};", "?#&")
 
 
 def _none(menu: Menu) -> Command:

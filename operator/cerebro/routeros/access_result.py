@@ -29,14 +29,15 @@ class GrantView:
 class EndingView:
     """What the rows say of one ending: `enforced` when nothing is left of it.
 
-    `flows` are its tracked connections; `cut` says that no host lets the client open further ones, so those
-    are the last.
+    `flows` are its tracked connections; `cut` says that no row and no host lets the client open further ones, so
+    those are the last. `too_early`: the rows promise a later end, so they stay until then (rule E1).
     """
 
     enforced: bool
     flows: frozenset[str] = frozenset()
     cut: bool = False
     granted_by_hand: str | None = None
+    too_early: bool = False
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class AccessPlan:
     endings: dict[Ending, EndingView] = field(default_factory=dict)
     orphans: set[str] = field(default_factory=set)  # client ids whose rows nobody explains
     marked: set[str] = field(default_factory=set)  # client ids of all rows of ours
+    repaired: set[str] = field(default_factory=set)  # client ids of rows that were missing or changed
     wants_connections: bool = False
 
     @property
