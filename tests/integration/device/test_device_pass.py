@@ -183,7 +183,11 @@ async def test_e1_an_end_within_a_second_is_looked_at_again_when_the_marker_has_
         live = a_session("a", M, X, expiresAt=end.isoformat())
         _, said = await over.over(live)
         live = a_session("a", M, X, expiresAt=end.isoformat(), status=said["a"])
-        early: dict[str, Any] = {"now": end + timedelta(milliseconds=10), "hold": "NoLease", "passed_only": True}
+        early: dict[str, Any] = {
+            "now": end + timedelta(milliseconds=10),
+            "hold": "NoLease",
+            "passed_only": True,
+        }
         outcome, _ = await over.over(live, **early)
         assert not outcome.settled
         assert over.forwards(M)
