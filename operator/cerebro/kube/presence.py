@@ -11,18 +11,20 @@ namespace.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Generic, TypeVar
 
 from cerebro.kube.api import KubeApi
 from cerebro.kube.backoff import Backoff
 from cerebro.kube.errors import KubeError, NotFound, Unavailable
 from cerebro.resources import Kind
 
-_GATHER = 0.01
-"""Seconds in which questions are gathered into one: a burst of deletions costs two requests."""
+_GATHER = 0.1
+"""Seconds in which questions are gathered into one: a burst of deletions costs two requests. Discovery, too,
+shows a CRD as terminating a moment after its objects begin to go.
+"""
 
-log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Presence:
@@ -31,9 +33,9 @@ class Presence:
     def __init__(self, api: KubeApi, *, backoff: Backoff | None = None) -> None:
         self._api = api
         self._backoff = backoff or Backoff()
-        self._asked: dict[str, asyncio.Task[bool]] = {}
+        self._served = _Question(self._ask_discovery, self._backoff)
+        self._there: dict[str, _Question[bool]] = {}
         self._readable: dict[str, bool] = {}
-        self._served: asyncio.Task[Mapping[str, frozenset[str]]] | None = None
 
     async def notice(self, namespace: str) -> None:
         """Learn, once, whether our role lets us read the namespace; best while it is surely there."""
@@ -45,35 +47,22 @@ class Presence:
 
         Waits, with back-off, for an API server that does not answer: a deletion can be believed later, too.
         """
-        for delay in self._backoff:
+        if namespace not in self._there:
+            self._there[namespace] = _Question(lambda: self._ask_namespace(namespace), self._backoff)
+        while True:
             try:
-                served, there = await asyncio.gather(self._discover(), self._namespace(namespace))
-                return there and "create" in served.get(kind.plural, ())
-            except KubeError as error:
-                if isinstance(error, Unavailable) and error.status == 404:
-                    return False
-                await asyncio.sleep(delay)
-        raise AssertionError("the back-off has no end")
-
-    async def _discover(self) -> Mapping[str, frozenset[str]]:
-        if self._served is None:
-            self._served = asyncio.create_task(self._ask_discovery(), name="discovery for deletions")
-        return await asyncio.shield(self._served)
+                served, there = await asyncio.gather(self._served.answer(), self._there[namespace].answer())
+            except KubeError:
+                continue  # the next answer takes its time
+            return there and "create" in served.get(kind.plural, ())
 
     async def _ask_discovery(self) -> Mapping[str, frozenset[str]]:
-        await asyncio.sleep(_GATHER)
-        self._served = None
-        return await self._api.served()
-
-    async def _namespace(self, name: str) -> bool:
-        if name not in self._asked:
-            self._asked[name] = asyncio.create_task(self._ask_later(name), name=f"phase of {name}")
-        return await asyncio.shield(self._asked[name])
-
-    async def _ask_later(self, name: str) -> bool:
-        await asyncio.sleep(_GATHER)
-        del self._asked[name]
-        return await self._ask_namespace(name)
+        try:
+            return await self._api.served()
+        except Unavailable as error:
+            if error.status == 404:
+                return {}
+            raise
 
     async def _ask_namespace(self, name: str) -> bool:
         try:
@@ -86,3 +75,31 @@ class Presence:
             raise
         self._readable[name] = True
         return bool(answer.get("status", {}).get("phase") != "Terminating")
+
+
+class _Question(Generic[T]):
+    """One request for all who ask within a moment; after an error that moment is as long as the back-off
+    says, however many ask.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[T]], backoff: Backoff) -> None:
+        self._ask, self._backoff = ask, backoff
+        self._asked: asyncio.Task[T] | None = None
+        self._delays: Iterator[float] | None = None
+
+    async def answer(self) -> T:
+        """Give the answer to a request begun after this call. Raises KubeError."""
+        if self._asked is None:
+            self._asked = asyncio.create_task(self._ask_later(), name="question before a deletion")
+        return await asyncio.shield(self._asked)
+
+    async def _ask_later(self) -> T:
+        await asyncio.sleep(next(self._delays) if self._delays is not None else _GATHER)
+        self._asked = None
+        try:
+            answer = await self._ask()
+        except KubeError:
+            self._delays = self._delays or iter(self._backoff)
+            raise
+        self._delays = None
+        return answer
