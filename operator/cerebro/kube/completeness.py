@@ -3,7 +3,7 @@ minutes.
 
 kopf tells neither the end of its first list nor what was deleted while a watch was broken. This finds both
 with a list of UIDs. It only drops what is gone and says what is complete; it never adds objects, which come
-by the watch.
+by the watch. A deletion that was held (rule E13) gets another chance here.
 """
 
 from __future__ import annotations
@@ -109,9 +109,13 @@ class Completeness:
         since = self._store.sequence
         listing = await self._api.list_uids(kind, namespace, field_selector=watch.field_selector)
         gone = {item.uid for item in self._store.all(kind, namespace)} - listing.uids.keys()
-        if gone and not await self._presence.intact(kind, namespace):
-            log.warning("%s: the CRD or the namespace is terminating: nothing is removed", watch)
-            return False
+        held = self._store.held(kind, namespace)
+        if gone or held:
+            if await self._presence.intact(kind, namespace):
+                self._store.believe(kind, namespace, held)
+            elif gone:
+                log.warning("%s: the CRD or the namespace is terminating: nothing is removed", watch)
+                return False
         result = self._store.reconcile_listing(kind, namespace, listing, since)
         if result.dropped:
             metrics.STORE_DROPPED.labels(kind.kind).inc(len(result.dropped))

@@ -4,14 +4,15 @@ clock.
 Deliveries are watch events, listed objects, and answers to our own writes, in any order and any number of
 times; the higher resourceVersion wins. Whether the Store holds all that the server has is decided by rule E7
 (`completeness.py` runs it, `reconcile_listing` here applies it). An object that our models cannot read is
-kept, frozen (rule B9).
+kept, frozen (rule B9). One that is being deleted is shown without its deletionTimestamp until `believe` (rule
+E13).
 """
 
 from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -43,8 +44,9 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object as last delivered. Frozen (`model` is None) when our model cannot read it; then `raw` has
-    it.
+    """One object as last delivered. Frozen (`model` is None) when our model cannot read it.
+
+    `raw` has it as it came where the model does not show all of it: frozen, or with its deletion held.
     """
 
     kind: Kind
@@ -55,6 +57,11 @@ class StoredObject:
     model: Resource | None
     error: str | None = None
     raw: dict[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def held(self) -> bool:
+        """Say whether its deletion is not believed (rule E13): then the model has no deletionTimestamp."""
+        return self.model is not None and self.raw is not None
 
     def read(self, model: type[R]) -> R | None:
         """Give the model with its type, None when frozen."""
@@ -127,6 +134,8 @@ class _Collection:
     graves: OrderedDict[str, int] = field(default_factory=OrderedDict)
     """UIDs that went, with the resource version up to which deliveries of them are stale."""
     missing: set[str] = field(default_factory=set)
+    going: set[str] = field(default_factory=set)
+    """UIDs whose deletionTimestamp is believed (rule E13)."""
     listed: bool = False
     complete: bool = False
 
@@ -224,7 +233,8 @@ class Store:
         collection.delivered[uid] = self.sequence
         change = None
         if known is None or known.resource_version < version:
-            change = self._replace(collection, namesake, _parse(kind, body, version))
+            going = uid in collection.going
+            change = self._replace(collection, namesake, _parse(kind, body, version, going=going))
         self._settle(collection, uid)
         return change
 
@@ -247,6 +257,28 @@ class Store:
             except Exception:
                 log.exception("a subscriber of the store failed for %s %s/%s", *_names(change))
         return change
+
+    # Rule E13
+
+    def believe(self, kind: Kind, namespace: str, uids: Iterable[str]) -> None:
+        """Show the deletionTimestamps of these objects, known or yet to come: each was set before their CRD
+        and namespace were found intact.
+        """
+        collection = self._collection(kind, namespace)
+        for uid in uids:
+            collection.going.add(uid)
+            stored = collection.by_uid.get(uid)
+            if stored is not None and stored.held and stored.raw is not None:
+                shown = _parse(kind, stored.raw, stored.resource_version, going=True)
+                self._replace(collection, stored, shown)
+
+    def believed(self, kind: Kind, namespace: str, uid: str) -> bool:
+        """Say whether a deletionTimestamp of that object is believed."""
+        return uid in self._collection(kind, namespace).going
+
+    def held(self, kind: Kind, namespace: str) -> list[str]:
+        """Give the UIDs of the objects whose deletion is not believed."""
+        return [stored.uid for stored in self.all(kind, namespace) if stored.held]
 
     # Rule E7
 
@@ -296,6 +328,7 @@ class Store:
         return self._collections[key]
 
     def _bury(self, collection: _Collection, uid: str, version: int) -> None:
+        collection.going.discard(uid)
         collection.graves[uid] = max(version, collection.graves.get(uid, -1))
         collection.graves.move_to_end(uid)
         if len(collection.graves) > _GRAVES:
@@ -313,14 +346,16 @@ class Store:
                 completed(collection.kind, collection.namespace)
 
 
-def _parse(kind: Kind, body: dict[str, Any], version: int) -> StoredObject:
+def _parse(kind: Kind, body: dict[str, Any], version: int, *, going: bool) -> StoredObject:
     meta = body["metadata"]
     namespace, name, uid = meta.get("namespace", ""), meta["name"], meta["uid"]
+    held = not going and meta.get("deletionTimestamp") is not None
+    shown = {**body, "metadata": {**meta, "deletionTimestamp": None}} if held else body
     try:
-        model = kind.model.model_validate(body)
+        model = kind.model.model_validate(shown)
     except ValidationError as error:
         return StoredObject(kind, namespace, name, uid, version, None, _explain(error), body)
-    return StoredObject(kind, namespace, name, uid, version, model)
+    return StoredObject(kind, namespace, name, uid, version, model, raw=body if held else None)
 
 
 def _explain(error: ValidationError) -> str:

@@ -2,8 +2,9 @@
 else.
 
 kopf writes nothing on objects, knows no peering, posts no Events and looks for no kinds after its start.
-Whatever ends it (a CRD that went, an odd answer), this starts it again in the same process. A deletion is
-delivered only when rule E13 allows it. What the Store lacks in spite of this is found by `completeness.py`.
+Whatever ends it (a CRD that went, an odd answer), this starts it again in the same process. A deletion, also
+one that waits for a finalizer, is believed only when rule E13 allows it. What the Store lacks in spite of this
+is found by `completeness.py`.
 """
 
 from __future__ import annotations
@@ -149,23 +150,31 @@ class Watcher:
     def _handler(self, kind: Kind) -> Any:
         async def deliver(event: dict[str, Any], **_: Any) -> None:
             event_type, body = event["type"], event["object"]
-            if event_type == "DELETED" and not await self._deletion_counts(kind, body):
-                return
+            meta = body["metadata"]
+            namespace, uid = meta["namespace"], meta["uid"]
+            going = meta.get("deletionTimestamp") and not self._store.believed(kind, namespace, uid)
+            if event_type == "DELETED":
+                if not await self._deletion_counts(kind, meta):
+                    return
+            elif going and await self._deletion_counts(kind, meta):
+                self._store.believe(kind, namespace, [uid])
             self._store.deliver(kind, cast(EventType, event_type), body)
 
         return deliver
 
-    async def _deletion_counts(self, kind: Kind, body: dict[str, Any]) -> bool:
-        meta = body["metadata"]
-        if await self._presence.intact(kind, meta["namespace"]):
+    async def _deletion_counts(self, kind: Kind, meta: dict[str, Any]) -> bool:
+        namespace, name = meta["namespace"], meta["name"]
+        if await self._presence.intact(kind, namespace):
             return True
-        metrics.DELETIONS_HELD.labels(kind.kind).inc()
-        log.warning(
-            "%s %s/%s was deleted with its CRD or namespace: kept until those are back (E13)",
-            kind.kind,
-            meta["namespace"],
-            meta["name"],
-        )
+        known = self._store.by_uid(kind, namespace, meta["uid"])
+        if known is None or not known.held:
+            metrics.DELETIONS_HELD.labels(kind.kind).inc()
+            log.warning(
+                "%s %s/%s was deleted with its CRD or namespace: kept until those are back (E13)",
+                kind.kind,
+                namespace,
+                name,
+            )
         return False
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:

@@ -6,6 +6,8 @@ the watcher what one of minutes is with the defaults: many failed tries, each wi
 """
 
 import asyncio
+import base64
+import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,11 +23,13 @@ from cerebro.kube.presence import Presence
 from cerebro.kube.store import Change, EventType, Store
 from cerebro.kube.watcher import Watcher, WatchTimes
 from cerebro.resources import KINDS, Kind
+from cerebro.resources.naming import FINALIZER_INTERFACE
 from controlplane.proxy import FaultProxy
 from controlplane.server import ControlPlane
 
 SESSION = KINDS["Session"]
 DEVICE = KINDS["Device"]
+PEER = KINDS["Peer"]
 UNFINISHED = "status.finished!=true"
 TIMES = WatchTimes(
     request_timeout=5.0, watch_timeout=20.0, inactivity_timeout=30.0, backoff_ceiling=0.5, restart_ceiling=1.0
@@ -45,13 +49,15 @@ class RecordingStore(Store):
 
 
 class Watching:
-    """All the parts of a process that watches Sessions and Devices in one namespace, as the agent would."""
+    """All the parts of a process that watches Sessions and another kind in one namespace, as the agent would."""
 
-    def __init__(self, api: KubeApi, namespace: str, *, check_interval: float = 3600.0) -> None:
+    def __init__(
+        self, api: KubeApi, namespace: str, *, other: Kind = DEVICE, check_interval: float = 3600.0
+    ) -> None:
         self.namespace = namespace
         self.store = RecordingStore()
         self.sessions = Watch(SESSION, namespace, UNFINISHED)
-        watches = [self.sessions, Watch(DEVICE, namespace)]
+        watches = [self.sessions, Watch(other, namespace)]
         self.presence = Presence(api)
         self.completeness = Completeness(
             self.store, api, watches, presence=self.presence, check_interval=check_interval
@@ -88,8 +94,16 @@ class Watching:
     async def complete(self) -> None:
         await asyncio.wait_for(self.completeness.wait_complete(), 60)
 
-    def names(self) -> set[str]:
-        return {stored.name for stored in self.store.all(SESSION, self.namespace)}
+    def names(self, kind: Kind = SESSION) -> set[str]:
+        return {stored.name for stored in self.store.all(kind, self.namespace)}
+
+    def going(self, kind: Kind = SESSION) -> set[str]:
+        """Names of the objects whose deletion is believed."""
+        return {
+            stored.name
+            for stored in self.store.all(kind, self.namespace)
+            if stored.model is not None and stored.model.metadata.deletion_timestamp is not None
+        }
 
     async def has(self, *names: str) -> None:
         await until(lambda: self.names() == set(names), f"the store to hold {names}, not {self.names()}")
@@ -111,6 +125,13 @@ def a_session(name: str, **spec: Any) -> dict[str, Any]:
     """A manifest of a Session."""
     client = {"macAddress": "AA:BB:CC:DD:EE:FF"}
     return {"metadata": {"name": name}, "spec": {"deviceRef": {"name": "router-1"}, "client": client, **spec}}
+
+
+def a_peer(name: str) -> dict[str, Any]:
+    """A manifest of a Peer as the operator leaves it: with our finalizer."""
+    key = base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()
+    spec = {"hubRef": {"name": "hub"}, "publicKey": key, "allowedIPs": ["10.9.0.1/32"]}
+    return {"metadata": {"name": name, "finalizers": [FINALIZER_INTERFACE]}, "spec": spec}
 
 
 @asynccontextmanager

@@ -1,16 +1,27 @@
 """What a watcher with its Store lives through: rules E7, E10, E13 and that kopf leaves no trace."""
 
 import asyncio
+import json
 import signal
 from pathlib import Path
 
 from cerebro import metrics
 from cerebro.kube import connection, kopf_tasks
 from cerebro.kube.api import KubeApi
+from cerebro.resources import Kind
 from controlplane import apply
 from controlplane.proxy import FaultProxy, Request
 from controlplane.server import ControlPlane
-from integration.kube.conftest import SESSION, UNFINISHED, Watching, a_session, proxied, until
+from integration.kube.conftest import (
+    PEER,
+    SESSION,
+    UNFINISHED,
+    Watching,
+    a_peer,
+    a_session,
+    proxied,
+    until,
+)
 
 Agent = tuple[FaultProxy, KubeApi]
 
@@ -205,6 +216,32 @@ async def test_e13_a_namespace_that_goes_removes_nothing(
     await asyncio.to_thread(control_plane.kubectl, "create", "namespace", namespace)
 
 
+async def test_e13_peers_that_wait_for_their_finalizers_in_a_namespace_that_goes_stay_as_they_were(
+    control_plane: ControlPlane, admin: KubeApi, agent: Agent, namespace: str
+) -> None:
+    """Each comes as MODIFIED with a deletionTimestamp; one that a person deleted before is on its way."""
+    names = [f"p{number}" for number in range(12)]
+    for name in ("before", *names):
+        await admin.create(PEER, namespace, a_peer(name))
+    async with Watching(agent[1], namespace, other=PEER, check_interval=0.5) as watching:
+        await watching.complete()
+        await admin.delete(PEER, namespace, "before")
+        await until(lambda: watching.going(PEER) == {"before"}, "a deletion that is believed")
+        await asyncio.to_thread(control_plane.kubectl, "delete", "namespace", namespace, "--wait=false")
+        await asyncio.to_thread(until_all_go, control_plane, PEER, namespace)
+        await asyncio.sleep(2.0)
+        assert watching.names(PEER) == {"before", *names}
+        assert watching.going(PEER) == {"before"}
+
+        await asyncio.to_thread(let_go, control_plane, PEER, namespace)
+        await asyncio.to_thread(until_gone, control_plane, f"namespace/{namespace}")
+        await asyncio.sleep(2.0)
+        assert watching.names(PEER) >= set(names)
+        assert watching.going(PEER) <= {"before"}
+        assert watching.intact()
+    await asyncio.to_thread(control_plane.kubectl, "create", "namespace", namespace)
+
+
 async def test_e10_e13_crds_that_come_late_and_crds_that_go(own_plane: ControlPlane) -> None:
     """One life: no CRDs at the start, then they come, go with all objects, and come back empty."""
     async with (
@@ -223,16 +260,41 @@ async def test_e10_e13_crds_that_come_late_and_crds_that_go(own_plane: ControlPl
         names = [f"s{number}" for number in range(12)]
         for name in names:
             await admin.create(SESSION, "default", a_session(name))
+            await admin.patch(SESSION, "default", name, {"metadata": {"finalizers": ["example.org/mine"]}})
         await watching.has(*names)
-        await asyncio.to_thread(own_plane.kubectl, "delete", "crd", "sessions.relay.cerebro.dev", timeout=90)
+        crd = "crd/sessions.relay.cerebro.dev"
+        await asyncio.to_thread(own_plane.kubectl, "delete", crd, "--wait=false")
+        await until(lambda: len(watching.store.held(SESSION, "default")) == 12, "deletions that are held")
+        assert watching.going() == set()
+        await asyncio.to_thread(let_go, own_plane, SESSION, "default")
+        await asyncio.to_thread(until_gone, own_plane, crd)
         await asyncio.sleep(2.0)
         assert watching.names() == set(names)
+        assert watching.going() == set()
 
         await asyncio.to_thread(apply.apply_crds, own_plane)
         await watching.has()
         await admin.create(SESSION, "default", a_session("again"))
         await watching.has("again")
         assert watching.intact()
+
+
+def until_all_go(plane: ControlPlane, kind: Kind, namespace: str) -> None:
+    """Wait until all objects are deleted but for their finalizers."""
+    what = (kind.plural, "--all", "--namespace", namespace)
+    plane.kubectl("wait", "--for=jsonpath={.metadata.deletionTimestamp}", *what, "--timeout=90s", timeout=120)
+
+
+def until_gone(plane: ControlPlane, name: str) -> None:
+    plane.kubectl("wait", "--for=delete", name, "--timeout=90s", timeout=120)
+
+
+def let_go(plane: ControlPlane, kind: Kind, namespace: str) -> None:
+    """Take the finalizers off, as a person would."""
+    where = ("--namespace", namespace)
+    names = plane.kubectl("get", kind.plural, *where, "-o", "name").split()
+    patch = json.dumps({"metadata": {"finalizers": None}})
+    plane.kubectl("patch", *names, *where, "--type=merge", "-p", patch)
 
 
 def admin_kubeconfig(plane: ControlPlane, server: str) -> Path:

@@ -325,7 +325,8 @@ async def test_terminating_and_direct_devices_get_nothing(server: Server) -> Non
         "Device", "direct", spec={"api": {"credentialsSecretRef": {"name": "c"}, "address": "10.8.0.1"}}
     )
     server.device("going")
-    server.put("Device", "going", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+    going = server.put("Device", "going", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+    server.store.believe(KINDS["Device"], "ns", [going["metadata"]["uid"]])
     await server.settle()
     assert server.writes == []
 

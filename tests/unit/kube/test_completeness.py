@@ -1,15 +1,19 @@
-"""E7 and E13: the comparison of the Store with a list, by a few lines of API server."""
+"""E7 and E13: the comparison of the Store with a list, and what is believed of deletions, by a few lines of API
+server.
+"""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from cerebro.kube.backoff import Backoff
 from cerebro.kube.completeness import Completeness, Watch
 from cerebro.kube.errors import NotFound, Unavailable
 from cerebro.kube.presence import Presence
 from cerebro.kube.store import Listing, Store
+from cerebro.kube.watcher import Watcher
 from cerebro.resources import Kind
-from unit.kube.manifests import NAMESPACE, SESSION, session
+from unit.kube.manifests import NAMESPACE, SESSION, going, session
 
 WATCH = Watch(SESSION, NAMESPACE, "status.finished!=true")
 ALL_VERBS = frozenset({"get", "list", "watch", "create", "delete"})
@@ -140,3 +144,79 @@ async def test_e13_a_burst_of_deletions_costs_one_question_and_an_outage_is_wait
     assert not waiting.done()
     api.group_status = 200
     assert await asyncio.wait_for(waiting, 10)
+
+
+async def test_e13_an_outage_costs_a_request_at_a_time_however_many_deletions_wait() -> None:
+    api = FakeApi()
+    api.group_status = 503
+    presence = Presence(api, backoff=Backoff(0.02, 0.02))  # type: ignore[arg-type]
+    waiting = [asyncio.create_task(presence.intact(SESSION, NAMESPACE)) for _ in range(1000)]
+    await until(lambda: api.discoveries >= 5)
+    api.group_status = 200
+    assert all(await asyncio.wait_for(asyncio.gather(*waiting), 60))
+    assert api.discoveries < 100, "not one for each of them"
+
+
+Deliver = Callable[[str | None, dict[str, Any]], Awaitable[None]]
+
+
+def delivering(api: FakeApi, store: Store) -> Deliver:
+    """Hand an event to the watcher as kopf does."""
+    presence = Presence(api, backoff=Backoff(0.001, 0.001))  # type: ignore[arg-type]
+    watcher = Watcher(api, store, [WATCH], presence=presence, relisted=lambda _: None)  # type: ignore[arg-type]
+    handler = watcher._handler(SESSION)
+
+    async def deliver(event_type: str | None, body: dict[str, Any]) -> None:
+        await handler({"type": event_type, "object": body})
+
+    return deliver
+
+
+def shown(store: Store) -> set[str]:
+    """Names of the objects that are being deleted, as far as the loops can see."""
+    return {
+        stored.name
+        for stored in store.all(SESSION)
+        if stored.model is not None and stored.model.metadata.deletion_timestamp is not None
+    }
+
+
+async def test_e13_what_waits_for_a_finalizer_is_asked_about_in_one_go_and_nothing_else_is() -> None:
+    api, store = FakeApi(), Store()
+    deliver = delivering(api, store)
+    names = [f"s{number}" for number in range(1000)]
+    for name in names:
+        await deliver("ADDED", session(name, name, 1))
+    assert api.discoveries == 0
+    await asyncio.gather(*(deliver("MODIFIED", going(session(name, name, 2))) for name in names))
+    assert shown(store) == set(names)
+    assert api.discoveries == 1
+    await asyncio.gather(*(deliver("MODIFIED", going(session(name, name, 3))) for name in names))
+    assert api.discoveries == 1, "believed once, believed for ever"
+
+
+async def test_e13_what_waits_for_a_finalizer_while_crd_or_namespace_goes_stays_as_it_was() -> None:
+    for change in ({"verbs": ALL_VERBS - {"create"}}, {"phase": "Terminating"}, {"phase": "gone"}):
+        api, store = FakeApi(), Store()
+        deliver = delivering(api, store)
+        await deliver("ADDED", session("a", "1", 1))
+        vars(api).update(change)
+        await deliver("MODIFIED", going(session("a", "1", 2)))
+        await deliver(None, going(session("listed", "2", 3)))
+        assert shown(store) == set(), change
+        await deliver("DELETED", going(session("a", "1", 4)))
+        assert {stored.name for stored in store.all(SESSION)} == {"a", "listed"}, change
+
+
+async def test_e13_a_deletion_seen_while_discovery_lacked_us_is_believed_at_the_next_comparison() -> None:
+    api, store = FakeApi(), Store()
+    deliver = delivering(api, store)
+    api.group_status = 404
+    await deliver("ADDED", going(session("a", "1", 2)))
+    api.listing = Listing({"1": "a"}, 100)
+    completeness = make(api, store)
+    assert await completeness.check(WATCH), "complete, as nothing is gone"
+    assert shown(store) == set()
+    api.group_status = 200
+    assert await completeness.check(WATCH)
+    assert shown(store) == {"a"}

@@ -2,7 +2,7 @@
 
 from cerebro.kube.store import Change, Listing, Store, StoredObject
 from cerebro.resources import Session
-from unit.kube.manifests import DEVICE, NAMESPACE, SESSION, session
+from unit.kube.manifests import DEVICE, NAMESPACE, SESSION, going, session
 
 
 def recorded(store: Store) -> list[Change]:
@@ -156,3 +156,45 @@ def test_e7_a_complete_collection_is_doubted_when_listed_objects_do_not_come() -
     assert not store.complete(SESSION, NAMESPACE)
     store.deliver(SESSION, "ADDED", session("a", "1", 6))
     assert store.complete(SESSION, NAMESPACE)
+
+
+def shown(store: Store, name: str) -> bool:
+    """Say whether the model has a deletionTimestamp."""
+    stored = store.get(SESSION, NAMESPACE, name)
+    assert stored is not None
+    assert stored.model is not None
+    return stored.model.metadata.deletion_timestamp is not None
+
+
+def test_e13_a_deletion_that_nobody_believes_is_kept_from_the_model_whoever_delivers_it() -> None:
+    store = Store()
+    store.deliver(SESSION, "ADDED", session("a", "1", 1))
+    store.deliver(SESSION, "MODIFIED", going(session("a", "1", 2, revoked=True)))
+    store.deliver(SESSION, None, going(session("b", "2", 3)))
+    assert (shown(store, "a"), shown(store, "b")) == (False, False)
+    assert store.held(SESSION, NAMESPACE) == ["1", "2"]
+    stored = store.get(SESSION, NAMESPACE, "a")
+    assert stored is not None
+    assert stored.resource_version == 2
+    assert stored.raw == going(session("a", "1", 2, revoked=True))
+    model = stored.read(Session)
+    assert model is not None
+    assert model.spec.revoked, "all else is news"
+    assert store.frozen(SESSION) == []
+
+
+def test_e13_a_deletion_that_is_believed_is_shown_with_a_change_and_from_then_on() -> None:
+    store = Store()
+    store.deliver(SESSION, "ADDED", going(session("a", "1", 1)))
+    changes = recorded(store)
+    store.believe(SESSION, NAMESPACE, ["1", "2"])
+    assert [(c.old and c.old.held, c.new and c.new.held) for c in changes] == [(True, False)]
+    assert store.by_uid(SESSION, NAMESPACE, "1") is store.get(SESSION, NAMESPACE, "a")
+    store.deliver(SESSION, "MODIFIED", going(session("a", "1", 2)))
+    store.deliver(SESSION, "ADDED", going(session("b", "2", 3)))
+    assert (shown(store, "a"), shown(store, "b")) == (True, True)
+    assert store.held(SESSION, NAMESPACE) == []
+    store.believe(SESSION, NAMESPACE, ["1"])
+    assert len(changes) == 3
+    store.deliver(SESSION, "DELETED", going(session("a", "1", 4)))
+    assert not store.believed(SESSION, NAMESPACE, "1")
