@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from cerebro.controllers import operator_metrics as metrics
-from cerebro.controllers.finalizers import Decision, Finalized, Why, decide, hub_name
+from cerebro.controllers.finalizers import Decision, Subject, Why, decide, subject
 from cerebro.controllers.operator_calls import each
 from cerebro.controllers.operator_orphans import server_now
 from cerebro.controllers.tunnel_index import Name
@@ -20,7 +20,7 @@ from cerebro.kube.api import KubeApi
 from cerebro.kube.errors import Conflict, NotFound
 from cerebro.kube.events import Recorder
 from cerebro.kube.store import Change, Store
-from cerebro.resources import KINDS, Device, Hub, Peer
+from cerebro.resources import KINDS, Resource
 
 log = logging.getLogger(__name__)
 
@@ -72,21 +72,20 @@ class Finalizers:
         left, again = set(marked), set[tuple[str, Name]]()
         now = server_now(self._api)
         due: list[datetime] = []
-        writes: list[tuple[tuple[str, Name], Finalized, Decision]] = []
+        writes: list[tuple[tuple[str, Name], Subject, Decision]] = []
         for key in marked:
             item = self._read(*key)
             decision = self._decide(item, now) if item is not None else Decision()
             self._going.discard(key)
-            if item is not None and item.metadata.deletion_timestamp is not None and item.metadata.finalizers:
-                self._going.add(key)
             if decision.due is not None:
+                self._going.add(key)
                 due.append(decision.due)
             if item is not None and decision.finalizers is not None:
                 writes.append((key, item, decision))
             else:
                 left.discard(key)
 
-        async def work(write: tuple[tuple[str, Name], Finalized, Decision]) -> bool:
+        async def work(write: tuple[tuple[str, Name], Subject, Decision]) -> bool:
             key, item, decision = write
             if not await self._write(item, decision):
                 again.add(key)
@@ -101,39 +100,38 @@ class Finalizers:
             return _SOON
         return min([_IDLE, *((moment - now).total_seconds() for moment in due)])
 
-    def _read(self, kind: str, name: Name) -> Finalized | None:
+    def _read(self, kind: str, name: Name) -> Subject | None:
         stored = self._store.get(KINDS[kind], *name)
-        model = stored.model if stored is not None else None
-        return model if isinstance(model, Peer | Device | Hub) else None
+        return subject(stored) if stored is not None else None
 
-    def _decide(self, item: Finalized, now: datetime) -> Decision:
-        hub = hub_name(item)
+    def _decide(self, item: Subject, now: datetime) -> Decision:
+        meta = item.resource.metadata
         gone = (
-            hub is not None
-            and item.metadata.deletion_timestamp is not None
+            item.hub is not None
+            and meta.deletion_timestamp is not None
             and self._complete()
-            and self._store.get(KINDS["Hub"], item.namespace, hub) is None
+            and self._store.get(KINDS["Hub"], meta.namespace, item.hub) is None
         )
         return decide(item, hub_gone=gone, now=now, limit=self._limit)
 
-    async def _write(self, item: Finalized, decision: Decision) -> bool:
+    async def _write(self, item: Subject, decision: Decision) -> bool:
         """Write the finalizers; False when the object changed meanwhile and is to be judged again."""
-        kind = KINDS[item.kind]
-        patch = {"metadata": {"uid": item.metadata.uid, "finalizers": list(decision.finalizers or ())}}
+        meta, kind = item.resource.metadata, KINDS[item.resource.kind]
+        patch = {"metadata": {"uid": meta.uid, "finalizers": list(decision.finalizers or ())}}
         try:
             written = await self._api.patch(
-                kind, item.namespace, item.name, patch, resource_version=item.metadata.resource_version
+                kind, meta.namespace, meta.name, patch, resource_version=meta.resource_version
             )
         except Conflict:
             return False
         except NotFound:
             return True
         if decision.why is not None:
-            self._tell(item, decision.why)
+            self._tell(item.resource, decision.why)
         self._store.deliver(kind, "MODIFIED", written)
         return True
 
-    def _tell(self, item: Finalized, why: Why) -> None:
+    def _tell(self, item: Resource, why: Why) -> None:
         log.info("%s %s/%s: let go: %s", item.kind, item.namespace, item.name, why.value)
         if why not in _SAYS:
             return

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from cerebro.controllers.finalizers import Decision, Why, decide
-from cerebro.resources import KINDS, Device, Hub, Peer
+from cerebro.controllers.finalizers import Decision, Subject, Why, decide, subject
+from cerebro.kube.store import Store
+from cerebro.resources import KINDS
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 LIMIT = timedelta(hours=1)
@@ -29,8 +30,13 @@ SPECS: dict[str, dict[str, Any]] = {
 
 
 def make(
-    kind: str, *, going: timedelta | None = None, said: dict[str, Any] | None = None, **more: Any
-) -> Peer | Device | Hub:
+    kind: str,
+    *,
+    going: timedelta | None = None,
+    said: dict[str, Any] | None = None,
+    believed: bool = True,
+    **more: Any,
+) -> Subject:
     meta: dict[str, Any] = {
         "name": "x",
         "namespace": "ns",
@@ -42,14 +48,19 @@ def make(
         meta |= {"deletionTimestamp": (NOW - going).isoformat(), "finalizers": ["a/b", OURS[kind], "c/d"]}
     meta |= more.pop("metadata", {})
     status = {"conditions": [said]} if said else {}
-    model = KINDS[kind].model.model_validate(
-        {"kind": kind, "metadata": meta, "spec": SPECS[kind] | more, "status": status}
+    store = Store()
+    store.believe(KINDS[kind], "ns", ["u"] if believed else [])
+    store.deliver(
+        KINDS[kind],
+        "ADDED",
+        {"kind": kind, "metadata": meta, "spec": SPECS[kind] | more, "status": status},
     )
-    assert isinstance(model, Peer | Device | Hub)
-    return model
+    stored = store.get(KINDS[kind], "ns", "x")
+    assert stored is not None
+    return subject(stored)
 
 
-def judge(item: Peer | Device | Hub, *, hub_gone: bool = False) -> Decision:
+def judge(item: Subject, *, hub_gone: bool = False) -> Decision:
     return decide(item, hub_gone=hub_gone, now=NOW, limit=LIMIT)
 
 
@@ -111,3 +122,42 @@ def test_ways_around_an_agent_that_is_away(kind: str) -> None:
 @ALL
 def test_what_is_going_without_ours_is_left_alone(kind: str) -> None:
     assert judge(make(kind, going=LIMIT * 2, metadata={"finalizers": ["a/b"]})) == Decision()
+
+
+UNREADABLE: dict[str, dict[str, Any]] = {
+    "Peer": {"allowedIPs": 7},
+    "Device": {"deletionPolicy": "Newer"},
+    "Hub": {"deletionPolicy": "Newer"},
+}
+
+
+@ALL
+def test_b9_what_our_models_cannot_read_is_let_go_by_annotation_hub_or_time_limit_only(kind: str) -> None:
+    spec, short = UNREADABLE[kind], timedelta(minutes=1)
+    assert judge(make(kind, **spec)) == Decision()
+    assert judge(make(kind, metadata={"finalizers": [OURS[kind]]}, **spec)) == Decision()
+    assert judge(make(kind, going=short, **spec)) == Decision(due=NOW - short + LIMIT)
+    type_, reason = ("Applied", "Removed") if kind == "Peer" else ("Ready", "CleanedUp")
+    assert judge(make(kind, going=short, said=word(type_, reason), **spec)).why is None
+    forced = make(
+        kind, going=short, metadata={"annotations": {"relay.cerebro.dev/force-finalize": "true"}}, **spec
+    )
+    assert judge(forced) == Decision(finalizers=("a/b", "c/d"), why=Why.FORCED)
+    assert judge(make(kind, going=short, **spec), hub_gone=True).why is Why.HUB_GONE
+    assert judge(make(kind, going=LIMIT, **spec)).why is Why.TIME_LIMIT
+
+
+@pytest.mark.parametrize("spec", [{"allowedIPs": 7}, {"hubRef": "hub"}, {"hubRef": {"name": 7}}])
+def test_b9_hub_of_what_cannot_be_read_is_known_where_it_is_legible(spec: dict[str, Any]) -> None:
+    assert make("Peer", **spec).hub == ("hub" if "allowedIPs" in spec else None)
+
+
+@ALL
+def test_e13_what_goes_with_its_crd_or_namespace_is_let_go_without_clean_up(kind: str) -> None:
+    """Nobody else sees that it goes, so nobody reports; and it gets no finalizer, which would be refused."""
+    short = timedelta(minutes=1)
+    assert judge(make(kind, going=short, believed=False)) == Decision(due=NOW - short + LIMIT)
+    assert judge(make(kind, going=short, believed=False, metadata={"finalizers": ["a/b"]})) == Decision()
+    assert judge(make(kind, going=LIMIT, believed=False)).why is Why.TIME_LIMIT
+    force = {"annotations": {"relay.cerebro.dev/force-finalize": "true"}}
+    assert judge(make(kind, going=short, believed=False, metadata=force)).why is Why.FORCED
