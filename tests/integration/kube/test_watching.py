@@ -119,7 +119,8 @@ async def test_the_api_server_stops_and_starts_and_kopf_goes_on(
     """Ten seconds at a back-off of at most 0.5 s are more tries than two minutes with the defaults."""
     _, api = agent
     async with Watching(api, namespace, check_interval=0.5) as watching:
-        await watching.complete()
+        await admin.create(SESSION, namespace, a_session("before"))
+        await watching.has("before")
         before = restarts()
         await asyncio.to_thread(control_plane.stop_api_server)
         try:
@@ -128,7 +129,7 @@ async def test_the_api_server_stops_and_starts_and_kopf_goes_on(
         finally:
             await asyncio.to_thread(control_plane.start_api_server)
         await admin.create(SESSION, namespace, a_session("after"))
-        await watching.has("after")
+        await watching.has("before", "after")
         assert watching.intact()
         assert restarts() == before
 
