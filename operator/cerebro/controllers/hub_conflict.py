@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from cerebro.controllers.session_report import Obstacle
 from cerebro.resources import Hub
@@ -10,11 +10,15 @@ from cerebro.resources.base import older
 from cerebro.wireguard.networks import interface_address
 
 
-def conflict(hub: Hub, others: Iterable[Hub]) -> Obstacle | None:
-    """Say what an older Hub of the same node has that this one wants: interface, port or network."""
+def conflict(hub: Hub, others: Iterable[Hub], carried: Collection[str] = ()) -> Obstacle | None:
+    """Say what another Hub of the same node has that this one wants: interface, port or network.
+
+    One that is `carried` here, by its UID, goes before one that is not: a Lease may bring an older one to a
+    node whose interface has been a newer one's for long. Else the older one does.
+    """
     spec = hub.spec
     for other in others:
-        if other.metadata.uid == hub.metadata.uid or not older(other, hub):
+        if other.metadata.uid == hub.metadata.uid or not _before(other, hub, carried):
             continue
         name = f"{other.namespace}/{other.name}"
         if other.spec.interface == spec.interface:
@@ -34,6 +38,11 @@ def conflict(hub: Hub, others: Iterable[Hub]) -> Obstacle | None:
                 f"a network in spec.addresses overlaps with one of Hub {name} on this node: choose another one",
             )
     return None
+
+
+def _before(one: Hub, other: Hub, carried: Collection[str]) -> bool:
+    here, there = one.metadata.uid in carried, other.metadata.uid in carried
+    return here if here != there else older(one, other)
 
 
 def _overlap(one: str, other: str) -> bool:
