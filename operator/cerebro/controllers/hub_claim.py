@@ -2,7 +2,8 @@
 
 The holder acts only for as long as it could hold the Lease without another renewal, less a margin, and has
 the keeper of userspace interfaces drop the tunnel at that time: so whoever stops or is cut off has lost the
-tunnel before another may act. At our own end the Lease is not given back: a restart goes on with it.
+tunnel before another may act. At our own end the Lease is not given back: a restart goes on with it. A holder
+that cannot carry the Hub gives it back, and takes no part for a while: another may be able to.
 """
 
 from __future__ import annotations
@@ -10,10 +11,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from cerebro.clock import boottime
 from cerebro.kube.lease import Lease
 from cerebro.resources import Hub
+from cerebro.wireguard.backend import ForeignInterface, NotAvailable, NotPermitted, PortInUse
+from cerebro.wireguard.nft import IsolationNotAvailable
 
 _LEAST_MARGIN = 1.0
+_OF_THIS_NODE = frozenset(
+    {kind.reason for kind in (ForeignInterface, NotAvailable, NotPermitted, PortInUse, IsolationNotAvailable)}
+    | {"NetworkConflict"}
+)
+_ENOUGH_FAILURES = 3
+_ASIDE, _MOST_DOUBLINGS = 2.0, 2  # times the Lease's length; a rival looks at it several times meanwhile
 
 
 def hub_lease(hub: str) -> str:
@@ -31,6 +41,17 @@ def may_be_ours(hub: Hub, node: str) -> bool:
     return hub.spec.node_name in (None, node)
 
 
+def gives_back(hub: Hub, reason: str, failures: int) -> bool:
+    """Tell whether what failed so many times in a row keeps this node, and perhaps no other, from carrying it."""
+    leased_and_written = hub.spec.node_name is None and hub.spec.paused == "None"
+    return leased_and_written and failures >= _ENOUGH_FAILURES and reason in _OF_THIS_NODE
+
+
+def time_aside(duration: float, before: int) -> float:
+    """Return for how long to take no part, having given a Lease of that length back `before` times in a row."""
+    return float(duration * _ASIDE * 2 ** min(before, _MOST_DOUBLINGS))
+
+
 class Claim:
     """Our part in carrying one Hub; `follow` it whenever the Hub may have changed."""
 
@@ -43,22 +64,46 @@ class Claim:
         renewed: Callable[[], None],
     ) -> None:
         self._make = lease
-        self._margin = margin(duration)
+        self._duration, self._margin = duration, margin(duration)
         self._changed, self._renewed = changed, renewed
         self._fixed = False
         self._lease: Lease | None = None
         self._task: asyncio.Task[None] | None = None
+        self._aside_until, self._times_aside = 0.0, 0
+        self._generation = 0
 
     def follow(self, hub: Hub | None, node: str) -> None:
         """Take part as the Hub asks for; None takes no part."""
         self._fixed = hub is not None and hub.spec.node_name == node
-        leased = hub is not None and hub.spec.node_name is None
-        if leased and self._task is None:
+        if hub is not None and hub.metadata.generation != self._generation:
+            self._generation, self._aside_until = hub.metadata.generation, 0.0  # it may be corrected
+        if hub is not None and hub.spec.node_name is None:
+            self.take_part()
+        else:
+            self.close()
+
+    def take_part(self) -> None:
+        """Try to have the Lease, and renew it, unless we stand aside."""
+        if self._task is None and boottime() >= self._aside_until:
             self._lease = self._make(self._changed, self._renewed)
             self._task = asyncio.create_task(self._lease.run(), name="Lease of a Hub")
-        elif not leased and self._task is not None:
-            self._task.cancel()
-            self._task, self._lease = None, None
+
+    async def stand_aside(self, *, dropped: bool) -> None:
+        """Take no part for a while. Another has the Lease at once if the interface is surely `dropped`, else when
+        it has run out: the keeper has dropped it by then.
+        """
+        task, lease = self._task, self._lease
+        self._aside_until = boottime() + time_aside(self._duration, self._times_aside)
+        self._times_aside += 1
+        if lease is not None and dropped:
+            lease.give_back()
+        self.close()
+        if task is not None:
+            await asyncio.wait((task,))
+
+    def works(self) -> None:
+        """Note that this node carries the Hub as it should."""
+        self._times_aside = 0
 
     @property
     def fixed(self) -> bool:
@@ -67,17 +112,17 @@ class Claim:
 
     def owns(self) -> bool:
         """Tell whether we may act now; ask immediately before acting on it."""
-        return self._fixed or self.seconds_left() > 0
-
-    def seconds_left(self) -> float:
-        """Give for how long we may act by the Lease without another renewal; not above 0: not at all."""
-        return 0.0 if self._lease is None else self._lease.remaining() - self._margin
+        return self._fixed or boottime() < self._leased_until()
 
     def deadline(self) -> float | None:
-        """Give the seconds after which the keeper drops the interface; None: never."""
-        return None if self._fixed else max(0.0, self.seconds_left())
+        """Give the time, by `boottime`, until which we may act without another renewal; None: without end."""
+        return None if self._fixed else self._leased_until()
 
     def close(self) -> None:
         """Renew no more."""
         if self._task is not None:
             self._task.cancel()
+        self._task, self._lease = None, None
+
+    def _leased_until(self) -> float:
+        return 0.0 if self._lease is None else self._lease.held_until() - self._margin

@@ -1,4 +1,4 @@
-"""Leases: who of several may act (rules E1, E12, E14). Held is judged on our own monotonic clock.
+"""Leases: who of several may act (rules E1, E12, E14). Held is judged on our own node's clock, which nobody sets.
 
 `Election` decides and is pure; `Lease` asks the API server and keeps time. A holder counts the Lease from
 before it sent the renewal; a rival counts it from when it saw the renewal, and waits its full length. So the
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from enum import Enum
 from typing import Any
 
 from cerebro import metrics
+from cerebro.clock import boottime
 from cerebro.kube.api import KubeApi
 from cerebro.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 
@@ -141,12 +141,15 @@ class Lease:
 
     def held(self) -> bool:
         """Say whether we hold it now; ask immediately before acting on it."""
-        return self._election.held(time.monotonic())
+        return self._election.held(boottime())
 
-    def remaining(self) -> float:
-        """Give for how many seconds we hold it without another renewal; not above 0: not held."""
-        until = self._election.held_until()
-        return 0.0 if until is None else until - time.monotonic()
+    def held_until(self) -> float:
+        """Give the time, by `boottime`, until which we hold it without another renewal; 0: not held."""
+        return self._election.held_until() or 0.0
+
+    def give_back(self) -> None:
+        """Have it given back at the end of `run`, also without `release`: nothing is done under it any more."""
+        self._give_back = True
 
     def ours_until_taken(self) -> bool:
         """Say whether we had it, perhaps no longer, and nobody else was seen to have it since (rule E1)."""
@@ -161,10 +164,10 @@ class Lease:
         """Acquire and renew until cancelled, then give it back (rule E14). API errors are waited out."""
         try:
             while True:
-                started = time.monotonic()
+                started = boottime()
                 await self._turn()
                 await self._tell()
-                spent = time.monotonic() - started
+                spent = boottime() - started
                 await asyncio.sleep(max(0.05, self._renew - spent))
         finally:
             was_held = self._leave()
@@ -183,11 +186,11 @@ class Lease:
             record = LeaseRecord.from_manifest(await self._api.get_lease(self.namespace, self.name))
         except NotFound:
             record = None
-        move = self._election.observe(record, time.monotonic())
+        move = self._election.observe(record, boottime())
         self._had = self._had and not self._election.taken()
         if move is Move.WAIT:
             return
-        sent_at = time.monotonic()
+        sent_at = boottime()
         try:
             answer = await self._write(move, record)
         except (Conflict, AlreadyExists):
@@ -230,7 +233,7 @@ class Lease:
         until = self._election.held_until()
         if held and until is not None:
             loop = asyncio.get_running_loop()
-            self._expiry = loop.call_later(max(0.0, until - time.monotonic()), self._expired)
+            self._expiry = loop.call_later(max(0.0, until - boottime()), self._expired)
         if held and not self._told:
             self._told = self._had = True
             metrics.LEASE_HELD.labels(self.name).set(1)

@@ -2,11 +2,14 @@
 
 It listens on a Unix socket for lines of JSON, and answers each with one line:
 
-    {"ensure": "wg0", "mtu": 1420, "deadline": 12.5}    have it; dropped in 12.5 s unless this comes again (E4)
+    {"ensure": "wg0", "mtu": 1420, "deadline": 7012.5}  have it
+    {"refresh": "wg0", "deadline": 7017.5}              have it for longer, if it is there
     {"drop": "wg0"}                                     stop it
     {"list": true}                                      {"ok": true, "interfaces": {"wg0": {"deadline_in": 11.9}}}
 
-`deadline` null means no watchdog. The answer is `{"ok": true}` or `{"ok": false, "reason": ..., "message": ...}`.
+It is dropped at its `deadline` (E4), a time of CLOCK_BOOTTIME, which is the same for all processes of a node: a
+request that was held up on its way makes nothing longer, and one whose deadline has passed is refused. Null
+means no watchdog. The answer is `{"ok": true}` or `{"ok": false, "reason": ..., "message": ...}`.
 Interfaces live as long as this process: it never outlives them, nor they it, also when it is killed. It knows
 neither Kubernetes nor WireGuard's configuration; keys and peers are the agent's.
 """

@@ -6,15 +6,15 @@ import asyncio
 import fcntl
 import json
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from cerebro.clock import boottime
 from cerebro.tunnel import requests
 from cerebro.tunnel.carrier import Carried, answers, exists, vanishes
-from cerebro.tunnel.requests import LONGEST_LINE, Refusal, foreign, refused
+from cerebro.tunnel.requests import LONGEST_LINE, Refusal, check_deadline, foreign, not_carried, refused
 
 if TYPE_CHECKING:
     from cerebro.settings import TunnelSettings
@@ -123,14 +123,17 @@ class Keeper:
 
     async def answer(self, line: bytes) -> dict[str, Any]:
         """Do what a line asks for; raise Refusal."""
-        request = requests.parse(line)
+        request = requests.parse(line, boottime())
         if "ensure" in request:
             await self._ensure(request["ensure"], request["mtu"], request.get("deadline"))
+            return {"ok": True}
+        if "refresh" in request:
+            self._refresh(request["refresh"], request["deadline"])
             return {"ok": True}
         if "drop" in request:
             await self._drop_for(request["drop"])
             return {"ok": True}
-        now = _now()
+        now = boottime()
         return {
             "ok": True,
             "interfaces": {
@@ -140,7 +143,6 @@ class Keeper:
         }
 
     async def _ensure(self, name: str, mtu: int, deadline: float | None) -> None:
-        expires = None if deadline is None else _now() + deadline
         # The predecessor takes its socket's file with it, and wireguard-go ends when that goes.
         while (ending := self._ending.get(name)) is not None:
             await asyncio.wait((ending,))
@@ -148,6 +150,7 @@ class Keeper:
             if deadline is None and answers(self._sockets / f"{name}.sock"):
                 return  # somebody else's wireguard-go; without a watchdog it may stay theirs
             raise foreign(name)
+        check_deadline(deadline, boottime())  # all this may have taken seconds
         carried = self._carried.get(name)
         if carried is None:
             if len(self._carried) >= MOST_INTERFACES:
@@ -156,13 +159,19 @@ class Keeper:
                 )
             carried = self._carried[name] = Carried(name, mtu, self._sockets / f"{name}.sock")
             carried.start()
-        carried.mtu, carried.expires = mtu, expires
+        carried.mtu, carried.expires = mtu, deadline
         try:
             await carried.wait_up()
         except Refusal:
             if self._carried.get(name) is carried:
                 del self._carried[name]
             raise
+
+    def _refresh(self, name: str, deadline: float | None) -> None:
+        """Move the deadline of one that is carried; make none."""
+        if name not in self._carried:
+            raise foreign(name) if exists(name) else not_carried(name)
+        self._carried[name].expires = deadline
 
     async def _drop_for(self, name: str) -> None:
         if name not in self._carried and exists(name) and not await vanishes(name):
@@ -188,7 +197,7 @@ class Keeper:
         """
         while True:
             await asyncio.sleep(_TICK)
-            now = _now()
+            now = boottime()
             late = [
                 name
                 for name, each in self._carried.items()
@@ -198,11 +207,6 @@ class Keeper:
                 log.warning("not asked for in time, drops it", interface=name)
             if late:
                 await asyncio.wait([self._end(name) for name in late])
-
-
-def _now() -> float:
-    """Seconds of a clock that nobody sets, and that goes on while the node is suspended: others' clocks do too."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _locked(path: Path) -> int:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 LONGEST_LINE = 4096
-_LONGEST_DEADLINE = 86400.0
+_FARTHEST = 86400.0
+_KINDS = ("ensure", "refresh", "drop", "list")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", re.ASCII)
 
 
@@ -20,15 +21,15 @@ class Refusal(Exception):  # noqa: N818 - an answer
         self.reason = reason
 
 
-def parse(line: bytes) -> dict[str, Any]:
-    """Read and check a request; raise Refusal that names what is wrong."""
+def parse(line: bytes, now: float) -> dict[str, Any]:
+    """Read and check a request that comes at `now`; raise Refusal that names what is wrong."""
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):
         raise Refusal("InvalidRequest", "a request is one line of JSON") from None
-    kinds = [kind for kind in ("ensure", "drop", "list") if isinstance(request, dict) and kind in request]
+    kinds = [kind for kind in _KINDS if isinstance(request, dict) and kind in request]
     if len(kinds) != 1:
-        raise Refusal("InvalidRequest", "a request has exactly one of ensure, drop and list")
+        raise Refusal("InvalidRequest", "a request has exactly one of ensure, refresh, drop and list")
     (kind,) = kinds
     name = request[kind]
     if kind != "list" and not (isinstance(name, str) and _NAME.fullmatch(name)):
@@ -36,18 +37,29 @@ def parse(line: bytes) -> dict[str, Any]:
             "InvalidRequest", f"{kind}: an interface's name has 1 to 15 letters, digits, '_', '-' or '.'"
         )
     if kind == "ensure":
-        _check_numbers(request)
+        _check_mtu(request.get("mtu"))
+    if kind == "refresh" and "deadline" not in request:
+        raise Refusal("InvalidRequest", "refresh: deadline is missing")
+    check_deadline(request.get("deadline"), now)
     return dict(request)
 
 
-def _check_numbers(request: Mapping[str, Any]) -> None:
-    mtu, deadline = request.get("mtu"), request.get("deadline")
+def _check_mtu(mtu: object) -> None:
     if type(mtu) is not int or not 576 <= mtu <= 65535:
         raise Refusal("InvalidRequest", "mtu: must be a whole number from 576 to 65535")
+
+
+def check_deadline(deadline: float | None, now: float) -> None:
+    """Refuse what is no time, and one that has passed: who asked was held up, and another may act by now (E4)."""
     if deadline is None:
         return
-    if type(deadline) not in (int, float) or not 0 < deadline <= _LONGEST_DEADLINE:
-        raise Refusal("InvalidRequest", f"deadline: must be null or seconds up to {_LONGEST_DEADLINE:.0f}")
+    if type(deadline) not in (int, float) or not 0 <= deadline <= now + _FARTHEST:
+        raise Refusal(
+            "InvalidRequest",
+            f"deadline: must be null or a time of the node's clock, at most {_FARTHEST:.0f} s from now",
+        )
+    if deadline <= now:
+        raise Refusal("DeadlinePassed", "deadline: has passed; nothing is made or kept for it")
 
 
 def explain(name: str, words: str) -> Refusal:
@@ -74,6 +86,11 @@ def foreign(name: str) -> Refusal:
         f"an interface {name} exists on this node that the tunnel process did not make: set another spec.interface, "
         "or remove it",
     )
+
+
+def not_carried(name: str) -> Refusal:
+    """Return the refusal to refresh what is not there."""
+    return Refusal("NotCarried", f"there is no interface {name} here to refresh")
 
 
 def refused(refusal: Refusal) -> dict[str, Any]:

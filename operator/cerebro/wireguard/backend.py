@@ -56,9 +56,12 @@ class Backend(Protocol):
     def ensure(self, name: str, mtu: int, deadline: float | None = None) -> None:
         """Have the interface exist; one that exists stays as it is.
 
-        `deadline`: seconds from now after which it is dropped unless this is called again (rule E4);
-        userspace only.
+        `deadline`: the time by `boottime` at which it is dropped unless it is refreshed (rule E4); userspace
+        only.
         """
+
+    def refresh(self, name: str, deadline: float | None) -> None:
+        """Set the deadline of an interface that is there; make none. Userspace only."""
 
     def set_device(
         self, name: str, *, private_key: str | None = None, listen_port: int | None = None

@@ -34,15 +34,14 @@ class DryRun:
         """Return the interface as it really is; see Backend."""
         return self._backend.read(name)
 
-    def ensure(self, name: str, mtu: int, deadline: float | None = None) -> None:
-        """Say that the interface would be made, where there is none; else keep its watchdog from dropping it.
-
-        A dry run must not end a tunnel either, and on an interface that exists `ensure` changes nothing.
-        """
+    def ensure(self, name: str, mtu: int, deadline: float | None = None) -> None:  # noqa: ARG002 - as it would be
+        """Say that the interface would be made, where there is none; on one that exists it changes nothing."""
         if self._backend.read(name) is None:
             self._say(name, f"make the interface, MTU {mtu}")
-        elif deadline is not None:
-            self._backend.ensure(name, mtu, deadline)
+
+    def refresh(self, name: str, deadline: float | None) -> None:
+        """Keep the interface from being dropped: a dry run must not end a tunnel either."""
+        self._backend.refresh(name, deadline)
 
     def set_device(
         self, name: str, *, private_key: str | None = None, listen_port: int | None = None

@@ -52,6 +52,9 @@ class Kernel:
         """Have the interface exist; one that exists stays as it is. Raises as `links.create`."""
         links.create(name, mtu)
 
+    def refresh(self, name: str, deadline: float | None) -> None:
+        """Do nothing: the kernel keeps an interface without being asked."""
+
     def set_device(
         self, name: str, *, private_key: str | None = None, listen_port: int | None = None
     ) -> None:

@@ -83,10 +83,14 @@ class Userspace:
     def ensure(self, name: str, mtu: int, deadline: float | None = None) -> None:
         """Have the interface exist; one that exists stays as it is.
 
-        `deadline`: seconds from now after which the keeper drops it unless this is called again (E4). Raises
+        `deadline`: the time by `boottime` at which the keeper drops it unless it is refreshed (E4). Raises
         NotAvailable when no keeper answers or there is no wireguard-go, NotPermitted, ForeignInterface.
         """
         self._ask({"ensure": name, "mtu": mtu, "deadline": deadline})
+
+    def refresh(self, name: str, deadline: float | None) -> None:
+        """Set the deadline of an interface that the keeper carries. Raises as `ensure`."""
+        self._ask({"refresh": name, "deadline": deadline})
 
     def set_device(
         self, name: str, *, private_key: str | None = None, listen_port: int | None = None

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from cerebro.clock import boottime
 from cerebro.wireguard import keys
 from cerebro.wireguard.model import Interface, LinkChange, PeerChange
 from cerebro.wireguard.userspace import Userspace
@@ -90,9 +91,18 @@ class Host:
         assert self.keeper is not None
         self.keeper.send_signal(number)
 
-    def ensure(self, name: str = "wg0", mtu: int = 1420, deadline: float | None = None) -> None:
-        """As the backend's."""
-        self.inside(USERSPACE.ensure, name, mtu, deadline)
+    def ensure(self, name: str = "wg0", mtu: int = 1420, within: float | None = None) -> None:
+        """As the backend's, with a deadline so many seconds from now."""
+        self.inside(USERSPACE.ensure, name, mtu, within and boottime() + within)
+
+    def refresh(self, name: str = "wg0", within: float | None = None) -> None:
+        """As the backend's, in the same way."""
+        self.inside(USERSPACE.refresh, name, within and boottime() + within)
+
+    def deadline_in(self, name: str = "wg0") -> float | None:
+        """Return for how long the keeper keeps it."""
+        left: float | None = self.inside(ask, b'{"list": true}')["interfaces"][name]["deadline_in"]
+        return left
 
     def read(self, name: str = "wg0") -> Interface | None:
         """As the backend's."""

@@ -202,21 +202,49 @@ def test_sockets_that_were_left_behind_confuse_nobody(host: Host) -> None:
 
 
 def test_e4_the_watchdog_drops_what_is_not_asked_for_in_time(carrying: Host) -> None:
-    carrying.ensure("wg0", deadline=1)
-    carrying.ensure("wg1", deadline=600)
+    carrying.ensure("wg0", within=5)
+    carrying.ensure("wg1", within=600)
     carrying.ensure("wg2")
     wait_for(lambda: carrying.links() == {"wg1", "wg2"})
-    carrying.ensure("wg1", deadline=0.5)
+    carrying.ensure("wg1", within=5)
     wait_for(lambda: carrying.links() == {"wg2"})
-    carrying.ensure("wg0", deadline=600)
+    carrying.ensure("wg0", within=600)
     assert carrying.inside(ask, b'{"list": true}')["interfaces"].keys() == {"wg0", "wg2"}
+
+
+def test_e4_to_refresh_moves_the_deadline_and_makes_nothing(carrying: Host) -> None:
+    with pytest.raises(WireGuardError, match="no interface wg0"):
+        carrying.refresh(within=600)
+    assert carrying.links() == set()
+    carrying.ensure(within=600)
+    first = carrying.wireguard_go()
+    carrying.refresh(within=6000)
+    assert (carrying.deadline_in() or 0) > 600
+    carrying.refresh()
+    assert carrying.deadline_in() is None
+    assert carrying.wireguard_go() == first
+    carrying.refresh(within=5)
+    wait_for(lambda: not carrying.links())
+
+
+def test_e4_a_request_that_was_held_up_until_its_deadline_makes_and_keeps_nothing(carrying: Host) -> None:
+    with pytest.raises(WireGuardError, match="passed"):
+        carrying.ensure(within=-1)
+    assert carrying.links() == set()
+    carrying.ensure(within=600)
+    for ask_again in (carrying.ensure, carrying.refresh):
+        with pytest.raises(WireGuardError, match="passed"):
+            ask_again(within=-1)
+    assert (carrying.deadline_in() or 0) > 0
 
 
 def test_e4_a_client_that_is_stopped_or_killed_loses_its_interface(carrying: Host) -> None:
     refreshing = (
         "import time; from pathlib import Path; from cerebro.wireguard.userspace import Userspace\n"
+        "from cerebro.clock import boottime; from cerebro.wireguard.backend import WireGuardError\n"
         "backend = Userspace(Path('/run/cerebro'), Path('/var/run/wireguard'))\n"
-        "while True:\n    backend.ensure('wg0', 1420, 2.0); print('asked', flush=True); time.sleep(0.2)\n"
+        "while True:\n    try: backend.ensure('wg0', 1420, boottime() + 4.0); print('asked', flush=True)\n"
+        "    except WireGuardError: pass\n    time.sleep(0.2)\n"
     )
     log = carrying.node.folder / "client.log"
     client = carrying.node.popen([sys.executable, "-c", refreshing], log=log)
@@ -250,11 +278,13 @@ def test_a_wireguard_go_of_others_is_used_where_no_watchdog_is_asked_for(carryin
     wait_for(lambda: "wg0" in carrying.links() and carrying.read())
     carrying.ensure()
     with pytest.raises(ForeignInterface):
-        carrying.ensure(deadline=10)
+        carrying.ensure(within=600)
+    with pytest.raises(ForeignInterface):
+        carrying.refresh(within=600)
     with pytest.raises(ForeignInterface):
         carrying.inside(USERSPACE.drop, "wg0")
     theirs.kill()
-    carrying.ensure(deadline=10)
+    carrying.ensure(within=600)
 
 
 def test_changes_of_an_interface_that_is_gone_say_so(carrying: Host) -> None:

@@ -126,7 +126,7 @@ class FakeApi:
         return str(self.lease["spec"]["holderIdentity"])
 
 
-def lease(api: FakeApi, identity: str, said: list[str] | None = None) -> Lease:
+def lease(api: FakeApi, identity: str, said: list[str] | None = None, *, release: bool = True) -> Lease:
     said = [] if said is None else said
     return Lease(
         api,  # type: ignore[arg-type]
@@ -137,6 +137,7 @@ def lease(api: FakeApi, identity: str, said: list[str] | None = None) -> Lease:
         renew=0.1,
         gained=lambda: said.append("gained"),
         lost=lambda: said.append("lost"),
+        release=release,
     )
 
 
@@ -170,6 +171,21 @@ async def test_e14_a_lease_is_released_at_the_end_and_the_next_has_it_soon() -> 
     other = asyncio.create_task(second.run())
     await asyncio.wait_for(second.wait_held(), 10)
     await stop(other)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_a_lease_that_a_restart_goes_on_with_is_given_back_when_that_is_asked_for(
+    *, asked: bool
+) -> None:
+    api = FakeApi()
+    mine = lease(api, "me", release=False)
+    task = asyncio.create_task(mine.run())
+    await asyncio.wait_for(mine.wait_held(), 10)
+    if asked:
+        mine.give_back()
+    await stop(task)
+    assert api.holder == ("" if asked else "me")
+    assert mine.held_until() == 0
 
 
 async def test_e1_a_holder_that_cannot_renew_is_told_that_it_lost_and_gains_again() -> None:

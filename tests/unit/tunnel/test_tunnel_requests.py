@@ -11,19 +11,23 @@ from hypothesis import strategies as st
 from cerebro.tunnel.requests import Refusal, encode, explain, parse, refused
 from cerebro.wireguard import backend
 
+NOW = 1000.0
+
 
 @pytest.mark.parametrize(
     "request_",
     [
         {"ensure": "wg0", "mtu": 1420, "deadline": None},
-        {"ensure": "wg0", "mtu": 1420, "deadline": 12.5},
+        {"ensure": "wg0", "mtu": 1420, "deadline": 1012.5},
+        {"refresh": "wg0", "deadline": 1012.5},
+        {"refresh": "wg0", "deadline": None},
         {"ensure": "a.b-c_d", "mtu": 1280},
         {"drop": "abcdefghijklmno"},
         {"list": True},
     ],
 )
 def test_requests_are_taken(request_: dict[str, object]) -> None:
-    assert parse(json.dumps(request_).encode()) == request_
+    assert parse(json.dumps(request_).encode(), NOW) == request_
 
 
 @pytest.mark.parametrize(
@@ -43,21 +47,31 @@ def test_requests_are_taken(request_: dict[str, object]) -> None:
         ('{"ensure": "wg0", "mtu": 1420, "deadline": true}', "deadline"),
         ('{"ensure": "wg0", "mtu": 1420, "deadline": 1e9}', "deadline"),
         ('{"ensure": "wg0", "mtu": 1420, "deadline": Infinity}', "deadline"),
-        ('{"ensure": "wg0", "mtu": 1420, "deadline": 0}', "deadline"),
+        ('{"ensure": "wg0", "mtu": 1420, "deadline": -1}', "deadline"),
+        ('{"refresh": "wg0"}', "refresh: deadline"),
         ("[" * 4000, "JSON"),
         ("{}", "exactly one"),
     ],
 )
 def test_a_bad_request_is_refused_by_the_field_at_fault(line: str, words: str) -> None:
     with pytest.raises(Refusal, match=words) as caught:
-        parse(line.encode())
+        parse(line.encode(), NOW)
     assert caught.value.reason == "InvalidRequest"
+
+
+@pytest.mark.parametrize("kind", ['"ensure": "wg0", "mtu": 1420', '"refresh": "wg0"'])
+@pytest.mark.parametrize("deadline", [0, 999.9, NOW])
+def test_e4_a_deadline_that_has_passed_is_refused(kind: str, deadline: float) -> None:
+    """E4: who asked was held up on its way, and another may carry the Hub by now."""
+    with pytest.raises(Refusal, match="passed") as caught:
+        parse(f'{{{kind}, "deadline": {deadline}}}'.encode(), NOW)
+    assert caught.value.reason == "DeadlinePassed"
 
 
 @given(st.binary(max_size=200))
 def test_any_line_is_a_request_or_refused(line: bytes) -> None:
     try:
-        answer = parse(line)
+        answer = parse(line, NOW)
     except Refusal as refusal:
         answer = json.loads(encode(refused(refusal)))
     assert isinstance(answer, dict)

@@ -22,6 +22,9 @@ class OneInterface:
         return Interface("wg0", listen_port=7) if name == "wg0" else None
 
     def ensure(self, name: str, mtu: int, deadline: float | None = None) -> None:
+        raise AssertionError(name)
+
+    def refresh(self, name: str, deadline: float | None) -> None:
         assert name == "wg0"
         self.kept.append(deadline)
 
@@ -88,7 +91,7 @@ def test_e4_an_interface_that_exists_is_kept_from_its_watchdog() -> None:
     behind = OneInterface()
     dry = DryRun(behind)
     dry.ensure("wg0", 1420, 20.0)
-    dry.ensure("wg0", 1420)
+    dry.refresh("wg0", 20.0)
     assert (behind.kept, dry.take()) == ([20.0], [])
 
 
