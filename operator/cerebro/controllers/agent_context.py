@@ -72,6 +72,7 @@ class AgentContext:
     peers_by_hub: Index
     windows: GrantWindows
     owns_hub: Callable[[str, str], bool] = lambda _namespace, _hub: False
+    carries_hub: Callable[[str, str], bool] = lambda _namespace, _hub: False
     tunnel: Callable[[Device], Said] = lambda _device: NOT_CARRIED
     tunnels_changed: Callable[[str, str], None] = lambda _namespace, _hub: None
     installation: str = "main"

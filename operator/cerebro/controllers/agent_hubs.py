@@ -31,6 +31,7 @@ class AgentHubs:
         self._loops: dict[Key, tuple[HubLoop, asyncio.Task[None]]] = {}
         self._seen: dict[Key, dict[str, Sight]] = {}
         context.owns_hub = self.owns
+        context.carries_hub = self.carries
         context.tunnel = self.tunnel
         context.tunnels_changed = self.tunnels_changed
 
@@ -88,6 +89,11 @@ class AgentHubs:
         """Tell whether this agent carries a Hub now."""
         entry = self._loops.get((namespace, hub))
         return entry is not None and entry[0].owns()
+
+    def carries(self, namespace: str, hub: str) -> bool:
+        """Tell whether an interface of this node is a Hub's, by what its loop did."""
+        entry = self._loops.get((namespace, hub))
+        return entry is not None and entry[0].carries()
 
     def tunnel(self, device: Device) -> Said:
         """Return condition TunnelUp of a Device behind a Hub."""

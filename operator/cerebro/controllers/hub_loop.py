@@ -12,12 +12,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from cerebro.controllers.acceptance import staying
 from cerebro.controllers.agent_context import AgentContext, hub_of
-from cerebro.controllers.hub_claim import Claim, hub_lease, may_be_ours
+from cerebro.controllers.hub_claim import Claim, gives_back, hub_lease, may_be_ours
 from cerebro.controllers.hub_conflict import conflict
+from cerebro.controllers.hub_keeping import Keeping
 from cerebro.controllers.hub_lookups import Endpoints, PresharedKeys
 from cerebro.controllers.hub_pass import HubOutcome, HubPass, in_thread
 from cerebro.controllers.hub_peers import Asked, frozen_peers
@@ -33,6 +35,7 @@ from cerebro.controllers.peer_reports import PeerReports
 from cerebro.controllers.session_report import Obstacle
 from cerebro.controllers.status_writer import Write
 from cerebro.kube.lease import Lease
+from cerebro.kube.store import StoredObject
 from cerebro.resources import KINDS, Device, Hub, Peer
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from cerebro.wireguard.backend import Backend, WireGuardError
@@ -49,6 +52,14 @@ _LONGEST_REST = (
 )
 _RETRY, _LONGEST_RETRY = 1.0, 30.0
 _WROTE = 10.0  # seconds in which a status comes back by the watch
+
+
+class NotNow(WireGuardError):  # noqa: N818 - what is so
+    """We may not write any more: the Lease ran out, or another Hub has what this one wants."""
+
+    def __init__(self, obstacle: Obstacle) -> None:
+        super().__init__(obstacle.message)
+        self.reason = obstacle.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +88,16 @@ class HubLoop:
         self._context, self._tools = context, tools
         self.namespace, self.name = namespace, name
         self._wake = asyncio.Event()
-        self._claim = Claim(self._lease, duration=tools.lease_duration, changed=self.mark, renewed=self.mark)
+        renewed = asyncio.Event()
+        self._claim = Claim(
+            self._lease, duration=tools.lease_duration, changed=self.mark, renewed=renewed.set
+        )
+        self._keeping = Keeping(self._claim, tools.userspace, renewed, gone=self.mark)
         self._preshared = PresharedKeys(context.api, namespace)
         self._endpoints = Endpoints(self.mark)
         self._reports = PeerReports(context)
         self._dialled: dict[str, Endpoint] = {}
         self._departed: set[str] = set()
-        self._carried: Backend | None = None
         self._resync_at = 0.0
         self._resynced: str | None = None
         self._failures = 0
@@ -109,8 +123,18 @@ class HubLoop:
         """Tell whether this node carries the Hub now (rule E4)."""
         return self._claim.owns()
 
+    def carries(self) -> bool:
+        """Tell whether an interface of this node is ours."""
+        return self._keeping.backend is not None
+
     async def run(self) -> None:
         """Turn until the agent stops; the interface stays as it is."""
+        async with asyncio.TaskGroup() as tasks:
+            keeping = tasks.create_task(self._keeping.run(), name=f"keep hub {self.namespace}/{self.name}")
+            await self._turns()
+            keeping.cancel()
+
+    async def _turns(self) -> None:
         try:
             while not self._context.stopping:
                 self._context.turned(f"hub {self.namespace}/{self.name}")
@@ -146,37 +170,76 @@ class HubLoop:
         stored = self._context.store.get(_HUB, self.namespace, self.name)
         hub = stored.read(Hub) if stored else None
         if stored is not None and hub is None:
-            self._context.report_invalid(stored)
-            return self._context.heartbeat
+            return await self._frozen(stored)
         self._claim.follow(hub if hub and may_be_ours(hub, self._tools.node) else None, self._tools.node)
         if hub is None or not self._claim.owns():
             await self._let_go(hub)
             return 1.0 if hub is not None and hub.spec.node_name is None else self._context.heartbeat
+        await self._keeping.adopt(hub.spec.interface, hub.status.public_key)
         if hub.spec.paused == "All":
             self._report(hub, HubFindings())
             return self._context.heartbeat
+        obstacle = self._conflict(hub)
+        if obstacle is not None:
+            return await self._failed(hub, obstacle)
+        return await self._attempt(hub)
+
+    async def _frozen(self, stored: StoredObject) -> float:
+        """Say that the Hub cannot be read; one that was carried here stays, also after a restart (rule B9)."""
+        self._context.report_invalid(stored)
+        spec, status = ((stored.raw or {}).get(part) or {} for part in ("spec", "status"))
+        if not spec.get("nodeName") and status.get("nodeName") == self._tools.node:
+            self._claim.take_part()
+        if self._claim.owns():
+            await self._keeping.adopt(spec.get("interface"), status.get("publicKey"))
+        else:
+            self._keeping.end()  # the watchdog drops it
+        return self._context.heartbeat
+
+    def _conflict(self, hub: Hub) -> Obstacle | None:
+        context, node = self._context, self._tools.node
         others = [
             one
-            for one in self._context.store.models(_HUB, Hub)
-            if self._tools.node in {one.spec.node_name, one.status.node_name}
+            for one in context.store.models(_HUB, Hub)
+            if node in {one.spec.node_name, one.status.node_name} or context.owns_hub(one.namespace, one.name)
         ]
-        obstacle = conflict(hub, others)
+        carried = {one.metadata.uid for one in others if context.carries_hub(one.namespace, one.name)}
+        return conflict(hub, others, carried)
+
+    def _check(self, hub: Hub) -> None:
+        """Raise NotNow unless we may write at this moment."""
+        obstacle = self._conflict(hub)
+        if not self._claim.owns():
+            obstacle = Obstacle("NotCarried", "the Lease of the Hub ran out")
         if obstacle is not None:
-            self._report(hub, HubFindings(up=False, obstacle=obstacle))
-            return self._context.heartbeat
-        return await self._attempt(hub)
+            raise NotNow(obstacle)
+
+    def _carries(self, hub: Hub, backend: Backend) -> None:
+        self._check(hub)
+        self._keeping.begin(backend, hub.spec.interface)
 
     async def _let_go(self, hub: Hub | None) -> None:
         """Drop an interface that another may carry now; one that only this node carries stays."""
-        carried, self._carried = self._carried, None
         if self.contacts:
             self.contacts, self.peers = {}, {}
             self._context.tunnels_changed(self.namespace, self.name)
-        if carried is not None and hub is not None and hub.spec.node_name is None:
-            try:
-                await in_thread(lambda: carried.drop(hub.spec.interface))
-            except (WireGuardError, TimeoutError) as error:
-                log.warning("Hub %s/%s: the interface was not dropped: %s", self.namespace, self.name, error)
+        if self.carries() and hub is not None and hub.spec.node_name is None:
+            await self._keeping.drop(hub.spec.interface)
+        self._keeping.end()
+
+    async def _failed(self, hub: Hub, obstacle: Obstacle) -> float:
+        """Say what is in the way; where this node cannot carry the Hub at all, let another try (rule E4)."""
+        log.warning("Hub %s/%s: %s", self.namespace, self.name, obstacle.message)
+        self._report(hub, HubFindings(up=False, obstacle=obstacle))
+        self._failures = min(self._failures + 1, 8)
+        if not self._tools.dry_run and gives_back(hub, obstacle.reason, self._failures):
+            log.warning(
+                "Hub %s/%s: gives the Lease back, another node may do better", self.namespace, self.name
+            )
+            dropped = await self._keeping.drop(hub.spec.interface)
+            await self._claim.stand_aside(dropped=dropped)
+            await self._let_go(hub)
+        return min(_LONGEST_RETRY, _RETRY * 2.0**self._failures)
 
     async def _attempt(self, hub: Hub) -> float:
         started = time.monotonic()
@@ -187,11 +250,11 @@ class HubLoop:
         except (WireGuardError, TimeoutError) as error:
             reason = getattr(error, "reason", "NoAnswer")
             message = str(error) or "the node's network did not answer in time"
-            log.warning("Hub %s/%s: %s", self.namespace, self.name, message)
-            self._report(hub, HubFindings(up=False, obstacle=Obstacle(reason, message)))
-            self._failures = min(self._failures + 1, 8)
-            return min(_LONGEST_RETRY, _RETRY * 2.0**self._failures)
+            if not self._claim.owns():
+                return 0.0
+            return await self._failed(hub, Obstacle(reason, message))
         self._failures = 0
+        self._claim.works()
         self._took = time.monotonic() - started
         self._context.metrics.reconciled("hub", self._took)
         return delay
@@ -212,9 +275,17 @@ class HubLoop:
         asked_at = hub.metadata.annotations.get(ANNOTATION_RESYNC_AT)
         resync = now >= self._resync_at or asked_at != self._resynced
         asked = await self._asked(hub, again=resync)
-        backends = (self._carried,) if self._carried else self._tools.backends(hub)
+        carried = self._keeping.backend
         run = HubPass(
-            self._context.api, backends, self._tools.nft, asked, self._claim.deadline(), self.contacts
+            self._context.api,
+            (carried,) if carried else self._tools.backends(hub),
+            self._tools.nft,
+            asked,
+            self._claim,
+            check=partial(self._check, hub),
+            carries=partial(self._carries, hub),
+            carried=carried is not None,
+            before=self.contacts,
         )
         outcome = await run.run()
         if resync:
@@ -263,7 +334,8 @@ class HubLoop:
         )
 
     async def _after(self, hub: Hub, outcome: HubOutcome) -> None:
-        self._carried = outcome.backend
+        if outcome.findings.implementation is None:
+            self._keeping.end()  # nobody has it
         if outcome.interface is not None:
             self._dialled = dict(outcome.dialled)
             self._departed &= outcome.present

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from cerebro.controllers.hub_keys import settle_key
+from cerebro.controllers.hub_claim import Claim
+from cerebro.controllers.hub_keys import HubKey, settle_key
 from cerebro.controllers.hub_peers import Asked, PeersOutcome, PeersPlan, conclude, keys_after, plan
 from cerebro.controllers.hub_report import HubFindings
 from cerebro.controllers.peer_report import Contact
 from cerebro.controllers.session_report import Obstacle
 from cerebro.kube.api import KubeApi
 from cerebro.wireguard import choose, isolation
-from cerebro.wireguard.backend import Backend
+from cerebro.wireguard.backend import Backend, ForeignInterface
 from cerebro.wireguard.dry_run import DryRun
 from cerebro.wireguard.model import Endpoint, Interface, LinkChange
 from cerebro.wireguard.nft import Nft
 from cerebro.wireguard.plan import plan_link, remember_dialled, routes_for
 
 _DEADLINE = 120.0  # seconds for one call: ten thousand peers on a slow node
+_THREADS = ThreadPoolExecutor(8, thread_name_prefix="hub")  # not asyncio's, which name servers may hold up
 _Answer = TypeVar("_Answer")
 
 
@@ -34,7 +37,6 @@ class HubOutcome:
     """What a pass found and did; without `interface` nothing is known of the peers."""
 
     findings: HubFindings
-    backend: Backend | None = None
     interface: Interface | None = None
     peers: PeersOutcome = field(default_factory=PeersOutcome)
     dialled: Mapping[str, Endpoint] = field(default_factory=dict)
@@ -42,21 +44,28 @@ class HubOutcome:
     """Keys on the interface."""
 
 
-async def in_thread(call: Callable[[], _Answer]) -> _Answer:
+async def in_thread(call: Callable[[], _Answer], threads: Executor = _THREADS) -> _Answer:
     """Run a blocking call beside the event loop. Raises TimeoutError when it does not come back."""
     async with asyncio.timeout(_DEADLINE):
-        return await asyncio.to_thread(call)
+        return await asyncio.get_running_loop().run_in_executor(threads, call)
 
 
 @dataclass
 class HubPass:
-    """A pass with what it needs; `backends` in the order in which they are tried."""
+    """A pass with what it needs; `backends` in the order in which they are tried.
+
+    `check` raises when we may not write now; `carries` does too, or notes that we carry the interface.
+    """
 
     api: KubeApi
     backends: Sequence[Backend]
     nft: Nft
     asked: Asked
-    deadline: float | None = None
+    claim: Claim
+    check: Callable[[], None]
+    carries: Callable[[Backend], None]
+    carried: bool
+    """Whether we did before."""
     before: Mapping[str, Contact] = field(default_factory=dict)
 
     async def run(self) -> HubOutcome:
@@ -68,16 +77,17 @@ class HubPass:
         if there is None and not writing:
             found.up = False
             return outcome
-        if there is None or (self.deadline is not None and writing):
-            there = await in_thread(
-                lambda: choose.make(
-                    [there[0]] if there else self.backends, spec.interface, spec.mtu, self.deadline
-                )
+        if there is None:
+            there = await self._write(
+                lambda: choose.make(self.backends, spec.interface, spec.mtu, self.claim.deadline())
             )
+            self.carries(there[0])
         backend, actual = there
-        outcome.backend = backend
+        key = await self._key(actual, create=writing)
+        if not self.claim.fixed:  # so that it is the keeper's, which alone has the watchdog (rule E4)
+            await self._write(lambda: backend.refresh(spec.interface, self.claim.deadline()))
+        self.carries(backend)
         found.implementation, found.up = backend.implementation, actual.up
-        key = await settle_key(self.api, self.asked.hub, actual.private_key or None, create=writing)
         found.public_key = key.public_key
         if key.private_key is None:
             found.obstacle = key.trouble
@@ -100,12 +110,33 @@ class HubPass:
         _count(found, outcome, decided)
         return outcome
 
+    async def _write(self, call: Callable[[], _Answer]) -> _Answer:
+        self.check()
+        return await in_thread(call)
+
+    async def _key(self, actual: Interface, *, create: bool) -> HubKey:
+        """Settle the key; an interface whose key a leased Hub knows from nowhere is another's.
+
+        An Interface without a key is one that was just made. Raises ForeignInterface.
+        """
+        hub = self.asked.hub
+        noted = actual.public_key in (None, hub.status.public_key)
+        if noted or self.carried or self.claim.fixed:
+            return await settle_key(self.api, hub, actual.private_key or None, create=create)
+        key = await settle_key(self.api, hub, None, create=False)
+        if key.private_key not in (None, actual.private_key):
+            raise ForeignInterface(
+                f"the interface {hub.spec.interface} on this node has another key than this Hub: set another "
+                "spec.interface, or remove it"
+            )
+        return key
+
     async def _device(self, backend: Backend, actual: Interface, private_key: str) -> None:
         spec = self.asked.hub.spec
         key = None if actual.private_key else private_key
         port = spec.listen_port if actual.listen_port != spec.listen_port else None
         if spec.paused == "None" and (key is not None or port is not None):
-            await in_thread(lambda: backend.set_device(spec.interface, private_key=key, listen_port=port))
+            await self._write(lambda: backend.set_device(spec.interface, private_key=key, listen_port=port))
 
     async def _isolate(self, decided: PeersPlan, recorder: DryRun | None) -> None:
         """Keep the table right, before the first peer comes (rule D3)."""
@@ -113,9 +144,9 @@ class HubPass:
         if spec.paused != "None" or recorder is not None:
             return
         if spec.isolation == "None":
-            await in_thread(lambda: self.nft.drop(spec.interface))
+            await self._write(lambda: self.nft.drop(spec.interface))
             return
-        await in_thread(lambda: self._repair(decided))
+        await self._write(lambda: self._repair(decided))
 
     def _repair(self, decided: PeersPlan) -> None:
         spec = self.asked.hub.spec
@@ -128,7 +159,7 @@ class HubPass:
         if not decided.changes:
             return {}
         name = self.asked.hub.spec.interface
-        return await in_thread(lambda: backend.set_peers(name, decided.changes))
+        return await self._write(lambda: backend.set_peers(name, decided.changes))
 
     async def _link(
         self, backend: Backend, actual: Interface, decided: PeersPlan, found: HubFindings
@@ -139,7 +170,7 @@ class HubPass:
         change = await in_thread(lambda: self._link_change(actual, decided))
         if not change:
             return
-        refused = await in_thread(lambda: backend.set_link(spec.interface, change))
+        refused = await self._write(lambda: backend.set_link(spec.interface, change))
         found.up = actual.up if self.asked.dry_run else True
         found.warnings += tuple(
             Obstacle("AddressRefused", f"{what}: {why}") for what, why in sorted(refused.items())

@@ -14,7 +14,7 @@ from controlplane.server import ControlPlane
 from integration.agent.process import Proxy
 from integration.hub.hub_node import HubNode, NodeAgent
 from integration.hub.internet import FLOATING
-from integration.hub.plain import INTERVAL, PlainRouter
+from integration.hub.plain import INTERVAL, PlainRouter, make_keys
 from integration.hub.world import ADDRESS, PORT, World
 
 HUB = "floating"
@@ -164,6 +164,60 @@ def test_e4_another_node_takes_over_and_keeps_the_hub(
             f"\nfailover by {strike.__name__}: back after {took:.1f} s, {len(lost)} pings lost "
             f"(one each {INTERVAL * 1000:.0f} ms), {len(handshakes)} handshakes tried"
         )
+
+
+def test_e4_a_node_that_cannot_carry_the_hub_gives_it_to_one_that_can(
+    world: World, carriers: tuple[Carrier, Carrier], router: PlainRouter
+) -> None:
+    """E4: it holds the Lease and would for ever, and has no tunnel process."""
+    old, new = holder(world, carriers)
+    old.node.stop_keeper()
+    said = world.until_condition("Hub", HUB, "Ready", "False", "WireGuardNotAvailable")
+    assert "cerebro tunnel" in said["message"]
+    world.until(
+        lambda: world.status(HUB, "Hub").get("nodeName") == new.node.name,
+        "the other node has it",
+        old.agent.output,
+    )
+    world.until_condition("Hub", HUB, "Ready", "True")
+    new.node.take_floating_address()
+    router.reaches(ADDRESS)
+    old.node.start_keeper()
+    never_two(old, new)
+
+
+def test_e4_a_hub_that_comes_to_another_ones_node_breaks_neither(
+    world: World, carriers: tuple[Carrier, Carrier], router: PlainRouter
+) -> None:
+    """E4: both want wg0, so each has a node; the older one's dies, and the newer one's goes on as it is."""
+    second, key = "second", make_keys().public
+    left, right = holder(world, carriers)
+    world.hub(second, None, addresses=["10.90.0.1/24"])
+    world.until(
+        lambda: (
+            world.status(second, "Hub").get("nodeName") == right.node.name
+            and world.condition("Hub", second, "Ready").get("status") == "True"
+        ),
+        "the other node carries the newer Hub",
+        lambda: world.status(second, "Hub"),
+    )
+    world.applied_peer("of-second", second, key, "10.90.0.2/32")
+    private = right.node.shown().private_key
+    left.agent.end()
+    said = world.until_condition("Hub", HUB, "Ready", "False", "InterfaceConflict")
+    assert second in said["message"]
+    world.compared(second)
+    assert right.node.shown().private_key == private
+    world.until_peers(right.node, lambda peers: set(peers) == {key}, "the peers are the newer one's alone")
+    world.until_condition("Hub", second, "Ready", "True")
+    left.start()
+    world.until(lambda: world.status(HUB, "Hub").get("nodeName") == left.node.name, "its node has it again")
+    world.until_condition("Hub", HUB, "Ready", "True")
+    left.node.take_floating_address()
+    router.reaches(ADDRESS)
+    assert right.node.shown().private_key == private
+    world.delete("peer", "of-second")
+    world.delete("hub", second)
 
 
 def never_two(old: Carrier, new: Carrier) -> None:

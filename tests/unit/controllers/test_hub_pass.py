@@ -1,0 +1,123 @@
+"""A pass over a Hub without a node: whose interface it takes, and when it writes (rules E3, E4). All are fakes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cerebro.controllers.hub_pass import HubOutcome, HubPass
+from cerebro.controllers.hub_peers import Asked
+from cerebro.kube.api import Secret
+from cerebro.kube.errors import NotFound
+from cerebro.resources import Hub
+from cerebro.resources.naming import SECRET_TYPE_WIREGUARD
+from cerebro.wireguard.backend import Backend, ForeignInterface, WireGuardError
+from cerebro.wireguard.keys import derive_public_key, generate_private_key
+from cerebro.wireguard.nft import Nft
+from unit.controllers.hub_fakes import FakeInterface, Leases, a_hub
+
+OURS, ANOTHERS = generate_private_key(), generate_private_key()
+
+
+class Secrets:
+    """An API server with one Secret, or none; `made` are those that were created."""
+
+    def __init__(self, private_key: str | None) -> None:
+        self.private_key = private_key
+        self.made: list[str] = []
+
+    async def get_secret(self, namespace: str, name: str) -> Secret:
+        if self.private_key is None:
+            raise NotFound("no such Secret")
+        data = {"privateKey": self.private_key.encode()}
+        return Secret(namespace, name, "uid", SECRET_TYPE_WIREGUARD, {}, data)
+
+    async def create_secret(self, namespace: str, name: str, **_: Any) -> None:
+        self.made.append(name)
+
+
+class NoNft(Nft):
+    def drop(self, interface: str) -> None:
+        return
+
+
+class Pass:
+    """A pass over one interface; `owned` is how many writes come before we may write no more."""
+
+    def __init__(
+        self, interface: FakeInterface, secret: str | None = OURS, *, carried: bool = False, owned: int = 1000
+    ) -> None:
+        self.interface, self.secrets, self.carried, self.owned = interface, Secrets(secret), carried, owned
+        self.carries: list[Backend] = []
+
+    def check(self) -> None:
+        self.owned -= 1
+        if self.owned < 0:
+            raise WireGuardError("not now")
+
+    async def run(self, hub: Hub) -> HubOutcome:
+        claim = Leases().claim()
+        claim.follow(hub, "node")
+        return await HubPass(
+            self.secrets,  # type: ignore[arg-type]
+            [self.interface],
+            NoNft(),
+            Asked(hub, []),
+            claim,
+            self.check,
+            self.carries.append,
+            carried=self.carried,
+        ).run()
+
+
+@pytest.mark.parametrize("secret", [OURS, None], ids=["another Secret", "no Secret"])
+async def test_e4_a_foreign_key_is_in_the_way_of_a_leased_hub(secret: str | None) -> None:
+    """E4: a Lease may bring a Hub to a node where another one has an interface of that name."""
+    run = Pass(FakeInterface(ANOTHERS), secret)
+    with pytest.raises(ForeignInterface, match="another key"):
+        await run.run(a_hub())
+    assert (run.carries, run.secrets.made) == ([], [])
+    assert (run.interface.calls, run.interface.refreshed) == ([], [])
+
+
+async def test_an_interface_with_the_key_of_the_secret_is_ours() -> None:
+    run = Pass(FakeInterface(OURS))
+    outcome = await run.run(a_hub())
+    assert outcome.findings.public_key == derive_public_key(OURS)
+    assert run.carries == [run.interface]
+
+
+@pytest.mark.parametrize("known", ["by its status", "as it is carried", "as its node is fixed"])
+async def test_e3_a_key_that_is_known_and_not_the_secrets_stays_and_is_told(known: str) -> None:
+    status = {"publicKey": derive_public_key(ANOTHERS)} if known == "by its status" else {}
+    spec: dict[str, Any] = {"nodeName": "node"} if known == "as its node is fixed" else {}
+    run = Pass(FakeInterface(ANOTHERS), carried=known == "as it is carried")
+    outcome = await run.run(a_hub(status=status, **spec))
+    assert [one.reason for one in outcome.findings.warnings] == ["KeyMismatch"]
+    assert run.interface.private_key == ANOTHERS
+
+
+async def test_e4_an_interface_without_a_watchdog_is_not_taken() -> None:
+    """E4: a wireguard-go that is not the keeper's would outlive us."""
+    interface = FakeInterface(OURS)
+    interface.foreign = True
+    run = Pass(interface)
+    with pytest.raises(WireGuardError, match="not carried"):
+        await run.run(a_hub())
+    assert (run.carries, interface.calls) == ([], [])
+
+
+async def test_e4_each_write_is_preceded_by_a_look_whether_we_may() -> None:
+    """E4: a pass that was held up, by the API server or by being stopped, writes nothing any more."""
+    whole = Pass(FakeInterface(there=False))
+    await whole.run(a_hub())
+    assert whole.interface.calls == ["ensure", "set_device", "set_link"]
+    for owned in range(1000 - whole.owned):
+        run = Pass(FakeInterface(there=False), owned=owned)
+        with pytest.raises(WireGuardError, match="not now"):
+            await run.run(a_hub())
+        assert len(run.interface.calls) <= owned
+    paused = Pass(FakeInterface(there=False))
+    assert (await paused.run(a_hub(paused="Changes"))).findings.up is False
+    assert (paused.interface.calls, paused.carries) == ([], [])
