@@ -35,6 +35,7 @@ from cerebro.controllers.status_writer import Write
 from cerebro.kube.lease import Lease
 from cerebro.resources import KINDS, Device, Hub, Peer
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
+from cerebro.wireguard import choose
 from cerebro.wireguard.backend import Backend, WireGuardError
 from cerebro.wireguard.model import ActualPeer, Endpoint
 from cerebro.wireguard.nft import Nft
@@ -200,9 +201,7 @@ class HubLoop:
         """Take off the interface, and what belongs to it, of a Hub that goes and asks for it."""
         if hub.spec.deletion_policy == "Cleanup":
             name = hub.spec.interface
-            for backend in self._tools.backends(hub):
-                if await in_thread(lambda one=backend: one.read(name)) is not None:  # type: ignore[misc]
-                    await in_thread(lambda one=backend: one.drop(name))  # type: ignore[misc]
+            await in_thread(lambda: choose.drop(self._tools.backends(hub), name))
             await in_thread(lambda: self._tools.nft.drop(name))
             self._report(hub, HubFindings(up=False, cleaned_up=True))
         return self._context.heartbeat
