@@ -86,7 +86,7 @@ class HubPass:
         recorder = DryRun(backend) if self.asked.dry_run else None
         await self._device(recorder or backend, actual, key.private_key)
         decided = await in_thread(lambda: plan(self.asked, actual))
-        await self._isolate(decided, recorder)
+        await self._isolate(decided, actual, recorder)
         refused = await self._peers(recorder or backend, decided)
         await self._link(recorder or backend, actual, decided, found)
         if recorder is not None:
@@ -107,7 +107,7 @@ class HubPass:
         if spec.paused == "None" and (key is not None or port is not None):
             await in_thread(lambda: backend.set_device(spec.interface, private_key=key, listen_port=port))
 
-    async def _isolate(self, decided: PeersPlan, recorder: DryRun | None) -> None:
+    async def _isolate(self, decided: PeersPlan, actual: Interface, recorder: DryRun | None) -> None:
         """Keep the table right, before the first peer comes (rule D3)."""
         spec = self.asked.hub.spec
         if spec.paused != "None" or recorder is not None:
@@ -115,11 +115,12 @@ class HubPass:
         if spec.isolation == "None":
             await in_thread(lambda: self.nft.drop(spec.interface))
             return
-        await in_thread(lambda: self._repair(decided))
+        await in_thread(lambda: self._repair(decided, actual))
 
-    def _repair(self, decided: PeersPlan) -> None:
+    def _repair(self, decided: PeersPlan, actual: Interface) -> None:
         spec = self.asked.hub.spec
-        wanted = isolation.desired_table(spec.interface, spec.addresses, decided.administrators)
+        administrators = decided.administrators(actual)
+        wanted = isolation.desired_table(spec.interface, spec.addresses, administrators)
         commands = isolation.plan(wanted, self.nft.read(spec.interface))
         if commands:
             self.nft.apply(commands)

@@ -23,6 +23,7 @@ from cerebro.controllers.session_report import Obstacle, Said
 from cerebro.kube.store import StoredObject
 from cerebro.resources import Hub, Peer
 from cerebro.wireguard.model import DesiredPeer, Endpoint, Interface, PeerChange
+from cerebro.wireguard.networks import span, without
 from cerebro.wireguard.plan import plan_peers
 
 _MASS_AT_LEAST, _MASS_SHARE = 10, 5  # rule E13: ten, and a fifth
@@ -74,15 +75,23 @@ class PeersPlan:
     """Keys that wait for a person's word to go (rule E13)."""
     frozen: Frozen = Frozen()
 
-    @property
-    def administrators(self) -> frozenset[str]:
-        """Allowed networks of accepted Peers without a Device (rule D3)."""
-        return frozenset(
+    def administrators(self, actual: Interface) -> frozenset[str]:
+        """Networks from which only accepted Peers without a Device send (rule D3).
+
+        What another peer on the interface holds within one, such as an unknown one that is kept, is that one's:
+        WireGuard lets it send from there. A peer that is as it was accepted holds nothing of the kind (rule E5).
+        """
+        admins = [one for one in self.accepted.values() if one.accepted and not one.peer.spec.device_ref]
+        own = {one.peer.spec.public_key for one in admins} - self.frozen.keys
+        others = (
             network
-            for one in self.accepted.values()
-            if one.accepted and one.peer.spec.device_ref is None
-            for network in one.allowed_ips
+            for key, found in actual.peers.items()
+            if key not in own
+            and not (key in self.desired and self.desired[key].allowed_ips == found.allowed_ips)
+            for network in found.allowed_ips
         )
+        theirs = (network for one in admins for network in one.allowed_ips if span(network).prefix)
+        return without(theirs, others)
 
     @property
     def allowed_ips(self) -> frozenset[str]:

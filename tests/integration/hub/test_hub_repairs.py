@@ -90,6 +90,27 @@ def test_e8_an_unknown_peer_is_kept_and_reported_then_removed_under_remove(
     world.patch("hub", HUB, unknownPeers="Keep")
 
 
+def test_d3_an_unknown_peer_within_an_administrators_network_is_no_administrator(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
+    """D3: its longer prefix lets it send from there, and the table must not take that for the administrator."""
+    name, admin, stranger = a_name(), make_keys().public, make_keys().public
+
+    def admitted(address: str) -> bool:
+        words = ["nft", "get", "element", "inet", "cerebro_wg0", "administrators4", f"{{ {address} }}"]
+        return node.run(words, check=False).returncode == 0
+
+    world.applied_peer(name, HUB, admin, "10.64.3.20/32", "192.168.0.0/16")
+    world.until(lambda: admitted("192.168.5.7"), "the administrator's network is admitted")
+    configure(node, "wg0", "peer", stranger, "allowed-ips", "192.168.5.0/24")
+    world.until(lambda: not admitted("192.168.5.7"), "what the stranger has is not")
+    assert admitted("192.168.6.7")
+    assert admitted("10.64.3.20")
+    configure(node, "wg0", "peer", stranger, "remove")
+    world.until(lambda: admitted("192.168.5.7"), "it is admitted again")
+    world.delete("peer", name)
+
+
 def test_an_unknown_peer_becomes_known_as_it_is(world: World, node: HubNode, agent: NodeAgent) -> None:
     """A Peer for a peer that works already is adopted: its session goes on."""
     router = world.plain_router(a_name(), "10.64.3.9")
