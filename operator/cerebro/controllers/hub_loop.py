@@ -84,6 +84,7 @@ class HubLoop:
         self._reports = PeerReports(context)
         self._dialled: dict[str, Endpoint] = {}
         self._departed: set[str] = set()
+        self._own_addresses: frozenset[str] = frozenset()
         self._carried: Backend | None = None
         self._resync_at = 0.0
         self._resynced: str | None = None
@@ -169,7 +170,7 @@ class HubLoop:
 
     async def _let_go(self, hub: Hub | None) -> None:
         """Drop an interface that another may carry now; one that only this node carries stays."""
-        carried, self._carried = self._carried, None
+        carried, self._carried, self._own_addresses = self._carried, None, frozenset()
         if self.contacts:
             self.contacts, self.peers = {}, {}
             self._context.tunnels_changed(self.namespace, self.name)
@@ -213,7 +214,13 @@ class HubLoop:
         asked = await self._asked(hub, again=resync)
         backends = (self._carried,) if self._carried else self._tools.backends(hub)
         run = HubPass(
-            self._context.api, backends, self._tools.nft, asked, self._claim.deadline(), self.contacts
+            self._context.api,
+            backends,
+            self._tools.nft,
+            asked,
+            self._claim.deadline(),
+            self.contacts,
+            self._own_addresses,
         )
         outcome = await run.run()
         if resync:
@@ -262,7 +269,7 @@ class HubLoop:
         )
 
     async def _after(self, hub: Hub, outcome: HubOutcome) -> None:
-        self._carried = outcome.backend
+        self._carried, self._own_addresses = outcome.backend, outcome.own_addresses
         if outcome.interface is not None:
             self._dialled = dict(outcome.dialled)
             self._departed &= outcome.present

@@ -22,8 +22,9 @@ from cerebro.wireguard import choose, isolation
 from cerebro.wireguard.backend import Backend
 from cerebro.wireguard.dry_run import DryRun
 from cerebro.wireguard.model import Endpoint, Interface, LinkChange
+from cerebro.wireguard.networks import interface_address
 from cerebro.wireguard.nft import Nft
-from cerebro.wireguard.plan import plan_link, remember_dialled, routes_for
+from cerebro.wireguard.plan import foreign_addresses, plan_link, remember_dialled, routes_for
 
 _DEADLINE = 120.0  # seconds for one call: ten thousand peers on a slow node
 _Answer = TypeVar("_Answer")
@@ -40,6 +41,8 @@ class HubOutcome:
     dialled: Mapping[str, Endpoint] = field(default_factory=dict)
     present: frozenset[str] = frozenset()
     """Keys on the interface."""
+    own_addresses: frozenset[str] = frozenset()
+    """As in `HubPass`, for the next one."""
 
 
 async def in_thread(call: Callable[[], _Answer]) -> _Answer:
@@ -58,11 +61,13 @@ class HubPass:
     asked: Asked
     deadline: float | None = None
     before: Mapping[str, Contact] = field(default_factory=dict)
+    own_addresses: frozenset[str] = frozenset()
+    """Addresses that the Hub asked for while we carry it: they go with their line in the spec."""
 
     async def run(self) -> HubOutcome:
         """Make the interface equal to its Peers as far as it may be. Raises WireGuardError, TimeoutError."""
         spec, found = self.asked.hub.spec, HubFindings()
-        outcome = HubOutcome(found)
+        outcome = HubOutcome(found, own_addresses=self.own_addresses)
         writing = spec.paused == "None" and not self.asked.dry_run
         there = await in_thread(lambda: choose.find(self.backends, spec.interface))
         if there is None and not writing:
@@ -88,7 +93,7 @@ class HubPass:
         decided = await in_thread(lambda: plan(self.asked, actual))
         await self._isolate(decided, actual, recorder)
         refused = await self._peers(recorder or backend, decided)
-        await self._link(recorder or backend, actual, decided, found)
+        await self._link(recorder or backend, actual, decided, outcome)
         if recorder is not None:
             found.plan = [*(found.plan or []), *recorder.take()]
         made = [one for one in decided.changes if one.public_key not in refused]
@@ -132,24 +137,39 @@ class HubPass:
         return await in_thread(lambda: backend.set_peers(name, decided.changes))
 
     async def _link(
-        self, backend: Backend, actual: Interface, decided: PeersPlan, found: HubFindings
+        self, backend: Backend, actual: Interface, decided: PeersPlan, outcome: HubOutcome
     ) -> None:
-        spec = self.asked.hub.spec
+        spec, found = self.asked.hub.spec, outcome.findings
         if spec.paused != "None":
             return
         change = await in_thread(lambda: self._link_change(actual, decided))
-        if not change:
-            return
-        refused = await in_thread(lambda: backend.set_link(spec.interface, change))
-        found.up = actual.up if self.asked.dry_run else True
+        refused: dict[str, str] = {}
+        if change:
+            refused = await in_thread(lambda: backend.set_link(spec.interface, change))
+            found.up = actual.up if self.asked.dry_run else True
         found.warnings += tuple(
             Obstacle("AddressRefused", f"{what}: {why}") for what, why in sorted(refused.items())
         )
+        foreign = foreign_addresses(actual, spec.addresses) - set(change.remove_addresses)
+        found.warnings += tuple(_foreign(address, spec.interface) for address in sorted(foreign))
+        if not self.asked.dry_run:
+            wanted = frozenset(interface_address(address)[0] for address in spec.addresses)
+            outcome.own_addresses = wanted | (self.own_addresses & refused.keys())
 
     def _link_change(self, actual: Interface, decided: PeersPlan) -> LinkChange:
         spec = self.asked.hub.spec
         routes = routes_for(decided.allowed_ips, spec.addresses) if spec.routes == "Managed" else ()
-        return plan_link(actual, addresses=spec.addresses, mtu=spec.mtu, routes=routes)
+        return plan_link(
+            actual, addresses=spec.addresses, mtu=spec.mtu, routes=routes, own_addresses=self.own_addresses
+        )
+
+
+def _foreign(address: str, interface: str) -> Obstacle:
+    message = (
+        f"{interface} has the address {address}, which is not in spec.addresses: write it there, or remove it "
+        f"with `ip address del {address} dev {interface}`"
+    )
+    return Obstacle("ForeignAddress", message)
 
 
 def _count(found: HubFindings, outcome: HubOutcome, decided: PeersPlan) -> None:

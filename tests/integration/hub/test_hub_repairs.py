@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 
 import pytest
@@ -66,6 +67,30 @@ def test_routes_outside_the_pool_are_made_and_put_back(world: World, node: HubNo
     world.until(routed, "the route is put back")
     world.patch("peer", name, allowedIPs=["10.64.2.9/32"])
     world.until(lambda: not routed(), "the route goes with its network")
+
+
+def test_an_address_goes_with_its_line_in_the_spec(world: World, node: HubNode, agent: NodeAgent) -> None:
+    """One that nobody asked this agent for stays, and the Hub says how it is removed."""
+    spec = {"interface": "wg1", "listenPort": 51821}
+    world.ready_hub("addresses", node, addresses=["10.65.0.1/24", "10.66.0.1/24", "10.67.0.1/24"], **spec)
+
+    def addresses() -> list[str]:
+        words = ["ip", "-o", "-4", "address", "show", "wg1"]
+        return [line.split()[3] for line in node.run(words).stdout.splitlines()]
+
+    world.patch("hub", "addresses", addresses=["10.65.0.1/24", "10.67.0.1/24"])
+    world.until(lambda: addresses() == ["10.65.0.1/24", "10.67.0.1/24"], "the address is gone", addresses)
+    world.until_condition("Hub", "addresses", "Ready", "True")
+    agent.end()
+    world.patch("hub", "addresses", addresses=["10.65.0.1/24"])
+    agent.start()
+    said = world.until_condition("Hub", "addresses", "Ready", "False", "ForeignAddress")
+    assert addresses() == ["10.65.0.1/24", "10.67.0.1/24"]
+    command = re.search(r"`(ip address del .*)`", said["message"])
+    assert command is not None
+    node.run(command[1].split())
+    world.until_condition("Hub", "addresses", "Ready", "True")
+    world.delete("hub", "addresses")
 
 
 def test_e8_an_unknown_peer_is_kept_and_reported_then_removed_under_remove(
