@@ -104,7 +104,7 @@ class HubLoop:
 
     def departed(self, peer: Peer) -> None:
         """A Peer went: its keys are ours, and go (rule E8)."""
-        self._departed |= {key for key in (peer.spec.public_key, peer.status.applied_public_key) if key}
+        self._departed |= set(peer.keys)
         self.mark()
 
     def owns(self) -> bool:

@@ -29,6 +29,7 @@ class PeerSaid:
     accepted: Said
     applied: Said
     generation: int
+    rotated_public_keys: tuple[str, ...] = ()
 
     @property
     def ready(self) -> Said:
@@ -97,6 +98,7 @@ def said_of(peer: Peer) -> PeerSaid | None:
         accepted=(accepted.status, accepted.reason, accepted.message),
         applied=(applied.status, applied.reason, applied.message),
         generation=generation,
+        rotated_public_keys=tuple(status.rotated_public_keys),
     )
     return said if (ready.status, ready.reason) == said.ready[:2] else None
 
@@ -120,6 +122,7 @@ def peer_status(peer: Peer, said: PeerSaid, now: datetime) -> dict[str, Any]:
         conditions = set_condition(conditions, condition, now)
     status: dict[str, Any] = {
         "appliedPublicKey": said.applied_public_key,
+        "rotatedPublicKeys": list(said.rotated_public_keys) or None,
         "state": said.state,
         "lastHandshakeTime": format_time(said.last_handshake) if said.last_handshake else None,
         "conditions": [

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 
 import pytest
 
 from integration.hub.hub_node import HubNode, NodeAgent
-from integration.hub.plain import configure, make_keys, make_preshared_key
+from integration.hub.plain import Seen, configure, make_keys, make_preshared_key
 from integration.hub.world import ADDRESS, PORT, World, a_peer
 
 HUB = "hub"
@@ -150,7 +151,10 @@ def test_an_unknown_peer_becomes_known_as_it_is(world: World, node: HubNode, age
 
 
 def test_e8_a_rotated_key_is_removed_also_under_keep(world: World, node: HubNode, agent: NodeAgent) -> None:
-    """Keys rotated on the router's side, of a Device: the Peer follows, the old key goes, a new handshake."""
+    """Keys rotated on the router's side, of a Device: the Peer follows, the old key goes, a new handshake.
+
+    The tunnel address has an owner all the time.
+    """
     router = world.plain_router(a_name())
     old = router.keys.public
     api = {"address": "127.0.0.1", "allowPlaintext": True, "credentialsSecretRef": {"name": "none"}}
@@ -163,7 +167,12 @@ def test_e8_a_rotated_key_is_removed_also_under_keep(world: World, node: HubNode
     new = make_keys()
     router.change_keys(new)
     world.patch("device", router.name, publicKey=new.public)
-    world.until_peers(node, lambda peers: new.public in peers and old not in peers, "the keys are changed")
+
+    def changed(peers: Mapping[str, Seen]) -> bool:
+        assert any("10.64.4.1/32" in one.allowed_ips for one in peers.values()), peers
+        return new.public in peers and old not in peers
+
+    world.until_peers(node, changed, "the keys are changed")
     router.reaches(ADDRESS)
     world.until_peers(node, lambda peers: peers[new.public].latest_handshake > 0, "a new handshake")
     world.until(

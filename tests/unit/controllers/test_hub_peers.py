@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from cerebro.controllers.hub_peers import Asked, PeersPlan, plan
-from cerebro.resources import Hub, Peer
+from cerebro.controllers.hub_peers import Asked, PeersPlan, conclude, frozen_peers, keys_after, plan
+from cerebro.controllers.peer_report import PeerSaid
+from cerebro.kube.store import StoredObject
+from cerebro.resources import KINDS, Hub, Peer
 from cerebro.wireguard.model import ActualPeer, Interface
 from cerebro.wireguard.networks import span
+from unit.wireguard.reference import ReferenceWireGuard
 
 
 def key(name: str) -> str:
@@ -85,3 +88,86 @@ def test_d3_no_peer_with_a_device_is_an_administrator() -> None:
         decide(a_peer("router", "10.64.0.2/32", "192.168.88.0/24"), actual=actual).administrators(actual)
         == set()
     )
+
+
+# --- rule E8: rotated keys
+
+
+def one_pass(wireguard: ReferenceWireGuard, *peers: Peer, **hub: Any) -> dict[str, PeerSaid]:
+    """Make a pass; no address that has an owner before and after it is without one in between."""
+    actual = wireguard.interface()
+    asked = Asked(a_hub(**hub), peers, complete=True)
+    decided = plan(asked, actual)
+    final = ReferenceWireGuard.of(actual.peers.values())
+    for change in decided.changes:
+        final.apply(change)
+    lasting = wireguard.owners.keys() & final.owners.keys()
+    for change in decided.changes:
+        wireguard.apply(change)
+        assert lasting <= wireguard.owners.keys()
+    assert not decided.unknown
+    present = keys_after(actual, decided.changes, {})
+    outcome = conclude(asked, decided, actual, there=present, refused={}, before={})
+    return {peer.name: said for peer, said in outcome.said}
+
+
+def as_said(peer: Peer, said: PeerSaid) -> Peer:
+    """The Peer once its status is written."""
+    status = {
+        "appliedPublicKey": said.applied_public_key,
+        "rotatedPublicKeys": list(said.rotated_public_keys),
+    }
+    return peer.model_copy(update={"status": peer.status.model_validate(status)})
+
+
+@pytest.mark.parametrize("address", ["10.64.0.2", "10.64.0.3"], ids=["same address", "another address"])
+def test_e8_a_rotated_key_keeps_its_place_until_the_new_one_takes_it(address: str) -> None:
+    """E8: the new key is noted, then takes the address over in one message, and the old one goes with it.
+
+    Each pass could be the first of another agent: all that it goes by is the status and the interface.
+    """
+    wireguard = ReferenceWireGuard.of(there(old="10.64.0.2/32").peers.values())
+    peer = a_peer("p", f"{address}/32", of="new", status=applied("old"))
+    for _ in range(2):  # also when the first note got lost
+        said = one_pass(wireguard, peer)["p"]
+        assert wireguard.owner("10.64.0.2") == key("old")
+        assert (said.applied_public_key, said.rotated_public_keys) == (key("new"), (key("old"),))
+        assert said.applied[:2] == ("False", "Applying")
+    peer = as_said(peer, said)
+    said = one_pass(wireguard, peer)["p"]
+    assert wireguard.owners == {f"{address}/32": key("new")}
+    assert wireguard.peers.keys() == {key("new")}
+    assert (said.applied_public_key, said.rotated_public_keys) == (key("new"), ())
+    assert said.applied[0] == "True"
+
+
+def test_e8_a_key_rotated_twice_before_it_was_applied_leaves_none_behind() -> None:
+    wireguard = ReferenceWireGuard.of(there(first="10.64.0.2/32").peers.values())
+    peer = a_peer("p", "10.64.0.2/32", of="first", status=applied("first"))
+    for name in ("second", "third"):
+        peer = a_peer("p", "10.64.0.2/32", of=name, status=peer.status)
+        said = one_pass(wireguard, peer)["p"]
+        assert (said.applied_public_key, said.rotated_public_keys) == (key(name), (key("first"),))
+        peer = as_said(peer, said)
+    one_pass(wireguard, peer)
+    assert wireguard.peers.keys() == {key("third")}
+
+
+def test_e8_old_keys_that_are_noted_go_with_a_peer_that_goes_and_stay_with_one_that_cannot_be_read() -> None:
+    status = applied("new") | {"rotatedPublicKeys": [key("old")]}
+    going = a_peer("p", "10.64.0.2/32", of="new", status=status, deletionTimestamp="2026-05-01T00:00:00Z")
+    wireguard = ReferenceWireGuard.of(there(old="10.64.0.2/32").peers.values())
+    assert one_pass(wireguard, going)["p"].applied[1] == "Removed"
+    assert not wireguard.peers
+    raw = {"spec": {"hubRef": {"name": "hub"}, "publicKey": key("new")}, "status": status}
+    frozen = frozen_peers([StoredObject(KINDS["Peer"], "ns", "p", "uid-p", 1, None, "error", raw)], "hub")
+    assert frozen.keys == {key("new"), key("old")}
+
+
+def test_a_peer_whose_key_is_being_rotated_keeps_its_address_from_an_older_one() -> None:
+    wireguard = ReferenceWireGuard.of(there(old="10.64.0.2/32").peers.values())
+    peer = a_peer("p", "10.64.0.2/32", of="new", status=applied("old"))
+    older = a_peer("a", "10.64.0.2/32", creationTimestamp="2020-05-01T00:00:00Z")
+    said = one_pass(wireguard, older, peer)
+    assert said["a"].accepted[1] == "AddressConflict"
+    assert said["p"].accepted[0] == "True"
