@@ -22,22 +22,25 @@ from cerebro.controllers.hub_lookups import Endpoints, PresharedKeys
 from cerebro.controllers.hub_pass import HubOutcome, HubPass, in_thread
 from cerebro.controllers.hub_peers import Asked, frozen_peers
 from cerebro.controllers.hub_report import (
+    CLEANED_UP,
     FIELD_MANAGER,
     HubFindings,
     confirmed_removals,
+    failed_pass,
     hub_status,
+    peers_out_of_sight,
     same_meaning,
 )
-from cerebro.controllers.peer_report import Contact
+from cerebro.controllers.peer_report import Contact, lost, out_of_sight
 from cerebro.controllers.peer_reports import PeerReports
-from cerebro.controllers.session_report import Obstacle
+from cerebro.controllers.session_report import Obstacle, Said
 from cerebro.controllers.status_writer import Write
 from cerebro.kube.lease import Lease
 from cerebro.resources import KINDS, Device, Hub, Peer
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from cerebro.wireguard import choose
 from cerebro.wireguard.backend import Backend, WireGuardError
-from cerebro.wireguard.model import ActualPeer, Endpoint
+from cerebro.wireguard.model import ActualPeer, Endpoint, Interface
 from cerebro.wireguard.nft import Nft
 
 log = logging.getLogger(__name__)
@@ -49,6 +52,7 @@ _LONGEST_REST = (
     2.0  # after a pass at most as long as it took, so that passes after changes leave half the time
 )
 _RETRY, _LONGEST_RETRY = 1.0, 30.0
+_LASTS = 1.0  # seconds without a look at the interface after which the next failure is told of all Peers
 _WROTE = 10.0  # seconds in which a status comes back by the watch
 
 
@@ -89,6 +93,7 @@ class HubLoop:
         self._resync_at = 0.0
         self._resynced: str | None = None
         self._failures = 0
+        self._obstructed_at = 0.0
         self._took = 0.0
         self._written: tuple[dict[str, Any], float] | None = None
         self.contacts: dict[str, Contact] = {}
@@ -164,8 +169,7 @@ class HubLoop:
         ]
         obstacle = conflict(hub, others)
         if obstacle is not None:
-            self._report(hub, HubFindings(up=False, obstacle=obstacle))
-            return self._context.heartbeat
+            return await self._obstructed(hub, HubFindings(up=False, obstacle=obstacle))
         return await self._attempt(hub)
 
     async def _let_go(self, hub: Hub | None) -> None:
@@ -187,16 +191,33 @@ class HubLoop:
                 return await self._going(hub)
             delay = await self._pass(hub)
         except (WireGuardError, TimeoutError) as error:
-            reason = getattr(error, "reason", "NoAnswer")
-            message = str(error) or "the node's network did not answer in time"
-            log.warning("Hub %s/%s: %s", self.namespace, self.name, message)
-            self._report(hub, HubFindings(up=False, obstacle=Obstacle(reason, message)))
-            self._failures = min(self._failures + 1, 8)
-            return min(_LONGEST_RETRY, _RETRY * 2.0**self._failures)
-        self._failures = 0
+            found = failed_pass(error)
+            log.warning("Hub %s/%s: %s", self.namespace, self.name, found.obstacle and found.obstacle.message)
+            return await self._obstructed(hub, found)
         self._took = time.monotonic() - started
         self._context.metrics.reconciled("hub", self._took)
         return delay
+
+    async def _obstructed(self, hub: Hub, found: HubFindings) -> float:
+        """Say what is in the way, of the Peers too once it lasts; give the seconds until the next try."""
+        self._report(hub, found)
+        now = time.monotonic()
+        self._obstructed_at = now if self._failures == 0 else self._obstructed_at
+        self._failures = min(self._failures + 1, 8)
+        if now - self._obstructed_at >= _LASTS:
+            await self._out_of_sight(peers_out_of_sight(found))
+        return min(_LONGEST_RETRY, _RETRY * 2.0**self._failures)
+
+    async def _out_of_sight(self, applied: Said) -> None:
+        """Say of all Peers that the interface is not there or not seen; nobody's tunnel is up by its last look."""
+        before, self.peers = self.contacts, {}
+        self.contacts = {key: lost(one) for key, one in before.items()} if applied[0] == "False" else {}
+        self._context.tunnels_changed(self.namespace, self.name)
+        stored = list(self._context.peers_by_hub.get(self.namespace, self.name))
+        peers = [peer for one in stored if (peer := one.read(Peer)) is not None]
+        await self._reports.report(
+            (peer, out_of_sight(peer, before.get(peer.spec.public_key), applied)) for peer in peers
+        )
 
     async def _going(self, hub: Hub) -> float:
         """Take off the interface, and what belongs to it, of a Hub that goes and asks for it."""
@@ -205,6 +226,7 @@ class HubLoop:
             await in_thread(lambda: choose.drop(self._tools.backends(hub), name))
             await in_thread(lambda: self._tools.nft.drop(name))
             self._report(hub, HubFindings(up=False, cleaned_up=True))
+            await self._out_of_sight(CLEANED_UP)
         return self._context.heartbeat
 
     async def _pass(self, hub: Hub) -> float:
@@ -225,7 +247,11 @@ class HubLoop:
         outcome = await run.run()
         if resync:
             self._resync_at, self._resynced = now + hub.spec.resync_interval.total_seconds(), asked_at
-        await self._after(hub, outcome)
+        self._carried, self._own_addresses = outcome.backend, outcome.own_addresses
+        outcome.findings.last_resync_at = self._resynced
+        if outcome.interface is None:
+            return await self._obstructed(hub, outcome.findings)
+        await self._after(hub, outcome, outcome.interface)
         if outcome.findings.waiting or any(key in outcome.present for key in self._departed):
             return _RETRY
         until_resync = self._resync_at - time.monotonic()
@@ -268,16 +294,14 @@ class HubLoop:
             now=time.time(),
         )
 
-    async def _after(self, hub: Hub, outcome: HubOutcome) -> None:
-        self._carried, self._own_addresses = outcome.backend, outcome.own_addresses
-        if outcome.interface is not None:
-            self._dialled = dict(outcome.dialled)
-            self._departed &= outcome.present
-            self.contacts = dict(outcome.peers.contacts)
-            self.peers = outcome.interface.peers
-            await self._reports.report(outcome.peers.said)
-            self._context.tunnels_changed(self.namespace, self.name)
-        outcome.findings.last_resync_at = self._resynced
+    async def _after(self, hub: Hub, outcome: HubOutcome, interface: Interface) -> None:
+        self._failures = 0
+        self._dialled = dict(outcome.dialled)
+        self._departed &= outcome.present
+        self.contacts = dict(outcome.peers.contacts)
+        self.peers = interface.peers
+        await self._reports.report(outcome.peers.said)
+        self._context.tunnels_changed(self.namespace, self.name)
         self._report(hub, outcome.findings)
 
     def _report(self, hub: Hub, found: HubFindings) -> None:

@@ -32,7 +32,7 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(slots=True)
 class HubOutcome:
-    """What a pass found and did; without `interface` nothing is known of the peers."""
+    """What a pass found and did; without `interface` something is in the way of the peers."""
 
     findings: HubFindings
     backend: Backend | None = None
@@ -71,7 +71,9 @@ class HubPass:
         writing = spec.paused == "None" and not self.asked.dry_run
         there = await in_thread(lambda: choose.find(self.backends, spec.interface))
         if there is None and not writing:
-            found.up = False
+            found.up, absent = False, Interface(spec.interface)
+            decided = await in_thread(lambda: plan(self.asked, absent))
+            await self._conclude(outcome, decided, absent, there=frozenset(), refused={})
             return outcome
         if there is None or (self.deadline is not None and writing):
             there = await in_thread(
@@ -96,13 +98,8 @@ class HubPass:
         await self._link(recorder or backend, actual, decided, outcome)
         if recorder is not None:
             found.plan = [*(found.plan or []), *recorder.take()]
-        made = [one for one in decided.changes if one.public_key not in refused]
         present = frozenset(actual.peers) if recorder else keys_after(actual, decided.changes, refused)
-        outcome.interface, outcome.present = actual, present
-        outcome.dialled = remember_dialled(self.asked.dialled, decided.desired, actual, made)
-        concluding = partial(conclude, there=present, refused=refused, before=self.before)
-        outcome.peers = await in_thread(lambda: concluding(self.asked, decided, actual))
-        _count(found, outcome, decided)
+        await self._conclude(outcome, decided, actual, there=present, refused=refused)
         return outcome
 
     async def _device(self, backend: Backend, actual: Interface, private_key: str) -> None:
@@ -155,6 +152,22 @@ class HubPass:
         if not self.asked.dry_run:
             wanted = frozenset(interface_address(address)[0] for address in spec.addresses)
             outcome.own_addresses = wanted | (self.own_addresses & refused.keys())
+
+    async def _conclude(
+        self,
+        outcome: HubOutcome,
+        decided: PeersPlan,
+        actual: Interface,
+        *,
+        there: frozenset[str],
+        refused: Mapping[str, str],
+    ) -> None:
+        made = [one for one in decided.changes if one.public_key not in refused]
+        outcome.interface, outcome.present = actual, there
+        outcome.dialled = remember_dialled(self.asked.dialled, decided.desired, actual, made)
+        concluding = partial(conclude, there=there, refused=refused, before=self.before)
+        outcome.peers = await in_thread(lambda: concluding(self.asked, decided, actual))
+        _count(outcome.findings, outcome, decided)
 
     def _link_change(self, actual: Interface, decided: PeersPlan) -> LinkChange:
         spec = self.asked.hub.spec
