@@ -159,9 +159,6 @@ class HubLoop:
         if hub is None or not self._claim.owns():
             await self._let_go(hub)
             return 1.0 if hub is not None and hub.spec.node_name is None else self._context.heartbeat
-        if hub.spec.paused == "All":
-            self._report(hub, HubFindings())
-            return self._context.heartbeat
         others = [
             one
             for one in self._context.store.models(_HUB, Hub)
@@ -187,7 +184,7 @@ class HubLoop:
     async def _attempt(self, hub: Hub) -> float:
         started = time.monotonic()
         try:
-            if hub.metadata.deletion_timestamp is not None:
+            if hub.metadata.deletion_timestamp is not None and hub.spec.paused != "All":
                 return await self._going(hub)
             delay = await self._pass(hub)
         except (WireGuardError, TimeoutError) as error:
@@ -252,7 +249,8 @@ class HubLoop:
         if outcome.interface is None:
             return await self._obstructed(hub, outcome.findings)
         await self._after(hub, outcome, outcome.interface)
-        if outcome.findings.waiting or any(key in outcome.present for key in self._departed):
+        going = bool(self._departed) and hub.spec.paused != "All"
+        if outcome.findings.waiting or going:
             return _RETRY
         until_resync = self._resync_at - time.monotonic()
         return max(0.05, min(until_resync, max(_LEAST_LOOK, _LOOK_SHARE * self._took)))

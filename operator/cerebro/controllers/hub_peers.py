@@ -276,7 +276,7 @@ def conclude(
     for peer in asked.peers:
         one = plan.accepted.get(peer.metadata.uid)
         if one is None:
-            outcome.said.append((peer, _said_of_going(peer, plan, there, refused)))
+            outcome.said.append((peer, _said_of_going(peer, asked, plan, there, refused)))
             continue
         key = peer.spec.public_key
         now: Contact | None = None
@@ -342,7 +342,7 @@ def _applied(
 
 
 def _said_of_going(
-    peer: Peer, plan: PeersPlan, there: frozenset[str], refused: Mapping[str, str]
+    peer: Peer, asked: Asked, plan: PeersPlan, there: frozenset[str], refused: Mapping[str, str]
 ) -> PeerSaid:
     accepted: Said = ("False", "Deleted", "the Peer is being deleted")
     left = [key for key in peer.keys if key in there and key not in plan.desired]
@@ -352,5 +352,11 @@ def _said_of_going(
         applied = ("True", "Removing", why)
         if not plan.held_back.isdisjoint(left):
             applied = ("True", "MassRemoval", "many peers would go at once: see condition Ready of the Hub")
+        elif asked.hub.spec.paused == "All":
+            applied = (
+                "True",
+                "Paused",
+                "spec.paused of the Hub is All: it stays until that is None or Changes",
+            )
     rotated = tuple(key for key in peer.status.rotated_public_keys if key in left)
     return _said(peer, accepted, applied, (peer.status.applied_public_key if left else None, rotated), None)
