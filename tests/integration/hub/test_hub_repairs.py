@@ -126,14 +126,14 @@ def test_d3_an_unknown_peer_within_an_administrators_network_is_no_administrator
         words = ["nft", "get", "element", "inet", "cerebro_wg0", "administrators4", f"{{ {address} }}"]
         return node.run(words, check=False).returncode == 0
 
-    world.applied_peer(name, HUB, admin, "10.64.3.20/32", "192.168.0.0/16")
-    world.until(lambda: admitted("192.168.5.7"), "the administrator's network is admitted")
-    configure(node, "wg0", "peer", stranger, "allowed-ips", "192.168.5.0/24")
-    world.until(lambda: not admitted("192.168.5.7"), "what the stranger has is not")
-    assert admitted("192.168.6.7")
+    world.applied_peer(name, HUB, admin, "10.64.3.20/32", "172.16.0.0/16")
+    world.until(lambda: admitted("172.16.5.7"), "the administrator's network is admitted")
+    configure(node, "wg0", "peer", stranger, "allowed-ips", "172.16.5.0/24")
+    world.until(lambda: not admitted("172.16.5.7"), "what the stranger has is not")
+    assert admitted("172.16.6.7")
     assert admitted("10.64.3.20")
     configure(node, "wg0", "peer", stranger, "remove")
-    world.until(lambda: admitted("192.168.5.7"), "it is admitted again")
+    world.until(lambda: admitted("172.16.5.7"), "it is admitted again")
     world.delete("peer", name)
 
 
