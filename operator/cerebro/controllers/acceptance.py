@@ -116,7 +116,8 @@ def _claim(peer: Peer, pools: list[tuple[Span, Span]], actual: Interface) -> _Cl
         # A Device has one tunnel address in a family, its first; any other is a claim of its lanNetworks.
         first = peer.spec.device_ref is None or all(one.version != network.version for one in claim.tunnel)
         (claim.tunnel if inside and first else claim.networks).append(network)
-    found = actual.peers.get(peer.spec.public_key)
+    # While its key is being rotated, what is on the interface has the key before (rule E8).
+    found = next((actual.peers[key] for key in peer.keys if key in actual.peers), None)
     claim.applied = found.allowed_ips if found is not None else frozenset()
     on_interface = found is not None and all(one.text in claim.applied for one in claim.tunnel)
     claim.rank = (not on_interface, not _applied_before(peer), age_key(peer))

@@ -21,25 +21,29 @@ from cerebro.controllers.hub_claim import Claim, gives_back, hub_lease, may_be_o
 from cerebro.controllers.hub_conflict import conflict
 from cerebro.controllers.hub_keeping import Keeping
 from cerebro.controllers.hub_lookups import Endpoints, PresharedKeys
-from cerebro.controllers.hub_pass import HubOutcome, HubPass, in_thread
+from cerebro.controllers.hub_pass import HubOutcome, HubPass, NotNow, in_thread
 from cerebro.controllers.hub_peers import Asked, frozen_peers
 from cerebro.controllers.hub_report import (
+    CLEANED_UP,
     FIELD_MANAGER,
     HubFindings,
     confirmed_removals,
+    failed_pass,
     hub_status,
+    peers_out_of_sight,
     same_meaning,
 )
-from cerebro.controllers.peer_report import Contact
+from cerebro.controllers.peer_report import Contact, lost, out_of_sight
 from cerebro.controllers.peer_reports import PeerReports
-from cerebro.controllers.session_report import Obstacle
+from cerebro.controllers.session_report import Obstacle, Said
 from cerebro.controllers.status_writer import Write
 from cerebro.kube.lease import Lease
 from cerebro.kube.store import StoredObject
 from cerebro.resources import KINDS, Device, Hub, Peer
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
+from cerebro.wireguard import choose
 from cerebro.wireguard.backend import Backend, WireGuardError
-from cerebro.wireguard.model import ActualPeer, Endpoint
+from cerebro.wireguard.model import ActualPeer, Endpoint, Interface
 from cerebro.wireguard.nft import Nft
 
 log = logging.getLogger(__name__)
@@ -51,15 +55,8 @@ _LONGEST_REST = (
     2.0  # after a pass at most as long as it took, so that passes after changes leave half the time
 )
 _RETRY, _LONGEST_RETRY = 1.0, 30.0
+_LASTS = 1.0  # seconds without a look at the interface after which the next failure is told of all Peers
 _WROTE = 10.0  # seconds in which a status comes back by the watch
-
-
-class NotNow(WireGuardError):  # noqa: N818 - what is so
-    """We may not write any more: the Lease ran out, or another Hub has what this one wants."""
-
-    def __init__(self, obstacle: Obstacle) -> None:
-        super().__init__(obstacle.message)
-        self.reason = obstacle.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +95,11 @@ class HubLoop:
         self._reports = PeerReports(context)
         self._dialled: dict[str, Endpoint] = {}
         self._departed: set[str] = set()
+        self._own_addresses: frozenset[str] = frozenset()
         self._resync_at = 0.0
         self._resynced: str | None = None
         self._failures = 0
+        self._failing_since = 0.0
         self._took = 0.0
         self._written: tuple[dict[str, Any], float] | None = None
         self.contacts: dict[str, Contact] = {}
@@ -116,7 +115,7 @@ class HubLoop:
 
     def departed(self, peer: Peer) -> None:
         """A Peer went: its keys are ours, and go (rule E8)."""
-        self._departed |= {key for key in (peer.spec.public_key, peer.status.applied_public_key) if key}
+        self._departed |= set(peer.keys)
         self.mark()
 
     def owns(self) -> bool:
@@ -176,13 +175,13 @@ class HubLoop:
             await self._let_go(hub)
             return 1.0 if hub is not None and hub.spec.node_name is None else self._context.heartbeat
         await self._keeping.adopt(hub.spec.interface, hub.status.public_key)
-        if hub.spec.paused == "All":
-            self._report(hub, HubFindings())
-            return self._context.heartbeat
         obstacle = self._conflict(hub)
-        if obstacle is not None:
-            return await self._failed(hub, obstacle)
-        return await self._attempt(hub)
+        if obstacle is None:
+            return await self._attempt(hub)
+        if wants_cleanup(hub):
+            await self._say_cleaned_up(hub)  # what has the interface is another's
+            return self._context.heartbeat
+        return await self._failed(hub, HubFindings(up=False, obstacle=obstacle))
 
     async def _frozen(self, stored: StoredObject) -> float:
         """Say that the Hub cannot be read; one that was carried here stays, also after a restart (rule B9)."""
@@ -220,6 +219,7 @@ class HubLoop:
 
     async def _let_go(self, hub: Hub | None) -> None:
         """Drop an interface that another may carry now; one that only this node carries stays."""
+        self._own_addresses = frozenset()
         if self.contacts:
             self.contacts, self.peers = {}, {}
             self._context.tunnels_changed(self.namespace, self.name)
@@ -227,12 +227,19 @@ class HubLoop:
             await self._keeping.drop(hub.spec.interface)
         self._keeping.end()
 
-    async def _failed(self, hub: Hub, obstacle: Obstacle) -> float:
-        """Say what is in the way; where this node cannot carry the Hub at all, let another try (rule E4)."""
-        log.warning("Hub %s/%s: %s", self.namespace, self.name, obstacle.message)
-        self._report(hub, HubFindings(up=False, obstacle=obstacle))
+    async def _failed(self, hub: Hub, found: HubFindings) -> float:
+        """Say what is in the way, of the Peers too once it lasts; where this node cannot carry the Hub at all, let
+        another try (rule E4). Give the seconds until the next try.
+        """
+        assert found.obstacle is not None
+        log.warning("Hub %s/%s: %s", self.namespace, self.name, found.obstacle.message)
+        self._report(hub, found)
+        now = time.monotonic()
+        self._failing_since = now if self._failures == 0 else self._failing_since
         self._failures = min(self._failures + 1, 8)
-        if not self._tools.dry_run and gives_back(hub, obstacle.reason, self._failures):
+        if now - self._failing_since >= _LASTS:
+            await self._out_of_sight(peers_out_of_sight(found))
+        if not self._tools.dry_run and gives_back(hub, found.obstacle.reason, self._failures):
             log.warning(
                 "Hub %s/%s: gives the Lease back, another node may do better", self.namespace, self.name
             )
@@ -244,31 +251,41 @@ class HubLoop:
     async def _attempt(self, hub: Hub) -> float:
         started = time.monotonic()
         try:
-            if hub.metadata.deletion_timestamp is not None:
+            if hub.metadata.deletion_timestamp is not None and hub.spec.paused != "All":
                 return await self._going(hub)
             delay = await self._pass(hub)
         except (WireGuardError, TimeoutError) as error:
-            reason = getattr(error, "reason", "NoAnswer")
-            message = str(error) or "the node's network did not answer in time"
             if not self._claim.owns():
                 return 0.0
-            return await self._failed(hub, Obstacle(reason, message))
-        self._failures = 0
-        self._claim.works()
+            return await self._failed(hub, failed_pass(error))
         self._took = time.monotonic() - started
         self._context.metrics.reconciled("hub", self._took)
         return delay
 
+    async def _out_of_sight(self, applied: Said) -> None:
+        """Say of all Peers that the interface is not there or not seen; nobody's tunnel is up by its last look."""
+        before, self.peers = self.contacts, {}
+        self.contacts = {key: lost(one) for key, one in before.items()} if applied[0] == "False" else {}
+        self._context.tunnels_changed(self.namespace, self.name)
+        stored = list(self._context.peers_by_hub.get(self.namespace, self.name))
+        peers = [peer for one in stored if (peer := one.read(Peer)) is not None]
+        await self._reports.report(
+            (peer, out_of_sight(peer, before.get(peer.spec.public_key), applied)) for peer in peers
+        )
+
     async def _going(self, hub: Hub) -> float:
         """Take off the interface, and what belongs to it, of a Hub that goes and asks for it."""
-        if hub.spec.deletion_policy == "Cleanup":
+        if wants_cleanup(hub):
             name = hub.spec.interface
-            for backend in self._tools.backends(hub):
-                if await in_thread(lambda one=backend: one.read(name)) is not None:  # type: ignore[misc]
-                    await in_thread(lambda one=backend: one.drop(name))  # type: ignore[misc]
+            self._keeping.end()
+            await in_thread(lambda: choose.drop(self._tools.backends(hub), name))
             await in_thread(lambda: self._tools.nft.drop(name))
-            self._report(hub, HubFindings(up=False, cleaned_up=True))
+            await self._say_cleaned_up(hub)
         return self._context.heartbeat
+
+    async def _say_cleaned_up(self, hub: Hub) -> None:
+        self._report(hub, HubFindings(up=False, cleaned_up=True))
+        await self._out_of_sight(CLEANED_UP)
 
     async def _pass(self, hub: Hub) -> float:
         now = time.monotonic()
@@ -286,12 +303,20 @@ class HubLoop:
             carries=partial(self._carries, hub),
             carried=carried is not None,
             before=self.contacts,
+            own_addresses=self._own_addresses,
         )
         outcome = await run.run()
         if resync:
             self._resync_at, self._resynced = now + hub.spec.resync_interval.total_seconds(), asked_at
-        await self._after(hub, outcome)
-        if outcome.findings.waiting or any(key in outcome.present for key in self._departed):
+        if outcome.findings.implementation is None:
+            self._keeping.end()  # nobody has it
+        self._own_addresses = outcome.own_addresses
+        outcome.findings.last_resync_at = self._resynced
+        if outcome.interface is None:
+            return await self._failed(hub, outcome.findings)
+        await self._after(hub, outcome, outcome.interface)
+        going = bool(self._departed) and hub.spec.paused != "All"
+        if outcome.findings.waiting or going:
             return _RETRY
         until_resync = self._resync_at - time.monotonic()
         return max(0.05, min(until_resync, max(_LEAST_LOOK, _LOOK_SHARE * self._took)))
@@ -333,17 +358,15 @@ class HubLoop:
             now=time.time(),
         )
 
-    async def _after(self, hub: Hub, outcome: HubOutcome) -> None:
-        if outcome.findings.implementation is None:
-            self._keeping.end()  # nobody has it
-        if outcome.interface is not None:
-            self._dialled = dict(outcome.dialled)
-            self._departed &= outcome.present
-            self.contacts = dict(outcome.peers.contacts)
-            self.peers = outcome.interface.peers
-            await self._reports.report(outcome.peers.said)
-            self._context.tunnels_changed(self.namespace, self.name)
-        outcome.findings.last_resync_at = self._resynced
+    async def _after(self, hub: Hub, outcome: HubOutcome, interface: Interface) -> None:
+        self._failures = 0
+        self._claim.works()
+        self._dialled = dict(outcome.dialled)
+        self._departed &= outcome.present
+        self.contacts = dict(outcome.peers.contacts)
+        self.peers = interface.peers
+        await self._reports.report(outcome.peers.said)
+        self._context.tunnels_changed(self.namespace, self.name)
         self._report(hub, outcome.findings)
 
     def _report(self, hub: Hub, found: HubFindings) -> None:
@@ -356,6 +379,11 @@ class HubLoop:
         self._written = (status, now)
         meta = hub.metadata
         self._context.statuses.put(Write(_HUB, meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER))
+
+
+def wants_cleanup(hub: Hub) -> bool:
+    """Tell whether a Hub is being deleted and its interface with it."""
+    return hub.metadata.deletion_timestamp is not None and hub.spec.deletion_policy == "Cleanup"
 
 
 def _shown(hub: Hub, status: dict[str, Any]) -> bool:

@@ -21,20 +21,29 @@ from cerebro.controllers.peer_report import Contact
 from cerebro.controllers.session_report import Obstacle
 from cerebro.kube.api import KubeApi
 from cerebro.wireguard import choose, isolation
-from cerebro.wireguard.backend import Backend, ForeignInterface
+from cerebro.wireguard.backend import Backend, ForeignInterface, WireGuardError
 from cerebro.wireguard.dry_run import DryRun
 from cerebro.wireguard.model import Endpoint, Interface, LinkChange
+from cerebro.wireguard.networks import interface_address
 from cerebro.wireguard.nft import Nft
-from cerebro.wireguard.plan import plan_link, remember_dialled, routes_for
+from cerebro.wireguard.plan import foreign_addresses, plan_link, remember_dialled, routes_for
 
 _DEADLINE = 120.0  # seconds for one call: ten thousand peers on a slow node
 _THREADS = ThreadPoolExecutor(8, thread_name_prefix="hub")  # not asyncio's, which name servers may hold up
 _Answer = TypeVar("_Answer")
 
 
+class NotNow(WireGuardError):  # noqa: N818 - what is so
+    """We may not write any more: the Lease ran out, or another Hub has what this one wants."""
+
+    def __init__(self, obstacle: Obstacle) -> None:
+        super().__init__(obstacle.message)
+        self.reason = obstacle.reason
+
+
 @dataclass(slots=True)
 class HubOutcome:
-    """What a pass found and did; without `interface` nothing is known of the peers."""
+    """What a pass found and did; without `interface` something is in the way of the peers."""
 
     findings: HubFindings
     interface: Interface | None = None
@@ -42,6 +51,8 @@ class HubOutcome:
     dialled: Mapping[str, Endpoint] = field(default_factory=dict)
     present: frozenset[str] = frozenset()
     """Keys on the interface."""
+    own_addresses: frozenset[str] = frozenset()
+    """As in `HubPass`, for the next one."""
 
 
 async def in_thread(call: Callable[[], _Answer], threads: Executor = _THREADS) -> _Answer:
@@ -67,15 +78,19 @@ class HubPass:
     carried: bool
     """Whether we did before."""
     before: Mapping[str, Contact] = field(default_factory=dict)
+    own_addresses: frozenset[str] = frozenset()
+    """Addresses that the Hub asked for while we carry it: they go with their line in the spec."""
 
     async def run(self) -> HubOutcome:
         """Make the interface equal to its Peers as far as it may be. Raises WireGuardError, TimeoutError."""
         spec, found = self.asked.hub.spec, HubFindings()
-        outcome = HubOutcome(found)
+        outcome = HubOutcome(found, own_addresses=self.own_addresses)
         writing = spec.paused == "None" and not self.asked.dry_run
         there = await in_thread(lambda: choose.find(self.backends, spec.interface))
         if there is None and not writing:
-            found.up = False
+            found.up, absent = False, Interface(spec.interface)
+            decided = await in_thread(lambda: plan(self.asked, absent))
+            await self._conclude(outcome, decided, absent, there=frozenset(), refused={})
             return outcome
         if there is None:
             there = await self._write(
@@ -96,18 +111,13 @@ class HubPass:
         recorder = DryRun(backend) if self.asked.dry_run else None
         await self._device(recorder or backend, actual, key.private_key)
         decided = await in_thread(lambda: plan(self.asked, actual))
-        await self._isolate(decided, recorder)
+        await self._isolate(decided, actual, recorder)
         refused = await self._peers(recorder or backend, decided)
-        await self._link(recorder or backend, actual, decided, found)
+        await self._link(recorder or backend, actual, decided, outcome)
         if recorder is not None:
             found.plan = [*(found.plan or []), *recorder.take()]
-        made = [one for one in decided.changes if one.public_key not in refused]
         present = frozenset(actual.peers) if recorder else keys_after(actual, decided.changes, refused)
-        outcome.interface, outcome.present = actual, present
-        outcome.dialled = remember_dialled(self.asked.dialled, decided.desired, actual, made)
-        concluding = partial(conclude, there=present, refused=refused, before=self.before)
-        outcome.peers = await in_thread(lambda: concluding(self.asked, decided, actual))
-        _count(found, outcome, decided)
+        await self._conclude(outcome, decided, actual, there=present, refused=refused)
         return outcome
 
     async def _write(self, call: Callable[[], _Answer]) -> _Answer:
@@ -138,7 +148,7 @@ class HubPass:
         if spec.paused == "None" and (key is not None or port is not None):
             await self._write(lambda: backend.set_device(spec.interface, private_key=key, listen_port=port))
 
-    async def _isolate(self, decided: PeersPlan, recorder: DryRun | None) -> None:
+    async def _isolate(self, decided: PeersPlan, actual: Interface, recorder: DryRun | None) -> None:
         """Keep the table right, before the first peer comes (rule D3)."""
         spec = self.asked.hub.spec
         if spec.paused != "None" or recorder is not None:
@@ -146,11 +156,12 @@ class HubPass:
         if spec.isolation == "None":
             await self._write(lambda: self.nft.drop(spec.interface))
             return
-        await self._write(lambda: self._repair(decided))
+        await self._write(lambda: self._repair(decided, actual))
 
-    def _repair(self, decided: PeersPlan) -> None:
+    def _repair(self, decided: PeersPlan, actual: Interface) -> None:
         spec = self.asked.hub.spec
-        wanted = isolation.desired_table(spec.interface, spec.addresses, decided.administrators)
+        administrators = decided.administrators(actual)
+        wanted = isolation.desired_table(spec.interface, spec.addresses, administrators)
         commands = isolation.plan(wanted, self.nft.read(spec.interface))
         if commands:
             self.nft.apply(commands)
@@ -162,24 +173,55 @@ class HubPass:
         return await self._write(lambda: backend.set_peers(name, decided.changes))
 
     async def _link(
-        self, backend: Backend, actual: Interface, decided: PeersPlan, found: HubFindings
+        self, backend: Backend, actual: Interface, decided: PeersPlan, outcome: HubOutcome
     ) -> None:
-        spec = self.asked.hub.spec
+        spec, found = self.asked.hub.spec, outcome.findings
         if spec.paused != "None":
             return
         change = await in_thread(lambda: self._link_change(actual, decided))
-        if not change:
-            return
-        refused = await self._write(lambda: backend.set_link(spec.interface, change))
-        found.up = actual.up if self.asked.dry_run else True
+        refused: dict[str, str] = {}
+        if change:
+            refused = await self._write(lambda: backend.set_link(spec.interface, change))
+            found.up = actual.up if self.asked.dry_run else True
         found.warnings += tuple(
             Obstacle("AddressRefused", f"{what}: {why}") for what, why in sorted(refused.items())
         )
+        foreign = foreign_addresses(actual, spec.addresses) - set(change.remove_addresses)
+        found.warnings += tuple(_foreign(address, spec.interface) for address in sorted(foreign))
+        if not self.asked.dry_run:
+            wanted = frozenset(interface_address(address)[0] for address in spec.addresses)
+            outcome.own_addresses = wanted | (self.own_addresses & refused.keys())
+
+    async def _conclude(
+        self,
+        outcome: HubOutcome,
+        decided: PeersPlan,
+        actual: Interface,
+        *,
+        there: frozenset[str],
+        refused: Mapping[str, str],
+    ) -> None:
+        made = [one for one in decided.changes if one.public_key not in refused]
+        outcome.interface, outcome.present = actual, there
+        outcome.dialled = remember_dialled(self.asked.dialled, decided.desired, actual, made)
+        concluding = partial(conclude, there=there, refused=refused, before=self.before)
+        outcome.peers = await in_thread(lambda: concluding(self.asked, decided, actual))
+        _count(outcome.findings, outcome, decided)
 
     def _link_change(self, actual: Interface, decided: PeersPlan) -> LinkChange:
         spec = self.asked.hub.spec
         routes = routes_for(decided.allowed_ips, spec.addresses) if spec.routes == "Managed" else ()
-        return plan_link(actual, addresses=spec.addresses, mtu=spec.mtu, routes=routes)
+        return plan_link(
+            actual, addresses=spec.addresses, mtu=spec.mtu, routes=routes, own_addresses=self.own_addresses
+        )
+
+
+def _foreign(address: str, interface: str) -> Obstacle:
+    message = (
+        f"{interface} has the address {address}, which is not in spec.addresses: write it there, or remove it "
+        f"with `ip address del {address} dev {interface}`"
+    )
+    return Obstacle("ForeignAddress", message)
 
 
 def _count(found: HubFindings, outcome: HubOutcome, decided: PeersPlan) -> None:

@@ -23,9 +23,14 @@ from cerebro.controllers.session_report import Obstacle, Said
 from cerebro.kube.store import StoredObject
 from cerebro.resources import Hub, Peer
 from cerebro.wireguard.model import DesiredPeer, Endpoint, Interface, PeerChange
+from cerebro.wireguard.networks import span, without
 from cerebro.wireguard.plan import plan_peers
 
 _MASS_AT_LEAST, _MASS_SHARE = 10, 5  # rule E13: ten, and a fifth
+_ROTATED = 8  # keys that a status has room for
+
+Note = tuple[str | None, tuple[str, ...]]
+"""What a status notes: the key that is or is to be applied, and those before it that are still there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +79,23 @@ class PeersPlan:
     """Keys that wait for a person's word to go (rule E13)."""
     frozen: Frozen = Frozen()
 
-    @property
-    def administrators(self) -> frozenset[str]:
-        """Allowed networks of accepted Peers without a Device (rule D3)."""
-        return frozenset(
+    def administrators(self, actual: Interface) -> frozenset[str]:
+        """Networks from which only accepted Peers without a Device send (rule D3).
+
+        What another peer on the interface holds within one, such as an unknown one that is kept, is that one's:
+        WireGuard lets it send from there. A peer that is as it was accepted holds nothing of the kind (rule E5).
+        """
+        admins = [one for one in self.accepted.values() if one.accepted and not one.peer.spec.device_ref]
+        own = {key for one in admins for key in one.peer.keys} - self.frozen.keys
+        others = (
             network
-            for one in self.accepted.values()
-            if one.accepted and one.peer.spec.device_ref is None
-            for network in one.allowed_ips
+            for key, found in actual.peers.items()
+            if key not in own
+            and not (key in self.desired and self.desired[key].allowed_ips == found.allowed_ips)
+            for network in found.allowed_ips
         )
+        theirs = (network for one in admins for network in one.allowed_ips if span(network).prefix)
+        return without(theirs, others)
 
     @property
     def allowed_ips(self) -> frozenset[str]:
@@ -104,9 +117,13 @@ def frozen_peers(stored: Iterable[StoredObject], hub: str) -> Frozen:
         if isinstance(named, str) and named != hub:
             continue
         count += 1
-        found = {
-            key for key in (spec.get("publicKey"), status.get("appliedPublicKey")) if isinstance(key, str)
-        }
+        rotated = status.get("rotatedPublicKeys")
+        named_keys = [
+            spec.get("publicKey"),
+            status.get("appliedPublicKey"),
+            *(rotated if isinstance(rotated, list) else ()),
+        ]
+        found = {key for key in named_keys if isinstance(key, str)}
         everything = everything or not found
         keys |= found
     return Frozen(frozenset(keys), everything, count)
@@ -124,12 +141,8 @@ def plan(asked: Asked, actual: Interface) -> PeersPlan:
         if one.accepted:
             _want(one, asked, actual, result, held)
     wanted = {one.peer.spec.public_key for one in result.accepted.values() if one.accepted} | held
-    ours = {key for peer in going for key in _keys(peer)} | asked.departed
-    rotated = {
-        key
-        for one in active
-        if (key := one.status.applied_public_key) is not None and key != one.spec.public_key
-    }
+    ours = {key for peer in going for key in peer.keys} | asked.departed
+    rotated = {key for one in active for key in one.keys if key != one.spec.public_key}
     refused = {
         one.peer.spec.public_key
         for one in result.accepted.values()
@@ -145,10 +158,6 @@ def plan(asked: Asked, actual: Interface) -> PeersPlan:
 
 def _going(peer: Peer, asked: Asked) -> bool:
     return peer.metadata.deletion_timestamp is not None and peer.metadata.uid not in asked.staying
-
-
-def _keys(peer: Peer) -> set[str]:
-    return {key for key in (peer.spec.public_key, peer.status.applied_public_key) if key}
 
 
 def _want(one: Acceptance, asked: Asked, actual: Interface, result: PeersPlan, held: set[str]) -> None:
@@ -176,6 +185,7 @@ def _want(one: Acceptance, asked: Asked, actual: Interface, result: PeersPlan, h
             "Applying",
             "the peer is put on the interface once its key is noted in this status",
         )
+        held.update(peer.keys)  # what it had before a rotation keeps its place until then
         return
     result.desired[key] = DesiredPeer(
         key,
@@ -266,7 +276,7 @@ def conclude(
     for peer in asked.peers:
         one = plan.accepted.get(peer.metadata.uid)
         if one is None:
-            outcome.said.append((peer, _said_of_going(peer, plan, there, refused)))
+            outcome.said.append((peer, _said_of_going(peer, asked, plan, there, refused)))
             continue
         key = peer.spec.public_key
         now: Contact | None = None
@@ -284,16 +294,18 @@ def conclude(
         applied = _applied(one, plan, asked, there, refused)
         if key in refused:
             names.append(peer.name)
-        note = _note(peer, plan, there, accepted=one.accepted, may_note=not asked.dry_run)
+        note = _note(peer, plan, there, may_note=one.accepted and not asked.dry_run)
         outcome.waiting += applied[1] == "Applying"
         outcome.said.append((peer, _said(peer, one.said, applied, note, now)))
     outcome.refused = tuple(sorted(names))
     return outcome
 
 
-def _said(peer: Peer, accepted: Said, applied: Said, note: str | None, now: Contact | None) -> PeerSaid:
+def _said(peer: Peer, accepted: Said, applied: Said, note: Note, now: Contact | None) -> PeerSaid:
+    noted, rotated = note
     return PeerSaid(
-        applied_public_key=note,
+        applied_public_key=noted,
+        rotated_public_keys=rotated,
         state=now.state if now else None,
         last_handshake=handshake_time(peer, now) if now else None,
         accepted=accepted,
@@ -302,16 +314,12 @@ def _said(peer: Peer, accepted: Said, applied: Said, note: str | None, now: Cont
     )
 
 
-def _note(
-    peer: Peer, plan: PeersPlan, there: frozenset[str], *, accepted: bool, may_note: bool
-) -> str | None:
-    """Return which key to note as ours (rule E8): the new one only once the one before is off the interface."""
+def _note(peer: Peer, plan: PeersPlan, there: frozenset[str], *, may_note: bool) -> Note:
+    """Return which keys to note as ours (rule E8): the wanted one, and those that it takes the place of."""
     noted, key = peer.status.applied_public_key, peer.spec.public_key
-    if noted is not None and noted in there and noted != key and noted not in plan.desired:
-        return noted
-    if accepted and may_note:
-        return key
-    return key if key in there and noted == key else None
+    before = [one for one in dict.fromkeys(peer.keys) if one in there and one not in {key, *plan.desired}]
+    keeps = may_note or (noted == key and key in there)
+    return (key if keeps else None), tuple(before[:_ROTATED])
 
 
 def _applied(
@@ -334,15 +342,21 @@ def _applied(
 
 
 def _said_of_going(
-    peer: Peer, plan: PeersPlan, there: frozenset[str], refused: Mapping[str, str]
+    peer: Peer, asked: Asked, plan: PeersPlan, there: frozenset[str], refused: Mapping[str, str]
 ) -> PeerSaid:
     accepted: Said = ("False", "Deleted", "the Peer is being deleted")
-    left = {key for key in _keys(peer) if key in there and key not in plan.desired}
+    left = [key for key in peer.keys if key in there and key not in plan.desired]
     applied = REMOVED
     if left:
         why = next((refused[key] for key in left if key in refused), "it is taken off the interface next")
         applied = ("True", "Removing", why)
-        if left & plan.held_back:
+        if not plan.held_back.isdisjoint(left):
             applied = ("True", "MassRemoval", "many peers would go at once: see condition Ready of the Hub")
-    noted = peer.status.applied_public_key if left else None
-    return _said(peer, accepted, applied, noted, None)
+        elif asked.hub.spec.paused == "All":
+            applied = (
+                "True",
+                "Paused",
+                "spec.paused of the Hub is All: it stays until that is None or Changes",
+            )
+    rotated = tuple(key for key in peer.status.rotated_public_keys if key in left)
+    return _said(peer, accepted, applied, (peer.status.applied_public_key if left else None, rotated), None)

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from cerebro.controllers.device_report import CONFIRM_REMOVAL, FIELD_MANAGER, same_meaning
-from cerebro.controllers.session_report import Obstacle, Said
+from cerebro.controllers.session_report import Obstacle, Said, Truth
 from cerebro.resources import Condition, Hub, set_condition
-from cerebro.wireguard.backend import Implementation
+from cerebro.wireguard.backend import ForeignInterface, Implementation, NotAvailable
+from cerebro.wireguard.nft import IsolationNotAvailable
 
 __all__ = ["FIELD_MANAGER", "HubFindings", "confirmed_removals", "hub_status", "same_meaning"]
 
@@ -47,6 +48,23 @@ class HubFindings:
     """In dry run: what would change, in words."""
     cleaned_up: bool = False
     last_resync_at: str | None = None
+
+
+def failed_pass(error: Exception) -> HubFindings:
+    """Return what a pass found that ended in an error: no interface of ours, or nothing."""
+    absent = isinstance(error, NotAvailable | ForeignInterface) and not isinstance(
+        error, IsolationNotAvailable
+    )
+    message = str(error) or "the node's network did not answer in time"
+    obstacle = Obstacle(getattr(error, "reason", "NoAnswer"), message)
+    return HubFindings(up=False if absent else None, obstacle=obstacle)
+
+
+def peers_out_of_sight(found: HubFindings) -> Said:
+    """Return condition Applied of all Peers of a Hub that something keeps from being carried."""
+    assert found.obstacle is not None
+    truth: Truth = "Unknown" if found.up is None else "False"
+    return truth, found.obstacle.reason, f"the Hub: {found.obstacle.message}"
 
 
 def hub_status(hub: Hub, found: HubFindings, node: str, now: datetime) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ class PeerSaid:
     accepted: Said
     applied: Said
     generation: int
+    rotated_public_keys: tuple[str, ...] = ()
 
     @property
     def ready(self) -> Said:
@@ -73,12 +74,44 @@ def contact_said(peer: Peer) -> Contact | None:
     return Contact(status.state, at.timestamp() if at else 0.0)
 
 
+def lost(before: Contact) -> Contact:
+    """Judge a peer whose interface is known not to be there."""
+    return replace(before, state="Offline") if before.state == "Online" else before
+
+
 def handshake_time(peer: Peer, now: Contact) -> datetime | None:
     """Return the time to be written: of the last handshake at the last change of state."""
     before = contact_said(peer)
     if before is not None and before.state == now.state:
         return peer.status.last_handshake_time
     return datetime.fromtimestamp(int(now.last_handshake), UTC) if now.last_handshake else None
+
+
+def out_of_sight(peer: Peer, before: Contact | None, applied: Said) -> PeerSaid:
+    """Return what is to be said of a Peer while its Hub's interface is not there (False) or not seen (Unknown).
+
+    What was said of the Peer alone stays: that it is accepted, that it is removed, which keys are its own.
+    """
+    status, generation = peer.status, peer.metadata.generation
+    was = {
+        one.type: (one.status, one.reason, one.message)
+        for one in status.conditions
+        if one.observed_generation == generation
+    }
+    if "Applied" in was and was["Applied"][1] == REMOVED[1]:
+        applied = was["Applied"]
+    now = contact_said(peer)
+    if applied[0] == "False" and (known := before or now):
+        now = lost(known)
+    return PeerSaid(
+        applied_public_key=status.applied_public_key,
+        state=now.state if now else None,
+        last_handshake=handshake_time(peer, now) if now else None,
+        accepted=was.get("Accepted", ("Unknown", *applied[1:])),
+        applied=cut(applied),
+        generation=generation,
+        rotated_public_keys=tuple(status.rotated_public_keys),
+    )
 
 
 def said_of(peer: Peer) -> PeerSaid | None:
@@ -97,6 +130,7 @@ def said_of(peer: Peer) -> PeerSaid | None:
         accepted=(accepted.status, accepted.reason, accepted.message),
         applied=(applied.status, applied.reason, applied.message),
         generation=generation,
+        rotated_public_keys=tuple(status.rotated_public_keys),
     )
     return said if (ready.status, ready.reason) == said.ready[:2] else None
 
@@ -120,6 +154,7 @@ def peer_status(peer: Peer, said: PeerSaid, now: datetime) -> dict[str, Any]:
         conditions = set_condition(conditions, condition, now)
     status: dict[str, Any] = {
         "appliedPublicKey": said.applied_public_key,
+        "rotatedPublicKeys": list(said.rotated_public_keys) or None,
         "state": said.state,
         "lastHandshakeTime": format_time(said.last_handshake) if said.last_handshake else None,
         "conditions": [

@@ -52,6 +52,8 @@ class PeerStatus(ConditionedStatus):
     """The last handshake, written when the state changes."""
     applied_public_key: Text | None = None
     """The key that is on the interface, written before it is applied."""
+    rotated_public_keys: Annotated[list[Text], Field(max_length=8)] = Field(default_factory=list)
+    """Keys that it had before and that are still on the interface; they go once the new one has their place."""
 
 
 class Peer(Resource):
@@ -60,3 +62,9 @@ class Peer(Resource):
     kind: str = "Peer"
     spec: PeerSpec
     status: PeerStatus = Field(default_factory=PeerStatus)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The key that it is to have, and those on the interface that are or were its own (rule E8)."""
+        noted = self.status.applied_public_key
+        return (self.spec.public_key, *((noted,) if noted else ()), *self.status.rotated_public_keys)

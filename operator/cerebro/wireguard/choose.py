@@ -36,3 +36,9 @@ def make(
         except NotAvailable as error:
             troubles.append(error)
     raise NotAvailable("; ".join(map(str, troubles)))
+
+
+def drop(candidates: Sequence[Backend], name: str) -> None:
+    """Remove the interface with the one that has it; none of that name is no error. Raises WireGuardError."""
+    if found := find(candidates, name):
+        found[0].drop(name)

@@ -36,7 +36,7 @@ def desired_table(interface: str, addresses: Iterable[str], administrators: Iter
 
     `addresses`: the Hub's own, with prefix length; their networks hold the tunnel addresses.
     `administrators`: networks that are allowed to Peers without a deviceRef. Default routes among them are left
-    out: what lies behind them is nobody's laptop. They must not overlap networks of Devices.
+    out: what lies behind them is nobody's laptop. No other peer may hold an address within them.
     """
     table = table_name(interface)
     members = {"administrators": _collapsed(administrators), "networks": _collapsed(addresses)}

@@ -7,6 +7,8 @@ remembered.
 from __future__ import annotations
 
 import ipaddress
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -54,6 +56,34 @@ def span(network: str) -> Span:
     first = int(read.network_address)
     size = 1 << (read.max_prefixlen - read.prefixlen)
     return Span(str(read), read.version, read.prefixlen, first, first + size - 1)
+
+
+def without(networks: Iterable[str], holes: Iterable[str]) -> frozenset[str]:
+    """Return what is left of the networks, as networks, without those of `holes` that lie within one."""
+    sorted_holes = sorted({span(text) for text in holes}, key=_first)
+    starts = [_first(hole) for hole in sorted_holes]
+    left: set[str] = set()
+    for text in networks:
+        whole = span(text)
+        start = bisect_left(starts, _first(whole))
+        end = bisect_right(starts, (whole.version, whole.last))
+        inside = [hole for hole in sorted_holes[start:end] if hole.within(whole)]
+        left |= set(_left(whole, inside)) if inside else {whole.text}
+    return frozenset(left)
+
+
+def _first(network: Span) -> tuple[int, int]:
+    return network.version, network.first
+
+
+def _left(whole: Span, holes: Iterable[Span]) -> Iterator[str]:
+    address = ipaddress.IPv4Address if whole.version == 4 else ipaddress.IPv6Address
+    first = whole.first
+    for start, end in [*((hole.first, hole.last) for hole in holes), (whole.last + 1, whole.last)]:
+        if start > first:
+            for part in ipaddress.summarize_address_range(address(first), address(start - 1)):
+                yield str(part)
+        first = max(first, end + 1)
 
 
 @lru_cache(maxsize=1 << 10)

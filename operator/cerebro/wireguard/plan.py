@@ -144,9 +144,9 @@ def plan_link(
 ) -> LinkChange:
     """Return what brings the link to these addresses (`10.64.0.1/16`), MTU, routes, and up.
 
-    `own_addresses` are those that we set ourselves earlier; of them those that are not wanted any more are
-    removed. Any other address stays (`foreign_addresses`). Routes are all ours (`Interface.routes`), so those
-    not in `routes` go; give none where a Hub keeps no routes.
+    `own_addresses` are those that were wanted earlier; of them those that are not wanted any more are removed.
+    Any other address stays (`foreign_addresses`). Routes are all ours (`Interface.routes`), so those not in
+    `routes` go; give none where a Hub keeps no routes.
     """
     wanted = {interface_address(address)[0] for address in addresses}
     gone = (set(own_addresses) & actual.addresses) - wanted

@@ -83,7 +83,9 @@ def test_f6_dry_run_says_what_would_change_and_writes_nothing(relay: Relay) -> N
     relay.until(lambda: any(A in line for line in plan()), "the plan for A", plan)
     assert any(line.startswith(f"{BINDING} add") and f"mac-address={A}" in line for line in plan())
     assert any(line.startswith(f"{LIST} add") and f"address={IP}" in line for line in plan())
-    assert any(line.startswith(f"{BINDING} set") and "disabled=true" in line for line in plan()), "B's would end"
+    assert any(line.startswith(f"{BINDING} set") and "disabled=true" in line for line in plan()), (
+        "B's would end"
+    )
     relay.until_resynced(router)
     assert router.writes() == 0
     assert relay.status("rehearsed")["phase"] == "Pending"

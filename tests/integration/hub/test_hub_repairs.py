@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+from collections.abc import Mapping
 
 import pytest
 
 from integration.hub.hub_node import HubNode, NodeAgent
-from integration.hub.plain import configure, make_keys, make_preshared_key
+from integration.hub.plain import Seen, configure, make_keys, make_preshared_key
 from integration.hub.world import ADDRESS, PORT, World, a_peer
 
 HUB = "hub"
@@ -68,6 +70,30 @@ def test_routes_outside_the_pool_are_made_and_put_back(world: World, node: HubNo
     world.until(lambda: not routed(), "the route goes with its network")
 
 
+def test_an_address_goes_with_its_line_in_the_spec(world: World, node: HubNode, agent: NodeAgent) -> None:
+    """One that nobody asked this agent for stays, and the Hub says how it is removed."""
+    spec = {"interface": "wg1", "listenPort": 51821}
+    world.ready_hub("addresses", node, addresses=["10.65.0.1/24", "10.66.0.1/24", "10.67.0.1/24"], **spec)
+
+    def addresses() -> list[str]:
+        words = ["ip", "-o", "-4", "address", "show", "wg1"]
+        return [line.split()[3] for line in node.run(words).stdout.splitlines()]
+
+    world.patch("hub", "addresses", addresses=["10.65.0.1/24", "10.67.0.1/24"])
+    world.until(lambda: addresses() == ["10.65.0.1/24", "10.67.0.1/24"], "the address is gone", addresses)
+    world.until_condition("Hub", "addresses", "Ready", "True")
+    agent.end()
+    world.patch("hub", "addresses", addresses=["10.65.0.1/24"])
+    agent.start()
+    said = world.until_condition("Hub", "addresses", "Ready", "False", "ForeignAddress")
+    assert addresses() == ["10.65.0.1/24", "10.67.0.1/24"]
+    command = re.search(r"`(ip address del .*)`", said["message"])
+    assert command is not None
+    node.run(command[1].split())
+    world.until_condition("Hub", "addresses", "Ready", "True")
+    world.delete("hub", "addresses")
+
+
 def test_e8_an_unknown_peer_is_kept_and_reported_then_removed_under_remove(
     world: World, node: HubNode, agent: NodeAgent
 ) -> None:
@@ -90,6 +116,27 @@ def test_e8_an_unknown_peer_is_kept_and_reported_then_removed_under_remove(
     world.patch("hub", HUB, unknownPeers="Keep")
 
 
+def test_d3_an_unknown_peer_within_an_administrators_network_is_no_administrator(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
+    """D3: its longer prefix lets it send from there, and the table must not take that for the administrator."""
+    name, admin, stranger = a_name(), make_keys().public, make_keys().public
+
+    def admitted(address: str) -> bool:
+        words = ["nft", "get", "element", "inet", "cerebro_wg0", "administrators4", f"{{ {address} }}"]
+        return node.run(words, check=False).returncode == 0
+
+    world.applied_peer(name, HUB, admin, "10.64.3.20/32", "172.16.0.0/16")
+    world.until(lambda: admitted("172.16.5.7"), "the administrator's network is admitted")
+    configure(node, "wg0", "peer", stranger, "allowed-ips", "172.16.5.0/24")
+    world.until(lambda: not admitted("172.16.5.7"), "what the stranger has is not")
+    assert admitted("172.16.6.7")
+    assert admitted("10.64.3.20")
+    configure(node, "wg0", "peer", stranger, "remove")
+    world.until(lambda: admitted("172.16.5.7"), "it is admitted again")
+    world.delete("peer", name)
+
+
 def test_an_unknown_peer_becomes_known_as_it_is(world: World, node: HubNode, agent: NodeAgent) -> None:
     """A Peer for a peer that works already is adopted: its session goes on."""
     router = world.plain_router(a_name(), "10.64.3.9")
@@ -104,7 +151,10 @@ def test_an_unknown_peer_becomes_known_as_it_is(world: World, node: HubNode, age
 
 
 def test_e8_a_rotated_key_is_removed_also_under_keep(world: World, node: HubNode, agent: NodeAgent) -> None:
-    """Keys rotated on the router's side, of a Device: the Peer follows, the old key goes, a new handshake."""
+    """Keys rotated on the router's side, of a Device: the Peer follows, the old key goes, a new handshake.
+
+    The tunnel address has an owner all the time.
+    """
     router = world.plain_router(a_name())
     old = router.keys.public
     api = {"address": "127.0.0.1", "allowPlaintext": True, "credentialsSecretRef": {"name": "none"}}
@@ -117,7 +167,12 @@ def test_e8_a_rotated_key_is_removed_also_under_keep(world: World, node: HubNode
     new = make_keys()
     router.change_keys(new)
     world.patch("device", router.name, publicKey=new.public)
-    world.until_peers(node, lambda peers: new.public in peers and old not in peers, "the keys are changed")
+
+    def changed(peers: Mapping[str, Seen]) -> bool:
+        assert any("10.64.4.1/32" in one.allowed_ips for one in peers.values()), peers
+        return new.public in peers and old not in peers
+
+    world.until_peers(node, changed, "the keys are changed")
     router.reaches(ADDRESS)
     world.until_peers(node, lambda peers: peers[new.public].latest_handshake > 0, "a new handshake")
     world.until(

@@ -36,7 +36,7 @@ def test_routes_of_ours_that_are_not_wanted_go() -> None:
     )
 
 
-def test_an_address_that_we_did_not_set_stays_and_is_reported() -> None:
+def test_an_address_that_was_never_asked_for_stays_and_is_reported() -> None:
     adopted = Interface(
         "wg0", mtu=1420, up=True, addresses=frozenset({*HUB, "10.8.0.1/24", "10.7.0.1/24", "fe80::1/64"})
     )
