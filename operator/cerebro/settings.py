@@ -195,6 +195,11 @@ class AgentSettings(Settings, TunnelSettings):
         validate_default=True,
         description="Name of the Kubernetes node that this agent is on. Default: the host's name.",
     )
+    wireguard_dry_run: bool = Field(
+        default=False,
+        description="Say in the status of each Hub what would change, and write nothing to its interface, routes and "
+        "isolation.",
+    )
     clock_skew_limit: Seconds = Field(
         default=60.0,
         description="Difference of our clock to the API server's above which nothing new is granted (A9).",

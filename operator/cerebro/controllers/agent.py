@@ -277,6 +277,7 @@ def _hub_tools(settings: AgentSettings) -> HubTools:
         nft=Nft(),
         lease_duration=settings.lease_duration,
         lease_renew=settings.lease_renew_interval,
+        dry_run=settings.wireguard_dry_run,
     )
 
 

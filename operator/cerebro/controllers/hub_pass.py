@@ -22,11 +22,12 @@ from cerebro.controllers.session_report import Obstacle
 from cerebro.kube.api import KubeApi
 from cerebro.wireguard import choose, isolation
 from cerebro.wireguard.backend import Backend, ForeignInterface, WireGuardError
-from cerebro.wireguard.dry_run import DryRun
+from cerebro.wireguard.dry_run import LINES, DryRun
 from cerebro.wireguard.model import Endpoint, Interface, LinkChange
 from cerebro.wireguard.networks import interface_address
 from cerebro.wireguard.nft import Nft
 from cerebro.wireguard.plan import foreign_addresses, plan_link, remember_dialled, routes_for
+from cerebro.wireguard.words import link_words, peer_words
 
 _DEADLINE = 120.0  # seconds for one call: ten thousand peers on a slow node
 _THREADS = ThreadPoolExecutor(8, thread_name_prefix="hub")  # not asyncio's, which name servers may hold up
@@ -90,6 +91,7 @@ class HubPass:
         if there is None and not writing:
             found.up, absent = False, Interface(spec.interface)
             decided = await in_thread(lambda: plan(self.asked, absent))
+            found.plan = self._rehearsed(absent, decided) if self.asked.dry_run else None
             await self._conclude(outcome, decided, absent, there=frozenset(), refused={})
             return outcome
         if there is None:
@@ -119,6 +121,14 @@ class HubPass:
         present = frozenset(actual.peers) if recorder else keys_after(actual, decided.changes, refused)
         await self._conclude(outcome, decided, actual, there=present, refused=refused)
         return outcome
+
+    def _rehearsed(self, absent: Interface, decided: PeersPlan) -> list[str]:
+        """Say in words what would be made on a node that has nothing yet."""
+        spec = self.asked.hub.spec
+        lines = [f"make the interface, MTU {spec.mtu}, listen on port {spec.listen_port}"]
+        lines += [peer_words(change) for change in decided.changes]
+        lines += link_words(self._link_change(absent, decided))
+        return [f"{spec.interface}: {line}" for line in lines[:LINES]]
 
     async def _write(self, call: Callable[[], _Answer]) -> _Answer:
         self.check()
