@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -60,10 +60,26 @@ def client_keys(session: Session) -> tuple[str | None, frozenset[str]]:
     """Return the MAC that is known of a Session's client (asked for, else pinned) and its addresses (asked
     for, applied).
     """
-    client, applied = session.spec.client, session.status.applied
-    mac = client.mac_address or (applied.mac_address if applied else None)
-    ips = (client.ip_address, applied.ip_address if applied else None)
+    client, placed = session.spec.client, session.placed
+    mac = client.mac_address or (placed.mac_address if placed else None)
+    ips = (client.ip_address, placed.ip_address if placed else None)
     return mac, frozenset(ip for ip in ips if ip)
+
+
+def _client_left(session: Session) -> AppliedClient | None:
+    """Return the client that has rows by a Session which names another by now."""
+    return session.status.applied if session.placed is None else None
+
+
+def _known_by(session: Session) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the MACs and addresses of a Session's client and of the one that it has left."""
+    mac, ips = client_keys(session)
+    left = _client_left(session) or AppliedClient()
+    return frozenset(one for one in (mac, left.mac_address) if one), ips | _some(left.ip_address)
+
+
+def _some(name: str | None) -> frozenset[str]:
+    return frozenset({name} if name else ())
 
 
 def scope_of(sessions: Iterable[Session]) -> Scope:
@@ -71,24 +87,16 @@ def scope_of(sessions: Iterable[Session]) -> Scope:
     macs: set[str] = set()
     ips: set[str] = set()
     for session in sessions:
-        mac, addresses = client_keys(session)
-        left = _client_left(session)
-        macs |= {one for one in (mac, left) if one}
-        ips |= addresses
+        its_macs, its_ips = _known_by(session)
+        macs |= its_macs
+        ips |= its_ips
     return Scope(frozenset(macs), frozenset(ips))
 
 
 def in_scope(session: Session, scope: Scope) -> bool:
     """Tell whether a Session's client is among those of a scope."""
-    mac, ips = client_keys(session)
-    return not scope.macs.isdisjoint({mac, _client_left(session)}) or not ips.isdisjoint(scope.ips)
-
-
-def _client_left(session: Session) -> str | None:
-    """Return the MAC on the router of a Session that names another by now."""
-    applied, asked = session.status.applied, session.spec.client.mac_address
-    there = applied.mac_address if applied else None
-    return there if asked and there != asked else None
+    macs, ips = _known_by(session)
+    return not macs.isdisjoint(scope.macs) or not ips.isdisjoint(scope.ips)
 
 
 def frozen_clients(raw: Iterable[Mapping[str, Any]]) -> tuple[frozenset[str], bool]:
@@ -144,9 +152,9 @@ def _promised(sessions: Iterable[Session]) -> dict[str, list[tuple[str, int | No
     promised: dict[str, list[tuple[str, int | None]]] = {}
     for session in sessions:
         end = session.spec.expires_at or session.status.expires_at
-        mac, ips = client_keys(session)
-        for key in (mac, *ips):
-            if key and (end is not None or session.spec.duration is None):
+        macs, ips = _known_by(session)
+        for key in (*macs, *ips):
+            if end is not None or session.spec.duration is None:
                 marker = marker_for("", key, end.timestamp() if end else None)
                 promised.setdefault(client_id(key), []).append((session.metadata.uid, marker.until))
     return promised
@@ -155,25 +163,21 @@ def _promised(sessions: Iterable[Session]) -> dict[str, list[tuple[str, int | No
 def _translate(
     session: Session, verdict: Verdict, mac: str | None, ips: frozenset[str], at: Circumstances
 ) -> Judged:
+    gone = _client_left(session)
+    left = _ending(session, gone.mac_address, _some(gone.ip_address), at) if gone else None
     if not mac and not ips:
-        return Judged(session, verdict)
-    asked, applied = session.spec.client, session.status.applied
-    left = None
-    there = _client_left(session)
-    if there and applied:
-        at_prior = frozenset({applied.ip_address} if applied.ip_address else ())
-        left = Ending(there, at_prior, False, at.flows.get(flows_key(session, there)))
+        return Judged(session, verdict, left=left)
     if not verdict.live and verdict.authorized_at is not None and session.status.authorized_at is None:
-        return Judged(session, verdict, untold=ips | ({mac} if mac else set()))
+        return Judged(session, verdict, untold=ips | _some(mac))
     if not verdict.live:
-        flows = at.flows.get(flows_key(session, mac))
-        return Judged(session, verdict, ending=Ending(mac, ips, verdict.phase == "Revoked", flows), left=left)
+        ending = _ending(session, mac, ips, at, revoked=verdict.phase == "Revoked")
+        return Judged(session, verdict, ending=ending, left=left)
     end = verdict.end
     if end is None and session.spec.duration is not None:
         start = verdict.authorized_at or at.now
         end = start + session.spec.duration
-    prior = applied.ip_address if applied and there is None else None
-    ip = asked.ip_address or (prior if not mac else None)
+    prior = session.placed.ip_address if session.placed else None
+    ip = session.spec.client.ip_address or (prior if not mac else None)
     if mac and prior and session.status.observed_generation == session.metadata.generation:
         ip = prior  # seen since it was asked for
     contested = client_id(mac or ip or "") in at.contested
@@ -182,22 +186,32 @@ def _translate(
     return Judged(session, verdict, grant=Grant(mac, ip, until, prior, hold), left=left)
 
 
+def _ending(
+    session: Session, mac: str | None, ips: frozenset[str], at: Circumstances, *, revoked: bool = False
+) -> Ending:
+    ending = Ending(mac, ips, revoked)
+    return replace(ending, flows=at.flows.get(flows_key(session, ending)))
+
+
 def pinned(judged: Iterable[Judged], actual: Actual) -> dict[str, Session]:
-    """Return, by UID, the live Sessions that name an address only, with the MAC that holds it now (rule B2)."""
+    """Return, by UID, the live Sessions that name an address only, as if they named the MAC that holds it now
+    (rule B2).
+    """
     held = holders(actual.hosts)
     pins = {}
     for one in judged:
         mac = held.get(one.grant.ip) if one.grant and not one.grant.mac and one.grant.ip else None
         if one.grant and mac and not one.grant.hold:
-            applied = AppliedClient(mac_address=mac, ip_address=one.grant.ip)
-            status = one.session.status.model_copy(update={"applied": applied})
-            pins[one.session.metadata.uid] = one.session.model_copy(update={"status": status})
+            client = one.session.spec.client.model_copy(update={"mac_address": mac})
+            spec = one.session.spec.model_copy(update={"client": client})
+            pins[one.session.metadata.uid] = one.session.model_copy(update={"spec": spec})
     return pins
 
 
-def flows_key(session: Session, mac: str | None) -> str:
+def flows_key(session: Session, client: Grant | Ending) -> str:
     """Return under which key the connections at the end of a client's access are remembered."""
-    return f"{session.metadata.uid} {mac or ''}"
+    ips = client.ips if isinstance(client, Ending) else _some(client.ip)
+    return f"{session.metadata.uid} {client.mac or ' '.join(sorted(ips))}"
 
 
 def wanted_of(judged: Iterable[Judged], at: Circumstances, *, everything: bool) -> Wanted:

@@ -150,13 +150,13 @@ class DevicePass:
             for ending in one.endings:
                 view = plan.endings[ending]
                 if view.cut:
-                    self.flows.setdefault(flows_key(one.session, ending.mac), view.flows)
+                    self.flows.setdefault(flows_key(one.session, ending), view.flows)
 
     def _forget_flows(self, judged: Iterable[Judged]) -> None:
         """Forget the connections at an earlier end of clients that are to have access again."""
         for one in judged:
             if one.grant is not None:
-                self.flows.pop(flows_key(one.session, one.grant.mac), None)
+                self.flows.pop(flows_key(one.session, one.grant), None)
 
     async def _apply(self, outcome: Outcome) -> None:
         outcome.repaired |= outcome.plan.repaired

@@ -39,8 +39,7 @@ def live_status(
     phase = "Active" if granted or old.phase == "Active" else "Pending"
     applied = old.applied
     if view is not None:
-        ip = view.ips[0] if view.ips else None
-        applied = AppliedClient(mac_address=view.mac, ip_address=ip) if granted else applied
+        applied = _applied(session, view) if granted else applied
     said = _live_condition(session, verdict, view, obstacle, granted=granted)
     status = old.model_copy(
         update={
@@ -54,6 +53,15 @@ def live_status(
         }
     )
     return _with_conditions(status, session, said, said, now)
+
+
+def _applied(session: Session, view: GrantView) -> AppliedClient:
+    asked = session.spec.client
+    return AppliedClient(
+        mac_address=view.mac,
+        ip_address=view.ips[0] if view.ips else None,
+        pinned_for=None if asked.mac_address else asked.ip_address,
+    )
 
 
 def _live_condition(
@@ -147,5 +155,8 @@ def status_patch(old: SessionStatus, new: SessionStatus) -> dict[str, Any]:
     before = old.model_dump(mode="json", by_alias=True, exclude_none=True)
     after = new.model_dump(mode="json", by_alias=True, exclude_none=True)
     patch: dict[str, Any] = {name: value for name, value in after.items() if before.get(name) != value}
+    if new.applied is not None and "applied" in patch:
+        # A merge patch leaves what it does not name: of another client nothing may stay.
+        patch["applied"] = new.applied.model_dump(mode="json", by_alias=True)
     patch |= {name: None for name in before if name not in after}
     return patch

@@ -71,7 +71,7 @@ class SessionReports:
             ending = plan.endings.get(one.ending) if plan and one.ending else None
             if one.ending is None and not one.untold:
                 ending = EndingView(enforced=True)
-            if ending and plan and one.left and not plan.endings[one.left].enforced:
+            if ending and one.left and not (plan and plan.endings[one.left].enforced):
                 ending = replace(ending, enforced=False)
             status = ended_status(session, one.verdict, ending, obstacle, now)
         patch = status_patch(session.status, status)

@@ -112,6 +112,8 @@ class AppliedClient(Status):
     """The MAC in the binding."""
     ip_address: Text | None = None
     """The address on the address list."""
+    pinned_for: Text | None = None
+    """The address in spec.client by which this client was found; none where spec.client names its MAC."""
 
 
 class SessionStatus(ConditionedStatus):
@@ -139,3 +141,13 @@ class Session(Resource):
     kind: str = "Session"
     spec: SessionSpec
     status: SessionStatus = Field(default_factory=SessionStatus)
+
+    @property
+    def placed(self) -> AppliedClient | None:
+        """What is on the router of the client that spec names now; None too while another's is there (B2)."""
+        asked, there = self.spec.client, self.status.applied
+        if there is None:
+            return None
+        if asked.mac_address and there.mac_address:
+            return there if asked.mac_address == there.mac_address else None
+        return there if asked.ip_address and asked.ip_address == there.pinned_for else None

@@ -117,7 +117,8 @@ def test_b2_a_session_with_an_address_only_pins_the_mac_at_first_sight(relay: Re
     assert not router.forwards(A)
     relay.session("pinned", router.name, ip=IP, duration="1h")
     # The phone is silent while it is let in: its host goes and does not come back before the last look.
-    assert relay.until_active("pinned")["applied"] == {"macAddress": A, "ipAddress": IP}
+    applied = {"macAddress": A, "ipAddress": IP, "pinnedFor": IP}
+    assert relay.until_active("pinned")["applied"] == applied
     router.lets_in(A)
     assert router.row(BINDING)["mac-address"] == A
     # Another phone that gets the address gets nothing by it; the first one keeps what it paid for.

@@ -180,7 +180,11 @@ def test_a_granted_session_says_so_once_and_again_says_nothing() -> None:
     verdict = judge(one, Seen(NOW, marked=True), WINDOWS)
     status = live_status(one, verdict, GrantView(True, MAC, (IP,)), None, NOW)
     assert (status.phase, status.authorized_at, status.expires_at) == ("Active", NOW, NOW + 5 * MINUTE)
-    assert status_patch(one.status, status)["applied"] == {"macAddress": MAC, "ipAddress": IP}
+    assert status_patch(one.status, status)["applied"] == {
+        "macAddress": MAC,
+        "ipAddress": IP,
+        "pinnedFor": None,
+    }
     granted = one.model_copy(update={"status": status})
     later = live_status(
         granted, judge(granted, Seen(NOW + MINUTE), WINDOWS), GrantView(True, MAC, (IP,)), None, NOW + MINUTE
