@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from cerebro.controllers.session_life import GrantWindows
+from cerebro.controllers.session_life import GrantWindows, reopens
 from cerebro.resources import Condition, DeviceCommand, Session, find_condition, format_time, set_condition
 
 NOT_FOUND, GONE, NEVER_GRANTED = "DeviceNotFound", "DeviceGone", "NeverGranted"
@@ -56,6 +56,9 @@ def judge_session(
     message += f" before {format_time(deadline)}" if deadline < _LATEST else ""
     ready = _ready(session, "Unknown", NOT_FOUND, message)
     new = _status(session, "Pending", [ready], now)
+    reopened_at = _reopened_at(session, now)
+    if reopened_at is not None:
+        new["reopenedAt"] = format_time(reopened_at)
     return None if _says(session, new) else Outcome(new)
 
 
@@ -71,17 +74,16 @@ def had_device(session: Session) -> bool:
 def grant_deadline(session: Session, within: GrantWindows, now: datetime) -> datetime:
     """Give the time by which a Session must be on a router (A5): `grantBefore`, else after its creation.
 
-    For one that was opened again it counts from when that was noticed, which the change of its Ready
-    condition remembers.
+    For one that was opened again it counts from when that was noticed.
     """
     if session.spec.grant_before is not None:
         return session.spec.grant_before
-    begin = session.metadata.creation_timestamp or now
-    if session.status.finished is False:
-        ready = find_condition(session.status.conditions, "Ready")
-        noticed = ready.last_transition_time if ready is not None and ready.reason == NOT_FOUND else None
-        begin = noticed or now
+    begin = _reopened_at(session, now) or session.metadata.creation_timestamp or now
     return _later(begin, within.trial if session.spec.type == "Trial" else within.paid)
+
+
+def _reopened_at(session: Session, now: datetime) -> datetime | None:
+    return now if reopens(session) else session.status.reopened_at
 
 
 def judge_command(command: DeviceCommand, *, gone_for_sure: bool, now: datetime) -> Outcome | None:

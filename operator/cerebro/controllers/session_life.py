@@ -19,7 +19,7 @@ _ROUNDING = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class GrantWindows:
-    """How long after its creation a Session without `grantBefore` may still be granted (rule A5)."""
+    """How long after its creation or re-opening a Session without `grantBefore` may still be granted (rule A5)."""
 
     trial: timedelta = timedelta(minutes=15)
     paid: timedelta = timedelta(hours=24)
@@ -132,11 +132,7 @@ def grant_deadline(session: Session, windows: GrantWindows) -> datetime | None:
     if session.spec.grant_before is not None:
         return session.spec.grant_before
     within = windows.trial if session.spec.type == "Trial" else windows.paid
-    status = session.status
-    ready = status.condition("Ready")
-    created = session.metadata.creation_timestamp
-    reopened = status.phase == "Pending" and ready is not None and ready.reason == "Reopened"
-    started = ready.last_transition_time if reopened and ready is not None else created
+    started = session.status.reopened_at or session.metadata.creation_timestamp
     return None if started is None else started + within
 
 

@@ -45,6 +45,7 @@ def live_status(
         update={
             "phase": phase,
             "authorized_at": authorized_at,
+            "reopened_at": now if reopens(session) else old.reopened_at,
             "expires_at": end,
             "finished_at": None,
             "finished": None if old.finished is None else False,
@@ -77,14 +78,10 @@ def _live_condition(
         return truth, obstacle.reason, obstacle.message
     if verdict.hold:
         return "False", verdict.reason, verdict.message
-    if reopens(session) or _reopened(session):
+    old = session.status
+    if reopens(session) or (old.phase == "Pending" and old.reopened_at is not None):
         return "False", "Reopened", "changed after its end; access is being granted again"
     return "False", "Granting", "the client's entries are being put on the router"
-
-
-def _reopened(session: Session) -> bool:
-    ready = session.status.condition("Ready")
-    return session.status.phase == "Pending" and ready is not None and ready.reason == "Reopened"
 
 
 def ended_status(

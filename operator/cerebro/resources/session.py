@@ -123,6 +123,8 @@ class SessionStatus(ConditionedStatus):
     """Pending, Active, Expired, Revoked or Failed."""
     authorized_at: Time | None = None
     """When access was first on the router."""
+    reopened_at: Time | None = None
+    """When it was seen to be changed after its end: from then it is to be granted, not from its creation."""
     expires_at: Time | None = None
     """When it ends; none: until revoked, or not known before it is granted."""
     finished_at: Time | None = None

@@ -83,6 +83,7 @@ def test_a5_opened_again_it_counts_from_there() -> None:
     assert said(outcome) == ("Pending", False, "DeviceNotFound")
     assert outcome is not None
     pending = written(old, outcome)
+    assert pending.status.reopened_at == NOW, "an agent counts from there too, once there is a Device"
     assert said(judge(pending, now=NOW + timedelta(hours=24, seconds=1))) == ("Failed", True, "NeverGranted")
     early = judge(pending, now=NOW + timedelta(hours=23))
     assert early is None or said(early) == ("Pending", False, "DeviceNotFound")

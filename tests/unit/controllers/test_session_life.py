@@ -238,3 +238,24 @@ def test_b8_a_deletion_is_an_end_of_access_that_a_pause_does_not_put_off() -> No
     assert not wanted_of([], paused, everything=False).complete
     unleased = Circumstances(NOW, complete=True, hold="Paused", passed_only=True)
     assert not wanted_of([], unleased, everything=True).complete
+
+
+def live_at(one: Session, time: datetime, obstacle: Obstacle) -> Session:
+    """Give the Session as it is after a look at a router that did not answer."""
+    verdict = judge(one, Seen(time), WINDOWS)
+    assert verdict.live
+    return one.model_copy(update={"status": live_status(one, verdict, None, obstacle, time)})
+
+
+@pytest.mark.parametrize("phase", ["Revoked", "Failed"])
+def test_a5_opened_again_the_window_counts_from_there_whatever_is_in_the_way(phase: str) -> None:
+    """The router is away at every look, so that no look finds the reason that the one before gave."""
+    old = session(generation=2, status={"phase": phase, "observedGeneration": 1, "finished": False})
+    meta = old.metadata.model_copy(update={"creation_timestamp": NOW - timedelta(days=3)})
+    one = old.model_copy(update={"metadata": meta})
+    for reason, hours in (("ConnectTimeout", 0), ("LoginRefused", 1), ("ConnectTimeout", 23)):
+        one = live_at(one, NOW + timedelta(hours=hours), Obstacle(reason, "away", looked=False))
+    assert one.status.reopened_at == NOW
+    late = judge(one, Seen(NOW + timedelta(hours=24)), WINDOWS)
+    assert (late.phase, late.reason) == ("Failed", "NeverGranted")
+    assert judge(one, Seen(NOW), WINDOWS).wake_at == NOW + timedelta(hours=24)
