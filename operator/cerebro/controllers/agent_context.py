@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import ModuleType
@@ -15,7 +15,7 @@ from cerebro.controllers.device_tunnel import NOT_CARRIED
 from cerebro.controllers.session_life import GrantWindows
 from cerebro.controllers.session_report import Said
 from cerebro.controllers.status_writer import StatusWriter, Write
-from cerebro.controllers.supersession import effective, newest_superseders
+from cerebro.controllers.supersession import effective, newest
 from cerebro.kube.api import KubeApi
 from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
@@ -31,9 +31,7 @@ def device_of(stored: StoredObject) -> str | None:
     session = stored.read(Session)
     if session is not None:
         return session.spec.device_ref.name
-    reference = ((stored.raw or {}).get("spec") or {}).get("deviceRef") or {}
-    name = reference.get("name")
-    return name if isinstance(name, str) else None
+    return _name_in(stored, "deviceRef")
 
 
 def hub_of(stored: StoredObject) -> str | None:
@@ -41,15 +39,24 @@ def hub_of(stored: StoredObject) -> str | None:
     peer = stored.read(Peer)
     if peer is not None:
         return peer.spec.hub_ref.name
-    reference = ((stored.raw or {}).get("spec") or {}).get("hubRef") or {}
-    name = reference.get("name")
+    return _name_in(stored, "hubRef")
+
+
+def _name_in(stored: StoredObject, reference: str) -> str | None:
+    spec = (stored.raw or {}).get("spec")
+    said = spec.get(reference) if isinstance(spec, dict) else None
+    name = said.get("name") if isinstance(said, dict) else None
     return name if isinstance(name, str) else None
 
 
 def superseded_by(stored: StoredObject) -> str | None:
-    """Return the name of the Session in whose place a Session stands, if any."""
+    """Return the name of the Session in whose place a Session stands, if any; also of one that our model
+    cannot read.
+    """
     session = stored.read(Session)
-    return session.spec.supersedes.name if session and session.spec.supersedes else None
+    if session is not None:
+        return session.spec.supersedes.name if session.spec.supersedes else None
+    return _name_in(stored, "supersedes")
 
 
 def is_over(session: Session) -> bool:
@@ -84,25 +91,29 @@ class AgentContext:
 
     def sessions_of(self, namespace: str, device: str) -> list[Session]:
         """Return the unfinished Sessions of a Device as they count (rule A10)."""
-        sessions = []
+        return [
+            effective(session, superseder.read(Session) if superseder else None)
+            for session, superseder in self._unfinished(namespace, device)
+            if superseder is None or superseder.model is not None
+        ]
+
+    def frozen_sessions_of(self, namespace: str, device: str) -> list[dict[str, Any]]:
+        """Return the Sessions of a Device that our model cannot read, and those in whose place such a one
+        stands, as they are (rule B9).
+        """
+        unread = [one.raw for one in self.by_device.get(namespace, device) if one.model is None and one.raw]
+        return unread + [
+            session.wire()
+            for session, superseder in self._unfinished(namespace, device)
+            if superseder is not None and superseder.model is None
+        ]
+
+    def _unfinished(self, namespace: str, device: str) -> Iterator[tuple[Session, StoredObject | None]]:
+        """Give the readable Sessions of a Device, each with the one that stands in its place (rule A10)."""
         for stored in self.by_device.get(namespace, device):
             session = stored.read(Session)
             if session is not None and not is_over(session) and session.metadata.deletion_timestamp is None:
-                sessions.append(effective(session, self._superseder(session)))
-        return sessions
-
-    def _superseder(self, session: Session) -> Session | None:
-        candidates = [one.read(Session) for one in self.superseding.get(session.namespace, session.name)]
-        newest = newest_superseders(one for one in candidates if one is not None)
-        return newest.get((session.namespace, session.name))
-
-    def frozen_sessions_of(self, namespace: str, device: str) -> list[dict[str, Any]]:
-        """Return the Sessions of a Device that our model cannot read, as they are (rule B9)."""
-        return [
-            one.raw
-            for one in self.by_device.get(namespace, device)
-            if one.model is None and one.raw is not None
-        ]
+                yield session, newest(self.superseding.get(session.namespace, session.name))
 
     def is_direct(self, device: Device) -> bool:
         """Tell whether a Device is reached without a Hub."""

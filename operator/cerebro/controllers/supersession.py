@@ -10,27 +10,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from cerebro.kube.store import StoredObject
 from cerebro.resources import Session
 
-_FIRST = datetime.min.replace(tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-def newest_superseders(sessions: Iterable[Session]) -> dict[tuple[str, str], Session]:
-    """Return the Session that stands in place of each superseded one, by (namespace, name): the newest, then
-    by name.
+def newest(superseding: Iterable[StoredObject]) -> StoredObject | None:
+    """Return which of the Sessions that supersede one stands in its place: the newest, then by name.
+
+    One that our model cannot read counts too (rule B9), where not even its time can be read as the newest.
     """
-    newest: dict[tuple[str, str], Session] = {}
-    for session in sessions:
-        if session.spec.supersedes is None:
-            continue
-        key = (session.namespace, session.spec.supersedes.name)
-        if key not in newest or _rank(session) > _rank(newest[key]):
-            newest[key] = session
-    return newest
+    return max(superseding, key=_rank, default=None)
 
 
-def _rank(session: Session) -> tuple[datetime, str]:
-    return (session.spec.requested_at or session.metadata.creation_timestamp or _FIRST, session.name)
+def _rank(stored: StoredObject) -> tuple[datetime, str]:
+    session = stored.read(Session)
+    if session is not None:
+        return session.spec.requested_at or session.metadata.creation_timestamp or _FIRST, stored.name
+    raw = stored.raw or {}
+    said = (raw.get("spec") or {}).get("requestedAt") or raw["metadata"].get("creationTimestamp")
+    try:
+        return datetime.fromisoformat(said).astimezone(UTC), stored.name
+    except (TypeError, ValueError, OverflowError):
+        return _LAST, stored.name
 
 
 def effective(session: Session, superseder: Session | None) -> Session:

@@ -12,7 +12,6 @@ import pytest
 from cerebro.controllers.desire import Circumstances, frozen_clients, judge_all, next_wake, wanted_of
 from cerebro.controllers.session_life import GrantWindows, Seen, judge
 from cerebro.controllers.session_report import Obstacle, ended_status, live_status, status_patch
-from cerebro.controllers.supersession import effective, newest_superseders
 from cerebro.resources import Session
 from cerebro.routeros.access import AccessPolicy, Actual
 from cerebro.routeros.access_result import EndingView, GrantView
@@ -153,17 +152,6 @@ def test_a11_the_marker_of_an_ended_trial_is_not_taken_for_the_paid_sessions_own
     judged = judge_all([trial, paid], Actual(bindings=(row,)), AccessPolicy(), Circumstances(NOW))
     assert [one.verdict.phase for one in judged] == ["Revoked", None]
     assert judged[1].verdict.starts_now
-
-
-def test_a10_the_newest_superseding_session_stands_in_place() -> None:
-    original = session("git", expiresAt=at(NOW + MINUTE))
-    older = session("one", supersedes={"name": "git"}, revoked=True, requestedAt=at(NOW))
-    newer = session("two", supersedes={"name": "git"}, requestedAt=at(NOW + MINUTE), client={"ipAddress": IP})
-    newest = newest_superseders([older, newer])
-    counts = effective(original, newest["ns", "git"])
-    assert (counts.spec.revoked, counts.spec.client.ip_address, counts.spec.expires_at) == (False, IP, None)
-    assert effective(original, older).spec.revoked
-    assert effective(original, older).spec.client.mac_address == MAC
 
 
 def test_b9_clients_of_sessions_that_cannot_be_read_are_known_by_their_text() -> None:
