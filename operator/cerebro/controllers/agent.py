@@ -173,25 +173,34 @@ class Agent:
             await asyncio.sleep(5.0)
 
     def _ensure_loop(self, namespace: str, name: str) -> DeviceLoop | None:
+        """Give the loop of a Device, made if there is none; None when the Device is not there."""
         key = (namespace, name)
-        if key not in self._loops and self._tasks is not None:
-            loop = DeviceLoop(self._context, namespace, name)
+        stored = self._store.get(KINDS["Device"], namespace, name)
+        if key not in self._loops and self._tasks is not None and stored is not None:
+            loop = DeviceLoop(self._context, namespace, name, stored.uid)
             task = self._tasks.create_task(self._guarded(loop, key), name=f"device {namespace}/{name}")
             self._loops[key] = (loop, task)
         entry = self._loops.get(key)
         return entry[0] if entry else None
 
     async def _guarded(self, loop: DeviceLoop, key: tuple[str, str]) -> None:
-        """Run a loop; an error of ours in one ends no other: it is logged, and the loop begins anew."""
+        """Run a loop until its Device goes; an error of ours in one ends no other: it is logged, and the loop
+        begins anew.
+
+        A Device of that name that came meanwhile gets a loop of its own, which knows nothing of this one's.
+        """
         while not self._context.stopping:
             try:
                 await loop.run()
+                break
             except asyncio.CancelledError:
                 raise
             except Exception:
                 log.exception("the loop of Device %s/%s failed and begins anew", *key)
                 self._context.metrics.router_errors.labels("InternalError").inc()
                 await asyncio.sleep(1.0)
+        del self._loops[key]
+        self._ensure_loop(*key)
 
     # --- what wakes the loops
 

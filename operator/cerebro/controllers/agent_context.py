@@ -131,6 +131,10 @@ class AgentContext:
         """Tell whether this agent is the one writer of a router now."""
         return self.direct.held() if self.is_direct(device) else self._owns_hub_of(device)
 
+    def still_acts(self, device: Device, *, leased: bool) -> bool:
+        """Tell whether this agent may do what was planned when `may_write` gave `leased` (rule E1)."""
+        return self.may_look(device) and self.may_write(device) is leased
+
     def _owns_hub_of(self, device: Device) -> bool:
         hub = device.spec.hub_ref
         return hub is not None and self.owns_hub(device.namespace, hub.name)
@@ -182,6 +186,10 @@ class AgentContext:
     def turned(self, loop: str) -> None:
         """Note that a loop went round (rule E11)."""
         self.heartbeats[loop] = time.monotonic()
+
+    def ended(self, loop: str) -> None:
+        """Note that a loop is no more."""
+        self.heartbeats.pop(loop, None)
 
     def stuck(self, limit: float) -> str | None:
         """Name a loop that has not gone round for `limit` seconds."""

@@ -5,6 +5,7 @@ Rule E13 does not hold it back: a person asked for exactly this.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from cerebro.controllers.desire import Circumstances
@@ -24,7 +25,9 @@ def wants_cleanup(device: Device) -> bool:
     return asked and meta.deletion_timestamp is not None
 
 
-async def clean_up(session: RouterSession, policy: AccessPolicy, *, dry_run: bool) -> Outcome:
+async def clean_up(
+    session: RouterSession, policy: AccessPolicy, *, dry_run: bool, may_write: Callable[[], bool]
+) -> Outcome:
     """Remove every row with our marker; `settled` in the outcome says that none is left.
 
     In dry run nothing is written, so nothing of ours is there. Raises RouterError.
@@ -32,4 +35,5 @@ async def clean_up(session: RouterSession, policy: AccessPolicy, *, dry_run: boo
     if dry_run:
         return Outcome(settled=True)
     at = Circumstances(now=datetime.now(UTC), complete=True)
-    return await DevicePass(session=session, policy=policy, at=at, confirmed=_ALL).run([], None)
+    run = DevicePass(session=session, policy=policy, at=at, confirmed=_ALL, may_write=may_write)
+    return await run.run([], None)

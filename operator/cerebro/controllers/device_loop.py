@@ -12,17 +12,12 @@ import asyncio
 import logging
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from cerebro.controllers.agent_context import AgentContext
 from cerebro.controllers.breaker import Breaker
 from cerebro.controllers.contest import Contest
-from cerebro.controllers.desire import (
-    Circumstances,
-    Judged,
-    client_keys,
-    judge_all,
-    next_wake,
-)
+from cerebro.controllers.desire import Circumstances, Judged, client_keys, judge_all, next_wake
 from cerebro.controllers.device_circumstances import circumstances, policy_of
 from cerebro.controllers.device_cleanup import clean_up, wants_cleanup
 from cerebro.controllers.device_pass import DevicePass, Outcome, granted_and_ended, session_obstacle
@@ -60,10 +55,10 @@ _NOT_LOOKED = Obstacle("NotLookedYet", "the router has not answered yet", looked
 
 
 class DeviceLoop:
-    """One task for one Device; everything else only marks it dirty."""
+    """One task for one Device, until that goes; everything else only marks it dirty."""
 
-    def __init__(self, context: AgentContext, namespace: str, name: str) -> None:
-        self.context, self.namespace, self.name = context, namespace, name
+    def __init__(self, context: AgentContext, namespace: str, name: str, uid: str) -> None:
+        self.context, self.namespace, self.name, self._uid = context, namespace, name, uid
         self._link = RouterLink(context.api)
         self._wake = asyncio.Event()
         self._dirty: dict[str, float] = {}  # Session UID -> when it came or changed (monotonic)
@@ -112,18 +107,23 @@ class DeviceLoop:
     # --- the loop
 
     async def run(self) -> None:
-        """Turn until the agent stops or this is cancelled, then close the connection."""
+        """Turn until the agent stops, the Device goes (its entries stay, rule A8) or is made anew, or this is
+        cancelled; then close the connection.
+        """
+        heartbeat = f"device {self.namespace}/{self.name}"
         try:
-            while not self.context.stopping:
-                self.context.turned(self._loop_name)
-                await self._turn()
+            while not self.context.stopping and (stored := self._stored()) is not None:
+                self.context.turned(heartbeat)
+                await self._turn(stored)
                 await self._sleep()
         finally:
             await self._link.close()
+            self.context.ended(heartbeat)
 
-    @property
-    def _loop_name(self) -> str:
-        return f"device {self.namespace}/{self.name}"
+    def _stored(self) -> StoredObject | None:
+        """Return the Device; None when it went, also if another of its name came since."""
+        stored = self.context.store.get(_DEVICE, self.namespace, self.name)
+        return stored if stored is not None and stored.uid == self._uid else None
 
     async def _sleep(self) -> None:
         now = time.monotonic()
@@ -139,11 +139,10 @@ class DeviceLoop:
             pass
         self._wake.clear()
 
-    async def _turn(self) -> None:
-        stored = self.context.store.get(_DEVICE, self.namespace, self.name)
-        device = stored.read(Device) if stored else None
-        if stored is None or device is None:
-            await self._without_device(stored)
+    async def _turn(self, stored: StoredObject) -> None:
+        device = stored.read(Device)
+        if device is None:
+            await self._frozen(stored)
             return
         breaker, now, wanted = self._breaker, time.monotonic(), device.spec.circuit_breaker
         breaker.threshold, breaker.recovery = wanted.failure_threshold, wanted.recovery_time.total_seconds()
@@ -185,14 +184,13 @@ class DeviceLoop:
         self._report_unreached(device, lasting=True)
         self._retry_at = time.monotonic() + self.context.heartbeat
 
-    async def _without_device(self, stored: StoredObject | None) -> None:
-        """A Device that went keeps its entries (A8); one that cannot be read is left as it is (B9)."""
+    async def _frozen(self, stored: StoredObject) -> None:
+        """A Device that cannot be read is left as it is (B9)."""
         self._dirty.clear()
         self._clock_at = self._retry_at = None
         self._resync_at = time.monotonic() + 3600.0
         await self._link.close()
-        if stored is not None:
-            self.context.report_invalid(stored)
+        self.context.report_invalid(stored)
 
     async def _wait_for_router(self, device: Device, breaker: Breaker) -> None:
         """The breaker is open, or the next try is not due: say what the clock changes, and look at the Secret
@@ -244,7 +242,8 @@ class DeviceLoop:
             flows=self._flows,
             confirmed=confirmed_removals(device),
             impatient=any(now - at < _CLIENT_WAITS for at in dirty.values()) and not look_at_all,
-            urgent=lambda: bool(self._dirty) or self.context.stopping,
+            urgent=lambda: bool(self._dirty) or self.context.stopping or self._stored() is None,
+            may_write=partial(self.context.still_acts, device, leased=not at.passed_only),
         )
         outcome = await run.run(sessions, None if look_at_all else changed)
         breaker.succeeded()
@@ -259,9 +258,9 @@ class DeviceLoop:
         self._dirty.clear()
         self._clock_at = None
         if device.spec.paused == "None" and self.context.may_write(device):
-            outcome = await clean_up(
-                session, policy_of(device, self.context.installation), dry_run=device.spec.dry_run
-            )
+            policy = policy_of(device, self.context.installation)
+            may_write = partial(self.context.still_acts, device, leased=True)
+            outcome = await clean_up(session, policy, dry_run=device.spec.dry_run, may_write=may_write)
             found.cleaned_up = found.settled = outcome.settled
             found.obstacle = next(iter(outcome.refused.values()), None)
         breaker.succeeded()

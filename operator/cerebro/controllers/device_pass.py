@@ -62,7 +62,11 @@ class Outcome:
 
 @dataclass
 class DevicePass:
-    """A pass over one router with what it needs; `urgent()` tells whether a client waits for something newer."""
+    """A pass over one router with what it needs.
+
+    `urgent()` tells whether a client waits for something newer, `may_write()` whether this agent still may do
+    what `at` says: a Lease can run out within a pass, and another agent may have written since (rule E1).
+    """
 
     session: RouterSession
     policy: AccessPolicy
@@ -72,6 +76,7 @@ class DevicePass:
     confirmed: int = 0  # how many clients a mass removal may end (rule E13)
     impatient: bool = False
     urgent: Callable[[], bool] = lambda: False
+    may_write: Callable[[], bool] = lambda: True
 
     async def run(self, sessions: Sequence[Session], changed: Iterable[Session] | None) -> Outcome:
         """Make the router equal to its Sessions; `changed` None looks at everything, else at their clients
@@ -162,7 +167,7 @@ class DevicePass:
         outcome.repaired |= outcome.plan.repaired
         for stage in outcome.plan.stages:
             for start in range(0, len(stage), WINDOW):
-                if start and self.urgent():
+                if (start and self.urgent()) or not self.may_write():
                     outcome.interrupted = True
                     return
                 window = stage[start : start + WINDOW]

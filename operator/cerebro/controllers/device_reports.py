@@ -55,8 +55,7 @@ class DeviceReports:
         return None
 
     def _lost(self, device: Device, now: float) -> bool:
-        """Tell whether what was written is not there: the Device was made anew, or the operator said
-        AgentLost meanwhile.
+        """Tell whether what was written is not there: the operator said AgentLost meanwhile.
 
         A write has some seconds to come back by the watch.
         """
