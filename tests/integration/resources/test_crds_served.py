@@ -234,10 +234,11 @@ STATUSES: list[Any] = [
     SessionStatus(
         phase="Expired",
         authorized_at=NOW,
+        reopened_at=NOW,
         expires_at=NOW + timedelta(minutes=5, milliseconds=250),
         finished_at=NOW,
         finished=True,
-        applied={"mac_address": "AA:BB:CC:DD:EE:FF", "ip_address": "10.5.50.7"},
+        applied={"mac_address": "AA:BB:CC:DD:EE:FF", "ip_address": "10.5.50.7", "pinned_for": "10.5.50.7"},
         observed_generation=1,
     ),
     DeviceCommandStatus(
