@@ -37,7 +37,7 @@ class Client(BaseModel):
         The MAC of a Session without one is what its address was pinned to on the router; the address that is
         there now counts before the one in spec.
         """
-        asked, applied = session.spec.client, session.status.applied
+        asked, applied = session.spec.client, session.placed
         mac = asked.mac_address or (applied.mac_address if applied else None)
         if self.mac and mac:
             return self.mac == mac

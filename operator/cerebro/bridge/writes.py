@@ -103,7 +103,7 @@ def is_finished(session: Session) -> bool:
 
 def client_of(session: Session) -> Client:
     """Give the client as far as it is known by now: what was asked for, and what its router showed."""
-    asked, applied = session.spec.client, session.status.applied
+    asked, applied = session.spec.client, session.placed
     ip = (applied.ip_address if applied else None) or asked.ip_address
     return Client(mac=asked.mac_address or (applied.mac_address if applied else None), ip=ip)
 
@@ -191,7 +191,7 @@ def moved_client(session: Session, client: Client) -> dict[str, str | None] | No
     is known at.
     """
     spec = session.spec.client
-    applied = session.status.applied.ip_address if session.status.applied else None
+    applied = session.placed.ip_address if session.placed else None
     if client.mac is None:
         if client.ip is None or client.ip in (spec.ip_address, applied):
             return None

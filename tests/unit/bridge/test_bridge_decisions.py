@@ -138,7 +138,7 @@ def test_b4_a_client_without_a_session_gets_a_revoked_one() -> None:
 
 
 def test_b2_a_revoke_by_ip_means_who_has_the_address_now() -> None:
-    moved = ours(order(), phase="Active", applied={"ipAddress": "10.5.50.99"})
+    moved = ours(order(), phase="Active", applied={"macAddress": MAC, "ipAddress": "10.5.50.99"})
     for address, hit in (("10.5.50.99", True), (IP, False)):
         asked = revoke(asked=1, client=Client(ip=address))
         writes = decide_revoke(NAMESPACE, asked, ROUTER, [moved], client=asked.client, now=NOW)
@@ -147,7 +147,7 @@ def test_b2_a_revoke_by_ip_means_who_has_the_address_now() -> None:
 
 def test_b2_a_revoke_by_mac_means_the_session_whose_address_was_pinned_to_it() -> None:
     asked = order().model_copy(update={"client": Client(ip=IP)})
-    pinned = ours(asked, phase="Active", applied={"macAddress": MAC, "ipAddress": IP})
+    pinned = ours(asked, phase="Active", applied={"macAddress": MAC, "ipAddress": IP, "pinnedFor": IP})
     for mac, address, hit in ((MAC, None, True), (MAC_2, None, False), (MAC_2, IP, False)):
         ended = revoke(asked=1, client=Client(mac=mac, ip=address))
         writes = decide_revoke(NAMESPACE, ended, ROUTER, [pinned], client=ended.client, now=NOW)
