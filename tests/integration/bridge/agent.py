@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cerebro.kube.api import KubeApi
 from cerebro.kube.connection import from_kubeconfig
-from cerebro.kube.errors import NotFound
+from cerebro.kube.errors import KubeError, NotFound
 from cerebro.resources import KINDS, Session, format_time
 from controlplane.server import ControlPlane
+from integration.bridge.process import CERTAIN
 
 SESSION = KINDS["Session"]
 
@@ -66,30 +69,39 @@ class Agent:
         assert len(found) == 1, [one.name for one in found]
         return found[0]
 
-    async def work(self, *, takes: Callable[[Session], bool] = lambda _: True, idle: float = 0.02) -> None:
-        """Grant and end what there is, without end: a router that does all at once. Cancel it to stop."""
+    async def until_session(self, order_id: str) -> Session:
+        """Wait until there is a Session of an order; gives it."""
+        deadline = time.monotonic() + CERTAIN
+        async with KubeApi(from_kubeconfig(self.plane.kubeconfig)) as api:
+            while time.monotonic() < deadline:
+                with suppress(KubeError):
+                    async for body in api.list_objects(SESSION, self.namespace):
+                        session = Session.model_validate(body)
+                        if session.spec.order_id == order_id:
+                            return session
+                await asyncio.sleep(0.02)
+        raise AssertionError(f"no Session of the order {order_id}")
+
+    async def work(self, says: Callable[[Session, datetime], dict[str, Any]] | None = None) -> None:
+        """Grant and end what there is, without end: a router that does all at once. Cancel it to stop.
+
+        `says` gives the status instead, for a router that does something else.
+        """
         async with KubeApi(from_kubeconfig(self.plane.kubeconfig)) as api:
             while True:
-                async for body in api.list_objects(
-                    SESSION, self.namespace, field_selector="status.finished!=true"
-                ):
-                    session = Session.model_validate(body)
-                    observed = session.status.observed_generation or 0
-                    if takes(session) and observed < session.metadata.generation:
-                        await self._enforce(api, session)
-                await asyncio.sleep(idle)
+                with suppress(KubeError):  # it is seen again in a moment
+                    async for body in api.list_objects(
+                        SESSION, self.namespace, field_selector="status.finished!=true"
+                    ):
+                        session = Session.model_validate(body)
+                        if (session.status.observed_generation or 0) < session.metadata.generation:
+                            status = (says or enforced)(session, datetime.now(UTC))
+                            await self._say(api, session, status)
+                await asyncio.sleep(0.02)
 
-    async def _enforce(self, api: KubeApi, session: Session) -> None:
-        try:
-            await api.patch(
-                SESSION,
-                self.namespace,
-                session.name,
-                {"status": enforced(session, datetime.now(UTC))},
-                subresource="status",
-            )
-        except NotFound:
-            return
+    async def _say(self, api: KubeApi, session: Session, status: dict[str, Any]) -> None:
+        with suppress(NotFound):
+            await api.patch(SESSION, self.namespace, session.name, {"status": status}, subresource="status")
 
 
 def enforced(session: Session, now: datetime) -> dict[str, Any]:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import copy
 import hashlib
 import hmac
 import json
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from integration.bridge.process import SECRET, TOKEN, BridgeProcess
+from integration.bridge.process import CERTAIN, SECRET, TOKEN, BridgeProcess
 
 MAC = "AA:BB:CC:DD:EE:01"
 IP = "10.5.50.10"
 HERE = {"ipAtual": IP, "macAtual": MAC}
+NOT_WRITTEN = frozenset({"kubernetes_unavailable"})
+"""What the bridge says when its 4 s were over before the API server had the order (A7): a busy machine will do."""
+NOT_CONFIRMED = NOT_WRITTEN | {"router_timeout", "wg_peer_pending"}
+"""The same, or they were over before the router had it, or the hub."""
 
 
 class Caller:
@@ -25,8 +32,24 @@ class Caller:
 
     def __init__(self, process: BridgeProcess) -> None:
         self.process = process
-        self._client = httpx.AsyncClient(base_url=process.url, timeout=20)
+        self._client = httpx.AsyncClient(base_url=process.url, timeout=CERTAIN)
+        self._again: frozenset[str] = frozenset()
         self.now = 0.0
+
+    @property
+    def until_written(self) -> Caller:
+        """The same backend, which asks again while the API server did not have it in time."""
+        return self._asking_again(NOT_WRITTEN)
+
+    @property
+    def until_confirmed(self) -> Caller:
+        """The same backend, which asks again, as clients do, while the router did not have it in time."""
+        return self._asking_again(NOT_CONFIRMED)
+
+    def _asking_again(self, codes: frozenset[str]) -> Caller:
+        caller = copy.copy(self)
+        caller._again = codes
+        return caller
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -65,7 +88,12 @@ class Caller:
 
     async def post(self, path: str, fields: dict[str, Any], form: str = "A") -> httpx.Response:
         body = json.dumps(fields, ensure_ascii=False).encode()
-        return await self.raw(path, body, self.signed(path, body, form=form))
+        deadline = time.monotonic() + CERTAIN
+        while True:
+            answer = await self.raw(path, body, self.signed(path, body, form=form))
+            if answer.status_code != 503 or answer.json()["code"] not in self._again:
+                return answer
+            assert time.monotonic() < deadline, f"{path}: still {answer.text}"
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
         return await self._client.get(path, headers=headers)
@@ -80,20 +108,65 @@ class Caller:
 
     async def until_up(self) -> None:
         """Wait until it listens."""
-        for _ in range(600):
+
+        async def listens() -> bool:
             try:
-                if (await self.get("/health/live")).status_code == 200:
-                    return
+                return (await self.get("/health/live")).status_code == 200
             except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"the bridge does not listen:\n{self.process.output()}")
+                return False
+
+        await self._until(listens, "the bridge listens")
 
     async def until_complete(self) -> None:
         """Wait until it knows all Devices and Sessions."""
         await self.until_up()
-        for _ in range(600):
-            if (await self.get("/health")).json()["status"] == "ok":
+
+        async def ok() -> bool:
+            return bool((await self.get("/health")).json()["status"] == "ok")
+
+        await self._until(ok, "the bridge knows all objects")
+
+    async def until_shown(self, figure: str) -> None:
+        """Wait until its metrics say something. They may be asked for 60 times a minute."""
+
+        async def shown() -> bool:
+            answer = await self.get("/metrics", **{"x-relay-token": TOKEN})
+            return answer.status_code == 200 and figure in answer.text
+
+        await self._until(shown, figure, pauses_up_to=2.0)
+
+    async def until_taken(self, count: int) -> None:
+        """Wait until so many requests were ever taken into the inbox."""
+
+        async def taken() -> bool:
+            return self.process.taken() >= count
+
+        await self._until(taken, f"{count} entries were taken")
+
+    async def until_carried_out(self) -> None:
+        """Wait until the inbox is empty."""
+
+        async def empty() -> bool:
+            return self.process.inbox() == 0
+
+        await self._until(empty, "the inbox is empty")
+
+    async def _until(
+        self, check: Callable[[], Awaitable[bool]], what: str, *, pauses_up_to: float = 0.1
+    ) -> None:
+        deadline, pause = time.monotonic() + CERTAIN, 0.02
+        while not await check():
+            assert time.monotonic() < deadline, f"not so: {what}\n{self.process.output()}"
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.4, pauses_up_to)
+
+
+async def eventually(check: Callable[[], object]) -> None:
+    """Wait until it is so. `check` runs in a thread; what it asserts may fail at first."""
+    deadline = time.monotonic() + CERTAIN
+    while time.monotonic() < deadline:
+        with contextlib.suppress(AssertionError, RuntimeError):
+            if await asyncio.to_thread(check):
                 return
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"the bridge does not know all objects:\n{self.process.output()}")
+        await asyncio.sleep(0.1)
+    assert check()

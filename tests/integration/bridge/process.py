@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from controlplane.processes import free_port
 
 TOKEN = "main-token-0123456789"
 SECRET = "api-secret-0123456789"
+CERTAIN = 180.0
+"""Seconds that anything may take on a busy machine; no test asserts on time."""
 
 
 class BridgeProcess:
@@ -49,7 +53,7 @@ class BridgeProcess:
     def kill(self) -> None:
         """End it as `kill -9` does."""
         self._child.kill()
-        self._child.wait(10)
+        self._child.wait(CERTAIN)
 
     def restart(self) -> None:
         """Start it again, with the same file and port."""
@@ -58,12 +62,25 @@ class BridgeProcess:
     def terminate(self) -> int:
         """Ask it to end; gives its exit status."""
         self._child.send_signal(signal.SIGTERM)
-        return self._child.wait(20)
+        return self._child.wait(CERTAIN)
 
     def wait(self) -> int:
         """Wait until it ends by itself; gives its exit status."""
-        return self._child.wait(30)
+        return self._child.wait(CERTAIN)
 
     def output(self) -> str:
         """All that it has written so far."""
         return self._log.read_text("utf-8", "replace")
+
+    def inbox(self) -> int:
+        """How many entries are on disk."""
+        return self._count("SELECT count(*) FROM inbox")
+
+    def taken(self) -> int:
+        """How many entries were ever put on disk."""
+        return self._count("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'inbox'")
+
+    def _count(self, query: str) -> int:
+        with closing(sqlite3.connect(self.store)) as db:
+            (count,) = db.execute(query).fetchone()
+        return int(count)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
+from cerebro.resources import Session
 from integration.bridge.agent import Agent, condition
-from integration.bridge.caller import HERE, IP, MAC, Caller
+from integration.bridge.caller import HERE, IP, MAC, NOT_CONFIRMED, Caller, eventually
 
 
 @pytest.fixture
@@ -24,13 +26,14 @@ async def test_a7_success_is_said_when_the_entry_is_on_the_router(
     bridge: Caller, agent: Agent, order_id: str
 ) -> None:
     call = asyncio.create_task(bridge.authorize(order_id, **HERE, planoMinutos=60))
-    await asyncio.sleep(1)
-    assert not call.done()
-    session = agent.session(order_id)
+    session = await agent.until_session(order_id)
+    assert not call.done() or call.result().json()["code"] in NOT_CONFIRMED
     assert (session.spec.client.mac_address, session.spec.client.ip_address) == (MAC, IP)
     assert session.spec.duration == timedelta(hours=1)
     work = asyncio.create_task(agent.work())
     answer = await call
+    if answer.status_code == 503:  # as above: the 4 s were over before the test had come here
+        answer = await bridge.until_confirmed.authorize(order_id, **HERE, planoMinutos=60)
     work.cancel()
     assert answer.status_code == 200, answer.text
     body = answer.json()
@@ -47,13 +50,13 @@ async def test_a7_success_is_said_when_the_entry_is_on_the_router(
 async def test_a7_a_router_that_does_not_answer_is_503_within_4_s_and_the_session_stays(
     bridge: Caller, agent: Agent, order_id: str
 ) -> None:
-    answer = await bridge.authorize(order_id)
+    answer = await bridge.until_written.authorize(order_id)
     assert answer.status_code == 503, answer.text
     assert answer.json()["code"] == "router_timeout"
     session = agent.session(order_id)
     assert not session.spec.revoked
     work = asyncio.create_task(agent.work())
-    again = await bridge.authorize(order_id)
+    again = await bridge.until_confirmed.authorize(order_id)
     work.cancel()
     assert again.status_code == 200, again.text
     assert agent.session(order_id).metadata.uid == session.metadata.uid
@@ -63,25 +66,25 @@ async def test_a7_with_an_open_breaker_the_session_is_made_and_503_said_at_once(
     bridge: Caller, agent: Agent, order_id: str
 ) -> None:
     agent.status("device", "router-1", circuit={"state": "Open"})
-    await asyncio.sleep(0.5)
-    answer = await bridge.authorize(order_id)
+    await bridge.until_shown('relay_circuit_breaker_state{router_id="router-1"} 2.0')
+    answer = await bridge.until_written.authorize(order_id)
     assert (answer.status_code, answer.json()["code"]) == (503, "router_unavailable")
     assert agent.session(order_id).spec.order_id == order_id
 
 
 @pytest.mark.usefixtures("router")
 async def test_authorize_revoke_and_authorize_again(bridge: Caller, agent: Agent, order_id: str) -> None:
-    first = await bridge.authorize(order_id, **HERE, planoMinutos=60)
+    first = await bridge.until_confirmed.authorize(order_id, **HERE, planoMinutos=60)
     assert first.status_code == 200, first.text
-    repeated = await bridge.authorize(order_id, **HERE, planoMinutos=60)
+    repeated = await bridge.until_confirmed.authorize(order_id, **HERE, planoMinutos=60)
     assert repeated.status_code == 200, repeated.text
-    ended = await bridge.revoke(mac=MAC)
+    ended = await bridge.until_confirmed.revoke(mac=MAC)
     assert ended.status_code == 200, ended.text
     session = agent.session(order_id)
     assert session.spec.revoked
     assert (session.status.phase, session.status.finished) == ("Revoked", True)
     ends = session.status.expires_at
-    again = await bridge.authorize(order_id, **HERE, planoMinutos=60)
+    again = await bridge.until_written.authorize(order_id, **HERE, planoMinutos=60)
     assert again.status_code == 200 or again.json()["code"] == "router_timeout", again.text
     session = agent.session(order_id)
     assert not session.spec.revoked
@@ -92,12 +95,10 @@ async def test_authorize_revoke_and_authorize_again(bridge: Caller, agent: Agent
 async def test_a11_the_end_is_written_into_the_spec_as_soon_as_it_is_known(
     bridge: Caller, agent: Agent, order_id: str
 ) -> None:
-    assert (await bridge.authorize(order_id, **HERE, planoMinutos=60)).status_code == 200
-    for _ in range(50):
-        session = agent.session(order_id)
-        if session.spec.expires_at is not None:
-            break
-        await asyncio.sleep(0.1)
+    granted = await bridge.until_confirmed.authorize(order_id, **HERE, planoMinutos=60)
+    assert granted.status_code == 200, granted.text
+    await eventually(lambda: agent.session(order_id).spec.expires_at is not None)
+    session = agent.session(order_id)
     assert session.spec.duration is None
     assert session.spec.expires_at == session.status.expires_at
 
@@ -118,7 +119,7 @@ async def test_a8_an_unknown_router_is_404_and_makes_nothing(bridge: Caller, age
 async def test_a6_an_order_waits_for_the_hello_of_its_phone(
     bridge: Caller, agent: Agent, order_id: str
 ) -> None:
-    answer = await bridge.authorize(order_id, deviceToken="t-1")
+    answer = await bridge.until_written.authorize(order_id, deviceToken="t-1")
     assert (answer.status_code, answer.json()["code"]) == (409, "device_unknown")
     assert agent.sessions() == []
     hello = {"deviceToken": "t-1", "mikId": "r1", "ip": IP, "mac": MAC.lower()}
@@ -130,7 +131,7 @@ async def test_a6_an_order_waits_for_the_hello_of_its_phone(
         "ipAtual": IP,
         "macAtual": MAC,
     }
-    answer = await bridge.authorize(order_id, deviceToken="t-1")
+    answer = await bridge.until_confirmed.authorize(order_id, deviceToken="t-1")
     assert answer.status_code == 200, answer.text
     assert agent.session(order_id).spec.client.mac_address == MAC
 
@@ -141,15 +142,12 @@ async def test_a6_a_hello_with_a_new_mac_moves_the_session_three_times_an_hour(
 ) -> None:
     hello = {"deviceToken": "t-2", "mikId": "R1", "ip": IP, "mac": MAC}
     await bridge.post("/relay/device/hello", hello)
-    assert (await bridge.authorize(order_id, deviceToken="t-2")).status_code == 200
+    assert (await bridge.until_confirmed.authorize(order_id, deviceToken="t-2")).status_code == 200
     for number in range(2, 6):
         mac = f"AA:BB:CC:DD:EE:0{number}"
         answer = await bridge.post("/relay/device/hello", {**hello, "mac": mac})
         assert answer.status_code == 200
-        for _ in range(30):
-            if agent.session(order_id).spec.client.mac_address == mac:
-                break
-            await asyncio.sleep(0.05)
+        await bridge.until_carried_out()
     assert agent.session(order_id).spec.client.mac_address == "AA:BB:CC:DD:EE:04"
 
 
@@ -158,18 +156,19 @@ async def test_a2_the_same_order_on_another_router_moves_there(
     bridge: Caller, agent: Agent, order_id: str
 ) -> None:
     agent.make_device("router-2", router_id="R2")
-    await asyncio.sleep(0.5)
-    assert (await bridge.authorize(order_id, **HERE, planoMinutos=60)).status_code == 200
-    moved = await bridge.post(
+    await bridge.until_shown('relay_circuit_breaker_state{router_id="router-2"}')
+    first = await bridge.until_confirmed.authorize(order_id, **HERE, planoMinutos=60)
+    assert first.status_code == 200, first.text
+    moved = await bridge.until_confirmed.post(
         "/relay/authorize-by-pedido", {"pedidoId": order_id, "mikId": "R2", **HERE, "planoMinutos": 60}
     )
     assert moved.status_code == 200, moved.text
-    for _ in range(50):
-        on = {one.spec.device_ref.name: one for one in agent.sessions()}
-        if on["router-1"].spec.revoked:
-            break
-        await asyncio.sleep(0.1)
-    assert on["router-1"].spec.revoked
+
+    def on_router() -> dict[str, Session]:
+        return {one.spec.device_ref.name: one for one in agent.sessions()}
+
+    await eventually(lambda: on_router()["router-1"].spec.revoked)
+    on = on_router()
     assert not on["router-2"].spec.revoked
     assert on["router-2"].spec.expires_at == on["router-1"].spec.expires_at, "no minute gained or lost"
 
@@ -180,8 +179,8 @@ async def test_a10_what_a_person_made_is_revoked_by_a_session_that_supersedes_it
 ) -> None:
     agent.apply("Session", "by-hand", {"deviceRef": {"name": "router-1"}, "client": {"macAddress": MAC}})
     before = agent.kubectl("get", "session", "by-hand", "-o", "jsonpath={.spec} {.metadata.labels}")
-    await asyncio.sleep(0.5)
-    answer = await bridge.revoke(mac=MAC)
+    await bridge.until_shown('relay_active_sessions{router_id="router-1"} 1.0')
+    answer = await bridge.until_confirmed.revoke(mac=MAC)
     assert answer.status_code == 200, answer.text
     assert agent.kubectl("get", "session", "by-hand", "-o", "jsonpath={.spec} {.metadata.labels}") == before
     (made,) = [one for one in agent.sessions() if one.name != "by-hand"]
@@ -193,16 +192,14 @@ async def test_a10_what_a_person_made_is_revoked_by_a_session_that_supersedes_it
 async def test_b4_an_entry_made_by_hand_is_409_with_its_reason(
     bridge: Caller, agent: Agent, order_id: str
 ) -> None:
-    call = asyncio.create_task(bridge.authorize(order_id))
-    await asyncio.sleep(0.5)
-    name = agent.session(order_id).name
-    agent.status(
-        *("session", name),
-        phase="Pending",
-        observedGeneration=1,
-        conditions=[condition("Enforced", "False", "BlockedByHand", 1, "binding *1 blocks this client")],
-    )
-    answer = await call
+    def blocked(session: Session, _: datetime) -> dict[str, Any]:
+        generation = session.metadata.generation
+        said = condition("Enforced", "False", "BlockedByHand", generation, "binding *1 blocks this client")
+        return {"phase": "Pending", "observedGeneration": generation, "conditions": [said]}
+
+    work = asyncio.create_task(agent.work(blocked))
+    answer = await bridge.until_confirmed.authorize(order_id)
+    work.cancel()
     assert (answer.status_code, answer.json()["code"]) == (409, "blocked_by_hand")
     assert "*1" in answer.json()["error"]
 
@@ -211,7 +208,7 @@ async def test_b4_an_entry_made_by_hand_is_409_with_its_reason(
 async def test_all_three_actions(bridge: Caller, agent: Agent, order_id: str) -> None:
     payload = {"pedidoId": order_id, "mikId": "R1", **HERE}
     for name in ("AUTHORIZE_BY_PEDIDO", "RESYNC_DEVICE"):
-        answer = await bridge.post(
+        answer = await bridge.until_confirmed.post(
             "/relay/action", {"action": name, "payload": payload, "traceId": "trace-1", "source": "test"}
         )
         assert answer.status_code == 200, answer.text
@@ -219,7 +216,7 @@ async def test_all_three_actions(bridge: Caller, agent: Agent, order_id: str) ->
         assert (body["ok"], body["action"], body["traceId"]) == (True, name, "trace-1")
         assert body["result"]["mikrotik"]["ok"] is True
     assert agent.session(order_id).metadata.annotations["relay.cerebro.dev/trace-id"] == "trace-1"
-    answer = await bridge.post(
+    answer = await bridge.until_confirmed.post(
         "/relay/action", {"action": "REVOKE_SESSION", "payload": {"mikId": "R1", "ip": IP}}
     )
     assert answer.status_code == 200, answer.text
@@ -241,8 +238,10 @@ async def test_f2_writes_of_one_client_are_in_the_order_of_arrival(
         fields = {"mac": MAC} if number % 2 else {"pedidoId": order_id, **HERE}
         path = "/relay/revoke" if number % 2 else "/relay/authorize-by-pedido"
         calls.append(asyncio.create_task(bridge.post(path, {"mikId": "R1", **fields})))
-        await asyncio.sleep(0.03)
+        await bridge.until_taken(number + 1)
     await asyncio.gather(*calls)
+    await bridge.until_carried_out()
     assert agent.session(order_id).spec.revoked, "the last word was a revoke"
     assert (await bridge.authorize(order_id)).status_code in (200, 503)
+    await bridge.until_carried_out()
     assert not agent.session(order_id).spec.revoked

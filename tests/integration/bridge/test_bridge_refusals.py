@@ -27,7 +27,7 @@ async def test_what_is_refused_leaves_no_trace_and_says_why(bridge: Caller, agen
     await _clocks(bridge)
     await _bodies(bridge)
     assert agent.sessions() == []
-    answer = await bridge.authorize("P-1")
+    answer = await bridge.until_written.authorize("P-1")
     assert answer.json()["code"] == "router_timeout", "and a good one still gets through"
     output = bridge.process.output()
     assert TOKEN not in output
