@@ -18,6 +18,7 @@ import httpx
 from controlplane.processes import Process, free_port, launch
 from controlplane.proxy import FaultProxy
 from controlplane.server import ControlPlane
+from integration.agent.router import CERTAIN
 
 T = TypeVar("T")
 
@@ -63,26 +64,34 @@ class AgentProcess:
         """Send a signal; gives the exit status."""
         assert self._child is not None
         self._child.send_signal(how)
-        code = self._child.wait(60)
+        code = self._child.wait(CERTAIN)
         self._child = None
         return code
 
     def ready(self) -> bool:
-        return self._get("/readyz") is not None
+        return self.readiness() == 200
+
+    def readiness(self) -> int | None:
+        """The HTTP status of `/readyz`; None when nobody answers."""
+        answer = self._get("/readyz")
+        return None if answer is None else answer.status_code
 
     def metrics(self) -> str:
-        return self._get("/metrics") or ""
+        return self._text("/metrics")
 
     def facts(self) -> dict[str, Any]:
         """What `/healthz?verbose` says."""
-        return dict(json.loads(self._get("/healthz?verbose") or "{}").get("facts", {}))
+        return dict(json.loads(self._text("/healthz?verbose") or "{}").get("facts", {}))
 
-    def _get(self, path: str) -> str | None:
+    def _text(self, path: str) -> str:
+        answer = self._get(path)
+        return "" if answer is None or answer.is_error else answer.text
+
+    def _get(self, path: str) -> httpx.Response | None:
         try:
-            answer = httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
+            return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=CERTAIN)
         except httpx.TransportError:
             return None
-        return answer.text if answer.status_code == 200 else None
 
     def output(self) -> str:
         return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
@@ -107,7 +116,7 @@ class Proxy:
         self._thread.join(10)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(CERTAIN)
 
     def refuse(self) -> None:
         """Close all connections and take no more."""

@@ -17,7 +17,7 @@ import httpx
 from controlplane import apply
 from controlplane.server import ControlPlane
 from integration.agent.process import AgentProcess
-from integration.agent.router import CERTAIN, Router
+from integration.agent.router import BINDING, CERTAIN, Router
 
 API = "relay.cerebro.dev/v1alpha1"
 Object = dict[str, Any]
@@ -38,7 +38,7 @@ class Relay:
             base_url=plane.url,
             verify=ssl.create_default_context(cafile=str(plane.credentials.ca)),
             headers={"Authorization": f"Bearer {plane.credentials.admin_token}"},
-            timeout=30,
+            timeout=CERTAIN,
         )
 
     def close(self) -> None:
@@ -47,7 +47,7 @@ class Relay:
             if agent.runs():
                 agent.end()
         for router in self.routers:
-            httpx.delete(f"{self.control}/routers/{router.name}", timeout=30)
+            httpx.delete(f"{self.control}/routers/{router.name}", timeout=CERTAIN)
             router.close()
         self.kubectl("delete", "namespace", self.namespace, "--wait=false")
         self._http.close()
@@ -122,7 +122,7 @@ class Relay:
         password = secrets.token_urlsafe(18)
         self.passwords.append(password)
         body = {"name": name, "password": password, "serial": f"SN{name}", **options}
-        answer = httpx.post(f"{self.control}/routers", json=body, timeout=30)
+        answer = httpx.post(f"{self.control}/routers", json=body, timeout=CERTAIN)
         answer.raise_for_status()
         router = Router(self.control, answer.json())
         self.routers.append(router)
@@ -182,11 +182,10 @@ class Relay:
 
     def until_active(self, *names: str) -> Object:
         """Wait until Sessions are Active and Enforced; gives the status of the last."""
-        status: Object = {}
         for name in names:
-            status = self.until_phase(name, "Active")
+            self.until_phase(name, "Active")
             self.until_condition("Session", name, "Enforced", "True")
-        return status
+        return self.status(names[-1])
 
     def until_finished(self, name: str) -> Object:
         """Wait until the end of a Session is enforced; gives its status."""
@@ -214,17 +213,24 @@ class Relay:
         return found
 
     def until_resynced(self, router: Router) -> None:
-        """Wait until everything on a router was read twice more: whatever was to be done has been done.
-
-        A whole read is a print of the host menu without a query.
+        """Wait until everything on a router was read twice more and nothing written between: what was to be done
+        has been done, and no pass is in its midst.
         """
         entries = router.log()
         start = entries[-1]["n"] if entries else 0
 
-        def reads() -> int:
-            return sum(1 for entry in router.log(start) if _reads_all(entry["sentence"]))
+        def settled() -> bool:
+            reader = None
+            for entry in router.log(start):
+                if _reads_all(entry["sentence"]):
+                    if entry["session"] == reader:
+                        return True
+                    reader = entry["session"]
+                elif _writes(entry["sentence"]):
+                    reader = None
+            return False
 
-        self.until(lambda: reads() >= 2, f"two more resyncs of {router.name}", lambda: router.log(start)[-5:])
+        self.until(settled, f"two more resyncs of {router.name}", lambda: router.log(start)[-5:])
 
     def until_observed(self, router: Router) -> None:
         """Wait until the agent has said something of a Device as it is now."""
@@ -254,7 +260,12 @@ class Relay:
 
 
 def _reads_all(sentence: list[str]) -> bool:
-    return sentence[0] == "/ip/hotspot/host/print" and not any(word.startswith("?") for word in sentence)
+    """Tell whether this is the first print of a pass over everything: all bindings, without a query."""
+    return sentence[0] == f"{BINDING}/print" and not any(word.startswith("?") for word in sentence)
+
+
+def _writes(sentence: list[str]) -> bool:
+    return sentence[0].rpartition("/")[2] in ("add", "set", "remove", "move", "enable", "disable", "unset")
 
 
 def a_session(name: str, device: str, mac: str | None = None, ip: str | None = None, **spec: Any) -> Object:
