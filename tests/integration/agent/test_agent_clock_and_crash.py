@@ -5,6 +5,7 @@ The way to the API server is a FaultProxy: it puts the API server's clock forwar
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -43,14 +44,18 @@ def router(relay: Relay) -> Router:
 def test_a9_a_wrong_clock_grants_nothing_new_and_ends_nothing_by_the_clock(
     relay: Relay, proxy: Proxy, router: Router, agent: AgentProcess
 ) -> None:
-    relay.session("by-clock", router.name, A, IP, expiresAt=in_seconds(14))
+    relay.session("by-clock", router.name, A, IP, expiresAt=in_seconds(3600))
     relay.session("by-word", router.name, B, IP2)
     relay.until_active("by-clock", "by-word")
     proxy.faults.date_shift = -3600
-    relay.until(lambda: agent.facts()["clockSkewSeconds"] > 3000, "the agent to see it", agent.facts)
+    relay.until(
+        lambda: (agent.facts().get("clockSkewSeconds") or 0) > 3000, "the agent to see it", agent.facts
+    )
+    end = in_seconds(2)
+    relay.patch("session", "by-clock", expiresAt=end)
     relay.session("new", router.name, C, IP3, duration="1h")
     relay.until_condition("Session", "new", "Ready", "False", "ClockSkew")
-    relay.until(lambda: in_seconds(-1) > relay.status("by-clock")["expiresAt"], "by-clock's end to pass")
+    relay.until(lambda: in_seconds(-1) > end, "by-clock's end to pass")
     relay.patch("session", "by-word", revoked=True)
     router.cuts_off(B)
     relay.until_finished("by-word")
@@ -94,11 +99,21 @@ def test_a11_a_promise_that_has_passed_meanwhile_is_an_end(
     relay: Relay, proxy: Proxy, router: Router, agent: AgentProcess
 ) -> None:
     """The agent was away when the promised time was over: the client gets no second one."""
-    refused = proxy.faults.answer(503, matching=_status_of_a_session)
-    relay.session("spent", router.name, A, IP, type="Trial", duration="3s", requestedAt=in_seconds(-1))
+    pid = agent.pid
+
+    def dies_with_the_grant(request: Request) -> bool:
+        """Kill the agent when it says something of the Session and the binding is there: it is not to end it too."""
+        if _status_of_a_session(request) and agent.runs():
+            os.kill(pid, signal.SIGSTOP)
+            os.kill(pid, signal.SIGKILL if router.rows(BINDING) else signal.SIGCONT)
+        return _status_of_a_session(request)
+
+    relay.until_condition("Device", router.name, "Ready", "True")
+    refused = proxy.faults.answer(503, matching=dies_with_the_grant)
+    relay.session("spent", router.name, A, IP, type="Trial", duration="8s", requestedAt=in_seconds(-1))
     router.lets_in(A)
-    relay.until(lambda: refused.hits, "a status that was refused")
-    agent.end(signal.SIGKILL)
+    relay.until(lambda: not agent.runs(), "the agent's death")
+    assert refused.hits
     marked = int(router.row(BINDING)["comment"].rpartition(":")[2])
     refused.end()
     relay.until(lambda: at(in_seconds(-2)).timestamp() > marked, "the promised end to pass")
