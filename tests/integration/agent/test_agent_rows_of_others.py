@@ -110,10 +110,12 @@ def test_b4_ours_stand_before_the_first_foreign_row_that_would_match(relay: Rela
     ours = router.row(BINDING, mac_address=A)[".id"]
     order = [row[".id"] for row in router.rows(BINDING)]
     assert order.index(ours) < order.index(network)
+    router.faults(hang=True)  # the agent is not to look before we have
     first = router.add(
         BINDING, address="10.5.50.1-10.5.50.50", type="regular", comment="set on top", place_before=order[0]
     )
     assert router.rows(BINDING)[0][".id"] == first
+    router.faults()
     relay.until(lambda: router.rows(BINDING)[0][".id"] == ours, "ours on top again", router.access)
     assert len(router.rows(BINDING)) == 4
     for host in router.rows(HOST, mac_address=A):

@@ -28,7 +28,7 @@ def test_a_device_without_a_secret_says_so_and_heals(relay: Relay) -> None:
     said = relay.until_condition("Device", router.name, "Ready", "Unknown", "SecretNotUsable")
     assert router.name in said["message"]
     assert "spec.api.credentialsSecretRef" in said["message"]
-    assert relay.until_condition("Session", "no-secret", "Ready", "False")["reason"] == "SecretNotUsable"
+    relay.until_condition("Session", "no-secret", "Ready", "False", "SecretNotUsable")
     relay.secret(router.name, router.address_book["user"], router.address_book["password"])
     heals(relay, router)
     relay.until_active("no-secret")
@@ -84,9 +84,9 @@ def test_a_router_where_nobody_listens_is_said_and_tried_again(relay: Relay) -> 
     said = relay.until_condition("Device", router.name, "Reachable", "False")
     assert "127.0.0.1" in said["message"]
     assert str(router.address_book["port"]) in said["message"]
-    assert relay.until_condition("Session", "nobody", "Ready", "False")["reason"] == said["reason"]
+    relay.until_condition("Session", "nobody", "Ready", "False", said["reason"])
     relay.until(
-        lambda: relay.status(router.name, "Device")["circuit"]["state"] == "Open",
+        lambda: relay.status(router.name, "Device").get("circuit", {}).get("state") == "Open",
         "the breaker opens",
         lambda: relay.status(router.name, "Device"),
     )
