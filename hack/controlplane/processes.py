@@ -15,8 +15,11 @@ from pathlib import Path
 # The kernel's parent-death signal follows the *thread* that started a child, and a worker thread of an event
 # loop may end long before the process does. So all children are started by one thread that stays.
 _STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="process-starter")
-_LOWEST_PORT = 10000
+_LOWEST_PORT, _HIGHEST_PORT = 10000, 65535
+_FEWEST_PORTS = 4000
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_USUAL_RANGE = (32768, 60999)
+_given: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -63,22 +66,41 @@ def end(*children: subprocess.Popen[bytes], grace: float = 5.0) -> None:
             child.wait(max(0.0, deadline - time.monotonic()))
     for child in children:
         child.kill()
-        child.wait(10)
+        child.wait(60)
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on.
+    """A TCP port on 127.0.0.1 that nobody listens on; each process gets each port once.
 
-    It is taken from below the range of outgoing connections, so that no client gets it by chance while the
-    server that owns it is stopped and is to come back on it.
+    A server may take it much later, and stop and come back on it, and nobody else may have it meanwhile: no
+    client by chance, so it lies outside of the range of outgoing connections; no other worker of pytest, as each
+    has a part of its own.
     """
-    highest = int(_EPHEMERAL_RANGE.read_text().split()[0]) if _EPHEMERAL_RANGE.exists() else 32768
-    for _ in range(100):
-        port = random.randrange(_LOWEST_PORT, highest)  # noqa: S311 - any free one will do
+    ephemeral = tuple(map(int, _EPHEMERAL_RANGE.read_text().split())) if _EPHEMERAL_RANGE.exists() else None
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ports = _port_range(*(ephemeral or _USUAL_RANGE), int(worker) if worker.isdecimal() else 0, workers)
+    for _ in range(1000):
+        port = random.choice(ports)  # noqa: S311 - any free one will do
+        if port in _given:
+            continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        _given.add(port)
         return port
-    raise OSError(f"no free port on 127.0.0.1 between {_LOWEST_PORT} and {highest}")
+    raise OSError(f"no free port on 127.0.0.1 between {ports[0]} and {ports[-1]}")
+
+
+def _port_range(lowest: int, highest: int, worker: int, workers: int) -> range:
+    """The ports for a worker, the first being 0, where outgoing connections use those from `lowest` to `highest`."""
+    if lowest - _LOWEST_PORT >= _FEWEST_PORTS:
+        ports = range(_LOWEST_PORT, lowest)
+    elif _HIGHEST_PORT - highest >= _FEWEST_PORTS:
+        ports = range(max(highest + 1, _LOWEST_PORT), _HIGHEST_PORT + 1)
+    else:  # they use nearly all; then it is by chance that none has it
+        ports = range(_LOWEST_PORT, _USUAL_RANGE[0])
+    share = len(ports) // workers
+    return ports[worker * share : (worker + 1) * share]

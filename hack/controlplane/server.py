@@ -17,8 +17,8 @@ from controlplane import binaries, credentials
 from controlplane.processes import Process, end, free_port, launch
 from controlplane.progress import wait_until
 
-READY_TIMEOUT = 120.0
-CALL_TIMEOUT = 60.0
+READY_TIMEOUT = 240.0
+CALL_TIMEOUT = 120.0
 ETCD, API_SERVER, CONTROLLER_MANAGER = "etcd", "kube-apiserver", "kube-controller-manager"
 ISSUER = "https://kubernetes.default.svc"
 
