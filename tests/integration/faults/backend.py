@@ -50,7 +50,7 @@ class Backend:
         """Call once, over a connection of its own; signed `at` that time, else now."""
         body = json.dumps({"mikId": "R1", **fields}).encode()
         try:
-            async with httpx.AsyncClient(timeout=20) as client:
+            async with httpx.AsyncClient(timeout=60) as client:
                 headers = signed(path, body, at or time.time())
                 answer = await client.post(self._url + path, content=body, headers=headers)
         except httpx.TransportError:

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Coroutine, Generator
 from contextvars import Context
 from multiprocessing.context import ForkServerProcess
@@ -68,9 +69,11 @@ class _Steps(Coroutine[Any, Any, Any]):
 
 
 class Waits(ctypes.Structure):
-    """What a program and the test share. Each writes one of them only, so that neither undoes the other."""
+    """What a program and the test share. The test writes `until` only, the program the others only, so that
+    neither undoes what the other does.
+    """
 
-    _fields_ = (("so_far", ctypes.c_int), ("until", ctypes.c_int))
+    _fields_ = (("so_far", ctypes.c_int), ("until", ctypes.c_int), ("survived", ctypes.c_int))
 
 
 class KillPoints:
@@ -98,6 +101,7 @@ class KillPoints:
         self._waits.so_far += 1
         if 0 < self._waits.until <= self._waits.so_far:
             os.kill(os.getpid(), signal.SIGKILL)
+        self._waits.survived = self._waits.so_far
 
 
 class Program:
@@ -105,12 +109,12 @@ class Program:
 
     def __init__(self, role: str, environment: dict[str, str], log: Path) -> None:
         self.role, self.environment, self.log = role, environment, log
-        self._waits = _forking.RawValue(Waits, 0, 0)
+        self._waits = _forking.RawValue(Waits, 0, 0, 0)
         self._process: ForkServerProcess | None = None
 
     def start(self, *, waits: int = 0) -> None:
         """Start it, to be killed at that many waits; 0 has it live."""
-        self._waits.so_far, self._waits.until = 0, waits
+        self._waits.so_far, self._waits.until, self._waits.survived = 0, waits, 0
         words = (self.role, self.environment, str(self.log), self._waits)
         self._process = _forking.Process(target=_run, args=words, daemon=True)
         self._process.start()
@@ -122,8 +126,11 @@ class Program:
     def disarm(self) -> bool:
         """Have it live, unless it was killed by now: gives whether it was."""
         until, self._waits.until = self._waits.until, 0
-        if until and self._waits.so_far >= until and self._process is not None:
-            self._process.join(5)
+        reached, deadline = self._waits.so_far, time.monotonic() + 60
+        # At a wait that it has reached it is killed in a moment, unless it looks only now.
+        while until and self.exit_code() is None and self._waits.survived < reached:
+            assert time.monotonic() < deadline, f"{self.role} neither ends nor goes on"
+            time.sleep(0.001)
         return self.exit_code() is not None
 
     @property
@@ -134,7 +141,7 @@ class Program:
         """Give -9 after a kill, None while it runs."""
         return self._process.exitcode if self._process else None
 
-    def end(self, how: signal.Signals = signal.SIGKILL, within: float = 30) -> int | None:
+    def end(self, how: signal.Signals = signal.SIGKILL, within: float = 60) -> int | None:
         """Send a signal and give the exit code; harmless when it has ended."""
         if self._process is None:
             return None
@@ -144,7 +151,15 @@ class Program:
         return self._process.exitcode
 
     def output(self, last: int = 6000) -> str:
-        return self.log.read_text("utf-8", "replace")[-last:] if self.log.exists() else ""
+        """Give the end of its log."""
+        return self._log()[-last:]
+
+    def said(self, text: str) -> int:
+        """Count how often its log says that, from its beginning."""
+        return self._log().count(text)
+
+    def _log(self) -> str:
+        return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
 
 
 def _run(role: str, environment: dict[str, str], log: str, waits: Waits) -> None:

@@ -5,6 +5,7 @@ file, and asked again as clients do, it has carried out the order once, and the 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest_asyncio
 from integration.faults.backend import AUTHORIZE, REVOKE, Backend
 from integration.faults.conftest import OpenStack
 from integration.faults.injection import Case, Lane, go_through
-from integration.faults.stack import ROUNDING, is_settled, until
+from integration.faults.stack import is_settled, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LANES = 2
@@ -46,6 +47,7 @@ class OrderCase(Case):
         self.phone = self.stack.new_phone()
         self.backend = Backend(self.stack.bridge_port)
         self.order = f"P-{self.name}"
+        self.asked = 0.0
 
     async def start_again(self) -> None:
         """F1: what the file has is carried out also if nobody asks again."""
@@ -66,6 +68,7 @@ class OrderCase(Case):
         assert answer.status == 200, answer
 
     async def authorize(self) -> None:
+        self.asked = time.time()
         await self.insist(AUTHORIZE, pedidoId=self.order, planoMinutos=MINUTES, **self.phone.address)
         assert self.stack.forwarded(self.phone, FLOW), "200 means that the entry is on the router (A7)"
 
@@ -92,9 +95,7 @@ class OrderCase(Case):
         """One Session for the order, and its time is what it was when the router first had it."""
         found = [one for one in await self.stack.sessions(everything=True) if one.spec.order_id == self.order]
         assert len(found) == 1, found
-        status, first = found[0].status, self.stack.first_row(self.phone)
-        assert status.expires_at is not None
-        assert abs(status.expires_at.timestamp() - first - MINUTES * 60) <= ROUNDING
+        self.stack.check_end(self.phone, found[0], self.asked, MINUTES * 60)
 
 
 class Authorize(OrderCase):
