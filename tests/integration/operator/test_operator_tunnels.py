@@ -77,6 +77,10 @@ def is_going(cluster: Cluster, kind: str, name: str) -> bool:
     return "deletionTimestamp" in cluster.get(kind, name).get("metadata", {})
 
 
+def event_reasons(cluster: Cluster) -> set[str]:
+    return set(cluster.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}").split())
+
+
 def reason(cluster: Cluster, name: str) -> str | None:
     ready = cluster.ready("device", name)
     return ready[1] if ready else None
@@ -171,9 +175,9 @@ def test_addresses_that_cannot_be_given_are_said_and_taken_back(
     assert not {"late", "outside", "same", "hubs"} & {
         item["metadata"]["name"] for item in items(cluster, "peer")
     }
-    assert allowed(cluster, "r0") == [f"{taken}/32"]
-    events = cluster.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
-    assert {"PoolExhausted", "HubNotFound", "TunnelAddressConflict"} <= set(events.split())
+    cluster.until(lambda: allowed(cluster, "r0") == [f"{taken}/32"], "its Peer")
+    said = {"PoolExhausted", "HubNotFound", "TunnelAddressConflict"}
+    cluster.until(lambda: said <= event_reasons(cluster), "Events")
 
     cluster.apply(hub("10.73.0.1/29", "10.74.0.1/24"))
     cluster.until(
@@ -315,14 +319,14 @@ def test_finalizer_is_forced_by_annotation_keeps_others_and_goes_with_the_hub(
 def test_finalizer_has_a_time_limit(cluster: Cluster, operator: OperatorProcess, kind: str) -> None:
     apply_all(cluster, [hub("10.79.0.1/24", deletionPolicy="Cleanup"), device("r1")])
     name = "r1" if kind == "peer" else "hub"
-    operator.start(**QUIET, CEREBRO_FINALIZER_TIMEOUT="3")
+    operator.start(**QUIET, CEREBRO_FINALIZER_TIMEOUT="12")
     cluster.until(lambda: cluster.get(kind, name).get("metadata", {}).get("finalizers"), "the finalizer")
     uid = cluster.get(kind, name)["metadata"]["uid"]
     cluster.kubectl("delete", kind, name, "--wait=false")
     assert is_going(cluster, kind, name)
     cluster.until(lambda: cluster.get(kind, name).get("metadata", {}).get("uid") != uid, "let go")
     cluster.until(
-        lambda: "FinalizerTimeout" in cluster.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}"),
+        lambda: "FinalizerTimeout" in event_reasons(cluster),
         "an Event",
     )
     if kind == "peer":
