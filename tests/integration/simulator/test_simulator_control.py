@@ -124,7 +124,7 @@ async def test_as_a_program(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     try:
-        lines = [(await asyncio.wait_for(process.stdout.readline(), 30)).decode() for _ in range(4)]
+        lines = [(await asyncio.wait_for(process.stdout.readline(), 120)).decode() for _ in range(4)]
         assert lines[-1].startswith("ready control=http://127.0.0.1:")
         book = json.loads(ports.read_text())
         assert [router["name"] for router in book["routers"]] == ["gate", "r1", "r2"]
@@ -135,7 +135,7 @@ async def test_as_a_program(tmp_path: Path) -> None:
         await wire.close()
     finally:
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 120) == 0
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,6 @@ async def test_wrong_options_are_named(option: str, text: str) -> None:
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3] / "hack")},
         stderr=asyncio.subprocess.PIPE,
     )
-    _, errors = await asyncio.wait_for(process.communicate(), 30)
+    _, errors = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 2
     assert text in errors.decode()

@@ -27,16 +27,16 @@ async def test_latency_is_a_round_trip_and_does_not_serialise(
     router: Router, wire: Wire, control: SimulatorControl
 ) -> None:
     """Part 8, item 41. Lower bounds follow from the model; the upper one is that of 40 trips in a row."""
-    await control.faults(router.name, latency_ms=100)
+    await control.faults(router.name, latency_ms=500)
     started = time.monotonic()
     await wire.ask(IDENTITY)
-    assert time.monotonic() - started >= 0.1
+    assert time.monotonic() - started >= 0.5
     started = time.monotonic()
     for number in range(40):
         wire.send(IDENTITY, f".tag={number}")
         await asyncio.sleep(0)
     tags = [(await wire.texts())[1] for _ in range(80)]
-    assert 0.1 <= time.monotonic() - started < 4.0
+    assert 0.5 <= time.monotonic() - started < 20
     assert tags == [f".tag={number}" for number in range(40) for _ in "ab"]
 
 
@@ -67,7 +67,11 @@ async def test_in_a_black_hole_the_router_does_not_learn_that_a_client_has_gone(
     assert (await control.router(router.name))["api_sessions"] == 2
     await control.faults(router.name, blackhole=False)
     assert (await wire.texts())[0] == "!re"
-    assert (await control.router(router.name))["api_sessions"] == 1
+    for _ in range(1000):
+        if (await control.router(router.name))["api_sessions"] == 1:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("the router does not learn it afterwards either")
 
 
 async def test_refused_then_taken_on_the_same_port(
@@ -130,8 +134,8 @@ async def test_commands_cost_time_for_all_connections_together(
         await wire.ask(IDENTITY)
     assert time.monotonic() - started >= 0.15
     await control.faults(router.name)
-    await control.faults(router.name, stall_ms=150)
     started = time.monotonic()
+    await control.faults(router.name, stall_ms=150)
     await wire.ask(IDENTITY)
     assert time.monotonic() - started >= 0.14
 
@@ -146,8 +150,9 @@ async def test_a_narrow_line(router: Router, wire: Wire, control: SimulatorContr
 
 
 async def test_reboot(router: Router, wire: Wire, control: SimulatorControl) -> None:
-    """Part 8, item 36 and reference 5.6."""
+    """Part 8, item 36 and reference 5.6. It is down until it boots a second time, as long as we look."""
     name = router.name
+    await control.advance_clock(name, 3600)
     lists = "/ip/firewall/address-list"
     await control.add_row(name, lists, list="a", address="10.0.0.1")
     await control.add_row(name, lists, list="a", address="10.0.0.2", timeout="1d")
@@ -156,13 +161,14 @@ async def test_reboot(router: Router, wire: Wire, control: SimulatorControl) -> 
     assert await control.forwarded(name, MAC, "film")
     await control.move_in(name, "AA:BB:CC:00:00:02", "10.5.50.10")
     await control.login(name, "AA:BB:CC:00:00:02", "guest")
-    await control.reboot(name, 0.5)
+    await control.reboot(name, 600)
     assert await wire.texts() == ["closed"]
     with pytest.raises(ConnectionRefusedError):
         await Wire.connect(router.port)
     assert not (await control.router(name))["up"]
     assert (await control.packet(name, MAC))["reason"] == "the router is down"
-    assert await control.wait(name, MAC, forwarded=True, timeout=10) > 0
+    await control.reboot(name, 0)
+    await control.wait(name, MAC, forwarded=True, timeout=60)
     tables = await control.tables(name)
     assert [row["address"] for row in tables[lists]] == ["10.0.0.1"]
     assert len(tables["/ip/hotspot/ip-binding"]) == 1
@@ -171,7 +177,8 @@ async def test_reboot(router: Router, wire: Wire, control: SimulatorControl) -> 
     assert not [r for r in tables["/ip/firewall/connection"] if r["tcp-state"] == "established"]
     again = await Wire.connect(router.port)
     await again.login()
-    assert (await again.ask("/system/resource/print", "=.proplist=uptime")).rows[0]["uptime"] in {"0s", "1s"}
+    (row,) = (await again.ask("/system/resource/print", "=.proplist=uptime")).rows
+    assert not set(row["uptime"]) & set("hdw"), "it counts from the boot, not from an hour before"
     await again.close()
 
 

@@ -19,8 +19,16 @@ SOURCE = Path(__file__).parent / "goclient"
 DEADLINE = 300.0
 
 
-async def run_go(router: Router, password: str = "secret") -> dict[str, Any]:
-    """Build (once, cached by Go) and run the program against a router; what it saw."""
+TRIES = 3
+
+
+async def run_go(router: Router, password: str = "secret") -> dict[str, Any] | None:
+    """Build (once, cached by Go) and run the program against a router; what it saw, None when an answer is lost.
+
+    go-routeros registers a tag only when the bytes have left, and drops an answer that is there before
+    (https://github.com/go-routeros/routeros/issues/33): so where it uses tags a round trip takes its time, and
+    where the program was held up for even longer it waits in vain.
+    """
     if shutil.which("go") is None:
         if os.environ.get("CI") == "true":
             pytest.fail("go is not on PATH: install Go 1.22 or later")
@@ -28,10 +36,17 @@ async def run_go(router: Router, password: str = "secret") -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         *("go", "run", "-mod=readonly", ".", f"127.0.0.1:{router.port}", "cerebro", password),
         cwd=SOURCE,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, errors = await asyncio.wait_for(process.communicate(), DEADLINE)
+    assert process.stdout is not None
+    async with asyncio.timeout(DEADLINE):
+        await process.stdout.readline()
+        await router.set_faults({"latency_ms": 500})
+        out, errors = await process.communicate(b"\n")
+    if b"not done in time" in errors:
+        return None
     assert process.returncode == 0, errors.decode()
     report: dict[str, Any] = json.loads(out)
     return report
@@ -48,11 +63,10 @@ async def run_go(router: Router, password: str = "secret") -> dict[str, Any]:
 )
 async def test_what_go_routeros_sees(make_router: MakeRouter, options: dict[str, Any]) -> None:
     """Part 8, items 1, 3, 7, 8, 10, 11, 12, 20, 21, 22 and 31."""
-    router = await make_router(**options)
-    # go-routeros registers a tag only when the bytes have left, and drops an answer that is there before
-    # (https://github.com/go-routeros/routeros/issues/33); a round trip as over a tunnel keeps it out of that.
-    await router.set_faults({"latency_ms": 100})
-    report = await run_go(router)
+    report = None
+    for _ in range(TRIES):
+        report = report or await run_go(await make_router(**options))
+    assert report is not None, "each time an answer was lost"
     assert report["wrong_login"] == "invalid user name or password (6)"
     assert report["identity"] == {"name": "MikroTik"}
     assert report["row"] == {".id": report["added"], "type": "bypassed", "comment": "c"}

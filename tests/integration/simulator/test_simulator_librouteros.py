@@ -20,7 +20,7 @@ def open_api(router: Router, password: str = "secret", method: str = "plain") ->
         password=password,
         encoding="utf-8",
         login_method=getattr(librouteros.login, method),
-        timeout=10,
+        timeout=60,
     )
 
 

@@ -196,7 +196,8 @@ async def test_address_list_timeouts(wire: Wire, router: Router) -> None:
     """Part 8, item 30."""
     row = await added(wire, LIST, "=list=a", "=address=10.0.0.1", "=timeout=1h")
     (shown,) = (await wire.ask(f"{LIST}/print")).rows
-    assert (shown["dynamic"], shown["timeout"]) == ("true", "1h")
+    assert shown["dynamic"] == "true"
+    assert shown["timeout"] == "1h" or shown["timeout"].startswith("59m5")
     router.clock.advance(1800)
     assert (await column(wire, LIST, "timeout"))[0].startswith("29m5") or await column(
         wire, LIST, "timeout"

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Self
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 def word(raw: bytes) -> bytes:

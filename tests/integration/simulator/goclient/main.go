@@ -1,8 +1,10 @@
 // Command goclient runs go-routeros against a router and prints what it saw as JSON.
 // Usage: goclient ADDRESS USER PASSWORD
+// Before it sends commands side by side it says so, and waits for a line.
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +17,7 @@ import (
 	"github.com/go-routeros/routeros/v3"
 )
 
-const timeout = 20 * time.Second
+const timeout = 60 * time.Second
 
 type report struct {
 	WrongLogin string            `json:"wrong_login"`
@@ -112,7 +114,7 @@ func listen(c *routeros.Client, r *report) {
 
 func main() {
 	log.SetFlags(0)
-	time.AfterFunc(2*timeout, func() { log.Fatal("not done in time") })
+	time.AfterFunc(timeout, func() { log.Fatal("not done in time") })
 	address, user, password := os.Args[1], os.Args[2], os.Args[3]
 	var r report
 	_, err := routeros.DialTimeout(address, user, "wrong "+password, timeout)
@@ -125,6 +127,8 @@ func main() {
 	_, err = other.Run("/ip/nonsense/print")
 	r.Unknown = deviceMessage(err)
 	other.Close()
+	fmt.Println("side by side")
+	must(bufio.NewReader(os.Stdin).ReadString('\n'))
 	c.Async()
 	pipeline(c, &r)
 	listen(c, &r)
