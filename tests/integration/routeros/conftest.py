@@ -171,7 +171,7 @@ async def open_session(serve: Serve) -> AsyncIterator[OpenSession]:
     """A session with a router that accepts the login and then follows the script."""
     sessions: list[RouterSession] = []
 
-    async def start(script: Script, timeout: float = 8.0) -> tuple[RouterSession, ScriptedRouter]:  # noqa: ASYNC109
+    async def start(script: Script, timeout: float = 60.0) -> tuple[RouterSession, ScriptedRouter]:  # noqa: ASYNC109
         async def after_login(caller: Caller) -> None:
             await caller.let_in()
             await script(caller)
@@ -204,7 +204,7 @@ def simulated_router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simul
     command = [sys.executable, "-m", "simulator", *options, "--port-file", str(ports)]
     with subprocess.Popen(command, cwd=HACK) as process:
         try:
-            for _ in range(300):
+            for _ in range(1200):
                 if ports.exists() or process.poll() is not None:
                     break
                 time.sleep(0.1)
@@ -212,4 +212,4 @@ def simulated_router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simul
             yield SimulatedRouter(listening["routers"][0]["port"], listening["control"])
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)

@@ -60,7 +60,7 @@ async def script(caller: Caller) -> None:
 
 
 async def works(port: int, tls: TlsSettings) -> bool:
-    async with await connect("127.0.0.1", port, CREDENTIALS, tls, timeout=5) as session:
+    async with await connect("127.0.0.1", port, CREDENTIALS, tls, timeout=60) as session:
         replies = await session.run_all(
             [Command("/x", "set", {"big": "x" * 20_000})] * 200, return_traps=False
         )

@@ -13,6 +13,7 @@ import pytest
 from cerebro.routeros.command import Command, Reply
 from cerebro.routeros.connection import connect
 from cerebro.routeros.errors import ConnectionLost, LoginRefused, Stalled, Trap, TrapKind, Unreachable
+from integration.routeros.clock import standing_clock, until
 
 if TYPE_CHECKING:
     from integration.routeros.conftest import SimulatedRouter
@@ -24,7 +25,7 @@ def control(router: SimulatedRouter, method: str, path: str, body: dict[str, Any
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{router.control}{path}", data, method=method)
     request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -116,12 +117,16 @@ async def test_a_connection_that_is_cut(router: SimulatedRouter) -> None:
 
 
 async def test_b5_half_open_silence(router: SimulatedRouter) -> None:
-    session = await connect("127.0.0.1", router.port, router.credentials, timeout=1.0)
-    await asyncio.to_thread(fault, router, blackhole=True)
-    impatient = session.run(Command(LIST, "remove", {".id": "*1"}), first_byte_within=0.2)
-    results = await asyncio.gather(
-        impatient, session.run(Command("/system/identity", "print")), return_exceptions=True
-    )
+    remove, look = Command(LIST, "remove", {".id": "*1"}), Command("/system/identity", "print")
+    with standing_clock() as clock:
+        session = await connect("127.0.0.1", router.port, router.credentials, timeout=1.0)
+        await asyncio.to_thread(fault, router, blackhole=True)
+        impatient = asyncio.create_task(session.run(remove, first_byte_within=0.2))
+        patient = asyncio.create_task(session.run(look))
+        await until(lambda: session.in_flight == 2)
+        await clock.passes(0.3)
+        await clock.passes(1.0)
+        results = await asyncio.gather(impatient, patient, return_exceptions=True)
     assert [type(result) for result in results] == [Stalled, ConnectionLost]
     assert session.closed
     await session.close()
