@@ -76,10 +76,12 @@ def free_port() -> int:
     client by chance, so it lies outside of the range of outgoing connections; no other worker of pytest, as each
     has a part of its own.
     """
-    ephemeral = tuple(map(int, _EPHEMERAL_RANGE.read_text().split())) if _EPHEMERAL_RANGE.exists() else None
+    lowest, highest = _USUAL_RANGE
+    if _EPHEMERAL_RANGE.exists():
+        lowest, highest = map(int, _EPHEMERAL_RANGE.read_text().split())
     worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    ports = _port_range(*(ephemeral or _USUAL_RANGE), int(worker) if worker.isdecimal() else 0, workers)
+    ports = _port_range(lowest, highest, int(worker) if worker.isdecimal() else 0, workers)
     for _ in range(1000):
         port = random.choice(ports)  # noqa: S311 - any free one will do
         if port in _given:
