@@ -28,8 +28,8 @@ TUNNEL = [sys.executable, "-c", "from cerebro.cli import app; app()", "tunnel"]
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    """Look again and again for at most a minute."""
-    until = time.monotonic() + 60
+    """Look again and again for at most two minutes."""
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         if condition():
             return

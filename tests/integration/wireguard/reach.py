@@ -12,7 +12,7 @@ import socket
 import sys
 from typing import cast
 
-# Seconds; in a virtual machine everything takes longer.
+# Seconds, after which who did not answer counts as not reached; in a virtual machine everything takes longer.
 WITHIN = 5.0 if os.environ.get("CEREBRO_TEST_WIREGUARD") == "Kernel" else 1.5
 HELLO = b"hello\n"
 TCP_PORT, UDP_PORT = 8728, 9001

@@ -79,7 +79,7 @@ def nodes(implementation: str) -> Iterator[Place]:
             yield Place(hub, router, inside, Kernel())
             return
         stack.enter_context(Inside(hub)).start(_keep)
-        wait_until(lambda: inside((RUN_FOLDER / KEEPER_SOCKET).exists), "the keeper's socket", timeout=20)
+        wait_until(lambda: inside((RUN_FOLDER / KEEPER_SOCKET).exists), "the keeper's socket", timeout=60)
         yield Place(hub, router, inside, Userspace(RUN_FOLDER, SOCKETS))
 
 
