@@ -89,10 +89,10 @@ class Watching:
     async def __aexit__(self, *_: object) -> None:
         for task in self.tasks:
             task.cancel()
-        await asyncio.wait(self.tasks, timeout=20)
+        await asyncio.wait(self.tasks, timeout=60)
 
     async def complete(self) -> None:
-        await asyncio.wait_for(self.completeness.wait_complete(), 60)
+        await asyncio.wait_for(self.completeness.wait_complete(), 180)
 
     def names(self, kind: Kind = SESSION) -> set[str]:
         return {stored.name for stored in self.store.all(kind, self.namespace)}
@@ -112,8 +112,8 @@ class Watching:
         return not any(task.done() for task in self.tasks)
 
 
-async def until(condition: Callable[[], bool], what: str = "the condition", *, tries: int = 1200) -> None:
-    """Look every 50 ms, at most a minute by default."""
+async def until(condition: Callable[[], bool], what: str = "the condition", *, tries: int = 3600) -> None:
+    """Look every 50 ms, at most three minutes by default."""
     for _ in range(tries):
         if condition():
             return
@@ -141,7 +141,7 @@ async def proxied(
     """A FaultProxy and a connection through it; `kubeconfig` makes the file for its URL."""
     async with FaultProxy(plane.url, upstream_ca=plane.credentials.ca) as proxy:
         path = await asyncio.to_thread(kubeconfig, proxy.url)
-        async with KubeApi(connection.load(path), timeout=5.0) as api:
+        async with KubeApi(connection.load(path), timeout=30.0) as api:
             yield proxy, api
 
 

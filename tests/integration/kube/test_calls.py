@@ -112,7 +112,7 @@ async def test_a9_the_clock_of_the_api_server_is_observed(agent: Agent, namespac
     assert api.last_contact is None
     await api.served()
     assert api.clock_skew is not None
-    assert abs(api.clock_skew) < 5
+    assert abs(api.clock_skew) < 60
     assert api.last_contact is not None
 
 
@@ -146,41 +146,65 @@ async def test_no_connection_and_no_answer_are_unavailable(agent: Agent, namespa
         await api.get(SESSION, namespace, "a")
 
 
-async def test_e1_e14_one_holder_at_a_time_and_the_next_soon(agent: Agent, namespace: str) -> None:
+async def test_e1_e14_one_holder_at_a_time_and_the_next_soon(
+    agent: Agent, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
     proxy, api = agent
     said: list[str] = []
+    both: list[str] = []
 
-    def lease(identity: str) -> Lease:
+    def lease(identity: str, duration: float = 6.0) -> Lease:
+        def gained() -> None:
+            said.append(f"{identity} gained")
+            if first.held() and second.held():
+                both.append(f"{identity} gained it while the other held it")
+
+        def lost() -> None:
+            said.append(f"{identity} lost")
+
         return Lease(
-            api,
-            namespace,
-            "cerebro-direct",
-            identity,
-            duration=3,
-            renew=0.5,
-            gained=lambda: said.append(f"{identity} gained"),
-            lost=lambda: said.append(f"{identity} lost"),
+            *(api, namespace, "cerebro-direct", identity),
+            duration=duration,
+            renew=2.0,
+            gained=gained,
+            lost=lost,
         )
+
+    async def run_until_held(one: Lease) -> None:
+        """Run it until it holds the Lease, and end it then."""
+        task = asyncio.create_task(one.run())
+        await asyncio.wait_for(one.wait_held(), 60)
+        task.cancel()
+        await asyncio.wait([task], timeout=60)
 
     first, second = lease("first"), lease("second")
     one = asyncio.create_task(first.run())
-    await asyncio.wait_for(first.wait_held(), 30)
+    await asyncio.wait_for(first.wait_held(), 60)
     other = asyncio.create_task(second.run())
     cut = proxy.answer(503)
-    await until(lambda: "first lost" in said, "the holder to notice that it cannot renew")
-    assert not first.held()
-    assert not second.held()
+    await until(
+        lambda: "first lost" in said and not first.held() and not second.held(),
+        "the holder to notice that it cannot renew",
+    )
     cut.end()
     await until(lambda: first.held() or second.held(), "a holder")
-    assert first.held() != second.held()
-    (one if first.held() else other).cancel()
-    before = len(said)
-    await until(lambda: len(said) >= before + 2, "the other one to take over")
-    assert first.held() != second.held()
+    held_by_second = (second, other, first, "first")
+    holder, task, rival, name = held_by_second if second.held() else (first, one, second, "second")
+    task.cancel()
+    await until(rival.held, "the other one to take over")
+    assert not holder.held()
     one.cancel()
     other.cancel()
-    await asyncio.wait([one, other], timeout=10)
-    answer = await api.get_lease(namespace, "cerebro-direct")
+    await asyncio.wait([one, other], timeout=60)
+    assert not both
+    for _ in range(5):
+        caplog.clear()
+        await run_until_held(lease(name, duration=60.0))  # longer than it is held up
+        answer = await api.get_lease(namespace, "cerebro-direct")
+        if answer["spec"].get("holderIdentity", "") == "":
+            break
+        # A server that does not answer in time is not waited for; then it must say so.
+        assert "was not released" in caplog.text
     assert answer["spec"].get("holderIdentity", "") == ""
 
 
@@ -196,7 +220,7 @@ async def test_an_event_is_posted_once(
     async def posted() -> str:
         return await asyncio.to_thread(control_plane.kubectl, *arguments)
 
-    for _ in range(100):
+    for _ in range(600):
         if await posted():
             break
         await asyncio.sleep(0.05)
