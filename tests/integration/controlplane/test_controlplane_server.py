@@ -114,7 +114,7 @@ def test_owned_objects_are_garbage_collected(bare_control_plane: ControlPlane) -
     wait_until(
         lambda: "owned" not in plane.kubectl("get", "configmaps", "-o", "name"),
         "the owned ConfigMap collected",
-        timeout=60,
+        timeout=180,
         interval=0.5,
     )
 
@@ -136,7 +136,7 @@ def test_the_api_server_comes_back_on_its_port_with_its_data_and_a_forgotten_his
     assert plane.url == address
     assert "configmap/kept" in plane.kubectl("get", "configmaps", "-o", "name")
     resumed = f"/api/v1/namespaces/default/configmaps?watch=1&resourceVersion={version['resourceVersion']}"
-    event = json.loads(plane.kubectl("get", "--raw", f"{resumed}&timeoutSeconds=5"))
+    event = json.loads(plane.kubectl("get", "--raw", f"{resumed}&timeoutSeconds=60"))
     assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
 
 
@@ -154,15 +154,15 @@ def test_nothing_outlives_a_killed_owner(tmp_path: Path) -> None:
         api_server, etcd = owner.stdout.readline().split()
         assert listens(etcd)
         owner.kill()
-    wait_until(lambda: not listens(etcd), "etcd gone", timeout=30)
-    wait_until(lambda: not listens(api_server), "kube-apiserver gone", timeout=30)
+    wait_until(lambda: not listens(etcd), "etcd gone", timeout=120)
+    wait_until(lambda: not listens(api_server), "kube-apiserver gone", timeout=120)
 
 
 def listens(url: str) -> bool:
     """Whether somebody accepts connections at that address."""
     address = urllib.parse.urlsplit(url)
     try:
-        with socket.create_connection((address.hostname or "", address.port or 0), timeout=5):
+        with socket.create_connection((address.hostname or "", address.port or 0), timeout=60):
             return True
     except (ConnectionRefusedError, ConnectionResetError):  # reset: it died while it was asked
         return False

@@ -47,7 +47,7 @@ def test_a_killed_process_runs_again_under_a_new_id(tmp_path: Path, supervisor: 
     first, other = read_pid(tmp_path, "sleeper"), read_pid(tmp_path, "other")
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: read_pid(tmp_path, "sleeper") not in {None, first}, "a new process", timeout=30)
+    wait_until(lambda: read_pid(tmp_path, "sleeper") not in {None, first}, "a new process", timeout=120)
     second = read_pid(tmp_path, "sleeper")
     assert second is not None
     assert alive(second)
@@ -58,10 +58,10 @@ def test_one_that_always_fails_is_started_again_less_and_less_often(
     tmp_path: Path, supervisor: Supervisor
 ) -> None:
     supervisor.add(
-        Process("broken", (sys.executable, "-c", "print('tried', flush=True); raise SystemExit(3)"))
+        Process("broken", ("sh", "-c", "echo tried; exit 3"))  # which does not live long enough to be stable
     )
     log = tmp_path / "log" / "supervisor.log"
-    wait_until(lambda: log.read_text().count("broken ended with 3") >= 3, "three ends", timeout=60)
+    wait_until(lambda: log.read_text().count("broken ended with 3") >= 3, "three ends", timeout=120)
     said = [line for line in log.read_text().splitlines() if "ended with 3" in line]
     pauses = [float(line.rsplit(" ", 2)[1]) for line in said[:3]]
     assert pauses == sorted(set(pauses))
