@@ -27,7 +27,8 @@ FINAL = {200, 409, 503}
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lane(open_module_stack: OpenStack) -> AsyncIterator[Lane]:
-    lane = Lane(await open_module_stack(RELAY_ANSWER_TIMEOUT_MS="1000"))
+    settings = {"RELAY_ANSWER_TIMEOUT_MS": "1000", "RELAY_TS_SKEW_MS": "600000"}
+    lane = Lane(await open_module_stack(**settings))
     lane.stack.bridge.start()
     await lane.begin()
     yield lane
