@@ -18,12 +18,15 @@ import pytest
 
 from controlplane.server import ControlPlane
 from integration.agent.conftest import simulator
+from integration.hub.hub_node import HubNode, NodeAgent
 from integration.hub.plain import Implementation
 from integration.hub.world import World
 from network.node import Machine, lie_in, supported
 from vm import machine
 
 __all__ = ["simulator"]
+
+HUB = "hub"
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +68,21 @@ def world(
         assert world.leaks() == []
     finally:
         world.close()
+
+
+@pytest.fixture(scope="module")
+def node(world: World) -> HubNode:
+    """The node of a file's Hub."""
+    return world.node()
+
+
+@pytest.fixture(scope="module")
+def agent(world: World, node: HubNode) -> NodeAgent:
+    """The agent there, with an operator beside it and a Hub that is up; a file that needs another has its own."""
+    world.operator()
+    agent = world.start_agent(node)
+    world.ready_hub(HUB, node)
+    return agent
 
 
 @pytest.fixture(autouse=True)

@@ -17,19 +17,6 @@ HUB = "hub"
 NO_ADMIN = ("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", "--")
 
 
-@pytest.fixture(scope="module")
-def node(world: World) -> HubNode:
-    return world.node()
-
-
-@pytest.fixture(scope="module")
-def agent(world: World, node: HubNode) -> NodeAgent:
-    world.operator()
-    agent = world.start_agent(node)
-    world.ready_hub(HUB, node)
-    return agent
-
-
 def a_device(name: str, hub: str = HUB, **spec: Any) -> Object:
     api = {"address": "127.0.0.1", "allowPlaintext": True, "credentialsSecretRef": {"name": "none"}}
     words = {"hubRef": {"name": hub}, "publicKey": make_keys().public, "api": api, **spec}

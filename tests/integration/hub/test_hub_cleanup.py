@@ -12,11 +12,6 @@ FINALIZER = "relay.cerebro.dev/cleanup"
 
 
 @pytest.fixture(scope="module")
-def node(world: World) -> HubNode:
-    return world.node()
-
-
-@pytest.fixture(scope="module")
 def agent(world: World, node: HubNode) -> NodeAgent:
     world.operator()
     return world.start_agent(node)

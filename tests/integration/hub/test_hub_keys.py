@@ -12,11 +12,6 @@ from integration.hub.world import ADDRESS, PORT, World
 
 
 @pytest.fixture(scope="module")
-def node(world: World) -> HubNode:
-    return world.node()
-
-
-@pytest.fixture(scope="module")
 def agent(world: World, node: HubNode) -> NodeAgent:
     return world.start_agent(node)
 

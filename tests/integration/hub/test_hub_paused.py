@@ -11,19 +11,6 @@ from integration.hub.world import World
 HUB = "hub"
 
 
-@pytest.fixture(scope="module")
-def node(world: World) -> HubNode:
-    return world.node()
-
-
-@pytest.fixture(scope="module")
-def agent(world: World, node: HubNode) -> NodeAgent:
-    world.operator()
-    agent = world.start_agent(node)
-    world.ready_hub(HUB, node)
-    return agent
-
-
 @pytest.mark.parametrize("paused", ["Changes", "All"])
 def test_b8_while_paused_nothing_is_written(
     world: World, node: HubNode, agent: NodeAgent, paused: str

@@ -6,26 +6,11 @@ import re
 import secrets
 from collections.abc import Mapping
 
-import pytest
-
 from integration.hub.hub_node import HubNode, NodeAgent
 from integration.hub.plain import Seen, configure, make_keys, make_preshared_key
 from integration.hub.world import ADDRESS, PORT, World, a_peer
 
 HUB = "hub"
-
-
-@pytest.fixture(scope="module")
-def node(world: World) -> HubNode:
-    return world.node()
-
-
-@pytest.fixture(scope="module")
-def agent(world: World, node: HubNode) -> NodeAgent:
-    world.operator()
-    agent = world.start_agent(node)
-    world.ready_hub(HUB, node)
-    return agent
 
 
 def a_name() -> str:

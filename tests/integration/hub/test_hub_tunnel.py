@@ -16,19 +16,6 @@ PHONE = "AA:BB:CC:00:00:01"
 
 
 @pytest.fixture(scope="module")
-def node(world: World) -> HubNode:
-    return world.node()
-
-
-@pytest.fixture(scope="module")
-def agent(world: World, node: HubNode) -> NodeAgent:
-    world.operator()
-    agent = world.start_agent(node)
-    world.ready_hub(HUB, node)
-    return agent
-
-
-@pytest.fixture(scope="module")
 def router(world: World, node: HubNode, agent: NodeAgent) -> PlainRouter:
     return world.plain_router("router-a")
 

@@ -33,11 +33,6 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def node(world: World) -> HubNode:
-    return world.node()
-
-
-@pytest.fixture(scope="module")
 def agent(world: World, node: HubNode) -> NodeAgent:
     agent = world.start_agent(node, **SETTINGS)
     world.ready_hub(HUB, None)

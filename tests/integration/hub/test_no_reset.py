@@ -23,19 +23,6 @@ ROAMED = ("192.0.2.77", 40001)
 
 
 @pytest.fixture(scope="module")
-def node(world: World) -> HubNode:
-    return world.node()
-
-
-@pytest.fixture(scope="module")
-def agent(world: World, node: HubNode) -> NodeAgent:
-    world.operator()
-    agent = world.start_agent(node)
-    world.ready_hub(HUB, node)
-    return agent
-
-
-@pytest.fixture(scope="module")
 def control(world: World, node: HubNode, agent: NodeAgent) -> PlainRouter:
     """A router on an interface of plain WireGuard on the same node, with another network and port."""
     router, hub_keys = world.plain_router("control"), make_keys()
