@@ -24,7 +24,7 @@ from cerebro.bridge.records import Entry, Placement
 from cerebro.bridge.revokes import changes_mac, decide_move, decide_revoke
 from cerebro.bridge.sessions import Sessions, Target, stand_in_for
 from cerebro.bridge.store import Store
-from cerebro.bridge.writes import GRANT_WITHIN, Write, cause_of, client_of, is_live, is_ours
+from cerebro.bridge.writes import GRANT_WITHIN, Write, cause_of, is_live, is_ours
 from cerebro.kube.errors import AlreadyExists, Conflict, KubeError, Unavailable
 from cerebro.kube.errors import Invalid as RefusedByServer
 from cerebro.resources import Device, Session, session_name
@@ -183,7 +183,7 @@ class Actions:
         latest = max(
             here, key=lambda one: (cause_of(one) or datetime.min.replace(tzinfo=UTC), one.name), default=None
         )
-        return client_of(latest) if latest is not None else Client()
+        return Client.of(latest) if latest is not None else Client()
 
     async def _finished_of_order(self, order_id: str, device: Device) -> dict[str, Session]:
         """Look for an order's Sessions that have left the watch; their names are known."""

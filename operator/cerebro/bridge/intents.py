@@ -37,12 +37,17 @@ class Client(BaseModel):
         The MAC of a Session without one is what its address was pinned to on the router; the address that is
         there now counts before the one in spec.
         """
-        asked, applied = session.spec.client, session.placed
-        mac = asked.mac_address or (applied.mac_address if applied else None)
-        if self.mac and mac:
-            return self.mac == mac
-        ip = (applied.ip_address if applied else None) or asked.ip_address
-        return self.ip is not None and self.ip == ip
+        known = Client.of(session)
+        if self.mac and known.mac:
+            return self.mac == known.mac
+        return self.ip is not None and self.ip == known.ip
+
+    @classmethod
+    def of(cls, session: Session) -> Client:
+        """Give a Session's client as far as it is known by now: what was asked for, and what its router showed."""
+        asked, placed = session.spec.client, session.placed
+        ip = (placed.ip_address if placed else None) or asked.ip_address
+        return cls(mac=asked.mac_address or (placed.mac_address if placed else None), ip=ip)
 
 
 class _Intent(BaseModel):

@@ -10,7 +10,6 @@ from cerebro.bridge.writes import (
     Keep,
     Write,
     cause_of,
-    client_of,
     create,
     end,
     ended_by_clock,
@@ -118,7 +117,7 @@ def decide_move(
 def changes_mac(hello: Hello, device: Device, sessions: Iterable[Session], now: datetime) -> bool:
     """Say whether following a phone gives one of its live Sessions another MAC: what is counted as a move (A6)."""
     return any(
-        client_of(session).mac not in (None, hello.client.mac)
+        Client.of(session).mac not in (None, hello.client.mac)
         for session in sessions
         if session.spec.device_ref.name == device.name and is_live(session, now)
     )

@@ -101,13 +101,6 @@ def is_finished(session: Session) -> bool:
     return bool(status.finished) and (status.observed_generation or 0) >= session.metadata.generation
 
 
-def client_of(session: Session) -> Client:
-    """Give the client as far as it is known by now: what was asked for, and what its router showed."""
-    asked, applied = session.spec.client, session.placed
-    ip = (applied.ip_address if applied else None) or asked.ip_address
-    return Client(mac=asked.mac_address or (applied.mac_address if applied else None), ip=ip)
-
-
 def cause_of(session: Session) -> datetime | None:
     """When the backend asked for it; for what a person made, when it was made."""
     return session.spec.requested_at or session.metadata.creation_timestamp

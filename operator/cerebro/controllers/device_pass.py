@@ -54,7 +54,6 @@ class Outcome:
     interrupted: bool = False
     collided: bool = False
     held_back: int = 0  # clients whose rows wait for a person's word (rule E13)
-    writes: list[Command] = field(default_factory=list)
     refused: dict[str, Obstacle] = field(default_factory=dict)  # by client id
     obstacle: Obstacle | None = None  # why a write that is about no client in particular was refused
     repaired: set[str] = field(default_factory=set)  # client ids whose rows were put right (rule B10)
@@ -175,7 +174,6 @@ class DevicePass:
                     self._note(outcome, command, reply)
 
     def _note(self, outcome: Outcome, command: Command, reply: Reply | Trap) -> None:
-        outcome.writes.append(command)
         if not isinstance(reply, Trap) or reply.kind is TrapKind.GONE:
             return
         marker = parse_marker(command.attributes.get("comment"), self.policy.installation)
