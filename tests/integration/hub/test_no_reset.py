@@ -58,7 +58,7 @@ def undisturbed(world: World, node: HubNode, router: PlainRouter, control: Plain
     yield
 
     def handshakes(one: PlainRouter) -> int:
-        return len(world.internet.handshakes(one.address, ROAMED[0] if one is router else "", since=start))
+        return len(world.internet.attempts(one.address, ROAMED[0] if one is router else "", since=start))
 
     # One that is due for both may have come to one of them alone at this moment.
     world.until(
