@@ -6,11 +6,11 @@ it is in.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
+from pyroute2.netlink import genlmsg
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.generic import AsyncGenericNetlinkSocket
 
@@ -85,7 +85,7 @@ class _Socket(AsyncGenericNetlinkSocket):  # type: ignore[misc] # the library ha
 async def _open() -> AsyncIterator[_Socket]:
     async with _Socket(ext_ack=True) as socket:
         try:
-            await socket.bind(_FAMILY, netlink.Packed)
+            await socket.bind(_FAMILY, genlmsg)
         except NetlinkError as error:
             if error.code == errno.ENOENT:
                 raise links.not_available() from error
@@ -98,7 +98,7 @@ _line = netlink.Line(_open)
 
 async def _read(socket: _Socket, name: str) -> list[bytes] | None:
     try:
-        return await netlink.dump(socket, socket.prid, wgmessages.get(name))
+        return netlink.dump(socket, socket.prid, wgmessages.get(name))
     except NetlinkError as error:
         if error.code == errno.ENODEV:
             return None
@@ -108,7 +108,7 @@ async def _read(socket: _Socket, name: str) -> list[bytes] | None:
 
 
 async def _set_device(socket: _Socket, name: str, payload: bytes, listen_port: int | None) -> None:
-    (error,) = await netlink.send(socket, [netlink.Packed.of(socket.prid, 0, payload)])
+    (error,) = netlink.send(socket, [netlink.Request(socket.prid, 0, payload)])
     if error is not None:
         if error.code == errno.EADDRINUSE:
             raise PortInUse(
@@ -119,28 +119,20 @@ async def _set_device(socket: _Socket, name: str, payload: bytes, listen_port: i
 
 
 async def _set_peers(socket: _Socket, name: str, changes: Iterable[PeerChange]) -> dict[str, str]:
-    """While the kernel works through one message the next is packed."""
     refused: dict[str, str] = {}
-    messages = wgmessages.split(changes, refused)
-    entries = next(messages, None)
-    while entries is not None:
-        working = asyncio.create_task(_apply(socket, name, entries, refused))
-        await asyncio.sleep(0)
-        entries = next(messages, None)
-        await working
+    for entries in wgmessages.split(changes, refused):
+        _apply(socket, name, entries, refused)
     return refused
 
 
-async def _apply(socket: _Socket, name: str, entries: Sequence[Entry], refused: dict[str, str]) -> None:
+def _apply(socket: _Socket, name: str, entries: Sequence[Entry], refused: dict[str, str]) -> None:
     """Send one message; one that is refused goes again in halves, so that only the peer at fault is left out.
 
     The kernel works through a message until the first refusal and does not say where that was. What it has
     done already it does once more, to the same effect.
     """
     payload = wgmessages.peers(name, entries)
-    message = netlink.Packed.of(socket.prid, 0, payload)
-    # For a single peer the kernel needs less time than another thread does to begin.
-    (error,) = await netlink.send(socket, [message], beside=len(entries) > 1)
+    (error,) = netlink.send(socket, [netlink.Request(socket.prid, 0, payload)])
     if error is None:
         return
     if error.code in _ABOUT_ALL:
@@ -149,8 +141,8 @@ async def _apply(socket: _Socket, name: str, entries: Sequence[Entry], refused: 
         refused[entries[0].public_key] = f"the kernel refused: {netlink.reason(error)}"
         return
     middle = len(entries) // 2
-    await _apply(socket, name, entries[:middle], refused)
-    await _apply(socket, name, entries[middle:], refused)
+    _apply(socket, name, entries[:middle], refused)
+    _apply(socket, name, entries[middle:], refused)
 
 
 def _about_all(name: str, error: NetlinkError) -> WireGuardError:

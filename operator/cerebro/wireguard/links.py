@@ -90,9 +90,7 @@ def foreign(name: str, kind: str | None) -> ForeignInterface:
 
 def _open() -> AsyncIPRoute:
     # Strict checking makes the kernel filter dumps; a node may have thousands of routes of others.
-    routes = AsyncIPRoute(strict_check=True, ext_ack=True)
-    routes.marshal.msg_map[RTM_NEWROUTE] = netlink.Packed
-    return routes
+    return AsyncIPRoute(strict_check=True, ext_ack=True)
 
 
 _line = netlink.Line(_open)
@@ -132,7 +130,7 @@ async def _routes(routes: AsyncIPRoute, index: int) -> frozenset[str]:
     for family in (socket.AF_INET, socket.AF_INET6):
         wanted = _ROUTE.pack(family, 0, 0, 0, 0, ROUTE_PROTOCOL, 0, 0, 0)
         wanted += netlink.attribute(_RTA_OIF, _INDEX.pack(index))
-        for answer in await netlink.dump(routes, RTM_GETROUTE, wanted):
+        for answer in netlink.dump(routes, RTM_GETROUTE, wanted):
             if network := _network(answer, index):
                 networks.add(network)
     return frozenset(networks)
@@ -239,14 +237,14 @@ async def _change_routes(
     routes: AsyncIPRoute, index: int, networks: tuple[str, ...], *, add: bool
 ) -> dict[str, str]:
     refused: dict[str, str] = {}
-    messages: dict[str, netlink.Packed] = {}
+    messages: dict[str, netlink.Request] = {}
     kind, flags = (RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL) if add else (RTM_DELROUTE, 0)
     for network in networks:
         try:
-            messages[network] = netlink.Packed.of(kind, flags, _packed_route(network, index))
+            messages[network] = netlink.Request(kind, flags, _packed_route(network, index))
         except ValueError as wrong:
             refused[network] = f"no network: {wrong}"
-    outcomes = dict(zip(messages, await netlink.send(routes, list(messages.values())), strict=True))
+    outcomes = dict(zip(messages, netlink.send(routes, list(messages.values())), strict=True))
     exists = {network for network, error in outcomes.items() if error and error.code == errno.EEXIST}
     ours = await _routes(routes, index) if exists else frozenset()
     for network, error in outcomes.items():

@@ -11,7 +11,7 @@ from pyroute2.netlink.generic.wireguard import wgmsg
 from cerebro.wireguard import wgmessages
 from cerebro.wireguard.links import Link
 from cerebro.wireguard.model import ActualPeer, PeerChange
-from cerebro.wireguard.netlink import Packed
+from cerebro.wireguard.netlink import Request
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 SECRET = base64.b64encode(b"s" * 32).decode()
@@ -23,10 +23,7 @@ def understood(change: PeerChange) -> Any:
     refused: dict[str, str] = {}
     ((entries),) = wgmessages.split([change], refused)
     assert refused == {}
-    packed = Packed.of(30, 0, wgmessages.peers("wg0", entries))
-    packed["header"].update(sequence_number=1, pid=1)
-    packed.encode()
-    message = wgmsg(bytes(packed.data))
+    message = wgmsg(Request(30, 0, wgmessages.peers("wg0", entries)).packed(1))
     message.decode()
     assert message.get("WGDEVICE_A_IFNAME") == "wg0"
     (peer,) = message.get("WGDEVICE_A_PEERS")
