@@ -58,8 +58,9 @@ _AFTER_ADDRESS = {str(length): Struct("=HHB3x").pack(5, _A_LENGTH, length) for l
 
 _NO_KEY = bytes(32)
 
-# How the kernel begins a peer: key, secret, handshake, keepalive, traffic and protocol version, each header in one.
-_BEGINNING = Struct("=I32sI32sIqqIHxxIQIQII")
+# How the kernel begins a peer: its own header, then key, secret, handshake, keepalive, traffic and protocol version,
+# each header in one.
+_BEGINNING = Struct("=II32sI32sIqqIHxxIQIQII")
 _BEGINNING_HEADERS = tuple(
     (kind << 16) + size
     for kind, size in (
@@ -123,7 +124,7 @@ def split(changes: Iterable[PeerChange], refused: dict[str, str]) -> Iterator[li
     size = 0
     for change in changes:
         try:
-            entries = _entries(change)
+            entries = [Entry(change.public_key, packed)] if (packed := _simple(change)) else _entries(change)
         except (ValueError, OSError, struct.error) as error:
             refused[change.public_key] = f"cannot be told to the kernel: {error}"
             continue
@@ -177,8 +178,6 @@ def _text(key: bytes) -> str | None:
 
 
 def _entries(change: PeerChange) -> list[Entry]:
-    if packed := _simple(change):
-        return [Entry(change.public_key, packed)]
     key = attribute(_P_PUBLIC_KEY, _key(change.public_key))
     flags = _flags(change)
     body = key + attribute(_P_FLAGS, _U32.pack(flags))
@@ -218,9 +217,8 @@ def _simple(change: PeerChange) -> bytes | None:
     if after is None or ":" in address:
         return None
     packed = socket.inet_pton(socket.AF_INET, address)
-    return b"".join(
-        (_PEER_BEFORE_KEY, _key(change.public_key), _PEER_BEFORE_ADDRESS[_flags(change)], packed, after)
-    )
+    flags = _UPDATE_ONLY * change.update_only | _REPLACE_ALLOWED_IPS * change.replace_allowed_ips
+    return b"".join((_PEER_BEFORE_KEY, _key(change.public_key), _PEER_BEFORE_ADDRESS[flags], packed, after))
 
 
 def _flags(change: PeerChange) -> int:
@@ -270,16 +268,20 @@ def _unpack_peers(
     known: Mapping[bytes, ActualPeer],
     read: dict[bytes, ActualPeer],
 ) -> None:
-    unpack = _HEADER.unpack_from
+    get, size = known.get, 0
     while start + 4 <= end:
-        size, _ = unpack(data, start)
-        raw = data[start + 4 : start + size]
+        # Most have the size of the one before, and one that is known begins with its own.
+        raw = data[start : start + size]
+        peer = get(raw)
+        if peer is None:
+            size, _ = _HEADER.unpack_from(data, start)
+            raw = data[start : start + size]
+            peer = get(raw) or _unpack_whole(raw)
         start += (size + 3 & ~3) or 4
-        peer = known.get(raw) or _unpack_whole(raw)
         if peer is not None:
             read[raw] = found[peer.public_key] = peer
             continue
-        where = {kind: (first, last) for kind, first, last in _attributes(raw, 0, len(raw))}
+        where = {kind: (first, last) for kind, first, last in _attributes(raw, 4, len(raw))}
         peer = _unpack_peer(raw, where)
         if (begun := found.get(peer.public_key)) and _P_HANDSHAKE not in where:
             # A peer with many addresses goes on in the next answer, with its key and the rest of them.
@@ -295,7 +297,7 @@ def _unpack_whole(data: bytes) -> ActualPeer | None:
     if len(data) < _BEGINNING.size:
         return None
     (
-        h1, key, h2, secret, h3, seconds, nanoseconds, h4, keepalive, h5, tx, h6, rx, h7, _
+        _, h1, key, h2, secret, h3, seconds, nanoseconds, h4, keepalive, h5, tx, h6, rx, h7, _
     ) = _BEGINNING.unpack_from(data)  # fmt: skip
     if (h1, h2, h3, h4, h5, h6, h7) != _BEGINNING_HEADERS:
         return None
