@@ -31,6 +31,7 @@ from cerebro.routeros.errors import (
     Trap,
     TrapKind,
     Unreachable,
+    printable,
 )
 from cerebro.routeros.session import RouterSession
 from cerebro.routeros.tls import TlsSettings
@@ -40,7 +41,9 @@ _STALE = 1.0  # seconds; a connection that is at work now brings more often some
 
 @dataclass(frozen=True, slots=True)
 class RouterFacts:
-    """What a router says of itself; None where it has no such thing (a CHR has no serial number)."""
+    """What a router says of itself, in printable form; None where it has no such thing (a CHR has no serial
+    number).
+    """
 
     identity: str | None = None
     version: str | None = None
@@ -226,7 +229,8 @@ async def _facts(session: RouterSession) -> RouterFacts:
     )
     rows: list[dict[str, str]] = []
     for reply in (identity, resource, board):
-        rows.append({} if isinstance(reply, Trap) or not reply.rows else dict(reply.rows[0]))
+        row = {} if isinstance(reply, Trap) or not reply.rows else reply.rows[0]
+        rows.append({name: printable(text) for name, text in row.items()})  # a status takes 1024 characters
     return RouterFacts(
         identity=rows[0].get("name"),
         version=rows[1].get("version"),

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 from cerebro.kube.connection import Connection
 from cerebro.kube.errors import Expired, Invalid, Unavailable
 from cerebro.kube.store import Listing
-from cerebro.kube.transport import Transport
+from cerebro.kube.transport import APPLY_PATCH, Transport
 from cerebro.resources import API_GROUP, API_VERSION, Kind
 
 Manifest = dict[str, Any]
@@ -147,7 +147,7 @@ class KubeApi:
             subresource,
             body=body,
             query={"fieldManager": field_manager, "force": str(force).lower()},
-            content_type="application/apply-patch+yaml",
+            content_type=APPLY_PATCH,
         )
 
     async def delete(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any, Self
@@ -20,6 +21,9 @@ from kubernetes.aio.client import Configuration, rest
 from cerebro import metrics
 from cerebro.kube.connection import ConfigError, Connection
 from cerebro.kube.errors import Unavailable, translate
+
+APPLY_PATCH = "application/apply-patch+yaml; charset=utf-8"
+"""Content type of server-side apply. With its charset, for only then the package below sends a body as it is."""
 
 _TOKEN_AGE = 60.0
 """Seconds after which the token file is read again, as client-go does."""
@@ -84,6 +88,8 @@ class Transport:
         and tries once more when it changed. Raises KubeError and nothing else.
         """
         url = self.connection.server + path + (f"?{urlencode(query)}" if query else "")
+        if content_type == APPLY_PATCH:
+            body = as_yaml(body)
         headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "cerebro"}
         try:
             async with asyncio.timeout(self.timeout):
@@ -153,6 +159,21 @@ class Transport:
         self._forbidden.setdefault(call, time.monotonic())
         if len(self._forbidden) > _POOL:
             del self._forbidden[next(iter(self._forbidden))]
+
+
+def as_yaml(body: object) -> bytes:
+    """Write JSON that is YAML too, as which the server reads the bodies of an apply.
+
+    YAML knows no surrogate pairs, so what JSON escapes as one stands as itself; control characters and line
+    separators may only stand escaped. Half a pair, which no UTF-8 has, becomes U+FFFD as in other calls.
+    """
+    text = json.dumps(body, ensure_ascii=False)
+    return re.sub("[\x7f-\uffff]", _escaped, text).encode("utf-8")
+
+
+def _escaped(character: re.Match[str]) -> str:
+    code = ord(character[0])
+    return "\\ufffd" if 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"
 
 
 _LOCAL = {"127.0.0.1", "localhost", "::1"}

@@ -122,7 +122,8 @@ class Relay:
         password = secrets.token_urlsafe(18)
         self.passwords.append(password)
         body = {"name": name, "password": password, "serial": f"SN{name}", **options}
-        answer = httpx.post(f"{self.control}/routers", json=body, timeout=CERTAIN)
+        # In ASCII: there half a surrogate pair can stand for a byte that is no UTF-8.
+        answer = httpx.post(f"{self.control}/routers", content=json.dumps(body), timeout=CERTAIN)
         answer.raise_for_status()
         router = Router(self.control, answer.json())
         self.routers.append(router)

@@ -109,6 +109,20 @@ def test_d2_a_device_without_tls_is_refused_unless_plain_text_is_allowed(relay: 
         relay.router(device={"api": {"allowPlaintext": False}})
 
 
+@pytest.mark.parametrize(
+    ("identity", "shown"),
+    [
+        ("Café 📶", "Café 📶"),
+        ("Caf\udce9 Centro", "Caf\\udce9 Centro"),  # the byte of a code page, as an old WinBox stored it
+        ("x" * 2000, "x" * 299 + "…"),
+    ],
+)
+def test_a_router_of_any_name_gets_its_status(relay: Relay, identity: str, shown: str) -> None:
+    router = relay.router(identity=identity)
+    relay.until_condition("Device", router.name, "Ready", "True")
+    assert relay.status(router.name, "Device")["identity"] == shown
+
+
 def test_a_user_without_the_right_to_write_is_said_on_the_session(relay: Relay) -> None:
     router = relay.router(group="read")
     router.move_in(MAC, IP)

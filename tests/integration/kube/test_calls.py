@@ -62,6 +62,30 @@ async def test_apply_gives_fields_back_when_they_are_left_out(
     assert await apply(agent[1], "agent", phase="Active") == {"phase": "Active"}
 
 
+async def test_any_text_of_the_world_outside_can_be_applied(
+    agent: Agent, admin: KubeApi, namespace: str
+) -> None:
+    """The server reads these bodies as YAML: there an escaped emoji or half a surrogate pair is an error."""
+    await admin.create(SESSION, namespace, a_session("a"))
+    said = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "Granted",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    said["message"] = "Café 📶 Caf\udce9 \x00\x7f\x85\u2028\ufeff \\ud83d"
+    await agent[1].apply(
+        SESSION,
+        namespace,
+        "a",
+        {"status": {"conditions": [said]}},
+        field_manager="agent",
+        subresource="status",
+    )
+    status = (await admin.get(SESSION, namespace, "a"))["status"]
+    assert status["conditions"][0]["message"] == said["message"].replace("\udce9", "\ufffd")
+
+
 async def test_e7_uids_are_listed_in_pages_by_selector_and_of_one_moment(
     admin: KubeApi, agent: Agent, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
