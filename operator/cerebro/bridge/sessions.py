@@ -182,4 +182,4 @@ def _device_of(stored: StoredObject) -> str | None:
 
 def _router_id(stored: StoredObject) -> str | None:
     device = stored.read(Device)
-    return device.router_id.casefold() if device else None
+    return device.router_key if device else None

@@ -23,6 +23,7 @@ from cerebro.controllers.device_loop import DeviceLoop
 from cerebro.controllers.hub_loop import HubTools
 from cerebro.controllers.hub_metrics import PeerCollector
 from cerebro.controllers.lost_agents import says_lost
+from cerebro.controllers.router_ids import operator_says
 from cerebro.controllers.session_life import GrantWindows
 from cerebro.controllers.status_writer import StatusWriter
 from cerebro.kube import connection
@@ -302,9 +303,10 @@ def _asked_anew(old: StoredObject | None, new: StoredObject | None) -> bool:
     if not isinstance(old.model, Device) or not isinstance(new.model, Device):
         return False
     taken_for_lost = says_lost(new.model) and not says_lost(old.model)
+    ours_again = operator_says(old.model) and not operator_says(new.model)
     one, other = old.model.status, new.model.status
     addressed = (one.tunnel_address, one.peer_name) != (other.tunnel_address, other.peer_name)
-    return taken_for_lost or addressed or before.annotations != after.annotations
+    return taken_for_lost or ours_again or addressed or before.annotations != after.annotations
 
 
 async def main(settings: AgentSettings, stop: asyncio.Event) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cerebro.controllers.breaker import State
-from cerebro.controllers.peers_for_devices import TROUBLES
+from cerebro.controllers.router_ids import operator_says
 from cerebro.controllers.router_link import RouterFacts
 from cerebro.controllers.session_report import Obstacle, Said, Truth
 from cerebro.resources import Condition, Device, set_condition
@@ -58,9 +58,8 @@ def device_status(device: Device, found: DeviceFindings, now: datetime) -> dict[
     )
     if found.tunnel is not None:
         said["TunnelUp"] = found.tunnel
-    ready = old.condition("Ready")
-    if ready is not None and ready.reason in TROUBLES:
-        # There the operator says what is wrong with the address or the Peer; it takes that back itself.
+    if operator_says(device):
+        # There the operator says what is wrong with address, Peer or routerID; it takes that back itself.
         del said["Ready"]
     for name, (truth, reason, message) in said.items():
         condition = Condition(

@@ -36,6 +36,10 @@ TUNNEL_TROUBLES = Gauge(
     "Devices that get no tunnel address or no Peer, by reason.",
     ["reason"],
 )
+DUPLICATE_ROUTER_IDS = Gauge(
+    "cerebro_operator_devices_with_duplicate_router_id",
+    "Devices that get no order, as an older one has their routerID.",
+)
 POOL_FREE = Gauge(
     "cerebro_operator_pool_free_addresses", "Addresses of a Hub that nobody holds.", ["namespace", "hub"]
 )

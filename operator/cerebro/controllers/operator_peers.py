@@ -1,4 +1,5 @@
-"""Writes what `peers_for_devices` decides: Peers, addresses in statuses, and what stands in the way.
+"""Writes what `peers_for_devices` decides: Peers, addresses in statuses, and what stands in the way; a routerID
+that an older Device has is said there too.
 
 One step takes the Devices that changed, in order. An address is promised before the first write, so none is
 given twice; the Peer is written before the status, so that an operator that ends in between finds it again.
@@ -16,6 +17,7 @@ from cerebro.controllers.lost_agents import says_lost
 from cerebro.controllers.operator_calls import each
 from cerebro.controllers.operator_orphans import server_now
 from cerebro.controllers.peers_for_devices import TROUBLES, Plan, Planner, Trouble
+from cerebro.controllers.router_ids import DUPLICATE_ROUTER_ID, RouterIDs, operator_says
 from cerebro.controllers.tunnel_index import Name, TunnelIndex
 from cerebro.kube.api import KubeApi
 from cerebro.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
@@ -44,12 +46,14 @@ class DevicePeers:
         self._events = events
         self._index = TunnelIndex(store)
         self._planner = Planner(store, self._index)
+        self._router_ids = RouterIDs(store)
         self._troubles: dict[Name, Trouble] = {}
         self._looked_at = 0.0
 
     def changed(self, change: Change) -> bool:
         """Take a change of the store; True when a step is due."""
         self._index.changed(change)
+        self._index.mark(self._router_ids.concerned(change))
         return self._index.any_marked()
 
     def begin(self) -> None:
@@ -96,6 +100,7 @@ class DevicePeers:
         self._index.waits(device, plan.trouble is not None)
         if plan.allocated is not None:
             self._index.promise(device, plan.allocated)
+        plan.trouble = plan.trouble or self._router_ids.trouble(device)
         return device, plan
 
     async def _carry_out(self, device: Device, plan: Plan) -> bool:
@@ -136,16 +141,17 @@ class DevicePeers:
         An agent leaves Ready alone once it sees that, so nobody fights. That its agent is lost goes before.
         """
         name = (device.namespace, device.name)
-        ready = device.status.condition("Ready")
         said = self._troubles.get(name)
         if trouble is None:
             self._troubles.pop(name, None)
-            if ready is not None and ready.reason in TROUBLES:
+            if operator_says(device):
                 await self._take_back(device)
             return
         self._troubles[name] = trouble
         if said != trouble:
-            self._events.post(device, "Warning", trouble.reason, trouble.message, action="Allocate")
+            action = "Identify" if trouble.reason == DUPLICATE_ROUTER_ID else "Allocate"
+            self._events.post(device, "Warning", trouble.reason, trouble.message, action=action)
+        ready = device.status.condition("Ready")
         there = (ready.reason, ready.message, ready.observed_generation) if ready else None
         if not says_lost(device) and there != (trouble.reason, trouble.message, device.metadata.generation):
             await self._say_ready(device, "False", trouble)
@@ -157,7 +163,9 @@ class DevicePeers:
         try:
             await self._apply(device, {"conditions": []}, CONDITION_MANAGER)
         except Invalid:
-            await self._say_ready(device, "Unknown", Trouble("NotLookedYet", "the tunnel is being set up"))
+            await self._say_ready(
+                device, "Unknown", Trouble("NotLookedYet", "nothing stands in the way any more")
+            )
 
     async def _say_ready(self, device: Device, status: str, trouble: Trouble) -> None:
         condition = Condition.model_validate(
@@ -189,6 +197,7 @@ class DevicePeers:
         reasons = Counter(trouble.reason for trouble in self._troubles.values())
         for reason in TROUBLES:
             metrics.TUNNEL_TROUBLES.labels(reason).set(reasons[reason])
+        metrics.DUPLICATE_ROUTER_IDS.set(reasons[DUPLICATE_ROUTER_ID])
         metrics.POOL_FREE.clear()
         for (namespace, hub), book in self._index.books().items():
             metrics.POOL_FREE.labels(namespace, hub).set(book.free())

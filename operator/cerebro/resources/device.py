@@ -222,8 +222,13 @@ class Device(Resource):
 
     @property
     def router_id(self) -> str:
-        """The identifier that the backend sends, with its default; compare without regard to case."""
+        """The identifier that the backend sends, with its default; compare `router_key`."""
         return self.spec.router_id or self.metadata.name
+
+    @property
+    def router_key(self) -> str:
+        """The same for all spellings of an identifier: the backend sends it in any case."""
+        return self.router_id.casefold()
 
     @property
     def tunnel_address(self) -> str | None:
