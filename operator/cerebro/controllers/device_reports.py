@@ -27,7 +27,8 @@ class DeviceReports:
         self._written_at = 0.0
 
     def report(self, device: Device, phases: Sequence[str | None], breaker: Breaker) -> datetime | None:
-        """Write the status when its meaning changed; returns when to come again with figures held back.
+        """Write the status when its meaning changed; returns when to come again, with figures held back or to see
+        whether it is there.
 
         `phases` are those of the Device's unfinished Sessions.
         """
@@ -39,12 +40,14 @@ class DeviceReports:
         if not self._context.may_write(device):
             return None
         status = device_status(device, found, datetime.now(UTC))
-        if self._written is not None and same_meaning(self._written, status) and not self._lost(device, now):
-            return None
+        otherwise = self._says_otherwise(device)
+        lost = otherwise and now - self._written_at >= _ROUND_TRIP
+        if self._written is not None and same_meaning(self._written, status) and not lost:
+            return datetime.now(UTC) + timedelta(seconds=_ROUND_TRIP) if otherwise else None
         figures_only = self._written is not None and same_meaning(
             _without_figures(self._written), _without_figures(status)
         )
-        figures_only = figures_only and not self._lost(device, now)
+        figures_only = figures_only and not lost
         if figures_only and now - self._written_at < _FIGURES_EVERY:
             return datetime.now(UTC) + timedelta(seconds=_FIGURES_EVERY)
         self._written, self._written_at = status, now
@@ -54,12 +57,12 @@ class DeviceReports:
         )
         return None
 
-    def _lost(self, device: Device, now: float) -> bool:
-        """Tell whether what was written is not there: the operator said AgentLost meanwhile.
+    def _says_otherwise(self, device: Device) -> bool:
+        """Tell whether what was written of Ready is not there: the operator spoke meanwhile, or took it back.
 
-        A write has some seconds to come back by the watch.
+        A write has some seconds to come back by the watch before it counts as lost.
         """
-        if now - self._written_at < _ROUND_TRIP or self._written is None:
+        if self._written is None:
             return False
         ours = next((one for one in self._written["conditions"] if one["type"] == "Ready"), None)
         there = device.status.condition("Ready")
