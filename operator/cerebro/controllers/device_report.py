@@ -114,8 +114,8 @@ def _ready(device: Device, found: DeviceFindings) -> Said:
 def _ready_of_entries(device: Device, found: DeviceFindings) -> Said:
     if found.held_back:
         message = (
-            f"{found.held_back} clients on the router have no Session any more; their entries stay until the "
-            f'annotation {CONFIRM_REMOVAL}: "{found.held_back}" says that this many may go'
+            f"{found.held_back} clients on the router have no Session any more; their entries stay "
+            f"{until_confirmed(found.held_back)}"
         )
         return "False", "MassRemoval", message
     if found.contested:
@@ -128,6 +128,14 @@ def _ready_of_entries(device: Device, found: DeviceFindings) -> Said:
     if found.settled:
         return "True", "Equal", "the router is as wanted"
     return "True", "Changing", "the router is being changed"
+
+
+def until_confirmed(number: int) -> str:
+    """Say which annotation lets a mass removal go on, for the condition of a Device or Hub (rule E13)."""
+    return (
+        f'until the annotation {CONFIRM_REMOVAL}: "{number}" says that this many may go; take it away afterwards, '
+        "for it goes on letting up to that many go"
+    )
 
 
 def _two(value: bool | None, reason: str, message: str, why: Obstacle | None) -> Said:

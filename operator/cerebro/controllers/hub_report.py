@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cerebro.controllers.device_report import CONFIRM_REMOVAL, FIELD_MANAGER, same_meaning
+from cerebro.controllers.device_report import CONFIRM_REMOVAL, FIELD_MANAGER, same_meaning, until_confirmed
 from cerebro.controllers.session_report import Obstacle, Said, Truth
 from cerebro.resources import Condition, Hub, set_condition
 from cerebro.wireguard.backend import ForeignInterface, Implementation, NotAvailable
@@ -134,7 +134,7 @@ def _ready_of_interface(hub: Hub, found: HubFindings) -> Said:
     if found.held_back:
         message = (
             f"{found.held_back} peers on {interface} are asked for by no Peer any more; they stay "
-            f'until the annotation {CONFIRM_REMOVAL}: "{found.held_back}" says that this many may go'
+            f"{until_confirmed(found.held_back)}"
         )
         return "False", "MassRemoval", message
     if found.plan is not None:
