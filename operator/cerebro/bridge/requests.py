@@ -227,11 +227,16 @@ def _moment(fields: Fields, name: str) -> datetime | None:
             moment = datetime.fromisoformat(value.strip())
         else:
             moment = None
+        if moment is not None:
+            moment = moment.astimezone(UTC) if moment.tzinfo is not None else None
     except (ValueError, OverflowError, OSError):
         moment = None
-    if moment is None or moment.tzinfo is None or not 1970 <= moment.year < 9000:
-        raise invalid(f"{name} must be an instant such as 2026-01-31T12:00:00Z, or milliseconds since 1970")
-    return moment.astimezone(UTC)
+    if moment is None or not 1970 <= moment.year < 9000:
+        raise invalid(
+            f"{name} must be an instant such as 2026-01-31T12:00:00Z, or milliseconds since 1970, before the "
+            "year 9000"
+        )
+    return moment
 
 
 def _address(fields: Fields, name: str) -> str | None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import ValidationError
+
+from cerebro.bridge.errors import ApiError, invalid
 from cerebro.bridge.intents import Client
 from cerebro.resources import (
     GROUP_VERSION,
@@ -116,14 +119,20 @@ def create(
     supersedes: str | None = None,
     **spec: Any,
 ) -> Create:
-    """Make the manifest of a Session of ours; `spec` are further fields of SessionSpec."""
-    fields = SessionSpec(
-        device_ref=Reference(name=device),
-        client=SessionClient(mac_address=client.mac, ip_address=client.ip),
-        supersedes=Reference(name=supersedes) if supersedes else None,
-        ttl_after_finished=None if supersedes else TTL_AFTER_FINISHED,
-        **spec,
-    )
+    """Make the manifest of a Session of ours; `spec` are further fields of SessionSpec.
+
+    Raises ApiError 400 that names the field for what no Session can have: a further try would end the same way.
+    """
+    try:
+        fields = SessionSpec(
+            device_ref=Reference(name=device),
+            client=SessionClient(mac_address=client.mac, ip_address=client.ip),
+            supersedes=Reference(name=supersedes) if supersedes else None,
+            ttl_after_finished=None if supersedes else TTL_AFTER_FINISHED,
+            **spec,
+        )
+    except ValidationError as error:
+        raise _unfit(error) from None
     labels = {LABEL_MANAGED_BY: MANAGED_BY_BRIDGE, LABEL_DEVICE: label_value(device)}
     if fields.order_id:
         labels[LABEL_ORDER] = label_value(fields.order_id)
@@ -134,6 +143,13 @@ def create(
         name,
         {"apiVersion": GROUP_VERSION, "kind": "Session", "metadata": metadata, "spec": fields.wire()},
     )
+
+
+def _unfit(error: ValidationError) -> ApiError:
+    fault = error.errors()[0]
+    names = [str(part) for part in fault["loc"]]
+    names = [field.alias or name if (field := SessionSpec.model_fields.get(name)) else name for name in names]
+    return invalid(f"no Session can be made of this: {'.'.join(names) or error.title}: {fault['msg']}")
 
 
 def patch(session: Session, spec: Mapping[str, Any], *, trace_id: str = "") -> Patch:

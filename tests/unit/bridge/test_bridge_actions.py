@@ -273,3 +273,11 @@ async def test_a6_only_another_mac_counts_as_a_move(world: World) -> None:
 
 def hello(mac: str) -> Hello:
     return Hello(mik_id="router-1", token="t", client=Client(mac=mac, ip="10.5.50.10"), requested_at=at(60))
+
+
+async def test_what_no_session_can_have_is_a_final_no_that_names_the_field(world: World) -> None:
+    """Tried again it would end the same way, and at last as a fault of ours."""
+    with pytest.raises(ApiError, match=r"expiresAt: .*between 1970 and 9000") as caught:
+        await world.do(order("P-1", expires_at=NOW.replace(year=9500)))
+    assert (caught.value.status, caught.value.code) == (400, "invalid_payload")
+    assert world.server.objects == {}

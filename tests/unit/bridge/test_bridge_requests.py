@@ -3,7 +3,7 @@ field."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -72,6 +72,7 @@ def test_a5_a_duration_is_read_under_each_of_its_names(fields: dict[str, Any], m
 def test_a5_expires_at_comes_before_a_duration() -> None:
     order = read(expiresAt="2026-01-02T13:00:00Z", planoMinutos=10)
     assert (order.expires_at, order.duration) == (at(3600), None)
+    assert read(expiresAt="9000-01-01T01:00:00+02:00").expires_at == datetime(8999, 12, 31, 23, tzinfo=UTC)
     assert read(expiresAt=round(at(60).timestamp() * 1000)).expires_at == at(60)
 
 
@@ -127,6 +128,10 @@ def test_a5_what_is_no_positive_number_is_refused_naming_the_field(value: object
         ({"expiresAt": "2026-01-02T13:00:00"}, "invalid_payload", "expiresAt"),
         ({"expiresAt": 1e30}, "invalid_payload", "expiresAt"),
         ({"expiresAt": True}, "invalid_payload", "expiresAt"),
+        ({"expiresAt": "8999-12-31T23:59:59-05:00"}, "invalid_payload", "expiresAt"),
+        ({"expiresAt": "1970-01-01T00:00:00+01:00"}, "invalid_payload", "expiresAt"),
+        ({"expiresAt": "9999-12-31T23:59:59-14:00"}, "invalid_payload", "expiresAt"),
+        ({"expiresAt": "0001-01-01T00:00:00+14:00"}, "invalid_payload", "expiresAt"),
         ({"deviceToken": None}, "invalid_payload", "deviceToken required"),
     ],
     ids=str,
