@@ -53,6 +53,7 @@ def authorize(
         raise invalid("ipAtual or macAtual required")
     kind = _type(fields, order)
     expires_at = _moment(fields, "expiresAt")
+    duration = _duration(fields, kind) if expires_at is None else None  # not read, it refuses nothing (A5)
     return Authorize(
         mik_id=mik_id(fields),
         token=token,
@@ -62,7 +63,7 @@ def authorize(
         order_id=order,
         session_id=text(fields, "sessionId", limit=128),
         type=kind,
-        **_end(kind, at, expires_at, _duration(fields, kind), trial_minutes),
+        **_end(kind, at, expires_at, duration, trial_minutes),
         client_first=resync,
     )
 

@@ -76,6 +76,18 @@ def test_a5_expires_at_comes_before_a_duration() -> None:
     assert read(expiresAt=round(at(60).timestamp() * 1000)).expires_at == at(60)
 
 
+@pytest.mark.parametrize("unused", [{"planoMinutos": 0}, {"plano": {"minutos": 0}}, {"tempo": -1}], ids=str)
+def test_a5_a_duration_that_is_not_used_refuses_no_order(unused: dict[str, Any]) -> None:
+    order = read(expiresAt="2026-01-02T13:00:00Z", **unused)
+    assert (order.type, order.expires_at, order.duration) == ("Paid", at(3600), None)
+    with pytest.raises(ApiError, match="must be a positive number"):
+        read(**unused)
+    trial = read(modo="TRIAL", expiresAt="2026-01-03T12:00:00Z", **unused)
+    assert (trial.expires_at, trial.duration) == (at(7200), None), (
+        "a trial has 120 minutes at most all the same"
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "minutes"),
     [
