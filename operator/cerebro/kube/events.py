@@ -59,11 +59,12 @@ class Recorder:
 
     async def _post(self, regarding: Resource, type_: str, reason: str, message: str, action: str) -> None:
         meta = regarding.metadata
-        note = message.encode("utf-8")[:_NOTE_SIZE].decode("utf-8", "ignore")
+        note = message.encode("utf-8", "replace")[:_NOTE_SIZE].decode("utf-8", "ignore")
+        name = f"{meta.name[:200].rstrip('.-')}.{secrets.token_hex(8)}"  # no part of a name may end in these
         manifest = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{meta.name[:200]}.{secrets.token_hex(8)}", "namespace": meta.namespace},
+            "metadata": {"name": name, "namespace": meta.namespace},
             "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": f"relay.cerebro.dev/{self._component}",
             "reportingInstance": self._instance[:128],

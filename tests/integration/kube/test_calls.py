@@ -235,7 +235,8 @@ async def test_e1_e14_one_holder_at_a_time_and_the_next_soon(
 async def test_an_event_is_posted_once(
     control_plane: ControlPlane, admin: KubeApi, agent: Agent, namespace: str
 ) -> None:
-    about = Session.model_validate(await admin.create(SESSION, namespace, a_session("a")))
+    name = "x" * 199 + "-" + "y" * 53  # the longest, and where it is cut no name may end
+    about = Session.model_validate(await admin.create(SESSION, namespace, a_session(name)))
     recorder = Recorder(agent[1], component="agent", instance="node-1")
     for _ in range(3):
         recorder.post(about, "Warning", "Contested", "somebody else changes it: ç" * 100, action="Repair")
