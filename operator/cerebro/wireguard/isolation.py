@@ -178,7 +178,7 @@ def _look(objects: Sequence[NftObject]) -> _Look:
         if kind == "metainfo":
             continue
         if kind == "rule":
-            body["expr"] = [_statement(statement) for statement in body["expr"]]
+            body["expr"] = [_statement(statement) for statement in body.get("expr", [])]
             look.rules.setdefault(body["chain"], []).append(json.dumps(body, sort_keys=True))
             continue
         if kind == "set":
@@ -189,18 +189,23 @@ def _look(objects: Sequence[NftObject]) -> _Look:
     return look
 
 
-def _statement(statement: NftObject) -> NftObject:
-    if "match" not in statement:
+def _statement(statement: Any) -> Any:
+    """Write a statement in one way. Somebody else's may be of any form, which is left as it is."""
+    if not isinstance(statement, dict) or "match" not in statement:
         return statement
     match = statement["match"]
     right = match["right"]
     if isinstance(right, dict) and "|" in right:  # newer nft writes flags as an operation
         right = right["|"]
     if isinstance(right, dict) and "set" in right:
-        right = {"set": sorted((PROTOCOL_NUMBERS.get(one, one) for one in _listed(right["set"])), key=str)}
+        right = {"set": sorted((_number(one) for one in _listed(right["set"])), key=str)}
     elif isinstance(right, list):
         right = sorted(right, key=str)
     return {"match": match | {"right": right}}
+
+
+def _number(value: Any) -> Any:
+    return PROTOCOL_NUMBERS.get(value, value) if isinstance(value, str) else value
 
 
 def _listed(value: Any) -> list[Any]:
@@ -209,9 +214,12 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _text(element: object) -> str:
-    if isinstance(element, dict) and "prefix" in element:
-        prefix = element["prefix"]
-        return str(ip_network(f"{prefix['addr']}/{prefix['len']}"))
-    if isinstance(element, str):
-        return str(ip_network(element))
+    try:
+        if isinstance(element, dict) and "prefix" in element:
+            prefix = element["prefix"]
+            return str(ip_network(f"{prefix['addr']}/{prefix['len']}"))
+        if isinstance(element, str):
+            return str(ip_network(element))
+    except ValueError:
+        pass  # of somebody else's set: the name of an interface or a service
     return json.dumps(element, sort_keys=True)
