@@ -254,7 +254,11 @@ class HubLoop:
             if hub.metadata.deletion_timestamp is not None and hub.spec.paused != "All":
                 return await self._going(hub)
             delay = await self._pass(hub)
-        except (WireGuardError, TimeoutError) as error:
+        except (
+            Exception
+        ) as error:  # an error of ours is one too: who ends gives up the Lease, and its tunnels
+            if not isinstance(error, WireGuardError | TimeoutError):
+                log.exception("the pass over Hub %s/%s failed", self.namespace, self.name)
             if not self._claim.owns():
                 return 0.0
             return await self._failed(hub, failed_pass(error))

@@ -9,7 +9,7 @@ from typing import Any
 from cerebro.controllers.device_report import CONFIRM_REMOVAL, FIELD_MANAGER, same_meaning, until_confirmed
 from cerebro.controllers.session_report import Obstacle, Said, Truth
 from cerebro.resources import Condition, Hub, set_condition
-from cerebro.wireguard.backend import ForeignInterface, Implementation, NotAvailable
+from cerebro.wireguard.backend import ForeignInterface, Implementation, NotAvailable, WireGuardError
 from cerebro.wireguard.nft import IsolationNotAvailable
 
 __all__ = ["FIELD_MANAGER", "HubFindings", "confirmed_removals", "hub_status", "same_meaning"]
@@ -55,9 +55,19 @@ def failed_pass(error: Exception) -> HubFindings:
     absent = isinstance(error, NotAvailable | ForeignInterface) and not isinstance(
         error, IsolationNotAvailable
     )
-    message = str(error) or "the node's network did not answer in time"
-    obstacle = Obstacle(getattr(error, "reason", "NoAnswer"), message)
-    return HubFindings(up=False if absent else None, obstacle=obstacle)
+    return HubFindings(up=False if absent else None, obstacle=_in_the_way(error))
+
+
+def _in_the_way(error: Exception) -> Obstacle:
+    if isinstance(error, WireGuardError):
+        return Obstacle(error.reason, str(error))
+    if isinstance(error, TimeoutError):
+        return Obstacle("NoAnswer", str(error) or "the node's network did not answer in time")
+    message = (  # not the error's own words, which may hold anything
+        f"an error of ours, {type(error).__name__}, ended the comparison: the agent's log says where. It is tried "
+        "again; please report it"
+    )
+    return Obstacle("InternalError", message)
 
 
 def peers_out_of_sight(found: HubFindings) -> Said:

@@ -1,4 +1,4 @@
-"""What the loop of a Hub says of its Peers while it cannot see the interface. Node and API server are faked."""
+"""What the loop of a Hub does and says when a pass fails. Node and API server are faked."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from cerebro.resources import KINDS, Peer
 from cerebro.wireguard.backend import NotAvailable, WireGuardError
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
 from cerebro.wireguard.model import ActualPeer, Interface
+from unit.controllers.hub_fakes import Leases
 
 NODE, POOL = "node-1", "10.64.0.1/16"
 PRIVATE, KEY = generate_private_key(), derive_public_key(generate_private_key())
@@ -32,11 +33,11 @@ CARRIED = Interface(
     addresses=frozenset({POOL}),
     peers={KEY: ActualPeer(KEY, frozenset({"10.64.0.2/32"}))},
 )
-Look = Interface | WireGuardError
+Look = Interface | Exception
 
 
 class FakeNode:
-    """A Backend, an Nft and an API whose Secrets cannot be read; `looks` are the readings, the last one for ever."""
+    """A Backend, and an API whose Secrets cannot be read; `looks` are the readings, the last one for ever."""
 
     implementation = "Kernel"
 
@@ -44,22 +45,42 @@ class FakeNode:
         *some, last = looks
         self._looks: Iterator[Look] = itertools.chain(some, itertools.repeat(last))
         self.looked = 0
+        self.dropped = 0
 
     def read(self, name: str) -> Interface:
         self.looked += 1
         look = next(self._looks)
-        if isinstance(look, WireGuardError):
+        if isinstance(look, Exception):
             raise look
         return look
+
+    def refresh(self, *_: object) -> None:
+        pass
 
     def ensure(self, *_: object) -> None:
         raise NotAvailable("the kernel of this node has no WireGuard")
 
     def drop(self, name: str) -> None:
-        pass
+        self.dropped += 1
 
     async def get_secret(self, *_: object) -> None:
         raise KubeError("away")
+
+
+class FakeNft:
+    """Has no table, and fails with `trouble` where that is set."""
+
+    trouble: Exception | None = None
+
+    def read(self, _: str) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+
+    def apply(self, _: object) -> None:
+        pass
+
+    def drop(self, _: str) -> None:
+        pass
 
 
 class Statuses:
@@ -95,8 +116,8 @@ def a_peer(status: dict[str, Any], version: int) -> dict[str, Any]:
 class Story:
     """A loop over a node, with one Peer that was Online when the agent before us ended."""
 
-    def __init__(self, *looks: Look) -> None:
-        self.node, self.store, self.told = FakeNode(*looks), Store(), 0
+    def __init__(self, *looks: Look, **spec: Any) -> None:
+        self.node, self.nft, self.store, self.told = FakeNode(*looks), FakeNft(), Store(), 0
         self.statuses = Statuses(self.store)
         index = self.store.add_index(KINDS["Peer"], hub_of)
         nothing = cast("Any", None)
@@ -113,8 +134,9 @@ class Story:
             tunnels_changed=self._tell,
         )
         meta = {"name": "hub", "namespace": "ns", "uid": "u-hub", "generation": 1, "resourceVersion": "1"}
-        spec = {"addresses": [POOL], "nodeName": NODE, "isolation": "None", "resyncInterval": "1s"}
-        self.store.deliver(KINDS["Hub"], "ADDED", {"metadata": meta, "spec": spec})
+        spec = {"addresses": [POOL], "nodeName": NODE, "isolation": "None", "resyncInterval": "1s", **spec}
+        known = {"publicKey": CARRIED.public_key}
+        self.store.deliver(KINDS["Hub"], "ADDED", {"metadata": meta, "spec": spec, "status": known})
         was = {
             "appliedPublicKey": KEY,
             "state": "Online",
@@ -135,8 +157,8 @@ class Story:
             ],
         }
         self.store.deliver(KINDS["Peer"], "ADDED", a_peer(was, 2))
-        backend = cast("Any", self.node)
-        self.loop = HubLoop(context, HubTools(NODE, backend, backend, backend, 15.0, 5.0), "ns", "hub")
+        backend, nft = cast("Any", self.node), cast("Any", self.nft)
+        self.loop = HubLoop(context, HubTools(NODE, backend, backend, nft, 15.0, 5.0), "ns", "hub")
         self._context = context
 
     def _tell(self, *_: object) -> None:
@@ -198,6 +220,22 @@ async def test_peers_are_looked_at_again_once_the_interface_is_back() -> None:
     story = Story(CARRIED, GONE, GONE, CARRIED)
     await story.until(lambda: ("True", "Applied") in map(applied, story.statuses.peers[1:]))
     assert ("False", GONE.reason) in map(applied, story.statuses.peers)
+    assert KEY in story.loop.contacts
+
+
+@pytest.mark.parametrize("node", [NODE, None], ids=["its node", "a Lease"])
+async def test_e4_an_error_of_ours_is_said_and_ends_neither_claim_nor_tunnel(
+    node: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """E4: a loop that ends gives its Lease up, and the next one drops the interface."""
+    leases = Leases()
+    monkeypatch.setattr(HubLoop, "_lease", leases)
+    bug = TypeError("unhashable type: 'dict'")
+    story = Story(*[CARRIED] * 3, bug, bug, CARRIED, nodeName=node)
+    await story.until(lambda: story.node.looked > 5 and story.statuses.ready[-1][0] == "True")
+    assert ("False", "InternalError") in story.statuses.ready
+    assert len(leases.made) == (0 if node else 1)
+    assert story.node.dropped == 0
     assert KEY in story.loop.contacts
 
 
