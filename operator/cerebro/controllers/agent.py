@@ -20,8 +20,8 @@ from cerebro.controllers.agent_hubs import AgentHubs
 from cerebro.controllers.agent_metrics import devices as device_gauge
 from cerebro.controllers.agent_metrics import statuses_waiting
 from cerebro.controllers.device_loop import DeviceLoop
-from cerebro.controllers.hub_loop import HubTools
 from cerebro.controllers.hub_metrics import PeerCollector
+from cerebro.controllers.hub_tools import HubTools
 from cerebro.controllers.lost_agents import says_lost
 from cerebro.controllers.router_ids import operator_says
 from cerebro.controllers.session_life import GrantWindows

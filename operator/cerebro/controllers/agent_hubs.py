@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 
 from cerebro.controllers.agent_context import AgentContext, hub_of
 from cerebro.controllers.device_tunnel import NOT_CARRIED, Sight, came_back, changed, sight, tunnel_up
-from cerebro.controllers.hub_loop import HubLoop, HubTools
+from cerebro.controllers.hub_loop import HubLoop
 from cerebro.controllers.hub_metrics import PeerReading
+from cerebro.controllers.hub_tools import HubTools
 from cerebro.controllers.lost_agents import says_lost
 from cerebro.controllers.session_report import Said
 from cerebro.kube.store import Change

@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -25,18 +23,16 @@ from cerebro.controllers.hub_pass import HubOutcome, HubPass, NotNow, in_thread
 from cerebro.controllers.hub_peers import Asked, frozen_peers
 from cerebro.controllers.hub_report import (
     CLEANED_UP,
-    FIELD_MANAGER,
     HubFindings,
     confirmed_removals,
     failed_pass,
-    hub_status,
     peers_out_of_sight,
-    same_meaning,
 )
+from cerebro.controllers.hub_reports import HubReports
+from cerebro.controllers.hub_tools import HubTools
 from cerebro.controllers.peer_report import Contact, lost, out_of_sight
 from cerebro.controllers.peer_reports import PeerReports
 from cerebro.controllers.session_report import Obstacle, Said
-from cerebro.controllers.status_writer import Write
 from cerebro.kube.lease import Lease
 from cerebro.kube.store import StoredObject
 from cerebro.resources import KINDS, Device, Hub, Peer
@@ -44,7 +40,6 @@ from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from cerebro.wireguard import choose
 from cerebro.wireguard.backend import Backend, WireGuardError
 from cerebro.wireguard.model import ActualPeer, Endpoint, Interface
-from cerebro.wireguard.nft import Nft
 
 log = logging.getLogger(__name__)
 
@@ -56,26 +51,6 @@ _LONGEST_REST = (
 )
 _RETRY, _LONGEST_RETRY = 1.0, 30.0
 _LASTS = 1.0  # seconds without a look at the interface after which the next failure is told of all Peers
-_WROTE = 10.0  # seconds in which a status comes back by the watch
-
-
-@dataclass(frozen=True, slots=True)
-class HubTools:
-    """What a node carries interfaces with, and the time that a Lease of a Hub lasts, in seconds."""
-
-    node: str
-    kernel: Backend
-    userspace: Backend
-    nft: Nft
-    lease_duration: float
-    lease_renew: float
-    dry_run: bool = False
-
-    def backends(self, hub: Hub) -> Sequence[Backend]:
-        """Return those that may carry a Hub, in the order in which they are tried (rule E4)."""
-        if hub.spec.node_name is None or hub.spec.implementation == "Userspace":
-            return (self.userspace,)
-        return (self.kernel,) if hub.spec.implementation == "Kernel" else (self.kernel, self.userspace)
 
 
 class HubLoop:
@@ -92,6 +67,7 @@ class HubLoop:
         self._keeping = Keeping(self._claim, tools.userspace, renewed, gone=self.mark)
         self._preshared = PresharedKeys(context.api, namespace)
         self._endpoints = Endpoints(self.mark)
+        self._said = HubReports(context, tools.node)
         self._reports = PeerReports(context)
         self._dialled: dict[str, Endpoint] = {}
         self._departed: set[str] = set()
@@ -101,7 +77,6 @@ class HubLoop:
         self._failures = 0
         self._failing_since = 0.0
         self._took = 0.0
-        self._written: tuple[dict[str, Any], float] | None = None
         self.contacts: dict[str, Contact] = {}
         """By public key; what was seen of accepted Peers that are on the interface."""
         self.obstacle: Obstacle | None = None
@@ -233,7 +208,8 @@ class HubLoop:
         """
         assert found.obstacle is not None
         log.warning("Hub %s/%s: %s", self.namespace, self.name, found.obstacle.message)
-        self._report(hub, found)
+        self.obstacle = found.obstacle
+        self._said.report(hub, found)
         now = time.monotonic()
         self._failing_since = now if self._failures == 0 else self._failing_since
         self._failures = min(self._failures + 1, 8)
@@ -288,7 +264,8 @@ class HubLoop:
         return self._context.heartbeat
 
     async def _say_cleaned_up(self, hub: Hub) -> None:
-        self._report(hub, HubFindings(up=False, cleaned_up=True))
+        self.obstacle = None
+        self._said.report(hub, HubFindings(up=False, cleaned_up=True))
         await self._out_of_sight(CLEANED_UP)
 
     async def _pass(self, hub: Hub) -> float:
@@ -369,29 +346,12 @@ class HubLoop:
         self._departed &= outcome.present
         self.contacts = dict(outcome.peers.contacts)
         self.peers = interface.peers
+        self.obstacle = None
         await self._reports.report(outcome.peers.said)
         self._context.tunnels_changed(self.namespace, self.name)
-        self._report(hub, outcome.findings)
-
-    def _report(self, hub: Hub, found: HubFindings) -> None:
-        self.obstacle = found.obstacle
-        status = hub_status(hub, found, self._tools.node, datetime.now(UTC))
-        now = time.monotonic()
-        written, at = self._written or ({}, 0.0)
-        if same_meaning(written, status) and (now - at < _WROTE or _shown(hub, status)):
-            return
-        self._written = (status, now)
-        meta = hub.metadata
-        self._context.statuses.put(Write(_HUB, meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER))
+        self._said.report(hub, outcome.findings)
 
 
 def wants_cleanup(hub: Hub) -> bool:
     """Tell whether a Hub is being deleted and its interface with it."""
     return hub.metadata.deletion_timestamp is not None and hub.spec.deletion_policy == "Cleanup"
-
-
-def _shown(hub: Hub, status: dict[str, Any]) -> bool:
-    """Tell whether the Store shows the conditions that were written; the operator may have said AgentLost."""
-    said = {one["type"]: (one["status"], one["reason"]) for one in status["conditions"]}
-    there = {one.type: (one.status, one.reason) for one in hub.status.conditions}
-    return all(there.get(name) == words for name, words in said.items())

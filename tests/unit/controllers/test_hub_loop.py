@@ -11,7 +11,8 @@ import pytest
 
 from cerebro.controllers import hub_loop
 from cerebro.controllers.agent_context import AgentContext, hub_of
-from cerebro.controllers.hub_loop import HubLoop, HubTools
+from cerebro.controllers.hub_loop import HubLoop
+from cerebro.controllers.hub_tools import HubTools
 from cerebro.controllers.status_writer import Write
 from cerebro.kube.errors import KubeError
 from cerebro.kube.store import Store
