@@ -9,9 +9,10 @@ that cannot carry the Hub gives it back, and takes no part for a while: another 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from cerebro.clock import boottime
+from cerebro.controllers.peer_report import Contact
 from cerebro.kube.lease import Lease
 from cerebro.resources import Hub
 from cerebro.wireguard.backend import ForeignInterface, NotAvailable, NotPermitted, PortInUse
@@ -41,10 +42,14 @@ def may_be_ours(hub: Hub, node: str) -> bool:
     return hub.spec.node_name in (None, node)
 
 
-def gives_back(hub: Hub, reason: str, failures: int) -> bool:
-    """Tell whether what failed so many times in a row keeps this node, and perhaps no other, from carrying it."""
+def gives_back(hub: Hub, reason: str, failures: int, contacts: Iterable[Contact] = ()) -> bool:
+    """Tell whether what failed so many times in a row keeps this node, and perhaps no other, from carrying it.
+
+    It does not while somebody's tunnel works all the same, as the `contacts` say that the interface has now.
+    """
     leased_and_written = hub.spec.node_name is None and hub.spec.paused == "None"
-    return leased_and_written and failures >= _ENOUGH_FAILURES and reason in _OF_THIS_NODE
+    lasts = failures >= _ENOUGH_FAILURES and reason in _OF_THIS_NODE
+    return leased_and_written and lasts and all(one.state != "Online" for one in contacts)
 
 
 def time_aside(duration: float, before: int) -> float:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,7 @@ from cerebro.controllers.hub_report import (
     peers_out_of_sight,
 )
 from cerebro.controllers.hub_reports import HubReports
+from cerebro.controllers.hub_sight import contacts_seen, led_in
 from cerebro.controllers.hub_tools import HubTools
 from cerebro.controllers.peer_report import Contact, lost, out_of_sight
 from cerebro.controllers.peer_reports import PeerReports
@@ -77,10 +79,11 @@ class HubLoop:
         self._failures = 0
         self._failing_since = 0.0
         self._took = 0.0
+        self._read: Interface | None = None  # in this turn
         self.contacts: dict[str, Contact] = {}
         """By public key; what was seen of accepted Peers that are on the interface."""
         self.obstacle: Obstacle | None = None
-        """What keeps the interface from being carried."""
+        """Why nobody knows of any tunnel: the interface is not there, or could not be read."""
         self.peers: Mapping[str, ActualPeer] = {}
         """By public key; what the interface had at the last look."""
 
@@ -141,6 +144,7 @@ class HubLoop:
 
     async def _turn(self) -> float:
         """Do what is due; give the seconds until the next turn."""
+        self._read = None
         stored = self._context.store.get(_HUB, self.namespace, self.name)
         hub = stored.read(Hub) if stored else None
         if stored is not None and hub is None:
@@ -188,9 +192,10 @@ class HubLoop:
         if obstacle is not None:
             raise NotNow(obstacle)
 
-    def _carries(self, hub: Hub, backend: Backend) -> None:
+    def _carries(self, hub: Hub, backend: Backend, interface: Interface) -> None:
         self._check(hub)
         self._keeping.begin(backend, hub.spec.interface)
+        self._read = interface
 
     async def _let_go(self, hub: Hub | None) -> None:
         """Drop an interface that another may carry now; one that only this node carries stays."""
@@ -202,20 +207,23 @@ class HubLoop:
             await self._keeping.drop(hub.spec.interface)
         self._keeping.end()
 
-    async def _failed(self, hub: Hub, found: HubFindings) -> float:
+    async def _failed(self, hub: Hub, found: HubFindings, *, seen: bool = False) -> float:
         """Say what is in the way, of the Peers too once it lasts; where this node cannot carry the Hub at all, let
         another try (rule E4). Give the seconds until the next try.
+
+        `seen`: the interface is there and was read, so that its tunnels hold, whatever else is in the way.
         """
         assert found.obstacle is not None
         log.warning("Hub %s/%s: %s", self.namespace, self.name, found.obstacle.message)
-        self.obstacle = found.obstacle
+        self.obstacle = None if seen else found.obstacle
         self._said.report(hub, found)
         now = time.monotonic()
         self._failing_since = now if self._failures == 0 else self._failing_since
         self._failures = min(self._failures + 1, 8)
-        if now - self._failing_since >= _LASTS:
+        if not seen and now - self._failing_since >= _LASTS:
             await self._out_of_sight(peers_out_of_sight(found))
-        if not self._tools.dry_run and gives_back(hub, found.obstacle.reason, self._failures):
+        working = self.contacts.values() if seen else ()
+        if not self._tools.dry_run and gives_back(hub, found.obstacle.reason, self._failures, working):
             log.warning(
                 "Hub %s/%s: gives the Lease back, another node may do better", self.namespace, self.name
             )
@@ -230,17 +238,28 @@ class HubLoop:
             if hub.metadata.deletion_timestamp is not None and hub.spec.paused != "All":
                 return await self._going(hub)
             delay = await self._pass(hub)
-        except (
-            Exception
-        ) as error:  # an error of ours is one too: who ends gives up the Lease, and its tunnels
-            if not isinstance(error, WireGuardError | TimeoutError):
+        except Exception as error:
+            # An error of ours too: a loop that ends gives up its Lease, and with it its tunnels.
+            expected = isinstance(error, WireGuardError | TimeoutError)
+            if not expected:
                 log.exception("the pass over Hub %s/%s failed", self.namespace, self.name)
             if not self._claim.owns():
                 return 0.0
-            return await self._failed(hub, failed_pass(error))
+            read = self._read if self._read is not None and self._read.up and not expected else None
+            if read is not None:
+                self._judge(read, hub.spec.online_within)
+            return await self._failed(hub, failed_pass(error), seen=read is not None)
         self._took = time.monotonic() - started
         self._context.metrics.reconciled("hub", self._took)
         return delay
+
+    def _judge(self, interface: Interface, online_within: timedelta) -> None:
+        """Take what an interface shows of its Peers, where no pass over it comes to an end."""
+        stored = self._context.peers_by_hub.get(self.namespace, self.name)
+        peers = [peer for one in stored if (peer := one.read(Peer)) is not None]
+        self.contacts = contacts_seen(peers, interface, self.contacts, time.time(), online_within)
+        self.peers = interface.peers
+        self._context.tunnels_changed(self.namespace, self.name)
 
     async def _out_of_sight(self, applied: Said) -> None:
         """Say of all Peers that the interface is not there or not seen; nobody's tunnel is up by its last look."""
@@ -295,7 +314,12 @@ class HubLoop:
         outcome.findings.last_resync_at = self._resynced
         if outcome.interface is None:
             return await self._failed(hub, outcome.findings)
-        await self._after(hub, outcome, outcome.interface)
+        await self._after(outcome, outcome.interface)
+        if outcome.findings.obstacle is not None:
+            return await self._failed(hub, outcome.findings, seen=True)
+        self._failures = 0
+        self._claim.works()
+        self._said.report(hub, outcome.findings)
         going = bool(self._departed) and hub.spec.paused != "All"
         if outcome.findings.waiting or going:
             return _RETRY
@@ -339,17 +363,17 @@ class HubLoop:
             now=time.time(),
         )
 
-    async def _after(self, hub: Hub, outcome: HubOutcome, interface: Interface) -> None:
-        self._failures = 0
-        self._claim.works()
+    async def _after(self, outcome: HubOutcome, interface: Interface) -> None:
         self._dialled = dict(outcome.dialled)
         self._departed &= outcome.present
         self.contacts = dict(outcome.peers.contacts)
+        if outcome.findings.obstacle is not None:  # a part is missing, perhaps a way to some of them
+            led = led_in(interface)
+            self.contacts = {key: one for key, one in self.contacts.items() if key in led}
         self.peers = interface.peers
         self.obstacle = None
         await self._reports.report(outcome.peers.said)
         self._context.tunnels_changed(self.namespace, self.name)
-        self._said.report(hub, outcome.findings)
 
 
 def wants_cleanup(hub: Hub) -> bool:

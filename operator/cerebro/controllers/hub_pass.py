@@ -7,6 +7,7 @@ in threads, as with ten thousand peers they take a second in which Sessions are 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,19 +16,21 @@ from typing import TypeVar
 
 from cerebro.controllers.hub_claim import Claim
 from cerebro.controllers.hub_keys import HubKey, settle_key
-from cerebro.controllers.hub_peers import Asked, PeersOutcome, PeersPlan, conclude, keys_after, plan
-from cerebro.controllers.hub_report import HubFindings
+from cerebro.controllers.hub_peers import Asked, PeersOutcome, PeersPlan, conclude, hinder, keys_after, plan
+from cerebro.controllers.hub_report import HubFindings, failed_pass
 from cerebro.controllers.peer_report import Contact
 from cerebro.controllers.session_report import Obstacle
 from cerebro.kube.api import KubeApi
 from cerebro.wireguard import choose, isolation
 from cerebro.wireguard.backend import Backend, ForeignInterface, WireGuardError
 from cerebro.wireguard.dry_run import LINES, DryRun
-from cerebro.wireguard.model import Endpoint, Interface, LinkChange
+from cerebro.wireguard.model import Endpoint, Interface, LinkChange, PeerChange
 from cerebro.wireguard.networks import interface_address
 from cerebro.wireguard.nft import Nft
 from cerebro.wireguard.plan import foreign_addresses, plan_link, remember_dialled, routes_for
 from cerebro.wireguard.words import link_words, peer_words
+
+log = logging.getLogger(__name__)
 
 _DEADLINE = 120.0  # seconds for one call: ten thousand peers on a slow node
 _THREADS = ThreadPoolExecutor(8, thread_name_prefix="hub")  # not asyncio's, which name servers may hold up
@@ -44,10 +47,11 @@ class NotNow(WireGuardError):  # noqa: N818 - what is so
 
 @dataclass(slots=True)
 class HubOutcome:
-    """What a pass found and did; without `interface` something is in the way of the peers."""
+    """What a pass found and did."""
 
     findings: HubFindings
     interface: Interface | None = None
+    """As it was read, if that counts: what is there holds, though the findings name an obstacle."""
     peers: PeersOutcome = field(default_factory=PeersOutcome)
     dialled: Mapping[str, Endpoint] = field(default_factory=dict)
     present: frozenset[str] = frozenset()
@@ -66,7 +70,8 @@ async def in_thread(call: Callable[[], _Answer], threads: Executor = _THREADS) -
 class HubPass:
     """A pass with what it needs; `backends` in the order in which they are tried.
 
-    `check` raises when we may not write now; `carries` does too, or notes that we carry the interface.
+    `check` raises when we may not write now; `carries` does too, or notes that we carry the interface, and how it
+    was read.
     """
 
     api: KubeApi
@@ -75,7 +80,7 @@ class HubPass:
     asked: Asked
     claim: Claim
     check: Callable[[], None]
-    carries: Callable[[Backend], None]
+    carries: Callable[[Backend, Interface], None]
     carried: bool
     """Whether we did before."""
     before: Mapping[str, Contact] = field(default_factory=dict)
@@ -98,29 +103,55 @@ class HubPass:
             there = await self._write(
                 lambda: choose.make(self.backends, spec.interface, spec.mtu, self.claim.deadline())
             )
-            self.carries(there[0])
+            self.carries(*there)
         backend, actual = there
         key = await self._key(actual, create=writing)
         if not self.claim.fixed:  # so that it is the keeper's, which alone has the watchdog (rule E4)
             await self._write(lambda: backend.refresh(spec.interface, self.claim.deadline()))
-        self.carries(backend)
+        self.carries(backend, actual)
         found.implementation, found.up = backend.implementation, actual.up
         found.public_key = key.public_key
         if key.private_key is None:
             found.obstacle = key.trouble
             return outcome
         found.warnings = (key.trouble,) if key.trouble else ()
-        recorder = DryRun(backend) if self.asked.dry_run else None
-        await self._device(recorder or backend, actual, key.private_key)
+        await self._bring(backend, actual, key.private_key, outcome)
+        return outcome
+
+    async def _bring(
+        self, backend: Backend, actual: Interface, private_key: str, outcome: HubOutcome
+    ) -> None:
+        """Bring an interface that is ours up to date, and say what is so.
+
+        One part after the other, and none after one that fails: no new peer comes without isolation (rule D3).
+        What was read of the peers holds all the same.
+        """
+        found, recorder = outcome.findings, DryRun(backend) if self.asked.dry_run else None
         decided = await in_thread(lambda: plan(self.asked, actual))
-        await self._isolate(decided, actual, recorder)
-        refused = await self._peers(recorder or backend, decided)
-        await self._link(recorder or backend, actual, decided, outcome)
+        changes: list[PeerChange] = []
+        refused: dict[str, str] = {}
+        try:
+            await self._device(recorder or backend, actual, private_key)
+            await self._isolate(decided, actual, recorder)
+            refused = await self._peers(recorder or backend, decided)
+            changes = decided.changes
+            await self._link(recorder or backend, actual, decided, outcome)
+        except NotNow:
+            raise
+        except Exception as error:
+            failed = failed_pass(error)
+            if failed.up is False or not actual.up:
+                raise  # the interface is gone, or never was up
+            if not isinstance(error, WireGuardError | TimeoutError):
+                log.exception("a part of the pass over %s failed", actual.name)
+            found.obstacle = failed.obstacle
+            decided.changes = changes
         if recorder is not None:
             found.plan = [*(found.plan or []), *recorder.take()]
         present = frozenset(actual.peers) if recorder else keys_after(actual, decided.changes, refused)
+        if found.obstacle is not None:
+            hinder(decided, present, found.obstacle)
         await self._conclude(outcome, decided, actual, there=present, refused=refused)
-        return outcome
 
     def _rehearsed(self, absent: Interface, decided: PeersPlan) -> list[str]:
         """Say in words what would be made on a node that has nothing yet."""

@@ -17,6 +17,7 @@ from cerebro.controllers.peer_report import (
     PeerSaid,
     contact,
     contact_said,
+    cut,
     handshake_time,
 )
 from cerebro.controllers.session_report import Obstacle, Said
@@ -226,6 +227,14 @@ def _remove(
 
 
 # --- afterwards
+
+
+def hinder(plan: PeersPlan, there: Collection[str], obstacle: Obstacle) -> None:
+    """Say of each accepted Peer that did not get to the interface what kept the Hub's from being changed."""
+    said = cut(("False", obstacle.reason, f"the Hub: {obstacle.message}"))
+    for uid, one in plan.accepted.items():
+        if one.accepted and one.peer.spec.public_key not in there:
+            plan.hindered.setdefault(uid, said)
 
 
 @dataclass(slots=True)

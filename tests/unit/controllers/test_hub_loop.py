@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
-from typing import Any, cast
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NoReturn, cast
 
 import pytest
 
-from cerebro.controllers import hub_loop
+from cerebro.controllers import hub_loop, hub_pass
 from cerebro.controllers.agent_context import AgentContext, hub_of
 from cerebro.controllers.hub_loop import HubLoop
 from cerebro.controllers.hub_tools import HubTools
@@ -17,9 +19,10 @@ from cerebro.controllers.status_writer import Write
 from cerebro.kube.errors import KubeError
 from cerebro.kube.store import Store
 from cerebro.resources import KINDS, Peer
-from cerebro.wireguard.backend import NotAvailable, WireGuardError
+from cerebro.wireguard.backend import NotAvailable, PortInUse, WireGuardError
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
-from cerebro.wireguard.model import ActualPeer, Interface
+from cerebro.wireguard.model import ActualPeer, Interface, PeerChange
+from cerebro.wireguard.nft import IsolationNotAvailable, NftError
 from unit.controllers.hub_fakes import Leases
 
 NODE, POOL = "node-1", "10.64.0.1/16"
@@ -47,6 +50,7 @@ class FakeNode:
         self._looks: Iterator[Look] = itertools.chain(some, itertools.repeat(last))
         self.looked = 0
         self.dropped = 0
+        self.peers_set: list[str] = []
 
     def read(self, name: str) -> Interface:
         self.looked += 1
@@ -60,6 +64,13 @@ class FakeNode:
 
     def ensure(self, *_: object) -> None:
         raise NotAvailable("the kernel of this node has no WireGuard")
+
+    def set_device(self, *_: object, listen_port: int, **__: object) -> None:
+        raise PortInUse(f"another program on this node has UDP port {listen_port}")
+
+    def set_peers(self, _: str, changes: Sequence[PeerChange]) -> dict[str, str]:
+        self.peers_set += [change.public_key for change in changes]
+        return {}
 
     def drop(self, name: str) -> None:
         self.dropped += 1
@@ -97,7 +108,10 @@ class Statuses:
 
     def put(self, write: Write) -> None:
         if write.kind.kind == "Peer":
-            body = a_peer(write.status, next(self._versions))
+            was = self._store.get(write.kind, "ns", write.name)
+            peer = was.read(Peer) if was else None
+            assert peer is not None
+            body = a_peer(write.status, next(self._versions), write.name, peer.spec.public_key)
             self._store.deliver(write.kind, "MODIFIED", body)
             self.peers.append(Peer.model_validate(body))
         else:
@@ -108,10 +122,11 @@ class Statuses:
         return False
 
 
-def a_peer(status: dict[str, Any], version: int) -> dict[str, Any]:
-    meta = {"name": "p", "namespace": "ns", "uid": "u-p", "generation": 1, "resourceVersion": str(version)}
-    spec = {"hubRef": {"name": "hub"}, "publicKey": KEY, "allowedIPs": ["10.64.0.2/32"]}
-    return {"metadata": meta, "spec": spec, "status": status}
+def a_peer(status: dict[str, Any], version: int, name: str = "p", key: str = KEY) -> dict[str, Any]:
+    meta = {"name": name, "namespace": "ns", "uid": f"u-{name}", "generation": 1}
+    address = "10.64.0.2/32" if name == "p" else "10.64.0.3/32"
+    spec = {"hubRef": {"name": "hub"}, "publicKey": key, "allowedIPs": [address]}
+    return {"metadata": {**meta, "resourceVersion": str(version)}, "spec": spec, "status": status}
 
 
 class Story:
@@ -238,6 +253,78 @@ async def test_e4_an_error_of_ours_is_said_and_ends_neither_claim_nor_tunnel(
     assert len(leases.made) == (0 if node else 1)
     assert story.node.dropped == 0
     assert KEY in story.loop.contacts
+
+
+def talking(before: Interface = CARRIED) -> Interface:
+    """Give the interface with a handshake of just now."""
+    (peer,) = before.peers.values()
+    return replace(before, peers={KEY: replace(peer, last_handshake=time.time())})
+
+
+NOT_ISOLATED, NO_NFT = NftError("nft gave no answer within 10 s"), IsolationNotAvailable("no program nft")
+PARTS: dict[str, tuple[dict[str, Any], Exception | None, str]] = {
+    "isolation": ({"isolation": "Strict"}, NOT_ISOLATED, "IsolationFailed"),
+    "no nft": ({"isolation": "Strict"}, NO_NFT, "IsolationNotAvailable"),
+    "port": ({"listenPort": 53}, None, "ListenPortInUse"),
+    "error of ours": ({"isolation": "Strict"}, KeyError("expr"), "InternalError"),
+}
+
+
+@pytest.mark.parametrize("node", [NODE, None], ids=["its node", "a Lease"])
+@pytest.mark.parametrize(("spec", "trouble", "reason"), PARTS.values(), ids=PARTS.keys())
+async def test_e4_tunnels_that_work_hold_while_a_part_of_the_pass_fails(
+    spec: dict[str, Any],
+    trouble: Exception | None,
+    reason: str,
+    node: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """E4, and no access after its end: Devices behind them are dialled, and no Lease is given back."""
+    leases = Leases()
+    monkeypatch.setattr(HubLoop, "_lease", leases)
+    story = Story(talking(), nodeName=node, **spec)
+    story.nft.trouble = trouble
+    other = derive_public_key(generate_private_key())
+    story.store.deliver(KINDS["Peer"], "ADDED", a_peer({"appliedPublicKey": other}, 3, "q", other))
+    await story.until(lambda: story.node.looked > 8)
+    assert set(story.statuses.ready) == {("False", reason)}
+    assert story.loop.obstacle is None
+    assert {key: one.state for key, one in story.loop.contacts.items()} == {KEY: "Online"}
+    assert story.node.peers_set == []
+    assert story.node.dropped == 0
+    assert not any(one.given_back for one in leases.made)
+    said = {peer.name: applied(peer) for peer in story.statuses.peers}
+    assert said["q"] == ("False", reason)
+    assert said.get("p", ("True", "Applied")) == ("True", "Applied")
+
+
+async def test_e4_a_lease_goes_to_another_node_where_a_part_fails_and_nobodys_tunnel_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leases = Leases()
+    monkeypatch.setattr(HubLoop, "_lease", leases)
+    story = Story(CARRIED, nodeName=None, isolation="Strict")
+    story.nft.trouble = NO_NFT
+    await story.until(lambda: story.node.dropped)
+    assert story.loop.contacts == {}
+    assert not story.loop.owns()
+
+
+@pytest.mark.parametrize("bug", ["before the interface is read", "after"])
+async def test_an_interface_that_was_read_is_judged_though_no_plan_can_be_made(
+    bug: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No access after its end: also while an error of ours ends each pass."""
+
+    def fails(*_: object, **__: object) -> NoReturn:
+        raise KeyError("an error of ours")
+
+    monkeypatch.setattr(hub_pass, "plan" if bug == "after" else "settle_key", fails)
+    story = Story(talking())
+    await story.until(lambda: story.node.looked > 4)
+    assert set(story.statuses.ready) == {("False", "InternalError")}
+    assert (story.loop.obstacle is None) is (bug == "after")
+    assert (KEY in story.loop.contacts) is (bug == "after")
 
 
 def applied(peer: Peer) -> tuple[str, str]:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from cerebro.controllers.hub_pass import HubOutcome, HubPass
+from cerebro.controllers.hub_pass import HubOutcome, HubPass, NotNow
 from cerebro.controllers.hub_peers import Asked
+from cerebro.controllers.session_report import Obstacle
 from cerebro.kube.api import Secret
 from cerebro.kube.errors import NotFound
 from cerebro.resources import Hub
@@ -54,7 +55,7 @@ class Pass:
     def check(self) -> None:
         self.owned -= 1
         if self.owned < 0:
-            raise WireGuardError("not now")
+            raise NotNow(Obstacle("NotCarried", "not now"))
 
     async def run(self, hub: Hub) -> HubOutcome:
         claim = Leases().claim()
@@ -66,7 +67,7 @@ class Pass:
             Asked(hub, []),
             claim,
             self.check,
-            self.carries.append,
+            lambda backend, _: self.carries.append(backend),
             carried=self.carried,
         ).run()
 
