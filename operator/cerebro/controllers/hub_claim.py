@@ -87,6 +87,11 @@ class Claim:
         else:
             self.close()
 
+    def have(self) -> None:
+        """Have it by its node, where that is all that can be read of the Hub."""
+        self._fixed = True
+        self.close()
+
     def take_part(self) -> None:
         """Try to have the Lease, and renew it, unless we stand aside."""
         if self._task is None and boottime() >= self._aside_until:

@@ -14,18 +14,15 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from cerebro.controllers.acceptance import staying
-from cerebro.controllers.agent_context import AgentContext, hub_of
+from cerebro.controllers.agent_context import AgentContext
+from cerebro.controllers.hub_asking import Asking
 from cerebro.controllers.hub_claim import Claim, gives_back, hub_lease, may_be_ours
 from cerebro.controllers.hub_conflict import conflict
 from cerebro.controllers.hub_keeping import Keeping
-from cerebro.controllers.hub_lookups import Endpoints, PresharedKeys
 from cerebro.controllers.hub_pass import HubOutcome, HubPass, NotNow, in_thread
-from cerebro.controllers.hub_peers import Asked, frozen_peers
 from cerebro.controllers.hub_report import (
     CLEANED_UP,
     HubFindings,
-    confirmed_removals,
     failed_pass,
     peers_out_of_sight,
 )
@@ -37,20 +34,22 @@ from cerebro.controllers.peer_reports import PeerReports
 from cerebro.controllers.session_report import Obstacle, Said
 from cerebro.kube.lease import Lease
 from cerebro.kube.store import StoredObject
-from cerebro.resources import KINDS, Device, Hub, Peer
+from cerebro.resources import KINDS, Hub, Peer
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from cerebro.wireguard import choose
 from cerebro.wireguard.backend import Backend, WireGuardError
-from cerebro.wireguard.model import ActualPeer, Endpoint, Interface
+from cerebro.wireguard.model import ActualPeer, Interface
 
 log = logging.getLogger(__name__)
 
-_HUB, _PEER, _DEVICE = KINDS["Hub"], KINDS["Peer"], KINDS["Device"]
+_HUB = KINDS["Hub"]
 _LEAST_LOOK = 5.0
 _LOOK_SHARE = 50  # a pass that finds nothing to do takes at most a fiftieth of the time
 _LONGEST_REST = (
     2.0  # after a pass at most as long as it took, so that passes after changes leave half the time
 )
+_ONLINE_WITHIN = timedelta(seconds=180)  # behind a Hub that cannot be read
+_NOT_FOUND = Obstacle("InvalidObject", "it cannot be read, and its interface is not on this node")
 _RETRY, _LONGEST_RETRY = 1.0, 30.0
 _LASTS = 1.0  # seconds without a look at the interface after which the next failure is told of all Peers
 
@@ -67,12 +66,9 @@ class HubLoop:
             self._lease, duration=tools.lease_duration, changed=self.mark, renewed=renewed.set
         )
         self._keeping = Keeping(self._claim, tools.userspace, renewed, gone=self.mark)
-        self._preshared = PresharedKeys(context.api, namespace)
-        self._endpoints = Endpoints(self.mark)
+        self._asking = Asking(context, namespace, name, changed=self.mark, dry_run=tools.dry_run)
         self._said = HubReports(context, tools.node)
         self._reports = PeerReports(context)
-        self._dialled: dict[str, Endpoint] = {}
-        self._departed: set[str] = set()
         self._own_addresses: frozenset[str] = frozenset()
         self._resync_at = 0.0
         self._resynced: str | None = None
@@ -93,7 +89,7 @@ class HubLoop:
 
     def departed(self, peer: Peer) -> None:
         """A Peer went: its keys are ours, and go (rule E8)."""
-        self._departed |= set(peer.keys)
+        self._asking.departed |= set(peer.keys)
         self.mark()
 
     def owns(self) -> bool:
@@ -125,7 +121,7 @@ class HubLoop:
                     pass
         finally:
             self._claim.close()
-            self._endpoints.close()
+            self._asking.close()
 
     def _lease(self, changed: Any, renewed: Any) -> Lease:
         tools = self._tools
@@ -166,13 +162,35 @@ class HubLoop:
         """Say that the Hub cannot be read; one that was carried here stays, also after a restart (rule B9)."""
         self._context.report_invalid(stored)
         spec, status = ((stored.raw or {}).get(part) or {} for part in ("spec", "status"))
-        if not spec.get("nodeName") and status.get("nodeName") == self._tools.node:
+        if spec.get("nodeName") == self._tools.node:
+            self._claim.have()
+        elif not spec.get("nodeName") and status.get("nodeName") == self._tools.node:
             self._claim.take_part()
-        if self._claim.owns():
-            await self._keeping.adopt(spec.get("interface"), status.get("publicKey"))
-        else:
+        if not self._claim.owns():
+            self._forget_tunnels()
             self._keeping.end()  # the watchdog drops it
+            return self._context.heartbeat
+        await self._keeping.adopt(spec.get("interface"), status.get("publicKey"))
+        await self._look(spec.get("interface"), status.get("publicKey"))
         return self._context.heartbeat
+
+    async def _look(self, interface: object, key: object) -> None:
+        """See who has a tunnel, by an interface that is ours as its public key says, and change nothing: ends of
+        access go on also behind a Hub that cannot be read (rule B9).
+        """
+        tools, found = self._tools, None
+        backends = (tools.userspace,) if not self._claim.fixed else (tools.kernel, tools.userspace)
+        try:
+            if isinstance(interface, str):
+                found = await in_thread(partial(choose.find, backends, interface))
+            self.obstacle = _NOT_FOUND
+        except (WireGuardError, TimeoutError) as error:
+            self.obstacle = failed_pass(error).obstacle
+        if found is None or key is None or found[1].public_key != key:
+            self._forget_tunnels()
+            return
+        self.obstacle = None
+        self._judge(found[1], _ONLINE_WITHIN)
 
     def _conflict(self, hub: Hub) -> Obstacle | None:
         context, node = self._context, self._tools.node
@@ -200,12 +218,15 @@ class HubLoop:
     async def _let_go(self, hub: Hub | None) -> None:
         """Drop an interface that another may carry now; one that only this node carries stays."""
         self._own_addresses = frozenset()
-        if self.contacts:
-            self.contacts, self.peers = {}, {}
-            self._context.tunnels_changed(self.namespace, self.name)
+        self._forget_tunnels()
         if self.carries() and hub is not None and hub.spec.node_name is None:
             await self._keeping.drop(hub.spec.interface)
         self._keeping.end()
+
+    def _forget_tunnels(self) -> None:
+        if self.contacts:
+            self.contacts, self.peers = {}, {}
+            self._context.tunnels_changed(self.namespace, self.name)
 
     async def _failed(self, hub: Hub, found: HubFindings, *, seen: bool = False) -> float:
         """Say what is in the way, of the Peers too once it lasts; where this node cannot carry the Hub at all, let
@@ -291,7 +312,7 @@ class HubLoop:
         now = time.monotonic()
         asked_at = hub.metadata.annotations.get(ANNOTATION_RESYNC_AT)
         resync = now >= self._resync_at or asked_at != self._resynced
-        asked = await self._asked(hub, again=resync)
+        asked = await self._asking.gather(hub, again=resync)
         carried = self._keeping.backend
         run = HubPass(
             self._context.api,
@@ -320,52 +341,15 @@ class HubLoop:
         self._failures = 0
         self._claim.works()
         self._said.report(hub, outcome.findings)
-        going = bool(self._departed) and hub.spec.paused != "All"
+        going = bool(self._asking.departed) and hub.spec.paused != "All"
         if outcome.findings.waiting or going:
             return _RETRY
         until_resync = self._resync_at - time.monotonic()
         return max(0.05, min(until_resync, max(_LEAST_LOOK, _LOOK_SHARE * self._took)))
 
-    async def _asked(self, hub: Hub, *, again: bool) -> Asked:
-        store, name = self._context.store, self.name
-        nameless = [one for one in store.frozen(_PEER) if hub_of(one) is None]
-        mine = [*self._context.peers_by_hub.get(self.namespace, name), *nameless]
-        peers = [peer for one in mine if (peer := one.read(Peer)) is not None]
-        secrets = {
-            one.spec.preshared_key_secret_ref.name for one in peers if one.spec.preshared_key_secret_ref
-        }
-        texts = {one.spec.endpoint for one in peers if one.spec.endpoint}
-        self._endpoints.keep(texts)
-        endpoints = {}
-        for text in texts:
-            found = self._endpoints.resolve(text, again=again)
-            if found is not None:
-                endpoints[text] = found
-        going = [one for one in peers if one.metadata.deletion_timestamp is not None]
-        names = {one.spec.device_ref.name for one in going if one.spec.device_ref}
-        devices = {
-            device: model
-            for device in names
-            if (stored := store.get(_DEVICE, self.namespace, device)) and (model := stored.read(Device))
-        }
-        return Asked(
-            hub=hub,
-            peers=peers,
-            staying=staying(going, devices),
-            frozen=frozen_peers((one for one in mine if one.model is None), name),
-            departed=frozenset(self._departed),
-            preshared=await self._preshared.read(secrets, again=again),
-            endpoints=endpoints,
-            dialled=self._dialled,
-            complete=all(store.complete(kind, self.namespace) for kind in (_HUB, _PEER, _DEVICE)),
-            dry_run=self._tools.dry_run,
-            confirmed=confirmed_removals(hub),
-            now=time.time(),
-        )
-
     async def _after(self, outcome: HubOutcome, interface: Interface) -> None:
-        self._dialled = dict(outcome.dialled)
-        self._departed &= outcome.present
+        self._asking.dialled = dict(outcome.dialled)
+        self._asking.departed &= outcome.present
         self.contacts = dict(outcome.peers.contacts)
         if outcome.findings.obstacle is not None:  # a part is missing, perhaps a way to some of them
             led = led_in(interface)

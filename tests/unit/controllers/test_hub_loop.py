@@ -151,7 +151,7 @@ class Story:
         )
         meta = {"name": "hub", "namespace": "ns", "uid": "u-hub", "generation": 1, "resourceVersion": "1"}
         spec = {"addresses": [POOL], "nodeName": NODE, "isolation": "None", "resyncInterval": "1s", **spec}
-        known = {"publicKey": CARRIED.public_key}
+        known = {"publicKey": CARRIED.public_key, "nodeName": NODE}
         self.store.deliver(KINDS["Hub"], "ADDED", {"metadata": meta, "spec": spec, "status": known})
         was = {
             "appliedPublicKey": KEY,
@@ -325,6 +325,39 @@ async def test_an_interface_that_was_read_is_judged_though_no_plan_can_be_made(
     assert set(story.statuses.ready) == {("False", "InternalError")}
     assert (story.loop.obstacle is None) is (bug == "after")
     assert (KEY in story.loop.contacts) is (bug == "after")
+
+
+UNREADABLE = {"isolation": "FromANewerRelease", "interface": "wg0"}
+
+
+@pytest.mark.parametrize("node", [NODE, None], ids=["its node", "a Lease"])
+async def test_b9_tunnels_of_a_hub_that_cannot_be_read_count_also_after_a_restart(
+    node: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B9, and no access after its end: the Devices behind it are owned, and dialled; nothing is written."""
+    monkeypatch.setattr(HubLoop, "_lease", Leases())
+    story = Story(talking(), nodeName=node, **UNREADABLE)
+    await story.until(lambda: story.loop.contacts)
+    assert story.loop.owns() is (node is not None)  # a Lease is not renewed by one who stops
+    assert story.loop.obstacle is None
+    assert {key: one.state for key, one in story.loop.contacts.items()} == {KEY: "Online"}
+    assert (story.node.peers_set, story.node.dropped, story.statuses.peers) == ([], 0, [])
+
+
+@pytest.mark.parametrize("look", [replace(CARRIED, public_key=KEY), SILENT], ids=["another's", "not read"])
+async def test_b9_nobody_is_dialled_by_an_interface_that_is_not_surely_the_hubs(look: Look) -> None:
+    """B9: its key is all that says whose it is."""
+    story = Story(talking(), look, **UNREADABLE)
+    await story.until(lambda: story.loop.obstacle)
+    assert story.loop.owns()
+    assert story.loop.contacts == {}
+
+
+async def test_b9_the_hub_of_another_node_stays_another_nodes_when_it_cannot_be_read() -> None:
+    story = Story(talking(), **{**UNREADABLE, "nodeName": "node-2"})
+    await story.until(lambda: story.statuses.ready)
+    assert not story.loop.owns()
+    assert (story.node.looked, story.loop.contacts) == (0, {})
 
 
 def applied(peer: Peer) -> tuple[str, str]:

@@ -1,0 +1,72 @@
+"""What is asked of one Hub's interface: out of the Store, with what must be looked up and what is remembered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from cerebro.controllers.acceptance import staying
+from cerebro.controllers.agent_context import AgentContext, hub_of
+from cerebro.controllers.hub_lookups import Endpoints, PresharedKeys
+from cerebro.controllers.hub_peers import Asked, frozen_peers
+from cerebro.controllers.hub_report import confirmed_removals
+from cerebro.resources import KINDS, Device, Hub, Peer
+from cerebro.wireguard.model import Endpoint
+
+_HUB, _PEER, _DEVICE = KINDS["Hub"], KINDS["Peer"], KINDS["Device"]
+
+
+class Asking:
+    """Gathers it for each pass; `changed` is called when something that was looked up did."""
+
+    def __init__(
+        self, context: AgentContext, namespace: str, name: str, *, changed: Callable[[], None], dry_run: bool
+    ) -> None:
+        self._context, self._namespace, self._name, self._dry_run = context, namespace, name, dry_run
+        self._preshared = PresharedKeys(context.api, namespace)
+        self._endpoints = Endpoints(changed)
+        self.dialled: dict[str, Endpoint] = {}
+        self.departed: set[str] = set()
+        """Keys of Peers that we saw go."""
+
+    def close(self) -> None:
+        """Look nothing up any more."""
+        self._endpoints.close()
+
+    async def gather(self, hub: Hub, *, again: bool) -> Asked:
+        """Return what is asked for now; what was looked up is looked up `again`."""
+        store, name = self._context.store, self._name
+        nameless = [one for one in store.frozen(_PEER) if hub_of(one) is None]
+        mine = [*self._context.peers_by_hub.get(self._namespace, name), *nameless]
+        peers = [peer for one in mine if (peer := one.read(Peer)) is not None]
+        secrets = {
+            one.spec.preshared_key_secret_ref.name for one in peers if one.spec.preshared_key_secret_ref
+        }
+        texts = {one.spec.endpoint for one in peers if one.spec.endpoint}
+        self._endpoints.keep(texts)
+        endpoints = {}
+        for text in texts:
+            found = self._endpoints.resolve(text, again=again)
+            if found is not None:
+                endpoints[text] = found
+        going = [one for one in peers if one.metadata.deletion_timestamp is not None]
+        names = {one.spec.device_ref.name for one in going if one.spec.device_ref}
+        devices = {
+            device: model
+            for device in names
+            if (stored := store.get(_DEVICE, self._namespace, device)) and (model := stored.read(Device))
+        }
+        return Asked(
+            hub=hub,
+            peers=peers,
+            staying=staying(going, devices),
+            frozen=frozen_peers((one for one in mine if one.model is None), name),
+            departed=frozenset(self.departed),
+            preshared=await self._preshared.read(secrets, again=again),
+            endpoints=endpoints,
+            dialled=self.dialled,
+            complete=all(store.complete(kind, self._namespace) for kind in (_HUB, _PEER, _DEVICE)),
+            dry_run=self._dry_run,
+            confirmed=confirmed_removals(hub),
+            now=time.time(),
+        )
