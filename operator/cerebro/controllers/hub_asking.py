@@ -26,8 +26,16 @@ class Asking:
         self._preshared = PresharedKeys(context.api, namespace)
         self._endpoints = Endpoints(changed)
         self.dialled: dict[str, Endpoint] = {}
-        self.departed: set[str] = set()
-        """Keys of Peers that we saw go."""
+        self._departed: frozenset[str] = frozenset()
+        self._departing: set[str] = set()  # since the last time that it was gathered
+
+    def departed(self, peer: Peer) -> None:
+        """Remember the keys of a Peer that went, until they are gone or another's (rule E8)."""
+        self._departing |= set(peer.keys)
+
+    def keep(self, left: frozenset[str]) -> None:
+        """Remember of those that were asked about only what is `left`; the next ones departed meanwhile."""
+        self._departed = left
 
     def close(self) -> None:
         """Look nothing up any more."""
@@ -36,6 +44,7 @@ class Asking:
     async def gather(self, hub: Hub, *, again: bool) -> Asked:
         """Return what is asked for now; what was looked up is looked up `again`."""
         store, name = self._context.store, self._name
+        self._departed, self._departing = self._departed | self._departing, set()
         nameless = [one for one in store.frozen(_PEER) if hub_of(one) is None]
         mine = [*self._context.peers_by_hub.get(self._namespace, name), *nameless]
         peers = [peer for one in mine if (peer := one.read(Peer)) is not None]
@@ -61,7 +70,7 @@ class Asking:
             peers=peers,
             staying=staying(going, devices),
             frozen=frozen_peers((one for one in mine if one.model is None), name),
-            departed=frozenset(self.departed),
+            departed=self._departed,
             preshared=await self._preshared.read(secrets, again=again),
             endpoints=endpoints,
             dialled=self.dialled,

@@ -89,7 +89,7 @@ class HubLoop:
 
     def departed(self, peer: Peer) -> None:
         """A Peer went: its keys are ours, and go (rule E8)."""
-        self._asking.departed |= set(peer.keys)
+        self._asking.departed(peer)
         self.mark()
 
     def owns(self) -> bool:
@@ -341,15 +341,14 @@ class HubLoop:
         self._failures = 0
         self._claim.works()
         self._said.report(hub, outcome.findings)
-        going = bool(self._asking.departed) and hub.spec.paused != "All"
-        if outcome.findings.waiting or going:
+        if outcome.findings.waiting or outcome.again:
             return _RETRY
         until_resync = self._resync_at - time.monotonic()
         return max(0.05, min(until_resync, max(_LEAST_LOOK, _LOOK_SHARE * self._took)))
 
     async def _after(self, outcome: HubOutcome, interface: Interface) -> None:
         self._asking.dialled = dict(outcome.dialled)
-        self._asking.departed &= outcome.present
+        self._asking.keep(outcome.departed)
         self.contacts = dict(outcome.peers.contacts)
         if outcome.findings.obstacle is not None:  # a part is missing, perhaps a way to some of them
             led = led_in(interface)

@@ -56,6 +56,10 @@ class HubOutcome:
     dialled: Mapping[str, Endpoint] = field(default_factory=dict)
     present: frozenset[str] = frozenset()
     """Keys on the interface."""
+    departed: frozenset[str] = frozenset()
+    """Those of Peers that went which are still there, and no other Peer's."""
+    again: bool = False
+    """Whether one of them was to go and did not; not where something holds it back."""
     own_addresses: frozenset[str] = frozenset()
     """As in `HubPass`, for the next one."""
 
@@ -244,6 +248,8 @@ class HubPass:
     ) -> None:
         made = [one for one in decided.changes if one.public_key not in refused]
         outcome.interface, outcome.present = actual, there
+        outcome.departed = (self.asked.departed & there) - decided.keys
+        outcome.again = not outcome.departed.isdisjoint(refused)
         outcome.dialled = remember_dialled(self.asked.dialled, decided.desired, actual, made)
         concluding = partial(conclude, there=there, refused=refused, before=self.before)
         outcome.peers = await in_thread(lambda: concluding(self.asked, decided, actual))

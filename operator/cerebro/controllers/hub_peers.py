@@ -99,6 +99,11 @@ class PeersPlan:
         return without(theirs, others)
 
     @property
+    def keys(self) -> frozenset[str]:
+        """Keys of accepted Peers."""
+        return frozenset(one.peer.spec.public_key for one in self.accepted.values() if one.accepted)
+
+    @property
     def allowed_ips(self) -> frozenset[str]:
         """All accepted networks."""
         return frozenset(

@@ -23,7 +23,7 @@ from cerebro.wireguard.backend import NotAvailable, PortInUse, WireGuardError
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
 from cerebro.wireguard.model import ActualPeer, Interface, PeerChange
 from cerebro.wireguard.nft import IsolationNotAvailable, NftError
-from unit.controllers.hub_fakes import Leases
+from unit.controllers.hub_fakes import Leases, a_hub
 
 NODE, POOL = "node-1", "10.64.0.1/16"
 PRIVATE, KEY = generate_private_key(), derive_public_key(generate_private_key())
@@ -325,6 +325,19 @@ async def test_an_interface_that_was_read_is_judged_though_no_plan_can_be_made(
     assert set(story.statuses.ready) == {("False", "InternalError")}
     assert (story.loop.obstacle is None) is (bug == "after")
     assert (KEY in story.loop.contacts) is (bug == "after")
+
+
+async def test_e8_a_peer_that_goes_during_a_pass_is_not_forgotten_with_those_before_it() -> None:
+    """E8: a pass that found its key another Peer's may have taken that one for there."""
+    story, peer = Story(CARRIED), Peer.model_validate(a_peer({}, 1))
+    asking, hub = story.loop._asking, a_hub()
+    asking.departed(peer)
+    assert (await asking.gather(hub, again=False)).departed == {KEY}
+    asking.departed(peer)
+    asking.keep(frozenset())
+    assert (await asking.gather(hub, again=False)).departed == {KEY}
+    asking.keep(frozenset())
+    assert (await asking.gather(hub, again=False)).departed == frozenset()
 
 
 UNREADABLE = {"isolation": "FromANewerRelease", "interface": "wg0"}

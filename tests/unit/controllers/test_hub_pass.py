@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cerebro.controllers.hub_pass import HubOutcome, HubPass, NotNow
-from cerebro.controllers.hub_peers import Asked
+from cerebro.controllers.hub_peers import Asked, Frozen
 from cerebro.controllers.session_report import Obstacle
 from cerebro.kube.api import Secret
 from cerebro.kube.errors import NotFound
-from cerebro.resources import Hub
+from cerebro.resources import Hub, Peer
 from cerebro.resources.naming import SECRET_TYPE_WIREGUARD
 from cerebro.wireguard.backend import Backend, ForeignInterface, WireGuardError
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
+from cerebro.wireguard.model import ActualPeer, Interface, PeerChange
 from cerebro.wireguard.nft import Nft
 from unit.controllers.hub_fakes import FakeInterface, Leases, a_hub
 
@@ -57,14 +60,14 @@ class Pass:
         if self.owned < 0:
             raise NotNow(Obstacle("NotCarried", "not now"))
 
-    async def run(self, hub: Hub) -> HubOutcome:
+    async def run(self, hub: Hub, **asked: Any) -> HubOutcome:
         claim = Leases().claim()
         claim.follow(hub, "node")
         return await HubPass(
             self.secrets,  # type: ignore[arg-type]
             [self.interface],
             NoNft(),
-            Asked(hub, []),
+            Asked(hub, **{"peers": [], **asked}),
             claim,
             self.check,
             lambda backend, _: self.carries.append(backend),
@@ -122,3 +125,61 @@ async def test_e4_each_write_is_preceded_by_a_look_whether_we_may() -> None:
     paused = Pass(FakeInterface(there=False))
     assert (await paused.run(a_hub(paused="Changes"))).findings.up is False
     assert (paused.interface.calls, paused.carries) == ([], [])
+
+
+class Crowded(FakeInterface):
+    """Has peers, and refuses to change them with `refusal`."""
+
+    def __init__(self, *keys: str, refusal: str = "") -> None:
+        super().__init__(OURS)
+        self.keys, self.refusal = keys, refusal
+
+    def read(self, name: str) -> Interface | None:
+        found = super().read(name)
+        peers = {key: ActualPeer(key, frozenset({f"10.64.0.{n}/32"})) for n, key in enumerate(self.keys, 2)}
+        return replace(found, peers=peers) if found else None
+
+    def set_peers(self, name: str, changes: Sequence[PeerChange]) -> dict[str, str]:
+        super().set_peers(name, changes)
+        return {one.public_key: self.refusal for one in changes if self.refusal}
+
+
+KEYS = [derive_public_key(generate_private_key()) for _ in range(12)]
+DEPARTED = frozenset(KEYS)
+
+
+def a_peer(key: str) -> Peer:
+    meta = {"name": "p", "namespace": "ns", "uid": "u-p", "generation": 1}
+    spec = {"hubRef": {"name": "hub"}, "publicKey": key, "allowedIPs": ["10.64.0.2/32"]}
+    return Peer.model_validate({"metadata": meta, "spec": spec, "status": {"appliedPublicKey": key}})
+
+
+async def test_e8_a_key_that_another_peer_has_is_not_waited_for() -> None:
+    """E8: as of one of two Peers with a key, which is deleted as its condition says; the other's peer stays."""
+    asked = {"peers": [a_peer(KEYS[0])], "departed": DEPARTED, "complete": True}
+    outcome = await Pass(Crowded(*KEYS[:2])).run(a_hub(), **asked)
+    assert outcome.present == {KEYS[0]}
+    assert (outcome.departed, outcome.again) == (frozenset(), False)
+
+
+async def test_e13_keys_that_are_held_back_are_remembered_and_wait_for_a_word() -> None:
+    outcome = await Pass(Crowded(*KEYS)).run(a_hub(), departed=DEPARTED, complete=True)
+    assert outcome.findings.held_back == len(KEYS)
+    assert (outcome.departed, outcome.again) == (DEPARTED, False)
+
+
+@pytest.mark.parametrize(
+    "held", ["by a Peer that cannot be read", "by a store that is not complete", "by a pause"]
+)
+async def test_e8_keys_that_something_else_holds_are_remembered_too(held: str) -> None:
+    asked: dict[str, Any] = {"departed": frozenset(KEYS[:1]), "complete": "store" not in held}
+    if "read" in held:
+        asked["frozen"] = Frozen(frozenset(KEYS[:1]))
+    outcome = await Pass(Crowded(*KEYS)).run(a_hub(paused="All" if "pause" in held else "None"), **asked)
+    assert (outcome.departed, outcome.again) == (frozenset(KEYS[:1]), False)
+
+
+async def test_e8_a_key_that_the_interface_does_not_give_up_is_tried_again_soon() -> None:
+    run = Pass(Crowded(*KEYS[:2], refusal="busy"))
+    outcome = await run.run(a_hub(), departed=DEPARTED, complete=True)
+    assert (outcome.departed, outcome.again) == (frozenset(KEYS[:2]), True)
