@@ -128,21 +128,34 @@ class AgentHubs:
                 self._device_changed(namespace, device, back)
 
     def _ensure(self, key: Key) -> None:
-        if key not in self._loops and self._tasks is not None:
-            loop = HubLoop(self._context, self._tools, *key)
+        """Have a loop for a Hub that is there."""
+        stored = self._context.store.get(KINDS["Hub"], *key)
+        if key not in self._loops and self._tasks is not None and stored is not None:
+            loop = HubLoop(self._context, self._tools, *key, stored.uid)
             task = self._tasks.create_task(self._guarded(loop, key), name=f"hub {key[0]}/{key[1]}")
             self._loops[key] = (loop, task)
 
     async def _guarded(self, loop: HubLoop, key: Key) -> None:
-        """Run a loop; an error of ours in one ends no other: it is logged, and the loop begins anew."""
+        """Run a loop until its Hub goes; an error of ours in one ends no other: it is logged, and the loop begins
+        anew.
+
+        A Hub of that name that came meanwhile gets a loop of its own, which knows nothing of this one's. When the
+        agent stops, a Hub stays ours for what is being done behind it.
+        """
         while not self._context.stopping:
             try:
                 await loop.run()
+                break
             except asyncio.CancelledError:
                 raise
             except Exception:
                 log.exception("the loop of Hub %s/%s failed and begins anew", *key)
                 await asyncio.sleep(1.0)
+        if self._context.stopping:
+            return
+        del self._loops[key]
+        self._seen.pop(key, None)
+        self._ensure(key)
 
 
 def _concerns(change: Change) -> bool:

@@ -55,10 +55,10 @@ _LASTS = 1.0  # seconds without a look at the interface after which the next fai
 
 
 class HubLoop:
-    """One task for one Hub; everything else only marks it dirty."""
+    """One task for one Hub, known by its UID; everything else only marks it dirty."""
 
-    def __init__(self, context: AgentContext, tools: HubTools, namespace: str, name: str) -> None:
-        self._context, self._tools = context, tools
+    def __init__(self, context: AgentContext, tools: HubTools, namespace: str, name: str, uid: str) -> None:
+        self._context, self._tools, self._uid = context, tools, uid
         self.namespace, self.name = namespace, name
         self._wake = asyncio.Event()
         renewed = asyncio.Event()
@@ -101,18 +101,23 @@ class HubLoop:
         return self._keeping.backend is not None
 
     async def run(self) -> None:
-        """Turn until the agent stops; the interface stays as it is."""
+        """Turn until the agent stops, the Hub goes or is made anew; the interface stays as it is."""
         async with asyncio.TaskGroup() as tasks:
             keeping = tasks.create_task(self._keeping.run(), name=f"keep hub {self.namespace}/{self.name}")
             await self._turns()
             keeping.cancel()
 
     async def _turns(self) -> None:
+        heartbeat = f"hub {self.namespace}/{self.name}"
         try:
             while not self._context.stopping:
-                self._context.turned(f"hub {self.namespace}/{self.name}")
+                self._context.turned(heartbeat)
                 self._wake.clear()
-                delay = await self._turn()
+                if (stored := self._stored()) is None:
+                    self._claim.follow(None, self._tools.node)
+                    await self._let_go(None)
+                    return
+                delay = await self._turn(stored)
                 await asyncio.sleep(min(_LONGEST_REST, self._took))
                 try:
                     async with asyncio.timeout(max(0.05, min(delay, self._context.heartbeat))):
@@ -122,6 +127,12 @@ class HubLoop:
         finally:
             self._claim.close()
             self._asking.close()
+            self._context.ended(heartbeat)
+
+    def _stored(self) -> StoredObject | None:
+        """Return the Hub; None when it went, also if another of its name came since."""
+        stored = self._context.store.get(_HUB, self.namespace, self.name)
+        return stored if stored is not None and stored.uid == self._uid else None
 
     def _lease(self, changed: Any, renewed: Any) -> Lease:
         tools = self._tools
@@ -138,17 +149,16 @@ class HubLoop:
             release=False,
         )
 
-    async def _turn(self) -> float:
+    async def _turn(self, stored: StoredObject) -> float:
         """Do what is due; give the seconds until the next turn."""
         self._read = None
-        stored = self._context.store.get(_HUB, self.namespace, self.name)
-        hub = stored.read(Hub) if stored else None
-        if stored is not None and hub is None:
+        hub = stored.read(Hub)
+        if hub is None:
             return await self._frozen(stored)
-        self._claim.follow(hub if hub and may_be_ours(hub, self._tools.node) else None, self._tools.node)
-        if hub is None or not self._claim.owns():
+        self._claim.follow(hub if may_be_ours(hub, self._tools.node) else None, self._tools.node)
+        if not self._claim.owns():
             await self._let_go(hub)
-            return 1.0 if hub is not None and hub.spec.node_name is None else self._context.heartbeat
+            return 1.0 if hub.spec.node_name is None else self._context.heartbeat
         await self._keeping.adopt(hub.spec.interface, hub.status.public_key)
         obstacle = self._conflict(hub)
         if obstacle is None:

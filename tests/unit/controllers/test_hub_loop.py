@@ -105,6 +105,8 @@ class Statuses:
         """As they were said to be, the last one last."""
         self.ready: list[tuple[str, str]] = []
         """Of the Hub."""
+        self.hubs: list[str] = []
+        """UIDs of Hubs that something was said of."""
 
     def put(self, write: Write) -> None:
         if write.kind.kind == "Peer":
@@ -117,6 +119,7 @@ class Statuses:
         else:
             said = next(one for one in write.status["conditions"] if one["type"] == "Ready")
             self.ready.append((said["status"], said["reason"]))
+            self.hubs.append(write.uid)
 
     def waits(self, *_: object) -> bool:
         return False
@@ -127,6 +130,13 @@ def a_peer(status: dict[str, Any], version: int, name: str = "p", key: str = KEY
     address = "10.64.0.2/32" if name == "p" else "10.64.0.3/32"
     spec = {"hubRef": {"name": "hub"}, "publicKey": key, "allowedIPs": [address]}
     return {"metadata": {**meta, "resourceVersion": str(version)}, "spec": spec, "status": status}
+
+
+def a_hubs_body(uid: str, version: int, **spec: Any) -> dict[str, Any]:
+    meta = {"name": "hub", "namespace": "ns", "uid": uid, "generation": 1, "resourceVersion": str(version)}
+    words = {"addresses": [POOL], "nodeName": NODE, "isolation": "None", "resyncInterval": "1s", **spec}
+    known = {"publicKey": CARRIED.public_key, "nodeName": NODE}
+    return {"metadata": meta, "spec": words, "status": known}
 
 
 class Story:
@@ -149,10 +159,7 @@ class Story:
             windows=nothing,
             tunnels_changed=self._tell,
         )
-        meta = {"name": "hub", "namespace": "ns", "uid": "u-hub", "generation": 1, "resourceVersion": "1"}
-        spec = {"addresses": [POOL], "nodeName": NODE, "isolation": "None", "resyncInterval": "1s", **spec}
-        known = {"publicKey": CARRIED.public_key, "nodeName": NODE}
-        self.store.deliver(KINDS["Hub"], "ADDED", {"metadata": meta, "spec": spec, "status": known})
+        self.store.deliver(KINDS["Hub"], "ADDED", a_hubs_body("u-hub", 1, **spec))
         was = {
             "appliedPublicKey": KEY,
             "state": "Online",
@@ -174,8 +181,9 @@ class Story:
         }
         self.store.deliver(KINDS["Peer"], "ADDED", a_peer(was, 2))
         backend, nft = cast("Any", self.node), cast("Any", self.nft)
-        self.loop = HubLoop(context, HubTools(NODE, backend, backend, nft, 15.0, 5.0), "ns", "hub")
-        self._context = context
+        self.tools = HubTools(NODE, backend, backend, nft, 15.0, 5.0)
+        self.loop = HubLoop(context, self.tools, "ns", "hub", "u-hub")
+        self.context = context
 
     def _tell(self, *_: object) -> None:
         self.told += 1
@@ -188,7 +196,7 @@ class Story:
                 assert not running.done(), running
                 self.loop.mark()
                 await asyncio.sleep(0.001)
-        self._context.stopping = True
+        self.context.stopping = True
         self.loop.mark()
         await running
 
