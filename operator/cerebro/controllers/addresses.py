@@ -95,6 +95,11 @@ class AddressBook:
         self._holders: dict[Address, set[Holder]] = {}
         self._held: dict[Holder, frozenset[Address]] = {}
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is no Hub, or none with addresses, and no holder."""
+        return not self._pools and not self._held
+
     def set_hub(self, hub: str, interface_addresses: Collection[str]) -> None:
         """Take the Hub's addresses as they are now: their networks, in their order, are the pools."""
         self._pools = tuple(dict.fromkeys(Pool.of(text) for text in interface_addresses))

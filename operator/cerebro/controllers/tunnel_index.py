@@ -46,6 +46,7 @@ class TunnelIndex:
             hub = change.new.read(Hub) if change.new is not None else None
             if change.new is None or hub is not None:
                 self.book(*name).set_hub(change.name, hub.spec.addresses if hub is not None else ())
+                self._drop_if_empty(name)
             self._dirty.update((change.namespace, item.name) for item in self._devices.get(*name))
         elif change.kind.kind == "Device":
             self._keep_promise(name, change.new)
@@ -60,12 +61,16 @@ class TunnelIndex:
                     self._dirty.add((change.namespace, device))
 
     def book(self, namespace: str, hub: str) -> AddressBook:
-        """Give the address book of a Hub; it is kept also while the Hub does not exist."""
+        """Give the address book of a Hub; while the Hub does not exist it is kept for those that hold addresses."""
         return self._books.setdefault((namespace, hub), AddressBook())
 
     def books(self) -> Mapping[Name, AddressBook]:
         """Give the address books by Hub."""
         return self._books
+
+    def _drop_if_empty(self, hub: Name) -> None:
+        if hub in self._books and self._books[hub].empty:
+            del self._books[hub]
 
     def peers(self, namespace: str, device: str) -> list[Peer]:
         """Give the Peers that were made for a Device."""
@@ -92,9 +97,11 @@ class TunnelIndex:
         if name not in self._promised or (item is not None and not _has_address(item)):
             return
         del self._promised[name]
-        for hub, book in self._books.items():
-            if hub[0] == name[0] and book.hold(Holder("Promise", name[1]), frozenset()) and item is None:
-                self._freed.add(hub)
+        for hub, book in list(self._books.items()):
+            if hub[0] == name[0] and book.hold(Holder("Promise", name[1]), frozenset()):
+                if item is None:
+                    self._freed.add(hub)
+                self._drop_if_empty(hub)
 
     # Devices that must be looked at
 
@@ -147,6 +154,7 @@ class TunnelIndex:
                 addresses = read_addresses(_addresses(change.new))
             if self.book(change.namespace, hub).hold(Holder(change.kind.kind, change.name), addresses):
                 self._freed.add((change.namespace, hub))
+            self._drop_if_empty((change.namespace, hub))
 
 
 def _addresses(item: StoredObject) -> Iterable[str | None]:
