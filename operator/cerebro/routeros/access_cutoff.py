@@ -40,6 +40,10 @@ class CutOff:
         self.live_ids = {client_id(key) for key in self.live_keys}
         self.live_ips = {ip for client in self.clients for ip in client.ips}
         self.held = holders(seen)
+        self.servers: dict[str, set[str]] = {}  # by MAC and by address: where hosts show a client
+        for host in seen:
+            for key in (HOST.normal(host, "mac-address"), host.get("address", "")):
+                self.servers.setdefault(key, set()).update({host["server"]} if "server" in host else ())
         self.changes = Changes(self.result)
 
     def _of_client(self, row: Row, mac: str | None, ips: Iterable[str]) -> bool:
@@ -57,10 +61,18 @@ class CutOff:
     def _lives(self, mac: str | None, ips: Iterable[str]) -> bool:
         return mac in self.live_macs if mac else any(ip in self.live_ips for ip in ips)
 
+    def _server(self, mac: str | None, ips: Iterable[str]) -> str | None:
+        """Return the hotspot server of a client: the policy's, else the one of all its hosts; None: not known."""
+        if self.policy.server is not None:
+            return self.policy.server
+        servers = set[str]().union(*(self.servers.get(key, ()) for key in ([mac] if mac else ips)))
+        return servers.pop() if len(servers) == 1 else None
+
     def _granted_by_hand(self, mac: str | None, ips: Iterable[str]) -> str | None:
-        """Return what a person made that still lets the client in after its end."""
+        """Return what a person made that still lets the client in after its end, on any server if it is nowhere."""
+        server = self._server(mac, ips)
         for row in self.actual.bindings:
-            if self.whose.foreign(row) and binding_matches(row, mac, ips, self.policy.server):
+            if self.whose.foreign(row) and binding_matches(row, mac, ips, server):
                 exact = self._of_client(row, mac, ips)
                 if IP_BINDING.normal(row, "type") == "bypassed":
                     who = mac or ", ".join(ips)

@@ -38,6 +38,8 @@ from cerebro.routeros.menus import (
     is_true,
 )
 
+_NOWHERE = ""  # a hotspot server that no row names: such a row decides only if it is for all
+
 
 def access_plan(wanted: Wanted, actual: Actual, policy: AccessPolicy) -> AccessPlan:
     """Return what makes the router's access equal to `wanted`; applied and planned again it gives nothing."""
@@ -102,14 +104,23 @@ class _Planner(CutOff):
         return row if row and hit and IP_BINDING.normal(row, "type") == wanted_type == "bypassed" else None
 
     def _decides(self, client: Client, row: Row) -> bool:
-        return binding_matches(row, client.mac, client.ips, self.policy.server)
+        """Tell whether a row surely acts on the client: one for another server does not, nor where none is known."""
+        server = self._server(client.mac, client.ips) or _NOWHERE
+        return binding_matches(row, client.mac, client.ips, server)
 
     def _blocked_by_hand(self, client: Client) -> str | None:
+        """Return what a person made against this very client; a row for one server counts unless the client is on
+        another.
+        """
         if any(self._exact(client, row) and not self.whose.foreign(row) for row in self.actual.bindings):
             return None
+        server = self._server(client.mac, client.ips)
         for row in self.actual.bindings:
-            if self.whose.foreign(row) and self._exact(client, row) and self._decides(client, row):
-                kind = IP_BINDING.normal(row, "type")
+            if not self.whose.foreign(row) or not self._exact(client, row):
+                continue
+            kind = IP_BINDING.normal(row, "type")
+            only_elsewhere = kind == self.policy.binding_type and not self._decides(client, row)
+            if binding_matches(row, client.mac, client.ips, server) and not only_elsewhere:
                 return f"ip-binding {row['.id']} of {client.key}, made by hand, has type {kind}"
         return None
 
@@ -169,8 +180,10 @@ class _Planner(CutOff):
         return next(i for i, other in enumerate(self.actual.bindings) if other[".id"] == row[".id"])
 
     def _first_foreign_match(self, client: Client) -> Row | None:
-        rows = self.actual.bindings
-        return next((r for r in rows if self.whose.foreign(r) and self._decides(client, r)), None)
+        """Return the first row of others that ours must stand before, whatever server the client comes to."""
+        foreign = (row for row in self.actual.bindings if self.whose.foreign(row))
+        server = self.policy.server
+        return next((r for r in foreign if binding_matches(r, client.mac, client.ips, server)), None)
 
     def _list(self, client: Client, ip: str) -> None:
         comment = str(client.marker(self.policy.installation))

@@ -314,16 +314,18 @@ comments = st.one_of(
 def routers(draw: st.DrawFn) -> Tables:
     """A router in any state that its own rules of uniqueness allow."""
     tables = Tables()
+    servers = st.sampled_from(["all", "hotspot1", "hotspot2"])
     for mac in draw(st.lists(macs, unique=True, max_size=5)):
         kind = draw(st.sampled_from(["bypassed", "regular", "blocked"]))
-        tables.put("bindings", mac_address=mac, type=kind, comment=draw(comments))
+        tables.put("bindings", mac_address=mac, type=kind, server=draw(servers), comment=draw(comments))
     for ip in draw(st.lists(ips, unique=True, max_size=3)):
         tables.put("bindings", address=ip, type="bypassed", comment=draw(comments))
     for ip in draw(st.lists(ips, unique=True, max_size=5)):
         tables.put("lists", list="paid_clients", address=ip, comment=draw(comments))
     for ip in draw(st.lists(ips, unique=True, max_size=5)):
         bypassed = draw(st.sampled_from(["true", "false"]))
-        tables.put("hosts", mac_address=draw(macs), address=ip, bypassed=bypassed)
+        server = draw(st.sampled_from(["hotspot1", "hotspot2"]))
+        tables.put("hosts", mac_address=draw(macs), address=ip, server=server, bypassed=bypassed)
     return tables
 
 
