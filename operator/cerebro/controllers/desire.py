@@ -99,6 +99,14 @@ def in_scope(session: Session, scope: Scope) -> bool:
     return not macs.isdisjoint(scope.macs) or not ips.isdisjoint(scope.ips)
 
 
+def ends_rows_of_others(session: Session) -> bool:
+    """Tell whether rows of the older relay go with a Session (rule B4), as far as its end was not seen enforced."""
+    enforced, status = session.status.condition("Enforced"), session.status
+    current = (status.observed_generation or 0) >= session.metadata.generation
+    over = current and status.phase == "Revoked" and enforced is not None and enforced.status == "True"
+    return session.spec.revoked and not over
+
+
 def frozen_clients(raw: Iterable[Mapping[str, Any]]) -> tuple[frozenset[str], bool]:
     """Return the MACs and addresses in Sessions that cannot be read, and whether one names none that we
     understand (rule B9).

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from cerebro.controllers.desire import (
     Circumstances,
     Judged,
+    ends_rows_of_others,
     flows_key,
     in_scope,
     judge_all,
@@ -119,11 +120,17 @@ class DevicePass:
         return outcome
 
     async def _look(self, scope: Scope | None, sessions: Sequence[Session]) -> tuple[Scope | None, Actual]:
-        """Read what concerns some clients, and whoever the hosts show to share their addresses."""
+        """Read what concerns some clients, and whoever the hosts show to share their addresses; of one that is
+        revoked also what rows of the older relay say.
+        """
         while scope is not None and not scope.wide:
             actual = await self._read(scope)
             met = scope.met(actual.hosts)
-            if not any(in_scope(one, met) and not in_scope(one, scope) for one in sessions):
+            ends = any(ends_rows_of_others(one) and in_scope(one, scope) for one in sessions)
+            if ends:
+                met = met.joined(actual)
+            new = any(in_scope(one, met) and not in_scope(one, scope) for one in sessions)
+            if not new and not (ends and met != scope):
                 return scope, actual
             scope = met
         return None, await self._read(None)

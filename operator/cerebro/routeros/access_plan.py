@@ -20,6 +20,7 @@ from cerebro.routeros.access import (
     marked_ends,
 )
 from cerebro.routeros.access_cutoff import CutOff
+from cerebro.routeros.access_legacy import Kin, kin_of
 from cerebro.routeros.access_result import (
     ADD,
     HOSTS,
@@ -223,31 +224,42 @@ class _Planner(CutOff):
     # --- ending
 
     def _end(self, ending: Ending) -> None:
-        key_ips = {
-            ip for ip in ending.ips if ending.mac is None or self.held.get(ip, ending.mac) == ending.mac
-        }
         before = self.result.count()
         if self._too_early(ending):
             self.result.endings[ending] = EndingView(enforced=False, too_early=True)
             return
+        kin = self._kin(ending)
         for row in self.actual.bindings:
-            if self._due(IP_BINDING, row, ending, self._of_client(row, ending.mac, key_ips)):
+            mine = self._of_client(row, kin.mac, kin.ips) or kin.has(IP_BINDING, row)
+            if self._due(IP_BINDING, row, ending, mine):
                 self.changes.drop(UNDO, IP_BINDING, row)
         for row in self.actual.lists:
             listed = row.get("list") == self.policy.address_list
-            if self._due(
-                ADDRESS_LIST, row, ending, listed and ADDRESS_LIST.normal(row, "address") in key_ips
-            ):
+            mine = ADDRESS_LIST.normal(row, "address") in kin.ips or kin.has(ADDRESS_LIST, row)
+            if self._due(ADDRESS_LIST, row, ending, listed and mine):
                 self.changes.drop(UNDO, ADDRESS_LIST, row)
-        if self._lives(ending.mac, key_ips) or {ending.mac, *key_ips} & self.wanted.frozen:
+        lives = self._lives(kin.mac, kin.ips) or (ending.mac is None and self._lives(None, ending.ips))
+        if lives or {kin.mac, *kin.ips} & self.wanted.frozen:
             # Whoever has another live Session keeps what that one needs; only rows of this one went.
             self.result.endings[ending] = EndingView(self.result.count() == before)
             return
         shut = self.result.count() == before
-        by_hand = self._granted_by_hand(ending.mac, key_ips)
-        flows, cut = self._cut_off(ending.mac, key_ips, ending.flows, keep_hosts=by_hand is not None)
+        by_hand = self._granted_by_hand(kin.mac, kin.ips)
+        flows, cut = self._cut_off(kin.mac, set(kin.ips), ending.flows, keep_hosts=by_hand is not None)
         enforced = self.result.count() == before
         self.result.endings[ending] = EndingView(enforced, flows, cut and shut, by_hand)
+
+    def _kin(self, ending: Ending) -> Kin:
+        """Return the client of an ending: at its end by the clock what is known of it, at a revoke also what the
+        older relay's rows say (rule B4).
+        """
+        mac = ending.mac
+        ips = {ip for ip in ending.ips if mac is None or self.held.get(ip, mac) == mac}
+        if not ending.revoked:
+            return Kin(mac, frozenset(ips), frozenset())
+        legacy = [row for row in self.actual.bindings if self.whose.legacy(row) and not self._is_frozen(row)]
+        listed = [row for row in self.actual.lists if self.whose.legacy(row) and not self._is_frozen(row)]
+        return kin_of(mac, ips, self.held, legacy, listed)
 
     def _too_early(self, ending: Ending) -> bool:
         """Tell whether a row of the client promises access beyond `passed_at`: another agent may have

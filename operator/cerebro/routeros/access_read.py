@@ -7,45 +7,58 @@ from dataclasses import dataclass
 
 from cerebro.routeros.access import AccessPolicy, Actual
 from cerebro.routeros.command import Command
-from cerebro.routeros.marker import client_id
+from cerebro.routeros.marker import client_id, is_legacy
 from cerebro.routeros.menus import ACTIVE, ADDRESS_LIST, CONNECTION, COOKIE, HOST, IP_BINDING, Menu, Row
 
 # A query word costs the router one look at each row: beyond this many clients the whole table is cheaper.
 MOST_CLIENTS = 40
+_CLIENT = ("mac-address", "address")
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Some clients of a router, by everything that is known of them."""
+    """Some clients of a router, by everything that is known of them; `comments` are those of the older relay's rows."""
 
     macs: frozenset[str] = frozenset()
     ips: frozenset[str] = frozenset()
+    comments: frozenset[str] = frozenset()
 
     def __or__(self, other: Scope) -> Scope:
         """Join two."""
-        return Scope(self.macs | other.macs, self.ips | other.ips)
+        return Scope(self.macs | other.macs, self.ips | other.ips, self.comments | other.comments)
 
     def met(self, hosts: Iterable[Row]) -> Scope:
         """Return it with those whom the hosts show at its addresses, and with the addresses of its clients."""
         rows = list(hosts)
         macs = self.macs | {HOST.normal(row, "mac-address") for row in rows if row.get("address") in self.ips}
-        return Scope(
-            macs, self.ips | {row["address"] for row in rows if HOST.normal(row, "mac-address") in macs}
-        )
+        ips = self.ips | {row["address"] for row in rows if HOST.normal(row, "mac-address") in macs}
+        return Scope(macs, ips, self.comments)
+
+    def joined(self, actual: Actual) -> Scope:
+        """Return it with all that rows of the older relay say of its clients (rule B4)."""
+        macs, ips, comments = set(self.macs), set(self.ips), set(self.comments)
+        for row in (*actual.bindings, *actual.lists):
+            mac, ip, comment = (*(IP_BINDING.normal(row, key) for key in _CLIENT), row.get("comment", ""))
+            if is_legacy(comment) and (mac in self.macs or ip in self.ips or comment in self.comments):
+                macs.add(mac)
+                ips.add(ip)
+                comments.add(comment)
+        return Scope(frozenset(macs - {""}), frozenset(ips - {""}), frozenset(comments))
 
     @property
     def wide(self) -> bool:
         """Tell whether reading everything is cheaper."""
-        return len(self.macs) + len(self.ips) > 2 * MOST_CLIENTS
+        return len(self.macs) + len(self.ips) + len(self.comments) > 2 * MOST_CLIENTS
 
 
 def access_prints(policy: AccessPolicy, scope: Scope | None) -> list[Command]:
     """Return the five prints behind an `Actual`: bindings, list rows, hosts, active, cookies; `scope` None
     asks for all.
 
-    Of the bindings those without a MAC are always read: one by address or range may match any client. Of the
-    address lists also those rows are read that begin with our marker, of all or of these clients:
-    `access.addressList` may have changed, or the client's address.
+    Of the bindings those without a MAC are always read: one by address or range may match any client; those at an
+    address of the clients say whose the older relay's rows there are. Of the address lists also those rows are read
+    that begin with our marker, of all or of these clients: `access.addressList` may have changed, or the client's
+    address.
     """
     ours = f"cerebro:{policy.installation}:"
     if scope is None:
@@ -59,8 +72,10 @@ def access_prints(policy: AccessPolicy, scope: Scope | None) -> list[Command]:
         ]
     macs = [f"?mac-address={mac}" for mac in sorted(scope.macs)]
     ips = [f"?address={ip}" for ip in sorted(scope.ips)]
-    prints = [_print(IP_BINDING, _any([*macs, "?-mac-address"]))]
-    listed: list[str] = [*_any(ips), f"?list={policy.address_list}", "?#&"] if ips else []
+    orders = [f"?comment={comment}" for comment in sorted(scope.comments)]
+    prints = [_print(IP_BINDING, _any([*macs, *ips, *orders, "?-mac-address"]))]
+    places = [*ips, *orders]
+    listed: list[str] = [*_any(places), f"?list={policy.address_list}", "?#&"] if places else []
     for key in sorted(scope.macs | scope.ips):
         listed += [*_begins(f"{ours}{client_id(key)}:"), *(["?#|"] if listed else [])]
     prints.append(_print(ADDRESS_LIST, listed))

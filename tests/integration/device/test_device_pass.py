@@ -101,6 +101,32 @@ async def test_b2_who_pays_at_an_address_is_not_cut_off_by_the_end_of_who_had_it
         assert over.forwards(N, "video")
 
 
+@pytest.mark.parametrize("asked", [{"ip": X}, {"mac": M}], ids=["by address", "by MAC"])
+@pytest.mark.parametrize("bound_at", [X, None], ids=["bound to an address", "bound by MAC alone"])
+@pytest.mark.parametrize("seen", [True, False], ids=["with a host", "idle"])
+async def test_b4_a_revoke_takes_all_rows_of_the_older_relay(
+    asked: dict[str, Any], bound_at: str | None, seen: bool
+) -> None:
+    """Where nobody but its rows knows the client; those of another stay."""
+    async with passes(access="list") as over:
+        for mac, ip, order in ((M, X, "pedido:pão"), (N, Y, "pedido:2")):
+            address = {"address": ip} if bound_at else {}
+            over.router.tables[BINDING].add(
+                {"mac-address": mac, **address, "type": "bypassed", "comment": order, "disabled": "false"}
+            )
+            over.router.tables[LIST].add(
+                {"list": "paid_clients", "address": ip, "comment": order, "disabled": "false"}
+            )
+        over.router.network.move_in(M, X)
+        if seen:
+            assert over.forwards(M)
+        ended = a_session("a", revoked=True, **asked)
+        _, said = await over.over(ended, changed=[ended])
+        assert said["a"].finished
+        assert not over.forwards(M)
+        assert [row["comment"] for menu in (BINDING, LIST) for row in over.rows(menu)] == ["pedido:2"] * 2
+
+
 async def test_b9_an_object_that_names_nobody_holds_no_end_of_another_back() -> None:
     async with passes() as over:
         over.router.network.move_in(M, X)
