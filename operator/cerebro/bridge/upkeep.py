@@ -1,9 +1,9 @@
 """Keeps the bridge's own Sessions as they should be, from what the watch shows: no request causes this
-(A2, A11).
+(A2, A11, B2).
 
 An end that is known is written into the spec, so that a restored backup has it; of an order that was
-granted on another router the older Session is revoked once the newer is on its router. Both follow from
-the objects alone, so a restart loses nothing.
+granted on another router the older Session is revoked once the newer is on its router; a revoke by address ends what
+the client has that its router showed there. All follows from the objects alone, so a restart loses nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from datetime import UTC, datetime
 import structlog
 
 from cerebro.bridge.outcomes import Wanted
+from cerebro.bridge.revokes import end_whoever_is_there
 from cerebro.bridge.sessions import SESSION, Sessions, stand_in_for
 from cerebro.bridge.writes import Patch, Write, cause_of, end, is_live, is_ours, patch
 from cerebro.kube.backoff import Backoff
-from cerebro.kube.errors import AlreadyExists, Conflict, Invalid, KubeError, NotFound
+from cerebro.kube.errors import AlreadyExists, Conflict, Invalid, KubeError, NotFound, Unavailable
 from cerebro.kube.store import Change, Store
-from cerebro.resources import Session, format_time
+from cerebro.resources import Session, asks_who_is_there, format_time
 
 log = structlog.get_logger(__name__)
 
@@ -99,11 +100,23 @@ class Upkeep:
         if session is None:
             return
         now = datetime.now(UTC)
+        if asks_who_is_there(session):
+            await self._end_whoever_is_there(session, now)
+            return
         due: Write | None = pin_end(session)
         if due is None and session.spec.order_id:
             due = retire(session, self._sessions.of_order(session.spec.order_id), now)
         if due is not None:
             await self._sessions.write(due, Wanted.END)
+
+    async def _end_whoever_is_there(self, record: Session, now: datetime) -> None:
+        """Have a revoke by address end what its router's client has; tried again when one of its Sessions changed."""
+        on_device = self._sessions.on_device(record.spec.device_ref.name)
+        try:
+            for write in end_whoever_is_there(record, on_device, now):
+                await self._sessions.write(write, Wanted.END)
+        except (AlreadyExists, Conflict) as error:
+            raise Unavailable(f"a Session of the client changed meanwhile: {error}") from error
 
     def _changed(self, change: Change) -> None:
         """Mark what changed, and the other Sessions of its order."""
@@ -112,7 +125,7 @@ class Upkeep:
         session = change.new.read(Session)
         if session is None or not is_ours(session):
             return
-        if session.spec.duration is not None:
+        if session.spec.duration is not None or (asks_who_is_there(session) and session.placed):
             self._dirty[session.name] = None
         if session.spec.order_id:
             siblings = self._sessions.of_order(session.spec.order_id)

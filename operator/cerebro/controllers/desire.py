@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cerebro.controllers.session_life import GrantWindows, Seen, Verdict, judge
-from cerebro.resources import AppliedClient, Session, normalise_mac
+from cerebro.resources import AppliedClient, Session, asks_who_is_there, normalise_mac
 from cerebro.routeros.access import AccessPolicy, Actual, Ending, Grant, Wanted, holders, marked_ends
 from cerebro.routeros.access_read import Scope
 from cerebro.routeros.marker import client_id, marker_for
+
+# How long after a revoke by address who has it now is taken for who had it then: longer when the router was away.
+_ADDRESS_STALE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,11 @@ def _translate(
 def _ending(
     session: Session, mac: str | None, ips: frozenset[str], at: Circumstances, *, revoked: bool = False
 ) -> Ending:
-    ending = Ending(mac, ips, revoked)
+    made, placed = session.metadata.creation_timestamp, session.placed
+    # A first look that showed nobody there holds: who gets the address later is not meant.
+    asks = asks_who_is_there(session) and (placed is None or placed.mac_address is not None)
+    late = asks and made is not None and at.now - made > _ADDRESS_STALE
+    ending = Ending(mac, ips, revoked, asks=asks, late=late)
     return replace(ending, flows=at.flows.get(flows_key(session, ending)))
 
 

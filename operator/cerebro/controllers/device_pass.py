@@ -128,7 +128,7 @@ class DevicePass:
             met = scope.met(actual.hosts)
             ends = any(ends_rows_of_others(one) and in_scope(one, scope) for one in sessions)
             if ends:
-                met = met.joined(actual)
+                met = met.joined(actual) | scope_of(one for one in sessions if in_scope(one, met))
             new = any(in_scope(one, met) and not in_scope(one, scope) for one in sessions)
             if not new and not (ends and met != scope):
                 return scope, actual

@@ -7,7 +7,14 @@ from datetime import datetime
 from typing import Any, Literal
 
 from cerebro.controllers.session_life import Verdict, reopens
-from cerebro.resources import AppliedClient, Condition, Session, SessionStatus, set_condition
+from cerebro.resources import (
+    AppliedClient,
+    Condition,
+    Session,
+    SessionStatus,
+    asks_who_is_there,
+    set_condition,
+)
 from cerebro.routeros.access_result import EndingView, GrantView
 
 Truth = Literal["True", "False", "Unknown"]
@@ -102,7 +109,7 @@ def ended_status(
             # A superseding Session goes on being watched: what it says holds also when the superseded one is
             # made again.
             "finished": True if enforced and not superseding else None if old.finished is None else False,
-            "applied": None if enforced else old.applied,
+            "applied": None if enforced else _ended_client(session, view),
             "observed_generation": session.metadata.generation,
         }
     )
@@ -110,6 +117,16 @@ def ended_status(
     if enforced:
         return _with_conditions(status, session, ("True", *cause), ("True", *cause), now)
     return _with_conditions(status, session, _ending_condition(view, obstacle), ("False", *cause), now)
+
+
+def _ended_client(session: Session, view: EndingView | None) -> AppliedClient | None:
+    """Return who is still on the router; for one that is ended by its address, whom the first look showed there, also
+    if it was nobody: who gets the address after that is not meant.
+    """
+    if view is None or view.too_early or not asks_who_is_there(session):
+        return session.status.applied
+    ip = session.spec.client.ip_address
+    return AppliedClient(mac_address=view.mac, ip_address=ip, pinned_for=ip)
 
 
 def _ending_condition(view: EndingView | None, obstacle: Obstacle | None) -> Said:

@@ -45,13 +45,17 @@ class Ending:
     """A client of an ended Session whose end has not been seen enforced yet.
 
     `revoked` says that rows of the older relay go too (rule B4). `flows` are the ids of the tracked
-    connections that were there at the end, None before anybody looked.
+    connections that were there at the end, None before anybody looked. `asks` says that it is for whoever has the
+    address: while that one has a Session, the plan says who it is and ends nothing (rule B2). `late` asks for who had
+    it at the last look before, not for who has it now.
     """
 
     mac: str | None
     ips: frozenset[str]
     revoked: bool
     flows: frozenset[str] | None = None
+    asks: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)

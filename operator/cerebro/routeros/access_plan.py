@@ -228,6 +228,10 @@ class _Planner(CutOff):
         if self._too_early(ending):
             self.result.endings[ending] = EndingView(enforced=False, too_early=True)
             return
+        asked = ending.mac or self._client_at(ending) if ending.asks else None
+        if asked in self.live_macs:
+            self.result.endings[ending] = EndingView(enforced=False, mac=asked)
+            return
         kin = self._kin(ending)
         for row in self.actual.bindings:
             mine = self._of_client(row, kin.mac, kin.ips) or kin.has(IP_BINDING, row)
@@ -241,13 +245,27 @@ class _Planner(CutOff):
         lives = self._lives(kin.mac, kin.ips) or (ending.mac is None and self._lives(None, ending.ips))
         if lives or {kin.mac, *kin.ips} & self.wanted.frozen:
             # Whoever has another live Session keeps what that one needs; only rows of this one went.
-            self.result.endings[ending] = EndingView(self.result.count() == before)
+            self.result.endings[ending] = EndingView(self.result.count() == before, mac=kin.mac)
             return
         shut = self.result.count() == before
         by_hand = self._granted_by_hand(kin.mac, kin.ips)
         flows, cut = self._cut_off(kin.mac, set(kin.ips), ending.flows, keep_hosts=by_hand is not None)
         enforced = self.result.count() == before
-        self.result.endings[ending] = EndingView(enforced, flows, cut and shut, by_hand)
+        self.result.endings[ending] = EndingView(enforced, flows, cut and shut, by_hand, mac=kin.mac)
+
+    def _client_at(self, ending: Ending) -> str | None:
+        """Return the live client that an ending means by its address: who is there now, else who was there last; late
+        only that one, as others may have got the address since.
+        """
+        last = (c.mac for c in self.clients if any(grant.prior_ip in ending.ips for grant in c.grants))
+        seen = next((mac for mac in last if mac), None)
+        holder = next((self.held[ip] for ip in ending.ips if ip in self.held), None)
+        if ending.late:
+            return seen
+        if holder is not None:
+            return holder
+        said = (client.mac for client in self.clients if client.mac and not ending.ips.isdisjoint(client.ips))
+        return seen or next(said, None)
 
     def _kin(self, ending: Ending) -> Kin:
         """Return the client of an ending: at its end by the clock what is known of it, at a revoke also what the

@@ -30,7 +30,8 @@ class EndingView:
     """What the rows say of one ending: `enforced` when nothing is left of it.
 
     `flows` are its tracked connections; `cut` says that no row and no host lets the client open further ones, so
-    those are the last. `too_early`: the rows promise a later end, so they stay until then (rule E1).
+    those are the last. `too_early`: the rows promise a later end, so they stay until then (rule E1). `mac` is whom
+    the ending was found to be about, where that is known (rule B2).
     """
 
     enforced: bool
@@ -38,6 +39,7 @@ class EndingView:
     cut: bool = False
     granted_by_hand: str | None = None
     too_early: bool = False
+    mac: str | None = None
 
 
 @dataclass(slots=True)

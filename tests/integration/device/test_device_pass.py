@@ -101,6 +101,37 @@ async def test_b2_who_pays_at_an_address_is_not_cut_off_by_the_end_of_who_had_it
         assert over.forwards(N, "video")
 
 
+async def test_b2_a_revoke_by_address_says_who_got_it_meanwhile_and_ends_whom_the_bridge_names() -> None:
+    """M paid at X and is at Y by now; N has got X. What each has ends by the revoke of its present address alone."""
+    async with passes(access="list") as over:
+        clients = {M: a_session("m", M, X), N: a_session("n", N, STALE)}
+        for mac, ip in ((M, X), (N, STALE)):
+            over.router.network.move_in(mac, ip)
+        _, said = await over.over(*clients.values())
+        live = {mac: a_session(one.name, mac, status=said[one.name]) for mac, one in clients.items()}
+        over.forget_hosts()
+        for mac, ip in ((M, Y), (N, X)):
+            over.router.network.move_in(mac, ip)
+            over.forwards(mac)
+        when = datetime.now(UTC).isoformat()
+        record: dict[str, Any] = {
+            "labels": {"app.kubernetes.io/managed-by": "cerebro-bridge"},
+            "revoked": True,
+        }
+        record |= {"requestedAt": when, "revokedAt": when}
+        asked = a_session("record", ip=X, **record)
+        _, said = await over.over(asked, *live.values(), changed=[asked])
+        assert said["record"].applied is not None
+        assert said["record"].applied.mac_address == N
+        assert not said["record"].finished
+        assert (over.forwards(M), over.forwards(N)) == (True, True)
+        named = a_session("record", N, X, status=said["record"], generation=2, **record)
+        ended = a_session("n", N, status=said["n"], generation=2, revoked=True)
+        _, said = await over.over(named, live[M], ended, changed=[named, ended])
+        assert (said["record"].finished, said["n"].finished) == (True, True)
+        assert (over.forwards(M), over.forwards(N)) == (True, False)
+
+
 @pytest.mark.parametrize("asked", [{"ip": X}, {"mac": M}], ids=["by address", "by MAC"])
 @pytest.mark.parametrize("bound_at", [X, None], ids=["bound to an address", "bound by MAC alone"])
 @pytest.mark.parametrize("seen", [True, False], ids=["with a host", "idle"])

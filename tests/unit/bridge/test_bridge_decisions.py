@@ -137,14 +137,6 @@ def test_b4_a_client_without_a_session_gets_a_revoked_one() -> None:
     assert made.spec.client.mac_address == MAC
 
 
-def test_b2_a_revoke_by_ip_means_who_has_the_address_now() -> None:
-    moved = ours(order(), phase="Active", applied={"macAddress": MAC, "ipAddress": "10.5.50.99"})
-    for address, hit in (("10.5.50.99", True), (IP, False)):
-        asked = revoke(asked=1, client=Client(ip=address))
-        writes = decide_revoke(NAMESPACE, asked, ROUTER, [moved], client=asked.client, now=NOW)
-        assert any(write.name == moved.name for write in writes) is hit
-
-
 def test_b2_a_revoke_by_mac_means_the_session_whose_address_was_pinned_to_it() -> None:
     asked = order().model_copy(update={"client": Client(ip=IP)})
     pinned = ours(asked, phase="Active", applied={"macAddress": MAC, "ipAddress": IP, "pinnedFor": IP})
