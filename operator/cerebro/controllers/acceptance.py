@@ -20,6 +20,7 @@ from cerebro.wireguard.model import Interface
 from cerebro.wireguard.networks import Span, interface_address, span
 
 _NAMED = 8  # dropped networks that a message tells of
+_BRIDGED = 10.0  # seconds in which that a Device is going may come after that its Peer is, by another watch
 
 Rank = tuple[bool, bool, tuple[datetime, str, str]]
 
@@ -83,19 +84,28 @@ def accept(
     return result | {claim.peer.metadata.uid: _accepted(claim) for claim in winners}
 
 
-def staying(peers: Iterable[Peer], devices: Mapping[str, Device]) -> frozenset[str]:
+def staying(peers: Iterable[Peer], devices: Mapping[str, Device], *, now: float) -> frozenset[str]:
     """Return the UIDs of terminating Peers whose Device still has its clean-up to do (rule E6).
 
-    `devices` are those of the Hub's namespace, by name.
+    `devices` are those of the Hub's namespace, by name; `now` is in Unix seconds, by the API server's clock.
     """
     found = set()
     for peer in peers:
         if peer.metadata.deletion_timestamp is None or peer.spec.device_ref is None:
             continue
         device = devices.get(peer.spec.device_ref.name)
-        if device is not None and _same_device(peer, device) and _to_clean_up(device):
+        if device is None or not _same_device(peer, device) or not _to_clean_up(device):
+            continue
+        if device.metadata.deletion_timestamp is not None or _may_be_going(device, peer, now):
             found.add(peer.metadata.uid)
     return frozenset(found)
+
+
+def _may_be_going(device: Device, peer: Peer, now: float) -> bool:
+    """Tell whether a Peer may go because its Device does (foreground deletion), and not alone or with its key."""
+    assert peer.metadata.deletion_timestamp is not None
+    since = now - peer.metadata.deletion_timestamp.timestamp()
+    return since < _BRIDGED and device.spec.public_key == peer.spec.public_key
 
 
 def _same_device(peer: Peer, device: Device) -> bool:

@@ -68,7 +68,7 @@ class Asking:
         return Asked(
             hub=hub,
             peers=peers,
-            staying=staying(going, devices),
+            staying=staying(going, devices, now=time.time() - (self._context.api.clock_skew or 0.0)),
             frozen=frozen_peers((one for one in mine if one.model is None), name),
             departed=self._departed,
             preshared=await self._preshared.read(secrets, again=again),

@@ -44,6 +44,7 @@ class FakeNode:
     """A Backend, and an API whose Secrets cannot be read; `looks` are the readings, the last one for ever."""
 
     implementation = "Kernel"
+    clock_skew = None
 
     def __init__(self, *looks: Look) -> None:
         *some, last = looks

@@ -207,7 +207,14 @@ def test_b9_what_a_peer_that_cannot_be_read_has_is_not_given_to_another() -> Non
     assert reasons(decided) == {"a": "AddressConflict", "b": "NetworkConflict"}
 
 
-def device(uid: str = "d1", reason: str = "Equal", finalizer: bool = True) -> Device:
+def device(
+    uid: str = "d1",
+    reason: str = "Equal",
+    finalizer: bool = True,
+    *,
+    going: bool = True,
+    public_key: str | None = None,
+) -> Device:
     ready = {"type": "Ready", "status": "False" if reason == "CleanedUp" else "True", "reason": reason}
     return Device.model_validate(
         {
@@ -216,22 +223,46 @@ def device(uid: str = "d1", reason: str = "Equal", finalizer: bool = True) -> De
                 "namespace": "ns",
                 "uid": uid,
                 "finalizers": ["relay.cerebro.dev/cleanup"] if finalizer else [],
+                "deletionTimestamp": BORN if going else None,
             },
-            "spec": {"hubRef": {"name": "hub"}, "api": {"credentialsSecretRef": {"name": "s"}}},
+            "spec": {
+                "hubRef": {"name": "hub"},
+                "publicKey": public_key,
+                "api": {"credentialsSecretRef": {"name": "s"}},
+            },
             "status": {"conditions": [ready]},
         }
     )
 
 
+OWNER = {"apiVersion": "relay.cerebro.dev/v1alpha1", "kind": "Device", "name": "r1", "uid": "d1"}
+LONG_AFTER = (BORN + timedelta(hours=1)).timestamp()
+
+
 def test_e6_a_terminating_peer_stays_while_its_device_has_its_clean_up_to_do() -> None:
-    owner = {"apiVersion": "relay.cerebro.dev/v1alpha1", "kind": "Device", "name": "r1", "uid": "d1"}
-    going = peer("p", device="r1", deletionTimestamp=BORN, ownerReferences=[owner])
-    assert staying([going], {"r1": device()}) == {"uid-p"}
-    assert staying([going], {"r1": device(reason="CleanedUp")}) == frozenset()
-    assert staying([going], {"r1": device(finalizer=False)}) == frozenset()
-    assert staying([going], {"r1": device(uid="made-again")}) == frozenset()
-    assert staying([going], {}) == frozenset()
-    assert staying([peer("p", device="r1"), peer("q", device=None)], {"r1": device()}) == frozenset()
+    going = peer("p", device="r1", deletionTimestamp=BORN, ownerReferences=[OWNER])
+    assert staying([going], {"r1": device()}, now=LONG_AFTER) == {"uid-p"}
+    for other in (device(reason="CleanedUp"), device(finalizer=False), device(uid="made-again")):
+        assert staying([going], {"r1": other}, now=LONG_AFTER) == frozenset()
+    assert staying([going], {}, now=LONG_AFTER) == frozenset()
+    alive = [peer("p", device="r1"), peer("q", device=None)]
+    assert staying(alive, {"r1": device()}, now=LONG_AFTER) == frozenset()
+
+
+def test_e6_a_peer_that_goes_without_its_device_does_not_stay() -> None:
+    """E6: a Device that is not going has no clean-up to do, though its finalizer is there already."""
+    going = peer("p", device="r1", deletionTimestamp=BORN, ownerReferences=[OWNER])
+    assert staying([going], {"r1": device(going=False, public_key=key("p"))}, now=LONG_AFTER) == frozenset()
+
+
+@pytest.mark.parametrize(("has", "stays"), [("p", True), (None, False), ("q", False)])
+def test_e6_a_device_may_be_seen_to_go_a_moment_after_its_peer_unless_its_key_was_taken(
+    has: str | None, stays: bool
+) -> None:
+    """E6: under foreground deletion both go, and two watches tell of it in any order; a stolen key goes now."""
+    going = peer("p", device="r1", deletionTimestamp=BORN, ownerReferences=[OWNER])
+    seen = device(going=False, public_key=key(has) if has else None)
+    assert staying([going], {"r1": seen}, now=BORN.timestamp() + 1) == ({"uid-p"} if stays else frozenset())
 
 
 def test_ten_thousand_peers_are_decided_and_stay_as_decided() -> None:
