@@ -2,7 +2,8 @@
 
 `Election` decides and is pure; `Lease` asks the API server and keeps time. A holder counts the Lease from
 before it sent the renewal; a rival counts it from when it saw the renewal, and waits its full length. So the
-first always ends before the second begins, whatever the wall clocks say.
+first always ends before the second begins, whatever the wall clocks say. A Lease that was deleted ends nothing
+before its time: its holder makes it again at the next renewal, a rival waits as if it had seen one more renewal.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -68,8 +69,7 @@ class Election:
     def observe(self, record: LeaseRecord | None, now: float) -> Move:
         """Take what the server has (None: no such Lease), read at monotonic time `now`, and decide."""
         if record is None:
-            self._seen = None
-            return Move.CREATE
+            return self._missing(now)
         if self._seen is None or self._seen.resource_version != record.resource_version:
             self._changed_at = now
         self._seen = record
@@ -79,6 +79,15 @@ class Election:
         if not record.holder or now - self._changed_at >= max(record.duration, self.duration):
             return Move.TAKE
         return Move.WAIT
+
+    def _missing(self, now: float) -> Move:
+        """Decide about a Lease that is not there: who had it when it was deleted may go on until it runs out."""
+        seen = self._seen
+        if seen is None or not seen.holder or self.held(now):
+            return Move.CREATE
+        if seen.resource_version:  # the last renewal may have come after our last look
+            self._seen, self._changed_at = replace(seen, resource_version=""), now
+        return Move.CREATE if now - self._changed_at >= max(seen.duration, self.duration) else Move.WAIT
 
     def written(self, record: LeaseRecord, sent_at: float) -> None:
         """Note a write of ours that the server took; `sent_at` is the time before the request."""

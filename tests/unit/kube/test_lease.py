@@ -52,6 +52,39 @@ def test_e1_what_another_holds_is_not_ours_however_young_our_renewal() -> None:
     assert not election.held(101)
 
 
+def test_e4_a_lease_that_was_deleted_is_not_anothers_before_its_holder_has_surely_lost_it() -> None:
+    """E4: the holder may have renewed between our last look and the deletion, so the time counts from there."""
+    election = Election("me", 15)
+    election.observe(record("other", "1"), 100)
+    assert election.observe(None, 104) is Move.WAIT
+    assert election.observe(None, 118.9) is Move.WAIT
+    assert election.observe(record("other", "2"), 118.9) is Move.WAIT, "its holder made it again"
+    assert election.observe(None, 120) is Move.WAIT
+    assert election.observe(None, 135) is Move.CREATE
+
+
+def test_e4_its_holder_makes_a_lease_that_was_deleted_again_at_once() -> None:
+    election = Election("me", 15)
+    election.written(record("me", "1"), sent_at=100)
+    assert election.observe(None, 105) is Move.CREATE
+    assert election.held(105)
+
+
+def test_e4_who_lost_a_lease_waits_when_it_is_deleted() -> None:
+    """E4: another may have taken it since, unseen by us."""
+    election = Election("me", 15)
+    election.written(record("me", "1"), sent_at=100)
+    assert election.observe(None, 116) is Move.WAIT
+    assert election.observe(None, 131) is Move.CREATE
+
+
+def test_e14_nobody_waits_for_a_lease_that_was_released_and_then_deleted() -> None:
+    election = Election("me", 15)
+    election.observe(record("other", "1"), 100)
+    election.observe(record("", "2"), 101)
+    assert election.observe(None, 102) is Move.CREATE
+
+
 def test_a_process_that_finds_its_own_name_goes_on() -> None:
     assert Election("me", 15).observe(record("me", "7"), 0) is Move.RENEW
 
@@ -60,16 +93,21 @@ def test_a_process_that_finds_its_own_name_goes_on() -> None:
     steps=st.lists(
         st.tuples(st.integers(0, 1), st.floats(0.1, 9), st.floats(0, 3), st.floats(0, 3), st.booleans()),
         max_size=60,
-    )
+    ),
+    deleted=st.integers(2, 60),
 )
-def test_e1_never_two_holders(steps: list[tuple[int, float, float, float, bool]]) -> None:
-    """Two candidates act in any order; requests take time both ways, and answers may be lost."""
+def test_e1_never_two_holders(steps: list[tuple[int, float, float, float, bool]], deleted: int) -> None:
+    """Two candidates act in any order; requests take time both ways, answers may be lost, and somebody deletes it."""
     clocks = (0.0, 5000.0)
     candidates = [Election("a", 15), Election("b", 15)]
     stored: LeaseRecord | None = None
     version, now = 0, 0.0
-    for who, pause, there, back, answered in steps:
+    seen = set[int]()
+    for step, (who, pause, there, back, answered) in enumerate(steps):
         now += pause
+        if step == deleted and len(seen) == 2:  # who comes later cannot know of it
+            stored = None
+        seen.add(who)
         election, clock = candidates[who], clocks[who]
         move = election.observe(stored, now + clock)
         if move is not Move.WAIT:
