@@ -23,6 +23,9 @@ from cerebro.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 
 log = logging.getLogger(__name__)
 
+_RELEASE = 5.0  # seconds in which a Lease is to be given back (rule E14)
+_AGAIN = 0.2
+
 
 @dataclass(frozen=True)
 class LeaseRecord:
@@ -101,6 +104,10 @@ class Election:
     def held(self, now: float) -> bool:
         """Say whether we hold it at this moment."""
         return self._held_until is not None and now < self._held_until
+
+    def ours(self) -> LeaseRecord | None:
+        """Give the record as our last write left it; None when another was seen to have it, or nobody."""
+        return self._seen if self._seen is not None and self._seen.holder == self.identity else None
 
     def taken(self) -> bool:
         """Say whether another was seen to hold it."""
@@ -272,14 +279,37 @@ class Lease:
         return was_held
 
     async def _release(self) -> None:
-        """Let the next one in at once; whoever acts under this Lease has stopped by then."""
+        """Let the next one in at once; whoever acts under this Lease has stopped by then (rule E14)."""
+        record, error = self._election.ours(), ""
         try:
-            async with asyncio.timeout(2.0):
-                record = LeaseRecord.from_manifest(await self._api.get_lease(self.namespace, self.name))
-                if record.holder == self._election.identity:
+            async with asyncio.timeout(_RELEASE):
+                while record is not None:
                     manifest = self._manifest(Move.RENEW, record, "")
-                    await self._api.replace_lease(self.namespace, self.name, manifest)
-        except (KubeError, TimeoutError) as error:
+                    try:
+                        await self._api.replace_lease(self.namespace, self.name, manifest)
+                    except Conflict:  # by a renewal of ours whose answer did not come, or it is another's
+                        record = await self._read_ours()
+                        continue
+                    except NotFound:
+                        pass
+                    except KubeError as failed:
+                        error = str(failed)
+                        await asyncio.sleep(_AGAIN)
+                        continue
+                    return
+        except TimeoutError:
             log.warning(
                 "Lease %s/%s was not released: %s", self.namespace, self.name, error or "no answer in time"
             )
+
+    async def _read_ours(self) -> LeaseRecord | None:
+        while True:
+            try:
+                manifest = await self._api.get_lease(self.namespace, self.name)
+            except NotFound:
+                return None
+            except KubeError:
+                await asyncio.sleep(_AGAIN)
+            else:
+                record = LeaseRecord.from_manifest(manifest)
+                return record if record.holder == self._election.identity else None

@@ -128,8 +128,12 @@ class FakeApi:
         self.lease: dict[str, Any] | None = None
         self.version = 0
         self.down = False
+        self.calls: list[str] = []
+        self.unanswered = 0
+        """Writes that are done and get no answer."""
 
     async def get_lease(self, namespace: str, name: str) -> dict[str, Any]:
+        self.calls.append("get")
         self._check()
         if self.lease is None:
             raise NotFound("no")
@@ -142,11 +146,17 @@ class FakeApi:
         return self._store(manifest)
 
     async def replace_lease(self, namespace: str, name: str, manifest: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append("replace")
         self._check()
-        assert self.lease is not None
+        if self.lease is None:
+            raise NotFound("no")
         if manifest["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
             raise Conflict("changed")
-        return self._store(manifest)
+        answer = self._store(manifest)
+        if self.unanswered:
+            self.unanswered -= 1
+            raise Unavailable("no answer")
+        return answer
 
     def _check(self) -> None:
         if self.down:
@@ -164,14 +174,21 @@ class FakeApi:
         return str(self.lease["spec"]["holderIdentity"])
 
 
-def lease(api: FakeApi, identity: str, said: list[str] | None = None, *, release: bool = True) -> Lease:
+def lease(
+    api: FakeApi,
+    identity: str,
+    said: list[str] | None = None,
+    *,
+    release: bool = True,
+    duration: float = 1,
+) -> Lease:
     said = [] if said is None else said
     return Lease(
         api,  # type: ignore[arg-type]
         "ns",
         "test",
         identity,
-        duration=1,
+        duration=duration,
         renew=0.1,
         gained=lambda: said.append("gained"),
         lost=lambda: said.append("lost"),
@@ -209,6 +226,54 @@ async def test_e14_a_lease_is_released_at_the_end_and_the_next_has_it_soon() -> 
     other = asyncio.create_task(second.run())
     await asyncio.wait_for(second.wait_held(), 10)
     await stop(other)
+
+
+async def held(api: FakeApi) -> asyncio.Task[None]:
+    """Have a Lease held; give the task that holds it."""
+    mine = lease(api, "me", duration=60)
+    task = asyncio.create_task(mine.run())
+    await asyncio.wait_for(mine.wait_held(), 10)
+    api.calls.clear()
+    return task
+
+
+async def test_e14_a_lease_is_given_back_in_one_call() -> None:
+    api = FakeApi()
+    await stop(await held(api))
+    assert (api.calls, api.holder) == (["replace"], "")
+
+
+async def test_e14_a_busy_server_is_asked_again_to_take_a_lease_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cerebro.kube.lease._RELEASE", 60.0)  # longer than a slow machine holds us up
+    api = FakeApi()
+    task = await held(api)
+    api.down = True
+    ending = asyncio.create_task(stop(task))
+    await until(lambda: len(api.calls) > 1)
+    api.down = False
+    await ending
+    assert set(api.calls) == {"replace"}
+    assert api.holder == ""
+
+
+@pytest.mark.parametrize("case", ["renewed", "released", "another's", "gone"])
+async def test_e14_a_lease_that_is_not_as_we_left_it_is_read_before_it_is_given_back(case: str) -> None:
+    api = FakeApi()
+    task = await held(api)
+    calls = ["replace", "get"]
+    if case == "gone":
+        api.lease, calls = None, ["replace"]
+    elif case == "released":
+        api.unanswered, calls = 1, ["replace", "replace", "get"]
+    else:
+        assert api.lease is not None
+        holder = "me" if case == "renewed" else "other"
+        api._store({**api.lease, "spec": {**api.lease["spec"], "holderIdentity": holder}})
+        calls = ["replace", "get", "replace"] if case == "renewed" else calls
+    await stop(task)
+    assert api.calls == calls
+    if case != "gone":
+        assert api.holder == ("other" if case == "another's" else "")
 
 
 @pytest.mark.parametrize("asked", [False, True])
