@@ -52,12 +52,7 @@ class Asking:
             one.spec.preshared_key_secret_ref.name for one in peers if one.spec.preshared_key_secret_ref
         }
         texts = {one.spec.endpoint for one in peers if one.spec.endpoint}
-        self._endpoints.keep(texts)
-        endpoints = {}
-        for text in texts:
-            found = self._endpoints.resolve(text, again=again)
-            if found is not None:
-                endpoints[text] = found
+        endpoints, unresolved = self._endpoints.look_up(texts, again=again)
         going = [one for one in peers if one.metadata.deletion_timestamp is not None]
         names = {one.spec.device_ref.name for one in going if one.spec.device_ref}
         devices = {
@@ -73,6 +68,7 @@ class Asking:
             departed=self._departed,
             preshared=await self._preshared.read(secrets, again=again),
             endpoints=endpoints,
+            unresolved=unresolved,
             dialled=self.dialled,
             complete=all(store.complete(kind, self._namespace) for kind in (_HUB, _PEER, _DEVICE)),
             dry_run=self._dry_run,

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from cerebro.controllers.peer_report import NOT_RESOLVED
 from cerebro.controllers.session_report import Obstacle
 from cerebro.kube.api import KubeApi
 from cerebro.kube.errors import KubeError, NotFound
@@ -92,20 +93,44 @@ def _not_read(why: str) -> Obstacle:
 
 
 class Endpoints:
-    """Addresses of the host names that Peers of one Hub dial. `found` is called when one came or changed."""
+    """Addresses of the host names that Peers of one Hub dial. `found` is called when one came or changed, or
+    cannot be had.
+    """
 
     def __init__(self, found: Callable[[], None]) -> None:
         self._found = found
-        self._known: dict[str, Endpoint | None] = {}
+        self._known: dict[str, Endpoint | Obstacle] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
-    def resolve(self, endpoint: str, *, again: bool) -> Endpoint | None:
-        """Return the address to dial, None while it is not known; `again` asks for it anew meanwhile.
+    def look_up(
+        self, endpoints: Collection[str], *, again: bool
+    ) -> tuple[dict[str, Endpoint], dict[str, Obstacle]]:
+        """Return the addresses to dial that are known, and why others are not; forget all other endpoints.
 
-        Raises ValueError for what is no endpoint.
+        `again` asks for all of them anew meanwhile. One that was known once keeps its address.
         """
-        literal = literal_endpoint(endpoint)
+        self._known = {text: known for text, known in self._known.items() if text in endpoints}
+        found: dict[str, Endpoint] = {}
+        troubles: dict[str, Obstacle] = {}
+        for text in endpoints:
+            known = self._resolve(text, again=again)
+            if isinstance(known, Obstacle):
+                troubles[text] = known
+            elif known is not None:
+                found[text] = known
+        return found, troubles
+
+    def close(self) -> None:
+        """Ask no more."""
+        for task in self._asking.values():
+            task.cancel()
+
+    def _resolve(self, endpoint: str, *, again: bool) -> Endpoint | Obstacle | None:
+        try:
+            literal = literal_endpoint(endpoint)
+        except ValueError as error:  # of a Peer that an older schema let in
+            return Obstacle(NOT_RESOLVED, f"spec.endpoint: {error}")
         if literal is not None:
             return literal
         if (again or endpoint not in self._known) and endpoint not in self._asking:
@@ -113,30 +138,30 @@ class Endpoints:
             self._asking[endpoint] = task
         return self._known.get(endpoint)
 
-    def keep(self, endpoints: Iterable[str]) -> None:
-        """Forget all others."""
-        wanted = set(endpoints)
-        self._known = {text: known for text, known in self._known.items() if text in wanted}
-
-    def close(self) -> None:
-        """Ask no more."""
-        for task in self._asking.values():
-            task.cancel()
-
     async def _ask(self, endpoint: str) -> None:
         host, port = split_endpoint(endpoint)
+        addresses: list[Endpoint] = []
         try:
             async with self._gate, asyncio.timeout(_RESOLVE):
                 loop = asyncio.get_running_loop()
                 answers = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
             addresses = [(str(at[0]), int(at[1])) for family, *_, at in answers if family in _FAMILIES]
-        except (OSError, TimeoutError):
-            addresses = []
+        except (OSError, TimeoutError, UnicodeError):  # the last for what can be no name, such as a..b
+            pass
         finally:
             self._asking.pop(endpoint, None)
         known = self._known.get(endpoint)
-        if not addresses:
-            self._known.setdefault(endpoint, None)
-        elif known not in addresses:
+        if addresses and known not in addresses:
             self._known[endpoint] = min(addresses)
             self._found()
+        elif not addresses and known is None:
+            self._known[endpoint] = _not_resolved(endpoint, host)
+            self._found()
+
+
+def _not_resolved(endpoint: str, host: str) -> Obstacle:
+    message = (
+        f"spec.endpoint {endpoint} is not dialled: the node finds no address of {host}; correct the name, or "
+        "the node's name servers. It is looked up again at every resync of the Hub"
+    )
+    return Obstacle(NOT_RESOLVED, message)

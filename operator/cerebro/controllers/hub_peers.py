@@ -56,6 +56,8 @@ class Asked:
     """Keys of Peers that we saw go."""
     preshared: Mapping[str, PresharedKey] = field(default_factory=dict)
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    unresolved: Mapping[str, Obstacle] = field(default_factory=dict)
+    """Why there is no address to dial, by spec.endpoint."""
     dialled: Mapping[str, Endpoint] = field(default_factory=dict)
     complete: bool = False
     """Whether the Store is (rule E7): until then nothing is removed."""
@@ -310,12 +312,15 @@ def conclude(
             names.append(peer.name)
         note = _note(peer, plan, there, may_note=one.accepted and not asked.dry_run)
         outcome.waiting += applied[1] == "Applying"
-        outcome.said.append((peer, _said(peer, one.said, applied, note, now)))
+        trouble = _not_dialled(peer, asked) if applied == APPLIED else None
+        outcome.said.append((peer, _said(peer, one.said, applied, note, now, trouble=trouble)))
     outcome.refused = tuple(sorted(names))
     return outcome
 
 
-def _said(peer: Peer, accepted: Said, applied: Said, note: Note, now: Contact | None) -> PeerSaid:
+def _said(
+    peer: Peer, accepted: Said, applied: Said, note: Note, now: Contact | None, *, trouble: Said | None = None
+) -> PeerSaid:
     noted, rotated = note
     return PeerSaid(
         applied_public_key=noted,
@@ -325,7 +330,13 @@ def _said(peer: Peer, accepted: Said, applied: Said, note: Note, now: Contact | 
         accepted=accepted,
         applied=applied,
         generation=peer.metadata.generation,
+        trouble=trouble,
     )
+
+
+def _not_dialled(peer: Peer, asked: Asked) -> Said | None:
+    trouble = asked.unresolved.get(peer.spec.endpoint) if peer.spec.endpoint else None
+    return cut(("False", trouble.reason, trouble.message)) if trouble is not None else None
 
 
 def _note(peer: Peer, plan: PeersPlan, there: frozenset[str], *, may_note: bool) -> Note:

@@ -16,6 +16,7 @@ _READINGS_UNTIL_OFFLINE = 2  # rule E5
 _MESSAGE = 1024
 
 APPLIED: Said = ("True", "Applied", "the peer is on the interface")
+NOT_RESOLVED = "EndpointNotResolved"
 REMOVED: Said = ("False", "Removed", "the peer is not on the interface any more")
 
 
@@ -30,11 +31,15 @@ class PeerSaid:
     applied: Said
     generation: int
     rotated_public_keys: tuple[str, ...] = ()
+    trouble: Said | None = None
+    """Why a peer that is on the interface is not all that its spec asks for: its endpoint is not dialled."""
 
     @property
     def ready(self) -> Said:
         """Ready is true once the interface has the peer; `state` says whether anybody talks through it."""
-        return self.accepted if self.accepted[0] == "False" and self.applied[1] != "Removed" else self.applied
+        if self.accepted[0] == "False" and self.applied[1] != "Removed":
+            return self.accepted
+        return self.trouble if self.trouble is not None and self.applied[0] == "True" else self.applied
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,7 @@ def said_of(peer: Peer) -> PeerSaid | None:
         applied=(applied.status, applied.reason, applied.message),
         generation=generation,
         rotated_public_keys=tuple(status.rotated_public_keys),
+        trouble=(ready.status, ready.reason, ready.message) if ready.reason == NOT_RESOLVED else None,
     )
     return said if (ready.status, ready.reason) == said.ready[:2] else None
 

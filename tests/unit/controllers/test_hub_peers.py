@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from cerebro.controllers.hub_peers import Asked, PeersPlan, conclude, frozen_peers, keys_after, plan
-from cerebro.controllers.peer_report import PeerSaid
+from cerebro.controllers.peer_report import PeerSaid, peer_status, said_of
+from cerebro.controllers.session_report import Obstacle
 from cerebro.kube.store import StoredObject
 from cerebro.resources import KINDS, Hub, Peer
 from cerebro.wireguard.model import ActualPeer, Interface
 from cerebro.wireguard.networks import span
 from unit.wireguard.reference import ReferenceWireGuard
+
+BORN = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 def key(name: str) -> str:
@@ -27,13 +31,20 @@ def a_hub(**spec: Any) -> Hub:
 
 
 def a_peer(
-    name: str, *allowed: str, of: str | None = None, device: bool = True, status: Any = None, **meta: Any
+    name: str,
+    *allowed: str,
+    of: str | None = None,
+    device: bool = True,
+    endpoint: str | None = None,
+    status: Any = None,
+    **meta: Any,
 ) -> Peer:
     """A Peer, of a Device unless told otherwise, with the key of that name."""
     spec: dict[str, Any] = {
         "hubRef": {"name": "hub"},
         "publicKey": key(of or name),
         "allowedIPs": list(allowed),
+        "endpoint": endpoint,
     }
     if device:
         spec["deviceRef"] = {"name": name}
@@ -88,6 +99,34 @@ def test_d3_no_peer_with_a_device_is_an_administrator() -> None:
         decide(a_peer("router", "10.64.0.2/32", "192.168.88.0/24"), actual=actual).administrators(actual)
         == set()
     )
+
+
+# --- endpoints
+
+
+def test_a_peer_whose_endpoint_has_no_address_is_applied_and_not_ready() -> None:
+    """What a Peer asks for and does not get is said on it; its tunnel is left as it is, and so are the others."""
+    name = "nosuch.invalid:51820"
+    dialling = a_peer("a", "10.64.0.2/32", endpoint=name, status=applied("a"))
+    refused = a_peer("c", "10.64.0.2/32", endpoint=name)
+    other = a_peer("b", "10.64.0.3/32", status=applied("b"))
+    trouble = Obstacle("EndpointNotResolved", "spec.endpoint nosuch.invalid:51820: correct it")
+    asked = Asked(a_hub(), [dialling, other, refused], complete=True, unresolved={name: trouble})
+    actual = there(a="10.64.0.2/32", b="10.64.0.3/32")
+    decided = plan(asked, actual)
+    assert decided.changes == []
+    outcome = conclude(asked, decided, actual, there=frozenset(actual.peers), refused={}, before={})
+    said = {peer.name: words for peer, words in outcome.said}
+    assert {one: words.ready[:2] for one, words in said.items()} == {
+        "a": ("False", "EndpointNotResolved"),
+        "b": ("True", "Applied"),
+        "c": ("False", "AddressConflict"),
+    }
+    assert said["a"].applied[0] == "True", "its Device, if it has one, goes on being dialled through it"
+    for peer, words in outcome.said:
+        status = peer_status(peer, words, BORN)
+        shown = peer.model_copy(update={"status": peer.status.model_validate(status)})
+        assert said_of(shown) == words, "nothing is written once it is there"
 
 
 # --- rule E8: rotated keys
