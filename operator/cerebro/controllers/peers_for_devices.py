@@ -1,8 +1,8 @@
 """What a Device gets of the operator: a tunnel address (E9) and a Peer. Decides only; `operator_peers` writes.
 
-An address once given stays, also when the Hub's networks change: routers have it in their configuration. A
-Device without a public key has no Peer; one whose key is taken away loses its Peer and keeps its address.
-A Peer that a person made is never touched. Pure.
+An address once given stays, also when the Hub's networks change or a person's Peer names it: routers have it in
+their configuration. A Device without a public key has no Peer; one whose key is taken away loses its Peer and
+keeps its address. A Peer that a person made is never touched. Pure.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ NAME_TAKEN = "PeerNameTaken"
 TROUBLES = frozenset({HUB_NOT_FOUND, POOL_EXHAUSTED, OUTSIDE_HUB, CONFLICT, NAME_TAKEN})
 """Reasons of Ready on a Device that are the operator's; an agent leaves them standing."""
 
+_APPLIED, _HAD, _ASKED = range(3)
+"""Rights to an address, the best first."""
+
 
 @dataclass(frozen=True)
 class Trouble:
@@ -37,6 +40,8 @@ class Trouble:
 
     reason: str
     message: str
+    stays: bool = False
+    """The Device keeps the address that it has all the same: nobody moves it in silence."""
 
 
 @dataclass
@@ -106,7 +111,7 @@ class Planner:
             plan.trouble = self._trouble(device, wanted, book, pinned=pinned is not None)
             if plan.trouble is None:
                 return wanted
-            if pinned is not None or plan.trouble.reason == OUTSIDE_HUB:
+            if pinned is not None or plan.trouble.stays:
                 return current
             plan.trouble = None
         plan.allocated = book.find(device.namespace, device.name)
@@ -140,36 +145,64 @@ class Planner:
                 OUTSIDE_HUB,
                 f"{what} is no usable address of the networks of Hub {hub}: write spec.tunnelAddress within "
                 "them, or add an address of its network to the Hub's spec.addresses",
+                stays=True,
             )
-        rival = next((one for one in book.holders(address) if self._comes_first(one, device, address)), None)
-        if rival is None:
+        rivals = sorted(one for one in book.holders(address) if self._comes_first(one, device, address))
+        if not rivals:
             return None
+        mine = self._right(device, address)
+        had = not pinned and mine is not None and mine[0] == _HAD
+        if had and all(self._owner(one, device) is None for one in rivals):
+            return Trouble(
+                CONFLICT,
+                f"{what} is on the interface for Peer {rivals[0].name}: give that one another, or delete it; or "
+                "write another spec.tunnelAddress, and set that on the router too",
+                stays=True,
+            )
         return Trouble(
             CONFLICT,
-            f"{what} belongs to {rival.kind} {rival.name} already: write another one, or leave it out and one "
-            "is found",
+            f"{what} belongs to {rivals[0].kind} {rivals[0].name} already: write another one, or leave it out and "
+            "one is found",
         )
 
     def _comes_first(self, holder: Holder, device: Device, address: Address) -> bool:
         """Say whether somebody has a better right to an address that both want."""
-        other: Device | None
-        if holder.kind == "Peer":
-            stored = self._store.get(KINDS["Peer"], device.namespace, holder.name)
-            peer = stored.read(Peer) if stored is not None else None
-            owner = made_for(peer) if peer is not None else None
-            if owner == device.name:
-                return False
-            other = self._device(device.namespace, owner) if owner is not None else None
-            if other is None:
-                return stored is not None
-        elif holder.name == device.name:
+        owner = self._owner(holder, device)
+        if owner is None:
+            return self._by_hand_first(holder, device, address)
+        if owner == device.name:
             return False
-        else:
-            other = self._device(device.namespace, holder.name)
-            if other is None:
-                return True
+        other = self._device(device.namespace, owner)
+        if other is None:
+            return True
         mine, theirs = (self._right(one, address) for one in (device, other))
         return theirs is not None and (mine is None or theirs < mine)
+
+    def _owner(self, holder: Holder, device: Device) -> str | None:
+        """Name the Device for which somebody holds an address; None: a Peer that was made for none that exists."""
+        if holder.kind != "Peer":
+            return holder.name
+        peer = self._read_peer(holder, device)
+        owner = made_for(peer) if peer is not None else None
+        return owner if owner is not None and self._device(device.namespace, owner) is not None else None
+
+    def _by_hand_first(self, holder: Holder, device: Device, address: Address) -> bool:
+        """Say so of such a Peer. A Device that has the address keeps it (E9), unless that Peer is on the interface
+        with it and the Device's is not; a Device that only asks for it comes after a Peer that names it.
+        """
+        mine, peer = self._right(device, address), self._read_peer(holder, device)
+        said = peer.status.condition("Applied") if peer is not None else None
+        applied = (
+            peer is not None
+            and said is not None
+            and said.status == "True"
+            and said.observed_generation == peer.metadata.generation
+        )
+        return mine is None or mine[0] > (_APPLIED if applied else _HAD)
+
+    def _read_peer(self, holder: Holder, device: Device) -> Peer | None:
+        stored = self._store.get(KINDS["Peer"], device.namespace, holder.name)
+        return stored.read(Peer) if stored is not None else None
 
     def _right(self, device: Device, address: Address) -> tuple[Any, ...] | None:
         """The right of a Device to an address, least first: applied, had, asked for; then the older."""
@@ -179,10 +212,10 @@ class Planner:
         pinned = read_address(device.spec.tunnel_address or "")
         if (pinned is not None and pinned != address) or (pinned is None and not had):
             promised = self._index.promised(device.namespace, device.name)
-            return (2, age_key(device)) if pinned is None and promised == address else None
+            return (_ASKED, age_key(device)) if pinned is None and promised == address else None
         if any((said := peer.status.condition("Applied")) and said.status == "True" for peer in having):
-            return (0, age_key(device))
-        return (1 if had else 2, age_key(device))
+            return (_APPLIED, age_key(device))
+        return (_HAD if had else _ASKED, age_key(device))
 
     def _device(self, namespace: str, name: str) -> Device | None:
         stored = self._store.get(KINDS["Device"], namespace, name)

@@ -284,6 +284,76 @@ async def test_e9_two_that_have_one_address_the_applied_one_keeps_it(server: Ser
     assert server.allowed("a") == [f"{found['a']}/32"]
 
 
+def applied(generation: int = 1) -> Body:
+    """The status of a Peer that is on the interface."""
+    said = {"type": "Applied", "status": "True", "reason": "Applied", "observedGeneration": generation}
+    return {"conditions": [said]}
+
+
+def by_hand(server: Server, address: str, **status: Any) -> None:
+    """Have a person's Peer with that address."""
+    spec = {"hubRef": {"name": "hub"}, "publicKey": OTHER_KEY, "allowedIPs": [f"{address}/32"]}
+    server.put("Peer", "laptop", spec=spec, status=status)
+
+
+@pytest.mark.parametrize("on_interface", [True, False])
+async def test_e9_a_later_peer_by_hand_takes_no_devices_address(server: Server, on_interface: bool) -> None:
+    """E9: the agent refuses that Peer; to move the Device would cut its router off."""
+    server.device("r1")
+    await server.settle()
+    address = server.addresses()["r1"]
+    if on_interface:
+        server.put("Peer", "r1", status=applied())
+    by_hand(server, address)
+    server.writes.clear()
+    for _ in range(2):
+        await server.settle()
+        server.peers.begin()
+    assert (server.addresses()["r1"], server.allowed("r1")) == (address, [f"{address}/32"])
+    assert (server.writes, server.events) == ([], [])
+
+
+async def test_e9_a_device_whose_address_a_peer_by_hand_has_on_the_interface_keeps_it_and_says_so(
+    server: Server,
+) -> None:
+    """E9: the router has it in its configuration, so a person decides who gets another one."""
+    server.device("r1", key=None)
+    await server.settle()
+    address = server.addresses()["r1"]
+    by_hand(server, address, **applied(generation=0))
+    server.device("r1")
+    await server.settle()
+    assert server.ready("r1") is None, "what is on the interface is that Peer as it was before"
+    by_hand(server, address, **applied())
+    server.peers.begin()
+    await server.settle()
+    assert (server.ready("r1"), server.addresses()["r1"]) == ("TunnelAddressConflict", address)
+    assert server.allowed("r1") == [f"{address}/32"]
+    server.gone("Peer", "laptop")
+    await server.settle()
+    assert server.ready("r1") is None
+
+
+async def test_e9_a_peer_by_hand_that_was_there_keeps_its_address_from_a_pin(server: Server) -> None:
+    by_hand(server, "10.0.0.5")
+    server.device("r1", tunnelAddress="10.0.0.5")
+    await server.settle()
+    assert (server.ready("r1"), server.addresses()) == ("TunnelAddressConflict", {})
+    server.gone("Peer", "laptop")
+    await server.settle()
+    assert server.addresses() == {"r1": "10.0.0.5"}
+
+
+async def test_b9_a_devices_own_peer_that_cannot_be_read_takes_no_address_from_it(server: Server) -> None:
+    server.device("r1")
+    await server.settle()
+    address = server.addresses()["r1"]
+    server.put("Peer", "r1", spec={**server.objects["Peer", "r1"]["spec"], "persistentKeepalive": "odd"})
+    server.peers.begin()
+    await server.settle()
+    assert server.addresses()["r1"] == address
+
+
 async def test_key_and_hub_come_and_go(server: Server) -> None:
     server.gone("Hub", "hub")
     server.device("r1", key=None)
