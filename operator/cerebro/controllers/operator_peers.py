@@ -16,7 +16,7 @@ from cerebro.controllers import operator_metrics as metrics
 from cerebro.controllers.lost_agents import says_lost
 from cerebro.controllers.operator_calls import each
 from cerebro.controllers.operator_orphans import server_now
-from cerebro.controllers.peers_for_devices import TROUBLES, Plan, Planner, Trouble
+from cerebro.controllers.peers_for_devices import Plan, Planner, Trouble
 from cerebro.controllers.router_ids import DUPLICATE_ROUTER_ID, RouterIDs, operator_says
 from cerebro.controllers.tunnel_index import Name, TunnelIndex
 from cerebro.kube.api import KubeApi
@@ -24,6 +24,7 @@ from cerebro.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
 from cerebro.kube.events import Recorder
 from cerebro.kube.store import Change, Store
 from cerebro.resources import KINDS, Condition, Device, set_condition
+from cerebro.resources.tunnel_troubles import TROUBLES
 
 log = logging.getLogger(__name__)
 

@@ -21,14 +21,7 @@ from cerebro.resources.naming import (
     MANAGED_BY_OPERATOR,
     second_peer_name,
 )
-
-HUB_NOT_FOUND = "HubNotFound"
-POOL_EXHAUSTED = "PoolExhausted"
-OUTSIDE_HUB = "TunnelAddressOutsideHub"
-CONFLICT = "TunnelAddressConflict"
-NAME_TAKEN = "PeerNameTaken"
-TROUBLES = frozenset({HUB_NOT_FOUND, POOL_EXHAUSTED, OUTSIDE_HUB, CONFLICT, NAME_TAKEN})
-"""Reasons of Ready on a Device that are the operator's; an agent leaves them standing."""
+from cerebro.resources.tunnel_troubles import CONFLICT, HUB_NOT_FOUND, NAME_TAKEN, OUTSIDE_HUB, POOL_EXHAUSTED
 
 _APPLIED, _HAD, _ASKED = range(3)
 """Rights to an address, the best first."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cerebro.controllers.peers_for_devices import TROUBLES, Trouble
+from cerebro.controllers.peers_for_devices import Trouble
 from cerebro.controllers.tunnel_index import Name
 from cerebro.kube.store import Change, Store, StoredObject
 from cerebro.resources import KINDS, Device, age_key
+from cerebro.resources.tunnel_troubles import TROUBLES
 
 DUPLICATE_ROUTER_ID = "DuplicateRouterID"
 _SAID_BY_OPERATOR = TROUBLES | {DUPLICATE_ROUTER_ID}

@@ -11,6 +11,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from cerebro.resources import Condition, Device, Hub, find_condition
+from cerebro.resources.tunnel_troubles import HUB_NOT_FOUND, POOL_EXHAUSTED, TROUBLES
 from cerebro.routeros.script import ensure, found, quote, say, when
 
 KEEPALIVE = "25s"
@@ -70,6 +71,7 @@ def tunnel_of(hub: Hub, device: Device, *, installation: str, reset_endpoint: bo
     Raises NotReadyError.
     """
     host, port = endpoint_of(hub)
+    _refuse_trouble(device)
     address = tunnel_address(device)
     inside = [_interface(text) for text in hub.spec.addresses]
     hub_address = next((one for one in inside if address in one.network), None)
@@ -141,6 +143,22 @@ def tunnel_address(device: Device) -> ipaddress.IPv4Address | ipaddress.IPv6Addr
             pending=True,
         )
     return ipaddress.ip_address(text)
+
+
+def _refuse_trouble(device: Device) -> None:
+    """Refuse what would not work, such as an address that is another router's: the operator says so on the Device.
+
+    Not what it said of an earlier spec, nor that there is no Hub, as there is one now. Raises NotReadyError.
+    """
+    ready = find_condition(device.status.conditions, "Ready")
+    if ready is None or ready.observed_generation != device.metadata.generation:
+        return
+    if ready.reason in TROUBLES - {HUB_NOT_FOUND}:
+        raise NotReadyError(
+            f"the Device {device.name} cannot have this tunnel: {ready.reason}: {ready.message}",
+            of_hub=False,
+            pending=ready.reason == POOL_EXHAUSTED,
+        )
 
 
 def script(tunnel: Tunnel, hand_back: tuple[str, str]) -> list[str]:

@@ -344,6 +344,40 @@ def test_the_conditions_words_are_repeated() -> None:
         tunnel(hub(status={"conditions": [condition]}))
 
 
+@pytest.mark.parametrize(
+    ("reason", "seen", "refused"),
+    [
+        ("TunnelAddressConflict", 1, True),
+        ("TunnelAddressOutsideHub", 1, True),
+        ("PeerNameTaken", 1, True),
+        ("PoolExhausted", 1, True),
+        ("TunnelAddressConflict", 0, False),
+        ("HubNotFound", 1, False),
+        ("Unreachable", 1, False),
+    ],
+)
+def test_no_script_for_an_address_that_the_operator_says_is_anothers(
+    reason: str, seen: int, refused: bool
+) -> None:
+    """E9: two routers with one address; what was said of an earlier spec, or before there was a Hub, is over."""
+    said = {
+        "type": "Ready",
+        "status": "False",
+        "reason": reason,
+        "message": "spec.tunnelAddress 10.8.0.7 belongs to Peer r2 already",
+        "observedGeneration": seen,
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    other = device(status={"conditions": [said]})
+    other = other.model_copy(update={"metadata": other.metadata.model_copy(update={"generation": 1})})
+    if not refused:
+        assert str(tunnel(other=other).address) == "10.8.0.7/16"
+        return
+    with pytest.raises(NotReadyError, match=f"r1 .*{reason}: .*belongs to Peer r2") as caught:
+        tunnel(other=other)
+    assert not caught.value.of_hub
+
+
 def test_an_allocated_address_will_do() -> None:
     found = tunnel(other=device(tunnelAddress=None, status={"tunnelAddress": "10.8.3.4"}))
     assert str(found.address) == "10.8.3.4/16"
