@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 from cerebro.controllers.session_report import Said
 from cerebro.resources import Device, Hub, Peer, age_key
@@ -21,7 +22,6 @@ from cerebro.wireguard.networks import Span, interface_address, span
 
 _NAMED = 8  # dropped networks that a message tells of
 _BRIDGED = 10.0  # seconds in which that a Device is going may come after that its Peer is, by another watch
-
 Rank = tuple[bool, bool, tuple[datetime, str, str]]
 
 
@@ -51,12 +51,18 @@ class _Claim:
 
 
 def accept(
-    hub: Hub, peers: Iterable[Peer], actual: Interface, *, frozen_keys: Collection[str] = ()
+    hub: Hub,
+    peers: Iterable[Peer],
+    actual: Interface,
+    *,
+    frozen_keys: Collection[str] = (),
+    node_networks: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Acceptance]:
     """Decide about the Peers of the Hub; return it by UID. Peers of other Hubs are not looked at.
 
     Give the terminating Peers that stay (`staying`) and not those that go. `frozen_keys` are keys of Peers that
-    cannot be read (rule B9): what those have on the interface is not given to another.
+    cannot be read (rule B9): what those have on the interface is not given to another. `node_networks` are those
+    that the node is connected to besides, each with where that is: a route to a part of one would take it away.
     """
     ours = [one for one in peers if one.spec.hub_ref.name == hub.name and one.namespace == hub.namespace]
     pools = [interface_address(text)[1:] for text in hub.spec.addresses]
@@ -76,7 +82,7 @@ def accept(
         addresses |= {address.text: f"Peer {claim.peer.name}" for address in claim.tunnel}
         claim.won |= {address.text for address in claim.tunnel}
         winners.append(claim)
-    taken = _Taken()
+    taken = _Taken({span(text): where for text, where in node_networks.items()})
     for peer in frozen:
         for text in peer.allowed_ips:
             taken.take(span(text), "a Peer that cannot be read")
@@ -205,6 +211,13 @@ def _settle(claim: _Claim, network: Span, pools: list[Span], taken: _Taken) -> N
         words = f"{network.text} overlaps the Hub's own networks; write only what lies behind the router"
         claim.dropped.append(("NetworkConflict", words))
         return
+    if (nodes := taken.of_node(network)) is not None:
+        words = (
+            f"{network.text} overlaps {nodes}: the node would look for its neighbours there in the tunnel; take it "
+            "out, or give the network behind the router other addresses"
+        )
+        claim.dropped.append(("NetworkConflict", words))
+        return
     other = taken.take(network, f"Peer {claim.peer.name}")
     if other is None:
         claim.won.add(network.text)
@@ -231,9 +244,18 @@ class _Taken:
     (0.0.0.0/1) is a network like any other: as an administrator's it must not hold a Device's address (rule D3).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, node: Mapping[Span, str]) -> None:
+        self._node = node
         self._spans: dict[int, list[tuple[int, int, str]]] = {4: [], 6: []}
         self._default: dict[str, str] = {}
+
+    def of_node(self, network: Span) -> str | None:
+        """Say which network of the node itself a route to this one would take, in whole or in part, and where it is.
+
+        What is wider than that takes nothing: the more precise route wins.
+        """
+        found = next((one for one in self._node if network.within(one)), None)
+        return f"{found.text} of {self._node[found]}" if found is not None else None
 
     def take(self, network: Span, owner: str) -> str | None:
         """Give the network to the owner; return whose it is, or overlaps, where that is another."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from cerebro.controllers.acceptance import staying
 from cerebro.controllers.agent_context import AgentContext, hub_of
 from cerebro.controllers.hub_lookups import Endpoints, PresharedKeys
 from cerebro.controllers.hub_peers import Asked, frozen_peers
 from cerebro.controllers.hub_report import confirmed_removals
+from cerebro.controllers.hub_tools import HubTools
 from cerebro.resources import KINDS, Device, Hub, Peer
 from cerebro.wireguard.model import Endpoint
 
@@ -20,9 +21,15 @@ class Asking:
     """Gathers it for each pass; `changed` is called when something that was looked up did."""
 
     def __init__(
-        self, context: AgentContext, namespace: str, name: str, *, changed: Callable[[], None], dry_run: bool
+        self,
+        context: AgentContext,
+        tools: HubTools,
+        namespace: str,
+        name: str,
+        *,
+        changed: Callable[[], None],
     ) -> None:
-        self._context, self._namespace, self._name, self._dry_run = context, namespace, name, dry_run
+        self._context, self._tools, self._namespace, self._name = context, tools, namespace, name
         self._preshared = PresharedKeys(context.api, namespace)
         self._endpoints = Endpoints(changed)
         self.dialled: dict[str, Endpoint] = {}
@@ -41,8 +48,8 @@ class Asking:
         """Look nothing up any more."""
         self._endpoints.close()
 
-    async def gather(self, hub: Hub, *, again: bool) -> Asked:
-        """Return what is asked for now; what was looked up is looked up `again`."""
+    async def gather(self, hub: Hub, on_node: Iterable[Hub] = (), *, again: bool) -> Asked:
+        """Return what is asked for now; what was looked up is looked up `again`. `on_node` are all its Hubs."""
         store, name = self._context.store, self._name
         self._departed, self._departing = self._departed | self._departing, set()
         nameless = [one for one in store.frozen(_PEER) if hub_of(one) is None]
@@ -70,8 +77,10 @@ class Asking:
             endpoints=endpoints,
             unresolved=unresolved,
             dialled=self.dialled,
+            node=self._tools.node,
+            beside=frozenset(one.spec.interface for one in on_node),
             complete=all(store.complete(kind, self._namespace) for kind in (_HUB, _PEER, _DEVICE)),
-            dry_run=self._dry_run,
+            dry_run=self._tools.dry_run,
             confirmed=confirmed_removals(hub),
             now=time.time(),
         )

@@ -66,7 +66,7 @@ class HubLoop:
             self._lease, duration=tools.lease_duration, changed=self.mark, renewed=renewed.set
         )
         self._keeping = Keeping(self._claim, tools.userspace, renewed, gone=self.mark)
-        self._asking = Asking(context, namespace, name, changed=self.mark, dry_run=tools.dry_run)
+        self._asking = Asking(context, tools, namespace, name, changed=self.mark)
         self._said = HubReports(context, tools.node)
         self._reports = PeerReports(context)
         self._own_addresses: frozenset[str] = frozenset()
@@ -202,15 +202,17 @@ class HubLoop:
         self.obstacle = None
         self._judge(found[1], _ONLINE_WITHIN)
 
-    def _conflict(self, hub: Hub) -> Obstacle | None:
+    def _on_node(self) -> list[Hub]:
         context, node = self._context, self._tools.node
-        others = [
+        return [
             one
             for one in context.store.models(_HUB, Hub)
             if node in {one.spec.node_name, one.status.node_name} or context.owns_hub(one.namespace, one.name)
         ]
-        carried = {one.metadata.uid for one in others if context.carries_hub(one.namespace, one.name)}
-        return conflict(hub, others, carried)
+
+    def _conflict(self, hub: Hub) -> Obstacle | None:
+        hubs, carries = self._on_node(), self._context.carries_hub
+        return conflict(hub, hubs, {one.metadata.uid for one in hubs if carries(one.namespace, one.name)})
 
     def _check(self, hub: Hub) -> None:
         """Raise NotNow unless we may write at this moment."""
@@ -322,7 +324,7 @@ class HubLoop:
         now = time.monotonic()
         asked_at = hub.metadata.annotations.get(ANNOTATION_RESYNC_AT)
         resync = now >= self._resync_at or asked_at != self._resynced
-        asked = await self._asking.gather(hub, again=resync)
+        asked = await self._asking.gather(hub, self._on_node(), again=resync)
         carried = self._keeping.backend
         run = HubPass(
             self._context.api,

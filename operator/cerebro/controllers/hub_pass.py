@@ -10,8 +10,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TypeVar
 
 from cerebro.controllers.hub_claim import Claim
@@ -21,11 +22,11 @@ from cerebro.controllers.hub_report import HubFindings, failed_pass
 from cerebro.controllers.peer_report import Contact
 from cerebro.controllers.session_report import Obstacle
 from cerebro.kube.api import KubeApi
-from cerebro.wireguard import choose, isolation
+from cerebro.wireguard import choose, isolation, links
 from cerebro.wireguard.backend import Backend, ForeignInterface, WireGuardError
 from cerebro.wireguard.dry_run import LINES, DryRun
 from cerebro.wireguard.model import Endpoint, Interface, LinkChange, PeerChange
-from cerebro.wireguard.networks import interface_address
+from cerebro.wireguard.networks import connected_networks, interface_address, span
 from cerebro.wireguard.nft import Nft
 from cerebro.wireguard.plan import foreign_addresses, plan_link, remember_dialled, routes_for
 from cerebro.wireguard.words import link_words, peer_words
@@ -90,9 +91,13 @@ class HubPass:
     before: Mapping[str, Contact] = field(default_factory=dict)
     own_addresses: frozenset[str] = frozenset()
     """Addresses that the Hub asked for while we carry it: they go with their line in the spec."""
+    connected: Callable[[], Sequence[tuple[str, str]]] = links.connected
+    """Reads the addresses of the node's links."""
 
     async def run(self) -> HubOutcome:
         """Make the interface equal to its Peers as far as it may be. Raises WireGuardError, TimeoutError."""
+        networks = await in_thread(self._node_networks)
+        self.asked = replace(self.asked, node_networks=networks)
         spec, found = self.asked.hub.spec, HubFindings()
         outcome = HubOutcome(found, own_addresses=self.own_addresses)
         writing = spec.paused == "None" and not self.asked.dry_run
@@ -134,12 +139,13 @@ class HubPass:
         decided = await in_thread(lambda: plan(self.asked, actual))
         changes: list[PeerChange] = []
         refused: dict[str, str] = {}
+        unrouted: dict[str, str] = {}
         try:
             await self._device(recorder or backend, actual, private_key)
             await self._isolate(decided, actual, recorder)
             refused = await self._peers(recorder or backend, decided)
             changes = decided.changes
-            await self._link(recorder or backend, actual, decided, outcome)
+            unrouted = await self._link(recorder or backend, actual, decided, outcome)
         except NotNow:
             raise
         except Exception as error:
@@ -155,7 +161,17 @@ class HubPass:
         present = frozenset(actual.peers) if recorder else keys_after(actual, decided.changes, refused)
         if found.obstacle is not None:
             hinder(decided, present, found.obstacle)
-        await self._conclude(outcome, decided, actual, there=present, refused=refused)
+        await self._conclude(outcome, decided, actual, there=present, refused=refused, unrouted=unrouted)
+
+    def _node_networks(self) -> dict[str, str]:
+        """Read what the node is connected to besides, if a Peer asks for a network to which there would be a route."""
+        asked, spec = self.asked, self.asked.hub.spec
+        pools = [interface_address(text)[2] for text in spec.addresses]
+        wanted = (span(text) for peer in asked.peers for text in peer.spec.allowed_ips)
+        if spec.routes != "Managed" or all(any(one.within(pool) for pool in pools) for one in wanted):
+            return {}
+        found = connected_networks(self.connected(), {"lo", spec.interface, *asked.beside})
+        return {network: f"{link} on the node {asked.node}" for network, link in found.items()}
 
     def _rehearsed(self, absent: Interface, decided: PeersPlan) -> list[str]:
         """Say in words what would be made on a node that has nothing yet."""
@@ -219,15 +235,17 @@ class HubPass:
 
     async def _link(
         self, backend: Backend, actual: Interface, decided: PeersPlan, outcome: HubOutcome
-    ) -> None:
+    ) -> dict[str, str]:
+        """Bring the link to what is wanted; return the routes that were refused, and why: their Peers say it."""
         spec, found = self.asked.hub.spec, outcome.findings
         if spec.paused != "None":
-            return
+            return {}
         change = await in_thread(lambda: self._link_change(actual, decided))
         refused: dict[str, str] = {}
         if change:
             refused = await self._write(lambda: backend.set_link(spec.interface, change))
             found.up = actual.up if self.asked.dry_run else True
+        unrouted = {network: refused.pop(network) for network in change.add_routes if network in refused}
         found.warnings += tuple(
             Obstacle("AddressRefused", f"{what}: {why}") for what, why in sorted(refused.items())
         )
@@ -236,6 +254,7 @@ class HubPass:
         if not self.asked.dry_run:
             wanted = frozenset(interface_address(address)[0] for address in spec.addresses)
             outcome.own_addresses = wanted | (self.own_addresses & refused.keys())
+        return unrouted
 
     async def _conclude(
         self,
@@ -245,13 +264,14 @@ class HubPass:
         *,
         there: frozenset[str],
         refused: Mapping[str, str],
+        unrouted: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         made = [one for one in decided.changes if one.public_key not in refused]
         outcome.interface, outcome.present = actual, there
         outcome.departed = (self.asked.departed & there) - decided.keys
         outcome.again = not outcome.departed.isdisjoint(refused)
         outcome.dialled = remember_dialled(self.asked.dialled, decided.desired, actual, made)
-        concluding = partial(conclude, there=there, refused=refused, before=self.before)
+        concluding = partial(conclude, there=there, refused=refused, unrouted=unrouted, before=self.before)
         outcome.peers = await in_thread(lambda: concluding(self.asked, decided, actual))
         _count(outcome.findings, outcome, decided)
 

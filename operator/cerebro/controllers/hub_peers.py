@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from cerebro.controllers.acceptance import Acceptance, accept
 from cerebro.controllers.hub_lookups import PresharedKey
 from cerebro.controllers.peer_report import (
     APPLIED,
+    NOT_ROUTED,
     REMOVED,
     Contact,
     PeerSaid,
@@ -19,6 +21,7 @@ from cerebro.controllers.peer_report import (
     contact_said,
     cut,
     handshake_time,
+    missing,
 )
 from cerebro.controllers.session_report import Obstacle, Said
 from cerebro.kube.store import StoredObject
@@ -59,6 +62,11 @@ class Asked:
     unresolved: Mapping[str, Obstacle] = field(default_factory=dict)
     """Why there is no address to dial, by spec.endpoint."""
     dialled: Mapping[str, Endpoint] = field(default_factory=dict)
+    node: str = ""
+    beside: frozenset[str] = frozenset()
+    """Interfaces of other Hubs on the node."""
+    node_networks: Mapping[str, str] = field(default_factory=dict)
+    """Networks that the node is connected to besides, and where; a pass reads them."""
     complete: bool = False
     """Whether the Store is (rule E7): until then nothing is removed."""
     dry_run: bool = False
@@ -143,7 +151,10 @@ def plan(asked: Asked, actual: Interface) -> PeersPlan:
     going = [one for one in asked.peers if _going(one, asked)]
     active = [one for one in asked.peers if not _going(one, asked)]
     readable = {one.spec.public_key for one in active}
-    result.accepted = accept(asked.hub, active, actual, frozen_keys=asked.frozen.keys - readable)
+    frozen_keys = asked.frozen.keys - readable
+    result.accepted = accept(
+        asked.hub, active, actual, frozen_keys=frozen_keys, node_networks=asked.node_networks
+    )
     held = set(asked.frozen.keys)
     for one in result.accepted.values():
         if one.accepted:
@@ -281,11 +292,12 @@ def conclude(
     there: frozenset[str],
     refused: Mapping[str, str],
     before: Mapping[str, Contact],
+    unrouted: Mapping[str, str] = MappingProxyType({}),
 ) -> PeersOutcome:
     """Say what is so of each Peer.
 
     `there` are the keys on the interface now, `refused` what was not done, in words, by key, `before` the
-    contacts at the last reading.
+    contacts at the last reading, `unrouted` why there is no route, by network.
     """
     outcome = PeersOutcome()
     names = []
@@ -308,11 +320,13 @@ def conclude(
                 outcome.contacts[key] = now
                 outcome.online += now.state == "Online"
         applied = _applied(one, plan, asked, there, refused)
-        if key in refused:
+        trouble: Said | None = None
+        if applied == APPLIED:
+            trouble = missing(one.allowed_ips, unrouted, asked.unresolved.get(peer.spec.endpoint or ""))
+        if key in refused or (trouble is not None and trouble[1] == NOT_ROUTED):
             names.append(peer.name)
         note = _note(peer, plan, there, may_note=one.accepted and not asked.dry_run)
         outcome.waiting += applied[1] == "Applying"
-        trouble = _not_dialled(peer, asked) if applied == APPLIED else None
         outcome.said.append((peer, _said(peer, one.said, applied, note, now, trouble=trouble)))
     outcome.refused = tuple(sorted(names))
     return outcome
@@ -332,11 +346,6 @@ def _said(
         generation=peer.metadata.generation,
         trouble=trouble,
     )
-
-
-def _not_dialled(peer: Peer, asked: Asked) -> Said | None:
-    trouble = asked.unresolved.get(peer.spec.endpoint) if peer.spec.endpoint else None
-    return cut(("False", trouble.reason, trouble.message)) if trouble is not None else None
 
 
 def _note(peer: Peer, plan: PeersPlan, there: frozenset[str], *, may_note: bool) -> Note:

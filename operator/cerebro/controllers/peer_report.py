@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from cerebro.controllers.session_report import Said
+from cerebro.controllers.session_report import Obstacle, Said
 from cerebro.resources import Condition, Peer, format_time, set_condition
 
 State = Literal["NeverConnected", "Online", "Offline"]
@@ -14,9 +15,12 @@ State = Literal["NeverConnected", "Online", "Offline"]
 FIELD_MANAGER = "cerebro-agent"
 _READINGS_UNTIL_OFFLINE = 2  # rule E5
 _MESSAGE = 1024
+_NAMED = 8  # networks that a message tells of
+
+NOT_RESOLVED, NOT_ROUTED = "EndpointNotResolved", "RouteRefused"
+_TROUBLES = (NOT_RESOLVED, NOT_ROUTED)
 
 APPLIED: Said = ("True", "Applied", "the peer is on the interface")
-NOT_RESOLVED = "EndpointNotResolved"
 REMOVED: Said = ("False", "Removed", "the peer is not on the interface any more")
 
 
@@ -32,7 +36,7 @@ class PeerSaid:
     generation: int
     rotated_public_keys: tuple[str, ...] = ()
     trouble: Said | None = None
-    """Why a peer that is on the interface is not all that its spec asks for: its endpoint is not dialled."""
+    """What of a peer that is on the interface is not as its spec asks for: an endpoint, or a route."""
 
     @property
     def ready(self) -> Said:
@@ -136,7 +140,7 @@ def said_of(peer: Peer) -> PeerSaid | None:
         applied=(applied.status, applied.reason, applied.message),
         generation=generation,
         rotated_public_keys=tuple(status.rotated_public_keys),
-        trouble=(ready.status, ready.reason, ready.message) if ready.reason == NOT_RESOLVED else None,
+        trouble=(ready.status, ready.reason, ready.message) if ready.reason in _TROUBLES else None,
     )
     return said if (ready.status, ready.reason) == said.ready[:2] else None
 
@@ -170,6 +174,20 @@ def peer_status(peer: Peer, said: PeerSaid, now: datetime) -> dict[str, Any]:
         ],
     }
     return {name: value for name, value in status.items() if value is not None}
+
+
+def missing(
+    allowed_ips: frozenset[str], unrouted: Mapping[str, str], unresolved: Obstacle | None
+) -> Said | None:
+    """Say what a peer that is on the interface lacks: routes to its networks, or an address to dial.
+
+    `unrouted` says why there is no route, by network.
+    """
+    networks = sorted(allowed_ips & unrouted.keys())[:_NAMED]
+    if networks:
+        words = "; ".join(f"{network}: {unrouted[network]}" for network in networks)
+        return cut(("False", NOT_ROUTED, f"what lies behind the peer is not reached: {words}"))
+    return cut(("False", unresolved.reason, unresolved.message)) if unresolved is not None else None
 
 
 def cut(said: Said) -> Said:

@@ -57,6 +57,14 @@ def read(name: str) -> Link | None:
     return _line.run(lambda routes: _read(routes, name))
 
 
+def connected() -> list[tuple[str, str]]:
+    """Return the addresses of all links that are up, each with the link's name, without link-local ones of IPv6.
+
+    A point-to-point address is given as its peer's, whose network it is. Raises WireGuardError.
+    """
+    return _line.run(_connected)
+
+
 def create(name: str, mtu: int) -> None:
     """Have a WireGuard link in the kernel; one that exists stays as it is.
 
@@ -123,6 +131,25 @@ async def _addresses(routes: AsyncIPRoute, index: int) -> frozenset[str]:
         # A point-to-point address has its peer in IFA_ADDRESS, and itself in IFA_LOCAL.
         addresses.add(f"{found.get('local') or found.get('address')}/{found['prefixlen']}")
     return frozenset(addresses)
+
+
+async def _connected(routes: AsyncIPRoute) -> list[tuple[str, str]]:
+    by_link: dict[int, list[str]] = {}
+    async for found in await routes.addr("dump"):
+        if found["family"] != socket.AF_INET6 or found["scope"] != _SCOPE_LINK:
+            text = f"{found.get('address') or found.get('local')}/{found['prefixlen']}"
+            by_link.setdefault(found["index"], []).append(text)
+    result = []
+    for index, addresses in by_link.items():
+        try:
+            (link,) = await routes.link("get", index=index, ext_mask=_RTEXT_FILTER_SKIP_STATS)
+        except NetlinkError as error:
+            if error.code == errno.ENODEV:
+                continue
+            raise
+        if link["flags"] & _IFF_UP:
+            result += [(link.get("ifname"), text) for text in addresses]
+    return result
 
 
 async def _routes(routes: AsyncIPRoute, index: int) -> frozenset[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -94,6 +94,21 @@ def interface_address(text: str) -> tuple[str, Span, Span]:
     """
     read = ipaddress.ip_interface(text)
     return read.with_prefixlen, span(str(read.ip)), span(str(read.network))
+
+
+def connected_networks(addresses: Iterable[tuple[str, str]], leave_out: Collection[str]) -> dict[str, str]:
+    """Return the networks whose neighbours a node reaches directly, each with a link's name, from its links' addresses.
+
+    Without the links in `leave_out`, and without loopback, link-local and single addresses: the kernel looks for
+    those before any route, or there is nobody else in them.
+    """
+    found: dict[str, str] = {}
+    for name, text in addresses:
+        network = ipaddress.ip_interface(text).network
+        alone = network.prefixlen == network.max_prefixlen
+        if name not in leave_out and not (alone or network.is_loopback or network.is_link_local):
+            found.setdefault(str(network), name)
+    return found
 
 
 def split_endpoint(text: str) -> tuple[str, int]:

@@ -98,6 +98,54 @@ def test_e5_networks_of_two_devices_that_overlap(world: World, node: HubNode, ag
     world.delete("device", second)
 
 
+def test_e5_a_network_that_the_node_is_in_itself(world: World, node: HubNode, agent: NodeAgent) -> None:
+    """E5: the node keeps its neighbours, and the Peer says so; it gets the network when the node leaves it."""
+    name = a_name("lan")
+    for words in (
+        "link add lan0 type veth peer name lan1",
+        "address add 192.168.70.1/24 dev lan0",
+        "link set lan0 up",
+        "link set lan1 up",
+    ):
+        node.run(["ip", *words.split()])
+    manifest = a_device(name, lanNetworks=["192.168.70.0/25", "192.168.71.0/24"])
+    world.apply(manifest)
+    said = world.until_condition("Peer", name, "Accepted", "True", "NetworkConflict")
+    for word in ("192.168.70.0/25", f"192.168.70.0/24 of lan0 on the node {node.name}", "take it out"):
+        assert word in said["message"]
+    world.until_condition("Peer", name, "Applied", "True")
+    allowed = node.shown().peers[manifest["spec"]["publicKey"]].allowed_ips
+    assert "192.168.71.0/24" in allowed
+    assert "192.168.70.0/25" not in allowed
+    world.compared(HUB)
+    assert "dev lan0" in node.run(["ip", "route", "get", "192.168.70.7"]).stdout
+    world.until_condition("Hub", HUB, "Ready", "True")
+    node.run(["ip", "link", "del", "lan0"])
+    world.until_condition("Peer", name, "Accepted", "True", "Accepted")
+    world.until_peers(
+        node,
+        lambda peers: "192.168.70.0/25" in peers[manifest["spec"]["publicKey"]].allowed_ips,
+        "the Peer has it once the node does not",
+    )
+    world.delete("device", name)
+
+
+def test_a_route_that_the_node_has_already(world: World, node: HubNode, agent: NodeAgent) -> None:
+    """The Peer whose network it is says so, and the Hub serves all others."""
+    name = a_name("routed")
+    node.run(["ip", "route", "add", "192.168.72.0/24", "dev", "lo"])
+    world.apply(a_device(name, lanNetworks=["192.168.72.0/24"]))
+    said = world.until_condition("Peer", name, "Ready", "False", "RouteRefused")
+    for word in ("192.168.72.0/24", "another route", "take the network off the Peer"):
+        assert word in said["message"]
+    world.until_condition("Peer", name, "Applied", "True")
+    world.compared(HUB)
+    assert name in world.until_condition("Hub", HUB, "Ready", "True")["message"]
+    node.run(["ip", "route", "del", "192.168.72.0/24", "dev", "lo"])
+    world.until_condition("Peer", name, "Ready", "True")
+    world.delete("device", name)
+
+
 @pytest.mark.parametrize("what", ["key", "address"])
 def test_two_peers_with_one_key_or_address(world: World, node: HubNode, agent: NodeAgent, what: str) -> None:
     """The one that is applied keeps it; the other takes over when that one goes."""

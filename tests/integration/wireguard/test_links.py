@@ -82,6 +82,25 @@ def test_the_routes_of_others_are_neither_seen_nor_taken(place: Place) -> None:
     assert place.ip("route", "show", "192.168.5.0/24")
 
 
+def test_what_a_node_is_connected_to_is_read_of_the_links_that_are_up(place: Place) -> None:
+    for words in (
+        "link add d0 type veth peer name d1",
+        "address add 192.168.7.1/24 dev d0",
+        "address add 192.168.8.1/24 dev d1",
+        "address add 10.9.0.1 peer 10.9.0.2/32 dev d1",
+        "-6 address add fd07::1/64 dev d1",
+        "link set d1 up",
+    ):
+        place.node.run(["ip", *words.split()])
+    found = place.inside(links.connected)
+    assert {one for one in found if one[0] != "lo"} == {
+        ("v0", "10.0.0.1/24"),
+        ("d1", "192.168.8.1/24"),
+        ("d1", "10.9.0.2/32"),
+        ("d1", "fd07::1/64"),
+    }
+
+
 def test_many_routes_go_in_batches_and_one_refusal_stops_no_other(place: Place) -> None:
     refused = place.change(add_routes=(*MANY[:300], "10.1.2.3/24", *MANY[300:]))
     assert list(refused) == ["10.1.2.3/24"]

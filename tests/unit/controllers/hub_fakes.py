@@ -71,6 +71,9 @@ class FakeInterface:
         self.calls: list[str] = []
         self.refreshed: list[float | None] = []
         self.foreign = False
+        self.refusing: dict[str, str] = {}
+        """What of a link is refused, in words."""
+        self.routes: set[str] = set()
 
     def read(self, name: str) -> Interface | None:
         if not self.there:
@@ -99,7 +102,12 @@ class FakeInterface:
 
     def set_link(self, name: str, change: LinkChange) -> dict[str, str]:
         self.calls.append("set_link")
-        return {}
+        self.routes |= {*change.add_routes} - self.refusing.keys()
+        return {
+            what: why
+            for what, why in self.refusing.items()
+            if what in change.add_routes + change.add_addresses
+        }
 
     def drop(self, name: str) -> None:
         self.calls.append("drop")

@@ -54,6 +54,16 @@ class Pass:
     ) -> None:
         self.interface, self.secrets, self.carried, self.owned = interface, Secrets(secret), carried, owned
         self.carries: list[Backend] = []
+        self.looks = 0
+
+    def connected(self) -> list[tuple[str, str]]:
+        self.looks += 1
+        return [
+            ("lo", "10.0.0.1/8"),
+            ("eth0", "192.168.1.5/24"),
+            ("wg0", "10.64.0.1/16"),
+            ("wg9", "10.9.0.1/24"),
+        ]
 
     def check(self) -> None:
         self.owned -= 1
@@ -67,11 +77,12 @@ class Pass:
             self.secrets,  # type: ignore[arg-type]
             [self.interface],
             NoNft(),
-            Asked(hub, **{"peers": [], **asked}),
+            Asked(hub, **{"peers": [], "node": "n1", "beside": frozenset({"wg9"}), **asked}),
             claim,
             self.check,
             lambda backend, _: self.carries.append(backend),
             carried=self.carried,
+            connected=self.connected,
         ).run()
 
 
@@ -183,3 +194,57 @@ async def test_e8_a_key_that_the_interface_does_not_give_up_is_tried_again_soon(
     run = Pass(Crowded(*KEYS[:2], refusal="busy"))
     outcome = await run.run(a_hub(), departed=DEPARTED, complete=True)
     assert (outcome.departed, outcome.again) == (frozenset(KEYS[:2]), True)
+
+
+def routed(name: str, *allowed: str) -> Peer:
+    """A Peer on the interface, by its status, of a Device."""
+    key = derive_public_key(generate_private_key())
+    meta = {"name": name, "namespace": "ns", "uid": f"u-{name}", "generation": 1}
+    spec = {
+        "hubRef": {"name": "hub"},
+        "deviceRef": {"name": name},
+        "publicKey": key,
+        "allowedIPs": list(allowed),
+    }
+    return Peer.model_validate({"metadata": meta, "spec": spec, "status": {"appliedPublicKey": key}})
+
+
+async def test_e5_no_route_takes_the_nodes_own_network_and_its_peer_says_why() -> None:
+    """E5: and what lies in networks of WireGuard interfaces of ours is judged by other rules."""
+    run = Pass(FakeInterface(OURS))
+    peers = [
+        routed("a", "10.64.0.2/32", "192.168.1.0/25", "192.168.7.0/24"),
+        routed("b", "10.64.0.3/32", "10.9.0.0/25"),
+    ]
+    outcome = await run.run(a_hub(), peers=peers)
+    assert run.interface.routes == {"192.168.7.0/24", "10.9.0.0/25"}
+    said = {peer.name: words for peer, words in outcome.peers.said}
+    assert said["a"].accepted[:2] == ("True", "NetworkConflict")
+    assert "192.168.1.0/25 overlaps 192.168.1.0/24 of eth0 on the node n1" in said["a"].accepted[2]
+    assert (said["b"].accepted[1], outcome.findings.warnings) == ("Accepted", ())
+
+
+async def test_the_nodes_networks_are_not_read_where_no_route_is_asked_for() -> None:
+    run = Pass(FakeInterface(OURS))
+    await run.run(a_hub(), peers=[routed("a", "10.64.0.2/32")])
+    outcome = await run.run(a_hub(routes="None"), peers=[routed("a", "10.64.0.2/32", "192.168.1.0/25")])
+    assert run.looks == 0
+    assert [words.accepted[1] for _, words in outcome.peers.said] == ["Accepted"]
+
+
+async def test_a_route_that_is_refused_is_said_of_its_peer_and_the_hub_serves_the_others() -> None:
+    run = Pass(FakeInterface(OURS))
+    run.interface.refusing = {"192.168.7.0/24": "the node has another route to it; remove that one"}
+    peers = [routed("a", "10.64.0.2/32", "192.168.7.0/24"), routed("b", "10.64.0.3/32")]
+    outcome = await run.run(a_hub(), peers=peers)
+    said = {peer.name: words for peer, words in outcome.peers.said}
+    truth, reason, message = said["a"].ready
+    assert (truth, reason) == ("False", "RouteRefused")
+    assert "192.168.7.0/24: the node has another route" in message
+    assert said["b"].ready == ("True", "Applied", "the peer is on the interface")
+    assert (outcome.findings.warnings, outcome.findings.refused) == ((), ("a",))
+    run.interface.refusing = {"10.64.0.1/16": "IPv4 is switched off"}
+    outcome = await run.run(a_hub(), peers=peers)
+    assert [one.reason for one in outcome.findings.warnings] == ["AddressRefused"], (
+        "an address is the Hub's own"
+    )

@@ -136,6 +136,30 @@ def test_e5_a_conflict_of_networks_drops_only_that_network(mine: str, others: st
     assert decide(new)["new"].said[1] == "Accepted"
 
 
+NODE = {"192.168.1.0/24": "eth0 on the node n1", "fd05::/64": "eth0 on the node n1"}
+
+
+@pytest.mark.parametrize(
+    "lan", ["192.168.1.0/24", "192.168.1.0/25", "192.168.1.77/32", "fd05::/64", "fd05::5/128"]
+)
+def test_e5_a_network_that_the_node_is_in_itself_is_dropped_and_said_of_its_peer(lan: str) -> None:
+    """E5: a route as precise as the node's own or more so would take its neighbours, such as the API server, away."""
+    asked = peer("a", "10.64.0.2/32", lan, "172.16.0.0/24")
+    for actual in (EMPTY, there(("a", f"10.64.0.2/32 {lan} 172.16.0.0/24"))):
+        one = decide(asked, peer("b", "10.64.0.3/32"), actual=actual, node_networks=NODE)["a"]
+        assert one.said[:2] == ("True", "NetworkConflict")
+        assert lan in one.said[2]
+        assert "of eth0 on the node n1" in one.said[2]
+        assert one.allowed_ips == {"10.64.0.2/32", "172.16.0.0/24"}
+
+
+@pytest.mark.parametrize("lan", ["192.168.0.0/16", "192.168.2.0/24", "fd00:5::/48", "0.0.0.0/0"])
+def test_e5_what_takes_nothing_from_the_node_is_left_to_its_peer(lan: str) -> None:
+    """E5: the kernel takes the more precise route, which is the node's own, and makes none of a default."""
+    one = decide(peer("a", "10.64.0.2/32", lan, device=None), node_networks=NODE)["a"]
+    assert (one.said[1], lan in one.allowed_ips) == ("Accepted", True)
+
+
 def test_e5_a_refused_peer_holds_no_network() -> None:
     """Who loses its address must not keep its networks from others."""
     first = peer("first", "10.64.0.2/32", age=3)

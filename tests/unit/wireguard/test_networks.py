@@ -8,7 +8,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cerebro.wireguard.networks import without
+from cerebro.wireguard.networks import connected_networks, without
 
 HOSTS = range(32)
 NETWORKS = [
@@ -52,3 +52,23 @@ def test_ten_thousand_holes_in_one_network() -> None:
     left = without(["10.0.0.0/8"], holes)
     print(f"10,000 holes: {time.perf_counter() - begun:.3f} s")
     assert {f"10.{number >> 8}.{number & 255}.128/25" for number in range(10_000)} <= left
+
+
+def test_a_node_is_connected_to_the_networks_of_its_links_where_there_are_neighbours() -> None:
+    addresses = [
+        ("lo", "127.0.0.1/8"),
+        ("lo", "::1/128"),
+        ("eth0", "192.168.1.5/24"),
+        ("eth0", "192.168.1.6/24"),
+        ("eth0", "203.0.113.9/32"),
+        ("eth0", "169.254.7.7/16"),
+        ("eth0", "fd05::5/64"),
+        ("wg0", "10.64.0.1/16"),
+        ("wg1", "10.65.0.1/16"),
+        ("docker0", "172.17.0.1/16"),
+    ]
+    assert connected_networks(addresses, {"lo", "wg0", "wg1"}) == {
+        "192.168.1.0/24": "eth0",
+        "fd05::/64": "eth0",
+        "172.17.0.0/16": "docker0",
+    }
