@@ -13,7 +13,7 @@ from cerebro.controllers.device_report import DeviceFindings, device_status
 from cerebro.controllers.router_ids import DUPLICATE_ROUTER_ID, RouterIDs
 from cerebro.kube.store import Change, Store
 from cerebro.resources import KINDS, Device
-from unit.controllers.test_operator_peers import Server
+from unit.controllers.peers_server import Server
 
 DEVICE = KINDS["Device"]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
