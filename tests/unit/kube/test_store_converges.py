@@ -27,6 +27,7 @@ class ServerAndStore(RuleBasedStateMachine):
         self.uids = 0
         self.objects: dict[str, dict[str, Any]] = {}
         self.selected: set[str] = set()
+        self.left: dict[str, int] = {}
         self.queues: dict[str, deque[tuple[EventType, dict[str, Any]]]] = {}
         self.answers: list[dict[str, Any]] = []
         self.watching = True
@@ -46,14 +47,19 @@ class ServerAndStore(RuleBasedStateMachine):
             del self.replayed[change.name]
 
     def _judge(self) -> None:
-        """Complete is early when a listed object is unknown though the server still has it."""
+        """Complete is early when a listed object is unknown though the server has it since then.
+
+        One that left the selection after the listing and came again is like one that came after it: news that a
+        cut watch owes.
+        """
         listing = self.last_listing or (self.listing[0] if self.listing else None)
         if listing is None:
             self.early.append("complete without a listing")
             return
         here = {stored.uid for stored in self.store.all(SESSION, NAMESPACE)}
         there = {body["metadata"]["uid"] for name, body in self.objects.items() if name in self.selected}
-        self.early += [uid for uid in listing.uids if uid in there and uid not in here]
+        stayed = {uid for uid in there if self.left.get(uid, 0) <= listing.resource_version}
+        self.early += [uid for uid in listing.uids if uid in stayed and uid not in here]
 
     def _event(self, event_type: EventType, body: dict[str, Any]) -> None:
         if self.watching:
@@ -89,6 +95,7 @@ class ServerAndStore(RuleBasedStateMachine):
         body = self._write(name, self.objects[name]["metadata"]["uid"])
         if name in self.selected:
             self.selected.discard(name)
+            self.left[body["metadata"]["uid"]] = self.version
             self._event("DELETED", body)
         else:
             self.selected.add(name)
