@@ -351,7 +351,8 @@ def _said(
 def _note(peer: Peer, plan: PeersPlan, there: frozenset[str], *, may_note: bool) -> Note:
     """Return which keys to note as ours (rule E8): the wanted one, and those that it takes the place of."""
     noted, key = peer.status.applied_public_key, peer.spec.public_key
-    before = [one for one in dict.fromkeys(peer.keys) if one in there and one not in {key, *plan.desired}]
+    others = (one for one in dict.fromkeys(peer.keys) if one != key and one not in plan.desired)
+    before = [one for one in others if one in there]
     keeps = may_note or (noted == key and key in there)
     return (key if keeps else None), tuple(before[:_ROTATED])
 
