@@ -25,7 +25,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 # Python looks for cyclic garbage after each 700 objects, and every so often among all that there are: with ten thousand
 # Peers that holds everybody up for half a second, in each pass over them.
-_GARBAGE = (50_000, 20, 10)
+GARBAGE = (50_000, 20, 10)
 
 app = typer.Typer(
     name="cerebro",
@@ -118,7 +118,7 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     loop's signal handlers for itself, and would end the watchers before our loops have finished.
     Programs started from here inherit the block and must lift it.
     """
-    gc.set_threshold(*_GARBAGE)
+    gc.set_threshold(*GARBAGE)
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
     async def supervised() -> None:

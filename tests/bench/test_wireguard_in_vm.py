@@ -20,7 +20,7 @@ from bench.figures import Figures
 from vm.machine import run, supported
 
 ROOT = Path(__file__).resolve().parents[2]
-ROUNDS = {2_000: 5, 10_000: 3} if os.environ.get("CEREBRO_TEST_LONG") else {2_000: 3, 10_000: 1}
+ROUNDS = {2_000: 5, 10_000: 5} if os.environ.get("CEREBRO_TEST_LONG") else {2_000: 3, 10_000: 3}
 DEADLINE = 1800.0
 AIMS = {
     "apply": ("applied to an empty interface (wg setconf)", 1.0),

@@ -138,7 +138,7 @@ def _apply(socket: _Socket, name: str, entries: Sequence[Entry], refused: dict[s
     if error.code in _ABOUT_ALL:
         raise _about_all(name, error) from error
     if len(entries) == 1:
-        refused[entries[0].public_key] = f"the kernel refused: {netlink.reason(error)}"
+        refused[entries[0][0]] = f"the kernel refused: {netlink.reason(error)}"
         return
     middle = len(entries) // 2
     _apply(socket, name, entries[:middle], refused)

@@ -35,12 +35,10 @@ def plan_peers(
     """
     changes: list[PeerChange] = []
     shrinking: list[tuple[DesiredPeer, frozenset[str]]] = []
-    moving: set[str] = set()
     for key, want in desired.items():
         found = actual.peers.get(key)
         if found is None:
             changes.append(_creation(want))
-            moving |= want.allowed_ips
             continue
         if (
             want.allowed_ips == found.allowed_ips
@@ -53,9 +51,9 @@ def plan_peers(
         change = _update(want, found, missing, (dialled or {}).get(key), now)
         if change is not None:
             changes.append(change)
-            moving |= missing
         if len(found.allowed_ips) + len(missing) > len(want.allowed_ips):
             shrinking.append((want, found.allowed_ips - want.allowed_ips))
+    moving = {network for change in changes for network in change.allowed_ips} if shrinking else set()
     changes += [_replacement(want) for want, surplus in shrinking if not surplus <= moving]
     changes += [PeerChange(key, remove=True) for key in remove if key in actual.peers and key not in desired]
     return changes

@@ -10,7 +10,6 @@ import binascii
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from struct import Struct
 
@@ -85,12 +84,8 @@ ALLOWED_IPS_OF_AN_ENTRY = 500
 """A peer with more of them takes several entries, so that each fits into a message."""
 
 
-@dataclass(slots=True)
-class Entry:
-    """One peer in a message, packed."""
-
-    public_key: str
-    packed: bytes = field(repr=False)
+Entry = tuple[str, bytes]
+"""One peer in a message: its public key, and it packed."""
 
 
 def get(name: str) -> bytes:
@@ -110,7 +105,7 @@ def device(name: str, *, private_key: str | None, listen_port: int | None) -> by
 
 def peers(name: str, entries: Iterable[Entry]) -> bytes:
     """Return the request that changes those peers."""
-    packed = b"".join([entry.packed for entry in entries])
+    packed = b"".join([packed for _, packed in entries])
     return (
         _GENERIC.pack(_SET_DEVICE, _VERSION, 0)
         + attribute(_D_IFNAME, _name(name))
@@ -122,20 +117,29 @@ def split(changes: Iterable[PeerChange], refused: dict[str, str]) -> Iterator[li
     """Yield the entries of one message after the other, in order; what cannot be packed goes to `refused`."""
     message: list[Entry] = []
     size = 0
+    for entry in _pack(changes, refused):
+        length = len(entry[1])
+        if size + length > MESSAGE_BYTES and message:
+            yield message
+            message, size = [], 0
+        message.append(entry)
+        size += length
+    if message:
+        yield message
+
+
+def _pack(changes: Iterable[PeerChange], refused: dict[str, str]) -> Iterator[Entry]:
     for change in changes:
         try:
-            entries = [Entry(change.public_key, packed)] if (packed := _simple(change)) else _entries(change)
+            simple = _simple(change)
+            entries = _entries(change) if simple is None else ()
         except (ValueError, OSError, struct.error) as error:
             refused[change.public_key] = f"cannot be told to the kernel: {error}"
             continue
-        for entry in entries:
-            if message and size + len(entry.packed) > MESSAGE_BYTES:
-                yield message
-                message, size = [], 0
-            message.append(entry)
-            size += len(entry.packed)
-    if message:
-        yield message
+        if simple is not None:
+            yield change.public_key, simple
+        else:
+            yield from entries
 
 
 def interface(name: str, answers: Iterable[bytes], link: Link) -> Interface:
@@ -182,7 +186,7 @@ def _entries(change: PeerChange) -> list[Entry]:
     flags = _flags(change)
     body = key + attribute(_P_FLAGS, _U32.pack(flags))
     if change.remove:
-        return [Entry(change.public_key, attribute(_NESTED, body))]
+        return [(change.public_key, attribute(_NESTED, body))]
     if change.preshared_key is not None:
         secret = _key(change.preshared_key) if change.preshared_key else _NO_KEY
         body += attribute(_P_PRESHARED_KEY, secret)
@@ -198,7 +202,7 @@ def _entries(change: PeerChange) -> list[Entry]:
             body = key + attribute(_P_FLAGS, _U32.pack(_UPDATE_ONLY))
         if part := b"".join(allowed[start : start + ALLOWED_IPS_OF_AN_ENTRY]):
             body += attribute(_P_ALLOWED | _NESTED, part)
-        entries.append(Entry(change.public_key, attribute(_NESTED, body)))
+        entries.append((change.public_key, attribute(_NESTED, body)))
     return entries
 
 
