@@ -81,7 +81,7 @@ def make_device(agent: Agent, name: str = "router-1", **spec: Any) -> None:
 
 
 def test_a_router_gets_its_script_and_its_key_comes_back(
-    cerebro: Callable[..., subprocess.Popen[str]], agent: Agent, namespace: str
+    cerebro: Callable[..., subprocess.Popen[str]], agent: Agent, tmp_path: Path
 ) -> None:
     """What the router prints at the end is run as it stands, and the Device has the key."""
     make_hub(agent)
@@ -98,7 +98,11 @@ def test_a_router_gets_its_script_and_its_key_comes_back(
     assert router.tables["/ip/address"][0]["address"] == "10.8.0.7/16"
     printed = router.printed[-1].replace(interface["public-key"], ROUTER_KEY)
     folder = agent.plane.programs.kubectl.parent
-    shell = {"PATH": f"{folder}:{os.environ['PATH']}", "KUBECONFIG": str(agent.plane.kubeconfig)}
+    shell = {
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "KUBECONFIG": str(agent.plane.kubeconfig),
+    }
     subprocess.run(["sh", "-c", printed], env=shell, check=True, capture_output=True)
     device = json.loads(agent.kubectl("get", "device", "router-1", "-o", "json"))
     assert device["spec"]["publicKey"] == ROUTER_KEY
