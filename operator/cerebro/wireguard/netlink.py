@@ -196,7 +196,9 @@ def _dump(socket: AsyncNetlinkSocket, request: Request) -> tuple[list[bytes], bo
 
 def _packet(socket: AsyncNetlinkSocket) -> Iterator[tuple[int, int, int, bytes, int, int]]:
     """Yield type, flags and number of each message in one packet, with the packet, its start and its end there."""
-    if not select.select([socket.socket], [], [], DEADLINE)[0]:
+    ready = select.poll()  # select() knows no descriptor above 1023, and an agent has one for each router
+    ready.register(socket.socket, select.POLLIN)
+    if not ready.poll(DEADLINE * 1000):
         raise TimeoutError
     data = socket.socket.recv(_PACKET_BYTES)
     offset = 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,3 +177,14 @@ def _descriptors_after(times: int) -> int:
 
 def test_calls_open_nothing_anew(place: Place) -> None:
     assert place.inside(_descriptors_after, 1) == place.inside(_descriptors_after, 50)
+
+
+def test_a_process_with_many_connections_reads_too() -> None:
+    """An agent has one for each router, and opens the kernel's when it needs it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as held, ThreadPoolExecutor(1) as thread:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(4096, hard)), hard))
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        numbers = [held.enter_context(Path(os.devnull).open()).fileno() for _ in range(1100)]
+        assert max(numbers) > 1024
+        assert thread.submit(links.read, "lo").result() is not None
