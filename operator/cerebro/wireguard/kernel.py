@@ -43,7 +43,7 @@ class Kernel:
             return None
         if link.kind != _FAMILY:
             raise links.foreign(name, link.kind)
-        device = _line.run(lambda socket: _read(socket, name))
+        device = _line.ask(lambda socket: _read(socket, name))
         if device is None:
             return None
         return wgmessages.interface(name, device, link)
@@ -60,13 +60,13 @@ class Kernel:
     ) -> None:
         """Set what is given. Raises PortInUse when the interface is up and the port is another's."""
         payload = wgmessages.device(name, private_key=private_key, listen_port=listen_port)
-        _line.run(lambda socket: _set_device(socket, name, payload, listen_port))
+        _line.ask(lambda socket: _set_device(socket, name, payload, listen_port))
 
     def set_peers(self, name: str, changes: Sequence[PeerChange]) -> dict[str, str]:
         """Make the changes in their order; return what was refused, in words, by public key."""
         if not changes:
             return {}
-        return _line.run(lambda socket: _set_peers(socket, name, changes))
+        return _line.ask(lambda socket: _set_peers(socket, name, changes))
 
     def set_link(self, name: str, change: LinkChange) -> dict[str, str]:
         """Change addresses, MTU, state and routes. Raises and returns as `links.change`."""
@@ -96,7 +96,7 @@ async def _open() -> AsyncIterator[_Socket]:
 _line = netlink.Line(_open)
 
 
-async def _read(socket: _Socket, name: str) -> list[bytes] | None:
+def _read(socket: _Socket, name: str) -> list[bytes] | None:
     try:
         return netlink.dump(socket, socket.prid, wgmessages.get(name))
     except NetlinkError as error:
@@ -107,7 +107,7 @@ async def _read(socket: _Socket, name: str) -> list[bytes] | None:
         raise
 
 
-async def _set_device(socket: _Socket, name: str, payload: bytes, listen_port: int | None) -> None:
+def _set_device(socket: _Socket, name: str, payload: bytes, listen_port: int | None) -> None:
     (error,) = netlink.send(socket, [netlink.Request(socket.prid, 0, payload)])
     if error is not None:
         if error.code == errno.EADDRINUSE:
@@ -118,7 +118,7 @@ async def _set_device(socket: _Socket, name: str, payload: bytes, listen_port: i
         raise _about_all(name, error) from error
 
 
-async def _set_peers(socket: _Socket, name: str, changes: Iterable[PeerChange]) -> dict[str, str]:
+def _set_peers(socket: _Socket, name: str, changes: Iterable[PeerChange]) -> dict[str, str]:
     refused: dict[str, str] = {}
     for entries in wgmessages.split(changes, refused):
         _apply(socket, name, entries, refused)

@@ -120,7 +120,7 @@ async def _read(routes: AsyncIPRoute, name: str) -> Link | None:
     if (found := await _find(routes, name)) is None:
         return None
     index, kind, mtu, up = found
-    return Link(index, kind, mtu, up, await _addresses(routes, index), await _routes(routes, index))
+    return Link(index, kind, mtu, up, await _addresses(routes, index), _routes(routes, index))
 
 
 async def _addresses(routes: AsyncIPRoute, index: int) -> frozenset[str]:
@@ -152,7 +152,7 @@ async def _connected(routes: AsyncIPRoute) -> list[tuple[str, str]]:
     return result
 
 
-async def _routes(routes: AsyncIPRoute, index: int) -> frozenset[str]:
+def _routes(routes: AsyncIPRoute, index: int) -> frozenset[str]:
     networks = set()
     for family in (socket.AF_INET, socket.AF_INET6):
         wanted = _ROUTE.pack(family, 0, 0, 0, 0, ROUTE_PROTOCOL, 0, 0, 0)
@@ -222,7 +222,7 @@ async def _change(routes: AsyncIPRoute, name: str, wanted: LinkChange) -> dict[s
     if (found := await _find(routes, name)) is None:
         raise WireGuardError(f"the interface {name} is gone; the next pass makes it again")
     index = found[0]
-    refused = await _change_routes(routes, index, wanted.remove_routes, add=False)
+    refused = _change_routes(routes, index, wanted.remove_routes, add=False)
     for address in wanted.remove_addresses:
         await _change_address(routes, "del", index, address, refused)
     if wanted.mtu is not None:
@@ -231,7 +231,7 @@ async def _change(routes: AsyncIPRoute, name: str, wanted: LinkChange) -> dict[s
         await _change_address(routes, "add", index, address, refused)
     if wanted.up is not None:
         await _set_state(routes, name, index, up=wanted.up)
-    return refused | await _change_routes(routes, index, wanted.add_routes, add=True)
+    return refused | _change_routes(routes, index, wanted.add_routes, add=True)
 
 
 async def _set_state(routes: AsyncIPRoute, name: str, index: int, *, up: bool) -> None:
@@ -260,7 +260,7 @@ async def _change_address(
             refused[text] = _refusal(text, error)
 
 
-async def _change_routes(
+def _change_routes(
     routes: AsyncIPRoute, index: int, networks: tuple[str, ...], *, add: bool
 ) -> dict[str, str]:
     refused: dict[str, str] = {}
@@ -273,7 +273,7 @@ async def _change_routes(
             refused[network] = f"no network: {wrong}"
     outcomes = dict(zip(messages, netlink.send(routes, list(messages.values())), strict=True))
     exists = {network for network, error in outcomes.items() if error and error.code == errno.EEXIST}
-    ours = await _routes(routes, index) if exists else frozenset()
+    ours = _routes(routes, index) if exists else frozenset()
     for network, error in outcomes.items():
         if error is None or network in ours or (not add and error.code == errno.ESRCH):
             continue

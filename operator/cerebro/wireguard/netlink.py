@@ -15,7 +15,7 @@ import itertools
 import select
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from struct import Struct
@@ -84,11 +84,20 @@ class Line(threading.local, Generic[Socket]):
         self._kept: tuple[int, asyncio.Runner, AbstractAsyncContextManager[Socket], Socket] | None = None
 
     def run(self, call: Callable[[Socket], Coroutine[Any, Any, Answer]]) -> Answer:
-        """Run a call over the socket, in whatever thread this is; raise WireGuardError."""
-        try:
+        """Run a call of the library over the socket, in whatever thread this is; raise WireGuardError."""
+        with self._in_words():
             runner, socket = self._get()
-            # The runner's own `run` sets a signal handler before and after, for longer than a peer takes.
-            return runner.get_loop().run_until_complete(_in_time(call(socket)))
+            return runner.run(_in_time(call(socket)))
+
+    def ask(self, call: Callable[[Socket], Answer]) -> Answer:
+        """Have packed messages sent over the socket: no event loop is needed for them. Raises as `run`."""
+        with self._in_words():
+            return call(self._get()[1])
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
         except TimeoutError as error:
             self.close()
             raise WireGuardError(f"the kernel gave no answer within {DEADLINE:.0f} s") from error
