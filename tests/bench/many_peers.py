@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from cerebro.kube.api import KubeApi
+from cerebro.kube.client.api import KubeApi
 from cerebro.resources import KINDS
 from controlplane.server import ControlPlane
 from integration.agent.relay import Object

@@ -21,8 +21,8 @@ from librouteros.query import Key
 
 from bench.figures import Figures, line
 from bench.relay import Relay, running
-from cerebro.kube import connection
-from cerebro.kube.api import KubeApi
+from cerebro.kube.client import connection
+from cerebro.kube.client.api import KubeApi
 from cerebro.resources import KINDS
 from local.settings import ADDRESS, NAMESPACE
 

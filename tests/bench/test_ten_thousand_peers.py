@@ -34,8 +34,8 @@ from bench.many_peers import (
     says_applied,
 )
 from bench.meter import memory_of, probe, processor_time_of, repeated, timed
-from cerebro.kube import connection
-from cerebro.kube.api import KubeApi
+from cerebro.kube.client import connection
+from cerebro.kube.client.api import KubeApi
 from controlplane.apply import apply_crds, apply_rights
 from controlplane.server import ControlPlane
 from integration.agent.conftest import simulator

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from cerebro.cli import GARBAGE
+from cerebro.cli.main import GARBAGE
 from cerebro.wireguard.kernel import Kernel
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
 from cerebro.wireguard.model import DesiredPeer, Interface, PeerChange

@@ -11,13 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from cerebro.bridge.auth import Access
+from cerebro.bridge.endpoints.orders import Handlers
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.gate import Gate, render
-from cerebro.bridge.handlers import Handlers, Route
+from cerebro.bridge.http.answers import render
+from cerebro.bridge.http.auth import Access
+from cerebro.bridge.http.gate import Gate
+from cerebro.bridge.http.routes import Route
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.settings import BridgeSettings
-from cerebro.bridge.store import Store
+from cerebro.bridge.store.sqlite.engine import Store
 
 _ERROR = {
     "type": "object",

@@ -9,7 +9,6 @@ a dead process left is carried out again.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -18,14 +17,15 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from cerebro.bridge import records
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Intent
-from cerebro.bridge.records import Entry
-from cerebro.bridge.store import Store
-from cerebro.bridge.writes import GRANT_WITHIN
-from cerebro.kube.backoff import Backoff
-from cerebro.kube.errors import KubeError
+from cerebro.bridge.store.sqlite import inbox as records
+from cerebro.bridge.store.sqlite.engine import Store
+from cerebro.bridge.store.sqlite.inbox import Entry
+from cerebro.domain.lifecycle import GRANT_WITHIN
+from cerebro.kube.client.errors import KubeError
+from cerebro.runtime.backoff import Backoff
+from cerebro.runtime.clock import now_ms
 
 R = TypeVar("R")
 
@@ -35,11 +35,6 @@ ADOPT_AFTER = 30.0
 """Seconds after which an entry that nobody here knows belonged to a process that is gone."""
 
 log = structlog.get_logger(__name__)
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 class Inbox(Generic[R]):

@@ -1,7 +1,7 @@
 """What a caller wants, typed and complete enough to be carried out later: these are what the inbox keeps.
 Pure.
 
-An intent knows nothing of Devices or Sessions; what becomes of it is decided in `orders.py` and `revokes.py`.
+An intent knows nothing of Devices or Sessions; what becomes of it is decided in `orders` (`decide`, `revoke`, `move`).
 """
 
 from __future__ import annotations

@@ -13,26 +13,27 @@ from typing import Any
 import structlog
 import uvicorn
 
-from cerebro.bridge import records
-from cerebro.bridge.actions import Actions, Done
 from cerebro.bridge.app import make_app
+from cerebro.bridge.devices.tunnels import Tunnels
+from cerebro.bridge.endpoints.orders import Handlers
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.handlers import Handlers
-from cerebro.bridge.inbox import Inbox, now_ms
+from cerebro.bridge.inbox import Inbox
 from cerebro.bridge.metrics import Metrics
-from cerebro.bridge.records import Entry
-from cerebro.bridge.relay import Relay
-from cerebro.bridge.sessions import DEVICE, SESSION, UNFINISHED, Sessions
+from cerebro.bridge.orders.executor import Actions, Done
+from cerebro.bridge.orders.service import Relay
+from cerebro.bridge.orders.sessions import DEVICE, SESSION, UNFINISHED, Sessions
+from cerebro.bridge.orders.upkeep import Upkeep
 from cerebro.bridge.settings import BridgeSettings
-from cerebro.bridge.store import Store
-from cerebro.bridge.tunnels import Tunnels
-from cerebro.bridge.upkeep import Upkeep
-from cerebro.kube.api import KubeApi
-from cerebro.kube.completeness import Completeness, Watch
-from cerebro.kube.connection import load
-from cerebro.kube.presence import Presence
-from cerebro.kube.store import Store as ObjectStore
-from cerebro.kube.watcher import Watcher, WatchTimes
+from cerebro.bridge.store.sqlite import prune
+from cerebro.bridge.store.sqlite.engine import Store
+from cerebro.bridge.store.sqlite.inbox import Entry
+from cerebro.kube.cache.completeness import Completeness, Watch
+from cerebro.kube.cache.presence import Presence
+from cerebro.kube.cache.store import Store as ObjectStore
+from cerebro.kube.cache.watcher import Watcher, WatchTimes
+from cerebro.kube.client.api import KubeApi
+from cerebro.kube.client.connection import load
+from cerebro.runtime.clock import now_ms
 
 HOUSEKEEPING = 15.0
 CALL_TIMEOUT = 10.0
@@ -173,7 +174,7 @@ class Bridge:
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             try:
-                await self._store.run(partial(records.prune, now=now_ms()))
+                await self._store.run(partial(prune.prune, now=now_ms()))
                 await self._inbox.adopt()
             except ApiError as error:
                 log.warning("housekeeping has to wait", error=str(error))

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client import Counter as Labelled
 from prometheus_client.core import GaugeMetricFamily
 
-from cerebro.bridge.writes import end_of, is_ours
+from cerebro.domain.lifecycle import end_of
+from cerebro.domain.supersession import is_ours
 from cerebro.resources import Device, Session
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from cerebro.resources.values import NAME_PATTERN
-from cerebro.settings import Settings
+from cerebro.runtime.settings import Settings
 
 MAX_BODY = 64 * 1024
 MAX_TRIAL_MINUTES = 120

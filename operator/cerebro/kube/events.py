@@ -12,8 +12,8 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Literal
 
-from cerebro.kube.api import KubeApi
-from cerebro.kube.errors import KubeError
+from cerebro.kube.client.api import KubeApi
+from cerebro.kube.client.errors import KubeError
 from cerebro.resources import GROUP_VERSION, Resource
 
 _NOTE_SIZE = 1000

@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from cerebro import metrics
-from cerebro.clock import boottime
-from cerebro.kube.api import KubeApi
-from cerebro.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from cerebro.kube.client.api import KubeApi
+from cerebro.kube.client.errors import AlreadyExists, Conflict, KubeError, NotFound
+from cerebro.runtime import metrics
+from cerebro.runtime.clock import boottime
 
 log = logging.getLogger(__name__)
 

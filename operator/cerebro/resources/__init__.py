@@ -11,7 +11,6 @@ from cerebro.resources.base import (
     age_key,
     older,
 )
-from cerebro.resources.by_address import asks_who_is_there
 from cerebro.resources.conditions import Condition, find_condition, set_condition
 from cerebro.resources.device import Device, DeviceSpec, DeviceStatus
 from cerebro.resources.device_command import DeviceCommand, DeviceCommandSpec, DeviceCommandStatus
@@ -51,7 +50,6 @@ __all__ = [
     "SessionSpec",
     "SessionStatus",
     "age_key",
-    "asks_who_is_there",
     "find_condition",
     "format_duration",
     "format_time",

@@ -11,8 +11,8 @@ import ipaddress
 from dataclasses import dataclass
 
 from cerebro.resources import Condition, Device, Hub, find_condition
-from cerebro.resources.tunnel_troubles import HUB_NOT_FOUND, POOL_EXHAUSTED, TROUBLES
-from cerebro.routeros.script import ensure, found, quote, say, when
+from cerebro.resources.reasons import HUB_NOT_FOUND, POOL_EXHAUSTED, TROUBLES
+from cerebro.routeros.console import ensure, found, quote, say, when
 
 KEEPALIVE = "25s"
 HANDSHAKE_LIMIT = "3m"

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from cerebro.clock import boottime
+from cerebro.runtime.clock import boottime
 from cerebro.tunnel import requests
 from cerebro.tunnel.carrier import Carried, answers, exists, vanishes
 from cerebro.tunnel.requests import LONGEST_LINE, Refusal, check_deadline, foreign, not_carried, refused
 
 if TYPE_CHECKING:
-    from cerebro.settings import TunnelSettings
+    from cerebro.runtime.settings import TunnelSettings
 
 SOCKET = "tunnel.sock"
 MOST_INTERFACES = 64

@@ -76,3 +76,9 @@ class Backend(Protocol):
 
     def drop(self, name: str) -> None:
         """Remove the interface; none of that name is no error."""
+
+
+class IsolationNotAvailable(NotAvailable):
+    """This node has no nftables: no program, or a kernel without it."""
+
+    reason = "IsolationNotAvailable"

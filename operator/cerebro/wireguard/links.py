@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import socket
-from dataclasses import dataclass
 from ipaddress import ip_interface, ip_network
 from struct import Struct
 
@@ -19,7 +18,7 @@ from pyroute2.netlink.rtnl import RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE
 
 from cerebro.wireguard import netlink
 from cerebro.wireguard.backend import ForeignInterface, NotAvailable, PortInUse, WireGuardError
-from cerebro.wireguard.model import LinkChange
+from cerebro.wireguard.model import Link, LinkChange
 
 ROUTE_PROTOCOL = 206
 """Marks routes as ours; free in iproute2's rt_protos (`ip route show proto 206`)."""
@@ -35,21 +34,6 @@ _RTA_DST, _RTA_OIF = 1, 4
 _ROUTE = Struct("=8BI")
 _ATTRIBUTE = Struct("=HH")
 _INDEX = Struct("=I")
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A link as it is."""
-
-    index: int
-    kind: str | None
-    """`wireguard`, `tun`, `veth`; None for a plain device."""
-    mtu: int
-    up: bool
-    addresses: frozenset[str]
-    """With prefix length, as `10.64.0.1/16`, without the link-local ones that the kernel makes."""
-    routes: frozenset[str]
-    """Networks routed to it with our protocol number."""
 
 
 def read(name: str) -> Link | None:

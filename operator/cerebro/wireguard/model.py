@@ -91,3 +91,18 @@ class LinkChange:
     def __bool__(self) -> bool:
         """Tell whether it changes anything."""
         return self != LinkChange()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link as it is."""
+
+    index: int
+    kind: str | None
+    """`wireguard`, `tun`, `veth`; None for a plain device."""
+    mtu: int
+    up: bool
+    addresses: frozenset[str]
+    """With prefix length, as `10.64.0.1/16`, without the link-local ones that the kernel makes."""
+    routes: frozenset[str]
+    """Networks routed to it with our protocol number."""

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
-from cerebro.wireguard.backend import NotAvailable, NotPermitted, WireGuardError
+from cerebro.wireguard.backend import IsolationNotAvailable, NotPermitted, WireGuardError
 from cerebro.wireguard.isolation import FAMILY, NftObject, removal, table_name
 
 DEADLINE = 10.0
@@ -25,12 +25,6 @@ class NftError(WireGuardError):
     """nft refused something, for another reason than those below."""
 
     reason = "IsolationFailed"
-
-
-class IsolationNotAvailable(NotAvailable):
-    """This node has no nftables: no program, or a kernel without it."""
-
-    reason = "IsolationNotAvailable"
 
 
 class Nft:

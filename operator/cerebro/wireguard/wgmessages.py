@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv6Address
 from struct import Struct
 
-from cerebro.wireguard.links import Link
-from cerebro.wireguard.model import ActualPeer, Endpoint, Interface, PeerChange
+from cerebro.wireguard.model import ActualPeer, Endpoint, Interface, Link, PeerChange
 from cerebro.wireguard.netlink import attribute
 
 _GET_DEVICE, _SET_DEVICE = 0, 1

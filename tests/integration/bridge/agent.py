@@ -11,10 +11,11 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cerebro.kube.api import KubeApi
-from cerebro.kube.connection import from_kubeconfig
-from cerebro.kube.errors import KubeError, NotFound
-from cerebro.resources import KINDS, Session, asks_who_is_there, format_time
+from cerebro.domain.by_address import asks_who_is_there
+from cerebro.kube.client.api import KubeApi
+from cerebro.kube.client.connection import from_kubeconfig
+from cerebro.kube.client.errors import KubeError, NotFound
+from cerebro.resources import KINDS, Session, format_time
 from controlplane.server import ControlPlane
 from integration.bridge.caller import IP, MAC
 from integration.bridge.process import CERTAIN

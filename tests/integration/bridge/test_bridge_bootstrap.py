@@ -17,16 +17,16 @@ from typing import Any
 import httpx
 import pytest
 
-from cerebro.kube.api import KubeApi
-from cerebro.kube.connection import from_kubeconfig
-from cerebro.kube.errors import KubeError, NotFound
+from cerebro.kube.client.api import KubeApi
+from cerebro.kube.client.connection import from_kubeconfig
+from cerebro.kube.client.errors import KubeError, NotFound
 from cerebro.resources import KINDS
 from controlplane import apply
 from controlplane.server import ControlPlane
 from integration.bridge.agent import Agent, condition
 from integration.bridge.caller import NOT_CONFIRMED, Caller
 from integration.bridge.process import BridgeProcess
-from unit.routeros.console_router import ConsoleRouter
+from support.console_router import ConsoleRouter
 
 PATH = "/mikrotik/bootstrap"
 ROUTER = {"deviceId": "BUS05", "tunnelIp": "10.8.0.7"}

@@ -12,7 +12,7 @@ import pytest
 from integration.bridge.agent import Agent
 from integration.bridge.caller import HERE, Caller
 from integration.bridge.process import SECRET, TOKEN, BridgeProcess
-from unit.bridge.builders import BAD_BODIES
+from support.orders import BAD_BODIES
 
 AUTHORIZE = "/relay/authorize-by-pedido"
 POSTS = [AUTHORIZE, "/relay/resync-device", "/relay/revoke", "/relay/action", "/relay/device/hello"]

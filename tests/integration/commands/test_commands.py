@@ -20,7 +20,7 @@ import yaml
 
 from controlplane.server import ControlPlane
 from integration.bridge.agent import Agent
-from unit.routeros.console_router import ConsoleRouter
+from support.console_router import ConsoleRouter
 
 HUB_KEY = "h" * 42 + "A="
 ROUTER_KEY = "r" * 42 + "A="

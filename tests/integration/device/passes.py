@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from cerebro.controllers.contest import Contest
-from cerebro.controllers.desire import Circumstances
-from cerebro.controllers.device_pass import DevicePass, Outcome, granted_and_ended, session_obstacle
-from cerebro.controllers.session_report import ended_status, live_status
+from cerebro.agent.devices.access.contention import Contest
+from cerebro.agent.devices.access.desired import Circumstances
+from cerebro.agent.devices.access.outcome import Outcome, granted_and_ended, session_obstacle
+from cerebro.agent.devices.access.reconcile import DevicePass
+from cerebro.agent.devices.access.status import ended_status, live_status
 from cerebro.resources import Device, Session, SessionStatus
-from cerebro.routeros.access import AccessPolicy
-from cerebro.routeros.access_result import EndingView
-from cerebro.routeros.command import Command, Reply
-from cerebro.routeros.connection import connect
-from cerebro.routeros.errors import Trap
-from cerebro.routeros.session import RouterSession
+from cerebro.routeros.access.model import AccessPolicy
+from cerebro.routeros.access.result import EndingView
+from cerebro.routeros.client.command import Command, Reply
+from cerebro.routeros.client.connection import connect
+from cerebro.routeros.client.errors import Trap
+from cerebro.routeros.client.session import RouterSession
 from simulator.router import Router
 from simulator.simulator import Simulator
 

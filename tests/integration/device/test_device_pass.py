@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cerebro.routeros.access import AccessPolicy
-from cerebro.routeros.command import Command
-from cerebro.routeros.marker import marker_for
+from cerebro.routeros.access.marker import marker_for
+from cerebro.routeros.access.model import AccessPolicy
+from cerebro.routeros.client.command import Command
 from integration.device.passes import BINDING, LIST, a_session, passes
 
 M, N = "AA:BB:CC:00:00:01", "AA:BB:CC:00:00:02"

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from cerebro.kube.api import KubeApi
-from cerebro.kube.connection import from_kubeconfig
+from cerebro.kube.client.api import KubeApi
+from cerebro.kube.client.connection import from_kubeconfig
 from controlplane import apply
 from controlplane.proxy import FaultProxy
 from controlplane.server import ControlPlane

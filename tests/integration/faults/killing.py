@@ -22,8 +22,8 @@ from types import TracebackType
 from typing import Any
 
 PROGRAMS = {
-    "agent": ("cerebro.controllers.agent", "main", "cerebro.settings", "AgentSettings"),
-    "operator": ("cerebro.controllers.operator", "main", "cerebro.settings", "OperatorSettings"),
+    "agent": ("cerebro.agent.main", "main", "cerebro.agent.settings", "AgentSettings"),
+    "operator": ("cerebro.operator.main", "main", "cerebro.operator.settings", "OperatorSettings"),
     "bridge": ("cerebro.bridge.main", "run", "cerebro.bridge.settings", "BridgeSettings"),
 }
 PATHS = {
@@ -36,7 +36,7 @@ _PR_SET_PDEATHSIG = 1
 
 _forking = multiprocessing.get_context("forkserver")
 _forking.set_forkserver_preload(
-    ["pytest", "cerebro.cli", *(words[place] for words in PROGRAMS.values() for place in (0, 2))]
+    ["pytest", "cerebro.cli.main", *(words[place] for words in PROGRAMS.values() for place in (0, 2))]
 )
 
 
@@ -171,7 +171,7 @@ def _run(role: str, environment: dict[str, str], log: str, waits: Waits) -> None
     os.environ.update(environment)
     module, function, settings_module, settings_class = PROGRAMS[role]
     main = getattr(importlib.import_module(module), function)
-    cli = importlib.import_module("cerebro.cli")
+    cli = importlib.import_module("cerebro.cli.main")
     settings = cli._settings(getattr(importlib.import_module(settings_module), settings_class))
 
     async def counted(stop: asyncio.Event) -> None:

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cerebro.kube.api import KubeApi
-from cerebro.kube.errors import KubeError
+from cerebro.kube.client.api import KubeApi
+from cerebro.kube.client.errors import KubeError
 from cerebro.resources import KINDS, Session
 from controlplane.processes import free_port
 from controlplane.server import ControlPlane

@@ -16,12 +16,13 @@ from typing import Any, Self
 import pytest
 import pytest_asyncio
 
-from cerebro.kube import connection
-from cerebro.kube.api import KubeApi
-from cerebro.kube.completeness import Completeness, Watch
-from cerebro.kube.presence import Presence
-from cerebro.kube.store import Change, EventType, Store
-from cerebro.kube.watcher import Watcher, WatchTimes
+from cerebro.kube.cache.completeness import Completeness, Watch
+from cerebro.kube.cache.presence import Presence
+from cerebro.kube.cache.store import EventType, Store
+from cerebro.kube.cache.watcher import Watcher, WatchTimes
+from cerebro.kube.client import connection
+from cerebro.kube.client.api import KubeApi
+from cerebro.kube.objects import Change
 from cerebro.resources import KINDS, Kind
 from cerebro.resources.naming import FINALIZER_INTERFACE
 from controlplane.proxy import FaultProxy

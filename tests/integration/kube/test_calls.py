@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from cerebro.kube import api as api_module
-from cerebro.kube import connection
-from cerebro.kube.api import KubeApi
-from cerebro.kube.errors import AlreadyExists, Conflict, Invalid, NotFound, Unavailable
+from cerebro.kube.client import api as api_module
+from cerebro.kube.client import connection
+from cerebro.kube.client.api import KubeApi
+from cerebro.kube.client.errors import AlreadyExists, Conflict, Invalid, NotFound, Unavailable
 from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.resources import Session

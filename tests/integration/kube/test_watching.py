@@ -6,10 +6,11 @@ import signal
 import time
 from pathlib import Path
 
-from cerebro import metrics
-from cerebro.kube import connection, kopf_tasks
-from cerebro.kube.api import KubeApi
+from cerebro.kube.cache import kopf_tasks
+from cerebro.kube.client import connection
+from cerebro.kube.client.api import KubeApi
 from cerebro.resources import Kind
+from cerebro.runtime import metrics
 from controlplane import apply
 from controlplane.proxy import FaultProxy, Request
 from controlplane.server import ControlPlane

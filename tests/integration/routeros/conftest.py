@@ -17,8 +17,8 @@ from ssl import SSLContext
 
 import pytest
 
-from cerebro.routeros.connection import connect
-from cerebro.routeros.session import RouterSession
+from cerebro.routeros.client.connection import connect
+from cerebro.routeros.client.session import RouterSession
 
 HACK = Path(__file__).parents[3] / "hack"
 

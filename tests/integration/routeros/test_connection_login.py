@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cerebro.routeros.command import Command
-from cerebro.routeros.connection import connect
-from cerebro.routeros.errors import ConnectionLost, LoginRefused, RouterError, Unreachable
+from cerebro.routeros.client.command import Command
+from cerebro.routeros.client.connection import connect
+from cerebro.routeros.client.errors import ConnectionLost, LoginRefused, RouterError, Unreachable
 from integration.routeros.clock import standing_clock
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cerebro.routeros.command import Command
-from cerebro.routeros.connection import connect
-from cerebro.routeros.errors import ConnectionLost, SecretError, Unreachable
-from cerebro.routeros.tls import TlsSettings
+from cerebro.routeros.client.command import Command
+from cerebro.routeros.client.connection import connect
+from cerebro.routeros.client.errors import ConnectionLost, SecretError, Unreachable
+from cerebro.routeros.client.tls import TlsSettings
 
 if TYPE_CHECKING:
     from integration.routeros.conftest import Caller, Serve

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cerebro.routeros.command import Command, Reply
-from cerebro.routeros.connection import connect
-from cerebro.routeros.errors import Stalled
-from cerebro.routeros.session import WINDOW, RouterSession
+from cerebro.routeros.client.command import Command, Reply
+from cerebro.routeros.client.connection import connect
+from cerebro.routeros.client.errors import Stalled
+from cerebro.routeros.client.session import WINDOW, RouterSession
 
 if TYPE_CHECKING:
     from integration.routeros.conftest import Caller, OpenSession, ScriptedRouter, Serve

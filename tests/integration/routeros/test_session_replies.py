@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cerebro.routeros.command import Command, Reply
-from cerebro.routeros.errors import ConnectionLost, Trap, TrapKind
-from cerebro.routeros.session import WINDOW
+from cerebro.routeros.client.command import Command, Reply
+from cerebro.routeros.client.errors import ConnectionLost, Trap, TrapKind
+from cerebro.routeros.client.session import WINDOW
 
 if TYPE_CHECKING:
     from integration.routeros.conftest import Caller, OpenSession

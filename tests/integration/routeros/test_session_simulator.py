@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cerebro.routeros.command import Command, Reply
-from cerebro.routeros.connection import connect
-from cerebro.routeros.errors import ConnectionLost, LoginRefused, Stalled, Trap, TrapKind, Unreachable
+from cerebro.routeros.client.command import Command, Reply
+from cerebro.routeros.client.connection import connect
+from cerebro.routeros.client.errors import ConnectionLost, LoginRefused, Stalled, Trap, TrapKind, Unreachable
 from integration.routeros.clock import standing_clock, until
 
 if TYPE_CHECKING:

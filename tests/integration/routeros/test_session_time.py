@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cerebro.routeros.command import Command, Reply
-from cerebro.routeros.errors import ConnectionLost, DeadlineExceeded, Stalled
-from cerebro.routeros.session import WINDOW
+from cerebro.routeros.client.command import Command, Reply
+from cerebro.routeros.client.errors import ConnectionLost, DeadlineExceeded, Stalled
+from cerebro.routeros.client.session import WINDOW
 from integration.routeros.clock import standing_clock, until
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cerebro.clock import boottime
+from cerebro.runtime.clock import boottime
 from cerebro.wireguard import keys
 from cerebro.wireguard.model import Interface, LinkChange, PeerChange
 from cerebro.wireguard.userspace import Userspace

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from cerebro.wireguard.backend import NotPermitted
+from cerebro.wireguard.backend import IsolationNotAvailable, NotPermitted
 from cerebro.wireguard.isolation import desired_table, plan
-from cerebro.wireguard.nft import IsolationNotAvailable, Nft, NftError
+from cerebro.wireguard.nft import Nft, NftError
 from controlplane.progress import wait_until
 from integration.wireguard import reach
 from network.node import Node, link, supported

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cerebro.wireguard import links
+from cerebro.wireguard import links, model
 from cerebro.wireguard.backend import ForeignInterface, NotPermitted, WireGuardError
 from cerebro.wireguard.model import LinkChange
 from integration.wireguard.inside import Inside
@@ -34,7 +34,7 @@ class Place:
     def change(self, **wanted: Any) -> dict[str, str]:
         return self.inside(links.change, "v0", LinkChange(**wanted))
 
-    def found(self) -> links.Link:
+    def found(self) -> model.Link:
         found = self.inside(links.read, "v0")
         assert found is not None
         return found

@@ -8,7 +8,7 @@ import pytest
 
 from cerebro.kube.events import Recorder
 from cerebro.resources import Session
-from unit.kube.manifests import session
+from support.manifests import session
 
 NAME = re.compile("[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cerebro.kube.errors import AlreadyExists, Conflict, NotFound, Unavailable
+from cerebro.kube.client.errors import AlreadyExists, Conflict, NotFound, Unavailable
 from cerebro.kube.lease import Election, Lease, LeaseRecord, Move
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from cerebro.resources import Device, Hub
 from cerebro.routeros.bootstrap import NotReadyError, Tunnel, script, tunnel_of
-from cerebro.routeros.script import quote
-from unit.routeros.console import Text, parse, texts, walk
-from unit.routeros.console_router import ConsoleRouter
+from cerebro.routeros.console import quote
+from support.console import Text, parse, texts, walk
+from support.console_router import ConsoleRouter
 
 HUB_KEY = "h" * 42 + "A="
 HAND_BACK = ('kubectl patch device r1 -p \'{"spec":{"publicKey":"', "\"}}'")

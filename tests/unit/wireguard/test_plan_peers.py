@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cerebro.wireguard.model import ActualPeer, DesiredPeer, Endpoint, Interface, PeerChange
 from cerebro.wireguard.plan import plan_peers, remember_dialled
-from unit.wireguard.reference import ReferenceWireGuard
+from support.wireguard_reference import ReferenceWireGuard
 
 NOW = 1_800_000_000.0
 HOME, AWAY, ELSEWHERE = ("192.0.2.1", 51820), ("198.51.100.7", 4242), ("2001:db8::9", 51820)

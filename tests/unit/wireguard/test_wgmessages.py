@@ -9,8 +9,7 @@ import pytest
 from pyroute2.netlink.generic.wireguard import wgmsg
 
 from cerebro.wireguard import wgmessages
-from cerebro.wireguard.links import Link
-from cerebro.wireguard.model import ActualPeer, PeerChange
+from cerebro.wireguard.model import ActualPeer, Link, PeerChange
 from cerebro.wireguard.netlink import Request
 
 KEY = base64.b64encode(bytes(range(32))).decode()

@@ -1,0 +1,17 @@
+"""Values about a router that its loop, its connection and its status share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RouterFacts:
+    """What a router says of itself, in printable form; None where it has no such thing (a CHR has no serial
+    number).
+    """
+
+    identity: str | None = None
+    version: str | None = None
+    board: str | None = None
+    serial_number: str | None = None

@@ -1,0 +1,1 @@
+"""One loop for each Hub: its interface, its peers, its isolation, and their statuses."""

@@ -1,0 +1,90 @@
+"""The key of a Hub's interface by rule E3: the interface's, else the Secret's, else a new one. It is never
+changed.
+
+The interface gets a key only once the Secret holds the same one: a key that only an interface has is lost
+with it, and with it every router's way back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cerebro.domain.conditions import Obstacle
+from cerebro.kube.client.api import KubeApi, Secret
+from cerebro.kube.client.errors import AlreadyExists, KubeError, NotFound
+from cerebro.resources import Hub
+from cerebro.resources.naming import SECRET_TYPE_WIREGUARD
+from cerebro.wireguard.keys import InvalidKey, check_private_key, derive_public_key, generate_private_key
+
+_LABELS = {"app.kubernetes.io/managed-by": "cerebro-agent"}
+
+
+@dataclass(frozen=True, slots=True)
+class HubKey:
+    """The key that the interface has or is to have. `trouble` without a key is in the way of everything."""
+
+    private_key: str | None = field(default=None, repr=False)
+    trouble: Obstacle | None = None
+
+    @property
+    def public_key(self) -> str | None:
+        """The public key of it."""
+        return derive_public_key(self.private_key) if self.private_key else None
+
+
+async def settle_key(api: KubeApi, hub: Hub, on_interface: str | None, *, create: bool = True) -> HubKey:
+    """Return the key, from the Secret or, with `create`, put there first. Raises nothing: trouble is said.
+
+    `on_interface` is the private key that the interface has already; it stays whatever the Secret says.
+    """
+    name = hub.private_key_secret_name
+    try:
+        try:
+            secret = await api.get_secret(hub.namespace, name)
+        except NotFound:
+            return await _make(api, hub, on_interface, create=create)
+        return _compare(hub, on_interface, secret)
+    except KubeError as error:
+        message = f"Secret {name} (spec.privateKeySecretRef) could not be read or made yet: {error}"
+        return HubKey(
+            on_interface, None if on_interface else Obstacle("SecretNotRead", message, looked=False)
+        )
+
+
+async def _make(api: KubeApi, hub: Hub, on_interface: str | None, *, create: bool) -> HubKey:
+    private = on_interface or generate_private_key()
+    if not create:
+        return HubKey(private)
+    name = hub.private_key_secret_name
+    data = {"privateKey": private.encode(), "publicKey": derive_public_key(private).encode()}
+    try:
+        await api.create_secret(hub.namespace, name, type=SECRET_TYPE_WIREGUARD, data=data, labels=_LABELS)
+    except AlreadyExists:
+        return _compare(hub, on_interface, await api.get_secret(hub.namespace, name))
+    return HubKey(private)
+
+
+def _compare(hub: Hub, on_interface: str | None, secret: Secret) -> HubKey:
+    where = f"Secret {secret.name} (spec.privateKeySecretRef)"
+    trouble: str | None = None
+    private: str | None = None
+    try:
+        text = secret.text("privateKey")
+        if secret.type != SECRET_TYPE_WIREGUARD:
+            trouble = f"has type {secret.type or 'Opaque'}: make it anew with type {SECRET_TYPE_WIREGUARD}"
+        elif text is None:
+            trouble = "has no key privateKey: add it, or delete the Secret and it is made anew"
+        else:
+            private = check_private_key(text)
+    except (InvalidKey, KubeError) as error:
+        trouble = f"cannot be used: {error}"
+    if trouble is not None:
+        return HubKey(on_interface, Obstacle("SecretNotUsable", f"{where} {trouble}"))
+    if on_interface is not None and private != on_interface:
+        message = (
+            f"{where} holds another key than interface {hub.spec.interface} has; nothing is changed. To keep "
+            "the interface's key, delete the Secret: it is made anew from it. To have the Secret's, delete the "
+            "interface: every router then needs the new public key"
+        )
+        return HubKey(on_interface, Obstacle("KeyMismatch", message))
+    return HubKey(private)

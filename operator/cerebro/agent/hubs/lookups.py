@@ -1,0 +1,159 @@
+"""What Peers name and do not hold: preshared keys in Secrets and addresses of host names. Both are remembered.
+
+A pass never waits for a name server, and for Secrets only when it has never read them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Collection
+
+from cerebro.agent.hubs.model import PresharedKey
+from cerebro.domain.conditions import Obstacle
+from cerebro.kube.client.api import KubeApi
+from cerebro.kube.client.errors import KubeError, NotFound
+from cerebro.resources.naming import SECRET_TYPE_WIREGUARD
+from cerebro.resources.reasons import NOT_RESOLVED
+from cerebro.wireguard.keys import InvalidKey, check_key
+from cerebro.wireguard.model import Endpoint
+from cerebro.wireguard.networks import literal_endpoint, split_endpoint
+
+_AT_ONCE = 16
+_FIRST_READ = 20.0  # seconds for all Secrets that a pass needs for the first time
+_RESOLVE = 5.0
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+
+
+class PresharedKeys:
+    """The preshared keys of one Hub's Peers, by the Secret's name."""
+
+    def __init__(self, api: KubeApi, namespace: str) -> None:
+        self._api, self._namespace = api, namespace
+        self._known: dict[str, PresharedKey] = {}
+
+    async def read(self, names: Collection[str], *, again: bool) -> dict[str, PresharedKey]:
+        """Return them; `again` reads also those that are known, which then may have changed."""
+        wanted = [name for name in names if again or self._unread(name)]
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(name: str) -> None:
+            async with gate:
+                self._known[name] = await self._read(name)
+
+        try:
+            async with asyncio.timeout(_FIRST_READ):
+                await asyncio.gather(*(one(name) for name in wanted))
+        except TimeoutError:
+            pass
+        self._known = {name: self._known[name] for name in names if name in self._known}
+        late = PresharedKey(None, _not_read("the API server did not answer in time"))
+        return {name: self._known.get(name, late) for name in names}
+
+    def _unread(self, name: str) -> bool:
+        known = self._known.get(name)
+        return known is None or known.key is None
+
+    async def _read(self, name: str) -> PresharedKey:
+        where = f"Secret {name} (spec.presharedKeySecretRef)"
+        try:
+            secret = await self._api.get_secret(self._namespace, name)
+            text = secret.text("presharedKey")
+        except NotFound:
+            return _unusable(f"{where} does not exist: make it with type {SECRET_TYPE_WIREGUARD}")
+        except KubeError as error:
+            known = self._known.get(name)
+            return PresharedKey(known.key if known else None, _not_read(str(error)))
+        if secret.type != SECRET_TYPE_WIREGUARD:
+            return _unusable(
+                f"{where} has type {secret.type or 'Opaque'}: it must be {SECRET_TYPE_WIREGUARD}"
+            )
+        if text is None:
+            return _unusable(f"{where} has no key presharedKey: add it, as `wg genpsk` prints it")
+        try:
+            return PresharedKey(check_key(text, "preshared key"))
+        except InvalidKey as error:
+            return _unusable(f"{where} cannot be used: {error}")
+
+
+def _unusable(message: str) -> PresharedKey:
+    return PresharedKey(None, Obstacle("SecretNotUsable", message))
+
+
+def _not_read(why: str) -> Obstacle:
+    return Obstacle("SecretNotRead", f"spec.presharedKeySecretRef could not be read yet: {why}", looked=False)
+
+
+class Endpoints:
+    """Addresses of the host names that Peers of one Hub dial. `found` is called when one came or changed, or
+    cannot be had.
+    """
+
+    def __init__(self, found: Callable[[], None]) -> None:
+        self._found = found
+        self._known: dict[str, Endpoint | Obstacle] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+
+    def look_up(
+        self, endpoints: Collection[str], *, again: bool
+    ) -> tuple[dict[str, Endpoint], dict[str, Obstacle]]:
+        """Return the addresses to dial that are known, and why others are not; forget all other endpoints.
+
+        `again` asks for all of them anew meanwhile. One that was known once keeps its address.
+        """
+        self._known = {text: known for text, known in self._known.items() if text in endpoints}
+        found: dict[str, Endpoint] = {}
+        troubles: dict[str, Obstacle] = {}
+        for text in endpoints:
+            known = self._resolve(text, again=again)
+            if isinstance(known, Obstacle):
+                troubles[text] = known
+            elif known is not None:
+                found[text] = known
+        return found, troubles
+
+    def close(self) -> None:
+        """Ask no more."""
+        for task in self._asking.values():
+            task.cancel()
+
+    def _resolve(self, endpoint: str, *, again: bool) -> Endpoint | Obstacle | None:
+        try:
+            literal = literal_endpoint(endpoint)
+        except ValueError as error:  # of a Peer that an older schema let in
+            return Obstacle(NOT_RESOLVED, f"spec.endpoint: {error}")
+        if literal is not None:
+            return literal
+        if (again or endpoint not in self._known) and endpoint not in self._asking:
+            task = asyncio.create_task(self._ask(endpoint), name="resolve a peer's endpoint")
+            self._asking[endpoint] = task
+        return self._known.get(endpoint)
+
+    async def _ask(self, endpoint: str) -> None:
+        host, port = split_endpoint(endpoint)
+        addresses: list[Endpoint] = []
+        try:
+            async with self._gate, asyncio.timeout(_RESOLVE):
+                loop = asyncio.get_running_loop()
+                answers = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+            addresses = [(str(at[0]), int(at[1])) for family, *_, at in answers if family in _FAMILIES]
+        except (OSError, TimeoutError, UnicodeError):  # the last for what can be no name, such as a..b
+            pass
+        finally:
+            self._asking.pop(endpoint, None)
+        known = self._known.get(endpoint)
+        if addresses and known not in addresses:
+            self._known[endpoint] = min(addresses)
+            self._found()
+        elif not addresses and known is None:
+            self._known[endpoint] = _not_resolved(endpoint, host)
+            self._found()
+
+
+def _not_resolved(endpoint: str, host: str) -> Obstacle:
+    message = (
+        f"spec.endpoint {endpoint} is not dialled: the node finds no address of {host}; correct the name, or "
+        "the node's name servers. It is looked up again at every resync of the Hub"
+    )
+    return Obstacle(NOT_RESOLVED, message)

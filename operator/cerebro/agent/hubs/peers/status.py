@@ -1,0 +1,144 @@
+"""The status of a Peer: whether it is accepted, on the interface, and connected. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cerebro.agent.contacts import Contact, State, contact_said, lost
+from cerebro.domain.conditions import MESSAGE, Obstacle, Said, cut
+from cerebro.resources import Condition, Peer, format_time, set_condition
+from cerebro.resources.reasons import NOT_RESOLVED, NOT_ROUTED
+
+_NAMED = 8  # networks that a message tells of
+
+_TROUBLES = (NOT_RESOLVED, NOT_ROUTED)
+
+APPLIED: Said = ("True", "Applied", "the peer is on the interface")
+REMOVED: Said = ("False", "Removed", "the peer is not on the interface any more")
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSaid:
+    """What is said of a Peer, without the times that follow from it."""
+
+    applied_public_key: str | None
+    state: State | None
+    last_handshake: datetime | None
+    accepted: Said
+    applied: Said
+    generation: int
+    rotated_public_keys: tuple[str, ...] = ()
+    trouble: Said | None = None
+    """What of a peer that is on the interface is not as its spec asks for: an endpoint, or a route."""
+
+    @property
+    def ready(self) -> Said:
+        """Ready is true once the interface has the peer; `state` says whether anybody talks through it."""
+        if self.accepted[0] == "False" and self.applied[1] != "Removed":
+            return self.accepted
+        return self.trouble if self.trouble is not None and self.applied[0] == "True" else self.applied
+
+
+def handshake_time(peer: Peer, now: Contact) -> datetime | None:
+    """Return the time to be written: of the last handshake at the last change of state."""
+    before = contact_said(peer)
+    if before is not None and before.state == now.state:
+        return peer.status.last_handshake_time
+    return datetime.fromtimestamp(int(now.last_handshake), UTC) if now.last_handshake else None
+
+
+def out_of_sight(peer: Peer, before: Contact | None, applied: Said) -> PeerSaid:
+    """Return what is to be said of a Peer while its Hub's interface is not there (False) or not seen (Unknown).
+
+    What was said of the Peer alone stays: that it is accepted, that it is removed, which keys are its own.
+    """
+    status, generation = peer.status, peer.metadata.generation
+    was = {
+        one.type: (one.status, one.reason, one.message)
+        for one in status.conditions
+        if one.observed_generation == generation
+    }
+    if "Applied" in was and was["Applied"][1] == REMOVED[1]:
+        applied = was["Applied"]
+    now = contact_said(peer)
+    if applied[0] == "False" and (known := before or now):
+        now = lost(known)
+    return PeerSaid(
+        applied_public_key=status.applied_public_key,
+        state=now.state if now else None,
+        last_handshake=handshake_time(peer, now) if now else None,
+        accepted=was.get("Accepted", ("Unknown", *applied[1:])),
+        applied=cut(applied),
+        generation=generation,
+        rotated_public_keys=tuple(status.rotated_public_keys),
+    )
+
+
+def said_of(peer: Peer) -> PeerSaid | None:
+    """Return what a Peer's status says; None when it lacks a condition or another's word stands on Ready."""
+    status, generation = peer.status, peer.metadata.generation
+    found = [status.condition(name) for name in ("Accepted", "Applied", "Ready")]
+    accepted, applied, ready = found
+    if accepted is None or applied is None or ready is None:
+        return None
+    if any(one is not None and one.observed_generation != generation for one in found):
+        return None
+    said = PeerSaid(
+        applied_public_key=status.applied_public_key,
+        state=status.state,
+        last_handshake=status.last_handshake_time,
+        accepted=(accepted.status, accepted.reason, accepted.message),
+        applied=(applied.status, applied.reason, applied.message),
+        generation=generation,
+        rotated_public_keys=tuple(status.rotated_public_keys),
+        trouble=(ready.status, ready.reason, ready.message) if ready.reason in _TROUBLES else None,
+    )
+    return said if (ready.status, ready.reason) == said.ready[:2] else None
+
+
+def peer_status(peer: Peer, said: PeerSaid, now: datetime) -> dict[str, Any]:
+    """Return the status that says it, for server-side apply."""
+    conditions = list(peer.status.conditions)
+    for name, (truth, reason, message) in (
+        ("Accepted", said.accepted),
+        ("Applied", said.applied),
+        ("Ready", said.ready),
+    ):
+        condition = Condition(
+            type=name,
+            status=truth,
+            reason=reason,
+            message=message[:MESSAGE],
+            observed_generation=said.generation,
+            last_transition_time=now,
+        )
+        conditions = set_condition(conditions, condition, now)
+    status: dict[str, Any] = {
+        "appliedPublicKey": said.applied_public_key,
+        "rotatedPublicKeys": list(said.rotated_public_keys) or None,
+        "state": said.state,
+        "lastHandshakeTime": format_time(said.last_handshake) if said.last_handshake else None,
+        "conditions": [
+            one.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for one in conditions
+            if one.type in ("Accepted", "Applied", "Ready")
+        ],
+    }
+    return {name: value for name, value in status.items() if value is not None}
+
+
+def missing(
+    allowed_ips: frozenset[str], unrouted: Mapping[str, str], unresolved: Obstacle | None
+) -> Said | None:
+    """Say what a peer that is on the interface lacks: routes to its networks, or an address to dial.
+
+    `unrouted` says why there is no route, by network.
+    """
+    networks = sorted(allowed_ips & unrouted.keys())[:_NAMED]
+    if networks:
+        words = "; ".join(f"{network}: {unrouted[network]}" for network in networks)
+        return cut(("False", NOT_ROUTED, f"what lies behind the peer is not reached: {words}"))
+    return cut(("False", unresolved.reason, unresolved.message)) if unresolved is not None else None

@@ -1,0 +1,58 @@
+"""Settings of `cerebro agent`."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from cerebro.runtime.settings import NODE_NAME, Seconds, Settings, TunnelSettings
+
+
+class AgentSettings(Settings, TunnelSettings):
+    """Settings of `cerebro agent`."""
+
+    node_name: str = Field(
+        default_factory=lambda: socket.gethostname().lower(),
+        validate_default=True,
+        description="Name of the Kubernetes node that this agent is on. Default: the host's name.",
+    )
+    wireguard_dry_run: bool = Field(
+        default=False,
+        description="Say in the status of each Hub what would change, and write nothing to its interface, routes and "
+        "isolation.",
+    )
+    clock_skew_limit: Seconds = Field(
+        default=60.0,
+        description="Difference of our clock to the API server's above which nothing new is granted (A9).",
+    )
+
+    @field_validator("node_name")
+    @classmethod
+    def _node(cls, value: str) -> str:
+        if not NODE_NAME.match(value):
+            raise ValueError(
+                "must be the name of a node: lower-case letters, digits, '-' and '.', at most 253"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        """D4: the agent is in the host's network, where no NetworkPolicy stands before it."""
+        if self.health_host == "localhost":
+            return self
+        try:
+            address = ipaddress.ip_address(self.health_host)
+        except ValueError:
+            raise ValueError(
+                "CEREBRO_HEALTH_ADDRESS: the agent's must be an IP address or localhost"
+            ) from None
+        if address.is_unspecified:
+            raise ValueError(
+                "CEREBRO_HEALTH_ADDRESS: the agent never listens on all addresses; name the node's"
+            )
+        if not address.is_loopback and self.health_token is None:
+            raise ValueError("CEREBRO_HEALTH_TOKEN: must be set when CEREBRO_HEALTH_ADDRESS is not loopback")
+        return self

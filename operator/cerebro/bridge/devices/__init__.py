@@ -1,0 +1,1 @@
+"""Routers over HTTP: their tunnels and their bootstrap script."""

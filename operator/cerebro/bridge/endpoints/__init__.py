@@ -1,0 +1,1 @@
+"""The endpoints, a file a family: each reads its request, has it done, and answers."""

@@ -1,0 +1,1 @@
+"""What stands between the socket and an endpoint: token, signature, rate, and the shape of answers."""

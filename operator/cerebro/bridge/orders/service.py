@@ -1,0 +1,201 @@
+"""From a typed intent to the answer: through the inbox, to the Session, until the router has it or time is
+up (A7).
+
+This is where the bridge waits. It knows no HTTP but the errors that it raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import structlog
+
+from cerebro.bridge.errors import ApiError, starting, unknown_device
+from cerebro.bridge.inbox import Inbox
+from cerebro.bridge.intents import Authorize, Client, Hello, Revoke
+from cerebro.bridge.metrics import Metrics
+from cerebro.bridge.orders.executor import Done
+from cerebro.bridge.orders.outcomes import Outcome, breaker_open, not_in_time
+from cerebro.bridge.orders.preview import planned_commands
+from cerebro.bridge.orders.sessions import Sessions, Target
+from cerebro.bridge.settings import BridgeSettings
+from cerebro.bridge.store.sqlite import waiting
+from cerebro.bridge.store.sqlite.engine import Store
+from cerebro.resources import Device
+from cerebro.runtime.clock import now_ms
+
+MARGIN = 0.1
+"""Seconds before the deadline at which the answer is made, so that it is out in time."""
+
+log = structlog.get_logger(__name__)
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Everything that handlers need, made once by `main.py`."""
+
+    settings: BridgeSettings
+    store: Store
+    sessions: Sessions
+    inbox: Inbox[Done]
+    metrics: Metrics
+
+    async def grant(self, order: Authorize, arrived: float) -> Body:
+        """Let a client in; the answer when the entry is on the router. Raises ApiError."""
+        self._must_exist(order.mik_id)
+        if order.warning:
+            self.metrics.trials_shortened.inc()
+            log.warning("a trial was shortened", order=order.order_id, trace_id=order.trace_id)
+        if self.settings.dry_run:
+            return self._pretend(order)
+        done, outcome = await self._through(order, arrived)
+        body: Body = {
+            "ok": True,
+            "pedidoId": order.order_id,
+            "mikId": order.mik_id or done.device.router_id,
+            "deviceToken": order.token,
+            "ip": done.client.ip,
+            "mac": done.client.mac,
+            "mikrotik": self._router(done.device, done.client, outcome),
+        }
+        return body | ({"warning": order.warning} if order.warning else {})
+
+    async def revoke(self, revoke: Revoke, arrived: float) -> Body:
+        """End access; the answer when nothing on the router is due to it any more. Raises ApiError."""
+        self._must_exist(revoke.mik_id)
+        if self.settings.dry_run:
+            device = self._some_device(revoke.mik_id)
+            return _revoked(revoke, device, revoke.client, _mikrotik(device, dry_run=True))
+        done, outcome = await self._through(revoke, arrived)
+        if not done.targets:
+            await self.store.sync()  # nothing but our memory of it keeps a late order from opening
+        dry_run = outcome is Outcome.DRY_RUN
+        return _revoked(revoke, done.device, done.client, _mikrotik(done.device, dry_run=dry_run))
+
+    async def hello(self, hello: Hello) -> Body:
+        """Note where a token's phone is. What follows from it goes on after the answer (A6)."""
+        self._must_exist(hello.mik_id)
+        entry = await self.store.run(partial(waiting.note_hello, hello=hello, now=now_ms()))
+        if entry is not None:
+            self.inbox.enqueue(entry)
+        await self.store.sync()
+        return {
+            "ok": True,
+            "deviceToken": hello.token,
+            "mikId": hello.mik_id,
+            "ipAtual": hello.client.ip,
+            "macAtual": hello.client.mac,
+        }
+
+    def known_router(self, mik_id: str | None) -> str | None:
+        """Give the routerID where a Device has it: what a metric may be named after."""
+        device = self.sessions.device(mik_id) if mik_id else None
+        return device.router_id if device else None
+
+    async def _through(self, intent: Authorize | Revoke, arrived: float) -> tuple[Done, Outcome]:
+        deadline = arrived + self.settings.answer_timeout_ms / 1000 - MARGIN
+        future = await self.inbox.submit(intent)
+        try:
+            async with asyncio.timeout_at(deadline):
+                done = await asyncio.shield(future)
+        except TimeoutError:
+            await self.store.sync()
+            if not self.sessions.complete():
+                raise starting() from None
+            raise ApiError(
+                503,
+                "kubernetes_unavailable",
+                "the API server does not answer; the order is kept and carried out when it does",
+                pending=True,
+            ) from None
+        self.metrics.write_seconds.observe(time.monotonic() - arrived)
+        return done, await self._wait(done, deadline)
+
+    async def _wait(self, done: Done, deadline: float) -> Outcome:
+        """Wait until the router has it. An open breaker is said at once: the Session is tried all the
+        same."""
+        if not done.targets:
+            return Outcome.DONE
+        device = self.sessions.device_named(done.device.name) or done.device
+        waiting = [asyncio.ensure_future(self.sessions.wait(target)) for target in done.targets]
+        try:
+            closed = breaker_open(device, datetime.now(UTC))
+            limit = asyncio.get_running_loop().time() + MARGIN if closed else deadline
+            async with asyncio.timeout_at(min(limit, deadline)):
+                outcomes = await asyncio.gather(*waiting)
+        except TimeoutError:
+            device = self.sessions.device_named(done.device.name) or done.device
+            closed = breaker_open(device, datetime.now(UTC))
+            raise (closed or not_in_time(device, self._first(done.targets))) from None
+        finally:
+            for task in waiting:
+                task.cancel()
+        return Outcome.DRY_RUN if Outcome.DRY_RUN in outcomes else Outcome.DONE
+
+    def _first(self, targets: Iterable[Target]) -> Any:
+        return next((one for target in targets if (one := self.sessions.known(target.name))), None)
+
+    def _must_exist(self, mik_id: str | None) -> None:
+        """Refuse a router that surely has no Device; while starting nobody can say (A8)."""
+        if mik_id is not None and self.sessions.complete() and self.sessions.device(mik_id) is None:
+            raise unknown_device(mik_id)
+
+    def _router(self, device: Device, client: Client, outcome: Outcome) -> Body:
+        if outcome is not Outcome.DRY_RUN:
+            return _mikrotik(device)
+        commands = planned_commands(device, client, None, self.settings.installation)
+        return _mikrotik(device, dry_run=True, commands=commands)
+
+    def _some_device(self, mik_id: str | None) -> Device:
+        """Find the Device for an answer in dry run."""
+        if not self.sessions.complete():
+            raise starting()
+        every = self.sessions.devices()
+        device = self.sessions.device(mik_id) if mik_id else every[0] if len(every) == 1 else None
+        if device is None:
+            raise ApiError(400, "mikId_required", "mikId required: nothing else says which router is meant")
+        return device
+
+    def _pretend(self, order: Authorize) -> Body:
+        """Answer an order in dry run: nothing is stored and nothing is made (F6)."""
+        device = self._some_device(order.mik_id)
+        until = order.expires_at or (order.requested_at + order.duration if order.duration else None)
+        commands = planned_commands(device, order.client, until, self.settings.installation)
+        return {
+            "ok": True,
+            "pedidoId": order.order_id,
+            "mikId": order.mik_id or device.router_id,
+            "deviceToken": order.token,
+            "ip": order.client.ip,
+            "mac": order.client.mac,
+            "mikrotik": _mikrotik(device, dry_run=True, commands=commands),
+        }
+
+
+def _revoked(revoke: Revoke, device: Device, client: Client, mikrotik: Body) -> Body:
+    return {
+        "ok": True,
+        "mikId": revoke.mik_id or device.router_id,
+        "ip": client.ip,
+        "mac": client.mac,
+        "mikrotik": mikrotik,
+    }
+
+
+def _mikrotik(device: Device, *, dry_run: bool = False, commands: list[str] | None = None) -> Body:
+    """Give the object of contract 1.4."""
+    return {
+        "ok": True,
+        "host": device.api_address,
+        "commands": commands or [],
+        "dryRun": dry_run,
+        "errors": [],
+    }

@@ -1,0 +1,171 @@
+"""The bridge's hands in Kubernetes: finds Devices and Sessions, writes Sessions, waits for what becomes of
+them.
+
+It decides nothing. What it writes goes into the watched store at once, so that it reads its own writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from cerebro.bridge.errors import ApiError
+from cerebro.bridge.orders.outcomes import Outcome, Wanted, judge
+from cerebro.bridge.orders.writes import Create, Keep, Write
+from cerebro.kube.cache.store import Index, Store
+from cerebro.kube.client.api import KubeApi
+from cerebro.kube.client.errors import KubeError, NotFound
+from cerebro.kube.objects import Change, StoredObject
+from cerebro.resources import KINDS, Device, Resource, Session, age_key
+
+SESSION = KINDS["Session"]
+DEVICE = KINDS["Device"]
+UNFINISHED = "status.finished!=true"
+
+R = TypeVar("R", bound=Resource)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A Session that somebody waits for, at the generation that they wrote or found."""
+
+    name: str
+    generation: int
+    wanted: Wanted
+
+
+class Sessions:
+    """Devices and Sessions of one namespace."""
+
+    def __init__(self, api: KubeApi, store: Store, namespace: str) -> None:
+        self.namespace = namespace
+        self._api = api
+        self._store = store
+        self._by_order = store.add_index(SESSION, _order_of)
+        self._by_device = store.add_index(SESSION, _device_of)
+        self._devices = store.add_index(DEVICE, _router_id)
+        self._waiters: dict[str, set[asyncio.Event]] = {}
+        store.subscribe(self._changed)
+
+    def complete(self) -> bool:
+        """Say whether all Devices and unfinished Sessions are known (E7)."""
+        return self._store.complete(DEVICE, self.namespace) and self._store.complete(SESSION, self.namespace)
+
+    def device(self, mik_id: str) -> Device | None:
+        """Find the Device with that routerID, in any case; of several the oldest."""
+        found = _models(self._devices, self.namespace, mik_id.casefold(), Device)
+        return min(found, key=age_key, default=None)
+
+    def devices(self) -> list[Device]:
+        """Give all Devices that can be read."""
+        return list(self._store.models(DEVICE, Device, self.namespace))
+
+    def device_named(self, name: str) -> Device | None:
+        """Give a Device by its name."""
+        stored = self._store.get(DEVICE, self.namespace, name)
+        return stored.read(Device) if stored else None
+
+    def all(self) -> list[Session]:
+        """Give all known Sessions."""
+        return list(self._store.models(SESSION, Session, self.namespace))
+
+    def known(self, name: str) -> Session | None:
+        """Give a Session out of the store, which lacks finished ones."""
+        stored = self._store.get(SESSION, self.namespace, name)
+        return stored.read(Session) if stored else None
+
+    def of_order(self, order_id: str) -> list[Session]:
+        """Give the unfinished Sessions of an order."""
+        return _models(self._by_order, self.namespace, order_id, Session)
+
+    def on_device(self, name: str) -> list[Session]:
+        """Give the unfinished Sessions on a Device."""
+        return _models(self._by_device, self.namespace, name, Session)
+
+    async def read(self, name: str) -> Session | None:
+        """Ask the API server for a Session, finished or not; None when there is none. Raises KubeError, and
+        ApiError for one that our models cannot read (B9)."""
+        try:
+            body = await self._api.get(SESSION, self.namespace, name)
+        except NotFound:
+            return None
+        try:
+            session = Session.model_validate(body)
+        except ValidationError as error:
+            field = ".".join(str(part) for part in error.errors()[0]["loc"])
+            raise ApiError(
+                503, "invalid_object", f"the Session {name} cannot be read here, see its {field}: correct it"
+            ) from None
+        if not session.status.finished:
+            self._store.deliver(SESSION, "MODIFIED", body)
+        return session
+
+    async def write(self, write: Write, wanted: Wanted) -> Target:
+        """Carry out a write. Raises KubeError: AlreadyExists and Conflict mean that it must be decided
+        again."""
+        if isinstance(write, Keep):
+            return Target(write.name, write.session.metadata.generation, wanted)
+        if isinstance(write, Create):
+            body = await self._api.create(SESSION, self.namespace, dict(write.body))
+        else:
+            body = await self._api.patch(SESSION, self.namespace, write.name, dict(write.body))
+        self._store.deliver(SESSION, "MODIFIED", body)
+        return Target(write.name, body["metadata"].get("generation", 1), wanted)
+
+    async def wait(self, target: Target) -> Outcome:
+        """Wait, without a limit of its own, until it is known what became of a Session.
+
+        A Session that leaves the watch is read once: finished, or deleted. Raises ApiError.
+        """
+        changed = asyncio.Event()
+        self._waiters.setdefault(target.name, set()).add(changed)
+        try:
+            session = self.known(target.name) or await self._read_ended(target)
+            while True:
+                changed.clear()
+                outcome = judge(session, target.generation, target.wanted)
+                if outcome is not None:
+                    return outcome
+                await changed.wait()
+                session = self.known(target.name) or await self._read_ended(target)
+        finally:
+            waiters = self._waiters[target.name]
+            waiters.discard(changed)
+            if not waiters:
+                del self._waiters[target.name]
+
+    async def _read_ended(self, target: Target) -> Session:
+        try:
+            session = await self.read(target.name)
+        except KubeError as error:
+            raise ApiError(503, "kubernetes_unavailable", f"the API server did not say: {error}") from None
+        if session is None:
+            raise ApiError(409, "session_deleted", f"the Session {target.name} was deleted meanwhile")
+        return session
+
+    def _changed(self, change: Change) -> None:
+        if change.kind is SESSION:
+            for waiter in self._waiters.get(change.name, ()):
+                waiter.set()
+
+
+def _models(index: Index, namespace: str, key: str, model: type[R]) -> list[R]:
+    return [read for stored in index.get(namespace, key) if (read := stored.read(model)) is not None]
+
+
+def _order_of(stored: StoredObject) -> str | None:
+    session = stored.read(Session)
+    return session.spec.order_id if session else None
+
+
+def _device_of(stored: StoredObject) -> str | None:
+    session = stored.read(Session)
+    return session.spec.device_ref.name if session else None
+
+
+def _router_id(stored: StoredObject) -> str | None:
+    device = stored.read(Device)
+    return device.router_key if device else None

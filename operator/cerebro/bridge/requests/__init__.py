@@ -1,0 +1,1 @@
+"""Reads requests into intents, or says what is wrong with them. Pure."""

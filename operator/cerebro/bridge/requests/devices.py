@@ -1,0 +1,93 @@
+"""Reads what is asked for a router or a phone. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from cerebro.bridge.errors import invalid
+from cerebro.bridge.intents import Hello
+from cerebro.bridge.requests.fields import Fields, mik_id, printable, read_client, read_token, text
+from cerebro.resources.values import KEY_PATTERN
+
+_MAX_NETWORKS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """A request. `lan_networks` are its allowedIps without the tunnel address; None when it names none."""
+
+    device_id: str
+    tunnel_ip: str
+    public_key: str | None = None
+    lan_networks: tuple[str, ...] | None = None
+
+
+def bootstrap(fields: Fields) -> Bootstrap:
+    """Read a request's body; raises ApiError 400 that names the field."""
+    device_id = text(fields, "deviceId", limit=128)
+    tunnel_ip = text(fields, "tunnelIp")
+    if device_id is None:
+        raise invalid("deviceId required")
+    if tunnel_ip is None:
+        raise invalid("tunnelIp required")
+    try:
+        address = ipaddress.ip_address(tunnel_ip)
+    except ValueError:
+        raise invalid("tunnelIp must be an IP address without prefix length, such as 10.8.0.7") from None
+    key = text(fields, "devicePublicKey")
+    if key is not None and not re.fullmatch(KEY_PATTERN, key):
+        raise invalid(
+            "devicePublicKey must be a WireGuard public key: 44 characters that end in '=', as the router prints it"
+        )
+    networks = _networks(fields.get("allowedIps"))
+    if networks is not None:
+        own = str(ipaddress.ip_network(address))
+        networks = tuple(text for text in networks if text != own)
+    return Bootstrap(device_id, str(address), key, networks)
+
+
+def _networks(value: object) -> tuple[str, ...] | None:
+    """Read allowedIps: a list, or a text with commas (contract 7)."""
+    if value is None or value == "":
+        return None
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list) or len(parts) > _MAX_NETWORKS:
+        raise invalid(f"allowedIps must be at most {_MAX_NETWORKS} networks, such as 10.8.0.7/32")
+    found = []
+    for part in parts:
+        try:
+            network = ipaddress.ip_network(part.strip() if isinstance(part, str) else "")
+        except ValueError:
+            raise invalid(
+                "allowedIps must be networks without bits behind the prefix, such as 192.168.88.0/24"
+            ) from None
+        if network.prefixlen == 0:
+            raise invalid(
+                "allowedIps must not be a default route: this router would take the hub's whole traffic"
+            )
+        found.append(str(network))
+    return tuple(dict.fromkeys(found))
+
+
+def hello(fields: Fields, at: datetime, trace_id: str, new_token: str) -> Hello:
+    """Read a hello; `new_token` is for a phone that came without one."""
+    client = read_client(fields)
+    if client.ip is None:
+        raise invalid("ip required")
+    if client.mac is None:
+        raise invalid("mac required")
+    router = mik_id(fields)
+    if router is None:
+        raise invalid("mikId required")
+    agent = fields.get("userAgent")
+    return Hello(
+        mik_id=router,
+        token=read_token(fields) or new_token,
+        client=client,
+        requested_at=at,
+        trace_id=trace_id,
+        user_agent=printable(agent)[:512] if isinstance(agent, str) else None,
+    )

@@ -1,0 +1,1 @@
+"""The bridge's store in one SQLite file."""

@@ -1,0 +1,1 @@
+"""The command `cerebro`. `main` is where it begins."""

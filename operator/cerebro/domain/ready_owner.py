@@ -1,0 +1,20 @@
+"""Who wrote the Ready condition of an object: its agent, or the operator in its place. Pure."""
+
+from __future__ import annotations
+
+from cerebro.resources import Device, Hub, Peer, find_condition
+from cerebro.resources.reasons import AGENT_LOST, OPERATOR_REASONS
+
+Owned = Hub | Peer | Device
+
+
+def says_lost(item: Owned) -> bool:
+    """Tell whether an object's Ready says that its agent is lost."""
+    ready = find_condition(item.status.conditions, "Ready")
+    return ready is not None and ready.reason == AGENT_LOST
+
+
+def operator_says(device: Device) -> bool:
+    """Tell whether Ready of a Device is the operator's for now."""
+    ready = device.status.condition("Ready")
+    return ready is not None and ready.reason in OPERATOR_REASONS

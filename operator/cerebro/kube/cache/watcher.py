@@ -1,0 +1,251 @@
+"""Runs kopf as what it is here: the watcher. Its event handlers put objects into the Store and do nothing
+else.
+
+kopf writes nothing on objects, knows no peering, posts no Events and looks for no kinds after its start.
+Whatever ends it (a CRD that went, an odd answer), this starts it again in the same process. A deletion, also
+one that waits for a finalizer, is believed only when rule E13 allows it. What the Store lacks in spite of this
+is found by `completeness.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import aiohttp
+import kopf
+
+from cerebro.kube.cache import kopf_tasks
+from cerebro.kube.cache.completeness import Watch
+from cerebro.kube.cache.kopf_activity import Activity
+from cerebro.kube.cache.kopf_storage import NoDiffbase, NoProgress
+from cerebro.kube.cache.presence import Presence
+from cerebro.kube.cache.store import EventType, Store
+from cerebro.kube.client.api import KubeApi
+from cerebro.kube.client.connection import ConfigError
+from cerebro.kube.client.discovery import wait_served
+from cerebro.resources import API_GROUP, API_VERSION, KINDS, Kind
+from cerebro.runtime import metrics
+from cerebro.runtime.backoff import Backoff
+
+_SESSION_LIFE = timedelta(minutes=30)
+"""After that kopf asks for credentials again; a 401 makes it ask at once."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WatchTimes:
+    """Times of the watcher, in seconds."""
+
+    request_timeout: float = 30.0
+    watch_timeout: float = 240.0
+    """The server ends a watch at this age."""
+    inactivity_timeout: float = 70.0
+    """A watch without event and bookmark for this long is taken for dead; bookmarks come every 60 s."""
+    backoff_ceiling: float = 30.0
+    restart_ceiling: float = 30.0
+
+    @property
+    def silence(self) -> float:
+        """Longest time between two requests of a watcher that turns, API server or not."""
+        return self.watch_timeout + self.inactivity_timeout + self.request_timeout + self.backoff_ceiling
+
+
+class Watcher:
+    """Keeps the Store fed. One in an event loop; `run()` ends by cancellation only."""
+
+    def __init__(
+        self,
+        api: KubeApi,
+        store: Store,
+        watches: Collection[Watch],
+        *,
+        presence: Presence,
+        relisted: Callable[[Watch], None],
+        times: WatchTimes | None = None,
+        waiting: Callable[[str | None], None] | None = None,
+    ) -> None:
+        """`relisted` is called when kopf has handed over a list; `waiting` as in discovery.wait_served.
+
+        Handle signals with the signal module or in a thread: the event loop's own handlers kopf takes for
+        itself.
+        """
+        self._api = api
+        self._store = store
+        self._watches = tuple(watches)
+        self._presence = presence
+        self._times = times or WatchTimes()
+        self._waiting = waiting
+        self.activity = Activity(self._watches, relisted)
+
+    def alive(self) -> bool:
+        """Say whether each watch made a request lately (rule E11); true while we wait for the API server to
+        serve us.
+        """
+        return self.activity.silence() <= self._times.silence
+
+    async def run(self) -> None:
+        """Wait for the kinds (rule E10), run kopf, and start it again should it end or fall silent."""
+        delays = iter(Backoff(first=0.2, ceiling=self._times.restart_ceiling))
+        while True:
+            self.activity.pause()
+            await wait_served(
+                self._api,
+                kinds=tuple(KINDS.values()),
+                backoff=Backoff(ceiling=min(5.0, self._times.backoff_ceiling)),
+                waiting=self._waiting,
+            )
+            started = asyncio.get_running_loop().time()
+            reason = await self._run_kopf()
+            metrics.WATCHER_RESTARTS.inc()
+            if asyncio.get_running_loop().time() - started > 10 * self._times.restart_ceiling:
+                delays = iter(Backoff(first=0.2, ceiling=self._times.restart_ceiling))
+            log.error("kopf ended and is started again: %s", reason)
+            self.activity.pause()
+            await asyncio.sleep(next(delays))
+
+    async def _run_kopf(self) -> str:
+        """Run kopf until it ends, and clean up what it started; gives why it ended.
+
+        Not kopf.operator: at its end that cancels every task of the event loop, ours too.
+        """
+        self.activity.resume()
+        with kopf_tasks.signals_kept():
+            tasks = await kopf.spawn_tasks(
+                registry=self._registry(),
+                settings=self._settings(),
+                standalone=True,
+                namespaces=sorted({watch.namespace for watch in self._watches}),
+            )
+        guard = asyncio.create_task(self._until_silent(), name="watch for silent watchers")
+        try:
+            done, _ = await asyncio.wait([*tasks, guard], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            guard.cancel()
+            await kopf_tasks.stop(tasks)
+        errors = [task.exception() for task in done if not task.cancelled()]
+        return "; ".join(f"{type(error).__name__}: {error}" for error in errors if error) or "no error given"
+
+    async def _until_silent(self) -> None:
+        while True:
+            await asyncio.sleep(min(5.0, self._times.silence))
+            if not self.alive():
+                raise RuntimeError(f"no request of a watch for {self.activity.silence():.0f} s")
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry, id="cerebro")(self._login)
+        for kind in {watch.kind.kind: watch.kind for watch in self._watches}.values():
+            handler = self._handler(kind)
+            kopf.on.event(API_GROUP, API_VERSION, kind.plural, registry=registry, id=f"store-{kind.plural}")(
+                handler
+            )
+        return registry
+
+    def _handler(self, kind: Kind) -> Any:
+        async def deliver(event: dict[str, Any], **_: Any) -> None:
+            event_type, body = event["type"], event["object"]
+            meta = body["metadata"]
+            namespace, uid = meta["namespace"], meta["uid"]
+            going = meta.get("deletionTimestamp") and not self._store.believed(kind, namespace, uid)
+            if event_type == "DELETED":
+                if not await self._deletion_counts(kind, meta):
+                    return
+            elif going and await self._deletion_counts(kind, meta):
+                self._store.believe(kind, namespace, [uid])
+            self._store.deliver(kind, cast(EventType, event_type), body)
+
+        return deliver
+
+    async def _deletion_counts(self, kind: Kind, meta: dict[str, Any]) -> bool:
+        namespace, name = meta["namespace"], meta["name"]
+        if await self._presence.intact(kind, namespace):
+            return True
+        known = self._store.by_uid(kind, namespace, meta["uid"])
+        if known is None or not known.held:
+            metrics.DELETIONS_HELD.labels(kind.kind).inc()
+            log.warning(
+                "%s %s/%s was deleted with its CRD or namespace: kept until those are back (E13)",
+                kind.kind,
+                namespace,
+                name,
+            )
+        return False
+
+    async def _login(self, **_: Any) -> kopf.AiohttpSession:
+        """Give kopf a new session as soon as the API server takes our credentials; a 401 must not end kopf.
+
+        kopf refuses credentials equal to ones that failed; a session is equal only to itself.
+        """
+        for delay in Backoff(ceiling=min(5.0, self._times.backoff_ceiling)):
+            session = self._session()
+            if session is not None:
+                if await self._accepted(session):
+                    break
+                await session.close()
+            await asyncio.sleep(delay)
+        assert session is not None
+        return kopf.AiohttpSession(
+            server=self._api.connection.server,
+            aiohttp_session=session,
+            expiration=datetime.now(UTC) + _SESSION_LIFE,
+        )
+
+    def _session(self) -> aiohttp.ClientSession | None:
+        connection = self._api.connection
+        try:
+            headers, context = connection.headers(), connection.ssl_context()
+        except ConfigError as error:
+            log.warning("no credentials for the API server yet: %s", error)
+            return None
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=context),
+            headers={"User-Agent": "cerebro", **headers},
+            trace_configs=[self.activity.trace()],
+        )
+
+    async def _accepted(self, session: aiohttp.ClientSession) -> bool:
+        url = f"{self._api.connection.server}/apis/{API_GROUP}/{API_VERSION}"
+        try:
+            timeout = aiohttp.ClientTimeout(total=self._times.request_timeout)
+            async with session.get(url, timeout=timeout) as answer:
+                if answer.status != 401:
+                    return True
+                log.warning("the API server does not take our credentials (401): trying again")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.warning("the API server cannot be reached: %s: %s", type(error).__name__, error)
+        return False
+
+    def _settings(self) -> kopf.OperatorSettings:
+        times = self._times
+        settings = kopf.OperatorSettings()
+        settings.process.ultimate_exiting_timeout = None
+        settings.posting.enabled = False
+        settings.posting.level = logging.WARNING
+        settings.posting.loggers = False
+        settings.peering.standalone = True
+        settings.scanning.disabled = True
+        settings.networking.request_timeout = times.request_timeout
+        settings.networking.connect_timeout = times.request_timeout
+        settings.networking.error_backoffs = Backoff(ceiling=times.backoff_ceiling)
+        settings.networking.enforce_retry_after = True
+        settings.watching.server_timeout = int(times.watch_timeout)
+        settings.watching.client_timeout = times.watch_timeout + times.inactivity_timeout
+        settings.watching.inactivity_timeout = times.inactivity_timeout
+        settings.watching.chunk_size = 500
+        settings.queueing.idle_timeout = 0.5
+        settings.queueing.exit_timeout = 0.5
+        settings.persistence.finalizer = f"{API_GROUP}/watcher-sets-none"
+        settings.persistence.diffbase_storage = NoDiffbase()
+        settings.persistence.progress_storage = NoProgress()
+        for watch in self._watches:
+            if watch.field_selector:
+                settings.watching.field_selectors[API_GROUP, API_VERSION, watch.kind.plural] = (
+                    watch.field_selector
+                )
+        return settings

@@ -1,0 +1,1 @@
+"""The operator process: what needs no host. `main` is where it begins."""

@@ -1,0 +1,1 @@
+"""Finalizers: when they are set, and when an object is let go."""

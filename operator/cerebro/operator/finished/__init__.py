@@ -1,0 +1,1 @@
+"""Finished Sessions: re-opened when they changed, deleted when their time is over."""

@@ -1,0 +1,203 @@
+"""What is said of Sessions and DeviceCommands that have no Device (rules A5, A8 and E12). Pure.
+
+Nothing here is due on a router: without a Device nobody reaches one. Who still has a Device is never judged
+here, also when its agent is lost. `operator_orphans` finds them and writes what is decided here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from cerebro.domain.lifecycle import GrantWindows, reopens
+from cerebro.resources import Condition, DeviceCommand, Session, find_condition, format_time, set_condition
+
+NOT_FOUND, GONE, NEVER_GRANTED = "DeviceNotFound", "DeviceGone", "NeverGranted"
+COMMAND_GRACE = timedelta(seconds=2)
+"""Too late, for a command, is its timeout and this after its creation (rule C2)."""
+
+_LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What to write: the status as the API server takes it, and what an Event should say, if anything."""
+
+    status: dict[str, Any]
+    event: str | None = None
+
+
+def judge_session(
+    session: Session, *, gone_for_sure: bool, within: GrantWindows, now: datetime
+) -> Outcome | None:
+    """Decide what is said of an unfinished Session without a Device; None: nothing new.
+
+    `gone_for_sure` is false at the first look: a Device that is being replaced (deleted and made again) is
+    back by the next. A superseding Session is never finished here, it must keep standing in for the other
+    one (A10).
+    """
+    if session.status.finished or session.metadata.deletion_timestamp is not None:
+        return None
+    if had_device(session):
+        return _gone(session, now) if gone_for_sure else None
+    ended = _ended_phase(session, now)
+    deadline = grant_deadline(session, within, now)
+    if session.spec.supersedes is None and ended is not None:
+        message = f"never on a router: there is no Device {session.spec.device_ref.name}"
+        return Outcome(_ended(session, ended, [_ready(session, "True", ended, message)], now))
+    if session.spec.supersedes is None and deadline <= now:
+        message = (
+            f"not on a router by {format_time(deadline)}: there is no Device {session.spec.device_ref.name} "
+            "in this namespace; apply it, then set a later grantBefore"
+        )
+        return Outcome(_ended(session, "Failed", [_ready(session, "False", NEVER_GRANTED, message)], now))
+    message = f"there is no Device {session.spec.device_ref.name} in this namespace; apply it"
+    message += f" before {format_time(deadline)}" if deadline < _LATEST else ""
+    ready = _ready(session, "Unknown", NOT_FOUND, message)
+    new = _status(session, "Pending", [ready], now)
+    reopened_at = _reopened_at(session, now)
+    if reopened_at is not None:
+        new["reopenedAt"] = format_time(reopened_at)
+    return None if _says(session, new) else Outcome(new)
+
+
+def had_device(session: Session) -> bool:
+    """Tell whether a Session ever had a Device: only agents write anything but our own reasons."""
+    status = session.status
+    ready = find_condition(status.conditions, "Ready")
+    if status.authorized_at is not None or status.applied is not None or status.phase == "Active":
+        return True
+    return status.phase is not None and (ready is None or ready.reason not in (NOT_FOUND, NEVER_GRANTED))
+
+
+def grant_deadline(session: Session, within: GrantWindows, now: datetime) -> datetime:
+    """Give the time by which a Session must be on a router (A5): `grantBefore`, else after its creation.
+
+    For one that was opened again it counts from when that was noticed.
+    """
+    if session.spec.grant_before is not None:
+        return session.spec.grant_before
+    begin = _reopened_at(session, now) or session.metadata.creation_timestamp or now
+    return _later(begin, within.trial if session.spec.type == "Trial" else within.paid)
+
+
+def _reopened_at(session: Session, now: datetime) -> datetime | None:
+    return now if reopens(session) else session.status.reopened_at
+
+
+def judge_command(command: DeviceCommand, *, gone_for_sure: bool, now: datetime) -> Outcome | None:
+    """Decide what is said of an unfinished DeviceCommand without a Device; None: nothing yet."""
+    if command.status.finished or command.metadata.deletion_timestamp is not None:
+        return None
+    device = command.spec.device_ref.name
+    if command.status.phase is not None:
+        if not gone_for_sure:
+            return None
+        outcome = "it may have run" if command.status.started_at is not None else "it was not run"
+        reason, message = GONE, f"the Device {device} was deleted; {outcome}"
+    else:
+        created = command.metadata.creation_timestamp or now
+        if now < _later(created, command.spec.timeout + COMMAND_GRACE):
+            return None
+        reason, message = NOT_FOUND, f"not run: there is no Device {device} in this namespace"
+    conditions = command.status.conditions
+    for kind in ("Complete", "Ready"):
+        condition = Condition(
+            type=kind,
+            status="False",
+            reason=reason,
+            message=message,
+            observed_generation=command.metadata.generation,
+        )
+        conditions = set_condition(conditions, condition, now)
+    written = [item.wire() for item in conditions if item.type in ("Complete", "Ready")]
+    status = {"phase": "Failed", "finished": True, "finishedAt": format_time(now), "conditions": written}
+    return Outcome(status)
+
+
+def _gone(session: Session, now: datetime) -> Outcome | None:
+    device = session.spec.device_ref.name
+    rows = _rows(session)
+    left = f"; with deletionPolicy Retain this stays on the router: {rows}" if rows else ""
+    message = f"the Device {device} was deleted{left}"
+    conditions = [
+        _ready(session, "False", GONE, message),
+        Condition(
+            type="Enforced",
+            status="Unknown",
+            reason=GONE,
+            message=message,
+            observed_generation=session.metadata.generation,
+        ),
+    ]
+    if session.spec.supersedes is not None:
+        new = _status(session, session.status.phase or "Pending", conditions, now)
+        return None if _says(session, new) else Outcome(new)
+    phase = _ended_phase(session, now) or "Failed"
+    return Outcome(_ended(session, phase, conditions, now), event=message)
+
+
+def _rows(session: Session) -> str:
+    """Name the entries on the router that are due to this Session, as far as its status knows them."""
+    applied = session.status.applied
+    if applied is None:
+        return ""
+    client = applied.mac_address or applied.ip_address
+    parts = [f"ip-binding of {client}"] if client else []
+    parts += [f"address-list row of {applied.ip_address}"] if applied.ip_address else []
+    return ", ".join(parts)
+
+
+def _ended_phase(session: Session, now: datetime) -> Literal["Revoked", "Expired"] | None:
+    """Give the phase of one that is over by its own terms, also without a router; None: it is not."""
+    if session.spec.revoked:
+        return "Revoked"
+    end = session.spec.expires_at or session.status.expires_at
+    if end is None and session.spec.duration is not None and session.status.authorized_at is not None:
+        end = _later(session.status.authorized_at, session.spec.duration)
+    return "Expired" if end is not None and end <= now else None
+
+
+def _ready(
+    session: Session, status: Literal["True", "False", "Unknown"], reason: str, message: str
+) -> Condition:
+    return Condition(
+        type="Ready",
+        status=status,
+        reason=reason,
+        message=message,
+        observed_generation=session.metadata.generation,
+    )
+
+
+def _ended(session: Session, phase: str, conditions: list[Condition], now: datetime) -> dict[str, Any]:
+    end = {"finished": True, "finishedAt": format_time(now)}
+    return _status(session, phase, conditions, now) | end
+
+
+def _status(session: Session, phase: str, conditions: list[Condition], now: datetime) -> dict[str, Any]:
+    known = session.status.conditions
+    for condition in conditions:
+        known = set_condition(known, condition, now)
+    types = {condition.type for condition in conditions}
+    return {
+        "phase": phase,
+        "observedGeneration": session.metadata.generation,
+        "conditions": [condition.wire() for condition in known if condition.type in types],
+    }
+
+
+def _says(session: Session, new: dict[str, Any]) -> bool:
+    """Tell whether the status says all of that already; writes come back as events to every watcher."""
+    old = session.status.wire()
+    conditions = old.get("conditions", [])
+    same = all(old.get(key) == new[key] for key in ("phase", "observedGeneration"))
+    return same and all(condition in conditions for condition in new["conditions"])
+
+
+def _later(moment: datetime, span: timedelta) -> datetime:
+    try:
+        return moment + span
+    except OverflowError:
+        return _LATEST

@@ -1,0 +1,1 @@
+"""Tunnel addresses and Peers for Devices, and routerIDs that several Devices have."""

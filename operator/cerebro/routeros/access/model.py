@@ -1,0 +1,217 @@
+"""What access on a router means: the wanted clients, the rows that were read, and which client each row
+concerns.
+
+Pure: no socket, no clock. The plan that makes one equal to the other is in `plan.py`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from cerebro.routeros.access.marker import Marker, marker_for
+from cerebro.routeros.menus.hotspot import HOST, IP_BINDING
+from cerebro.routeros.menus.menu import Row, is_true
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPolicy:
+    """How a Device grants access (`spec.access`), and the installation that our markers name."""
+
+    address_list: str = "paid_clients"
+    binding_type: str = "bypassed"
+    server: str | None = None
+    installation: str = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A client that must have access until `until` (unix seconds, None: until revoked).
+
+    `mac` and `ip` are what is known of it, at least one; `prior_ip` is the address that its rows had when
+    they were last seen. `hold` says that nothing may be written for it now; the rows that it has stay as they
+    are.
+    """
+
+    mac: str | None
+    ip: str | None
+    until: float | None
+    prior_ip: str | None = None
+    hold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A client of an ended Session whose end has not been seen enforced yet.
+
+    `revoked` says that rows of the older relay go too (rule B4). `flows` are the ids of the tracked
+    connections that were there at the end, None before anybody looked. `asks` says that it is for whoever has the
+    address: while that one has a Session, the plan says who it is and ends nothing (rule B2). `late` asks for who had
+    it at the last look before, not for who has it now.
+    """
+
+    mac: str | None
+    ips: frozenset[str]
+    revoked: bool
+    flows: frozenset[str] | None = None
+    asks: bool = False
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Everything that is desired of one router in one pass.
+
+    `frozen` are the MACs and addresses of Sessions that cannot be read (rule B9); `frozen_all` when even that
+    is not known. `complete` says that everybody who has access is named here, so a marked row that no grant
+    explains is nobody's; it is false in a pass over some clients, and before the store is complete (rule E7).
+    With `passed_at` only rows whose marker says an end before it (unix seconds) are removed: what an agent
+    may still do that can no longer renew its Lease (rule E1). `now` (unix seconds) is None while the clock is
+    not trusted; with `keep_orphans` unexplained rows stay until the end that their marker says (rule E13).
+    """
+
+    grants: tuple[Grant, ...] = ()
+    endings: tuple[Ending, ...] = ()
+    frozen: frozenset[str] = frozenset()
+    frozen_all: bool = False
+    complete: bool = False
+    passed_at: float | None = None
+    now: float | None = None
+    keep_orphans: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """The rows that were read, in the router's order; `connections` is None when nobody asked for them.
+
+    `left` are hosts that were there a moment ago: a host that we remove says where its client is, until it is back.
+    """
+
+    bindings: tuple[Row, ...] = ()
+    lists: tuple[Row, ...] = ()
+    hosts: tuple[Row, ...] = ()
+    active: tuple[Row, ...] = ()
+    cookies: tuple[Row, ...] = ()
+    connections: tuple[Row, ...] | None = None
+    left: tuple[Row, ...] = ()
+
+
+@dataclass(slots=True)
+class Client:
+    """One client as the rows of a router know it: the grants that share its rows, and the addresses it is
+    seen at.
+    """
+
+    mac: str | None
+    ips: list[str] = field(default_factory=list)
+    grants: list[Grant] = field(default_factory=list)
+
+    @property
+    def until(self) -> float | None:
+        """The latest end (rule B3), None for none; a grant that is held prolongs nothing for the others (A9)."""
+        ends = [grant.until for grant in self.grants if not grant.hold] or [
+            grant.until for grant in self.grants
+        ]
+        return None if None in ends else max(end for end in ends if end is not None)
+
+    @property
+    def key(self) -> str:
+        """The client key of rule A3: the MAC, else the address."""
+        return self.mac or self.ips[0]
+
+    def marker(self, installation: str) -> Marker:
+        """Return the marker of the rows that the grants share: with the latest end (rule B3)."""
+        return marker_for(installation, self.key, self.until)
+
+
+def holders(hosts: Iterable[Row]) -> dict[str, str]:
+    """Return which MAC holds each address now, from the rows of the host menu."""
+    return {
+        row["address"]: HOST.normal(row, "mac-address")
+        for row in hosts
+        if "address" in row and "mac-address" in row
+    }
+
+
+def seen_hosts(actual: Actual) -> tuple[Row, ...]:
+    """Return the hosts, and of clients without one those that they had a moment ago; who is there now comes last."""
+    present = {HOST.normal(row, "mac-address") for row in actual.hosts}
+    return (*(row for row in actual.left if HOST.normal(row, "mac-address") not in present), *actual.hosts)
+
+
+def resolve(grants: Iterable[Grant], hosts: Iterable[Row]) -> list[Client]:
+    """Join grants of the same client, pin the MAC of those that came with an address only, and find their
+    addresses (rule B2).
+
+    A client with a MAC is at the addresses at which hosts show that MAC; without a host, at the address it
+    came with unless another MAC holds it now. Two clients never get one address: the first by key keeps it.
+    """
+    held = holders(hosts)
+    clients: dict[str, Client] = {}
+    for grant in grants:
+        mac = grant.mac or (held.get(grant.ip) if grant.ip else None)
+        key = mac or grant.ip
+        if key is None:
+            continue
+        client = clients.get(key)
+        if client is None:
+            client = clients[key] = Client(mac)
+        client.grants.append(grant)
+    taken: set[str] = set()
+    for key in sorted(clients):
+        client = clients[key]
+        client.ips = [ip for ip in _addresses(client, held) if ip not in taken]
+        taken.update(client.ips)
+    return [client for client in clients.values() if client.mac or client.ips]
+
+
+def _addresses(client: Client, held: Mapping[str, str]) -> list[str]:
+    if client.mac is None:
+        return [ip for grant in client.grants if (ip := grant.ip)][:1]
+    seen = [ip for ip, mac in held.items() if mac == client.mac]
+    if seen:
+        return seen
+    said = [ip for grant in client.grants for ip in (grant.ip, grant.prior_ip) if ip]
+    return [ip for ip in dict.fromkeys(said) if held.get(ip, client.mac) == client.mac][:1]
+
+
+def covers(value: str, ip: str) -> bool:
+    """Tell whether an address, prefix or range of a row holds an IPv4 address."""
+    first, dash, last = value.partition("-")
+    try:
+        one = ipaddress.ip_address(ip)
+        if dash:
+            return int(ipaddress.ip_address(first)) <= int(one) <= int(ipaddress.ip_address(last))
+        return one in ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return False
+
+
+def binding_matches(row: Row, mac: str | None, ips: Iterable[str], server: str | None) -> bool:
+    """Tell whether an enabled binding would match a client; None for `server` or no address means: not known,
+    so any.
+    """
+    if is_true(row, "disabled"):
+        return False
+    row_mac, row_address = IP_BINDING.normal(row, "mac-address"), IP_BINDING.normal(row, "address")
+    if row_mac and row_mac != mac:
+        return False
+    row_server = IP_BINDING.normal(row, "server")
+    if server is not None and row_server not in ("all", server):
+        return False
+    return not row_address or any(covers(row_address, ip) for ip in ips)
+
+
+def first_match(bindings: Iterable[Row], host: Row) -> Row | None:
+    """Return the binding that decides about a host: the first enabled one that matches it."""
+    mac = HOST.normal(host, "mac-address")
+    ips = [ip for ip in (host.get("address"), host.get("to-address")) if ip]
+    return next((row for row in bindings if binding_matches(row, mac, ips, host.get("server"))), None)
+
+
+def touches(connection: Row, addresses: Collection[str]) -> bool:
+    """Tell whether a tracked connection has one of the addresses at an end; its ends are `address:port`."""
+    names = ("src-address", "dst-address", "reply-src-address", "reply-dst-address")
+    ends = [connection.get(name, "") for name in names]
+    return any(end.rpartition(":")[0] in addresses or end in addresses for end in ends)

@@ -1,0 +1,83 @@
+"""What the plan of access comes to: commands in stages, and what the rows say of each grant and ending. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from cerebro.routeros.access.model import Ending, Grant
+from cerebro.routeros.client.command import Command
+
+# Stages run one after the other, the commands of one stage together: nothing documents that two pipelined
+# writes of one connection keep their order.
+STAGES = UNDO, SET, ADD, LOGOUT, FLOWS, HOSTS = range(6)
+
+_MASS_AT_LEAST, _MASS_SHARE = 10, 5  # rule E13: ten clients and more than a fifth
+
+
+@dataclass(frozen=True, slots=True)
+class GrantView:
+    """What the rows say of one grant: `granted` when nothing is left to do, else why not."""
+
+    granted: bool
+    mac: str | None
+    ips: tuple[str, ...]
+    blocked_by_hand: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndingView:
+    """What the rows say of one ending: `enforced` when nothing is left of it.
+
+    `flows` are its tracked connections; `cut` says that no row and no host lets the client open further ones, so
+    those are the last. `too_early`: the rows promise a later end, so they stay until then (rule E1). `mac` is whom
+    the ending was found to be about, where that is known (rule B2).
+    """
+
+    enforced: bool
+    flows: frozenset[str] = frozenset()
+    cut: bool = False
+    granted_by_hand: str | None = None
+    too_early: bool = False
+    mac: str | None = None
+
+
+@dataclass(slots=True)
+class AccessPlan:
+    """Commands in stages, and what the rows that were read say of every grant and ending."""
+
+    stages: list[list[Command]] = field(default_factory=lambda: [[] for _ in STAGES])
+    grants: dict[Grant, GrantView] = field(default_factory=dict)
+    endings: dict[Ending, EndingView] = field(default_factory=dict)
+    orphans: set[str] = field(default_factory=set)  # client ids whose rows nobody explains
+    marked: set[str] = field(default_factory=set)  # client ids of all rows of ours
+    repaired: set[str] = field(default_factory=set)  # client ids of rows that were missing or changed
+    wants_connections: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether the router already is as wanted."""
+        return not any(self.stages)
+
+    def count(self) -> int:
+        """Return how many commands it has."""
+        return sum(map(len, self.stages))
+
+    def commands(self) -> Iterable[Command]:
+        """Yield all commands in the order in which they run."""
+        for stage in self.stages:
+            yield from stage
+
+    def is_mass_removal(self) -> bool:
+        """Tell whether it would end much of what a router's clients have without anybody's word (rule E13)."""
+        count = len(self.orphans)
+        return count >= _MASS_AT_LEAST and count * _MASS_SHARE > len(self.marked)
+
+
+def describe(commands: Sequence[Command]) -> list[str]:
+    """Say in words what commands would change, for the status of a Device in dry run."""
+    lines = []
+    for command in commands:
+        attributes = (f"{name}={value}" for name, value in command.attributes.items())
+        lines.append(" ".join((command.path, command.verb, *attributes)))
+    return lines

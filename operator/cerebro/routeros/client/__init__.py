@@ -1,0 +1,1 @@
+"""The RouterOS API: connections, logins, sentences, replies."""

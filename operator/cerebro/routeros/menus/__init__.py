@@ -1,0 +1,1 @@
+"""Menus of RouterOS as data."""

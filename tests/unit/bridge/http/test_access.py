@@ -1,0 +1,116 @@
+"""Who may call what (D5), and what the bridge says of itself: orders without an end (A5), starting (A8). Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from cerebro.bridge.endpoints.orders import Handlers
+from cerebro.bridge.errors import ApiError
+from cerebro.bridge.http.auth import Access, Tokens
+from cerebro.bridge.metrics import Metrics
+from cerebro.bridge.orders.decide import Known, decide
+from cerebro.bridge.orders.service import Relay
+from cerebro.bridge.orders.sessions import Sessions
+from cerebro.bridge.orders.writes import Create
+from cerebro.bridge.settings import BridgeSettings
+from cerebro.bridge.store.sqlite.engine import Store
+from cerebro.kube.cache.store import Store as ObjectStore
+from cerebro.resources import format_time
+from support.orders import NAMESPACE, NOW, PHONE, at, by_hand, device, order, session
+
+TOKEN_ONLY = {"/relay/health", "/relay/metrics", "/metrics"}
+PROBES = {"/health", "/health/live", "/health/ready"}
+
+
+def settings(**more: Any) -> BridgeSettings:
+    fixed = {"relay_token": "main", "relay_api_secret": "secret", "namespace": NAMESPACE}
+    return BridgeSettings(**cast("Any", {**fixed, **more}))
+
+
+def relay() -> Relay:
+    """One that has heard of nothing yet, and could neither write nor ask."""
+    sessions = Sessions(cast("Any", None), ObjectStore(), NAMESPACE)
+    return Relay(settings(), cast("Store", None), sessions, cast("Any", None), Metrics())
+
+
+def test_d5_all_but_health_and_metrics_is_signed() -> None:
+    routes = Handlers(relay(), cast("Any", None), dict).routes()
+    access = {route.path: route.access for route in routes}
+    assert {path for path, given in access.items() if given is Access.OPEN} == PROBES
+    assert {path for path, given in access.items() if given in (Access.HEALTH, Access.METRICS)} == TOKEN_ONLY
+    assert all(route.access is Access.SIGNED for route in routes if route.path not in PROBES | TOKEN_ONLY)
+    assert all(route.access is Access.SIGNED for route in routes if route.method != "GET")
+
+
+@pytest.mark.parametrize(
+    ("access", "opens"),
+    [
+        (Access.HEALTH, {"main", "health", "tools"}),
+        (Access.METRICS, {"main", "metrics"}),
+        (Access.SIGNED, {"main"}),
+        (Access.TOKEN, {"main"}),
+    ],
+)
+def test_d5_a_narrow_token_opens_its_own_paths_only(access: Access, opens: set[str]) -> None:
+    given = settings(
+        relay_token_health="health",
+        relay_token_tools="tools",
+        relay_token_exec="exec",
+        metrics_token="metrics",
+    )
+    tokens = Tokens(given)
+    for token in ("main", "health", "tools", "exec", "metrics", "", "other"):
+        for headers in ({"x-relay-token": token}, {"authorization": f"Bearer {token}"}):
+            if token in opens:
+                tokens.check(access, headers)
+                continue
+            with pytest.raises(ApiError) as caught:
+                tokens.check(access, headers)
+            assert (caught.value.status, caught.value.code) == (401, "UNAUTHORIZED")
+
+
+def test_d5_without_a_secret_the_bridge_starts_only_where_nothing_is_signed() -> None:
+    with pytest.raises(ValueError, match="RELAY_API_SECRET"):
+        settings(relay_api_secret=None)
+    assert settings(relay_api_secret=None, allow_unsigned="all").unsigned_everywhere
+
+
+def test_a5_paid_orders_without_an_end_are_warned_of_and_counted() -> None:
+    assert any("RELAY_PAID_MINUTES" in warning for warning in settings().warnings())
+    assert not any("RELAY_PAID_MINUTES" in warning for warning in settings(paid_minutes=60).warnings())
+    endless = decide(NAMESPACE, order(), PHONE, Known(device(), NOW))
+    ending = decide(NAMESPACE, order("P-2", duration=timedelta(hours=1)), PHONE, Known(device(), NOW))
+    assert isinstance(endless, Create)
+    assert isinstance(ending, Create)
+    metrics = Metrics()
+    mine = [session(dict(endless.body)), session(dict(ending.body))]
+    metrics.watch(lambda: [*mine, by_hand()], list)
+    assert "relay_sessions_without_end 1.0" in metrics.text(0, 0)
+
+
+def test_a5_the_setting_gives_paid_orders_their_end_and_trials_none() -> None:
+    known = Known(device(), NOW, default_paid=timedelta(hours=2))
+    for asked, written in (
+        (order(), "2h"),
+        (order(duration=timedelta(hours=1)), "1h"),
+        (order(type="Trial", duration=timedelta(minutes=5)), "5m"),
+    ):
+        made = decide(NAMESPACE, asked, PHONE, known)
+        assert isinstance(made, Create)
+        assert made.body["spec"]["duration"] == written
+    fixed = decide(NAMESPACE, order(expires_at=at(60)), PHONE, known)
+    assert isinstance(fixed, Create)
+    assert fixed.body["spec"]["expiresAt"] == format_time(at(60))
+    assert "duration" not in fixed.body["spec"]
+
+
+def test_a8_before_all_devices_are_known_none_is_called_unknown() -> None:
+    """In dry run there is no inbox to wait in: the answer is `starting` at once."""
+    starting = relay()
+    starting._must_exist("router-1")
+    with pytest.raises(ApiError) as caught:
+        starting._some_device("router-1")
+    assert (caught.value.status, caught.value.code) == (503, "starting")

@@ -1,0 +1,284 @@
+"""How intents are carried out where they meet each other, or what is there already (A1, A4, A6, A10, B9).
+
+The bridge's SQLite store is real, in a temporary folder; the API server is a few lines over a dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cerebro.bridge.errors import ApiError
+from cerebro.bridge.intents import Client, Hello, Intent
+from cerebro.bridge.orders.executor import Actions, Done
+from cerebro.bridge.orders.sessions import DEVICE, SESSION, Sessions
+from cerebro.bridge.store.sqlite import orders as order_records
+from cerebro.bridge.store.sqlite import schema, waiting
+from cerebro.bridge.store.sqlite.engine import Store
+from cerebro.bridge.store.sqlite.inbox import Entry
+from cerebro.kube.cache.store import Store as ObjectStore
+from cerebro.kube.client.errors import AlreadyExists, Conflict, NotFound
+from cerebro.resources import Session, format_time
+from cerebro.runtime.clock import now_ms
+from support.orders import MAC, MAC_2, NAMESPACE, NOW, at, by_hand, device, merge, order, revoke
+
+Body = dict[str, Any]
+
+
+class Server:
+    """Sessions by name, with versions and generations; `before_create` runs before each create is done."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Body] = {}
+        self.before_create: Callable[[], Any] | None = None
+        self._version = 100
+
+    def put(self, body: Body) -> Body:
+        self._version += 1
+        meta = {"generation": 1, "creationTimestamp": format_time(NOW)}
+        version = {"resourceVersion": str(self._version), "uid": body["metadata"]["name"]}
+        stored = {**body, "metadata": {**meta, **body["metadata"], **version}}
+        self.objects[body["metadata"]["name"]] = stored
+        return stored
+
+    async def create(self, _: object, __: str, body: Body) -> Body:
+        hook, self.before_create = self.before_create, None
+        if hook is not None:
+            await hook()
+        if body["metadata"]["name"] in self.objects:
+            raise AlreadyExists("it exists")
+        return self.put(body)
+
+    async def patch(self, _: object, __: str, name: str, change: Body) -> Body:
+        old = self.objects[name]
+        if change["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
+            raise Conflict("it was changed")
+        generation = old["metadata"]["generation"] + 1
+        meta = {**old["metadata"], "generation": generation}
+        return self.put({**old, "metadata": meta, "spec": merge(old["spec"], change["spec"])})
+
+    async def get(self, _: object, __: str, name: str) -> Body:
+        if name not in self.objects:
+            raise NotFound("it is not there")
+        return self.objects[name]
+
+
+class World:
+    """One bridge without HTTP."""
+
+    def __init__(self, store: Store) -> None:
+        self.server = Server()
+        self.objects = ObjectStore()
+        self.store = store
+        self.enqueued: list[Entry] = []
+        sessions = Sessions(self.server, self.objects, NAMESPACE)  # type: ignore[arg-type]
+        self.actions = Actions(sessions, store, complete=self._complete, enqueue=self.enqueued.append)
+        self._received = now_ms()
+        self.see_device("1")
+
+    async def _complete(self) -> None:
+        return
+
+    def see_device(self, version: str, name: str = "router-1") -> None:
+        body = device(name).wire()
+        body["metadata"] |= {"resourceVersion": version, "uid": name}
+        body["status"] = {"identity": f"seen at {version}"}
+        self.objects.deliver(DEVICE, "MODIFIED", body)
+
+    def have(self, session: Session, **status: Any) -> None:
+        """Let a Session be there, and watched unless it is finished."""
+        body = {**session.wire(), "status": status}
+        stored = self.server.put(body)
+        if not status.get("finished"):
+            self.objects.deliver(SESSION, "MODIFIED", stored)
+
+    async def do(self, intent: Intent) -> Done:
+        self._received += 1
+        return await self.actions.carry_out(Entry(self._received, "lane", self._received, intent))
+
+    def spec(self, name: str) -> Body:
+        found: Body = self.server.objects[name]["spec"]
+        return found
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    store = Store(tmp_path / "relay.db")
+    await store.open()
+    yield World(store)
+    await store.close()
+
+
+def by_order(order_id: str, asked: float) -> Intent:
+    """A revoke that names the order only: it waits in another lane than the client's orders."""
+    return revoke(order_id, asked=asked, client=Client())
+
+
+async def test_a4_a_revoke_that_comes_while_its_session_is_being_made_still_ends_it(world: World) -> None:
+    world.server.before_create = partial(world.do, by_order("P-1", asked=5))
+    with pytest.raises(ApiError) as caught:
+        await world.do(order("P-1", asked=0))
+    assert caught.value.code == "revoked_later"
+    ((name, made),) = world.server.objects.items()
+    assert (made["spec"]["revoked"], made["spec"]["revokedAt"]) == (True, format_time(at(5))), name
+
+
+async def test_a4_an_older_revoke_that_comes_meanwhile_ends_nothing(world: World) -> None:
+    world.server.before_create = partial(world.do, by_order("P-1", asked=-5))
+    done = await world.do(order("P-1", asked=0))
+    assert not world.spec(done.targets[0].name).get("revoked")
+
+
+async def test_a4_a_process_that_died_between_the_two_is_made_good(world: World) -> None:
+    """The Session was made, the revoke was kept, and the order is carried out again."""
+    await world.do(order("P-1", asked=0))
+    await world.store.run(
+        partial(
+            order_records.keep_revoke,
+            revoke=revoke("P-1", asked=5),
+            client=Client(),
+            device="router-1",
+            now=schema.DAY,
+        )
+    )
+    with pytest.raises(ApiError):
+        await world.do(order("P-1", asked=0))
+    assert all(body["spec"]["revoked"] for body in world.server.objects.values())
+
+
+async def test_a4_a_revoke_carried_out_again_after_its_record_has_finished_ends(world: World) -> None:
+    """Else the client's lane would be blocked for as long as the finished record is there."""
+    asked = revoke(asked=5)
+    done = await world.do(asked)
+    finished = {"phase": "Revoked", "finished": True, "observedGeneration": 1}
+    name = done.targets[0].name
+    stored = world.server.put({**world.server.objects[name], "status": finished})
+    world.objects.deliver(SESSION, "DELETED", stored)
+    assert (await world.do(asked)).targets == ()
+
+
+async def test_a4_a_revoke_of_an_order_alone_finds_the_router_where_it_lives(world: World) -> None:
+    world.see_device("1", "router-2")
+    labels = {"app.kubernetes.io/managed-by": "cerebro-bridge"}
+    for name, where, gone in (("a", "router-1", True), ("b", "router-2", False), ("c", "router-1", True)):
+        body = by_hand(name, orderID="P-1", revoked=gone, deviceRef={"name": where})
+        world.have(body.model_copy(update={"metadata": body.metadata.model_copy(update={"labels": labels})}))
+    asked = revoke("P-1", asked=5, client=Client()).model_copy(update={"mik_id": None})
+    await world.do(asked)
+    assert world.spec("b")["revoked"]
+
+
+async def test_a6_an_order_that_waits_is_released_though_the_devices_status_changed(world: World) -> None:
+    waits = order("P-1").model_copy(update={"token": "t", "client": Client()})
+    with pytest.raises(ApiError) as caught:
+        await world.do(waits)
+    assert caught.value.code == "device_unknown"
+    said = hello(MAC)
+    run = world.store.run
+
+    async def slow(work: Callable[[Any], Any]) -> Any:
+        world.see_device(str(int(world.objects.get(DEVICE, NAMESPACE, "router-1").resource_version) + 1))  # type: ignore[union-attr]
+        return await run(work)
+
+    world.store.run = slow  # type: ignore[method-assign]
+    await world.do(said)
+    assert [entry.intent.client for entry in world.enqueued] == [said.client]
+    await world.do(said)
+    assert len(world.enqueued) == 1, "released once"
+
+
+async def test_a10_a_phone_that_moves_again_moves_the_session_that_stands_in(world: World) -> None:
+    world.have(by_hand("from-git", orderID="P-1"), phase="Active", observedGeneration=1)
+    await world.do(order("P-1").model_copy(update={"token": "t"}))
+    for mac in (MAC_2, "AA:BB:CC:DD:EE:03", MAC):
+        done = await world.do(hello(mac))
+        (target,) = done.targets
+        assert target.name != "from-git"
+        assert world.spec(target.name)["client"]["macAddress"] == mac
+    assert world.spec("from-git")["client"] == {"macAddress": MAC}
+    assert len(world.server.objects) == 2
+
+
+async def test_b9_a_session_that_cannot_be_read_is_said_and_not_changed(world: World) -> None:
+    done = await world.do(order("P-1"))
+    name = done.targets[0].name
+    frozen = world.server.objects[name]
+    frozen["spec"]["type"] = "Unheard"
+    world.objects.deliver(SESSION, "DELETED", world.server.put(frozen))
+    before = world.server.objects[name]
+    with pytest.raises(ApiError) as caught:
+        await world.do(order("P-1", asked=1))
+    assert (caught.value.status, caught.value.code) == (503, "invalid_object")
+    assert "type" in caught.value.text
+    assert world.server.objects[name] == before
+
+
+async def test_a4_a_revoke_by_a_token_that_said_no_hello_ends_what_was_made_for_it(world: World) -> None:
+    done = await world.do(order("P-1").model_copy(update={"token": "t"}))
+    by_token = revoke(asked=5, client=Client()).model_copy(update={"token": "t"})
+    ended = await world.do(by_token)
+    assert [target.name for target in ended.targets] == [done.targets[0].name]
+    assert world.spec(done.targets[0].name)["revoked"]
+    late = order("P-1", asked=4)
+    with pytest.raises(ApiError, match="revoke"):
+        await world.do(late)
+
+
+async def test_a7_a_revoke_by_a_token_that_nobody_knows_is_no_success(world: World) -> None:
+    with pytest.raises(ApiError) as caught:
+        await world.do(revoke(asked=5, client=Client()).model_copy(update={"token": "unheard"}))
+    assert (caught.value.status, caught.value.code) == (409, "device_unknown")
+
+
+async def test_b2_what_a_token_said_on_another_router_ends_nobody_here(world: World) -> None:
+    world.see_device("1", "router-2")
+    elsewhere = hello(MAC).model_copy(update={"mik_id": "router-2"})
+    await world.store.run(partial(waiting.note_hello, hello=elsewhere, now=now_ms()))
+    other = await world.do(order("P-9").model_copy(update={"client": Client(ip="10.5.50.10")}))
+    with pytest.raises(ApiError, match="device token"):
+        await world.do(revoke(asked=5, client=Client()).model_copy(update={"token": "t"}))
+    assert not world.spec(other.targets[0].name).get("revoked")
+
+
+async def test_a2_a_revoke_of_an_order_finds_it_on_whatever_router_it_is_by_now(world: World) -> None:
+    world.see_device("1", "router-2")
+    await world.do(order("P-1"))
+    moved = await world.do(order("P-1", asked=1).model_copy(update={"mik_id": "router-2"}))
+    ended = await world.do(revoke("P-1", asked=5))  # names the first router, and the phone
+    assert world.spec(moved.targets[0].name)["revoked"]
+    assert moved.targets[0].name in [target.name for target in ended.targets]
+    assert all(body["spec"]["revoked"] for body in world.server.objects.values())
+    assert len(world.server.objects) == 2, "no record of a client without a Session is made"
+
+
+async def test_a6_a_first_hello_moves_the_session_that_was_made_without_one(world: World) -> None:
+    done = await world.do(order("P-1").model_copy(update={"token": "t"}))
+    assert await world.store.run(partial(waiting.note_hello, hello=hello(MAC_2), now=now_ms())) is not None
+    await world.do(hello(MAC_2))
+    assert world.spec(done.targets[0].name)["client"]["macAddress"] == MAC_2
+
+
+async def test_a6_only_another_mac_counts_as_a_move(world: World) -> None:
+    done = await world.do(order("P-1").model_copy(update={"token": "t"}))
+    for number in range(2, 8):
+        client = Client(mac=MAC, ip=f"10.5.50.{number}")
+        await world.do(hello(MAC).model_copy(update={"client": client}))
+        assert world.spec(done.targets[0].name)["client"]["ipAddress"] == client.ip
+    await world.do(hello(MAC_2))
+    assert world.spec(done.targets[0].name)["client"]["macAddress"] == MAC_2
+
+
+def hello(mac: str) -> Hello:
+    return Hello(mik_id="router-1", token="t", client=Client(mac=mac, ip="10.5.50.10"), requested_at=at(60))
+
+
+async def test_what_no_session_can_have_is_a_final_no_that_names_the_field(world: World) -> None:
+    """Tried again it would end the same way, and at last as a fault of ours."""
+    with pytest.raises(ApiError, match=r"expiresAt: .*between 1970 and 9000") as caught:
+        await world.do(order("P-1", expires_at=NOW.replace(year=9500)))
+    assert (caught.value.status, caught.value.code) == (400, "invalid_payload")
+    assert world.server.objects == {}

@@ -1,0 +1,71 @@
+"""Settings of agent and operator as read from the environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from cerebro.agent.settings import AgentSettings
+from cerebro.operator.settings import OperatorSettings
+from cerebro.runtime.settings import Settings, SettingsError, load, variable
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "KUBECONFIG",
+        *(variable(field) for field in OperatorSettings.model_fields | AgentSettings.model_fields),
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CEREBRO_NAMESPACE", "relay")
+
+
+def test_one_namespace_is_served_unless_more_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(OperatorSettings).namespaces == ("relay",)
+    monkeypatch.setenv("CEREBRO_NAMESPACES", "one, two,one")
+    assert load(OperatorSettings).namespaces == ("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CEREBRO_NAMESPACE", "Upper_Case"),
+        ("CEREBRO_NAMESPACES", "one,Two"),
+        ("CEREBRO_NODE_NAME", "no node"),
+        ("CEREBRO_INSTALLATION", "with:colon"),
+        ("CEREBRO_HEALTH_ADDRESS", "no-port"),
+        ("CEREBRO_HEALTH_ADDRESS", "0.0.0.0:8080"),
+        ("CEREBRO_HEALTH_ADDRESS", "some.host:8080"),
+        ("CEREBRO_LOG_LEVEL", "LOUD"),
+        ("CEREBRO_LEASE_DURATION", "soon"),
+        ("CEREBRO_STORE_CHECK_INTERVAL", "0"),
+    ],
+)
+def test_a_bad_value_is_refused_by_the_name_of_its_variable_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as error:
+        load(AgentSettings)
+    assert name in str(error.value)
+    assert f"'{value}'" not in str(error.value)
+
+
+def test_d4_off_loopback_the_agent_asks_for_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CEREBRO_HEALTH_ADDRESS", "192.0.2.1:8080")
+    with pytest.raises(SettingsError, match="CEREBRO_HEALTH_TOKEN"):
+        load(AgentSettings)
+    monkeypatch.setenv("CEREBRO_HEALTH_TOKEN", "hush")
+    settings = load(AgentSettings)
+    assert (settings.health_host, settings.health_port) == ("192.0.2.1", 8080)
+    assert "hush" not in repr(settings)
+
+
+def test_a_renewal_that_is_too_rare_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CEREBRO_LEASE_DURATION", "9")
+    with pytest.raises(SettingsError, match="CEREBRO_LEASE_RENEW_INTERVAL"):
+        load(OperatorSettings)
+
+
+@pytest.mark.parametrize("kind", [AgentSettings, OperatorSettings])
+def test_every_setting_says_what_it_is_for(kind: type[Settings]) -> None:
+    assert [name for name, field in kind.model_fields.items() if not field.description] == []
