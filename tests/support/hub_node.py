@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from cerebro.agent.hubs.ownership import Claim
+from cerebro.agent.hubs.ownership import Ownership
 from cerebro.kube.lease import Lease
 from cerebro.resources import Hub
 from cerebro.runtime.clock import boottime
@@ -57,8 +57,8 @@ class Leases:
         self.made.append(HeldLease())
         return self.made[-1]  # type: ignore[return-value]
 
-    def claim(self, duration: float = 15.0) -> Claim:
-        return Claim(self, duration=duration, changed=lambda: None, renewed=lambda: None)
+    def claim(self, duration: float = 15.0) -> Ownership:
+        return Ownership(self, duration=duration, changed=lambda: None, renewed=lambda: None)
 
 
 class FakeInterface:

@@ -12,7 +12,7 @@ from typing import Any
 
 from cerebro.agent import metrics as agent_metrics
 from cerebro.agent.tunnel_status import NOT_CARRIED
-from cerebro.domain.conditions import Said
+from cerebro.domain.conditions import ConditionState
 from cerebro.domain.lifecycle import GrantWindows, is_over
 from cerebro.domain.supersession import effective, newest
 from cerebro.kube.cache.store import Index, Store
@@ -43,7 +43,7 @@ class AgentContext:
     windows: GrantWindows
     owns_hub: Callable[[str, str], bool] = lambda _namespace, _hub: False
     carries_hub: Callable[[str, str], bool] = lambda _namespace, _hub: False
-    tunnel: Callable[[Device], Said] = lambda _device: NOT_CARRIED
+    tunnel: Callable[[Device], ConditionState] = lambda _device: NOT_CARRIED
     tunnels_changed: Callable[[str, str], None] = lambda _namespace, _hub: None
     installation: str = "main"
     clock_skew_limit: float = 60.0

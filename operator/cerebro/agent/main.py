@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.loop import DeviceLoop
-from cerebro.agent.hubs.backends import HubTools
+from cerebro.agent.hubs.backends import NodeBackends
 from cerebro.agent.hubs.manager import AgentHubs
 from cerebro.agent.hubs.metrics import PeerCollector
 from cerebro.agent.metrics import devices as device_gauge
@@ -276,8 +276,8 @@ class Agent:
         return health
 
 
-def _hub_tools(settings: AgentSettings) -> HubTools:
-    return HubTools(
+def _hub_tools(settings: AgentSettings) -> NodeBackends:
+    return NodeBackends(
         node=settings.node_name,
         kernel=Kernel(),
         userspace=Userspace(settings.run_folder, settings.wireguard_sockets),

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cerebro.agent.contacts import Contact, State
-from cerebro.domain.conditions import Obstacle, Said
+from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.resources import Device, Peer, format_time
 from cerebro.wireguard.model import ActualPeer, Endpoint
 
-NOT_CARRIED: Said = ("Unknown", "HubNotCarried", "this agent does not carry the Hub")
+NOT_CARRIED: ConditionState = ("Unknown", "HubNotCarried", "this agent does not carry the Hub")
 _GAP = 180.0
 """Seconds without a handshake after which WireGuard itself passes nothing any more (REJECT_AFTER_TIME)."""
 
 
-def tunnel_up(device: Device, peer: Peer | None, contact: Contact | None) -> Said:
+def tunnel_up(device: Device, peer: Peer | None, contact: Contact | None) -> ConditionState:
     """Return condition TunnelUp; `contact` None where the Peer's key is not on the interface."""
     if device.spec.public_key is None:
         message = (
@@ -33,14 +33,14 @@ def tunnel_up(device: Device, peer: Peer | None, contact: Contact | None) -> Sai
     return _heard(contact)
 
 
-def _no(peer: Peer, name: str) -> Said | None:
+def _no(peer: Peer, name: str) -> ConditionState | None:
     said = peer.status.condition(name)
     if said is None or said.status != "False":
         return None
     return "False", said.reason, f"Peer {peer.name}: {said.message}"
 
 
-def _heard(contact: Contact) -> Said:
+def _heard(contact: Contact) -> ConditionState:
     if contact.state == "NeverConnected":
         message = (
             "the router has never dialled: check its peer, its endpoint and the way to the Hub's UDP port"
@@ -52,7 +52,7 @@ def _heard(contact: Contact) -> Said:
     return "False", "HandshakeTooOld", f"no handshake since {at}: is the router on, and on the internet?"
 
 
-def dialling_obstacle(device: Device, said: Said) -> Obstacle | None:
+def dialling_obstacle(device: Device, said: ConditionState) -> Obstacle | None:
     """Say why the router must not be dialled now, from its TunnelUp.
 
     Without the peer on the interface a tunnel address leads out of the tunnel, and the password with it.
@@ -69,7 +69,7 @@ def dialling_obstacle(device: Device, said: Said) -> Obstacle | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class TunnelSnapshot:
     """How a Device's peer looked at one reading."""
 
     state: State
@@ -77,18 +77,18 @@ class Sight:
     endpoint: Endpoint | None
 
 
-def sight(contact: Contact, actual: ActualPeer | None) -> Sight:
+def sight(contact: Contact, actual: ActualPeer | None) -> TunnelSnapshot:
     """Return how a peer on the interface looks."""
-    return Sight(contact.state, contact.last_handshake, actual.endpoint if actual else None)
+    return TunnelSnapshot(contact.state, contact.last_handshake, actual.endpoint if actual else None)
 
 
-def changed(before: Sight | None, now: Sight | None) -> bool:
+def changed(before: TunnelSnapshot | None, now: TunnelSnapshot | None) -> bool:
     """Tell whether a Device has something to say or to do about it; not at every handshake."""
     state = (before.state if before else None) != (now.state if now else None)
     return state or came_back(before, now)
 
 
-def came_back(before: Sight | None, now: Sight | None) -> bool:
+def came_back(before: TunnelSnapshot | None, now: TunnelSnapshot | None) -> bool:
     """Tell whether the router may answer again: a handshake after a gap, or from elsewhere (rule B5)."""
     if now is None or now.state != "Online":
         return False

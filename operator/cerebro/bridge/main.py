@@ -19,8 +19,8 @@ from cerebro.bridge.endpoints.orders import Handlers
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.inbox import Inbox
 from cerebro.bridge.metrics import Metrics
-from cerebro.bridge.orders.executor import Actions, Done
-from cerebro.bridge.orders.service import Relay
+from cerebro.bridge.orders.executor import OrderExecutor, Written
+from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import DEVICE, SESSION, UNFINISHED, Sessions
 from cerebro.bridge.orders.upkeep import Upkeep
 from cerebro.bridge.settings import BridgeSettings
@@ -88,17 +88,17 @@ class Bridge:
         self._sessions = Sessions(api, self._objects, settings.namespace)
         self._upkeep = Upkeep(self._sessions, self._objects)
         default_paid = timedelta(minutes=settings.paid_minutes) if settings.paid_minutes else None
-        self._actions = Actions(
+        self._actions = OrderExecutor(
             self._sessions,
             store,
             complete=self._completeness.wait_complete,
             enqueue=self._enqueue,
             default_paid=default_paid,
         )
-        self._inbox: Inbox[Done] = Inbox(store, self._actions.carry_out)
+        self._inbox: Inbox[Written] = Inbox(store, self._actions.carry_out)
         self._metrics = Metrics()
         self._metrics.watch(self._sessions.all, self._sessions.devices)
-        relay = Relay(settings, store, self._sessions, self._inbox, self._metrics)
+        relay = OrderService(settings, store, self._sessions, self._inbox, self._metrics)
         tunnels = Tunnels(api, self._objects, self._sessions, settings)
         self._app = make_app(settings, store, self._metrics, Handlers(relay, tunnels, self.state))
 

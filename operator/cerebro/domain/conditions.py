@@ -25,15 +25,15 @@ def _meaning(status: dict[str, Any]) -> dict[str, Any]:
 MESSAGE = 1024
 
 
-def cut(said: Said) -> Said:
+def truncate_message(said: ConditionState) -> ConditionState:
     """Return a condition's words as long as they are written, so that they compare equal when read back."""
     return said[0], said[1], said[2][:MESSAGE]
 
 
-Truth = Literal["True", "False", "Unknown"]
+ConditionStatus = Literal["True", "False", "Unknown"]
 
 
-Said = tuple[Truth, str, str]  # a condition's status, reason and message
+ConditionState = tuple[ConditionStatus, str, str]  # a condition's status, reason and message
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Obstacle:
 
 
 def with_conditions(
-    status: SessionStatus, session: Session, enforced: Said, ready: Said, now: datetime
+    status: SessionStatus, session: Session, enforced: ConditionState, ready: ConditionState, now: datetime
 ) -> SessionStatus:
     """Return the status of a Session with these two conditions for its current generation."""
     conditions = list(status.conditions)

@@ -28,7 +28,7 @@ class GrantWindows:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class RouterObservation:
     """What is known from outside the object: the time, and what the router says.
 
     `marked_until` is the end in the marker of the client's rows (0: no such row, None: for ever), and
@@ -67,7 +67,7 @@ class Verdict:
         return self.phase is None
 
 
-def judge(session: Session, seen: Seen, windows: GrantWindows) -> Verdict:
+def judge(session: Session, seen: RouterObservation, windows: GrantWindows) -> Verdict:
     """Say what the Session should be, from its spec, what its status recorded, the clock and the router's
     marker.
     """
@@ -91,7 +91,7 @@ def judge(session: Session, seen: Seen, windows: GrantWindows) -> Verdict:
     return Verdict(None, end, authorized_at, starts_now=starts_now, wake_at=_first(end, deadline))
 
 
-def _end(session: Session, seen: Seen) -> tuple[datetime | None, datetime | None, bool]:
+def _end(session: Session, seen: RouterObservation) -> tuple[datetime | None, datetime | None, bool]:
     """Return (authorizedAt, end, whether a duration would start with the grant)."""
     spec, status = session.spec, session.status
     if spec.expires_at is not None:
@@ -109,7 +109,7 @@ def _end(session: Session, seen: Seen) -> tuple[datetime | None, datetime | None
     return None, None, True
 
 
-def _adopted(session: Session, seen: Seen, duration: timedelta) -> datetime | None:
+def _adopted(session: Session, seen: RouterObservation, duration: timedelta) -> datetime | None:
     """Return the end that the marker promises, if it is this Session's: an agent may have died between router
     and status.
 
@@ -146,7 +146,7 @@ def reopens(session: Session) -> bool:
 
 
 def _failed(
-    session: Session, seen: Seen, windows: GrantWindows, authorized_at: datetime | None
+    session: Session, seen: RouterObservation, windows: GrantWindows, authorized_at: datetime | None
 ) -> Verdict | None:
     status = session.status
     again = reopens(session)

@@ -93,7 +93,7 @@ async def _open() -> AsyncIterator[_Socket]:
         yield socket
 
 
-_line = netlink.Line(_open)
+_line = netlink.ThreadSocket(_open)
 
 
 def _read(socket: _Socket, name: str) -> list[bytes] | None:

@@ -85,7 +85,7 @@ def _open() -> AsyncIPRoute:
     return AsyncIPRoute(strict_check=True, ext_ack=True)
 
 
-_line = netlink.Line(_open)
+_line = netlink.ThreadSocket(_open)
 
 
 async def _find(routes: AsyncIPRoute, name: str) -> tuple[int, str | None, int, bool] | None:

@@ -74,7 +74,7 @@ def attribute(kind: int, value: bytes) -> bytes:
     return _ATTRIBUTE.pack(length, kind) + value + b"\0" * (-length & 3)
 
 
-class Line(threading.local, Generic[Socket]):
+class ThreadSocket(threading.local, Generic[Socket]):
     """A socket and its event loop, which every thread opens for itself and keeps: to open both takes ten times
     as long as to change a peer over them. A thread that went to another network namespace opens them anew.
     """

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from cerebro.agent.devices.access.contention import Contest
-from cerebro.agent.devices.access.desired import Circumstances
-from cerebro.agent.devices.access.outcome import Outcome, granted_and_ended, session_obstacle
-from cerebro.agent.devices.access.reconcile import DevicePass
+from cerebro.agent.devices.access.contention import ContentionTracker
+from cerebro.agent.devices.access.desired import PassContext
+from cerebro.agent.devices.access.outcome import PassResult, granted_and_ended, session_obstacle
+from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.access.status import ended_status, live_status
 from cerebro.resources import Device, Session, SessionStatus
 from cerebro.routeros.access.model import AccessPolicy
@@ -89,24 +89,24 @@ class Passes:
     router: Router
     session: RouterSession
     flows: dict[str, frozenset[str]] = field(default_factory=dict)
-    contest: Contest = field(default_factory=Contest)
+    contest: ContentionTracker = field(default_factory=ContentionTracker)
     now: float = 0.0
     after: Callable[[Sequence[Command]], object] = lambda _: None
     policy: AccessPolicy = field(default_factory=AccessPolicy)
 
     async def over(
         self, *sessions: Session, changed: Sequence[Session] | None = None, **at: Any
-    ) -> tuple[Outcome, dict[str, SessionStatus]]:
+    ) -> tuple[PassResult, dict[str, SessionStatus]]:
         """Pass over everything, or over the clients of `changed`; gives what was done and the statuses."""
         circumstances = {
             "now": datetime.now(UTC),
             "complete": True,
             "contested": self.contest.contested(self.now),
         }
-        run = DevicePass(
+        run = AccessReconciler(
             session=Between(self.session, self.after),  # type: ignore[arg-type]
             policy=self.policy,
-            at=Circumstances(**{**circumstances, "flows": self.flows, **at}),
+            at=PassContext(**{**circumstances, "flows": self.flows, **at}),
             flows=self.flows,
         )
         outcome = await run.run(sessions, changed)
@@ -135,7 +135,7 @@ class Passes:
             connections.remove(connection)
 
 
-def statuses(outcome: Outcome) -> dict[str, SessionStatus]:
+def statuses(outcome: PassResult) -> dict[str, SessionStatus]:
     """What the agent would say of each Session after a pass."""
     now = datetime.now(UTC)
     found = {}

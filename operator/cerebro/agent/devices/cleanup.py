@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from cerebro.agent.devices.access.desired import Circumstances
-from cerebro.agent.devices.access.outcome import Outcome
-from cerebro.agent.devices.access.reconcile import DevicePass
+from cerebro.agent.devices.access.desired import PassContext
+from cerebro.agent.devices.access.outcome import PassResult
+from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.resources import Device
 from cerebro.resources.naming import FINALIZER_CLEANUP
 from cerebro.routeros.access.model import AccessPolicy
@@ -28,13 +28,13 @@ def wants_cleanup(device: Device) -> bool:
 
 async def clean_up(
     session: RouterSession, policy: AccessPolicy, *, dry_run: bool, may_write: Callable[[], bool]
-) -> Outcome:
+) -> PassResult:
     """Remove every row with our marker; `settled` in the outcome says that none is left.
 
     In dry run nothing is written, so nothing of ours is there. Raises RouterError.
     """
     if dry_run:
-        return Outcome(settled=True)
-    at = Circumstances(now=datetime.now(UTC), complete=True)
-    run = DevicePass(session=session, policy=policy, at=at, confirmed=_ALL, may_write=may_write)
+        return PassResult(settled=True)
+    at = PassContext(now=datetime.now(UTC), complete=True)
+    run = AccessReconciler(session=session, policy=policy, at=at, confirmed=_ALL, may_write=may_write)
     return await run.run([], None)

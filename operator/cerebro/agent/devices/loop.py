@@ -16,15 +16,21 @@ from functools import partial
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.circumstances import circumstances, policy_of
-from cerebro.agent.devices.access.contention import Contest
-from cerebro.agent.devices.access.desired import Circumstances, Judged, client_keys, judge_all, next_wake
-from cerebro.agent.devices.access.outcome import Outcome, granted_and_ended, session_obstacle
-from cerebro.agent.devices.access.reconcile import DevicePass
-from cerebro.agent.devices.access.reporter import SessionReports
+from cerebro.agent.devices.access.contention import ContentionTracker
+from cerebro.agent.devices.access.desired import (
+    PassContext,
+    SessionDecision,
+    client_keys,
+    judge_all,
+    next_wake,
+)
+from cerebro.agent.devices.access.outcome import PassResult, granted_and_ended, session_obstacle
+from cerebro.agent.devices.access.reconcile import AccessReconciler
+from cerebro.agent.devices.access.reporter import SessionReporter
 from cerebro.agent.devices.breaker import Breaker
 from cerebro.agent.devices.cleanup import clean_up, wants_cleanup
 from cerebro.agent.devices.connection import RouterLink, reason_of
-from cerebro.agent.devices.reporter import DeviceReports
+from cerebro.agent.devices.reporter import DeviceReporter
 from cerebro.agent.tunnel_status import dialling_obstacle
 from cerebro.domain.conditions import Obstacle
 from cerebro.domain.mass_removal import confirmed_removals
@@ -70,11 +76,11 @@ class DeviceLoop:
         self._breaker = Breaker(threshold=1, recovery=1.0)  # each turn sets what the Device says
         self._secret_at_failure: str | None = None
         self._flows: dict[str, frozenset[str]] = {}
-        self._contest = Contest()
+        self._contest = ContentionTracker()
         self._overtaken = 0  # passes in a row that went before one over everything
         self._unsettled = 0  # passes in a row that left something to do
-        self._reports = SessionReports(context)
-        self._status = DeviceReports(context)
+        self._reports = SessionReporter(context)
+        self._status = DeviceReporter(context)
 
     # --- what others tell the loop
 
@@ -235,7 +241,7 @@ class DeviceLoop:
             return
         # A pass over everything takes the mark at its start: one that is set meanwhile is for the next.
         self._everything = not look_at_all and (self._everything or overtaking or gone)
-        run = DevicePass(
+        run = AccessReconciler(
             session=session,
             policy=policy_of(device, self.context.installation),
             at=at,
@@ -268,7 +274,7 @@ class DeviceLoop:
         self._retry_at = None if found.cleaned_up else time.monotonic() + _UNSETTLED_RETRY
         self._report(device)
 
-    def _due(self, sessions: list[Session], at: Circumstances) -> dict[str, float]:
+    def _due(self, sessions: list[Session], at: PassContext) -> dict[str, float]:
         """Return the Sessions that the clock has ended since the last look, or lets in (A9); nobody waits for those."""
         if self._clock_at is None or self._clock_at > at.now:
             return {}
@@ -279,7 +285,9 @@ class DeviceLoop:
             if one.verdict.phase not in (None, one.session.status.phase) or self._reports.awaits_clock(one)
         }
 
-    def _after(self, device: Device, outcome: Outcome, sessions: list[Session], *, look_at_all: bool) -> None:
+    def _after(
+        self, device: Device, outcome: PassResult, sessions: list[Session], *, look_at_all: bool
+    ) -> None:
         now = time.monotonic()
         self._note_repairs(device, outcome, look_at_all=look_at_all)
         finished = outcome.settled or device.spec.dry_run
@@ -310,7 +318,7 @@ class DeviceLoop:
         for key in [key for key in self._flows if key.partition(" ")[0] not in present]:
             del self._flows[key]
 
-    def _report_sessions(self, device: Device, outcome: Outcome) -> None:
+    def _report_sessions(self, device: Device, outcome: PassResult) -> None:
         for one in outcome.judged:
             obstacle = session_obstacle(device, outcome, one, contested=self._is_contested(one))
             self._reports.report(one, outcome.plan, obstacle)
@@ -373,13 +381,13 @@ class DeviceLoop:
         """
         if not self.context.clock_trusted():
             return datetime.now(UTC) + timedelta(seconds=self.context.heartbeat)
-        at = Circumstances(now=since, windows=self.context.windows)
+        at = PassContext(now=since, windows=self.context.windows)
         known = [self._reports.known(one) for one in sessions]
         return next_wake(judge_all(known, None, AccessPolicy(), at), since)
 
     # --- rows that somebody else keeps changing (rule B10)
 
-    def _note_repairs(self, device: Device, outcome: Outcome, *, look_at_all: bool) -> None:
+    def _note_repairs(self, device: Device, outcome: PassResult, *, look_at_all: bool) -> None:
         granted, ended = granted_and_ended(outcome)
         now = time.monotonic()
         self._contest.note(outcome.repaired, granted, ended, now, everything=look_at_all)
@@ -387,7 +395,7 @@ class DeviceLoop:
         self.context.report_contested(device, contested - self._status.found.contested)
         self._status.found.contested = contested
 
-    def _is_contested(self, one: Judged) -> bool:
+    def _is_contested(self, one: SessionDecision) -> bool:
         mac, ips = client_keys(one.session)
         contested = self._contest.contested(time.monotonic())
         return any(client_id(key) in contested for key in (mac, *ips) if key)

@@ -18,7 +18,7 @@ _ROUND_TRIP = 5.0
 _FIGURES_EVERY = 5.0  # seconds between writes that differ in figures only
 
 
-class DeviceReports:
+class DeviceReporter:
     """The status of one Device; `found` is what the loop has to say."""
 
     def __init__(self, context: AgentContext) -> None:

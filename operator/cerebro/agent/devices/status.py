@@ -8,7 +8,7 @@ from typing import Any
 
 from cerebro.agent.devices.breaker import State
 from cerebro.agent.devices.model import RouterFacts
-from cerebro.domain.conditions import Obstacle, Said, Truth
+from cerebro.domain.conditions import ConditionState, ConditionStatus, Obstacle
 from cerebro.domain.mass_removal import until_confirmed
 from cerebro.domain.ready_owner import operator_says
 from cerebro.resources import Condition, Device, set_condition
@@ -33,7 +33,7 @@ class DeviceFindings:
     last_resync_at: str | None = None
     cleaned_up: bool = False
     """All rows of ours are off the router of a Device that goes."""
-    tunnel: Said | None = None
+    tunnel: ConditionState | None = None
     """TunnelUp; None for a Device that is reached without one."""
 
 
@@ -78,13 +78,17 @@ def device_status(device: Device, found: DeviceFindings, now: datetime) -> dict[
     return stripped
 
 
-def _truths(device: Device, found: DeviceFindings) -> list[Said]:
+def _truths(device: Device, found: DeviceFindings) -> list[ConditionState]:
     why = found.obstacle
     ready = _ready(device, found)
     reachable = _two(found.reachable, "Reachable", "the router answers", why)
     authenticated = _two(found.authenticated, "LoggedIn", "the router took the credentials", why)
     if device.spec.dry_run:
-        configured: Said = ("Unknown", "DryRun", "nothing is written; status.plan says what would change")
+        configured: ConditionState = (
+            "Unknown",
+            "DryRun",
+            "nothing is written; status.plan says what would change",
+        )
     elif found.settled:
         configured = ("True", "Equal", "the marked entries on the router are those of its Sessions")
     elif why is not None:
@@ -96,11 +100,11 @@ def _truths(device: Device, found: DeviceFindings) -> list[Said]:
     return [ready, reachable, authenticated, configured]
 
 
-def _ready(device: Device, found: DeviceFindings) -> Said:
+def _ready(device: Device, found: DeviceFindings) -> ConditionState:
     if found.cleaned_up and device.metadata.deletion_timestamp is not None:
         return "False", "CleanedUp", "all marked entries are removed from the router"
     if found.obstacle is not None:
-        truth: Truth = "False" if found.reachable is not None else "Unknown"
+        truth: ConditionStatus = "False" if found.reachable is not None else "Unknown"
         return truth, found.obstacle.reason, found.obstacle.message
     if device.spec.paused != "None":
         return "False", "Paused", f"spec.paused is {device.spec.paused}: set it to None to go on"
@@ -109,7 +113,7 @@ def _ready(device: Device, found: DeviceFindings) -> Said:
     return _ready_of_entries(device, found)
 
 
-def _ready_of_entries(device: Device, found: DeviceFindings) -> Said:
+def _ready_of_entries(device: Device, found: DeviceFindings) -> ConditionState:
     if found.held_back:
         message = (
             f"{found.held_back} clients on the router have no Session any more; their entries stay "
@@ -128,10 +132,10 @@ def _ready_of_entries(device: Device, found: DeviceFindings) -> Said:
     return "True", "Changing", "the router is being changed"
 
 
-def _two(value: bool | None, reason: str, message: str, why: Obstacle | None) -> Said:
+def _two(value: bool | None, reason: str, message: str, why: Obstacle | None) -> ConditionState:
     if value:
         return "True", reason, message
-    truth: Truth = "Unknown" if value is None else "False"
+    truth: ConditionStatus = "Unknown" if value is None else "False"
     return truth, why.reason if why else "NotLookedYet", why.message if why else "nobody has looked yet"
 
 

@@ -11,7 +11,7 @@ from cerebro.wireguard.nft import Nft
 
 
 @dataclass(frozen=True, slots=True)
-class HubTools:
+class NodeBackends:
     """What a node carries interfaces with, and the time that a Lease of a Hub lasts, in seconds."""
 
     node: str

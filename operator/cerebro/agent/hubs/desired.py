@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from cerebro.agent.context import AgentContext
-from cerebro.agent.hubs.backends import HubTools
+from cerebro.agent.hubs.backends import NodeBackends
 from cerebro.agent.hubs.lookups import Endpoints, PresharedKeys
-from cerebro.agent.hubs.model import Asked, Frozen
+from cerebro.agent.hubs.model import Frozen, HubDesired
 from cerebro.agent.hubs.status import confirmed_removals
 from cerebro.kube.cache.references import hub_of
 from cerebro.kube.objects import StoredObject
@@ -19,13 +19,13 @@ from cerebro.wireguard.model import Endpoint
 _HUB, _PEER, _DEVICE = KINDS["Hub"], KINDS["Peer"], KINDS["Device"]
 
 
-class Asking:
+class HubInputs:
     """Gathers it for each pass; `changed` is called when something that was looked up did."""
 
     def __init__(
         self,
         context: AgentContext,
-        tools: HubTools,
+        tools: NodeBackends,
         namespace: str,
         name: str,
         *,
@@ -50,7 +50,7 @@ class Asking:
         """Look nothing up any more."""
         self._endpoints.close()
 
-    async def gather(self, hub: Hub, on_node: Iterable[Hub] = (), *, again: bool) -> Asked:
+    async def gather(self, hub: Hub, on_node: Iterable[Hub] = (), *, again: bool) -> HubDesired:
         """Return what is asked for now; what was looked up is looked up `again`. `on_node` are all its Hubs."""
         store, name = self._context.store, self._name
         self._departed, self._departing = self._departed | self._departing, set()
@@ -69,7 +69,7 @@ class Asking:
             for device in names
             if (stored := store.get(_DEVICE, self._namespace, device)) and (model := stored.read(Device))
         }
-        return Asked(
+        return HubDesired(
             hub=hub,
             peers=peers,
             staying=staying(going, devices, now=time.time() - (self._context.api.clock_skew or 0.0)),

@@ -16,18 +16,18 @@ from typing import Any
 
 from cerebro.agent.contacts import Contact, lost
 from cerebro.agent.context import AgentContext
-from cerebro.agent.hubs.backends import HubTools
+from cerebro.agent.hubs.backends import NodeBackends
 from cerebro.agent.hubs.conflict import conflict
-from cerebro.agent.hubs.desired import Asking
-from cerebro.agent.hubs.observed import contacts_seen, led_in
-from cerebro.agent.hubs.ownership import Claim, gives_back, may_be_ours
-from cerebro.agent.hubs.peers.reporter import PeerReports
+from cerebro.agent.hubs.desired import HubInputs
+from cerebro.agent.hubs.observed import contacts_seen, routed_peers
+from cerebro.agent.hubs.ownership import Ownership, gives_back, may_be_ours
+from cerebro.agent.hubs.peers.reporter import PeerReporter
 from cerebro.agent.hubs.peers.status import out_of_sight
-from cerebro.agent.hubs.reconcile import HubOutcome, HubPass, NotNow
-from cerebro.agent.hubs.reporter import HubReports
+from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
+from cerebro.agent.hubs.reporter import HubReporter
 from cerebro.agent.hubs.status import CLEANED_UP, HubFindings, failed_pass, peers_out_of_sight
-from cerebro.agent.hubs.watchdog import Keeping
-from cerebro.domain.conditions import Obstacle, Said
+from cerebro.agent.hubs.watchdog import Watchdog
+from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.domain.leases import hub_lease
 from cerebro.kube.lease import Lease
 from cerebro.kube.objects import StoredObject
@@ -55,18 +55,20 @@ _LASTS = 1.0  # seconds without a look at the interface after which the next fai
 class HubLoop:
     """One task for one Hub, known by its UID; everything else only marks it dirty."""
 
-    def __init__(self, context: AgentContext, tools: HubTools, namespace: str, name: str, uid: str) -> None:
+    def __init__(
+        self, context: AgentContext, tools: NodeBackends, namespace: str, name: str, uid: str
+    ) -> None:
         self._context, self._tools, self._uid = context, tools, uid
         self.namespace, self.name = namespace, name
         self._wake = asyncio.Event()
         renewed = asyncio.Event()
-        self._claim = Claim(
+        self._claim = Ownership(
             self._lease, duration=tools.lease_duration, changed=self.mark, renewed=renewed.set
         )
-        self._keeping = Keeping(self._claim, tools.userspace, renewed, gone=self.mark)
-        self._asking = Asking(context, tools, namespace, name, changed=self.mark)
-        self._said = HubReports(context, tools.node)
-        self._reports = PeerReports(context)
+        self._keeping = Watchdog(self._claim, tools.userspace, renewed, gone=self.mark)
+        self._asking = HubInputs(context, tools, namespace, name, changed=self.mark)
+        self._said = HubReporter(context, tools.node)
+        self._reports = PeerReporter(context)
         self._own_addresses: frozenset[str] = frozenset()
         self._resync_at = 0.0
         self._resynced: str | None = None
@@ -292,7 +294,7 @@ class HubLoop:
         self.peers = interface.peers
         self._context.tunnels_changed(self.namespace, self.name)
 
-    async def _out_of_sight(self, applied: Said) -> None:
+    async def _out_of_sight(self, applied: ConditionState) -> None:
         """Say of all Peers that the interface is not there or not seen; nobody's tunnel is up by its last look."""
         before, self.peers = self.contacts, {}
         self.contacts = {key: lost(one) for key, one in before.items()} if applied[0] == "False" else {}
@@ -324,7 +326,7 @@ class HubLoop:
         resync = now >= self._resync_at or asked_at != self._resynced
         asked = await self._asking.gather(hub, self._on_node(), again=resync)
         carried = self._keeping.backend
-        run = HubPass(
+        run = HubReconciler(
             self._context.api,
             (carried,) if carried else self._tools.backends(hub),
             self._tools.nft,
@@ -361,7 +363,7 @@ class HubLoop:
         self._asking.keep(outcome.departed)
         self.contacts = dict(outcome.peers.contacts)
         if outcome.findings.obstacle is not None:  # a part is missing, perhaps a way to some of them
-            led = led_in(interface)
+            led = routed_peers(interface)
             self.contacts = {key: one for key, one in self.contacts.items() if key in led}
         self.peers = interface.peers
         self.obstacle = None

@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable, Iterator
 
 from cerebro.agent.context import AgentContext
-from cerebro.agent.hubs.backends import HubTools
+from cerebro.agent.hubs.backends import NodeBackends
 from cerebro.agent.hubs.loop import HubLoop
 from cerebro.agent.hubs.metrics import PeerReading
 from cerebro.agent.predicates import concerns
-from cerebro.agent.tunnel_status import NOT_CARRIED, Sight, came_back, changed, sight, tunnel_up
-from cerebro.domain.conditions import Said
+from cerebro.agent.tunnel_status import NOT_CARRIED, TunnelSnapshot, came_back, changed, sight, tunnel_up
+from cerebro.domain.conditions import ConditionState
 from cerebro.kube.cache.references import hub_of
 from cerebro.kube.objects import Change
 from cerebro.resources import KINDS, Device, Peer
@@ -26,12 +26,12 @@ class AgentHubs:
     """Feeds the loops of the Hubs; `device_changed` is told whose tunnel changed, and whether it came back."""
 
     def __init__(
-        self, context: AgentContext, tools: HubTools, device_changed: Callable[[str, str, bool], None]
+        self, context: AgentContext, tools: NodeBackends, device_changed: Callable[[str, str, bool], None]
     ) -> None:
         self._context, self._tools, self._device_changed = context, tools, device_changed
         self._tasks: asyncio.TaskGroup | None = None
         self._loops: dict[Key, tuple[HubLoop, asyncio.Task[None]]] = {}
-        self._seen: dict[Key, dict[str, Sight]] = {}
+        self._seen: dict[Key, dict[str, TunnelSnapshot]] = {}
         context.owns_hub = self.owns
         context.carries_hub = self.carries
         context.tunnel = self.tunnel
@@ -97,7 +97,7 @@ class AgentHubs:
         entry = self._loops.get((namespace, hub))
         return entry is not None and entry[0].carries()
 
-    def tunnel(self, device: Device) -> Said:
+    def tunnel(self, device: Device) -> ConditionState:
         """Return condition TunnelUp of a Device behind a Hub."""
         hub = device.spec.hub_ref
         entry = self._loops.get((device.namespace, hub.name)) if hub else None
@@ -115,7 +115,7 @@ class AgentHubs:
         entry = self._loops.get((namespace, hub))
         if entry is None:
             return
-        now: dict[str, Sight] = {}
+        now: dict[str, TunnelSnapshot] = {}
         for stored in self._context.peers_by_hub.get(namespace, hub):
             peer = stored.read(Peer)
             contact = entry[0].contacts.get(peer.spec.public_key) if peer else None

@@ -28,7 +28,7 @@ class Frozen:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class HubDesired:
     """What is asked for, and what holds for this pass."""
 
     hub: Hub

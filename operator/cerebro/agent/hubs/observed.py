@@ -11,7 +11,7 @@ from cerebro.wireguard.model import Interface
 from cerebro.wireguard.networks import interface_address, span
 
 
-def led_in(interface: Interface) -> frozenset[str]:
+def routed_peers(interface: Interface) -> frozenset[str]:
     """Return the keys of the peers to which the node sends through the interface.
 
     To the others, or through an interface that is down, it would send what is meant for a router, a password
@@ -41,7 +41,7 @@ def contacts_seen(
 
     By key. `before` are the contacts at the last reading, `now` is the wall clock at this one.
     """
-    led = led_in(interface)
+    led = routed_peers(interface)
     contacts = {}
     for peer in peers:
         key = peer.spec.public_key

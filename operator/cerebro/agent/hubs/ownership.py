@@ -57,7 +57,7 @@ def time_aside(duration: float, before: int) -> float:
     return float(duration * _ASIDE * 2 ** min(before, _MOST_DOUBLINGS))
 
 
-class Claim:
+class Ownership:
     """Our part in carrying one Hub; `follow` it whenever the Hub may have changed."""
 
     def __init__(

@@ -14,9 +14,9 @@ from types import MappingProxyType
 
 from cerebro.agent.contacts import Contact
 from cerebro.agent.hubs.keys import HubKey, settle_key
-from cerebro.agent.hubs.model import Asked
-from cerebro.agent.hubs.ownership import Claim
-from cerebro.agent.hubs.peers.outcome import PeersOutcome, conclude, hinder, keys_after
+from cerebro.agent.hubs.model import HubDesired
+from cerebro.agent.hubs.ownership import Ownership
+from cerebro.agent.hubs.peers.outcome import PeersOutcome, keys_after, mark_blocked, peer_results
 from cerebro.agent.hubs.peers.plan import PeersPlan, plan
 from cerebro.agent.hubs.status import HubFindings, failed_pass
 from cerebro.domain.conditions import Obstacle
@@ -58,11 +58,11 @@ class HubOutcome:
     again: bool = False
     """Whether one of them was to go and did not; not where something holds it back."""
     own_addresses: frozenset[str] = frozenset()
-    """As in `HubPass`, for the next one."""
+    """As in `HubReconciler`, for the next one."""
 
 
 @dataclass
-class HubPass:
+class HubReconciler:
     """A pass with what it needs; `backends` in the order in which they are tried.
 
     `check` raises when we may not write now; `carries` does too, or notes that we carry the interface, and how it
@@ -72,8 +72,8 @@ class HubPass:
     api: KubeApi
     backends: Sequence[Backend]
     nft: Nft
-    asked: Asked
-    claim: Claim
+    asked: HubDesired
+    claim: Ownership
     check: Callable[[], None]
     carries: Callable[[Backend, Interface], None]
     carried: bool
@@ -150,7 +150,7 @@ class HubPass:
             found.plan = [*(found.plan or []), *recorder.take()]
         present = frozenset(actual.peers) if recorder else keys_after(actual, decided.changes, refused)
         if found.obstacle is not None:
-            hinder(decided, present, found.obstacle)
+            mark_blocked(decided, present, found.obstacle)
         await self._conclude(outcome, decided, actual, there=present, refused=refused, unrouted=unrouted)
 
     def _node_networks(self) -> dict[str, str]:
@@ -261,7 +261,9 @@ class HubPass:
         outcome.departed = (self.asked.departed & there) - decided.keys
         outcome.again = not outcome.departed.isdisjoint(refused)
         outcome.dialled = remember_dialled(self.asked.dialled, decided.desired, actual, made)
-        concluding = partial(conclude, there=there, refused=refused, unrouted=unrouted, before=self.before)
+        concluding = partial(
+            peer_results, there=there, refused=refused, unrouted=unrouted, before=self.before
+        )
         outcome.peers = await in_thread(lambda: concluding(self.asked, decided, actual))
         _count(outcome.findings, outcome, decided)
 

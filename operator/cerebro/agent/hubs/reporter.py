@@ -16,7 +16,7 @@ _HUB = KINDS["Hub"]
 _WROTE = 10.0  # seconds in which a status comes back by the watch
 
 
-class HubReports:
+class HubReporter:
     """The status of one Hub that this node carries, or tries to."""
 
     def __init__(self, context: AgentContext, node: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cerebro.domain.conditions import Obstacle, Said, Truth
+from cerebro.domain.conditions import ConditionState, ConditionStatus, Obstacle
 from cerebro.domain.mass_removal import CONFIRM_REMOVAL, until_confirmed
 from cerebro.resources import Condition, Hub, set_condition
 from cerebro.wireguard.backend import (
@@ -17,7 +17,11 @@ from cerebro.wireguard.backend import (
     WireGuardError,
 )
 
-CLEANED_UP: Said = ("False", "CleanedUp", "the interface and what belongs to it are removed from the node")
+CLEANED_UP: ConditionState = (
+    "False",
+    "CleanedUp",
+    "the interface and what belongs to it are removed from the node",
+)
 _MESSAGE = 1024
 _PLAN_LINES = 20
 _OURS = ("Ready", "InterfaceUp")
@@ -73,10 +77,10 @@ def _in_the_way(error: Exception) -> Obstacle:
     return Obstacle("InternalError", message)
 
 
-def peers_out_of_sight(found: HubFindings) -> Said:
+def peers_out_of_sight(found: HubFindings) -> ConditionState:
     """Return condition Applied of all Peers of a Hub that something keeps from being carried."""
     assert found.obstacle is not None
-    truth: Truth = "Unknown" if found.up is None else "False"
+    truth: ConditionStatus = "Unknown" if found.up is None else "False"
     return truth, found.obstacle.reason, f"the Hub: {found.obstacle.message}"
 
 
@@ -115,7 +119,7 @@ def hub_status(hub: Hub, found: HubFindings, node: str, now: datetime) -> dict[s
     return {name: value for name, value in status.items() if value is not None}
 
 
-def _up(hub: Hub, found: HubFindings) -> Said:
+def _up(hub: Hub, found: HubFindings) -> ConditionState:
     name = hub.spec.interface
     if found.cleaned_up:
         return CLEANED_UP
@@ -130,7 +134,7 @@ def _up(hub: Hub, found: HubFindings) -> Said:
     return "False", "Down", f"{name} is not up"
 
 
-def _ready(hub: Hub, found: HubFindings) -> Said:
+def _ready(hub: Hub, found: HubFindings) -> ConditionState:
     if found.cleaned_up:
         return CLEANED_UP
     if found.obstacle is not None:
@@ -142,7 +146,7 @@ def _ready(hub: Hub, found: HubFindings) -> Said:
     return _ready_of_interface(hub, found)
 
 
-def _ready_of_interface(hub: Hub, found: HubFindings) -> Said:
+def _ready_of_interface(hub: Hub, found: HubFindings) -> ConditionState:
     interface = hub.spec.interface
     if found.held_back:
         message = (
@@ -181,7 +185,7 @@ def _notes(hub: Hub, found: HubFindings) -> list[str]:
     return notes
 
 
-def _dry_run(plan: list[str]) -> Said:
+def _dry_run(plan: list[str]) -> ConditionState:
     if not plan:
         return "True", "DryRun", "the interface is as wanted; nothing is written in dry run"
     more = len(plan) - _PLAN_LINES

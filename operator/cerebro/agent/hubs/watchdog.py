@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from cerebro.agent.hubs.ownership import Claim
+from cerebro.agent.hubs.ownership import Ownership
 from cerebro.runtime.threads import in_thread
 from cerebro.wireguard.backend import Backend, WireGuardError
 
@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 _THREADS = ThreadPoolExecutor(2, thread_name_prefix="keeping")  # waits for no pass
 
 
-class Keeping:
+class Watchdog:
     """What the loop of one Hub carries.
 
     `renewed` is set when the Lease was; `gone` is called when the keeper may not have the interface any more.
     """
 
     def __init__(
-        self, claim: Claim, userspace: Backend, renewed: asyncio.Event, gone: Callable[[], None]
+        self, claim: Ownership, userspace: Backend, renewed: asyncio.Event, gone: Callable[[], None]
     ) -> None:
         self._claim, self._userspace, self._renewed, self._gone = claim, userspace, renewed, gone
         self._interface = ""

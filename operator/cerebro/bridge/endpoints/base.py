@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from cerebro.bridge.http.answers import Call
-from cerebro.bridge.orders.service import Relay
+from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.requests.fields import Fields, parse_body
 
 
@@ -15,6 +15,6 @@ def read_call(request: Request) -> tuple[Call, Fields]:
     return call, parse_body(call.body)
 
 
-def dry_run_fields(relay: Relay) -> dict[str, bool]:
+def dry_run_fields(relay: OrderService) -> dict[str, bool]:
     """Return what an answer says of a bridge that only pretends."""
     return {"dryRun": True} if relay.settings.dry_run else {}

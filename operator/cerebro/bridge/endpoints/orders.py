@@ -18,7 +18,7 @@ from cerebro.bridge.http.answers import Call, json_response
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.rate_limit import Limiter
 from cerebro.bridge.http.routes import Route
-from cerebro.bridge.orders.service import Relay
+from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.requests import devices
 from cerebro.bridge.requests import orders as requests
 from cerebro.bridge.requests.fields import Fields, printable, text
@@ -32,7 +32,7 @@ EXAMPLE_ROUTER = {"deviceId": "R1", "tunnelIp": "10.8.0.7", "allowedIps": ["192.
 class Handlers:
     """The endpoints of one bridge."""
 
-    def __init__(self, relay: Relay, tunnels: Tunnels, state: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, relay: OrderService, tunnels: Tunnels, state: Callable[[], Mapping[str, Any]]) -> None:
         """`state` tells what the health pages say: see `main.py`."""
         self._relay = relay
         self._tunnels = tunnels

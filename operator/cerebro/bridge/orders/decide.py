@@ -9,7 +9,7 @@ from typing import Any
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client
-from cerebro.bridge.orders.writes import Create, Keep, Write, create, moved_client, patch
+from cerebro.bridge.orders.writes import Create, Keep, Write, create_write, moved_client, patch_write
 from cerebro.domain.lifecycle import GRANT_WITHIN, cause_of, end_of, ended_by_clock, is_live
 from cerebro.domain.supersession import is_ours
 from cerebro.resources import (
@@ -91,7 +91,7 @@ def overtaken(order: Authorize, known: Known) -> Write | None:
     if asked_since or not is_ours(mine) or not is_live(mine, known.now):
         return None
     changes = {"revoked": True, "revokedAt": format_time(revoked_at)}
-    return patch(mine, changes, trace_id=order.trace_id)
+    return patch_write(mine, changes, trace_id=order.trace_id)
 
 
 def _again(order: Authorize, client: Client, session: Session, known: Known) -> Write:
@@ -119,7 +119,7 @@ def _again(order: Authorize, client: Client, session: Session, known: Known) -> 
         changes["requestedAt"] = format_time(order.requested_at)
     if not changes:
         return Keep(session)
-    return patch(session, changes, trace_id=order.trace_id)
+    return patch_write(session, changes, trace_id=order.trace_id)
 
 
 def _beside(namespace: str, order: Authorize, client: Client, holder: Session, known: Known) -> Write:
@@ -145,7 +145,7 @@ def _create(
 ) -> Create:
     if end.get("expires_at") is not None and end["expires_at"] <= known.now:
         raise _expired()
-    return create(
+    return create_write(
         namespace,
         name,
         known.device.name,

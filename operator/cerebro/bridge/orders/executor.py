@@ -18,7 +18,7 @@ from cerebro.bridge.errors import ApiError, invalid, unknown_device
 from cerebro.bridge.intents import Authorize, Client, Hello, Intent, Revoke
 from cerebro.bridge.orders.decide import Known, decide, order_name, overtaken
 from cerebro.bridge.orders.move import changes_mac, decide_move
-from cerebro.bridge.orders.outcomes import Wanted
+from cerebro.bridge.orders.outcomes import Awaited
 from cerebro.bridge.orders.revoke import decide_revoke
 from cerebro.bridge.orders.sessions import Sessions, Target
 from cerebro.bridge.orders.writes import Write
@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Written:
     """What was written for an intent: who waits for the router waits for the targets."""
 
     device: Device
@@ -52,7 +52,7 @@ class Done:
     targets: tuple[Target, ...]
 
 
-class Actions:
+class OrderExecutor:
     """Carries out entries of the inbox; raises KubeError for what should be tried again, ApiError for a
     final no."""
 
@@ -71,7 +71,7 @@ class Actions:
         self._enqueue = enqueue
         self._default_paid = default_paid
 
-    async def carry_out(self, entry: Entry) -> Done:
+    async def carry_out(self, entry: Entry) -> Written:
         """Carry out one entry, as soon as all Devices and Sessions are known (E7)."""
         await self._complete()
         intent = entry.intent
@@ -84,7 +84,7 @@ class Actions:
         except RefusedByServer as error:
             raise invalid(f"the API server refused the Session: {error}") from None
 
-    async def _authorize(self, entry: Entry, order: Authorize) -> Done:
+    async def _authorize(self, entry: Entry, order: Authorize) -> Written:
         seen = self._seen(order)
         device = self._device(order, seen)
         client = self._client(order, seen, device)
@@ -97,7 +97,7 @@ class Actions:
             late = overtaken(order, known)
             write = late or decide(self._sessions.namespace, order, client, known)
             try:
-                target = await self._sessions.write(write, Wanted.GRANT)
+                target = await self._sessions.write(write, Awaited.GRANT)
             except (AlreadyExists, Conflict):
                 known = await self._read_again(order, client, known, write)
                 continue
@@ -106,7 +106,7 @@ class Actions:
                 known = await self._read_again(order, client, replace(known, revoked_at=revoked_at), write)
                 continue
             self._store.post(partial(_note, order=order, device=device.name, name=target.name, now=now_ms()))
-            return Done(device, client, (target,))
+            return Written(device, client, (target,))
         raise Unavailable("the Session is changed by others again and again")
 
     async def _known(self, order: Authorize, client: Client, device: Device) -> Known:
@@ -143,7 +143,7 @@ class Actions:
             return replace(known, same=found, now=now)
         return replace(known, stand_in=found, now=now)
 
-    async def _revoke(self, revoke: Revoke) -> Done:
+    async def _revoke(self, revoke: Revoke) -> Written:
         seen = self._seen(revoke)
         device = self._device(revoke, seen)
         linked = await self._linked(revoke.token) if revoke.token and not revoke.client else {}
@@ -170,13 +170,13 @@ class Actions:
                 linked=linked,
             )
             try:
-                targets = [await sessions.write(write, Wanted.END) for write in writes]
+                targets = [await sessions.write(write, Awaited.END) for write in writes]
             except (AlreadyExists, Conflict) as error:
                 in_the_way = await self._refresh(writes, error)
                 continue
             there = (found[write.name].spec.device_ref.name for write in writes if write.name in found)
             where = sessions.device_named(next(there, device.name))
-            return Done(where or device, client, tuple(targets))
+            return Written(where or device, client, tuple(targets))
         raise Unavailable("the Sessions are changed by others again and again")
 
     async def _linked(self, token: str) -> dict[str, Session]:
@@ -184,7 +184,7 @@ class Actions:
         names = await self._store.run(partial(tokens.linked, token=token))
         return {one.name: one for name in names if (one := self._what_counts(name)) is not None}
 
-    def _whose(self, seen: tokens.Seen | None, device: Device, linked: Iterable[Session]) -> Client:
+    def _whose(self, seen: tokens.TokenLocation | None, device: Device, linked: Iterable[Session]) -> Client:
         """Settle which phone a token is on this router: what its last hello here said, else its latest Session's."""
         if (client := self._seen_here(seen, device)) is not None:
             return client
@@ -210,7 +210,7 @@ class Actions:
         found = [await self._sessions.read(write.name) for write in writes]
         return {one.name: one for one in found if one is not None}
 
-    async def _hello(self, entry: Entry, hello: Hello) -> Done:
+    async def _hello(self, entry: Entry, hello: Hello) -> Written:
         """Grant what waited for this phone, and move its live Sessions to the new address (A6)."""
         device = self._sessions.device(hello.mik_id or "")
         if device is None:
@@ -233,13 +233,13 @@ class Actions:
             if may_move is False:
                 log.warning("a device token moved three times within the hour", device=device.name)
             if not writes or not may_move:
-                return Done(device, hello.client, ())
+                return Written(device, hello.client, ())
             try:
-                targets = [await self._sessions.write(write, Wanted.GRANT) for write in writes]
+                targets = [await self._sessions.write(write, Awaited.GRANT) for write in writes]
             except (AlreadyExists, Conflict) as error:
                 await self._refresh(writes, error)
                 continue
-            return Done(device, hello.client, tuple(targets))
+            return Written(device, hello.client, tuple(targets))
         raise Unavailable("the Sessions are changed by others again and again")
 
     def _is_for(self, order: Authorize, device: Device) -> bool:
@@ -256,7 +256,9 @@ class Actions:
             return session
         return stand_in_for(session, self._sessions.on_device(session.spec.device_ref.name)) or session
 
-    async def _wait_for_hello(self, entry: Entry, order: Authorize, seen: tokens.Seen | None) -> bool:
+    async def _wait_for_hello(
+        self, entry: Entry, order: Authorize, seen: tokens.TokenLocation | None
+    ) -> bool:
         """Keep an order until its phone says hello; False when it said so just now."""
         until = entry.received_at + int(GRANT_WITHIN[order.type].total_seconds() * 1000)
         work = partial(
@@ -266,12 +268,12 @@ class Actions:
         await self._store.sync()
         return kept
 
-    def _seen(self, intent: Intent) -> tokens.Seen | None:
+    def _seen(self, intent: Intent) -> tokens.TokenLocation | None:
         if not intent.token:
             return None
         return self._store.read(partial(tokens.seen_by, token=intent.token))
 
-    def _device(self, intent: Intent, seen: tokens.Seen | None) -> Device:
+    def _device(self, intent: Intent, seen: tokens.TokenLocation | None) -> Device:
         """Find the router that a request means: the one named, else that of the order's live Session, else that
         of the hello, else the only one (F8)."""
         sessions = self._sessions
@@ -294,13 +296,13 @@ class Actions:
             return every[0]
         raise ApiError(400, "mikId_required", "mikId required: nothing else says which router is meant")
 
-    def _client(self, order: Authorize, seen: tokens.Seen | None, device: Device) -> Client:
+    def _client(self, order: Authorize, seen: tokens.TokenLocation | None, device: Device) -> Client:
         """Settle where the phone is: what a hello said on this very router, else what the request says
         (A6)."""
         here = self._seen_here(seen, device)
         return order.client if here is None or (order.client_first and order.client) else here
 
-    def _seen_here(self, seen: tokens.Seen | None, device: Device) -> Client | None:
+    def _seen_here(self, seen: tokens.TokenLocation | None, device: Device) -> Client | None:
         """Give what a token's last hello said, if that was on this very router: others have the same addresses."""
         where = self._sessions.device(seen.mik_id) if seen is not None else None
         return seen.client if seen is not None and where is not None and where.name == device.name else None

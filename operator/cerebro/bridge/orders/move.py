@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from cerebro.bridge.intents import Client, Hello
-from cerebro.bridge.orders.writes import Write, create, known_end, moved_client, patch
+from cerebro.bridge.orders.writes import Write, create_write, known_end, moved_client, patch_write
 from cerebro.domain.lifecycle import cause_of, is_live
 from cerebro.domain.supersession import is_ours
 from cerebro.resources import Device, Session, supersession_name
@@ -26,11 +26,11 @@ def decide_move(
         if moved is None or (cause is not None and cause > hello.requested_at):
             continue
         if is_ours(session):
-            writes.append(patch(session, {"client": moved}, trace_id=hello.trace_id))
+            writes.append(patch_write(session, {"client": moved}, trace_id=hello.trace_id))
             continue
         spec = session.spec
         writes.append(
-            create(
+            create_write(
                 namespace,
                 supersession_name(namespace, device.name, spec.type, session.name),
                 device.name,

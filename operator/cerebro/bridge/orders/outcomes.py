@@ -11,7 +11,7 @@ from cerebro.bridge.errors import ApiError
 from cerebro.resources import Condition, Device, Session, find_condition
 
 
-class Wanted(Enum):
+class Awaited(Enum):
     """What somebody waits for."""
 
     GRANT = "grant"
@@ -20,7 +20,7 @@ class Wanted(Enum):
     """No entry on the router is due to it."""
 
 
-class Outcome(Enum):
+class WaitResult(Enum):
     """What has come of it."""
 
     DONE = "done"
@@ -32,7 +32,7 @@ _BLOCKING_REASONS = frozenset({"Paused", "WrongRouter", "InvalidObject", "ClockS
 """Reasons of Ready that do not pass while a client waits; the answer says them at once."""
 
 
-def judge(session: Session, generation: int, wanted: Wanted) -> Outcome | None:
+def judge(session: Session, generation: int, wanted: Awaited) -> WaitResult | None:
     """Say what has come of the given generation; None while nothing has.
 
     Raises ApiError for what will not come: 409 blocked_by_hand and granted_by_hand, 502 and 503 for the
@@ -45,17 +45,17 @@ def judge(session: Session, generation: int, wanted: Wanted) -> Outcome | None:
     ready = _current(session, "Ready", generation)
     ended = status.phase in ("Revoked", "Expired", "Failed")
     if enforced is not None and enforced.status == "True":
-        if wanted is Wanted.GRANT and status.phase == "Active":
-            return Outcome.DONE
-        if wanted is Wanted.END and ended:
-            return Outcome.DONE
+        if wanted is Awaited.GRANT and status.phase == "Active":
+            return WaitResult.DONE
+        if wanted is Awaited.END and ended:
+            return WaitResult.DONE
     _raise_by_hand(enforced)
     if any(condition is not None and condition.reason == "DryRun" for condition in (enforced, ready)):
-        return Outcome.DRY_RUN
-    if wanted is Wanted.GRANT and ended:
+        return WaitResult.DRY_RUN
+    if wanted is Awaited.GRANT and ended:
         raise _ended(session, ready or enforced)
-    if wanted is Wanted.END and status.finished and ended:
-        return Outcome.DONE
+    if wanted is Awaited.END and status.finished and ended:
+        return WaitResult.DONE
     if ready is not None and ready.status != "True" and ready.reason in _BLOCKING_REASONS:
         raise _from_condition(ready)
     return None

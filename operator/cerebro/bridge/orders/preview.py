@@ -6,7 +6,7 @@ from datetime import datetime
 
 from cerebro.bridge.intents import Client
 from cerebro.resources import Device
-from cerebro.routeros.access.model import AccessPolicy, Actual, Grant, Wanted
+from cerebro.routeros.access.model import AccessPolicy, Actual, DesiredAccess, Grant
 from cerebro.routeros.access.plan import access_plan
 from cerebro.routeros.access.result import describe
 
@@ -16,4 +16,4 @@ def planned_commands(device: Device, client: Client, until: datetime | None, ins
     access = device.spec.access
     policy = AccessPolicy(access.address_list, access.binding_type, access.hotspot_server, installation)
     grant = Grant(client.mac, client.ip, until.timestamp() if until else None)
-    return describe(list(access_plan(Wanted(grants=(grant,)), Actual(), policy).commands()))
+    return describe(list(access_plan(DesiredAccess(grants=(grant,)), Actual(), policy).commands()))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from cerebro.bridge.intents import Client, Revoke
-from cerebro.bridge.orders.writes import Create, Keep, Write, create, end, patch
+from cerebro.bridge.orders.writes import Create, Keep, Write, create_write, patch_write, revoke_write
 from cerebro.domain.by_address import asks_who_is_there
 from cerebro.domain.lifecycle import cause_of, ended_by_clock, is_finished
 from cerebro.resources import Device, Session, place_of_order, session_name
@@ -57,7 +57,7 @@ def end_whoever_is_there(record: Session, sessions: Iterable[Session], now: date
     trace_id = record.metadata.annotations.get(ANNOTATION_TRACE_ID, "")
     ends = _ends([one for one in known if client.is_in(one)], known, moment, trace_id, now)
     due = [write for write in ends if not isinstance(write, Keep)]
-    return [*due, patch(record, {"client": {"macAddress": there.mac_address}})]
+    return [*due, patch_write(record, {"client": {"macAddress": there.mac_address}})]
 
 
 def _record(namespace: str, revoke: Revoke, device: Device, client: Client) -> Create:
@@ -66,7 +66,7 @@ def _record(namespace: str, revoke: Revoke, device: Device, client: Client) -> C
     place = revoke.order_id or place_of_order(
         session_id=None, client=client.key, requested_at=revoke.requested_at
     )
-    return create(
+    return create_write(
         namespace,
         session_name(namespace, device.name, kind, place),
         device.name,
@@ -92,7 +92,7 @@ def _ends(
     """Give the ends of Sessions that a revoke of `moment` is about; another that stands in for one is what counts."""
     replaced = {session.spec.supersedes.name for session in known if session.spec.supersedes}
     return [
-        Keep(session) if ended_by_clock(session, now) else end(session, moment, trace_id=trace_id)
+        Keep(session) if ended_by_clock(session, now) else revoke_write(session, moment, trace_id=trace_id)
         for session in about
         if session.name not in replaced and not is_finished(session) and not _later(session, moment)
     ]

@@ -20,8 +20,8 @@ from cerebro.bridge.errors import ApiError, starting, unknown_device
 from cerebro.bridge.inbox import Inbox
 from cerebro.bridge.intents import Authorize, Client, Hello, Revoke
 from cerebro.bridge.metrics import Metrics
-from cerebro.bridge.orders.executor import Done
-from cerebro.bridge.orders.outcomes import Outcome, breaker_open, not_in_time
+from cerebro.bridge.orders.executor import Written
+from cerebro.bridge.orders.outcomes import WaitResult, breaker_open, not_in_time
 from cerebro.bridge.orders.preview import planned_commands
 from cerebro.bridge.orders.sessions import Sessions, Target
 from cerebro.bridge.settings import BridgeSettings
@@ -39,13 +39,13 @@ Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Relay:
+class OrderService:
     """Everything that handlers need, made once by `main.py`."""
 
     settings: BridgeSettings
     store: Store
     sessions: Sessions
-    inbox: Inbox[Done]
+    inbox: Inbox[Written]
     metrics: Metrics
 
     async def grant(self, order: Authorize, arrived: float) -> Body:
@@ -77,7 +77,7 @@ class Relay:
         done, outcome = await self._through(revoke, arrived)
         if not done.targets:
             await self.store.sync()  # nothing but our memory of it keeps a late order from opening
-        dry_run = outcome is Outcome.DRY_RUN
+        dry_run = outcome is WaitResult.DRY_RUN
         return _revoked(revoke, done.device, done.client, _mikrotik(done.device, dry_run=dry_run))
 
     async def hello(self, hello: Hello) -> Body:
@@ -100,7 +100,7 @@ class Relay:
         device = self.sessions.device(mik_id) if mik_id else None
         return device.router_id if device else None
 
-    async def _through(self, intent: Authorize | Revoke, arrived: float) -> tuple[Done, Outcome]:
+    async def _through(self, intent: Authorize | Revoke, arrived: float) -> tuple[Written, WaitResult]:
         deadline = arrived + self.settings.answer_timeout_ms / 1000 - MARGIN
         future = await self.inbox.submit(intent)
         try:
@@ -119,11 +119,11 @@ class Relay:
         self.metrics.write_seconds.observe(time.monotonic() - arrived)
         return done, await self._wait(done, deadline)
 
-    async def _wait(self, done: Done, deadline: float) -> Outcome:
+    async def _wait(self, done: Written, deadline: float) -> WaitResult:
         """Wait until the router has it. An open breaker is said at once: the Session is tried all the
         same."""
         if not done.targets:
-            return Outcome.DONE
+            return WaitResult.DONE
         device = self.sessions.device_named(done.device.name) or done.device
         waiting = [asyncio.ensure_future(self.sessions.wait(target)) for target in done.targets]
         try:
@@ -138,7 +138,7 @@ class Relay:
         finally:
             for task in waiting:
                 task.cancel()
-        return Outcome.DRY_RUN if Outcome.DRY_RUN in outcomes else Outcome.DONE
+        return WaitResult.DRY_RUN if WaitResult.DRY_RUN in outcomes else WaitResult.DONE
 
     def _first(self, targets: Iterable[Target]) -> Any:
         return next((one for target in targets if (one := self.sessions.known(target.name))), None)
@@ -148,8 +148,8 @@ class Relay:
         if mik_id is not None and self.sessions.complete() and self.sessions.device(mik_id) is None:
             raise unknown_device(mik_id)
 
-    def _router(self, device: Device, client: Client, outcome: Outcome) -> Body:
-        if outcome is not Outcome.DRY_RUN:
+    def _router(self, device: Device, client: Client, outcome: WaitResult) -> Body:
+        if outcome is not WaitResult.DRY_RUN:
             return _mikrotik(device)
         commands = planned_commands(device, client, None, self.settings.installation)
         return _mikrotik(device, dry_run=True, commands=commands)

@@ -13,7 +13,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.orders.outcomes import Outcome, Wanted, judge
+from cerebro.bridge.orders.outcomes import Awaited, WaitResult, judge
 from cerebro.bridge.orders.writes import Create, Keep, Write
 from cerebro.kube.cache.store import Index, Store
 from cerebro.kube.client.api import KubeApi
@@ -34,7 +34,7 @@ class Target:
 
     name: str
     generation: int
-    wanted: Wanted
+    wanted: Awaited
 
 
 class Sessions:
@@ -103,7 +103,7 @@ class Sessions:
             self._store.deliver(SESSION, "MODIFIED", body)
         return session
 
-    async def write(self, write: Write, wanted: Wanted) -> Target:
+    async def write(self, write: Write, wanted: Awaited) -> Target:
         """Carry out a write. Raises KubeError: AlreadyExists and Conflict mean that it must be decided
         again."""
         if isinstance(write, Keep):
@@ -115,7 +115,7 @@ class Sessions:
         self._store.deliver(SESSION, "MODIFIED", body)
         return Target(write.name, body["metadata"].get("generation", 1), wanted)
 
-    async def wait(self, target: Target) -> Outcome:
+    async def wait(self, target: Target) -> WaitResult:
         """Wait, without a limit of its own, until it is known what became of a Session.
 
         A Session that leaves the watch is read once: finished, or deleted. Raises ApiError.

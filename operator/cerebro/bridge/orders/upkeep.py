@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 
 import structlog
 
-from cerebro.bridge.orders.outcomes import Wanted
+from cerebro.bridge.orders.outcomes import Awaited
 from cerebro.bridge.orders.revoke import end_whoever_is_there
 from cerebro.bridge.orders.sessions import SESSION, Sessions
-from cerebro.bridge.orders.writes import Patch, Write, end, patch
+from cerebro.bridge.orders.writes import Patch, Write, patch_write, revoke_write
 from cerebro.domain.by_address import asks_who_is_there
 from cerebro.domain.lifecycle import cause_of, is_live
 from cerebro.domain.supersession import is_ours, stand_in_for
@@ -36,7 +36,7 @@ def pin_end(session: Session) -> Patch | None:
     current = (status.observed_generation or 0) >= session.metadata.generation
     if not is_ours(session) or spec.duration is None or status.expires_at is None or not current:
         return None
-    return patch(session, {"expiresAt": format_time(status.expires_at), "duration": None})
+    return patch_write(session, {"expiresAt": format_time(status.expires_at), "duration": None})
 
 
 def retire(session: Session, siblings: Collection[Session], now: datetime) -> Write | None:
@@ -52,7 +52,7 @@ def retire(session: Session, siblings: Collection[Session], now: datetime) -> Wr
             continue
         newer = _asked(other) > _asked(session)
         if newer and other.status.phase == "Active" and is_live(other, now):
-            return end(session, _asked(other))
+            return revoke_write(session, _asked(other))
     return None
 
 
@@ -111,14 +111,14 @@ class Upkeep:
         if due is None and session.spec.order_id:
             due = retire(session, self._sessions.of_order(session.spec.order_id), now)
         if due is not None:
-            await self._sessions.write(due, Wanted.END)
+            await self._sessions.write(due, Awaited.END)
 
     async def _end_whoever_is_there(self, record: Session, now: datetime) -> None:
         """Have a revoke by address end what its router's client has; tried again when one of its Sessions changed."""
         on_device = self._sessions.on_device(record.spec.device_ref.name)
         try:
             for write in end_whoever_is_there(record, on_device, now):
-                await self._sessions.write(write, Wanted.END)
+                await self._sessions.write(write, Awaited.END)
         except (AlreadyExists, Conflict) as error:
             raise Unavailable(f"a Session of the client changed meanwhile: {error}") from error
 

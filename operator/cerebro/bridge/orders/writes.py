@@ -65,7 +65,7 @@ class Keep:
 Write = Create | Patch | Keep
 
 
-def create(
+def create_write(
     namespace: str,
     name: str,
     device: str,
@@ -108,7 +108,7 @@ def _unfit(error: ValidationError) -> ApiError:
     return invalid(f"no Session can be made of this: {'.'.join(names) or error.title}: {fault['msg']}")
 
 
-def patch(session: Session, spec: Mapping[str, Any], *, trace_id: str = "") -> Patch:
+def patch_write(session: Session, spec: Mapping[str, Any], *, trace_id: str = "") -> Patch:
     """Make a merge patch of a Session's spec under wire names; None removes a field."""
     metadata: dict[str, Any] = {"resourceVersion": session.metadata.resource_version}
     if trace_id:
@@ -116,7 +116,7 @@ def patch(session: Session, spec: Mapping[str, Any], *, trace_id: str = "") -> P
     return Patch(session.name, {"metadata": metadata, "spec": dict(spec)})
 
 
-def end(session: Session, when: datetime, *, trace_id: str = "") -> Write:
+def revoke_write(session: Session, when: datetime, *, trace_id: str = "") -> Write:
     """Revoke a Session: ours by a patch, somebody else's by one of ours that supersedes it (A10).
 
     That one gets the original end too: opened again, it must not last longer.
@@ -125,8 +125,8 @@ def end(session: Session, when: datetime, *, trace_id: str = "") -> Write:
     if spec.revoked:
         return Keep(session)
     if is_ours(session):
-        return patch(session, {"revoked": True, "revokedAt": format_time(when)}, trace_id=trace_id)
-    return create(
+        return patch_write(session, {"revoked": True, "revokedAt": format_time(when)}, trace_id=trace_id)
+    return create_write(
         meta.namespace,
         supersession_name(meta.namespace, spec.device_ref.name, spec.type, session.name),
         spec.device_ref.name,

@@ -21,7 +21,7 @@ from cerebro.kube.client.batch import each
 from cerebro.kube.client.errors import Conflict, Invalid, NotFound
 from cerebro.kube.events import Recorder
 from cerebro.operator import metrics
-from cerebro.operator.orphans.plan import GONE, Outcome, judge_command, judge_session
+from cerebro.operator.orphans.plan import GONE, OrphanVerdict, judge_command, judge_session
 from cerebro.operator.orphans.superseding import LastSeen, Name, Superseding
 from cerebro.resources import KINDS, DeviceCommand, Kind, Session
 
@@ -117,7 +117,7 @@ class OrphanSearch:
         except ValueError:
             return False  # frozen (B9): present, and left as it is
         now = server_now(self._api)
-        outcome: Outcome | None = None
+        outcome: OrphanVerdict | None = None
         if isinstance(item, Session):
             outcome = judge_session(item, gone_for_sure=gone_for_sure, within=self._within, now=now)
         elif isinstance(item, DeviceCommand):

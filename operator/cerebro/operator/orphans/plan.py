@@ -21,7 +21,7 @@ _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class OrphanVerdict:
     """What to write: the status as the API server takes it, and what an Event should say, if anything."""
 
     status: dict[str, Any]
@@ -30,7 +30,7 @@ class Outcome:
 
 def judge_session(
     session: Session, *, gone_for_sure: bool, within: GrantWindows, now: datetime
-) -> Outcome | None:
+) -> OrphanVerdict | None:
     """Decide what is said of an unfinished Session without a Device; None: nothing new.
 
     `gone_for_sure` is false at the first look: a Device that is being replaced (deleted and made again) is
@@ -45,13 +45,15 @@ def judge_session(
     deadline = grant_deadline(session, within, now)
     if session.spec.supersedes is None and ended is not None:
         message = f"never on a router: there is no Device {session.spec.device_ref.name}"
-        return Outcome(_ended(session, ended, [_ready(session, "True", ended, message)], now))
+        return OrphanVerdict(_ended(session, ended, [_ready(session, "True", ended, message)], now))
     if session.spec.supersedes is None and deadline <= now:
         message = (
             f"not on a router by {format_time(deadline)}: there is no Device {session.spec.device_ref.name} "
             "in this namespace; apply it, then set a later grantBefore"
         )
-        return Outcome(_ended(session, "Failed", [_ready(session, "False", NEVER_GRANTED, message)], now))
+        return OrphanVerdict(
+            _ended(session, "Failed", [_ready(session, "False", NEVER_GRANTED, message)], now)
+        )
     message = f"there is no Device {session.spec.device_ref.name} in this namespace; apply it"
     message += f" before {format_time(deadline)}" if deadline < _LATEST else ""
     ready = _ready(session, "Unknown", NOT_FOUND, message)
@@ -59,7 +61,7 @@ def judge_session(
     reopened_at = _reopened_at(session, now)
     if reopened_at is not None:
         new["reopenedAt"] = format_time(reopened_at)
-    return None if _says(session, new) else Outcome(new)
+    return None if _says(session, new) else OrphanVerdict(new)
 
 
 def had_device(session: Session) -> bool:
@@ -86,7 +88,7 @@ def _reopened_at(session: Session, now: datetime) -> datetime | None:
     return now if reopens(session) else session.status.reopened_at
 
 
-def judge_command(command: DeviceCommand, *, gone_for_sure: bool, now: datetime) -> Outcome | None:
+def judge_command(command: DeviceCommand, *, gone_for_sure: bool, now: datetime) -> OrphanVerdict | None:
     """Decide what is said of an unfinished DeviceCommand without a Device; None: nothing yet."""
     if command.status.finished or command.metadata.deletion_timestamp is not None:
         return None
@@ -113,10 +115,10 @@ def judge_command(command: DeviceCommand, *, gone_for_sure: bool, now: datetime)
         conditions = set_condition(conditions, condition, now)
     written = [item.wire() for item in conditions if item.type in ("Complete", "Ready")]
     status = {"phase": "Failed", "finished": True, "finishedAt": format_time(now), "conditions": written}
-    return Outcome(status)
+    return OrphanVerdict(status)
 
 
-def _gone(session: Session, now: datetime) -> Outcome | None:
+def _gone(session: Session, now: datetime) -> OrphanVerdict | None:
     device = session.spec.device_ref.name
     rows = _rows(session)
     left = f"; with deletionPolicy Retain this stays on the router: {rows}" if rows else ""
@@ -133,9 +135,9 @@ def _gone(session: Session, now: datetime) -> Outcome | None:
     ]
     if session.spec.supersedes is not None:
         new = _status(session, session.status.phase or "Pending", conditions, now)
-        return None if _says(session, new) else Outcome(new)
+        return None if _says(session, new) else OrphanVerdict(new)
     phase = _ended_phase(session, now) or "Failed"
-    return Outcome(_ended(session, phase, conditions, now), event=message)
+    return OrphanVerdict(_ended(session, phase, conditions, now), event=message)
 
 
 def _rows(session: Session) -> str:

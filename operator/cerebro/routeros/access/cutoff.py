@@ -12,7 +12,7 @@ from cerebro.routeros.access.marker import client_id
 from cerebro.routeros.access.model import (
     AccessPolicy,
     Actual,
-    Wanted,
+    DesiredAccess,
     binding_matches,
     first_match,
     holders,
@@ -30,7 +30,7 @@ from cerebro.routeros.menus.menu import Row, is_true
 class CutOff:
     """What is known while one plan is made, and the ends in it."""
 
-    def __init__(self, wanted: Wanted, actual: Actual, policy: AccessPolicy) -> None:
+    def __init__(self, wanted: DesiredAccess, actual: Actual, policy: AccessPolicy) -> None:
         self.wanted, self.actual, self.policy = wanted, actual, policy
         self.whose = Ownership(policy)
         self.result = AccessPlan()

@@ -15,7 +15,7 @@ from cerebro.routeros.menus.menu import Menu, Row
 
 
 @dataclass(frozen=True, slots=True)
-class Kin:
+class LegacyClient:
     """A client by all that its rows say: its MAC where there is only one, its addresses, the rows by path and id."""
 
     mac: str | None
@@ -27,13 +27,13 @@ class Kin:
         return (menu.path, row[".id"]) in self.rows
 
 
-def kin_of(
+def legacy_client(
     mac: str | None,
     ips: Collection[str],
     held: Mapping[str, str],
     bindings: Collection[Row],
     lists: Collection[Row],
-) -> Kin:
+) -> LegacyClient:
     """Return a client with what the rows of the older relay, `bindings` and `lists`, add to it.
 
     `held` says which MAC holds each address now: what an address says of one MAC does not hold for another. A binding
@@ -55,7 +55,7 @@ def kin_of(
     ids = {(IP_BINDING.path, row[".id"]) for row in rows} | {
         (ADDRESS_LIST.path, row[".id"]) for row in listed
     }
-    return Kin(known, frozenset(places), frozenset(ids))
+    return LegacyClient(known, frozenset(places), frozenset(ids))
 
 
 def _named(ips: Collection[str], bindings: Iterable[Row], lists: Iterable[Row]) -> str | None:

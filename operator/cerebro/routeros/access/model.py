@@ -60,7 +60,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredAccess:
     """Everything that is desired of one router in one pass.
 
     `frozen` are the MACs and addresses of Sessions that cannot be read (rule B9); `frozen_all` when even that

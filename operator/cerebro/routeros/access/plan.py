@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cerebro.routeros.access.cutoff import CutOff
-from cerebro.routeros.access.legacy import Kin, kin_of
+from cerebro.routeros.access.legacy import LegacyClient, legacy_client
 from cerebro.routeros.access.marker import client_id
-from cerebro.routeros.access.model import AccessPolicy, Actual, Client, Ending, Wanted, binding_matches
+from cerebro.routeros.access.model import AccessPolicy, Actual, Client, DesiredAccess, Ending, binding_matches
 from cerebro.routeros.access.ownership import marked_ends
 from cerebro.routeros.access.result import ADD, HOSTS, SET, UNDO, AccessPlan, EndingView, GrantView
 from cerebro.routeros.menus.firewall import ADDRESS_LIST
@@ -22,7 +22,7 @@ from cerebro.routeros.menus.menu import Menu, Row, is_true
 _NOWHERE = ""  # a hotspot server that no row names: such a row decides only if it is for all
 
 
-def access_plan(wanted: Wanted, actual: Actual, policy: AccessPolicy) -> AccessPlan:
+def access_plan(wanted: DesiredAccess, actual: Actual, policy: AccessPolicy) -> AccessPlan:
     """Return what makes the router's access equal to `wanted`; applied and planned again it gives nothing."""
     return _Planner(wanted, actual, policy).plan()
 
@@ -247,17 +247,17 @@ class _Planner(CutOff):
         said = (client.mac for client in self.clients if client.mac and not ending.ips.isdisjoint(client.ips))
         return seen or next(said, None)
 
-    def _kin(self, ending: Ending) -> Kin:
+    def _kin(self, ending: Ending) -> LegacyClient:
         """Return the client of an ending: at its end by the clock what is known of it, at a revoke also what the
         older relay's rows say (rule B4).
         """
         mac = ending.mac
         ips = {ip for ip in ending.ips if mac is None or self.held.get(ip, mac) == mac}
         if not ending.revoked:
-            return Kin(mac, frozenset(ips), frozenset())
+            return LegacyClient(mac, frozenset(ips), frozenset())
         legacy = [row for row in self.actual.bindings if self.whose.legacy(row) and not self._is_frozen(row)]
         listed = [row for row in self.actual.lists if self.whose.legacy(row) and not self._is_frozen(row)]
-        return kin_of(mac, ips, self.held, legacy, listed)
+        return legacy_client(mac, ips, self.held, legacy, listed)
 
     def _too_early(self, ending: Ending) -> bool:
         """Tell whether a row of the client promises access beyond `passed_at`: another agent may have
@@ -336,6 +336,6 @@ class _Planner(CutOff):
                 self._cut_off(mac, {ip} - self.live_ips, None)
 
 
-def without_orphans(wanted: Wanted, actual: Actual, policy: AccessPolicy) -> AccessPlan:
+def without_orphans(wanted: DesiredAccess, actual: Actual, policy: AccessPolicy) -> AccessPlan:
     """Return the plan that leaves unexplained rows whose end has not come (rule E13: a mass removal waits)."""
     return access_plan(replace(wanted, keep_orphans=True), actual, policy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cerebro.agent.devices.access.contention import Contest
+from cerebro.agent.devices.access.contention import ContentionTracker
 from cerebro.agent.devices.breaker import Breaker
 
 
@@ -30,7 +30,7 @@ def test_b5_a_changed_secret_half_opens_the_breaker() -> None:
 
 
 def test_b10_three_repairs_in_ten_minutes_are_contested_and_forgotten_later() -> None:
-    contest = Contest()
+    contest = ContentionTracker()
     contest.note(["c"], {"c": True}, [], 0.0, everything=True)  # the first grant is no repair
     for time in (10.0, 20.0):
         contest.note(["c"], {"c": True}, [], time, everything=False)
@@ -41,7 +41,7 @@ def test_b10_three_repairs_in_ten_minutes_are_contested_and_forgotten_later() ->
 
 
 def test_b10_a_client_that_came_anew_is_not_repaired() -> None:
-    contest = Contest()
+    contest = ContentionTracker()
     contest.note(["c"], {"c": True}, [], 0.0, everything=True)
     contest.note([], {}, [], 1.0, everything=True)
     for time in (2.0, 3.0, 4.0):
@@ -50,7 +50,7 @@ def test_b10_a_client_that_came_anew_is_not_repaired() -> None:
 
 
 def test_b10_a_client_whose_access_ended_begins_anew() -> None:
-    contest = Contest()
+    contest = ContentionTracker()
     for time in range(0, 60, 10):
         contest.note(["c"], {"c": True}, [], float(time), everything=False)
         contest.note([], {}, ["c"], float(time) + 5, everything=False)

@@ -12,8 +12,8 @@ import pytest
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices import loop as device_loop
-from cerebro.agent.devices.access.desired import Circumstances
-from cerebro.agent.devices.access.reconcile import DevicePass
+from cerebro.agent.devices.access.desired import PassContext
+from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.cleanup import clean_up
 from cerebro.agent.devices.loop import DeviceLoop
 from cerebro.agent.devices.model import RouterFacts
@@ -187,8 +187,8 @@ async def test_e1_it_is_asked_before_each_window_of_writes() -> None:
 
     router = FakedRouter(Tables())
     sessions = [a_session(number) for number in range(WINDOW + 1)]
-    at = Circumstances(datetime(2026, 6, 1, tzinfo=UTC), complete=True)
-    run = DevicePass(router.session, AccessPolicy(), at, may_write=lambda: not router.written)
+    at = PassContext(datetime(2026, 6, 1, tzinfo=UTC), complete=True)
+    run = AccessReconciler(router.session, AccessPolicy(), at, may_write=lambda: not router.written)
     outcome = await run.run(sessions, None)
     assert len(router.written) == WINDOW
     assert (outcome.interrupted, outcome.settled) == (True, False)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from cerebro.agent.devices.breaker import Breaker
-from cerebro.agent.devices.reporter import DeviceReports
+from cerebro.agent.devices.reporter import DeviceReporter
 from cerebro.kube.status_writer import Write
 from cerebro.resources import Device
 
@@ -25,7 +25,7 @@ def test_the_loop_comes_again_for_a_ready_that_is_not_what_it_wrote() -> None:
     context = SimpleNamespace(
         is_direct=lambda _: True, may_write=lambda _: True, statuses=SimpleNamespace(put=writes.append)
     )
-    reports = DeviceReports(context)  # type: ignore[arg-type]
+    reports = DeviceReporter(context)  # type: ignore[arg-type]
     found, breaker = reports.found, Breaker(threshold=1, recovery=1.0)
     found.reachable = found.authenticated = found.settled = True
     reports.report(device(), [], breaker)

@@ -14,7 +14,7 @@ import pytest
 from cerebro.agent.context import AgentContext
 from cerebro.agent.hubs import loop as hub_loop
 from cerebro.agent.hubs import reconcile as hub_pass
-from cerebro.agent.hubs.backends import HubTools
+from cerebro.agent.hubs.backends import NodeBackends
 from cerebro.agent.hubs.loop import HubLoop
 from cerebro.kube.cache.references import hub_of
 from cerebro.kube.cache.store import Store
@@ -184,7 +184,7 @@ class Story:
         }
         self.store.deliver(KINDS["Peer"], "ADDED", a_peer(was, 2))
         backend, nft = cast("Any", self.node), cast("Any", self.nft)
-        self.tools = HubTools(NODE, backend, backend, nft, 15.0, 5.0)
+        self.tools = NodeBackends(NODE, backend, backend, nft, 15.0, 5.0)
         self.loop = HubLoop(context, self.tools, "ns", "hub", "u-hub")
         self.context = context
 

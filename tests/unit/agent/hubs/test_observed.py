@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from cerebro.agent.contacts import Contact
-from cerebro.agent.hubs.observed import contacts_seen, led_in
+from cerebro.agent.hubs.observed import contacts_seen, routed_peers
 from cerebro.resources import Peer
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
 from cerebro.wireguard.model import ActualPeer, Interface
@@ -40,9 +40,9 @@ def a_peer(key: str, noted: str | None) -> Peer:
 
 def test_no_way_leads_to_a_peer_without_an_address_or_route_for_it() -> None:
     """What would be sent to it goes out elsewhere, with a router's password in it."""
-    assert led_in(INTERFACE) == {POOL, ROUTED, NOT_OURS}
-    assert led_in(replace(INTERFACE, up=False)) == frozenset()
-    assert led_in(replace(INTERFACE, addresses=frozenset())) == {ROUTED}
+    assert routed_peers(INTERFACE) == {POOL, ROUTED, NOT_OURS}
+    assert routed_peers(replace(INTERFACE, up=False)) == frozenset()
+    assert routed_peers(replace(INTERFACE, addresses=frozenset())) == {ROUTED}
 
 
 def test_e8_peers_are_judged_whose_key_is_noted_and_on_the_interface() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cerebro.agent.hubs.model import Asked, Frozen
-from cerebro.agent.hubs.reconcile import HubOutcome, HubPass, NotNow
+from cerebro.agent.hubs.model import Frozen, HubDesired
+from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
 from cerebro.domain.conditions import Obstacle
 from cerebro.kube.client.api import Secret
 from cerebro.kube.client.errors import NotFound
@@ -73,11 +73,11 @@ class Pass:
     async def run(self, hub: Hub, **asked: Any) -> HubOutcome:
         claim = Leases().claim()
         claim.follow(hub, "node")
-        return await HubPass(
+        return await HubReconciler(
             self.secrets,  # type: ignore[arg-type]
             [self.interface],
             NoNft(),
-            Asked(hub, **{"peers": [], "node": "n1", "beside": frozenset({"wg9"}), **asked}),
+            HubDesired(hub, **{"peers": [], "node": "n1", "beside": frozenset({"wg9"}), **asked}),
             claim,
             self.check,
             lambda backend, _: self.carries.append(backend),

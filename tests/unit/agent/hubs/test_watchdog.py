@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from cerebro.agent.hubs.watchdog import Keeping
+from cerebro.agent.hubs.watchdog import Watchdog
 from cerebro.runtime.clock import boottime
 from cerebro.runtime.threads import in_thread
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
@@ -28,7 +28,7 @@ class Kept:
         self.claim = leases.claim()
         self.claim.follow(a_hub(), "node")
         self.lease = leases.made[0]
-        self.keeping = Keeping(self.claim, interface, self.renewed, self.gone.set)
+        self.keeping = Watchdog(self.claim, interface, self.renewed, self.gone.set)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

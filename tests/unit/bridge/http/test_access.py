@@ -12,7 +12,7 @@ from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access, Tokens
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.decide import Known, decide
-from cerebro.bridge.orders.service import Relay
+from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions
 from cerebro.bridge.orders.writes import Create
 from cerebro.bridge.settings import BridgeSettings
@@ -30,10 +30,10 @@ def settings(**more: Any) -> BridgeSettings:
     return BridgeSettings(**cast("Any", {**fixed, **more}))
 
 
-def relay() -> Relay:
+def relay() -> OrderService:
     """One that has heard of nothing yet, and could neither write nor ask."""
     sessions = Sessions(cast("Any", None), ObjectStore(), NAMESPACE)
-    return Relay(settings(), cast("Store", None), sessions, cast("Any", None), Metrics())
+    return OrderService(settings(), cast("Store", None), sessions, cast("Any", None), Metrics())
 
 
 def test_d5_all_but_health_and_metrics_is_signed() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Client, Hello, Intent
-from cerebro.bridge.orders.executor import Actions, Done
+from cerebro.bridge.orders.executor import OrderExecutor, Written
 from cerebro.bridge.orders.sessions import DEVICE, SESSION, Sessions
 from cerebro.bridge.store.sqlite import orders as order_records
 from cerebro.bridge.store.sqlite import schema, waiting
@@ -76,7 +76,7 @@ class World:
         self.store = store
         self.enqueued: list[Entry] = []
         sessions = Sessions(self.server, self.objects, NAMESPACE)  # type: ignore[arg-type]
-        self.actions = Actions(sessions, store, complete=self._complete, enqueue=self.enqueued.append)
+        self.actions = OrderExecutor(sessions, store, complete=self._complete, enqueue=self.enqueued.append)
         self._received = now_ms()
         self.see_device("1")
 
@@ -96,7 +96,7 @@ class World:
         if not status.get("finished"):
             self.objects.deliver(SESSION, "MODIFIED", stored)
 
-    async def do(self, intent: Intent) -> Done:
+    async def do(self, intent: Intent) -> Written:
         self._received += 1
         return await self.actions.carry_out(Entry(self._received, "lane", self._received, intent))
 

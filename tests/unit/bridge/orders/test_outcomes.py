@@ -8,7 +8,7 @@ import pytest
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.rate_limit import Callers, Limiter
-from cerebro.bridge.orders.outcomes import Outcome, Wanted, breaker_open, judge, not_in_time
+from cerebro.bridge.orders.outcomes import Awaited, WaitResult, breaker_open, judge, not_in_time
 from cerebro.resources import Device, Session, format_time
 from support.orders import NOW, at, by_hand, device
 
@@ -41,34 +41,36 @@ def told(
 
 
 def test_a7_success_is_active_and_enforced_for_this_generation() -> None:
-    assert judge(told("Active", "True"), 2, Wanted.GRANT) is Outcome.DONE
-    assert judge(told("Active", "True"), 3, Wanted.GRANT) is None, "an older generation says nothing"
-    assert judge(told("Active", "False"), 2, Wanted.GRANT) is None
-    assert judge(told("Pending", "False"), 2, Wanted.GRANT) is None
-    assert judge(by_hand(), 1, Wanted.GRANT) is None
+    assert judge(told("Active", "True"), 2, Awaited.GRANT) is WaitResult.DONE
+    assert judge(told("Active", "True"), 3, Awaited.GRANT) is None, "an older generation says nothing"
+    assert judge(told("Active", "False"), 2, Awaited.GRANT) is None
+    assert judge(told("Pending", "False"), 2, Awaited.GRANT) is None
+    assert judge(by_hand(), 1, Awaited.GRANT) is None
 
 
 @pytest.mark.parametrize("phase", ["Revoked", "Expired", "Failed"])
 def test_a4_an_end_is_done_when_it_is_enforced(phase: str) -> None:
-    assert judge(told(phase, "True"), 2, Wanted.END) is Outcome.DONE
-    assert judge(told(phase, "False"), 2, Wanted.END) is None
-    assert judge(told("Active", "True"), 2, Wanted.END) is None
+    assert judge(told(phase, "True"), 2, Awaited.END) is WaitResult.DONE
+    assert judge(told(phase, "False"), 2, Awaited.END) is None
+    assert judge(told("Active", "True"), 2, Awaited.END) is None
 
 
 @pytest.mark.parametrize(
     ("session", "wanted", "status", "code"),
     [
-        (told("Pending", "False", "BlockedByHand"), Wanted.GRANT, 409, "blocked_by_hand"),
-        (told("Revoked", "False", "GrantedByHand"), Wanted.END, 409, "granted_by_hand"),
-        (told("Revoked", "True"), Wanted.GRANT, 409, "revoked"),
-        (told("Expired", "True"), Wanted.GRANT, 409, "order_expired"),
-        (told("Failed", "True", ready="NeverGranted"), Wanted.GRANT, 503, "never_granted"),
-        (told("Failed", "True", ready="AddressRefused"), Wanted.GRANT, 502, "session_failed"),
-        (told("Pending", "False", ready="WrongRouter"), Wanted.GRANT, 503, "wrong_router"),
-        (told("Pending", "False", ready="Paused"), Wanted.GRANT, 503, "paused"),
+        (told("Pending", "False", "BlockedByHand"), Awaited.GRANT, 409, "blocked_by_hand"),
+        (told("Revoked", "False", "GrantedByHand"), Awaited.END, 409, "granted_by_hand"),
+        (told("Revoked", "True"), Awaited.GRANT, 409, "revoked"),
+        (told("Expired", "True"), Awaited.GRANT, 409, "order_expired"),
+        (told("Failed", "True", ready="NeverGranted"), Awaited.GRANT, 503, "never_granted"),
+        (told("Failed", "True", ready="AddressRefused"), Awaited.GRANT, 502, "session_failed"),
+        (told("Pending", "False", ready="WrongRouter"), Awaited.GRANT, 503, "wrong_router"),
+        (told("Pending", "False", ready="Paused"), Awaited.GRANT, 503, "paused"),
     ],
 )
-def test_f10_what_will_not_come_is_an_error(session: Session, wanted: Wanted, status: int, code: str) -> None:
+def test_f10_what_will_not_come_is_an_error(
+    session: Session, wanted: Awaited, status: int, code: str
+) -> None:
     with pytest.raises(ApiError) as caught:
         judge(session, 2, wanted)
     assert (caught.value.status, caught.value.code) == (status, code)
@@ -76,7 +78,7 @@ def test_f10_what_will_not_come_is_an_error(session: Session, wanted: Wanted, st
 
 
 def test_f6_a_dry_run_device_says_so() -> None:
-    assert judge(told("Pending", "False", ready="DryRun"), 2, Wanted.GRANT) is Outcome.DRY_RUN
+    assert judge(told("Pending", "False", ready="DryRun"), 2, Awaited.GRANT) is WaitResult.DRY_RUN
 
 
 def with_status(**status: Any) -> Device:

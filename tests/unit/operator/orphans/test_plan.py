@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cerebro.domain.lifecycle import GrantWindows
-from cerebro.operator.orphans.plan import Outcome, had_device, judge_command, judge_session
+from cerebro.operator.orphans.plan import OrphanVerdict, had_device, judge_command, judge_session
 from cerebro.resources import DeviceCommand, Session
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -34,16 +34,16 @@ def session(
     )
 
 
-def judge(item: Session, *, sure: bool = True, now: datetime = NOW) -> Outcome | None:
+def judge(item: Session, *, sure: bool = True, now: datetime = NOW) -> OrphanVerdict | None:
     return judge_session(item, gone_for_sure=sure, within=WITHIN, now=now)
 
 
-def written(item: Session, outcome: Outcome) -> Session:
+def written(item: Session, outcome: OrphanVerdict) -> Session:
     """Give the Session as it is after the outcome was written."""
     return Session.model_validate({**item.wire(), "status": {**item.status.wire(), **outcome.status}})
 
 
-def said(outcome: Outcome | None) -> tuple[str, bool, str]:
+def said(outcome: OrphanVerdict | None) -> tuple[str, bool, str]:
     """Phase, finished, and the reason of Ready."""
     assert outcome is not None
     ready = next(item for item in outcome.status["conditions"] if item["type"] == "Ready")

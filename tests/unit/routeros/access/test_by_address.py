@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cerebro.routeros.access.marker import marker_for
-from cerebro.routeros.access.model import AccessPolicy, Ending, Grant, Wanted
+from cerebro.routeros.access.model import AccessPolicy, DesiredAccess, Ending, Grant
 from cerebro.routeros.access.plan import access_plan
 from cerebro.routeros.access.result import AccessPlan
 from support.tables import Tables
@@ -28,7 +28,7 @@ def a_router(*clients: tuple[str, str, str]) -> Tables:
 
 
 def plan(tables: Tables, ending: Ending, *grants: Grant) -> AccessPlan:
-    return access_plan(Wanted(grants, (ending,)), tables.actual(), AccessPolicy())
+    return access_plan(DesiredAccess(grants, (ending,)), tables.actual(), AccessPolicy())
 
 
 def test_b2_a_live_client_that_got_the_address_meanwhile_is_said_and_its_end_is_not() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from cerebro.routeros.access.model import AccessPolicy, Ending, Grant, Wanted
+from cerebro.routeros.access.model import AccessPolicy, DesiredAccess, Ending, Grant
 from cerebro.routeros.access.plan import access_plan
 from cerebro.routeros.access.read import Scope, access_prints
 from cerebro.routeros.access.result import EndingView
@@ -33,7 +33,7 @@ def listed(tables: Tables, ip: str, order: str = ORDER, name: str = "paid_client
 
 def revoked(tables: Tables, ending: Ending, *grants: Grant) -> EndingView:
     """Apply and plan again until nothing is left; the phone is silent once its host is gone."""
-    wanted, left = Wanted(grants, (ending,)), tables.actual().hosts
+    wanted, left = DesiredAccess(grants, (ending,)), tables.actual().hosts
     for _ in range(4):
         result = access_plan(wanted, replace(tables.actual(), left=left), AccessPolicy())
         if result.empty:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cerebro.routeros.access.marker import marker_for
-from cerebro.routeros.access.model import AccessPolicy, Ending, Grant, Wanted
+from cerebro.routeros.access.model import AccessPolicy, DesiredAccess, Ending, Grant
 from cerebro.routeros.access.plan import access_plan, without_orphans
 from cerebro.routeros.access.result import AccessPlan
 from support.tables import Tables
@@ -29,7 +29,7 @@ def mark(key: str, until: float | None = ENDS, installation: str = "main") -> st
 def plan(
     tables: Tables, *grants: Grant, endings: tuple[Ending, ...] = (), complete: bool = True
 ) -> AccessPlan:
-    return access_plan(Wanted(grants, endings, complete=complete), tables.actual(), POLICY)
+    return access_plan(DesiredAccess(grants, endings, complete=complete), tables.actual(), POLICY)
 
 
 def settle(tables: Tables, *grants: Grant, endings: tuple[Ending, ...] = ()) -> AccessPlan:
@@ -238,9 +238,9 @@ def test_b9_rows_of_a_session_that_cannot_be_read_stay() -> None:
     tables = Tables()
     tables.put("bindings", mac_address=MAC, type="bypassed", comment=mark(MAC))
     tables.put("hosts", mac_address=MAC, address=IP, bypassed="true")
-    wanted = Wanted(complete=True, frozen=frozenset({MAC}))
+    wanted = DesiredAccess(complete=True, frozen=frozenset({MAC}))
     assert access_plan(wanted, tables.actual(), POLICY).empty
-    assert access_plan(Wanted(complete=True, frozen_all=True), tables.actual(), POLICY).empty
+    assert access_plan(DesiredAccess(complete=True, frozen_all=True), tables.actual(), POLICY).empty
 
 
 def test_b8_a_held_grant_keeps_its_rows_and_gets_no_new_ones() -> None:
@@ -269,7 +269,7 @@ def test_e1_without_the_lease_only_rows_whose_marker_has_passed_go() -> None:
         tables = Tables()
         tables.put("bindings", mac_address=MAC, type="bypassed", comment=mark(MAC, until))
         ending = Ending(MAC, frozenset(), revoked=False)
-        wanted = Wanted(endings=(ending,), passed_at=ENDS + 1)
+        wanted = DesiredAccess(endings=(ending,), passed_at=ENDS + 1)
         result = access_plan(wanted, tables.actual(), POLICY)
         assert result.empty is not gone
         assert result.endings[ending].enforced is False
@@ -280,7 +280,7 @@ def test_e13_a_mass_removal_is_seen_and_can_be_held_back() -> None:
     macs = [f"AA:00:00:00:01:{number:02X}" for number in range(40)]
     grants = tuple(Grant(mac, None, ENDS) for mac in macs)
     settle(tables, *grants)
-    wanted = Wanted(grants[10:], complete=True)
+    wanted = DesiredAccess(grants[10:], complete=True)
     result = access_plan(wanted, tables.actual(), POLICY)
     assert result.is_mass_removal()
     assert without_orphans(wanted, tables.actual(), POLICY).empty
@@ -291,7 +291,7 @@ def test_e13_a_mass_removal_is_seen_and_can_be_held_back() -> None:
 def test_e13_rows_whose_end_has_come_are_no_mass_removal_and_never_wait() -> None:
     tables = Tables()
     settle(tables, *(Grant(f"AA:00:00:00:01:{number:02X}", None, ENDS) for number in range(40)))
-    wanted = Wanted(complete=True, now=ENDS + 1)
+    wanted = DesiredAccess(complete=True, now=ENDS + 1)
     result = access_plan(wanted, tables.actual(), POLICY)
     assert not result.is_mass_removal()
     assert result.count() >= 40

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from cerebro.routeros.access.model import AccessPolicy, Ending, Grant, Wanted
+from cerebro.routeros.access.model import AccessPolicy, DesiredAccess, Ending, Grant
 from cerebro.routeros.access.plan import access_plan
 from cerebro.routeros.access.result import AccessPlan, GrantView
 from support.tables import Tables
@@ -23,7 +23,7 @@ def by_hand(tables: Tables, kind: str, server: str = ELSEWHERE) -> dict[str, str
 
 
 def plan(tables: Tables, policy: AccessPolicy = POLICY) -> AccessPlan:
-    return access_plan(Wanted((GRANT,)), tables.actual(), policy)
+    return access_plan(DesiredAccess((GRANT,)), tables.actual(), policy)
 
 
 def granted(tables: Tables) -> GrantView:
@@ -90,12 +90,12 @@ def test_b4_after_a_revoke_a_bypass_by_hand_is_said_where_it_lets_the_client_in(
     tables = Tables()
     by_hand(tables, "bypassed", server)
     tables.put("hosts", mac_address=MAC, address=IP, server=HERE, bypassed="false")
-    view = access_plan(Wanted(endings=(ENDING,)), tables.actual(), POLICY).endings[ENDING]
+    view = access_plan(DesiredAccess(endings=(ENDING,)), tables.actual(), POLICY).endings[ENDING]
     assert (view.granted_by_hand is not None) is said
 
 
 def test_b4_after_a_revoke_a_bypass_by_hand_is_said_while_nobody_knows_where_the_client_is() -> None:
     tables = Tables()
     by_hand(tables, "bypassed")
-    view = access_plan(Wanted(endings=(ENDING,)), tables.actual(), POLICY).endings[ENDING]
+    view = access_plan(DesiredAccess(endings=(ENDING,)), tables.actual(), POLICY).endings[ENDING]
     assert "made by hand" in (view.granted_by_hand or "")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from cerebro.agent.context import AgentContext
-from cerebro.agent.devices.access.contention import Contest
-from cerebro.agent.devices.access.desired import Circumstances, frozen_clients
+from cerebro.agent.devices.access.contention import ContentionTracker
+from cerebro.agent.devices.access.desired import PassContext, frozen_clients
 from cerebro.resources import KINDS, Device
 from cerebro.routeros.access.model import AccessPolicy
 
@@ -24,18 +24,18 @@ def policy_of(device: Device, installation: str) -> AccessPolicy:
 def circumstances(
     context: AgentContext,
     device: Device,
-    contest: Contest,
+    contest: ContentionTracker,
     flows: Mapping[str, frozenset[str]],
     *,
     resync: bool,
-) -> Circumstances:
+) -> PassContext:
     """Return what holds now; at a resync the rows that somebody else keeps changing are tried again (B10)."""
     frozen, frozen_all = frozen_clients(context.frozen_sessions_of(device.namespace, device.name))
     leased = context.may_write(device)
     hold = None if leased else "NoLease"
     if device.spec.paused != "None":
         hold = "Paused"
-    return Circumstances(
+    return PassContext(
         now=datetime.now(UTC),
         windows=context.windows,
         clock_trusted=context.clock_trusted(),

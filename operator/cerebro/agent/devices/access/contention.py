@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 _SPAN, _REPAIRS = 600.0, 3
 
 
-class Contest:
+class ContentionTracker:
     """Counts repairs by client id: three in ten minutes, and the client waits for the resync interval."""
 
     def __init__(self) -> None:

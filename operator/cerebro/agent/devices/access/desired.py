@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cerebro.domain.by_address import asks_who_is_there
-from cerebro.domain.lifecycle import GrantWindows, Seen, Verdict, judge
+from cerebro.domain.lifecycle import GrantWindows, RouterObservation, Verdict, judge
 from cerebro.resources import AppliedClient, Session, normalise_mac
 from cerebro.routeros.access.marker import client_id, marker_for
-from cerebro.routeros.access.model import AccessPolicy, Actual, Ending, Grant, Wanted, holders
+from cerebro.routeros.access.model import AccessPolicy, Actual, DesiredAccess, Ending, Grant, holders
 from cerebro.routeros.access.ownership import marked_ends
 from cerebro.routeros.access.read import Scope
 
@@ -20,7 +20,7 @@ _ADDRESS_STALE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class PassContext:
     """What a pass over a router depends on besides Sessions and rows.
 
     `hold` forbids writes for live clients, with the reason: paused, no Lease, dry run. `passed_only` is rule
@@ -41,7 +41,7 @@ class Circumstances:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class SessionDecision:
     """One Session with its verdict and what follows from it for the router; neither when it names no client.
 
     `left` is the client whose entries a live Session still has after it was changed to name another. `untold`
@@ -137,8 +137,8 @@ def _name(value: str) -> str:
 
 
 def judge_all(
-    sessions: Iterable[Session], actual: Actual | None, policy: AccessPolicy, at: Circumstances
-) -> list[Judged]:
+    sessions: Iterable[Session], actual: Actual | None, policy: AccessPolicy, at: PassContext
+) -> list[SessionDecision]:
     """Judge Sessions against the clock and the markers on the router; `actual` None when it could not be
     read.
     """
@@ -154,7 +154,7 @@ def judge_all(
         own = until not in {
             end for i in ids for uid, end in promised.get(i, ()) if uid != session.metadata.uid
         }
-        seen = Seen(at.now, actual is not None, until, own, at.clock_trusted)
+        seen = RouterObservation(at.now, actual is not None, until, own, at.clock_trusted)
         verdict = judge(session, seen, at.windows)
         judged.append(_translate(session, verdict, mac, ips, at))
     return judged
@@ -174,17 +174,17 @@ def _promised(sessions: Iterable[Session]) -> dict[str, list[tuple[str, int | No
 
 
 def _translate(
-    session: Session, verdict: Verdict, mac: str | None, ips: frozenset[str], at: Circumstances
-) -> Judged:
+    session: Session, verdict: Verdict, mac: str | None, ips: frozenset[str], at: PassContext
+) -> SessionDecision:
     gone = _client_left(session)
     left = _ending(session, gone.mac_address, _some(gone.ip_address), at) if gone else None
     if not mac and not ips:
-        return Judged(session, verdict, left=left)
+        return SessionDecision(session, verdict, left=left)
     if not verdict.live and verdict.authorized_at is not None and session.status.authorized_at is None:
-        return Judged(session, verdict, untold=ips | _some(mac))
+        return SessionDecision(session, verdict, untold=ips | _some(mac))
     if not verdict.live:
         ending = _ending(session, mac, ips, at, revoked=verdict.phase == "Revoked")
-        return Judged(session, verdict, ending=ending, left=left)
+        return SessionDecision(session, verdict, ending=ending, left=left)
     end = verdict.end
     if end is None and session.spec.duration is not None:
         start = verdict.authorized_at or at.now
@@ -196,11 +196,11 @@ def _translate(
     contested = client_id(mac or ip or "") in at.contested
     hold = verdict.hold or at.hold is not None or contested
     until = None if end is None else end.timestamp()
-    return Judged(session, verdict, grant=Grant(mac, ip, until, prior, hold), left=left)
+    return SessionDecision(session, verdict, grant=Grant(mac, ip, until, prior, hold), left=left)
 
 
 def _ending(
-    session: Session, mac: str | None, ips: frozenset[str], at: Circumstances, *, revoked: bool = False
+    session: Session, mac: str | None, ips: frozenset[str], at: PassContext, *, revoked: bool = False
 ) -> Ending:
     made, placed = session.metadata.creation_timestamp, session.placed
     # A first look that showed nobody there holds: who gets the address later is not meant.
@@ -210,7 +210,7 @@ def _ending(
     return replace(ending, flows=at.flows.get(flows_key(session, ending)))
 
 
-def pinned(judged: Iterable[Judged], actual: Actual) -> dict[str, Session]:
+def pinned(judged: Iterable[SessionDecision], actual: Actual) -> dict[str, Session]:
     """Return, by UID, the live Sessions that name an address only, as if they named the MAC that holds it now
     (rule B2).
     """
@@ -231,11 +231,11 @@ def flows_key(session: Session, client: Grant | Ending) -> str:
     return f"{session.metadata.uid} {client.mac or ' '.join(sorted(ips))}"
 
 
-def wanted_of(judged: Iterable[Judged], at: Circumstances, *, everything: bool) -> Wanted:
+def wanted_of(judged: Iterable[SessionDecision], at: PassContext, *, everything: bool) -> DesiredAccess:
     """Return what the plan is to reach; `everything` says that all Sessions of the Device are among `judged`."""
     every = list(judged)
     complete = everything and at.complete and not at.passed_only
-    return Wanted(
+    return DesiredAccess(
         grants=tuple(dict.fromkeys(one.grant for one in every if one.grant)),
         endings=tuple(dict.fromkeys(ending for one in every for ending in one.endings)),
         frozen=at.frozen.union(*(one.untold for one in every)),
@@ -246,7 +246,7 @@ def wanted_of(judged: Iterable[Judged], at: Circumstances, *, everything: bool) 
     )
 
 
-def next_wake(judged: Iterable[Judged], since: datetime) -> datetime | None:
+def next_wake(judged: Iterable[SessionDecision], since: datetime) -> datetime | None:
     """Return when, after `since`, the clock next changes one of the verdicts that were made for `since`."""
     times = (one.verdict.wake_at for one in judged)
     return min((time for time in times if time is not None and time > since), default=None)

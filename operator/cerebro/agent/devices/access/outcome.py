@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cerebro.agent.devices.access.desired import Judged
+from cerebro.agent.devices.access.desired import SessionDecision
 from cerebro.domain.conditions import Obstacle
 from cerebro.resources import Device
 from cerebro.routeros.access.marker import client_id
@@ -18,14 +18,14 @@ _CONTESTED = Obstacle("Contested", "somebody else keeps changing the client's ro
 
 
 @dataclass
-class Outcome:
+class PassResult:
     """What a pass found and did.
 
     `settled` says that the last read left nothing to do, `interrupted` that something more urgent came in
     between, `collided` that the router has a row that was not read, so everything must be.
     """
 
-    judged: list[Judged] = field(default_factory=list)
+    judged: list[SessionDecision] = field(default_factory=list)
     plan: AccessPlan = field(default_factory=AccessPlan)
     settled: bool = False
     interrupted: bool = False
@@ -48,7 +48,7 @@ def pass_obstacle(trap: Trap) -> Obstacle:
     return Obstacle("RefusedByRouter", str(trap), final=final)
 
 
-def granted_and_ended(outcome: Outcome) -> tuple[dict[str, bool], set[str]]:
+def granted_and_ended(outcome: PassResult) -> tuple[dict[str, bool], set[str]]:
     """Return, by client id, whether each that was looked at is granted now, and whose access ended (B10)."""
     granted = {
         client_id(view.mac or grant.mac or grant.ip or ""): view.granted
@@ -58,7 +58,9 @@ def granted_and_ended(outcome: Outcome) -> tuple[dict[str, bool], set[str]]:
     return granted, ended - granted.keys()
 
 
-def session_obstacle(device: Device, outcome: Outcome, one: Judged, *, contested: bool) -> Obstacle | None:
+def session_obstacle(
+    device: Device, outcome: PassResult, one: SessionDecision, *, contested: bool
+) -> Obstacle | None:
     """Return what keeps a Session from being as wanted on the router after a pass."""
     if device.spec.dry_run:
         return _DRY_RUN
@@ -70,7 +72,7 @@ def session_obstacle(device: Device, outcome: Outcome, one: Judged, *, contested
     return refused or (_CONTESTED if one.grant and contested else None)
 
 
-def refusal(outcome: Outcome, one: Judged) -> Obstacle | None:
+def refusal(outcome: PassResult, one: SessionDecision) -> Obstacle | None:
     """Return why the router refused a write for this Session's client, if it did."""
     view = outcome.plan.grants.get(one.grant) if one.grant else None
     keys = {view.mac, *view.ips} if view else set()

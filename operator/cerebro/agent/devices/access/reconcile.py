@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cerebro.agent.devices.access.desired import (
-    Circumstances,
-    Judged,
+    PassContext,
+    SessionDecision,
     ends_rows_of_others,
     flows_key,
     in_scope,
@@ -21,7 +21,7 @@ from cerebro.agent.devices.access.desired import (
     scope_of,
     wanted_of,
 )
-from cerebro.agent.devices.access.outcome import Outcome, pass_obstacle
+from cerebro.agent.devices.access.outcome import PassResult, pass_obstacle
 from cerebro.resources import Session
 from cerebro.routeros.access.marker import parse_marker
 from cerebro.routeros.access.model import AccessPolicy, Actual
@@ -40,7 +40,7 @@ _PATIENCE = 1.0
 
 
 @dataclass
-class DevicePass:
+class AccessReconciler:
     """A pass over one router with what it needs.
 
     `urgent()` tells whether a client waits for something newer, `may_write()` whether this agent still may do
@@ -49,7 +49,7 @@ class DevicePass:
 
     session: RouterSession
     policy: AccessPolicy
-    at: Circumstances
+    at: PassContext
     dry_run: bool = False
     flows: dict[str, frozenset[str]] = field(default_factory=dict)  # by `flows_key`: connections at the end
     confirmed: int = 0  # how many clients a mass removal may end (rule E13)
@@ -57,7 +57,7 @@ class DevicePass:
     urgent: Callable[[], bool] = lambda: False
     may_write: Callable[[], bool] = lambda: True
 
-    async def run(self, sessions: Sequence[Session], changed: Iterable[Session] | None) -> Outcome:
+    async def run(self, sessions: Sequence[Session], changed: Iterable[Session] | None) -> PassResult:
         """Make the router equal to its Sessions; `changed` None looks at everything, else at their clients
         only.
 
@@ -65,7 +65,7 @@ class DevicePass:
         """
         asked = None if changed is None else list(changed)
         uids = {one.metadata.uid for one in asked or ()}  # also those that name no client
-        outcome = Outcome()
+        outcome = PassResult()
         written = {one.metadata.uid: one for one in sessions}
         met: Scope = Scope()
         left: tuple[Row, ...] = ()
@@ -118,7 +118,7 @@ class DevicePass:
         replies = await self._run_all(access_prints(self.policy, scope))
         return actual_from([_rows(reply) for reply in replies])
 
-    async def _plan(self, outcome: Outcome, actual: Actual, *, everything: bool) -> AccessPlan:
+    async def _plan(self, outcome: PassResult, actual: Actual, *, everything: bool) -> AccessPlan:
         wanted = wanted_of(outcome.judged, self.at, everything=everything)
         plan = access_plan(wanted, actual, self.policy)
         if plan.wants_connections and not self.dry_run:
@@ -132,7 +132,7 @@ class DevicePass:
             plan = without_orphans(wanted, actual, self.policy)
         return plan
 
-    def _remember_flows(self, judged: Iterable[Judged], plan: AccessPlan) -> None:
+    def _remember_flows(self, judged: Iterable[SessionDecision], plan: AccessPlan) -> None:
         """Note which connections were there when the last host of a client had gone: later ones are not let
         through (B1).
         """
@@ -142,13 +142,13 @@ class DevicePass:
                 if view.cut:
                     self.flows.setdefault(flows_key(one.session, ending), view.flows)
 
-    def _forget_flows(self, judged: Iterable[Judged]) -> None:
+    def _forget_flows(self, judged: Iterable[SessionDecision]) -> None:
         """Forget the connections at an earlier end of clients that are to have access again."""
         for one in judged:
             if one.grant is not None:
                 self.flows.pop(flows_key(one.session, one.grant), None)
 
-    async def _apply(self, outcome: Outcome) -> None:
+    async def _apply(self, outcome: PassResult) -> None:
         outcome.repaired |= outcome.plan.repaired
         for stage in outcome.plan.stages:
             for start in range(0, len(stage), WINDOW):
@@ -159,7 +159,7 @@ class DevicePass:
                 for command, reply in zip(window, await self._run_all(window), strict=True):
                     self._note(outcome, command, reply)
 
-    def _note(self, outcome: Outcome, command: Command, reply: Reply | Trap) -> None:
+    def _note(self, outcome: PassResult, command: Command, reply: Reply | Trap) -> None:
         if not isinstance(reply, Trap) or reply.kind is TrapKind.GONE:
             return
         marker = parse_marker(command.attributes.get("comment"), self.policy.installation)

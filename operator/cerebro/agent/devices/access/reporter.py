@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from cerebro.agent.context import AgentContext
-from cerebro.agent.devices.access.desired import Judged
+from cerebro.agent.devices.access.desired import SessionDecision
 from cerebro.agent.devices.access.status import ended_status, live_status, status_patch
 from cerebro.domain.conditions import Obstacle
 from cerebro.kube.status_writer import Write
@@ -24,7 +24,7 @@ _NO_CLIENT = Obstacle(
 )
 
 
-class SessionReports:
+class SessionReporter:
     """Statuses of the Sessions of one Device, by UID."""
 
     def __init__(self, context: AgentContext) -> None:
@@ -49,17 +49,17 @@ class SessionReports:
         """Forget a Session that has gone from the Store for good."""
         self._said.pop(uid, None)
 
-    def awaits_clock(self, one: Judged) -> bool:
+    def awaits_clock(self, one: SessionDecision) -> bool:
         """Tell whether only a clock that is right again held a live Session back (rule A9)."""
         ready = one.session.status.condition("Ready")
         held = ready is not None and ready.reason == "ClockSkew"
         return held and one.verdict.live and not one.verdict.hold
 
-    def may_say(self, one: Judged, *, lasting: bool) -> bool:
+    def may_say(self, one: SessionDecision, *, lasting: bool) -> bool:
         """Tell whether a router that does not answer is worth a word: for one with access only when it lasts."""
         return lasting or not (one.verdict.live and one.session.status.phase == "Active")
 
-    def report(self, one: Judged, plan: AccessPlan | None, obstacle: Obstacle | None) -> None:
+    def report(self, one: SessionDecision, plan: AccessPlan | None, obstacle: Obstacle | None) -> None:
         """Say what a Session is after a look at the router; `plan` None when it could not be looked at."""
         session, now = one.session, datetime.now(UTC)
         if one.verdict.live:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cerebro.domain.by_address import asks_who_is_there
-from cerebro.domain.conditions import Obstacle, Said, Truth, with_conditions
+from cerebro.domain.conditions import ConditionState, ConditionStatus, Obstacle, with_conditions
 from cerebro.domain.lifecycle import Verdict, reopens
 from cerebro.resources import AppliedClient, Session, SessionStatus
 from cerebro.routeros.access.result import EndingView, GrantView
@@ -55,14 +55,16 @@ def _applied(session: Session, view: GrantView) -> AppliedClient:
 
 def _live_condition(
     session: Session, verdict: Verdict, view: GrantView | None, obstacle: Obstacle | None, *, granted: bool
-) -> Said:
+) -> ConditionState:
     if granted:
         return "True", "Granted", "the client's entries are on the router"
     if view is not None and view.blocked_by_hand:
         fix = f"{view.blocked_by_hand}: remove or change that row to let the client in"
         return "False", "BlockedByHand", fix
     if obstacle is not None:
-        truth: Truth = "False" if obstacle.looked or session.status.authorized_at is None else "Unknown"
+        truth: ConditionStatus = (
+            "False" if obstacle.looked or session.status.authorized_at is None else "Unknown"
+        )
         return truth, obstacle.reason, obstacle.message
     if verdict.hold:
         return "False", verdict.reason, verdict.message
@@ -110,7 +112,7 @@ def _ended_client(session: Session, view: EndingView | None) -> AppliedClient | 
     return AppliedClient(mac_address=view.mac, ip_address=ip, pinned_for=ip)
 
 
-def _ending_condition(view: EndingView | None, obstacle: Obstacle | None) -> Said:
+def _ending_condition(view: EndingView | None, obstacle: Obstacle | None) -> ConditionState:
     if view is not None and view.granted_by_hand:
         return "False", "GrantedByHand", f"{view.granted_by_hand}: remove that row to cut the client off"
     if obstacle is not None:
@@ -122,7 +124,7 @@ def _failed(session: Session, obstacle: Obstacle, now: datetime) -> SessionStatu
     status = session.status.model_copy(
         update={"phase": "Failed", "observed_generation": session.metadata.generation, "finished_at": None}
     )
-    said: Said = ("False", obstacle.reason, obstacle.message)
+    said: ConditionState = ("False", obstacle.reason, obstacle.message)
     return with_conditions(status, session, said, said, now)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
-from cerebro.domain.conditions import Said
+from cerebro.domain.conditions import ConditionState
 from cerebro.resources import Hub, Peer, age_key
 from cerebro.wireguard.keys import InvalidKey, check_key
 from cerebro.wireguard.model import Interface
@@ -29,7 +29,7 @@ class Acceptance:
 
     peer: Peer
     accepted: bool
-    said: Said
+    said: ConditionState
     allowed_ips: frozenset[str] = frozenset()
     """Canonical; without those that were dropped."""
 
@@ -80,7 +80,7 @@ def accept(
         addresses |= {address.text: f"Peer {claim.peer.name}" for address in claim.tunnel}
         claim.won |= {address.text for address in claim.tunnel}
         winners.append(claim)
-    taken = _Taken({span(text): where for text, where in node_networks.items()})
+    taken = _NetworkOwners({span(text): where for text, where in node_networks.items()})
     for peer in frozen:
         for text in peer.allowed_ips:
             taken.take(span(text), "a Peer that cannot be read")
@@ -125,7 +125,7 @@ def _refusal(
     own_addresses: set[str],
     keys: Mapping[str, str],
     addresses: Mapping[str, str],
-) -> Said | None:
+) -> ConditionState | None:
     key = claim.peer.spec.public_key
     try:
         check_key(key)
@@ -153,7 +153,7 @@ def _refusal(
     return None
 
 
-def _settle_networks(winners: list[_Claim], pools: list[Span], taken: _Taken) -> None:
+def _settle_networks(winners: list[_Claim], pools: list[Span], taken: _NetworkOwners) -> None:
     """Give each network to one Peer (rule E5): first those that are on the interface, then by rank."""
     for on_interface in (True, False):
         for claim in winners:
@@ -162,7 +162,7 @@ def _settle_networks(winners: list[_Claim], pools: list[Span], taken: _Taken) ->
                     _settle(claim, network, pools, taken)
 
 
-def _settle(claim: _Claim, network: Span, pools: list[Span], taken: _Taken) -> None:
+def _settle(claim: _Claim, network: Span, pools: list[Span], taken: _NetworkOwners) -> None:
     if network.takes_all and claim.peer.spec.device_ref is not None:
         words = (
             f"{network.text} would let this router take all traffic and pretend to be any address; write the "
@@ -190,7 +190,7 @@ def _settle(claim: _Claim, network: Span, pools: list[Span], taken: _Taken) -> N
 
 
 def _accepted(claim: _Claim) -> Acceptance:
-    said: Said = ("True", "Accepted", "accepted with all its networks")
+    said: ConditionState = ("True", "Accepted", "accepted with all its networks")
     if claim.dropped:
         reasons = {reason for reason, _ in claim.dropped}
         reason = "DefaultRouteRefused" if "DefaultRouteRefused" in reasons else "NetworkConflict"
@@ -200,7 +200,7 @@ def _accepted(claim: _Claim) -> Acceptance:
     return Acceptance(claim.peer, True, said, frozenset(claim.won))
 
 
-class _Taken:
+class _NetworkOwners:
     """Networks with their owners. Spans of different owners never overlap, so neighbours tell of any conflict.
 
     Default routes are apart: what is more precise always wins over them, so only equal ones conflict. Half of one

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from cerebro.agent.contacts import Contact, contact, contact_said
-from cerebro.agent.hubs.model import Asked
+from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.peers.acceptance import Acceptance
 from cerebro.agent.hubs.peers.plan import Note, PeersPlan
 from cerebro.agent.hubs.peers.status import APPLIED, REMOVED, PeerSaid, handshake_time, missing
-from cerebro.domain.conditions import Obstacle, Said, cut
+from cerebro.domain.conditions import ConditionState, Obstacle, truncate_message
 from cerebro.resources import Peer
 from cerebro.resources.reasons import NOT_ROUTED
 from cerebro.wireguard.model import Interface, PeerChange
@@ -19,9 +19,9 @@ from cerebro.wireguard.model import Interface, PeerChange
 _ROTATED = 8  # keys that a status has room for
 
 
-def hinder(plan: PeersPlan, there: Collection[str], obstacle: Obstacle) -> None:
+def mark_blocked(plan: PeersPlan, there: Collection[str], obstacle: Obstacle) -> None:
     """Say of each accepted Peer that did not get to the interface what kept the Hub's from being changed."""
-    said = cut(("False", obstacle.reason, f"the Hub: {obstacle.message}"))
+    said = truncate_message(("False", obstacle.reason, f"the Hub: {obstacle.message}"))
     for uid, one in plan.accepted.items():
         if one.accepted and one.peer.spec.public_key not in there:
             plan.hindered.setdefault(uid, said)
@@ -56,8 +56,8 @@ def keys_after(
     return frozenset(keys)
 
 
-def conclude(
-    asked: Asked,
+def peer_results(
+    asked: HubDesired,
     plan: PeersPlan,
     actual: Interface,
     *,
@@ -92,7 +92,7 @@ def conclude(
                 outcome.contacts[key] = now
                 outcome.online += now.state == "Online"
         applied = _applied(one, plan, asked, there, refused)
-        trouble: Said | None = None
+        trouble: ConditionState | None = None
         if applied == APPLIED:
             trouble = missing(one.allowed_ips, unrouted, asked.unresolved.get(peer.spec.endpoint or ""))
         if key in refused or (trouble is not None and trouble[1] == NOT_ROUTED):
@@ -105,7 +105,13 @@ def conclude(
 
 
 def _said(
-    peer: Peer, accepted: Said, applied: Said, note: Note, now: Contact | None, *, trouble: Said | None = None
+    peer: Peer,
+    accepted: ConditionState,
+    applied: ConditionState,
+    note: Note,
+    now: Contact | None,
+    *,
+    trouble: ConditionState | None = None,
 ) -> PeerSaid:
     noted, rotated = note
     return PeerSaid(
@@ -130,8 +136,8 @@ def _note(peer: Peer, plan: PeersPlan, there: frozenset[str], *, may_note: bool)
 
 
 def _applied(
-    one: Acceptance, plan: PeersPlan, asked: Asked, there: frozenset[str], refused: Mapping[str, str]
-) -> Said:
+    one: Acceptance, plan: PeersPlan, asked: HubDesired, there: frozenset[str], refused: Mapping[str, str]
+) -> ConditionState:
     key, paused = one.peer.spec.public_key, asked.hub.spec.paused
     if key in refused:
         return "False", "RefusedByInterface", f"{refused[key]}: correct the field that it names"
@@ -149,9 +155,9 @@ def _applied(
 
 
 def _said_of_going(
-    peer: Peer, asked: Asked, plan: PeersPlan, there: frozenset[str], refused: Mapping[str, str]
+    peer: Peer, asked: HubDesired, plan: PeersPlan, there: frozenset[str], refused: Mapping[str, str]
 ) -> PeerSaid:
-    accepted: Said = ("False", "Deleted", "the Peer is being deleted")
+    accepted: ConditionState = ("False", "Deleted", "the Peer is being deleted")
     left = [key for key in peer.keys if key in there and key not in plan.desired]
     applied = REMOVED
     if left:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from cerebro.agent.hubs.model import Asked, Frozen, PresharedKey
+from cerebro.agent.hubs.model import Frozen, HubDesired, PresharedKey
 from cerebro.agent.hubs.peers.acceptance import Acceptance, accept
-from cerebro.domain.conditions import Obstacle, Said
+from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.resources import Peer
 from cerebro.wireguard.model import DesiredPeer, Interface, PeerChange
 from cerebro.wireguard.networks import span, without
@@ -30,7 +30,7 @@ class PeersPlan:
     desired: dict[str, DesiredPeer] = field(default_factory=dict)
     accepted: dict[str, Acceptance] = field(default_factory=dict)
     """By UID, of Peers that are not going."""
-    hindered: dict[str, Said] = field(default_factory=dict)
+    hindered: dict[str, ConditionState] = field(default_factory=dict)
     """Why a Peer is not applied for now, by UID."""
     unknown: frozenset[str] = frozenset()
     held_back: frozenset[str] = frozenset()
@@ -68,7 +68,7 @@ class PeersPlan:
         )
 
 
-def plan(asked: Asked, actual: Interface) -> PeersPlan:
+def plan(asked: HubDesired, actual: Interface) -> PeersPlan:
     """Decide what is changed on the interface; see the module."""
     result = PeersPlan(frozen=asked.frozen)
     going = [one for one in asked.peers if _going(one, asked)]
@@ -98,11 +98,11 @@ def plan(asked: Asked, actual: Interface) -> PeersPlan:
     return result
 
 
-def _going(peer: Peer, asked: Asked) -> bool:
+def _going(peer: Peer, asked: HubDesired) -> bool:
     return peer.metadata.deletion_timestamp is not None and peer.metadata.uid not in asked.staying
 
 
-def _want(one: Acceptance, asked: Asked, actual: Interface, result: PeersPlan, held: set[str]) -> None:
+def _want(one: Acceptance, asked: HubDesired, actual: Interface, result: PeersPlan, held: set[str]) -> None:
     """Add an accepted Peer to what is desired, or say what hinders it."""
     peer, key, uid = one.peer, one.peer.spec.public_key, one.peer.metadata.uid
     preshared: str | None = None
@@ -139,7 +139,7 @@ def _want(one: Acceptance, asked: Asked, actual: Interface, result: PeersPlan, h
 
 
 def _remove(
-    asked: Asked,
+    asked: HubDesired,
     actual: Interface,
     result: PeersPlan,
     *,

@@ -21,7 +21,7 @@ _AT_ONCE = 100
 _PEER = KINDS["Peer"]
 
 
-class PeerReports:
+class PeerReporter:
     """Statuses of the Peers of one Hub, by UID."""
 
     def __init__(self, context: AgentContext) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cerebro.agent.contacts import Contact, State, contact_said, lost
-from cerebro.domain.conditions import MESSAGE, Obstacle, Said, cut
+from cerebro.domain.conditions import MESSAGE, ConditionState, Obstacle, truncate_message
 from cerebro.resources import Condition, Peer, format_time, set_condition
 from cerebro.resources.reasons import NOT_RESOLVED, NOT_ROUTED
 
@@ -16,8 +16,8 @@ _NAMED = 8  # networks that a message tells of
 
 _TROUBLES = (NOT_RESOLVED, NOT_ROUTED)
 
-APPLIED: Said = ("True", "Applied", "the peer is on the interface")
-REMOVED: Said = ("False", "Removed", "the peer is not on the interface any more")
+APPLIED: ConditionState = ("True", "Applied", "the peer is on the interface")
+REMOVED: ConditionState = ("False", "Removed", "the peer is not on the interface any more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,15 @@ class PeerSaid:
     applied_public_key: str | None
     state: State | None
     last_handshake: datetime | None
-    accepted: Said
-    applied: Said
+    accepted: ConditionState
+    applied: ConditionState
     generation: int
     rotated_public_keys: tuple[str, ...] = ()
-    trouble: Said | None = None
+    trouble: ConditionState | None = None
     """What of a peer that is on the interface is not as its spec asks for: an endpoint, or a route."""
 
     @property
-    def ready(self) -> Said:
+    def ready(self) -> ConditionState:
         """Ready is true once the interface has the peer; `state` says whether anybody talks through it."""
         if self.accepted[0] == "False" and self.applied[1] != "Removed":
             return self.accepted
@@ -50,7 +50,7 @@ def handshake_time(peer: Peer, now: Contact) -> datetime | None:
     return datetime.fromtimestamp(int(now.last_handshake), UTC) if now.last_handshake else None
 
 
-def out_of_sight(peer: Peer, before: Contact | None, applied: Said) -> PeerSaid:
+def out_of_sight(peer: Peer, before: Contact | None, applied: ConditionState) -> PeerSaid:
     """Return what is to be said of a Peer while its Hub's interface is not there (False) or not seen (Unknown).
 
     What was said of the Peer alone stays: that it is accepted, that it is removed, which keys are its own.
@@ -71,7 +71,7 @@ def out_of_sight(peer: Peer, before: Contact | None, applied: Said) -> PeerSaid:
         state=now.state if now else None,
         last_handshake=handshake_time(peer, now) if now else None,
         accepted=was.get("Accepted", ("Unknown", *applied[1:])),
-        applied=cut(applied),
+        applied=truncate_message(applied),
         generation=generation,
         rotated_public_keys=tuple(status.rotated_public_keys),
     )
@@ -132,7 +132,7 @@ def peer_status(peer: Peer, said: PeerSaid, now: datetime) -> dict[str, Any]:
 
 def missing(
     allowed_ips: frozenset[str], unrouted: Mapping[str, str], unresolved: Obstacle | None
-) -> Said | None:
+) -> ConditionState | None:
     """Say what a peer that is on the interface lacks: routes to its networks, or an address to dial.
 
     `unrouted` says why there is no route, by network.
@@ -140,5 +140,7 @@ def missing(
     networks = sorted(allowed_ips & unrouted.keys())[:_NAMED]
     if networks:
         words = "; ".join(f"{network}: {unrouted[network]}" for network in networks)
-        return cut(("False", NOT_ROUTED, f"what lies behind the peer is not reached: {words}"))
-    return cut(("False", unresolved.reason, unresolved.message)) if unresolved is not None else None
+        return truncate_message(("False", NOT_ROUTED, f"what lies behind the peer is not reached: {words}"))
+    return (
+        truncate_message(("False", unresolved.reason, unresolved.message)) if unresolved is not None else None
+    )

@@ -12,17 +12,17 @@ MAX_MOVES_AN_HOUR = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TokenLocation:
     """What the last hello of a token said."""
 
     mik_id: str
     client: Client
 
 
-def seen_by(db: sqlite3.Connection, token: str) -> Seen | None:
+def seen_by(db: sqlite3.Connection, token: str) -> TokenLocation | None:
     """Give what the last hello of a token said."""
     row = db.execute("SELECT mik_id, mac, ip FROM tokens WHERE token = ?", (token,)).fetchone()
-    return Seen(row[0], Client(mac=row[1], ip=row[2])) if row else None
+    return TokenLocation(row[0], Client(mac=row[1], ip=row[2])) if row else None
 
 
 def link(db: sqlite3.Connection, token: str, name: str, now: int) -> None:

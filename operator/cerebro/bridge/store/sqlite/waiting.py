@@ -7,7 +7,7 @@ import sqlite3
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Hello, dump
 from cerebro.bridge.store.sqlite.inbox import Entry, put, read_intent
-from cerebro.bridge.store.sqlite.tokens import Seen, seen_by
+from cerebro.bridge.store.sqlite.tokens import TokenLocation, seen_by
 
 MAX_TOKENS = 200_000
 
@@ -30,7 +30,9 @@ def note_hello(db: sqlite3.Connection, hello: Hello, now: int) -> Entry | None:
     return put(db, hello, now) if waits or linked_too else None
 
 
-def wait_for_hello(db: sqlite3.Connection, order: Authorize, seen: Seen | None, now: int, until: int) -> bool:
+def wait_for_hello(
+    db: sqlite3.Connection, order: Authorize, seen: TokenLocation | None, now: int, until: int
+) -> bool:
     """Keep an order until a hello brings its token's address; False when one came since `seen` was read."""
     if seen_by(db, order.token or "") != seen:
         return False

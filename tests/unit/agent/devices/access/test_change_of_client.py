@@ -11,9 +11,9 @@ import pytest
 
 from cerebro.agent import metrics as agent_metrics
 from cerebro.agent.context import AgentContext
-from cerebro.agent.devices.access.desired import Circumstances, in_scope, judge_all, scope_of
-from cerebro.agent.devices.access.reconcile import DevicePass
-from cerebro.agent.devices.access.reporter import SessionReports
+from cerebro.agent.devices.access.desired import PassContext, in_scope, judge_all, scope_of
+from cerebro.agent.devices.access.reconcile import AccessReconciler
+from cerebro.agent.devices.access.reporter import SessionReporter
 from cerebro.kube.status_writer import Write
 from cerebro.resources import Session
 from cerebro.routeros.access.model import AccessPolicy, Ending
@@ -52,10 +52,10 @@ class World:
 
     async def look(self, client: Client, *, everything: bool, **spec: Any) -> None:
         session = a_session(client, self.status, self.generation, **spec)
-        at = Circumstances(NOW, complete=True, flows=self.flows)
-        run = DevicePass(FakedRouter(self.tables).session, AccessPolicy(), at, flows=self.flows)
+        at = PassContext(NOW, complete=True, flows=self.flows)
+        run = AccessReconciler(FakedRouter(self.tables).session, AccessPolicy(), at, flows=self.flows)
         outcome = await run.run([session], None if everything else [session])
-        reports = SessionReports(cast(AgentContext, self))
+        reports = SessionReporter(cast(AgentContext, self))
         for one in outcome.judged:
             reports.report(one, outcome.plan, None)
 
@@ -191,7 +191,7 @@ def test_a10_the_client_left_is_looked_at_with_the_new_one() -> None:
     scope = scope_of([session])
     assert scope == Scope(frozenset({M}), frozenset({X, Y}))
     assert in_scope(session, scope_of([a_session({"macAddress": M})]))
-    (judged,) = judge_all([session], None, AccessPolicy(), Circumstances(NOW))
+    (judged,) = judge_all([session], None, AccessPolicy(), PassContext(NOW))
     assert judged.left == Ending(M, frozenset({X}), revoked=False)
     assert judged.grant is not None
     assert (judged.grant.mac, judged.grant.ip) == (None, Y)

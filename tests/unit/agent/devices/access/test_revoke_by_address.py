@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from cerebro.agent.devices.access.desired import Circumstances, ends_rows_of_others, judge_all
-from cerebro.agent.devices.access.outcome import Outcome
-from cerebro.agent.devices.access.reconcile import DevicePass
+from cerebro.agent.devices.access.desired import PassContext, ends_rows_of_others, judge_all
+from cerebro.agent.devices.access.outcome import PassResult
+from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.access.status import ended_status
 from cerebro.domain.conditions import Obstacle
 from cerebro.resources import Session, SessionStatus
@@ -65,12 +65,12 @@ def a_router(seen: str = X) -> FakedRouter:
     return FakedRouter(tables)
 
 
-async def look(router: FakedRouter, asked: Session, *others: Session) -> Outcome:
-    run = DevicePass(router.session, AccessPolicy(), Circumstances(NOW, complete=True))
+async def look(router: FakedRouter, asked: Session, *others: Session) -> PassResult:
+    run = AccessReconciler(router.session, AccessPolicy(), PassContext(NOW, complete=True))
     return await run.run([asked, *others], [asked])
 
 
-def said(outcome: Outcome, name: str, obstacle: Obstacle | None = None) -> SessionStatus:
+def said(outcome: PassResult, name: str, obstacle: Obstacle | None = None) -> SessionStatus:
     (one,) = [one for one in outcome.judged if one.session.name == name]
     assert one.ending is not None
     return ended_status(one.session, one.verdict, outcome.plan.endings[one.ending], obstacle, NOW)
@@ -130,7 +130,7 @@ async def test_f6_in_dry_run_the_record_says_so() -> None:
 
 @pytest.mark.parametrize(("minutes", "late"), [(1, False), (3, True)])
 def test_b2_long_after_the_revoke_it_asks_who_was_there_then(minutes: int, late: bool) -> None:
-    at = Circumstances(NOW + timedelta(minutes=minutes))
+    at = PassContext(NOW + timedelta(minutes=minutes))
     (one,) = judge_all([a_record({"ipAddress": X})], None, AccessPolicy(), at)
     assert one.ending is not None
     assert (one.ending.asks, one.ending.late) == (True, late)

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from typing import Any
 
-from cerebro.agent.hubs.model import Asked
+from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.peers.plan import plan
 from cerebro.kube.cache.store import Store
 from cerebro.resources import KINDS, Hub, Peer
@@ -33,7 +33,7 @@ def body(number: int, version: int, **meta: Any) -> dict[str, Any]:
 
 def removed(store: Store) -> set[str]:
     """Keys that the plan takes off an interface that has them all."""
-    asked = Asked(hub=HUB, peers=list(store.models(PEER, Peer, "ns")), complete=True)
+    asked = HubDesired(hub=HUB, peers=list(store.models(PEER, Peer, "ns")), complete=True)
     there = {key(number): ActualPeer(key(number), frozenset({f"10.64.0.1{number}/32"})) for number in NUMBERS}
     return {change.public_key for change in plan(asked, Interface("wg0", peers=there)).changes}
 

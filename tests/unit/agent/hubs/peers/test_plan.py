@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from cerebro.agent.hubs.desired import frozen_peers
-from cerebro.agent.hubs.model import Asked
-from cerebro.agent.hubs.peers.outcome import conclude, keys_after
+from cerebro.agent.hubs.model import HubDesired
+from cerebro.agent.hubs.peers.outcome import keys_after, peer_results
 from cerebro.agent.hubs.peers.plan import PeersPlan, plan
 from cerebro.agent.hubs.peers.status import PeerSaid, peer_status, said_of
 from cerebro.domain.conditions import Obstacle
@@ -69,7 +69,7 @@ def there(**peers: str) -> Interface:
 
 
 def decide(*peers: Peer, actual: Interface, hub: Hub | None = None, **more: Any) -> PeersPlan:
-    return plan(Asked(hub or a_hub(), peers, complete=True, **more), actual)
+    return plan(HubDesired(hub or a_hub(), peers, complete=True, **more), actual)
 
 
 # --- rule D3
@@ -114,11 +114,11 @@ def test_a_peer_whose_endpoint_has_no_address_is_applied_and_not_ready() -> None
     refused = a_peer("c", "10.64.0.2/32", endpoint=name)
     other = a_peer("b", "10.64.0.3/32", status=applied("b"))
     trouble = Obstacle("EndpointNotResolved", "spec.endpoint nosuch.invalid:51820: correct it")
-    asked = Asked(a_hub(), [dialling, other, refused], complete=True, unresolved={name: trouble})
+    asked = HubDesired(a_hub(), [dialling, other, refused], complete=True, unresolved={name: trouble})
     actual = there(a="10.64.0.2/32", b="10.64.0.3/32")
     decided = plan(asked, actual)
     assert decided.changes == []
-    outcome = conclude(asked, decided, actual, there=frozenset(actual.peers), refused={}, before={})
+    outcome = peer_results(asked, decided, actual, there=frozenset(actual.peers), refused={}, before={})
     said = {peer.name: words for peer, words in outcome.said}
     assert {one: words.ready[:2] for one, words in said.items()} == {
         "a": ("False", "EndpointNotResolved"),
@@ -138,7 +138,7 @@ def test_a_peer_whose_endpoint_has_no_address_is_applied_and_not_ready() -> None
 def one_pass(wireguard: ReferenceWireGuard, *peers: Peer, **hub: Any) -> dict[str, PeerSaid]:
     """Make a pass; no address that has an owner before and after it is without one in between."""
     actual = wireguard.interface()
-    asked = Asked(a_hub(**hub), peers, complete=True)
+    asked = HubDesired(a_hub(**hub), peers, complete=True)
     decided = plan(asked, actual)
     final = ReferenceWireGuard.of(actual.peers.values())
     for change in decided.changes:
@@ -149,7 +149,7 @@ def one_pass(wireguard: ReferenceWireGuard, *peers: Peer, **hub: Any) -> dict[st
         assert lasting <= wireguard.owners.keys()
     assert not decided.unknown
     present = keys_after(actual, decided.changes, {})
-    outcome = conclude(asked, decided, actual, there=present, refused={}, before={})
+    outcome = peer_results(asked, decided, actual, there=present, refused={}, before={})
     return {peer.name: said for peer, said in outcome.said}
 
 
