@@ -27,7 +27,7 @@ WAIT_PAUSE = 0.003
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class BadRequest(Exception):  # noqa: N818 - an answer, not a fault
+class BadRequest(Exception):
     """What was asked cannot be done; `status` goes into the answer."""
 
     def __init__(self, message: str, status: int = 400) -> None:

@@ -7,7 +7,7 @@ BAD_VALUE = 1
 INTERRUPTED = 2
 
 
-class Trap(Exception):  # noqa: N818 - RouterOS's own word
+class Trap(Exception):
     """One `!trap` sentence; `more` holds further ones for the rare commands that give several."""
 
     def __init__(self, message: str, category: int | None = None, more: tuple[Trap, ...] = ()) -> None:
@@ -17,7 +17,7 @@ class Trap(Exception):  # noqa: N818 - RouterOS's own word
         self.more = more
 
 
-class Fatal(Exception):  # noqa: N818 - RouterOS's own word
+class Fatal(Exception):
     """A `!fatal` sentence with its bare word; the connection is closed behind it."""
 
 

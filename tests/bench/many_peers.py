@@ -12,12 +12,11 @@ from typing import Any
 import httpx
 
 from cerebro.kube.client.api import KubeApi
-from cerebro.resources import KINDS
+from cerebro.resources import PEER
 from controlplane.server import ControlPlane
 from integration.agent.relay import Object
 
 _AT_ONCE = 16
-PEER = KINDS["Peer"]
 
 
 def a_key() -> str:

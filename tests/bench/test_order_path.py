@@ -23,7 +23,7 @@ from bench.figures import Figures, line
 from bench.relay import Relay, running
 from cerebro.kube.client import connection
 from cerebro.kube.client.api import KubeApi
-from cerebro.resources import KINDS
+from cerebro.resources import SESSION
 from local.settings import ADDRESS, NAMESPACE
 
 ROUNDS = 200 if os.environ.get("CEREBRO_TEST_LONG") else 40
@@ -134,7 +134,7 @@ async def _bare_writes(relay: Relay) -> tuple[Figures, Figures]:
     """Create Sessions for no Device and patch their status, as administrator, without anybody else in the
     way.
     """
-    kind, creates, both = KINDS["Session"], [], []
+    kind, creates, both = SESSION, [], []
     async with KubeApi(connection.load(relay.plane.kubeconfig)) as api:
         for number in range(WARM_UP + ROUNDS):
             name = f"bare-{number}"

@@ -23,19 +23,11 @@ from typing import Any, TypeVar
 import pytest
 
 from bench.figures import Figures
-from bench.many_peers import (
-    PEER,
-    a_key,
-    address_of,
-    administrator,
-    all_peers,
-    at_once,
-    condition,
-    says_applied,
-)
+from bench.many_peers import a_key, address_of, administrator, all_peers, at_once, condition, says_applied
 from bench.meter import memory_of, probe, processor_time_of, repeated, timed
 from cerebro.kube.client import connection
 from cerebro.kube.client.api import KubeApi
+from cerebro.resources import PEER
 from controlplane.apply import apply_crds, apply_rights
 from controlplane.server import ControlPlane
 from integration.agent.conftest import simulator

@@ -2,10 +2,6 @@
 
 from typing import Any
 
-from cerebro.resources import KINDS
-
-SESSION = KINDS["Session"]
-DEVICE = KINDS["Device"]
 NAMESPACE = "ns"
 
 

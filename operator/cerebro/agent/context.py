@@ -21,11 +21,10 @@ from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.objects import StoredObject
 from cerebro.kube.status_writer import StatusWriter, Write
-from cerebro.resources import KINDS, Condition, Device, Session
+from cerebro.resources import Condition, Device, Session
 
 log = logging.getLogger(__name__)
 FIELD_MANAGER = "cerebro-agent"
-_SESSION = KINDS["Session"]
 
 
 @dataclass

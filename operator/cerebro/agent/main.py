@@ -38,7 +38,7 @@ from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.objects import Change, StoredObject
 from cerebro.kube.status_writer import StatusWriter
-from cerebro.resources import KINDS, Device
+from cerebro.resources import DEVICE, KINDS, PEER, SESSION, UNFINISHED, Device
 from cerebro.runtime.health import Health, serve
 from cerebro.wireguard.kernel import Kernel
 from cerebro.wireguard.nft import Nft
@@ -46,7 +46,6 @@ from cerebro.wireguard.userspace import Userspace
 
 log = logging.getLogger(__name__)
 
-UNFINISHED = "status.finished!=true"
 # A loop turns at least every 30 s; one pass over a slow router may take a print's and some writes' deadlines.
 _STUCK_AFTER = 600.0
 
@@ -93,9 +92,9 @@ class Agent:
             statuses=self._statuses,
             recorder=Recorder(api, component="cerebro-agent", instance=settings.node_name),
             direct=self._direct,
-            by_device=self._store.add_index(KINDS["Session"], device_of),
-            superseding=self._store.add_index(KINDS["Session"], superseded_by),
-            peers_by_hub=self._store.add_index(KINDS["Peer"], hub_of),
+            by_device=self._store.add_index(SESSION, device_of),
+            superseding=self._store.add_index(SESSION, superseded_by),
+            peers_by_hub=self._store.add_index(PEER, hub_of),
             windows=GrantWindows(
                 timedelta(seconds=settings.trial_grant_within), timedelta(seconds=settings.paid_grant_within)
             ),
@@ -162,7 +161,7 @@ class Agent:
         await self._completeness.wait_complete()
         self._tasks = tasks
         self._hubs.start(tasks)
-        for stored in self._store.all(KINDS["Device"]):
+        for stored in self._store.all(DEVICE):
             self._ensure_loop(stored.namespace, stored.name)
         log.info("the store is complete: %d Devices", len(self._loops))
         while True:
@@ -173,7 +172,7 @@ class Agent:
     def _ensure_loop(self, namespace: str, name: str) -> DeviceLoop | None:
         """Give the loop of a Device, made if there is none; None when the Device is not there."""
         key = (namespace, name)
-        stored = self._store.get(KINDS["Device"], namespace, name)
+        stored = self._store.get(DEVICE, namespace, name)
         if key not in self._loops and self._tasks is not None and stored is not None:
             loop = DeviceLoop(self._context, namespace, name, stored.uid)
             task = self._tasks.create_task(self._guarded(loop, key), name=f"device {namespace}/{name}")
@@ -203,9 +202,9 @@ class Agent:
     # --- what wakes the loops
 
     def _changed(self, change: Change) -> None:
-        if change.kind.kind == "Device":
+        if change.kind is DEVICE:
             self._device_changed(change)
-        elif change.kind.kind == "Session":
+        elif change.kind is SESSION:
             self._session_changed(change)
         else:
             self._hubs.changed(change)
@@ -226,7 +225,7 @@ class Agent:
         for stored in {id(one): one for one in (change.old, change.new) if one is not None}.values():
             self._mark(stored, gone=change.new is None)
             superseded = superseded_by(stored)
-            other = self._store.get(KINDS["Session"], stored.namespace, superseded) if superseded else None
+            other = self._store.get(SESSION, stored.namespace, superseded) if superseded else None
             if other is not None:
                 self._mark(other, gone=False)
         if change.new is not None and change.new.model is None:

@@ -21,7 +21,7 @@ from cerebro.bridge.inbox import Inbox
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.executor import OrderExecutor, Written
 from cerebro.bridge.orders.service import OrderService
-from cerebro.bridge.orders.sessions import DEVICE, SESSION, UNFINISHED, Sessions
+from cerebro.bridge.orders.sessions import Sessions
 from cerebro.bridge.orders.upkeep import Upkeep
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.sqlite import prune
@@ -33,6 +33,7 @@ from cerebro.kube.cache.store import Store as ObjectStore
 from cerebro.kube.cache.watcher import Watcher, WatchTimes
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.connection import load
+from cerebro.resources import DEVICE, SESSION, UNFINISHED
 from cerebro.runtime.clock import now_ms
 
 HOUSEKEEPING = 15.0

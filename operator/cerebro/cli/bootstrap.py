@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cerebro.cli.cluster import Cluster, CommandError
-from cerebro.resources import KINDS, Device, Hub, Peer
+from cerebro.resources import DEVICE, Device, Hub, Peer
 from cerebro.routeros.bootstrap import NotReadyError, script, tunnel_address, tunnel_of
 
 LOOK_AGAIN = 1.0
@@ -79,7 +79,7 @@ async def _no_device(cluster: Cluster, name: str) -> str:
     """Say that there is no such Device, and which one may have been meant: by name, or by routerID."""
     known = {
         item["metadata"]["name"]: str(item["spec"].get("routerID", ""))
-        async for item in cluster.api.list_objects(KINDS["Device"], cluster.namespace)
+        async for item in cluster.api.list_objects(DEVICE, cluster.namespace)
     }
     said = f"there is no Device {name!r} in the namespace {cluster.namespace}"
     if not known:

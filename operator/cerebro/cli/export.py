@@ -13,7 +13,7 @@ import yaml
 
 from cerebro.cli.cluster import Cluster
 from cerebro.kube.client.api import Manifest
-from cerebro.resources import API_GROUP, GROUP_VERSION, KINDS
+from cerebro.resources import API_GROUP, DEVICE, GROUP_VERSION
 
 _NOT_KEPT = (f"{API_GROUP}/", "kubectl.kubernetes.io/")
 """Annotations of these are requests of one moment, or another tool's notes on this very object."""
@@ -21,7 +21,7 @@ _NOT_KEPT = (f"{API_GROUP}/", "kubectl.kubernetes.io/")
 
 async def run(cluster: Cluster, tell: Callable[[str], None]) -> str:
     """Give the Devices of the namespace as YAML; `tell` is told what is not in it. Raises KubeError."""
-    found = [body async for body in cluster.api.list_objects(KINDS["Device"], cluster.namespace)]
+    found = [body async for body in cluster.api.list_objects(DEVICE, cluster.namespace)]
     going = [body for body in found if body["metadata"].get("deletionTimestamp")]
     staying = [body for body in found if not body["metadata"].get("deletionTimestamp")]
     if going:

@@ -34,14 +34,13 @@ from cerebro.operator.loop import Loop
 from cerebro.operator.orphans.controller import OrphanSearch
 from cerebro.operator.settings import OperatorSettings
 from cerebro.operator.tunnels.controller import DevicePeers
-from cerebro.resources import KINDS, DeviceCommand, Session
+from cerebro.resources import DEVICE_COMMAND, FINISHED, KINDS, SESSION, DeviceCommand, Session
 from cerebro.runtime.backoff import Backoff
 from cerebro.runtime.health import Health, serve
 
 log = logging.getLogger(__name__)
 
 LEASE = "cerebro-operator"
-FINISHED = "status.finished=true"
 _IDLE = 60.0
 """Seconds after which finished objects are looked at again when none is due earlier."""
 _AFTER_WRITES = 1.0
@@ -207,8 +206,8 @@ class Operator:
         now = server_now(self._api)
         due = finished_sessions.plan(
             [
-                *self._store.models(KINDS["Session"], Session),
-                *self._store.models(KINDS["DeviceCommand"], DeviceCommand),
+                *self._store.models(SESSION, Session),
+                *self._store.models(DEVICE_COMMAND, DeviceCommand),
             ],
             now,
         )

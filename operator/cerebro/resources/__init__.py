@@ -15,7 +15,17 @@ from cerebro.resources.conditions import Condition, find_condition, set_conditio
 from cerebro.resources.device import Device, DeviceSpec, DeviceStatus
 from cerebro.resources.device_command import DeviceCommand, DeviceCommandSpec, DeviceCommandStatus
 from cerebro.resources.hub import Hub, HubSpec, HubStatus
-from cerebro.resources.kinds import KINDS, Kind
+from cerebro.resources.kinds import (
+    DEVICE,
+    DEVICE_COMMAND,
+    FINISHED,
+    HUB,
+    KINDS,
+    PEER,
+    SESSION,
+    UNFINISHED,
+    Kind,
+)
 from cerebro.resources.naming import label_value, place_of_order, session_name, supersession_name
 from cerebro.resources.peer import Peer, PeerSpec, PeerStatus
 from cerebro.resources.session import AppliedClient, Session, SessionClient, SessionSpec, SessionStatus
@@ -24,8 +34,15 @@ from cerebro.resources.values import format_duration, format_time, normalise_mac
 __all__ = [
     "API_GROUP",
     "API_VERSION",
+    "DEVICE",
+    "DEVICE_COMMAND",
+    "FINISHED",
     "GROUP_VERSION",
+    "HUB",
     "KINDS",
+    "PEER",
+    "SESSION",
+    "UNFINISHED",
     "AppliedClient",
     "Condition",
     "Device",

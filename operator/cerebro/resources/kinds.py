@@ -38,6 +38,12 @@ class Kind:
         return f"{self.plural}.{API_GROUP}"
 
 
+UNFINISHED = "status.finished!=true"
+"""Field selector of Sessions and DeviceCommands that an agent still has to do something about."""
+FINISHED = "status.finished=true"
+"""Field selector of those that are over."""
+
+
 def _condition(type: str, what: str = "status") -> str:  # noqa: A002 the field's own name
     return f'.status.conditions[?(@.type=="{type}")].{what}'
 
@@ -46,108 +52,106 @@ _READY = Column("Ready", _condition("Ready"))
 _REASON = Column("Reason", _condition("Ready", "reason"))
 _LAST = (Column("Age", ".metadata.creationTimestamp", "date"), Column("UID", ".metadata.uid", priority=1))
 
-_ALL = (
-    Kind(
-        kind="Hub",
-        plural="hubs",
-        singular="hub",
-        short_names=("hub",),
-        model=Hub,
-        columns=(
-            _READY,
-            _REASON,
-            Column("Node", ".status.nodeName"),
-            Column("Interface", ".spec.interface"),
-            Column("Peers", ".status.peers.applied", "integer"),
-            Column("Online", ".status.peers.online", "integer"),
-            Column("Unknown", ".status.peers.unknown", "integer"),
-            Column("Endpoint", ".spec.endpoint", priority=1),
-            Column("Public Key", ".status.publicKey", priority=1),
-            Column("Implementation", ".status.implementation", priority=1),
-            *_LAST,
-        ),
-    ),
-    Kind(
-        kind="Peer",
-        plural="peers",
-        singular="peer",
-        short_names=("wgpeer",),
-        model=Peer,
-        columns=(
-            _READY,
-            Column("State", ".status.state"),
-            Column("Hub", ".spec.hubRef.name"),
-            Column("Device", ".spec.deviceRef.name"),
-            Column("Allowed IPs", ".spec.allowedIPs"),
-            Column("Accepted", _condition("Accepted"), priority=1),
-            Column("Reason", _condition("Ready", "reason"), priority=1),
-            Column("Public Key", ".spec.publicKey", priority=1),
-            *_LAST,
-        ),
-    ),
-    Kind(
-        kind="Device",
-        plural="devices",
-        singular="device",
-        short_names=("dev",),
-        model=Device,
-        columns=(
-            _READY,
-            _REASON,
-            Column("Reachable", _condition("Reachable")),
-            Column("Address", ".spec.api.address"),
-            Column("Tunnel", ".status.tunnelAddress"),
-            Column("Sessions", ".status.sessions.active", "integer"),
-            Column("Pending", ".status.sessions.pending", "integer"),
-            Column("Version", ".status.version"),
-            Column("Hub", ".spec.hubRef.name", priority=1),
-            Column("Board", ".status.board", priority=1),
-            Column("Serial", ".status.serialNumber", priority=1),
-            Column("Paused", ".spec.paused", priority=1),
-            Column("Dry Run", ".spec.dryRun", "boolean", priority=1),
-            *_LAST,
-        ),
-    ),
-    Kind(
-        kind="Session",
-        plural="sessions",
-        singular="session",
-        short_names=("sess",),
-        model=Session,
-        columns=(
-            Column("Device", ".spec.deviceRef.name"),
-            Column("Client MAC", ".spec.client.macAddress"),
-            Column("Type", ".spec.type"),
-            Column("Phase", ".status.phase"),
-            Column("Enforced", _condition("Enforced")),
-            Column("Ends", ".status.expiresAt"),
-            Column("Order", ".spec.orderID", priority=1),
-            Column("Client IP", ".spec.client.ipAddress", priority=1),
-            Column("Granted", ".status.authorizedAt", "date", priority=1),
-            Column("Reason", _condition("Ready", "reason"), priority=1),
-            Column("Supersedes", ".spec.supersedes.name", priority=1),
-            *_LAST,
-        ),
-        selectable_fields=(".spec.deviceRef.name", ".spec.orderID", ".status.finished"),
-    ),
-    Kind(
-        kind="DeviceCommand",
-        plural="devicecommands",
-        singular="devicecommand",
-        short_names=("devcmd",),
-        model=DeviceCommand,
-        columns=(
-            Column("Device", ".spec.deviceRef.name"),
-            Column("Operation", ".spec.operation"),
-            Column("Phase", ".status.phase"),
-            Column("Reason", _condition("Ready", "reason")),
-            Column("Started", ".status.startedAt", "date", priority=1),
-            Column("Finished", ".status.finishedAt", "date", priority=1),
-            *_LAST,
-        ),
-        selectable_fields=(".spec.deviceRef.name", ".status.finished"),
+HUB = Kind(
+    kind="Hub",
+    plural="hubs",
+    singular="hub",
+    short_names=("hub",),
+    model=Hub,
+    columns=(
+        _READY,
+        _REASON,
+        Column("Node", ".status.nodeName"),
+        Column("Interface", ".spec.interface"),
+        Column("Peers", ".status.peers.applied", "integer"),
+        Column("Online", ".status.peers.online", "integer"),
+        Column("Unknown", ".status.peers.unknown", "integer"),
+        Column("Endpoint", ".spec.endpoint", priority=1),
+        Column("Public Key", ".status.publicKey", priority=1),
+        Column("Implementation", ".status.implementation", priority=1),
+        *_LAST,
     ),
 )
+PEER = Kind(
+    kind="Peer",
+    plural="peers",
+    singular="peer",
+    short_names=("wgpeer",),
+    model=Peer,
+    columns=(
+        _READY,
+        Column("State", ".status.state"),
+        Column("Hub", ".spec.hubRef.name"),
+        Column("Device", ".spec.deviceRef.name"),
+        Column("Allowed IPs", ".spec.allowedIPs"),
+        Column("Accepted", _condition("Accepted"), priority=1),
+        Column("Reason", _condition("Ready", "reason"), priority=1),
+        Column("Public Key", ".spec.publicKey", priority=1),
+        *_LAST,
+    ),
+)
+DEVICE = Kind(
+    kind="Device",
+    plural="devices",
+    singular="device",
+    short_names=("dev",),
+    model=Device,
+    columns=(
+        _READY,
+        _REASON,
+        Column("Reachable", _condition("Reachable")),
+        Column("Address", ".spec.api.address"),
+        Column("Tunnel", ".status.tunnelAddress"),
+        Column("Sessions", ".status.sessions.active", "integer"),
+        Column("Pending", ".status.sessions.pending", "integer"),
+        Column("Version", ".status.version"),
+        Column("Hub", ".spec.hubRef.name", priority=1),
+        Column("Board", ".status.board", priority=1),
+        Column("Serial", ".status.serialNumber", priority=1),
+        Column("Paused", ".spec.paused", priority=1),
+        Column("Dry Run", ".spec.dryRun", "boolean", priority=1),
+        *_LAST,
+    ),
+)
+SESSION = Kind(
+    kind="Session",
+    plural="sessions",
+    singular="session",
+    short_names=("sess",),
+    model=Session,
+    columns=(
+        Column("Device", ".spec.deviceRef.name"),
+        Column("Client MAC", ".spec.client.macAddress"),
+        Column("Type", ".spec.type"),
+        Column("Phase", ".status.phase"),
+        Column("Enforced", _condition("Enforced")),
+        Column("Ends", ".status.expiresAt"),
+        Column("Order", ".spec.orderID", priority=1),
+        Column("Client IP", ".spec.client.ipAddress", priority=1),
+        Column("Granted", ".status.authorizedAt", "date", priority=1),
+        Column("Reason", _condition("Ready", "reason"), priority=1),
+        Column("Supersedes", ".spec.supersedes.name", priority=1),
+        *_LAST,
+    ),
+    selectable_fields=(".spec.deviceRef.name", ".spec.orderID", ".status.finished"),
+)
+DEVICE_COMMAND = Kind(
+    kind="DeviceCommand",
+    plural="devicecommands",
+    singular="devicecommand",
+    short_names=("devcmd",),
+    model=DeviceCommand,
+    columns=(
+        Column("Device", ".spec.deviceRef.name"),
+        Column("Operation", ".spec.operation"),
+        Column("Phase", ".status.phase"),
+        Column("Reason", _condition("Ready", "reason")),
+        Column("Started", ".status.startedAt", "date", priority=1),
+        Column("Finished", ".status.finishedAt", "date", priority=1),
+        *_LAST,
+    ),
+    selectable_fields=(".spec.deviceRef.name", ".status.finished"),
+)
 
-KINDS: dict[str, Kind] = {kind.kind: kind for kind in _ALL}
+KINDS: dict[str, Kind] = {kind.kind: kind for kind in (HUB, PEER, DEVICE, SESSION, DEVICE_COMMAND)}
 """The five kinds by their name."""

@@ -28,7 +28,7 @@ _TICK = 0.5
 log = structlog.get_logger(__name__)
 
 
-class CannotStart(Exception):  # noqa: N818 - what is so
+class CannotStart(Exception):
     """Another keeper has the run folder, or it cannot be used; the message says what to do."""
 
 

@@ -13,7 +13,7 @@ _KINDS = ("ensure", "refresh", "drop", "list")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", re.ASCII)
 
 
-class Refusal(Exception):  # noqa: N818 - an answer
+class Refusal(Exception):
     """What is answered instead of ok; the reasons are those of `cerebro.wireguard.backend`."""
 
     def __init__(self, reason: str, message: str) -> None:

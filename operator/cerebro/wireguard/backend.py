@@ -19,25 +19,25 @@ class WireGuardError(Exception):
     reason = "WireGuardError"
 
 
-class NotAvailable(WireGuardError):  # noqa: N818 - what is so
+class NotAvailable(WireGuardError):
     """This node has no such WireGuard: no kernel module, or no tunnel process that carries it."""
 
     reason = "WireGuardNotAvailable"
 
 
-class NotPermitted(WireGuardError):  # noqa: N818 - what is so
+class NotPermitted(WireGuardError):
     """The process lacks NET_ADMIN."""
 
     reason = "NotPermitted"
 
 
-class PortInUse(WireGuardError):  # noqa: N818 - what is so
+class PortInUse(WireGuardError):
     """Another socket on the node has the listen port."""
 
     reason = "ListenPortInUse"
 
 
-class ForeignInterface(WireGuardError):  # noqa: N818 - what is so
+class ForeignInterface(WireGuardError):
     """An interface of that name exists and is no WireGuard interface; it is never touched."""
 
     reason = "InterfaceConflict"

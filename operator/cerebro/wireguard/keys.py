@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 LENGTH = 32
 
 
-class InvalidKey(ValueError):  # noqa: N818 - what it is
+class InvalidKey(ValueError):
     """A text is no key; the message says why and what to write, and never holds the text."""
 
 

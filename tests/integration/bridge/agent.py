@@ -15,12 +15,10 @@ from cerebro.domain.by_address import asks_who_is_there
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.connection import from_kubeconfig
 from cerebro.kube.client.errors import KubeError, NotFound
-from cerebro.resources import KINDS, Session, format_time
+from cerebro.resources import SESSION, Session, format_time
 from controlplane.server import ControlPlane
 from integration.bridge.caller import IP, MAC
 from integration.bridge.process import CERTAIN
-
-SESSION = KINDS["Session"]
 
 
 class Agent:

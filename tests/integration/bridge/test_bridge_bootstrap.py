@@ -20,7 +20,7 @@ import pytest
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.connection import from_kubeconfig
 from cerebro.kube.client.errors import KubeError, NotFound
-from cerebro.resources import KINDS
+from cerebro.resources import DEVICE, PEER
 from controlplane import apply
 from controlplane.server import ControlPlane
 from integration.bridge.agent import Agent, condition
@@ -30,7 +30,6 @@ from support.console_router import ConsoleRouter
 
 PATH = "/mikrotik/bootstrap"
 ROUTER = {"deviceId": "BUS05", "tunnelIp": "10.8.0.7"}
-DEVICE, PEER = KINDS["Device"], KINDS["Peer"]
 HUB_KEY = base64.b64encode(b"h" * 32).decode()
 OVERLAY = Path(__file__).parents[3] / "deploy" / "overlays" / "bridge-apart"
 

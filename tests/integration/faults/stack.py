@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import KubeError
-from cerebro.resources import KINDS, Session
+from cerebro.resources import SESSION, Session
 from controlplane.processes import free_port
 from controlplane.server import ControlPlane
 from integration.faults.killing import Program
@@ -31,7 +31,6 @@ ROUNDING = 1.0
 """Seconds by which a marker, in whole ones, may differ from the end that it says."""
 DEVICE = "router-1"
 _T = TypeVar("_T")
-SESSION = KINDS["Session"]
 QUICK = {
     "CEREBRO_BACKOFF_CEILING": "1",
     "CEREBRO_LEASE_DURATION": "6",

@@ -1,4 +1,6 @@
 """Integration tests of `cerebro.kube`.
+from cerebro.resources import SESSION, DEVICE, UNFINISHED
+
 
 Real: the control plane, the roles of `deploy/` with the agent's token, kopf. Faked: the way to the API server, which a
 FaultProxy breaks when told to. Times are shorter than the defaults (see `TIMES`), so that an outage of seconds is to
@@ -23,15 +25,11 @@ from cerebro.kube.cache.watcher import Watcher, WatchTimes
 from cerebro.kube.client import connection
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.objects import Change
-from cerebro.resources import KINDS, Kind
+from cerebro.resources import DEVICE, SESSION, UNFINISHED, Kind
 from cerebro.resources.naming import FINALIZER_INTERFACE
 from controlplane.proxy import FaultProxy
 from controlplane.server import ControlPlane
 
-SESSION = KINDS["Session"]
-DEVICE = KINDS["Device"]
-PEER = KINDS["Peer"]
-UNFINISHED = "status.finished!=true"
 TIMES = WatchTimes(
     request_timeout=5.0, watch_timeout=20.0, inactivity_timeout=30.0, backoff_ceiling=0.5, restart_ceiling=1.0
 )

@@ -13,10 +13,10 @@ from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import AlreadyExists, Conflict, Invalid, NotFound, Unavailable
 from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
-from cerebro.resources import Session
+from cerebro.resources import DEVICE, SESSION, UNFINISHED, Session
 from controlplane.proxy import FaultProxy
 from controlplane.server import ControlPlane
-from integration.kube.conftest import DEVICE, SESSION, UNFINISHED, a_session, until
+from integration.kube.conftest import a_session, until
 
 Agent = tuple[FaultProxy, KubeApi]
 

@@ -9,21 +9,12 @@ from pathlib import Path
 from cerebro.kube.cache import kopf_tasks
 from cerebro.kube.client import connection
 from cerebro.kube.client.api import KubeApi
-from cerebro.resources import Kind
+from cerebro.resources import PEER, SESSION, UNFINISHED, Kind
 from cerebro.runtime import metrics
 from controlplane import apply
 from controlplane.proxy import FaultProxy, Request
 from controlplane.server import ControlPlane
-from integration.kube.conftest import (
-    PEER,
-    SESSION,
-    UNFINISHED,
-    Watching,
-    a_peer,
-    a_session,
-    proxied,
-    until,
-)
+from integration.kube.conftest import Watching, a_peer, a_session, proxied, until
 
 Agent = tuple[FaultProxy, KubeApi]
 

@@ -16,11 +16,10 @@ from cerebro.kube.client.api import KubeApi
 from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.status_writer import StatusWriter
-from cerebro.resources import KINDS
+from cerebro.resources import PEER, SESSION
 
 M, N = "AA:00:00:00:00:01", "AA:00:00:00:00:02"
 X, Y = "10.5.50.1", "10.5.50.2"
-SESSION = KINDS["Session"]
 NEWER = "Gold"  # a type of a later release
 
 
@@ -38,7 +37,7 @@ class Agent:
             direct=cast(Lease, None),
             by_device=self.store.add_index(SESSION, device_of),
             superseding=self.store.add_index(SESSION, superseded_by),
-            peers_by_hub=self.store.add_index(KINDS["Peer"], hub_of),
+            peers_by_hub=self.store.add_index(PEER, hub_of),
             windows=GrantWindows(),
         )
 

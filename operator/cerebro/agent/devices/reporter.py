@@ -12,7 +12,7 @@ from cerebro.agent.devices.breaker import Breaker
 from cerebro.agent.devices.status import DeviceFindings, device_status
 from cerebro.domain.conditions import same_meaning
 from cerebro.kube.status_writer import Write
-from cerebro.resources import KINDS, Device
+from cerebro.resources import DEVICE, Device
 
 _ROUND_TRIP = 5.0
 _FIGURES_EVERY = 5.0  # seconds between writes that differ in figures only
@@ -53,9 +53,7 @@ class DeviceReporter:
             return datetime.now(UTC) + timedelta(seconds=_FIGURES_EVERY)
         self._written, self._written_at = status, now
         meta = device.metadata
-        self._context.statuses.put(
-            Write(KINDS["Device"], meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER)
-        )
+        self._context.statuses.put(Write(DEVICE, meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER))
         return None
 
     def _says_otherwise(self, device: Device) -> bool:

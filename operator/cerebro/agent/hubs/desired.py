@@ -12,11 +12,11 @@ from cerebro.agent.hubs.model import Frozen, HubDesired
 from cerebro.agent.hubs.status import confirmed_removals
 from cerebro.kube.cache.references import hub_of
 from cerebro.kube.objects import StoredObject
-from cerebro.resources import KINDS, Device, Hub, Peer
+from cerebro.resources import DEVICE, HUB, PEER, Device, Hub, Peer
 from cerebro.resources.naming import FINALIZER_CLEANUP
 from cerebro.wireguard.model import Endpoint
 
-_HUB, _PEER, _DEVICE = KINDS["Hub"], KINDS["Peer"], KINDS["Device"]
+_HUB, _PEER, _DEVICE = HUB, PEER, DEVICE
 
 
 class HubInputs:

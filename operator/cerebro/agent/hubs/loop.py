@@ -31,7 +31,7 @@ from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.domain.leases import hub_lease
 from cerebro.kube.lease import Lease
 from cerebro.kube.objects import StoredObject
-from cerebro.resources import KINDS, Hub, Peer
+from cerebro.resources import HUB, Hub, Peer
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from cerebro.runtime.threads import in_thread
 from cerebro.wireguard import choose
@@ -40,7 +40,6 @@ from cerebro.wireguard.model import ActualPeer, Interface
 
 log = logging.getLogger(__name__)
 
-_HUB = KINDS["Hub"]
 _LEAST_LOOK = 5.0
 _LOOK_SHARE = 50  # a pass that finds nothing to do takes at most a fiftieth of the time
 _LONGEST_REST = (
@@ -131,7 +130,7 @@ class HubLoop:
 
     def _stored(self) -> StoredObject | None:
         """Return the Hub; None when it went, also if another of its name came since."""
-        stored = self._context.store.get(_HUB, self.namespace, self.name)
+        stored = self._context.store.get(HUB, self.namespace, self.name)
         return stored if stored is not None and stored.uid == self._uid else None
 
     def _lease(self, changed: Any, renewed: Any) -> Lease:
@@ -206,7 +205,7 @@ class HubLoop:
         context, node = self._context, self._tools.node
         return [
             one
-            for one in context.store.models(_HUB, Hub)
+            for one in context.store.models(HUB, Hub)
             if node in {one.spec.node_name, one.status.node_name} or context.owns_hub(one.namespace, one.name)
         ]
 

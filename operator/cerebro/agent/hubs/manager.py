@@ -15,7 +15,7 @@ from cerebro.agent.tunnel_status import NOT_CARRIED, TunnelSnapshot, came_back, 
 from cerebro.domain.conditions import ConditionState
 from cerebro.kube.cache.references import hub_of
 from cerebro.kube.objects import Change
-from cerebro.resources import KINDS, Device, Peer
+from cerebro.resources import HUB, PEER, Device, Peer
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class AgentHubs:
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Have a loop for each Hub that is known; the store is complete."""
         self._tasks = tasks
-        for stored in self._context.store.all(KINDS["Hub"]):
+        for stored in self._context.store.all(HUB):
             self._ensure((stored.namespace, stored.name))
 
     def tasks(self) -> set[asyncio.Task[None]]:
@@ -63,7 +63,7 @@ class AgentHubs:
         """Take a change of a Hub or Peer out of the store."""
         if self._tasks is None or not concerns(change):
             return
-        if change.kind.kind == "Hub":
+        if change.kind is HUB:
             self._ensure((change.namespace, change.name))
             self.mark_all()  # one that goes may be what was in another's way
             return
@@ -106,7 +106,7 @@ class AgentHubs:
         if entry[0].obstacle is not None:
             return "Unknown", entry[0].obstacle.reason, f"the Hub: {entry[0].obstacle.message}"
         name = device.status.peer_name
-        stored = self._context.store.get(KINDS["Peer"], device.namespace, name) if name else None
+        stored = self._context.store.get(PEER, device.namespace, name) if name else None
         peer = stored.read(Peer) if stored else None
         return tunnel_up(device, peer, entry[0].contacts.get(peer.spec.public_key) if peer else None)
 
@@ -130,7 +130,7 @@ class AgentHubs:
 
     def _ensure(self, key: Key) -> None:
         """Have a loop for a Hub that is there."""
-        stored = self._context.store.get(KINDS["Hub"], *key)
+        stored = self._context.store.get(HUB, *key)
         if key not in self._loops and self._tasks is not None and stored is not None:
             loop = HubLoop(self._context, self._tools, *key, stored.uid)
             task = self._tasks.create_task(self._guarded(loop, key), name=f"hub {key[0]}/{key[1]}")

@@ -34,7 +34,7 @@ from cerebro.wireguard.words import link_words, peer_words
 log = logging.getLogger(__name__)
 
 
-class NotNow(WireGuardError):  # noqa: N818 - what is so
+class NotNow(WireGuardError):
     """We may not write any more: the Lease ran out, or another Hub has what this one wants."""
 
     def __init__(self, obstacle: Obstacle) -> None:

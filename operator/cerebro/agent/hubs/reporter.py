@@ -10,9 +10,8 @@ from cerebro.agent.context import FIELD_MANAGER, AgentContext
 from cerebro.agent.hubs.status import HubFindings, hub_status
 from cerebro.domain.conditions import same_meaning
 from cerebro.kube.status_writer import Write
-from cerebro.resources import KINDS, Hub
+from cerebro.resources import HUB, Hub
 
-_HUB = KINDS["Hub"]
 _WROTE = 10.0  # seconds in which a status comes back by the watch
 
 
@@ -32,7 +31,7 @@ class HubReporter:
             return
         self._written = (status, now)
         meta = hub.metadata
-        self._context.statuses.put(Write(_HUB, meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER))
+        self._context.statuses.put(Write(HUB, meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER))
 
 
 def _shown(hub: Hub, status: dict[str, Any]) -> bool:

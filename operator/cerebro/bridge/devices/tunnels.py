@@ -12,18 +12,16 @@ from pydantic import ValidationError
 
 from cerebro.bridge.devices import bootstrap
 from cerebro.bridge.errors import ApiError, invalid, starting
-from cerebro.bridge.orders.sessions import DEVICE, Sessions
+from cerebro.bridge.orders.sessions import Sessions
 from cerebro.bridge.requests.devices import Bootstrap
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import AlreadyExists, Conflict, Invalid, KubeError, NotFound
-from cerebro.resources import KINDS, Device, Hub, Peer, Resource
+from cerebro.resources import DEVICE, HUB, PEER, Device, Hub, Peer, Resource
 from cerebro.resources.naming import device_name
 from cerebro.routeros.bootstrap import NotReadyError, script, tunnel_of
 
-HUB = KINDS["Hub"]
-PEER = KINDS["Peer"]
 LOOK_AGAIN = 0.2
 MARGIN = 0.1
 _TRIES = 3

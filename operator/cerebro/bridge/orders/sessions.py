@@ -19,11 +19,7 @@ from cerebro.kube.cache.store import Index, Store
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import KubeError, NotFound
 from cerebro.kube.objects import Change, StoredObject
-from cerebro.resources import KINDS, Device, Resource, Session, age_key
-
-SESSION = KINDS["Session"]
-DEVICE = KINDS["Device"]
-UNFINISHED = "status.finished!=true"
+from cerebro.resources import DEVICE, SESSION, Device, Resource, Session, age_key
 
 R = TypeVar("R", bound=Resource)
 

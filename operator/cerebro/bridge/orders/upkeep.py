@@ -16,7 +16,7 @@ import structlog
 
 from cerebro.bridge.orders.outcomes import Awaited
 from cerebro.bridge.orders.revoke import end_whoever_is_there
-from cerebro.bridge.orders.sessions import SESSION, Sessions
+from cerebro.bridge.orders.sessions import Sessions
 from cerebro.bridge.orders.writes import Patch, Write, patch_write, revoke_write
 from cerebro.domain.by_address import asks_who_is_there
 from cerebro.domain.lifecycle import cause_of, is_live
@@ -24,7 +24,7 @@ from cerebro.domain.supersession import is_ours, stand_in_for
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.errors import AlreadyExists, Conflict, Invalid, KubeError, NotFound, Unavailable
 from cerebro.kube.objects import Change
-from cerebro.resources import Session, format_time
+from cerebro.resources import SESSION, Session, format_time
 from cerebro.runtime.backoff import Backoff
 
 log = structlog.get_logger(__name__)

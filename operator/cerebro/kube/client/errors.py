@@ -25,7 +25,7 @@ class KubeError(Exception):
         self.status = status
 
 
-class Unavailable(KubeError):  # noqa: N818 what it says reads better
+class Unavailable(KubeError):
     """Passing trouble: no connection, time out, 401, 403, 404 of a whole collection, 405, 429, 5xx. Wait and
     try again.
     """
@@ -41,21 +41,21 @@ class Expired(Unavailable):
     """A paged list took so long that the server forgot its beginning (410): begin anew."""
 
 
-class NotFound(KubeError):  # noqa: N818 the server's own word
+class NotFound(KubeError):
     """The object does not exist, though its kind is served."""
 
 
-class AlreadyExists(KubeError):  # noqa: N818 the server's own word
+class AlreadyExists(KubeError):
     """An object of that name exists."""
 
 
-class Conflict(KubeError):  # noqa: N818 the server's own word
+class Conflict(KubeError):
     """The object changed since it was read (or a precondition failed): read it again, decide again."""
 
     retry = True
 
 
-class Invalid(KubeError):  # noqa: N818 the server's own word
+class Invalid(KubeError):
     """The server will never accept this request; the message names the field."""
 
 

@@ -19,7 +19,7 @@ from cerebro.kube.events import Recorder
 from cerebro.kube.objects import Change, Name
 from cerebro.operator import metrics
 from cerebro.operator.finalizers.plan import Decision, Subject, Why, decide, subject
-from cerebro.resources import KINDS, Resource
+from cerebro.resources import HUB, KINDS, Resource
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Finalizers:
             item.hub is not None
             and meta.deletion_timestamp is not None
             and self._complete()
-            and self._store.get(KINDS["Hub"], meta.namespace, item.hub) is None
+            and self._store.get(HUB, meta.namespace, item.hub) is None
         )
         return decide(item, hub_gone=gone, now=now, limit=self._limit)
 

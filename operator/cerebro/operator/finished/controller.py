@@ -6,7 +6,7 @@ from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.batch import each
 from cerebro.kube.client.errors import Conflict, NotFound
 from cerebro.operator.finished.plan import Finished, Plan
-from cerebro.resources import KINDS, Session
+from cerebro.resources import KINDS, SESSION, Session
 
 
 async def carry_out(api: KubeApi, due: Plan) -> tuple[int, int]:
@@ -22,7 +22,7 @@ async def carry_out(api: KubeApi, due: Plan) -> tuple[int, int]:
 async def _reopen(api: KubeApi, session: Session) -> bool:
     try:
         await api.patch(
-            KINDS["Session"],
+            SESSION,
             session.namespace,
             session.name,
             {"status": {"finished": False}},

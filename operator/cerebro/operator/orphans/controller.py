@@ -23,13 +23,12 @@ from cerebro.kube.events import Recorder
 from cerebro.operator import metrics
 from cerebro.operator.orphans.plan import GONE, OrphanVerdict, judge_command, judge_session
 from cerebro.operator.orphans.superseding import LastSeen, Name, Superseding
-from cerebro.resources import KINDS, DeviceCommand, Kind, Session
+from cerebro.resources import DEVICE, DEVICE_COMMAND, SESSION, UNFINISHED, DeviceCommand, Kind, Session
 
 log = logging.getLogger(__name__)
 
 FIELD_MANAGER = "cerebro-operator-orphans"
 """One manager a concern: an apply drops what its manager wrote before and leaves out now."""
-UNFINISHED = "status.finished!=true"
 WRITES_IN_ROUND = 1000
 """Writes of one round; what is left is done by the next, which finds those no more."""
 _BATCH = 100
@@ -65,12 +64,10 @@ class OrphanSearch:
         present: set[Name] = set()
         superseding: list[Superseding] = []
         orphans: Counter[str] = Counter()
-        for kind, namespace in itertools.product(
-            (KINDS["Session"], KINDS["DeviceCommand"]), self._namespaces
-        ):
+        for kind, namespace in itertools.product((SESSION, DEVICE_COMMAND), self._namespaces):
             rows = await self._api.list_cells(kind, namespace, field_selector=UNFINISHED)
             devices = Counter(row.get("device", "") for row in rows)
-            orphaned = {name for name in devices if self._store.get(KINDS["Device"], namespace, name) is None}
+            orphaned = {name for name in devices if self._store.get(DEVICE, namespace, name) is None}
             orphans[kind.kind] += sum(devices[name] for name in orphaned)
             missing |= {(namespace, name) for name in orphaned}
             if kind.kind == "Session":
@@ -106,7 +103,7 @@ class OrphanSearch:
     async def _is_missing(self, namespace: str, device: str) -> bool:
         """Ask the API server itself: it knows of Devices that were made after our store last heard of any."""
         try:
-            await self._api.get(KINDS["Device"], namespace, device)
+            await self._api.get(DEVICE, namespace, device)
         except NotFound:
             return True
         return False
@@ -148,7 +145,7 @@ class OrphanSearch:
         finished = [
             session
             for namespace in self._namespaces
-            for session in self._store.models(KINDS["Session"], Session, namespace)
+            for session in self._store.models(SESSION, Session, namespace)
         ]
         present = present | {(session.namespace, session.name) for session in finished}
         superseding = unfinished + [
@@ -161,7 +158,7 @@ class OrphanSearch:
 
     async def _delete(self, session: Superseding) -> bool:
         """Delete it unless the API server has the superseded one after all: it may be brand-new."""
-        kind = KINDS["Session"]
+        kind = SESSION
         try:
             await self._api.get(kind, session.namespace, session.superseded)
         except NotFound:

@@ -23,7 +23,7 @@ from cerebro.operator import metrics
 from cerebro.operator.tunnels.index import TunnelIndex
 from cerebro.operator.tunnels.plan import Plan, Planner, Trouble
 from cerebro.operator.tunnels.router_ids import RouterIDs
-from cerebro.resources import KINDS, Condition, Device, set_condition
+from cerebro.resources import DEVICE, PEER, Condition, Device, set_condition
 from cerebro.resources.reasons import DUPLICATE_ROUTER_ID, TROUBLES
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class DevicePeers:
         return 0.0 if self._index.any_marked() else AGAIN
 
     def _plan(self, name: Name, left: set[Name]) -> tuple[Device, Plan] | None:
-        stored = self._store.get(KINDS["Device"], *name)
+        stored = self._store.get(DEVICE, *name)
         device = stored.read(Device) if stored is not None else None
         if device is None:
             left.discard(name)
@@ -119,7 +119,7 @@ class DevicePeers:
         return True
 
     async def _write_peers(self, device: Device, plan: Plan) -> None:
-        kind = KINDS["Peer"]
+        kind = PEER
         for peer in plan.delete:
             meta = peer.metadata
             await self._api.delete(
@@ -183,7 +183,7 @@ class DevicePeers:
         await self._apply(device, {"conditions": ready}, CONDITION_MANAGER)
 
     async def _apply(self, device: Device, status: Mapping[str, object], manager: str) -> None:
-        kind = KINDS["Device"]
+        kind = DEVICE
         written = await self._api.apply(
             kind,
             device.namespace,

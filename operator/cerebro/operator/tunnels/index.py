@@ -13,7 +13,7 @@ from typing import Any
 from cerebro.kube.cache.store import Store
 from cerebro.kube.objects import Change, Name, StoredObject
 from cerebro.operator.tunnels.addresses import Address, AddressBook, Holder, read_addresses
-from cerebro.resources import KINDS, Device, Hub, Peer
+from cerebro.resources import DEVICE, HUB, PEER, Device, Hub, Peer
 from cerebro.resources.naming import LABEL_MANAGED_BY, MANAGED_BY_OPERATOR
 
 """Namespace and name."""
@@ -32,8 +32,8 @@ class TunnelIndex:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._books: dict[Name, AddressBook] = {}
-        self._devices = store.add_index(KINDS["Device"], _hub_name)
-        self._peers = store.add_index(KINDS["Peer"], _device_name)
+        self._devices = store.add_index(DEVICE, _hub_name)
+        self._peers = store.add_index(PEER, _device_name)
         self._dirty: set[Name] = set()
         self._waiting: dict[Name, Name] = {}
         self._promised: dict[Name, Address] = {}
@@ -42,17 +42,17 @@ class TunnelIndex:
     def changed(self, change: Change) -> None:
         """Take one change of the store."""
         name = (change.namespace, change.name)
-        if change.kind.kind == "Hub":
+        if change.kind is HUB:
             hub = change.new.read(Hub) if change.new is not None else None
             if change.new is None or hub is not None:
                 self.book(*name).set_hub(change.name, hub.spec.addresses if hub is not None else ())
                 self._drop_if_empty(name)
             self._dirty.update((change.namespace, item.name) for item in self._devices.get(*name))
-        elif change.kind.kind == "Device":
+        elif change.kind is DEVICE:
             self._keep_promise(name, change.new)
             self._hold(change)
             self._dirty.add(name)
-        elif change.kind.kind == "Peer":
+        elif change.kind is PEER:
             self._hold(change)
             self._dirty.add(name)  # the Device of the same name: the name may be free now
             for item in (change.old, change.new):
@@ -111,7 +111,7 @@ class TunnelIndex:
 
     def mark_all(self) -> None:
         """Have all Devices looked at."""
-        self.mark((item.namespace, item.name) for item in self._store.all(KINDS["Device"]))
+        self.mark((item.namespace, item.name) for item in self._store.all(DEVICE))
 
     def mark_waiting(self) -> None:
         """Have those looked at that wait for something."""

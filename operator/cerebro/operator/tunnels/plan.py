@@ -13,7 +13,7 @@ from typing import Any
 from cerebro.kube.cache.store import Store
 from cerebro.operator.tunnels.addresses import Address, AddressBook, Holder, read_address
 from cerebro.operator.tunnels.index import TunnelIndex, made_for
-from cerebro.resources import GROUP_VERSION, KINDS, Device, Hub, Peer, age_key, label_value
+from cerebro.resources import DEVICE, GROUP_VERSION, HUB, PEER, Device, Hub, Peer, age_key, label_value
 from cerebro.resources.naming import (
     FINALIZER_INTERFACE,
     LABEL_DEVICE,
@@ -66,7 +66,7 @@ class Planner:
         if device.spec.hub_ref is None or device.metadata.deletion_timestamp is not None:
             return plan
         name = device.spec.hub_ref.name
-        hub = self._store.get(KINDS["Hub"], device.namespace, name)
+        hub = self._store.get(HUB, device.namespace, name)
         if hub is None:
             plan.trouble = Trouble(
                 HUB_NOT_FOUND,
@@ -194,7 +194,7 @@ class Planner:
         return mine is None or mine[0] > (_APPLIED if applied else _HAD)
 
     def _read_peer(self, holder: Holder, device: Device) -> Peer | None:
-        stored = self._store.get(KINDS["Peer"], device.namespace, holder.name)
+        stored = self._store.get(PEER, device.namespace, holder.name)
         return stored.read(Peer) if stored is not None else None
 
     def _right(self, device: Device, address: Address) -> tuple[Any, ...] | None:
@@ -211,7 +211,7 @@ class Planner:
         return (_HAD if had else _ASKED, age_key(device))
 
     def _device(self, namespace: str, name: str) -> Device | None:
-        stored = self._store.get(KINDS["Device"], namespace, name)
+        stored = self._store.get(DEVICE, namespace, name)
         return stored.read(Device) if stored is not None else None
 
     # The Peer
@@ -254,9 +254,7 @@ class Planner:
 
     def _free_name(self, device: Device) -> str | None:
         names = (device.name, second_peer_name(device.name, device.metadata.uid))
-        return next(
-            (name for name in names if self._store.get(KINDS["Peer"], device.namespace, name) is None), None
-        )
+        return next((name for name in names if self._store.get(PEER, device.namespace, name) is None), None)
 
 
 def _spec(device: Device, address: Address) -> dict[str, Any]:

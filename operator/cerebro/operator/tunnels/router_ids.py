@@ -11,7 +11,7 @@ from typing import Any
 from cerebro.kube.cache.store import Store
 from cerebro.kube.objects import Change, Name, StoredObject
 from cerebro.operator.tunnels.plan import Trouble
-from cerebro.resources import KINDS, Device, age_key
+from cerebro.resources import DEVICE, Device, age_key
 from cerebro.resources.reasons import DUPLICATE_ROUTER_ID
 
 """Reasons of Ready on a Device that are the operator's; an agent leaves them standing."""
@@ -21,11 +21,11 @@ class RouterIDs:
     """Knows the Devices by routerID, out of the store."""
 
     def __init__(self, store: Store) -> None:
-        self._devices = store.add_index(KINDS["Device"], _key)
+        self._devices = store.add_index(DEVICE, _key)
 
     def concerned(self, change: Change) -> list[Name]:
         """Give the other Devices for which a change of the store decides anew who gets the orders."""
-        if change.kind is not KINDS["Device"] or _place(change.old) == _place(change.new):
+        if change.kind is not DEVICE or _place(change.old) == _place(change.new):
             return []
         keys = {key for item in (change.old, change.new) if item is not None and (key := _key(item))}
         found = [item for key in keys for item in self._devices.get(change.namespace, key)]

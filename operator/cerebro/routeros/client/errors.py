@@ -24,7 +24,7 @@ class RouterError(Exception):
     outcome_unknown = False
 
 
-class Unreachable(RouterError):  # noqa: N818 - what happened, in the protocol's words
+class Unreachable(RouterError):
     """No connection could be made. `reason` is one word for a condition, such as `ConnectionRefused`."""
 
     def __init__(self, reason: str, message: str) -> None:
@@ -32,7 +32,7 @@ class Unreachable(RouterError):  # noqa: N818 - what happened, in the protocol's
         self.reason = reason
 
 
-class LoginRefused(RouterError):  # noqa: N818 - what happened, in the protocol's words
+class LoginRefused(RouterError):
     """The router answered and said no. `wrong_password`: it named the user or the password as the cause."""
 
     def __init__(self, message: str, *, wrong_password: bool) -> None:
@@ -44,7 +44,7 @@ class SecretError(RouterError):
     """A Secret is not what it must be; the message names it and the fix."""
 
 
-class ConnectionLost(RouterError):  # noqa: N818 - what happened, in the protocol's words
+class ConnectionLost(RouterError):
     """The connection ended: reset, closed, `!fatal`, silence, or bytes that make no sense."""
 
     def __init__(self, message: str, *, outcome_unknown: bool = False) -> None:
@@ -52,13 +52,13 @@ class ConnectionLost(RouterError):  # noqa: N818 - what happened, in the protoco
         self.outcome_unknown = outcome_unknown
 
 
-class DeadlineExceeded(RouterError):  # noqa: N818 - what happened, in the protocol's words
+class DeadlineExceeded(RouterError):
     """The command was not answered in its time; a write may have run."""
 
     outcome_unknown = True
 
 
-class Stalled(RouterError):  # noqa: N818 - what happened, in the protocol's words
+class Stalled(RouterError):
     """The caller's patience ended without a byte from the router; the command may have run, or still run."""
 
     outcome_unknown = True
@@ -95,7 +95,7 @@ def classify(message: str) -> TrapKind:
     return TrapKind.EXISTS if "already" in text else TrapKind.OTHER
 
 
-class Trap(RouterError):  # noqa: N818 - what happened, in the protocol's words
+class Trap(RouterError):
     """The router refused one command; the connection stays usable.
 
     `message` is the first text as the router sent it, `messages` all of them (an unknown path gives two),

@@ -24,7 +24,7 @@ from cerebro.kube.client.api import KubeApi
 from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.status_writer import StatusWriter, Write
-from cerebro.resources import KINDS, Device, Session
+from cerebro.resources import DEVICE, KINDS, PEER, SESSION, Device, Session
 from cerebro.routeros.access.marker import marker_for
 from cerebro.routeros.access.model import AccessPolicy
 from cerebro.routeros.client.command import Command
@@ -32,7 +32,6 @@ from cerebro.routeros.client.session import WINDOW, RouterSession
 from support.faked_router import FakedRouter
 from support.tables import Tables
 
-DEVICE = KINDS["Device"]
 MAC, IP = "AA:00:00:00:00:01", "10.5.50.1"
 
 
@@ -80,9 +79,9 @@ class World:
             statuses=cast(StatusWriter, self),
             recorder=cast(Recorder, None),
             direct=cast(Lease, self.lease),
-            by_device=self.store.add_index(KINDS["Session"], device_of),
-            superseding=self.store.add_index(KINDS["Session"], superseded_by),
-            peers_by_hub=self.store.add_index(KINDS["Peer"], hub_of),
+            by_device=self.store.add_index(SESSION, device_of),
+            superseding=self.store.add_index(SESSION, superseded_by),
+            peers_by_hub=self.store.add_index(PEER, hub_of),
             windows=GrantWindows(),
         )
         self.link = FakedLink(self.router)

@@ -20,7 +20,7 @@ from cerebro.kube.cache.references import hub_of
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.errors import KubeError
 from cerebro.kube.status_writer import Write
-from cerebro.resources import KINDS, Peer
+from cerebro.resources import HUB, PEER, Peer
 from cerebro.wireguard.backend import IsolationNotAvailable, NotAvailable, PortInUse, WireGuardError
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
 from cerebro.wireguard.model import ActualPeer, Interface, PeerChange
@@ -112,7 +112,7 @@ class Statuses:
         """UIDs of Hubs that something was said of."""
 
     def put(self, write: Write) -> None:
-        if write.kind.kind == "Peer":
+        if write.kind is PEER:
             was = self._store.get(write.kind, "ns", write.name)
             peer = was.read(Peer) if was else None
             assert peer is not None
@@ -148,7 +148,7 @@ class Story:
     def __init__(self, *looks: Look, **spec: Any) -> None:
         self.node, self.nft, self.store, self.told = FakeNode(*looks), FakeNft(), Store(), 0
         self.statuses = Statuses(self.store)
-        index = self.store.add_index(KINDS["Peer"], hub_of)
+        index = self.store.add_index(PEER, hub_of)
         nothing = cast("Any", None)
         context = AgentContext(
             api=cast("Any", self.node),
@@ -162,7 +162,7 @@ class Story:
             windows=nothing,
             tunnels_changed=self._tell,
         )
-        self.store.deliver(KINDS["Hub"], "ADDED", a_hubs_body("u-hub", 1, **spec))
+        self.store.deliver(HUB, "ADDED", a_hubs_body("u-hub", 1, **spec))
         was = {
             "appliedPublicKey": KEY,
             "state": "Online",
@@ -182,7 +182,7 @@ class Story:
                 )
             ],
         }
-        self.store.deliver(KINDS["Peer"], "ADDED", a_peer(was, 2))
+        self.store.deliver(PEER, "ADDED", a_peer(was, 2))
         backend, nft = cast("Any", self.node), cast("Any", self.nft)
         self.tools = NodeBackends(NODE, backend, backend, nft, 15.0, 5.0)
         self.loop = HubLoop(context, self.tools, "ns", "hub", "u-hub")
@@ -296,7 +296,7 @@ async def test_e4_tunnels_that_work_hold_while_a_part_of_the_pass_fails(
     story = Story(talking(), nodeName=node, **spec)
     story.nft.trouble = trouble
     other = derive_public_key(generate_private_key())
-    story.store.deliver(KINDS["Peer"], "ADDED", a_peer({"appliedPublicKey": other}, 3, "q", other))
+    story.store.deliver(PEER, "ADDED", a_peer({"appliedPublicKey": other}, 3, "q", other))
     await story.until(lambda: story.node.looked > 8)
     assert set(story.statuses.ready) == {("False", reason)}
     assert story.loop.obstacle is None

@@ -10,10 +10,8 @@ import pytest
 
 from cerebro.agent.hubs import reporter as hub_reports
 from cerebro.agent.hubs.manager import AgentHubs
-from cerebro.resources import KINDS
+from cerebro.resources import HUB
 from unit.agent.hubs.test_loop import CARRIED, Story, a_hubs_body
-
-HUB = KINDS["Hub"]
 
 
 @asynccontextmanager

@@ -15,14 +15,14 @@ import pytest
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Client, Hello, Intent
 from cerebro.bridge.orders.executor import OrderExecutor, Written
-from cerebro.bridge.orders.sessions import DEVICE, SESSION, Sessions
+from cerebro.bridge.orders.sessions import Sessions
 from cerebro.bridge.store.sqlite import orders as order_records
 from cerebro.bridge.store.sqlite import schema, waiting
 from cerebro.bridge.store.sqlite.engine import Store
 from cerebro.bridge.store.sqlite.inbox import Entry
 from cerebro.kube.cache.store import Store as ObjectStore
 from cerebro.kube.client.errors import AlreadyExists, Conflict, NotFound
-from cerebro.resources import Session, format_time
+from cerebro.resources import DEVICE, SESSION, Session, format_time
 from cerebro.runtime.clock import now_ms
 from support.orders import MAC, MAC_2, NAMESPACE, NOW, at, by_hand, device, merge, order, revoke
 

@@ -12,9 +12,9 @@ from cerebro.kube.cache.store import Store
 from cerebro.kube.cache.watcher import Watcher
 from cerebro.kube.client.errors import NotFound, Unavailable
 from cerebro.kube.objects import Listing
-from cerebro.resources import Kind
+from cerebro.resources import SESSION, Kind
 from cerebro.runtime.backoff import Backoff
-from support.manifests import NAMESPACE, SESSION, going, session
+from support.manifests import NAMESPACE, going, session
 
 WATCH = Watch(SESSION, NAMESPACE, "status.finished!=true")
 ALL_VERBS = frozenset({"get", "list", "watch", "create", "delete"})

@@ -2,8 +2,8 @@
 
 from cerebro.kube.cache.store import Store
 from cerebro.kube.objects import Change, Listing, StoredObject
-from cerebro.resources import Session
-from support.manifests import DEVICE, NAMESPACE, SESSION, going, session
+from cerebro.resources import DEVICE, SESSION, Session
+from support.manifests import NAMESPACE, going, session
 
 
 def recorded(store: Store) -> list[Change]:

@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from cerebro.kube.cache.store import EventType, Store
 from cerebro.kube.objects import Change, Listing
-from support.manifests import NAMESPACE, SESSION, session
+from cerebro.resources import SESSION
+from support.manifests import NAMESPACE, session
 
 NAMES = st.sampled_from(["a", "b", "c"])
 PICK = st.integers(0, 1000)

@@ -10,7 +10,7 @@ import pytest
 
 from cerebro.kube.cache.store import Store
 from cerebro.operator.agents.controller import AgentWatch
-from cerebro.resources import KINDS
+from cerebro.resources import DEVICE
 
 
 class Server:
@@ -44,7 +44,7 @@ async def test_e12_a_look_that_was_broken_off_in_an_outage_begins_all_ages_anew(
     """Losing the Lease breaks the look off before the API server's silence is an error."""
     server, store, now = Server(), Store(), 1000.0
     monkeypatch.setattr("cerebro.operator.agents.controller.time.monotonic", lambda: now)
-    store.deliver(KINDS["Device"], None, body("ns", "r1", "1"))
+    store.deliver(DEVICE, None, body("ns", "r1", "1"))
     watch = AgentWatch(server, store, namespace="ns", namespaces=("ns",), lost_after=60)  # type: ignore[arg-type]
     await watch.look()
     if outage:

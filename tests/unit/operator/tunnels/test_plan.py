@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cerebro.operator.tunnels.controller import BATCH
-from cerebro.resources import KINDS
+from cerebro.resources import DEVICE
 from support.peers_server import OTHER_KEY, Body, Server
 
 
@@ -261,7 +261,7 @@ async def test_terminating_and_direct_devices_get_nothing(server: Server) -> Non
     )
     server.device("going")
     going = server.put("Device", "going", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
-    server.store.believe(KINDS["Device"], "ns", [going["metadata"]["uid"]])
+    server.store.believe(DEVICE, "ns", [going["metadata"]["uid"]])
     await server.settle()
     assert server.writes == []
 

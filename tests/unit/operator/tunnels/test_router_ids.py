@@ -13,11 +13,10 @@ from cerebro.bridge.orders.sessions import Sessions
 from cerebro.kube.cache.store import Store
 from cerebro.kube.objects import Change
 from cerebro.operator.tunnels.router_ids import RouterIDs
-from cerebro.resources import KINDS, Device
+from cerebro.resources import DEVICE, Device
 from cerebro.resources.reasons import DUPLICATE_ROUTER_ID
 from support.peers_server import Server
 
-DEVICE = KINDS["Device"]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DIRECT = {"address": "10.8.0.1", "allowPlaintext": True, "credentialsSecretRef": {"name": "c"}}
 

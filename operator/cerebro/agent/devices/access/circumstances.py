@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.contention import ContentionTracker
 from cerebro.agent.devices.access.desired import PassContext, frozen_clients
-from cerebro.resources import KINDS, Device
+from cerebro.resources import SESSION, Device
 from cerebro.routeros.access.model import AccessPolicy
-
-_SESSION = KINDS["Session"]
 
 
 def policy_of(device: Device, installation: str) -> AccessPolicy:
@@ -41,7 +39,7 @@ def circumstances(
         clock_trusted=context.clock_trusted(),
         hold=hold,
         passed_only=not leased,
-        complete=context.store.complete(_SESSION, device.namespace),
+        complete=context.store.complete(SESSION, device.namespace),
         contested=frozenset() if resync else contest.contested(time.monotonic()),
         frozen=frozen,
         frozen_all=frozen_all,

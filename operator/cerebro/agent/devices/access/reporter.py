@@ -14,7 +14,7 @@ from cerebro.agent.devices.access.desired import SessionDecision
 from cerebro.agent.devices.access.status import ended_status, live_status, status_patch
 from cerebro.domain.conditions import Obstacle
 from cerebro.kube.status_writer import Write
-from cerebro.resources import KINDS, Session, SessionStatus
+from cerebro.resources import SESSION, Session, SessionStatus
 from cerebro.routeros.access.result import AccessPlan, EndingView
 
 _NO_CLIENT = Obstacle(
@@ -82,4 +82,4 @@ class SessionReporter:
         if status.phase == "Active" and session.status.phase != "Active" and meta.creation_timestamp:
             self._context.metrics.granted((now - meta.creation_timestamp).total_seconds())
         self._said[meta.uid] = status
-        self._context.statuses.put(Write(KINDS["Session"], meta.namespace, meta.name, meta.uid, patch))
+        self._context.statuses.put(Write(SESSION, meta.namespace, meta.name, meta.uid, patch))

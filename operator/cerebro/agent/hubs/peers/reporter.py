@@ -14,11 +14,10 @@ from datetime import UTC, datetime
 from cerebro.agent.context import FIELD_MANAGER, AgentContext
 from cerebro.agent.hubs.peers.status import PeerSaid, peer_status, said_of
 from cerebro.kube.status_writer import Write
-from cerebro.resources import KINDS, Peer
+from cerebro.resources import PEER, Peer
 
 _ROUND_TRIP = 10.0
 _AT_ONCE = 100
-_PEER = KINDS["Peer"]
 
 
 class PeerReporter:
@@ -51,9 +50,9 @@ class PeerReporter:
         now = time.monotonic()
         meta = peer.metadata
         if written == said and (
-            now - at < _ROUND_TRIP or self._context.statuses.waits(_PEER, meta.namespace, meta.name)
+            now - at < _ROUND_TRIP or self._context.statuses.waits(PEER, meta.namespace, meta.name)
         ):
             return
         self._written[uid] = (said, now)
         status = peer_status(peer, said, datetime.now(UTC))
-        self._context.statuses.put(Write(_PEER, meta.namespace, meta.name, uid, status, FIELD_MANAGER))
+        self._context.statuses.put(Write(PEER, meta.namespace, meta.name, uid, status, FIELD_MANAGER))

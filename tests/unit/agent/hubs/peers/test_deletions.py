@@ -9,10 +9,9 @@ from typing import Any
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.peers.plan import plan
 from cerebro.kube.cache.store import Store
-from cerebro.resources import KINDS, Hub, Peer
+from cerebro.resources import PEER, Hub, Peer
 from cerebro.wireguard.model import ActualPeer, Interface
 
-PEER = KINDS["Peer"]
 HUB = Hub.model_validate(
     {"metadata": {"name": "hub", "namespace": "ns"}, "spec": {"addresses": ["10.64.0.1/16"]}}
 )

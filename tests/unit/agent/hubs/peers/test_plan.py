@@ -16,7 +16,7 @@ from cerebro.agent.hubs.peers.plan import PeersPlan, plan
 from cerebro.agent.hubs.peers.status import PeerSaid, peer_status, said_of
 from cerebro.domain.conditions import Obstacle
 from cerebro.kube.objects import StoredObject
-from cerebro.resources import KINDS, Hub, Peer
+from cerebro.resources import PEER, Hub, Peer
 from cerebro.wireguard.model import ActualPeer, Interface
 from cerebro.wireguard.networks import span
 from support.wireguard_reference import ReferenceWireGuard
@@ -202,7 +202,7 @@ def test_e8_old_keys_that_are_noted_go_with_a_peer_that_goes_and_stay_with_one_t
     assert one_pass(wireguard, going)["p"].applied[1] == "Removed"
     assert not wireguard.peers
     raw = {"spec": {"hubRef": {"name": "hub"}, "publicKey": key("new")}, "status": status}
-    frozen = frozen_peers([StoredObject(KINDS["Peer"], "ns", "p", "uid-p", 1, None, "error", raw)], "hub")
+    frozen = frozen_peers([StoredObject(PEER, "ns", "p", "uid-p", 1, None, "error", raw)], "hub")
     assert frozen.keys == {key("new"), key("old")}
 
 
