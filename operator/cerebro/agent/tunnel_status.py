@@ -10,7 +10,7 @@ from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.resources import Device, Peer, format_time
 from cerebro.wireguard.model import ActualPeer, Endpoint
 
-NOT_CARRIED: ConditionState = ("Unknown", "HubNotCarried", "this agent does not carry the Hub")
+NOT_CARRIED: ConditionState = ConditionState("Unknown", "HubNotCarried", "this agent does not carry the Hub")
 _GAP = 180.0
 """Seconds without a handshake after which WireGuard itself passes nothing any more (REJECT_AFTER_TIME)."""
 
@@ -22,14 +22,16 @@ def tunnel_up(device: Device, peer: Peer | None, contact: Contact | None) -> Con
             f"spec.publicKey is empty: `cerebro bootstrap {device.name}` prints what the router needs; write "
             "the public key that it then shows there"
         )
-        return "False", "NoPublicKey", message
+        return ConditionState("False", "NoPublicKey", message)
     if peer is None:
-        return "False", "NoPeer", "there is no Peer for it yet: the operator makes it; does it run?"
+        return ConditionState(
+            "False", "NoPeer", "there is no Peer for it yet: the operator makes it; does it run?"
+        )
     refused = next((said for name in ("Accepted", "Applied") if (said := _no(peer, name))), None)
     if refused is not None:
         return refused
     if contact is None:
-        return "False", "NoPeer", f"Peer {peer.name} is not on the Hub's interface yet"
+        return ConditionState("False", "NoPeer", f"Peer {peer.name} is not on the Hub's interface yet")
     return _heard(contact)
 
 
@@ -37,7 +39,7 @@ def _no(peer: Peer, name: str) -> ConditionState | None:
     said = peer.status.condition(name)
     if said is None or said.status != "False":
         return None
-    return "False", said.reason, f"Peer {peer.name}: {said.message}"
+    return ConditionState("False", said.reason, f"Peer {peer.name}: {said.message}")
 
 
 def _heard(contact: Contact) -> ConditionState:
@@ -45,11 +47,13 @@ def _heard(contact: Contact) -> ConditionState:
         message = (
             "the router has never dialled: check its peer, its endpoint and the way to the Hub's UDP port"
         )
-        return "False", "NeverConnected", message
+        return ConditionState("False", "NeverConnected", message)
     if contact.state == "Online":
-        return "True", "Online", "the last handshake is recent"
+        return ConditionState("True", "Online", "the last handshake is recent")
     at = format_time(datetime.fromtimestamp(int(contact.last_handshake), UTC))
-    return "False", "HandshakeTooOld", f"no handshake since {at}: is the router on, and on the internet?"
+    return ConditionState(
+        "False", "HandshakeTooOld", f"no handshake since {at}: is the router on, and on the internet?"
+    )
 
 
 def dialling_obstacle(device: Device, said: ConditionState) -> Obstacle | None:
@@ -59,13 +63,13 @@ def dialling_obstacle(device: Device, said: ConditionState) -> Obstacle | None:
     """
     if device.spec.hub_ref is None or device.spec.api.address not in (None, device.tunnel_address):
         return None
-    if said[1] == "NoPublicKey":
-        return Obstacle(said[1], said[2])
+    if said.reason == "NoPublicKey":
+        return Obstacle(said.reason, said.message)
     if device.tunnel_address is None:
         return Obstacle("NoTunnelAddress", "no tunnel address has been allocated yet", looked=False)
-    if said[1] in ("Online", "HandshakeTooOld"):
+    if said.reason in ("Online", "HandshakeTooOld"):
         return None
-    return Obstacle(said[1], said[2], looked=said[0] != "Unknown")
+    return Obstacle(said.reason, said.message, looked=said.status != "Unknown")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from cerebro.resources import Condition, Session, SessionStatus, set_condition
+
+MESSAGE = 1024
+"""Longest message that is written, in characters."""
+
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+class ConditionState(NamedTuple):
+    """What a condition of an object says, without its type and its times."""
+
+    status: ConditionStatus
+    reason: str
+    message: str
+
+    @classmethod
+    def of(cls, condition: Condition) -> ConditionState:
+        """Return the state that a condition of a status has."""
+        return cls(condition.status, condition.reason, condition.message)
 
 
 def same_meaning(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -22,18 +40,9 @@ def _meaning(status: dict[str, Any]) -> dict[str, Any]:
     return {**status, "conditions": conditions}
 
 
-MESSAGE = 1024
-
-
 def truncate_message(said: ConditionState) -> ConditionState:
-    """Return a condition's words as long as they are written, so that they compare equal when read back."""
-    return said[0], said[1], said[2][:MESSAGE]
-
-
-ConditionStatus = Literal["True", "False", "Unknown"]
-
-
-ConditionState = tuple[ConditionStatus, str, str]  # a condition's status, reason and message
+    """Return a state with its message as long as it is written, so that both compare equal when read back."""
+    return said._replace(message=said.message[:MESSAGE])
 
 
 @dataclass(frozen=True, slots=True)

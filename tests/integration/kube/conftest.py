@@ -1,6 +1,4 @@
 """Integration tests of `cerebro.kube`.
-from cerebro.resources import SESSION, DEVICE, UNFINISHED
-
 
 Real: the control plane, the roles of `deploy/` with the agent's token, kopf. Faked: the way to the API server, which a
 FaultProxy breaks when told to. Times are shorter than the defaults (see `TIMES`), so that an outage of seconds is to

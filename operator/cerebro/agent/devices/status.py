@@ -84,32 +84,36 @@ def _truths(device: Device, found: DeviceFindings) -> list[ConditionState]:
     reachable = _two(found.reachable, "Reachable", "the router answers", why)
     authenticated = _two(found.authenticated, "LoggedIn", "the router took the credentials", why)
     if device.spec.dry_run:
-        configured: ConditionState = (
+        configured: ConditionState = ConditionState(
             "Unknown",
             "DryRun",
             "nothing is written; status.plan says what would change",
         )
     elif found.settled:
-        configured = ("True", "Equal", "the marked entries on the router are those of its Sessions")
+        configured = ConditionState(
+            "True", "Equal", "the marked entries on the router are those of its Sessions"
+        )
     elif why is not None:
-        configured = ("Unknown", why.reason, why.message)
+        configured = ConditionState("Unknown", why.reason, why.message)
     elif found.settled is None:
-        configured = ("Unknown", "NotLookedYet", "no pass has ended yet")
+        configured = ConditionState("Unknown", "NotLookedYet", "no pass has ended yet")
     else:
-        configured = ("False", "Changing", "entries on the router are being changed")
+        configured = ConditionState("False", "Changing", "entries on the router are being changed")
     return [ready, reachable, authenticated, configured]
 
 
 def _ready(device: Device, found: DeviceFindings) -> ConditionState:
     if found.cleaned_up and device.metadata.deletion_timestamp is not None:
-        return "False", "CleanedUp", "all marked entries are removed from the router"
+        return ConditionState("False", "CleanedUp", "all marked entries are removed from the router")
     if found.obstacle is not None:
         truth: ConditionStatus = "False" if found.reachable is not None else "Unknown"
-        return truth, found.obstacle.reason, found.obstacle.message
+        return ConditionState(truth, found.obstacle.reason, found.obstacle.message)
     if device.spec.paused != "None":
-        return "False", "Paused", f"spec.paused is {device.spec.paused}: set it to None to go on"
+        return ConditionState(
+            "False", "Paused", f"spec.paused is {device.spec.paused}: set it to None to go on"
+        )
     if found.settled is None:
-        return "Unknown", "NotLookedYet", "the router has not been compared yet"
+        return ConditionState("Unknown", "NotLookedYet", "the router has not been compared yet")
     return _ready_of_entries(device, found)
 
 
@@ -119,24 +123,26 @@ def _ready_of_entries(device: Device, found: DeviceFindings) -> ConditionState:
             f"{found.held_back} clients on the router have no Session any more; their entries stay "
             f"{until_confirmed(found.held_back)}"
         )
-        return "False", "MassRemoval", message
+        return ConditionState("False", "MassRemoval", message)
     if found.contested:
         message = (
             f"rows of {found.contested} clients were changed by somebody else three times in ten minutes"
         )
-        return "False", "Contested", message
+        return ConditionState("False", "Contested", message)
     if device.spec.dry_run:
-        return "True", "DryRun", "the router can be read; nothing is written"
+        return ConditionState("True", "DryRun", "the router can be read; nothing is written")
     if found.settled:
-        return "True", "Equal", "the router is as wanted"
-    return "True", "Changing", "the router is being changed"
+        return ConditionState("True", "Equal", "the router is as wanted")
+    return ConditionState("True", "Changing", "the router is being changed")
 
 
 def _two(value: bool | None, reason: str, message: str, why: Obstacle | None) -> ConditionState:
     if value:
-        return "True", reason, message
+        return ConditionState("True", reason, message)
     truth: ConditionStatus = "Unknown" if value is None else "False"
-    return truth, why.reason if why else "NotLookedYet", why.message if why else "nobody has looked yet"
+    return ConditionState(
+        truth, why.reason if why else "NotLookedYet", why.message if why else "nobody has looked yet"
+    )
 
 
 def _whole_second(moment: datetime | None) -> str | None:

@@ -296,7 +296,7 @@ class HubLoop:
     async def _out_of_sight(self, applied: ConditionState) -> None:
         """Say of all Peers that the interface is not there or not seen; nobody's tunnel is up by its last look."""
         before, self.peers = self.contacts, {}
-        self.contacts = {key: lost(one) for key, one in before.items()} if applied[0] == "False" else {}
+        self.contacts = {key: lost(one) for key, one in before.items()} if applied.status == "False" else {}
         self._context.tunnels_changed(self.namespace, self.name)
         stored = list(self._context.peers_by_hub.get(self.namespace, self.name))
         peers = [peer for one in stored if (peer := one.read(Peer)) is not None]

@@ -104,7 +104,9 @@ class AgentHubs:
         if entry is None or not entry[0].owns():
             return NOT_CARRIED
         if entry[0].obstacle is not None:
-            return "Unknown", entry[0].obstacle.reason, f"the Hub: {entry[0].obstacle.message}"
+            return ConditionState(
+                "Unknown", entry[0].obstacle.reason, f"the Hub: {entry[0].obstacle.message}"
+            )
         name = device.status.peer_name
         stored = self._context.store.get(PEER, device.namespace, name) if name else None
         peer = stored.read(Peer) if stored else None

@@ -17,7 +17,7 @@ from cerebro.wireguard.backend import (
     WireGuardError,
 )
 
-CLEANED_UP: ConditionState = (
+CLEANED_UP: ConditionState = ConditionState(
     "False",
     "CleanedUp",
     "the interface and what belongs to it are removed from the node",
@@ -81,7 +81,7 @@ def peers_out_of_sight(found: HubFindings) -> ConditionState:
     """Return condition Applied of all Peers of a Hub that something keeps from being carried."""
     assert found.obstacle is not None
     truth: ConditionStatus = "Unknown" if found.up is None else "False"
-    return truth, found.obstacle.reason, f"the Hub: {found.obstacle.message}"
+    return ConditionState(truth, found.obstacle.reason, f"the Hub: {found.obstacle.message}")
 
 
 def hub_status(hub: Hub, found: HubFindings, node: str, now: datetime) -> dict[str, Any]:
@@ -124,25 +124,27 @@ def _up(hub: Hub, found: HubFindings) -> ConditionState:
     if found.cleaned_up:
         return CLEANED_UP
     if found.up:
-        return "True", "Up", f"{name} is up"
+        return ConditionState("True", "Up", f"{name} is up")
     if found.obstacle is not None:
-        return "Unknown" if found.up is None else "False", found.obstacle.reason, found.obstacle.message
+        return ConditionState(
+            "Unknown" if found.up is None else "False", found.obstacle.reason, found.obstacle.message
+        )
     if found.up is None:
-        return "Unknown", "NotLookedYet", "nobody has looked yet"
+        return ConditionState("Unknown", "NotLookedYet", "nobody has looked yet")
     if found.plan is not None:
-        return "False", "DryRun", f"{name} is not up; nothing is written in dry run"
-    return "False", "Down", f"{name} is not up"
+        return ConditionState("False", "DryRun", f"{name} is not up; nothing is written in dry run")
+    return ConditionState("False", "Down", f"{name} is not up")
 
 
 def _ready(hub: Hub, found: HubFindings) -> ConditionState:
     if found.cleaned_up:
         return CLEANED_UP
     if found.obstacle is not None:
-        return "False", found.obstacle.reason, found.obstacle.message
+        return ConditionState("False", found.obstacle.reason, found.obstacle.message)
     if hub.spec.paused != "None":
-        return "False", "Paused", f"spec.paused is {hub.spec.paused}: set it to None to go on"
+        return ConditionState("False", "Paused", f"spec.paused is {hub.spec.paused}: set it to None to go on")
     if found.up is None:
-        return "Unknown", "NotLookedYet", "the interface has not been compared yet"
+        return ConditionState("Unknown", "NotLookedYet", "the interface has not been compared yet")
     return _ready_of_interface(hub, found)
 
 
@@ -153,15 +155,17 @@ def _ready_of_interface(hub: Hub, found: HubFindings) -> ConditionState:
             f"{found.held_back} peers on {interface} are asked for by no Peer any more; they stay "
             f"{until_confirmed(found.held_back)}"
         )
-        return "False", "MassRemoval", message
+        return ConditionState("False", "MassRemoval", message)
     if found.plan is not None:
         return _dry_run(found.plan)
     if found.warnings:
-        return "False", found.warnings[0].reason, "; ".join(one.message for one in found.warnings)
+        return ConditionState(
+            "False", found.warnings[0].reason, "; ".join(one.message for one in found.warnings)
+        )
     if not found.up:
-        return "False", "Down", f"{interface} is not up"
+        return ConditionState("False", "Down", f"{interface} is not up")
     words = "; ".join([_state(found), *_notes(hub, found)])
-    return "True", "Changing" if found.waiting else "Equal", words
+    return ConditionState("True", "Changing" if found.waiting else "Equal", words)
 
 
 def _state(found: HubFindings) -> str:
@@ -187,10 +191,10 @@ def _notes(hub: Hub, found: HubFindings) -> list[str]:
 
 def _dry_run(plan: list[str]) -> ConditionState:
     if not plan:
-        return "True", "DryRun", "the interface is as wanted; nothing is written in dry run"
+        return ConditionState("True", "DryRun", "the interface is as wanted; nothing is written in dry run")
     more = len(plan) - _PLAN_LINES
     lines = [*plan[:_PLAN_LINES], *([f"and {more} more"] if more > 0 else [])]
-    return "False", "DryRun", "nothing is written; would change: " + "; ".join(lines)
+    return ConditionState("False", "DryRun", "nothing is written; would change: " + "; ".join(lines))
 
 
 def confirmed_removals(hub: Hub) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from cerebro.agent.hubs.model import Frozen, HubDesired
 from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
-from cerebro.domain.conditions import Obstacle
+from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.kube.client.api import Secret
 from cerebro.kube.client.errors import NotFound
 from cerebro.resources import Hub, Peer
@@ -241,7 +241,7 @@ async def test_a_route_that_is_refused_is_said_of_its_peer_and_the_hub_serves_th
     truth, reason, message = said["a"].ready
     assert (truth, reason) == ("False", "RouteRefused")
     assert "192.168.7.0/24: the node has another route" in message
-    assert said["b"].ready == ("True", "Applied", "the peer is on the interface")
+    assert said["b"].ready == ConditionState("True", "Applied", "the peer is on the interface")
     assert (outcome.findings.warnings, outcome.findings.refused) == ((), ("a",))
     run.interface.refusing = {"10.64.0.1/16": "IPv4 is switched off"}
     outcome = await run.run(a_hub(), peers=peers)

@@ -57,21 +57,21 @@ def _live_condition(
     session: Session, verdict: Verdict, view: GrantView | None, obstacle: Obstacle | None, *, granted: bool
 ) -> ConditionState:
     if granted:
-        return "True", "Granted", "the client's entries are on the router"
+        return ConditionState("True", "Granted", "the client's entries are on the router")
     if view is not None and view.blocked_by_hand:
         fix = f"{view.blocked_by_hand}: remove or change that row to let the client in"
-        return "False", "BlockedByHand", fix
+        return ConditionState("False", "BlockedByHand", fix)
     if obstacle is not None:
         truth: ConditionStatus = (
             "False" if obstacle.looked or session.status.authorized_at is None else "Unknown"
         )
-        return truth, obstacle.reason, obstacle.message
+        return ConditionState(truth, obstacle.reason, obstacle.message)
     if verdict.hold:
-        return "False", verdict.reason, verdict.message
+        return ConditionState("False", verdict.reason, verdict.message)
     old = session.status
     if reopens(session) or (old.phase == "Pending" and old.reopened_at is not None):
-        return "False", "Reopened", "changed after its end; access is being granted again"
-    return "False", "Granting", "the client's entries are being put on the router"
+        return ConditionState("False", "Reopened", "changed after its end; access is being granted again")
+    return ConditionState("False", "Granting", "the client's entries are being put on the router")
 
 
 def ended_status(
@@ -96,10 +96,11 @@ def ended_status(
             "observed_generation": session.metadata.generation,
         }
     )
-    cause = (verdict.reason, verdict.message)
     if enforced:
-        return with_conditions(status, session, ("True", *cause), ("True", *cause), now)
-    return with_conditions(status, session, _ending_condition(view, obstacle), ("False", *cause), now)
+        ended = ConditionState("True", verdict.reason, verdict.message)
+        return with_conditions(status, session, ended, ended, now)
+    ending = ConditionState("False", verdict.reason, verdict.message)
+    return with_conditions(status, session, _ending_condition(view, obstacle), ending, now)
 
 
 def _ended_client(session: Session, view: EndingView | None) -> AppliedClient | None:
@@ -114,17 +115,19 @@ def _ended_client(session: Session, view: EndingView | None) -> AppliedClient | 
 
 def _ending_condition(view: EndingView | None, obstacle: Obstacle | None) -> ConditionState:
     if view is not None and view.granted_by_hand:
-        return "False", "GrantedByHand", f"{view.granted_by_hand}: remove that row to cut the client off"
+        return ConditionState(
+            "False", "GrantedByHand", f"{view.granted_by_hand}: remove that row to cut the client off"
+        )
     if obstacle is not None:
-        return "False" if obstacle.looked else "Unknown", obstacle.reason, obstacle.message
-    return "False", "Ending", "the client's entries are being removed from the router"
+        return ConditionState("False" if obstacle.looked else "Unknown", obstacle.reason, obstacle.message)
+    return ConditionState("False", "Ending", "the client's entries are being removed from the router")
 
 
 def _failed(session: Session, obstacle: Obstacle, now: datetime) -> SessionStatus:
     status = session.status.model_copy(
         update={"phase": "Failed", "observed_generation": session.metadata.generation, "finished_at": None}
     )
-    said: ConditionState = ("False", obstacle.reason, obstacle.message)
+    said: ConditionState = ConditionState("False", obstacle.reason, obstacle.message)
     return with_conditions(status, session, said, said, now)
 
 

@@ -130,26 +130,26 @@ def _refusal(
     try:
         check_key(key)
     except InvalidKey as error:
-        return "False", "InvalidKey", f"spec.publicKey: {error}"
+        return ConditionState("False", "InvalidKey", f"spec.publicKey: {error}")
     if key == own_key:
         message = "spec.publicKey is the Hub's own public key: write the one of the router, as it prints it"
-        return "False", "InvalidKey", message
+        return ConditionState("False", "InvalidKey", message)
     if key in keys:
         message = (
             f"Peer {keys[key]} has the same publicKey: make a key pair of its own on each router, or delete "
             "one of the two Peers; this one takes over when the other goes"
         )
-        return "False", "DuplicateKey", message
+        return ConditionState("False", "DuplicateKey", message)
     for address in claim.tunnel:
         if address.text in own_addresses:
             message = f"{address.text} is the Hub's own address: write another one of its network"
-            return "False", "AddressConflict", message
+            return ConditionState("False", "AddressConflict", message)
         if address.text in addresses:
             message = (
                 f"{address.text} is the tunnel address of {addresses[address.text]}: write another one; this "
                 "Peer takes over when the other gives it up"
             )
-            return "False", "AddressConflict", message
+            return ConditionState("False", "AddressConflict", message)
     return None
 
 
@@ -190,13 +190,13 @@ def _settle(claim: _Claim, network: Span, pools: list[Span], taken: _NetworkOwne
 
 
 def _accepted(claim: _Claim) -> Acceptance:
-    said: ConditionState = ("True", "Accepted", "accepted with all its networks")
+    said: ConditionState = ConditionState("True", "Accepted", "accepted with all its networks")
     if claim.dropped:
         reasons = {reason for reason, _ in claim.dropped}
         reason = "DefaultRouteRefused" if "DefaultRouteRefused" in reasons else "NetworkConflict"
         more = len(claim.dropped) - _NAMED
         words = [words for _, words in claim.dropped[:_NAMED]] + ([f"and {more} more"] if more > 0 else [])
-        said = ("True", reason, "accepted without: " + "; ".join(words))
+        said = ConditionState("True", reason, "accepted without: " + "; ".join(words))
     return Acceptance(claim.peer, True, said, frozenset(claim.won))
 
 

@@ -21,7 +21,7 @@ _ROTATED = 8  # keys that a status has room for
 
 def mark_blocked(plan: PeersPlan, there: Collection[str], obstacle: Obstacle) -> None:
     """Say of each accepted Peer that did not get to the interface what kept the Hub's from being changed."""
-    said = truncate_message(("False", obstacle.reason, f"the Hub: {obstacle.message}"))
+    said = truncate_message(ConditionState("False", obstacle.reason, f"the Hub: {obstacle.message}"))
     for uid, one in plan.accepted.items():
         if one.accepted and one.peer.spec.public_key not in there:
             plan.hindered.setdefault(uid, said)
@@ -95,10 +95,10 @@ def peer_results(
         trouble: ConditionState | None = None
         if applied == APPLIED:
             trouble = missing(one.allowed_ips, unrouted, asked.unresolved.get(peer.spec.endpoint or ""))
-        if key in refused or (trouble is not None and trouble[1] == NOT_ROUTED):
+        if key in refused or (trouble is not None and trouble.reason == NOT_ROUTED):
             names.append(peer.name)
         note = _note(peer, plan, there, may_note=one.accepted and not asked.dry_run)
-        outcome.waiting += applied[1] == "Applying"
+        outcome.waiting += applied.reason == "Applying"
         outcome.said.append((peer, _said(peer, one.said, applied, note, now, trouble=trouble)))
     outcome.refused = tuple(sorted(names))
     return outcome
@@ -140,33 +140,40 @@ def _applied(
 ) -> ConditionState:
     key, paused = one.peer.spec.public_key, asked.hub.spec.paused
     if key in refused:
-        return "False", "RefusedByInterface", f"{refused[key]}: correct the field that it names"
+        return ConditionState(
+            "False", "RefusedByInterface", f"{refused[key]}: correct the field that it names"
+        )
     hindered = plan.hindered.get(one.peer.metadata.uid)
     if hindered is not None:
         return hindered
     if one.accepted and key in there:
         return APPLIED
     if not one.accepted:
-        return "False", "NotAccepted", "the Peer is not accepted, so it is not on the interface"
+        return ConditionState(
+            "False", "NotAccepted", "the Peer is not accepted, so it is not on the interface"
+        )
     if asked.dry_run:
-        return "False", "DryRun", "nothing is written in dry run"
-    held = ("Paused", f"spec.paused of the Hub is {paused}") if paused != "None" else None
-    return "False", *(held or ("Applying", "the peer is being put on the interface"))
+        return ConditionState("False", "DryRun", "nothing is written in dry run")
+    if paused != "None":
+        return ConditionState("False", "Paused", f"spec.paused of the Hub is {paused}")
+    return ConditionState("False", "Applying", "the peer is being put on the interface")
 
 
 def _said_of_going(
     peer: Peer, asked: HubDesired, plan: PeersPlan, there: frozenset[str], refused: Mapping[str, str]
 ) -> PeerSaid:
-    accepted: ConditionState = ("False", "Deleted", "the Peer is being deleted")
+    accepted: ConditionState = ConditionState("False", "Deleted", "the Peer is being deleted")
     left = [key for key in peer.keys if key in there and key not in plan.desired]
     applied = REMOVED
     if left:
         why = next((refused[key] for key in left if key in refused), "it is taken off the interface next")
-        applied = ("True", "Removing", why)
+        applied = ConditionState("True", "Removing", why)
         if not plan.held_back.isdisjoint(left):
-            applied = ("True", "MassRemoval", "many peers would go at once: see condition Ready of the Hub")
+            applied = ConditionState(
+                "True", "MassRemoval", "many peers would go at once: see condition Ready of the Hub"
+            )
         elif asked.hub.spec.paused == "All":
-            applied = (
+            applied = ConditionState(
                 "True",
                 "Paused",
                 "spec.paused of the Hub is All: it stays until that is None or Changes",

@@ -111,18 +111,18 @@ def _want(one: Acceptance, asked: HubDesired, actual: Interface, result: PeersPl
         preshared = read.key
         if preshared is None:
             trouble = read.trouble or Obstacle("SecretNotRead", "the preshared key has not been read yet")
-            result.hindered[uid] = ("False", trouble.reason, trouble.message)
+            result.hindered[uid] = ConditionState("False", trouble.reason, trouble.message)
             held.add(key)
             return
     if key in asked.frozen.keys:
-        result.hindered[uid] = (
+        result.hindered[uid] = ConditionState(
             "Unknown",
             "InvalidObject",
             "a Peer that cannot be read has the same key: correct that one first",
         )
         return
     if key not in actual.peers and peer.status.applied_public_key != key and not asked.dry_run:
-        result.hindered[uid] = (
+        result.hindered[uid] = ConditionState(
             "False",
             "Applying",
             "the peer is put on the interface once its key is noted in this status",

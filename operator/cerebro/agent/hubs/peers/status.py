@@ -16,8 +16,8 @@ _NAMED = 8  # networks that a message tells of
 
 _TROUBLES = (NOT_RESOLVED, NOT_ROUTED)
 
-APPLIED: ConditionState = ("True", "Applied", "the peer is on the interface")
-REMOVED: ConditionState = ("False", "Removed", "the peer is not on the interface any more")
+APPLIED: ConditionState = ConditionState("True", "Applied", "the peer is on the interface")
+REMOVED: ConditionState = ConditionState("False", "Removed", "the peer is not on the interface any more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class PeerSaid:
     @property
     def ready(self) -> ConditionState:
         """Ready is true once the interface has the peer; `state` says whether anybody talks through it."""
-        if self.accepted[0] == "False" and self.applied[1] != "Removed":
+        if self.accepted.status == "False" and self.applied.reason != "Removed":
             return self.accepted
-        return self.trouble if self.trouble is not None and self.applied[0] == "True" else self.applied
+        return self.trouble if self.trouble is not None and self.applied.status == "True" else self.applied
 
 
 def handshake_time(peer: Peer, now: Contact) -> datetime | None:
@@ -57,20 +57,20 @@ def out_of_sight(peer: Peer, before: Contact | None, applied: ConditionState) ->
     """
     status, generation = peer.status, peer.metadata.generation
     was = {
-        one.type: (one.status, one.reason, one.message)
-        for one in status.conditions
-        if one.observed_generation == generation
+        condition.type: ConditionState.of(condition)
+        for condition in status.conditions
+        if condition.observed_generation == generation
     }
-    if "Applied" in was and was["Applied"][1] == REMOVED[1]:
+    if "Applied" in was and was["Applied"].reason == REMOVED.reason:
         applied = was["Applied"]
     now = contact_said(peer)
-    if applied[0] == "False" and (known := before or now):
+    if applied.status == "False" and (known := before or now):
         now = lost(known)
     return PeerSaid(
         applied_public_key=status.applied_public_key,
         state=now.state if now else None,
         last_handshake=handshake_time(peer, now) if now else None,
-        accepted=was.get("Accepted", ("Unknown", *applied[1:])),
+        accepted=was.get("Accepted", applied._replace(status="Unknown")),
         applied=truncate_message(applied),
         generation=generation,
         rotated_public_keys=tuple(status.rotated_public_keys),
@@ -90,13 +90,14 @@ def said_of(peer: Peer) -> PeerSaid | None:
         applied_public_key=status.applied_public_key,
         state=status.state,
         last_handshake=status.last_handshake_time,
-        accepted=(accepted.status, accepted.reason, accepted.message),
-        applied=(applied.status, applied.reason, applied.message),
+        accepted=ConditionState.of(accepted),
+        applied=ConditionState.of(applied),
         generation=generation,
         rotated_public_keys=tuple(status.rotated_public_keys),
-        trouble=(ready.status, ready.reason, ready.message) if ready.reason in _TROUBLES else None,
+        trouble=ConditionState.of(ready) if ready.reason in _TROUBLES else None,
     )
-    return said if (ready.status, ready.reason) == said.ready[:2] else None
+    expected = said.ready
+    return said if (ready.status, ready.reason) == (expected.status, expected.reason) else None
 
 
 def peer_status(peer: Peer, said: PeerSaid, now: datetime) -> dict[str, Any]:
@@ -140,7 +141,11 @@ def missing(
     networks = sorted(allowed_ips & unrouted.keys())[:_NAMED]
     if networks:
         words = "; ".join(f"{network}: {unrouted[network]}" for network in networks)
-        return truncate_message(("False", NOT_ROUTED, f"what lies behind the peer is not reached: {words}"))
+        return truncate_message(
+            ConditionState("False", NOT_ROUTED, f"what lies behind the peer is not reached: {words}")
+        )
     return (
-        truncate_message(("False", unresolved.reason, unresolved.message)) if unresolved is not None else None
+        truncate_message(ConditionState("False", unresolved.reason, unresolved.message))
+        if unresolved is not None
+        else None
     )

@@ -12,6 +12,7 @@ import pytest
 
 from cerebro.agent.hubs.desired import staying
 from cerebro.agent.hubs.peers.acceptance import Acceptance, accept
+from cerebro.domain.conditions import ConditionState
 from cerebro.resources import Device, Hub, Peer
 from cerebro.wireguard.model import ActualPeer, Interface
 
@@ -71,7 +72,7 @@ def reasons(decided: dict[str, Acceptance]) -> dict[str, str]:
 
 def test_e5_without_conflict_all_is_accepted_in_canonical_text() -> None:
     one = decide(peer("a", "10.64.0.2/32", "FD00:0::2/128", "192.168.1.0/24"))["a"]
-    assert one.said == ("True", "Accepted", "accepted with all its networks")
+    assert one.said == ConditionState("True", "Accepted", "accepted with all its networks")
     assert one.allowed_ips == {"10.64.0.2/32", "fd00::2/128", "192.168.1.0/24"}
 
 
