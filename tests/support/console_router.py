@@ -197,7 +197,7 @@ class ConsoleRouter:
         self.tables[menu] = [*rest[:at], *moved, *rest[at:]]
 
 
-def _operate(operator: str, left: Any, right: Any) -> Any:  # noqa: PLR0911 one line an operator
+def _operate(operator: str, left: Any, right: Any) -> Any:
     if operator == "||":
         return left or right
     if operator == "=":
