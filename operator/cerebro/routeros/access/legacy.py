@@ -6,79 +6,71 @@ of one order bear the same comment.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from cerebro.routeros.menus.firewall import ADDRESS_LIST
-from cerebro.routeros.menus.hotspot import IP_BINDING
-from cerebro.routeros.menus.menu import Menu, Row
+from cerebro.routeros.access.state import PlanState
+from cerebro.routeros.access.tables import IndexedRow, LegacyRows, in_order
 
 
 @dataclass(frozen=True, slots=True)
 class LegacyClient:
-    """A client by all that its rows say: its MAC where there is only one, its addresses, the rows by path and id."""
+    """A client by all that its rows say: its MAC where there is only one, its addresses, and the older relay's rows."""
 
     mac: str | None
     ips: frozenset[str]
-    rows: frozenset[tuple[str, str]]
+    bindings: tuple[IndexedRow, ...] = ()
+    lists: tuple[IndexedRow, ...] = ()
 
-    def has(self, menu: Menu, row: Row) -> bool:
-        """Tell whether a row is among them."""
-        return (menu.path, row[".id"]) in self.rows
+    def has(self, row: IndexedRow) -> bool:
+        """Return whether a row is among the older relay's rows of the client."""
+        return any(row is own for own in (*self.bindings, *self.lists))
 
 
-def legacy_client(
-    mac: str | None,
-    ips: Collection[str],
-    held: Mapping[str, str],
-    bindings: Collection[Row],
-    lists: Collection[Row],
-) -> LegacyClient:
-    """Return a client with what the rows of the older relay, `bindings` and `lists`, add to it.
+def legacy_client(mac: str | None, ips: Collection[str], state: PlanState) -> LegacyClient:
+    """Return a client with what the rows of the older relay add to it.
 
-    `held` says which MAC holds each address now: what an address says of one MAC does not hold for another. A binding
-    that names another MAC is another client's, and so is the list row at its address, also with the same order.
+    What an address says of one MAC does not hold for another. A binding that names another MAC is another client's,
+    and so is the list row at its address, also with the same order.
     """
+    bindings, lists, held = state.legacy_bindings, state.legacy_lists, state.held
     known = mac or _only(held[ip] for ip in ips if ip in held) or _named(ips, bindings, lists)
-    own = [row for row in bindings if _is_of(row, known, ips)]
-    others = {_address(row) for row in bindings if row not in own and _mac(row)}
-    orders = {row.get("comment") for row in own}
-    seen = {ip for ip, holder in held.items() if holder == known}
-    places = {*ips, *seen, *(_address(row) for row in own)} - {""}
+
+    # Its own bindings, and with them the orders and addresses that they name.
+    own = bindings.at(ips)
+    if known is not None:
+        own = in_order(bindings.with_mac(known), (row for row in own if not row.mac))
+    orders = {row.row.get("comment", "") for row in own}
+    places = {*ips, *state.held_by(known), *(row.address for row in own)} - {""}
     places = {ip for ip in places if known is None or held.get(ip, known) == known}
-    rows = [*own, *(row for row in bindings if not _mac(row) and row.get("comment") in orders)]
-    listed = [
-        row
-        for row in lists
-        if _address(row) in places or (row.get("comment") in orders and _address(row) not in others)
-    ]
-    ids = {(IP_BINDING.path, row[".id"]) for row in rows} | {
-        (ADDRESS_LIST.path, row[".id"]) for row in listed
-    }
-    return LegacyClient(known, frozenset(places), frozenset(ids))
+
+    # Rows of these orders and at these addresses, but for what names another client.
+    without_mac = (row for row in bindings.of_orders(orders) if not row.mac)
+    of_order = (row for row in lists.of_orders(orders) if not _is_of_another(row.address, own, bindings))
+    return LegacyClient(
+        mac=known,
+        ips=frozenset(places),
+        bindings=tuple(in_order(own, without_mac)),
+        lists=tuple(in_order(lists.at(places), of_order)),
+    )
 
 
-def _named(ips: Collection[str], bindings: Iterable[Row], lists: Iterable[Row]) -> str | None:
+def _is_of_another(address: str, own: list[IndexedRow], bindings: LegacyRows) -> bool:
+    """Return whether a binding at this address names a MAC and is not one of `own`."""
+    if not address:
+        return False
+    return any(row.mac and not any(row is mine for mine in own) for row in bindings.at((address,)))
+
+
+def _named(ips: Collection[str], bindings: LegacyRows, lists: LegacyRows) -> str | None:
     """Return the MAC that rows give to an address which nobody holds now: those with it, else those of its order."""
-    at_it = {_mac(row) for row in bindings if _address(row) in ips} - {""}
-    orders = {row.get("comment") for row in lists if _address(row) in ips}
-    return _only(at_it or {_mac(row) for row in bindings if row.get("comment") in orders} - {""})
-
-
-def _is_of(row: Row, mac: str | None, ips: Collection[str]) -> bool:
-    if mac is not None and _mac(row):
-        return _mac(row) == mac
-    return _address(row) in ips
+    at_it = {row.mac for row in bindings.at(ips)} - {""}
+    if at_it:
+        return _only(at_it)
+    orders = {row.row.get("comment", "") for row in lists.at(ips)}
+    return _only({row.mac for row in bindings.of_orders(orders)} - {""})
 
 
 def _only(macs: Iterable[str]) -> str | None:
     different = set(macs)
     return different.pop() if len(different) == 1 else None
-
-
-def _mac(row: Row) -> str:
-    return IP_BINDING.normal(row, "mac-address")
-
-
-def _address(row: Row) -> str:
-    return IP_BINDING.normal(row, "address")

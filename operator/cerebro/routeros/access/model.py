@@ -6,13 +6,12 @@ Pure: no socket, no clock. The plan that makes one equal to the other is in `pla
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cerebro.routeros.access.marker import Marker, marker_for
-from cerebro.routeros.menus.hotspot import HOST, IP_BINDING
-from cerebro.routeros.menus.menu import Row, is_true
+from cerebro.routeros.menus.hotspot import HOST
+from cerebro.routeros.menus.menu import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,60 +157,21 @@ def resolve(grants: Iterable[Grant], hosts: Iterable[Row]) -> list[Client]:
         if client is None:
             client = clients[key] = Client(mac)
         client.grants.append(grant)
+    places: dict[str, list[str]] = {}
+    for ip, mac in held.items():
+        places.setdefault(mac, []).append(ip)
     taken: set[str] = set()
     for key in sorted(clients):
         client = clients[key]
-        client.ips = [ip for ip in _addresses(client, held) if ip not in taken]
+        client.ips = [ip for ip in _addresses(client, held, places) if ip not in taken]
         taken.update(client.ips)
     return [client for client in clients.values() if client.mac or client.ips]
 
 
-def _addresses(client: Client, held: Mapping[str, str]) -> list[str]:
+def _addresses(client: Client, held: Mapping[str, str], places: Mapping[str, list[str]]) -> list[str]:
     if client.mac is None:
         return [ip for grant in client.grants if (ip := grant.ip)][:1]
-    seen = [ip for ip, mac in held.items() if mac == client.mac]
-    if seen:
-        return seen
+    if at := places.get(client.mac):
+        return list(at)
     said = [ip for grant in client.grants for ip in (grant.ip, grant.prior_ip) if ip]
     return [ip for ip in dict.fromkeys(said) if held.get(ip, client.mac) == client.mac][:1]
-
-
-def covers(value: str, ip: str) -> bool:
-    """Tell whether an address, prefix or range of a row holds an IPv4 address."""
-    first, dash, last = value.partition("-")
-    try:
-        one = ipaddress.ip_address(ip)
-        if dash:
-            return int(ipaddress.ip_address(first)) <= int(one) <= int(ipaddress.ip_address(last))
-        return one in ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        return False
-
-
-def binding_matches(row: Row, mac: str | None, ips: Iterable[str], server: str | None) -> bool:
-    """Tell whether an enabled binding would match a client; None for `server` or no address means: not known,
-    so any.
-    """
-    if is_true(row, "disabled"):
-        return False
-    row_mac, row_address = IP_BINDING.normal(row, "mac-address"), IP_BINDING.normal(row, "address")
-    if row_mac and row_mac != mac:
-        return False
-    row_server = IP_BINDING.normal(row, "server")
-    if server is not None and row_server not in ("all", server):
-        return False
-    return not row_address or any(covers(row_address, ip) for ip in ips)
-
-
-def first_match(bindings: Iterable[Row], host: Row) -> Row | None:
-    """Return the binding that decides about a host: the first enabled one that matches it."""
-    mac = HOST.normal(host, "mac-address")
-    ips = [ip for ip in (host.get("address"), host.get("to-address")) if ip]
-    return next((row for row in bindings if binding_matches(row, mac, ips, host.get("server"))), None)
-
-
-def touches(connection: Row, addresses: Collection[str]) -> bool:
-    """Tell whether a tracked connection has one of the addresses at an end; its ends are `address:port`."""
-    names = ("src-address", "dst-address", "reply-src-address", "reply-dst-address")
-    ends = [connection.get(name, "") for name in names]
-    return any(end.rpartition(":")[0] in addresses or end in addresses for end in ends)

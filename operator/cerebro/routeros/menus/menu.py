@@ -38,6 +38,8 @@ def address(value: str) -> str:
     first, dash, last = value.partition("-")
     if dash:
         return first if first == last else value
+    if "/" not in value and ":" not in value:
+        return value  # a single IPv4 address has one spelling, and most rows have one
     try:
         network = ipaddress.ip_network(value, strict=False)
     except ValueError:

@@ -1,0 +1,70 @@
+"""Plans the end of rows and hosts that no Session explains (rules B1, E13). Pure.
+
+Only for a plan that knows everybody who has access: see `DesiredAccess.complete`.
+"""
+
+from __future__ import annotations
+
+from cerebro.routeros.access.cutoff import cut_off, is_unexplained
+from cerebro.routeros.access.marker import client_id
+from cerebro.routeros.access.result import HOSTS, UNDO
+from cerebro.routeros.access.state import PlanState
+from cerebro.routeros.access.tables import IndexedRow
+
+
+def unexplained_rows(state: PlanState) -> list[list[IndexedRow]]:
+    """Return the marked rows that no grant explains, a list for each client, and note in the result whose they are.
+
+    Rows whose end has not come count as orphans, and stay with `keep_orphans` (rule E13).
+    """
+    held = {client_id(client.key) for client in state.clients if state.is_held(client)}
+    by_client: dict[str, list[IndexedRow]] = {}
+    for row in state.tables.marked():
+        marker = row.marker
+        if marker is None:
+            continue
+        state.result.marked.add(marker.client_id)
+        if state.changes.settled(row) or state.is_frozen(row) or marker.client_id in held:
+            continue
+        if not marker.passed(state.desired.now):
+            state.result.orphans.add(marker.client_id)
+            if state.desired.keep_orphans:
+                continue
+        by_client.setdefault(marker.client_id, []).append(row)
+    return list(by_client.values())
+
+
+def retire(state: PlanState, rows: list[IndexedRow]) -> None:
+    """Cut off a client that no Session knows any more; `rows` are all of its rows.
+
+    They are the only note of it: they are disabled at first, and removed together with what a packet of it began
+    before its host was gone.
+    """
+    mac = next((row.mac for row in rows if row.mac), None)
+    ips = {row.address for row in rows if row.address}
+    own_ips = {ip for ip in ips if mac is None or state.held.get(ip, mac) == mac}
+
+    # What somebody else needs, or a person granted, is not cut off: only our rows go.
+    if state.is_live(mac, own_ips) or state.granted_by_hand(mac, own_ips) is not None:
+        for row in rows:
+            state.changes.drop(UNDO, row)
+        return
+
+    cut_off(state, mac, own_ips, None)
+    in_force = [row for row in rows if not row.disabled]
+    for row in in_force:
+        state.changes.disable(row)
+    let_in = any(is_unexplained(state, host) for host in state.hosts_of(mac, own_ips))
+    if in_force or let_in:
+        return
+    for row in rows:
+        state.changes.drop(HOSTS, row)
+
+
+def cut_off_unexplained(state: PlanState, host: IndexedRow) -> None:
+    """Remove a bypassed host that no enabled binding explains: what an agent that died left behind (rule B1)."""
+    ip = host.row.get("address", "")
+    if host.mac in state.live_macs or not {host.mac, ip}.isdisjoint(state.desired.frozen):
+        return
+    if is_unexplained(state, host):
+        cut_off(state, host.mac, {ip} - state.live_ips, None)

@@ -1,0 +1,114 @@
+"""What one plan of access knows while it is made: what is wanted, the indexed rows, and what is decided so far. Pure.
+
+`grants.py`, `endings.py` and `orphans.py` read and add to it, in this order; `plan.py` calls them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from cerebro.routeros.access.changes import Changes
+from cerebro.routeros.access.marker import client_id
+from cerebro.routeros.access.model import (
+    AccessPolicy,
+    Actual,
+    Client,
+    DesiredAccess,
+    holders,
+    resolve,
+    seen_hosts,
+)
+from cerebro.routeros.access.ownership import Ownership
+from cerebro.routeros.access.result import AccessPlan
+from cerebro.routeros.access.tables import IndexedRow, LegacyRows, RouterTables
+from cerebro.routeros.menus.hotspot import HOST
+from cerebro.routeros.menus.menu import Row
+
+
+class PlanState:
+    """The data of one plan.
+
+    `clients` are who is granted, by `resolve`; `live_*` name them by MAC, key, client id and address. `held` says
+    which MAC holds each address now. `servers` are the hotspot servers at which hosts show a MAC or an address.
+    """
+
+    def __init__(self, desired: DesiredAccess, actual: Actual, policy: AccessPolicy) -> None:
+        self.desired, self.policy = desired, policy
+        self.tables = RouterTables(actual, Ownership(policy))
+        self.result = AccessPlan()
+        self.changes = Changes(self.result)
+
+        hosts = seen_hosts(actual)
+        self.held = holders(hosts)
+        self._held_by: dict[str, list[str]] = {}
+        for ip, mac in self.held.items():
+            self._held_by.setdefault(mac, []).append(ip)
+        self.servers = _servers(hosts)
+
+        self.clients = resolve(desired.grants, hosts)
+        self.live_macs = {client.mac for client in self.clients if client.mac}
+        self.live_keys = {client.key for client in self.clients}
+        self.live_ids = {client_id(key) for key in self.live_keys}
+        self.live_ips = {ip for client in self.clients for ip in client.ips}
+        self.frozen_ids = {client_id(name) for name in desired.frozen}
+
+        self.legacy_bindings = LegacyRows(self.tables.bindings, self.is_frozen)
+        self.legacy_lists = LegacyRows(self.tables.lists, self.is_frozen)
+
+    def server_of(self, mac: str | None, ips: Iterable[str]) -> str | None:
+        """Return the hotspot server of a client: the policy's, else that of all its hosts; None if not known."""
+        if self.policy.server is not None:
+            return self.policy.server
+        keys = [mac] if mac else ips
+        servers = set[str]().union(*(self.servers.get(key, ()) for key in keys))
+        return servers.pop() if len(servers) == 1 else None
+
+    def held_by(self, mac: str | None) -> list[str]:
+        """Return the addresses that hosts show for a MAC; none for None."""
+        return self._held_by.get(mac, []) if mac else []
+
+    def is_live(self, mac: str | None, ips: Iterable[str]) -> bool:
+        """Return whether a client is granted: by its MAC, or without one by any of its addresses."""
+        if mac:
+            return mac in self.live_macs
+        return any(ip in self.live_ips for ip in ips)
+
+    def is_frozen(self, row: IndexedRow) -> bool:
+        """Return whether a Session that cannot be read names the client of a row (rule B9)."""
+        if not self.desired.frozen:
+            return False
+        if row.mac in self.desired.frozen or row.address in self.desired.frozen:
+            return True
+        return row.marker is not None and row.marker.client_id in self.frozen_ids
+
+    def hosts_of(self, mac: str | None, ips: Collection[str]) -> list[IndexedRow]:
+        """Return the hosts of a client: those with its MAC, or without one those at its addresses."""
+        return self.tables.hosts.with_mac(mac) if mac else self.tables.hosts.at_addresses(ips)
+
+    def is_held(self, client: Client) -> bool:
+        """Return whether nothing may be written for a client now: each of its grants is held."""
+        return all(grant.hold for grant in client.grants)
+
+    def granted_by_hand(self, mac: str | None, ips: Collection[str]) -> str | None:
+        """Return which row made by hand still lets a client in after its end; None for none.
+
+        Of a client that is nowhere a row for any server counts.
+        """
+        server = self.server_of(mac, ips)
+        for row in self.tables.bindings.matching(mac, ips, server):
+            if not row.foreign:
+                continue
+            if row.value("type") != "bypassed" or not row.names(mac, ips):
+                return None
+            return f"ip-binding {row.id}, made by hand, bypasses {mac or ', '.join(ips)}"
+        return None
+
+
+def _servers(hosts: Iterable[Row]) -> dict[str, set[str]]:
+    servers: dict[str, set[str]] = {}
+    for host in hosts:
+        for key in (HOST.normal(host, "mac-address"), host.get("address", "")):
+            at = servers.setdefault(key, set())
+            if "server" in host:
+                at.add(host["server"])
+    return servers
