@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from simulator.commands import Call, targets
 from simulator.errors import BAD_VALUE, Trap, missing
-from simulator.menu import Row
+from simulator.row import Row
 from simulator.values import Address, Mac, parse_duration
 
 

@@ -8,19 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from simulator.codec import encode_sentence, to_bytes
 from simulator.errors import BAD_VALUE, Trap, missing, no_such_item, unknown_parameter
-from simulator.menu import Row
+from simulator.menu import MenuRouter
+from simulator.network import Network, NetworkRouter
+from simulator.options import Version
 from simulator.rights import Rights
+from simulator.row import Row
 from simulator.table import Table
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 Emit = Callable[[bytes], None]
 Stop = Callable[[], None]
+
+
+class CommandRouter(NetworkRouter, MenuRouter, Protocol):
+    """The part of the router that a command needs. `absent` are the paths of the menus that the router lacks."""
+
+    version: Version
+    absent: set[str]
+    network: Network
+
+    def reboot(self, seconds: float) -> None:
+        """Go down now and come back after `seconds`."""
 
 
 @dataclass
@@ -31,7 +42,7 @@ class Call:
     session that it came to its end by itself.
     """
 
-    router: Router
+    router: CommandRouter
     rights: Rights
     path: str
     verb: str
@@ -69,12 +80,12 @@ class Call:
             self.trap(further)
 
 
-def parse_values(table: Table, arguments: dict[str, str]) -> dict[str, str | None]:
+def parse_values(call: Call, arguments: dict[str, str]) -> dict[str, str | None]:
     """Normal forms of the arguments; None for those to be removed. Raises Trap for a wrong one."""
     changes: dict[str, str | None] = {}
     for given, text in arguments.items():
         name = given.removeprefix("!")
-        prop = table.properties.get(name)
+        prop = call.table.properties.get(name)
         if prop is None or not prop.writable:
             raise unknown_parameter(name)
         if given != name or (text == "" and prop.empty_unsets):
@@ -82,7 +93,7 @@ def parse_values(table: Table, arguments: dict[str, str]) -> dict[str, str | Non
                 raise Trap(f"invalid value for argument {name}", BAD_VALUE)
             changes[name] = prop.default
         else:
-            changes[name] = prop.kind.parse(name, text, table.router.tables)
+            changes[name] = prop.kind.parse(name, text, call.router.tables)
     return changes
 
 
@@ -119,7 +130,7 @@ def add(call: Call) -> None:
     values: dict[str, str | None] = {}
     if "copy-from" in arguments:
         values.update(_copied(targets(call, arguments.pop("copy-from"))[0], table))
-    values.update(parse_values(table, arguments))
+    values.update(parse_values(call, arguments))
     for prop in table.menu.properties:
         if prop.required and values.get(prop.name) is None:
             raise missing(prop.name)
@@ -138,7 +149,7 @@ def change(call: Call) -> None:
     table, arguments = call.table, dict(call.arguments)
     single = table.menu.singleton
     rows = list(table.rows.values()) if single else targets(call, _pop_targets(arguments))
-    changes = parse_values(table, arguments)
+    changes = parse_values(call, arguments)
     for row in rows:
         table.set(_unlocked(row), changes)
     call.done()

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from simulator.errors import Trap
-from simulator.menu import Computed, Row
+from simulator.menu import Computed, MenuRouter
 from simulator.rights import POLICIES
+from simulator.row import Row
 from simulator.values import format_duration, parse_duration
-
-if TYPE_CHECKING:
-    from simulator.router import Router as RouterView
-else:
-    RouterView = object
 
 
 def _whole(seconds: float) -> str:
@@ -29,29 +23,29 @@ def binding_flag(kind: str) -> Computed:
     return lambda _router, row: "true" if row.values.get("type") == kind else None
 
 
-def age(router: RouterView, row: Row) -> str:
+def age(router: MenuRouter, row: Row) -> str:
     """Time since the row was made."""
     return _whole(router.clock.now() - row.hidden["created"])
 
 
-def idle(router: RouterView, row: Row) -> str:
+def idle(router: MenuRouter, row: Row) -> str:
     """Time since the last packet."""
     return _whole(router.clock.now() - row.hidden.get("seen", router.clock.now()))
 
 
-def remaining(router: RouterView, row: Row) -> str | None:
+def remaining(router: MenuRouter, row: Row) -> str | None:
     """Time until the row vanishes by itself; absent when it does not."""
     expires = row.hidden.get("expires")
     return None if expires is None else _whole(expires - router.clock.now() + 0.999)
 
 
-def time_left(router: RouterView, row: Row) -> str | None:
+def time_left(router: MenuRouter, row: Row) -> str | None:
     """Time until the session's limit; absent without one."""
     limit = row.hidden.get("limit")
     return None if limit is None else _whole(limit - router.clock.now() + 0.999)
 
 
-def user_uptime(router: RouterView, row: Row) -> str:
+def user_uptime(router: MenuRouter, row: Row) -> str:
     """Time used over all sessions of a hotspot user, the running one included."""
     used: float = row.hidden.get("used", 0.0)
     return _whole(used + router.hotspot.running_time(row.values["name"]))
@@ -63,7 +57,7 @@ def limit_of(row: Row) -> float | None:
     return None if text is None else parse_duration(text)
 
 
-def policies(router: RouterView, row: Row) -> str:
+def policies(router: MenuRouter, row: Row) -> str:
     """All policies of the universe, those not granted with `!`, in no fixed order."""
     granted = row.hidden.get("policy", "").split(",")
     words = [name if name in granted else f"!{name}" for name in POLICIES]
@@ -71,7 +65,7 @@ def policies(router: RouterView, row: Row) -> str:
     return ",".join(words)
 
 
-def group_unused(router: RouterView, row: Row) -> None:
+def group_unused(router: MenuRouter, row: Row) -> None:
     """A group that has users stays, and so do the three built-in ones."""
     if any(user.values["group"] == row.id for user in router.tables["/user"].rows.values()):
         raise Trap("failure: group has some users")
@@ -79,14 +73,14 @@ def group_unused(router: RouterView, row: Row) -> None:
         raise Trap("failure: can not remove built-in group")
 
 
-def not_last_full_user(router: RouterView, row: Row) -> None:
+def not_last_full_user(router: MenuRouter, row: Row) -> None:
     """One user with all policies has to stay."""
     others = [user for user in router.tables["/user"].rows.values() if user is not row]
     if not any(router.policies_of(user) >= frozenset(POLICIES) for user in others):
         raise Trap("failure: can not remove last full user")
 
 
-def list_entry_changed(router: RouterView, row: Row, names: set[str]) -> None:
+def list_entry_changed(router: MenuRouter, row: Row, names: set[str]) -> None:
     """A timeout makes an address-list entry dynamic: it vanishes at its end (reference 4.1)."""
     row.values.setdefault("creation-time", router.clock.stamp())
     row.values.setdefault("dynamic", "false")

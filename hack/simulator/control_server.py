@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -19,9 +19,6 @@ from simulator.dispatch import execute
 from simulator.errors import Trap
 from simulator.rights import ROOT
 from simulator.router import Router
-
-if TYPE_CHECKING:
-    from simulator.simulator import Simulator
 
 WAIT_PAUSE = 0.003
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -93,10 +90,22 @@ def act(router: Router, path: str, verb: str, arguments: dict[str, str]) -> str:
     return call.ret or ""
 
 
-class Control:
-    """The handlers; `Simulator` gives the routers."""
+class RouterKeeper(Protocol):
+    """The part of the simulator that the control port needs."""
 
-    def __init__(self, simulator: Simulator) -> None:
+    routers: dict[str, Router]
+
+    async def add_router(self, name: str, **options: Any) -> Router:
+        """Make and start a router. Raises ValueError, OSError."""
+
+    async def remove_router(self, name: str) -> None:
+        """Stop and forget a router. Raises KeyError."""
+
+
+class Control:
+    """The handlers; `simulator` keeps the routers."""
+
+    def __init__(self, simulator: RouterKeeper) -> None:
         self.simulator = simulator
 
     def router(self, request: web.Request) -> Router:
@@ -253,7 +262,7 @@ class Control:
         return web.json_response({"now": router.clock.stamp()})
 
 
-def make_app(simulator: Simulator) -> web.Application:
+def make_app(simulator: RouterKeeper) -> web.Application:
     """The control port as an aiohttp application."""
     control = Control(simulator)
     app = web.Application(middlewares=[_errors], client_max_size=64 * 1024 * 1024)

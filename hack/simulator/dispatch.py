@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from simulator import commands, printing
 from simulator.actions import ACTIONS
 from simulator.codec import to_text
-from simulator.commands import Call
+from simulator.commands import Call, CommandRouter
 from simulator.errors import MISSING, Trap, unknown_parameter
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 READ_VERBS = {"print": printing.show, "getall": printing.show, "listen": printing.listen}
 
@@ -80,7 +76,7 @@ def _refuse_by_device_mode(call: Call) -> None:
         raise Trap("failure: not allowed by device-mode")
 
 
-def _unknown(router: Router, full: str) -> Trap:
+def _unknown(router: CommandRouter, full: str) -> Trap:
     """The menu is not there: two traps as in old transcripts, or the first alone; missing packages differ."""
     path = full.rpartition("/")[0]
     prefix = Trap("no such command prefix")

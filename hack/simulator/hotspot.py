@@ -6,16 +6,15 @@ API; packets come from `network.py`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from simulator import computed
+from simulator.clock import Clock, Deadlines
 from simulator.errors import Trap
-from simulator.menu import Row
-from simulator.table import Event
+from simulator.options import RouterOptions
+from simulator.row import Row
+from simulator.table import Event, Table
 from simulator.values import address_span, parse_duration
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 COOKIE_LIFETIME = 3 * 86400.0
 BAD_LOGIN = "invalid username or password"
@@ -43,10 +42,19 @@ def first_match(bindings: list[dict[str, str]], mac: str, address: str, server: 
     return None
 
 
+class HotspotRouter(Protocol):
+    """The part of the router that its hotspot needs."""
+
+    options: RouterOptions
+    clock: Clock
+    deadlines: Deadlines
+    tables: dict[str, Table]
+
+
 class Hotspot:
     """Host, active and cookie rows of one router and how they follow each other."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: HotspotRouter) -> None:
         self.router = router
         self.servers = router.tables["/ip/hotspot"]
         self.bindings = router.tables["/ip/hotspot/ip-binding"]

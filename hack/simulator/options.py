@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from simulator.codec import MAX_WORD
-from simulator.menu import Version
 from simulator.rights import BUILT_IN_GROUPS
+
+Version = tuple[int, ...]
 
 
 @dataclass

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from simulator.codec import encode_length, to_bytes
 from simulator.commands import Call
 from simulator.errors import unknown_parameter
-from simulator.menu import Row
 from simulator.query import compile_query, queried_names, single_equality
+from simulator.row import Row
 from simulator.table import Event, Table
 from simulator.values import Kind, Reference, parse_duration
 

@@ -15,11 +15,12 @@ from simulator.commands import Call
 from simulator.dispatch import Request
 from simulator.faults import Faults, Processor
 from simulator.hotspot import Hotspot
-from simulator.menu import Menu, Row
+from simulator.menu import Menu
 from simulator.network import Network
 from simulator.options import RouterOptions, parse_version
 from simulator.printing import View
 from simulator.rights import BUILT_IN_GROUPS, POLICIES, ROOT
+from simulator.row import Row
 from simulator.session import Session
 from simulator.table import Event, Table
 from simulator.values import format_duration

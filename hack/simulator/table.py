@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from simulator.errors import Trap
-from simulator.menu import Menu, Row, Unique
-
-if TYPE_CHECKING:
-    from simulator.router import Router
+from simulator.menu import Menu, MenuRouter, Unique
+from simulator.row import Row
 
 Event = Literal["add", "set", "remove"]
 Subscriber = Callable[[Event, Row], None]
@@ -18,7 +16,7 @@ Subscriber = Callable[[Event, Row], None]
 class Table:
     """One menu of one router. Every change is told to the subscribers at once, first come first."""
 
-    def __init__(self, router: Router, menu: Menu) -> None:
+    def __init__(self, router: MenuRouter, menu: Menu) -> None:
         self.router = router
         self.menu = menu
         self.properties = menu.by_name()
