@@ -18,7 +18,7 @@ class Clock:
         self.skipped = 0.0
 
     def now(self) -> float:
-        """Seconds on a scale of its own."""
+        """Return the seconds on a scale of this clock alone."""
         return time.monotonic() + self.skipped
 
     def advance(self, seconds: float) -> None:
@@ -29,15 +29,15 @@ class Clock:
         return datetime.now(UTC) + timedelta(seconds=self.skipped)
 
     def stamp(self) -> str:
-        """Date and time as 7.10 and later show them."""
+        """Return the date and time as 7.10 and later show them."""
         return self._date().strftime("%Y-%m-%d %H:%M:%S")
 
     def date_text(self) -> str:
-        """The date alone."""
+        """Return the date alone."""
         return self._date().strftime("%Y-%m-%d")
 
     def time_text(self) -> str:
-        """The time of day alone."""
+        """Return the time of day alone."""
         return self._date().strftime("%H:%M:%S")
 
 

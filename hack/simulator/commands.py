@@ -60,28 +60,28 @@ class Call:
         """The menu's table."""
         return self.router.tables[self.path]
 
-    def sentence(self, *words: str) -> bytes:
-        """An encoded sentence of this command, with its tag where the router puts it."""
-        raw = [to_bytes(word) for word in words]
+    def sentence(self, *parts: str) -> bytes:
+        """Return an encoded sentence of this command, with its tag where the router puts it."""
+        raw = [to_bytes(word) for word in parts]
         if self.tag is not None:
             raw.insert(1 if self.router.options.tag_position == "front" else len(raw), b".tag=" + self.tag)
         return encode_sentence(raw)
 
     def done(self, ret: str | None = None) -> None:
-        """The closing sentence; `ret` is its `=ret=`, the new id of an add."""
+        """Write the closing sentence; `ret` is its `=ret=`, the new id of an add."""
         self.ret = ret
         self.out.append(self.sentence("!done", *([] if ret is None else [f"=ret={ret}"])))
 
     def trap(self, trap: Trap) -> None:
-        """One `!trap` sentence, and those that come with it."""
-        words = [] if trap.category is None else [f"=category={trap.category}"]
-        self.out.append(self.sentence("!trap", *words, f"=message={trap.message}"))
+        """Write a `!trap` sentence, and those that come with it."""
+        category = [] if trap.category is None else [f"=category={trap.category}"]
+        self.out.append(self.sentence("!trap", *category, f"=message={trap.message}"))
         for further in trap.more:
             self.trap(further)
 
 
 def parse_values(call: Call, arguments: dict[str, str]) -> dict[str, str | None]:
-    """Normal forms of the arguments; None for those to be removed. Raises Trap for a wrong one."""
+    """Return the normal forms of the arguments; None for those to be removed. Raises Trap for a wrong one."""
     changes: dict[str, str | None] = {}
     for given, text in arguments.items():
         name = given.removeprefix("!")
@@ -98,7 +98,7 @@ def parse_values(call: Call, arguments: dict[str, str]) -> dict[str, str | None]
 
 
 def targets(call: Call, text: str | None) -> list[Row]:
-    """Rows of `.id` or `numbers`: ids, a comma list of ids, or unambiguous names."""
+    """Return the rows of `.id` or `numbers`: ids, a comma list of ids, or unambiguous names."""
     if text is None:
         raise missing(".id")
     rows = []
@@ -220,18 +220,18 @@ def move(call: Call) -> None:
         raise missing(".id")
     table = call.table
     rows = [_loosely(table, reference) for reference in text.split(",")]
-    found = [row for row in rows if row is not None]
-    if len(found) < len(rows):
+    present = [row for row in rows if row is not None]
+    if len(present) < len(rows):
         raise no_such_item(old=call.router.options.old_no_such_item)
     before = _loosely(table, arguments.get("destination", ""))
-    if before is not None and any(row is before for row in found):
+    if before is not None and any(row is before for row in present):
         raise Trap("failure: can not move object before itself")
-    table.move(found, before)
+    table.move(present, before)
     call.done()
 
 
 def _loosely(table: Table, reference: str) -> Row | None:
-    """An item as `move` takes it: by id, name, comment or bare position, the first that matches."""
+    """Return an item as `move` takes it: by id, name, comment or bare position, the first that matches."""
     row = table.find(reference)
     if row is not None or not reference:
         return row

@@ -14,59 +14,59 @@ def _whole(seconds: float) -> str:
 
 
 def counter(name: str) -> Computed:
-    """A byte or packet counter kept in the hidden part; 0 before the first packet."""
+    """Return a byte or packet counter kept in the hidden part; 0 before the first packet."""
     return lambda _router, row: str(row.hidden.get(name, 0))
 
 
 def binding_flag(kind: str) -> Computed:
-    """Flag of an ip-binding that is there only when true."""
+    """Return the flag of an ip-binding that is there only when true."""
     return lambda _router, row: "true" if row.values.get("type") == kind else None
 
 
 def age(router: MenuRouter, row: Row) -> str:
-    """Time since the row was made."""
+    """Return the time since the row was made."""
     return _whole(router.clock.now() - row.hidden["created"])
 
 
 def idle(router: MenuRouter, row: Row) -> str:
-    """Time since the last packet."""
+    """Return the time since the last packet."""
     return _whole(router.clock.now() - row.hidden.get("seen", router.clock.now()))
 
 
 def remaining(router: MenuRouter, row: Row) -> str | None:
-    """Time until the row vanishes by itself; absent when it does not."""
+    """Return the time until the row vanishes by itself; absent when it does not."""
     expires = row.hidden.get("expires")
     return None if expires is None else _whole(expires - router.clock.now() + 0.999)
 
 
 def time_left(router: MenuRouter, row: Row) -> str | None:
-    """Time until the session's limit; absent without one."""
+    """Return the time until the session's limit; absent without one."""
     limit = row.hidden.get("limit")
     return None if limit is None else _whole(limit - router.clock.now() + 0.999)
 
 
 def user_uptime(router: MenuRouter, row: Row) -> str:
-    """Time used over all sessions of a hotspot user, the running one included."""
+    """Return the time used over all sessions of a hotspot user, the running one included."""
     used: float = row.hidden.get("used", 0.0)
     return _whole(used + router.hotspot.running_time(row.values["name"]))
 
 
 def limit_of(row: Row) -> float | None:
-    """The user's uptime limit in seconds."""
+    """Return the user's uptime limit in seconds."""
     text = row.values.get("limit-uptime")
     return None if text is None else parse_duration(text)
 
 
 def policies(router: MenuRouter, row: Row) -> str:
-    """All policies of the universe, those not granted with `!`, in no fixed order."""
+    """Return all policies of the universe, those not granted with `!`, in no fixed order."""
     granted = row.hidden.get("policy", "").split(",")
-    words = [name if name in granted else f"!{name}" for name in POLICIES]
-    router.random.shuffle(words)
-    return ",".join(words)
+    shown = [name if name in granted else f"!{name}" for name in POLICIES]
+    router.random.shuffle(shown)
+    return ",".join(shown)
 
 
 def group_unused(router: MenuRouter, row: Row) -> None:
-    """A group that has users stays, and so do the three built-in ones."""
+    """Refuse to remove a group that has users, or a built-in group."""
     if any(user.values["group"] == row.id for user in router.tables["/user"].rows.values()):
         raise Trap("failure: group has some users")
     if row.values["name"] in {"read", "write", "full"}:
@@ -74,7 +74,7 @@ def group_unused(router: MenuRouter, row: Row) -> None:
 
 
 def not_last_full_user(router: MenuRouter, row: Row) -> None:
-    """One user with all policies has to stay."""
+    """Refuse to remove the last user with all policies."""
     others = [user for user in router.tables["/user"].rows.values() if user is not row]
     if not any(router.policies_of(user) >= frozenset(POLICIES) for user in others):
         raise Trap("failure: can not remove last full user")

@@ -83,7 +83,7 @@ def _as_word(value: Any) -> str:
 
 
 def act(router: Router, path: str, verb: str, arguments: dict[str, str]) -> str:
-    """Do what a person at the router would; gives the new id of an add. Raises Trap."""
+    """Do what a person at the router would; return the new id of an add. Raises Trap."""
     router.settle()
     call = Call(router, ROOT, path, verb, arguments, [])
     execute(call)
@@ -109,7 +109,7 @@ class Control:
         self.simulator = simulator
 
     def router(self, request: web.Request) -> Router:
-        """The router named in the path."""
+        """Return the router named in the path."""
         name = request.match_info["name"]
         if name not in self.simulator.routers:
             raise BadRequest(f"no router {name!r}", 404)
@@ -263,31 +263,31 @@ class Control:
 
 
 def make_app(simulator: RouterKeeper) -> web.Application:
-    """The control port as an aiohttp application."""
+    """Return the control port as an aiohttp application."""
     control = Control(simulator)
     app = web.Application(middlewares=[_errors], client_max_size=64 * 1024 * 1024)
-    one = "/routers/{name}"
+    path = "/routers/{name}"
     app.add_routes(
         [
             web.get("/health", control.health),
             web.get("/routers", control.list_routers),
             web.post("/routers", control.add_router),
-            web.delete(one, control.remove_router),
-            web.get(one, control.state),
-            web.get(f"{one}/tables", control.tables),
-            web.post(f"{one}/rows", control.add_row),
-            web.patch(f"{one}/rows", control.set_row),
-            web.delete(f"{one}/rows", control.remove_row),
-            web.post(f"{one}/clients", control.move_in),
-            web.get(f"{one}/clients", control.clients),
-            web.delete(one + "/clients/{mac}", control.move_out),
-            web.post(f"{one}/packets", control.packet),
-            web.post(f"{one}/login", control.login),
-            web.post(f"{one}/wait", control.wait),
-            web.get(f"{one}/log", control.log),
-            web.post(f"{one}/faults", control.faults),
-            web.post(f"{one}/reboot", control.reboot),
-            web.post(f"{one}/clock", control.clock),
+            web.delete(path, control.remove_router),
+            web.get(path, control.state),
+            web.get(f"{path}/tables", control.tables),
+            web.post(f"{path}/rows", control.add_row),
+            web.patch(f"{path}/rows", control.set_row),
+            web.delete(f"{path}/rows", control.remove_row),
+            web.post(f"{path}/clients", control.move_in),
+            web.get(f"{path}/clients", control.clients),
+            web.delete(path + "/clients/{mac}", control.move_out),
+            web.post(f"{path}/packets", control.packet),
+            web.post(f"{path}/login", control.login),
+            web.post(f"{path}/wait", control.wait),
+            web.get(f"{path}/log", control.log),
+            web.post(f"{path}/faults", control.faults),
+            web.post(f"{path}/reboot", control.reboot),
+            web.post(f"{path}/clock", control.clock),
         ]
     )
     return app

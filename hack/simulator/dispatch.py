@@ -77,7 +77,7 @@ def _refuse_by_device_mode(call: Call) -> None:
 
 
 def _unknown(router: CommandRouter, full: str) -> Trap:
-    """The menu is not there: two traps as in old transcripts, or the first alone; missing packages differ."""
+    """Return the refusal of a menu that is not there: two traps, or the first alone; missing packages differ."""
     path = full.rpartition("/")[0]
     prefix = Trap("no such command prefix")
     if path in router.absent:
@@ -97,7 +97,7 @@ def _prefixes(path: str) -> list[str]:
 
 
 def check_request(request: Request) -> tuple[str, str]:
-    """Menu path and verb of a request. Raises Trap when the command word is none of the API's."""
+    """Return the menu path and verb of a request. Raises Trap when the command word is none of the API's."""
     if not request.command.startswith("/") or " " in request.command:
         name = request.command.split(" ")[0]
         raise Trap(f"no such command or directory ({name})", MISSING)

@@ -25,7 +25,7 @@ class MenuHotspot(Protocol):
     """The part of the hotspot that a menu needs."""
 
     def running_time(self, user: str) -> float:
-        """Seconds of the sessions of a user that run now."""
+        """Return the seconds of the sessions of a user that run now."""
 
 
 class MenuRouter(Protocol):
@@ -48,10 +48,10 @@ class MenuRouter(Protocol):
         """The hotspot of the router."""
 
     def policies_of(self, user: Row) -> frozenset[str]:
-        """Policies of a router user by the group."""
+        """Return the policies of a router user by the group."""
 
     def uptime_text(self) -> str:
-        """Time since the last boot."""
+        """Return the time since the last boot."""
 
 
 Computed = Callable[[MenuRouter, Row], str | None]
@@ -126,14 +126,14 @@ class Menu:
     absent: Callable[[MenuRouter], bool] | None = None
 
     def for_version(self, version: Version) -> Menu:
-        """The same menu with the properties that this version has."""
+        """Return the same menu with the properties that this version has."""
         return replace(self, properties=tuple(p for p in self.properties if p.since <= version < p.until))
 
     def by_name(self) -> dict[str, Property]:
-        """Properties by their names."""
+        """Return the properties by their names."""
         return {p.name: p for p in self.properties}
 
 
 def comment() -> Property:
-    """The comment every configuration menu has: absent when unset, an empty value removes it."""
+    """Return the comment every configuration menu has: absent when unset, an empty value removes it."""
     return Property("comment", empty_unsets=True)

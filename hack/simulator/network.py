@@ -79,7 +79,7 @@ class Network:
         return self.clients.pop(Mac().parse("mac", mac))
 
     def client(self, mac: str) -> Client:
-        """Raises KeyError when nobody with this MAC is there."""
+        """Return the client with this MAC. Raises KeyError."""
         return self.clients[Mac().parse("mac", mac)]
 
     def packet(self, mac: str, flow: str | None = None) -> Verdict:

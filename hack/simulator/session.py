@@ -43,10 +43,10 @@ class SessionRouter(CommandRouter, Protocol):
         """A connection has ended."""
 
     def reorder(self, sentences: list[list[bytes]]) -> list[list[bytes]]:
-        """Sentences that came together in the order in which they run."""
+        """Return sentences that came together in the order in which they run."""
 
     def interleave(self, streams: list[list[bytes]]) -> list[bytes]:
-        """Sentences of several commands mixed, each command's own in order."""
+        """Return sentences of several commands mixed, each command's own in order."""
 
     def journal(self, session: int, request: Request, outcome: str) -> None:
         """Write a command to the log ring."""
@@ -199,7 +199,7 @@ class Session(asyncio.Protocol):
         self._write(b"".join(call.out))
 
     def _log_in(self, request: Request) -> str | None:
-        """Log in, or give the challenge of a router before 6.43. Raises Trap."""
+        """Log in, or return the challenge of a router before 6.43. Raises Trap."""
         attributes = request.attributes
         legacy = self.router.options.legacy_login
         name = attributes.get("name", "")
