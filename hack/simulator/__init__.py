@@ -24,10 +24,13 @@ In a test:
 
 Where to find what: `codec` words and sentences; `session` a connection, login, cancel; `dispatch` the way to
 a handler; `commands`, `printing`, `actions` the verbs; `menu`, `menus`, `menus_system`, `computed` the menus
-as data; `values` kinds and normal forms; `query` query words; `table` rows; `hotspot`, `network` what happens
-to clients and their packets; `faults` latency and all that goes wrong; `clock` time; `options` the switches;
+as data; `values` kinds and normal forms; `query` query words; `row`, `table` rows; `hotspot`, `network` what
+happens to clients and their packets; `faults` latency and all that goes wrong; `clock` time; `options` the switches;
 `router`, `simulator` what holds them together; `control_server`, `control` the control port and its client;
 `cli` the command line. "Reference" means the project's notes on the RouterOS API, by their numbers.
+
+No circle of imports: what a menu, the hotspot, the network, a command or a session needs of its router, each says
+in a Protocol of its own (`MenuRouter`, `HotspotRouter`, ...), and `Router` has it all.
 
 Two faults are easily mixed up: `hang` takes bytes and never answers, `blackhole` is a dead link, on which the
 router does not even learn that a client has gone. What was held is handed on when the fault ends.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from simulator.commands import Call, targets
 from simulator.errors import BAD_VALUE, Trap, missing
-from simulator.menu import Row
+from simulator.row import Row
 from simulator.values import Address, Mac, parse_duration
 
 
@@ -83,14 +83,14 @@ class _Ping:
     def probe(self) -> None:
         answers = any(client.ip == self.address for client in self.call.router.network.clients.values())
         self.received += answers
-        words = [f"=seq={self.sent}", f"=host={self.address}"]
+        sentence = [f"=seq={self.sent}", f"=host={self.address}"]
         self.sent += 1
-        words += ["=size=56", "=ttl=64", "=time=1ms500us"] if answers else ["=status=timeout"]
+        sentence += ["=size=56", "=ttl=64", "=time=1ms500us"] if answers else ["=status=timeout"]
         loss = 100 * (self.sent - self.received) // self.sent
-        words += [f"=sent={self.sent}", f"=received={self.received}", f"=packet-loss={loss}"]
+        sentence += [f"=sent={self.sent}", f"=received={self.received}", f"=packet-loss={loss}"]
         if self.received:
-            words += ["=min-rtt=1ms500us", "=avg-rtt=1ms500us", "=max-rtt=1ms500us"]
-        self.call.emit(self.call.sentence("!re", *words))
+            sentence += ["=min-rtt=1ms500us", "=avg-rtt=1ms500us", "=max-rtt=1ms500us"]
+        self.call.emit(self.call.sentence("!re", *sentence))
         if self.count is not None and self.sent >= self.count:
             self.call.emit(self.call.sentence("!done"))
             self.call.finished()

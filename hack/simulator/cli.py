@@ -23,7 +23,7 @@ simulator.options.RouterOptions exist: """
 
 
 def parse_router(text: str) -> dict[str, Any]:
-    """`name=r1,port=18728,...` as options; raises ArgumentTypeError that names the pair."""
+    """Return `name=r1,port=18728,...` as options; raises ArgumentTypeError that names the pair."""
     values: dict[str, Any] = {}
     for pair in text.split(","):
         name, separator, value = pair.partition("=")
@@ -49,7 +49,7 @@ def parse_router(text: str) -> dict[str, Any]:
 
 
 def parse_endpoint(text: str) -> tuple[str, int]:
-    """`127.0.0.1:18700` as address and port."""
+    """Return `127.0.0.1:18700` as address and port."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r}: expects address:port")
@@ -57,7 +57,7 @@ def parse_endpoint(text: str) -> tuple[str, int]:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The options of the program."""
+    """Return the options of the program."""
     parser = argparse.ArgumentParser(
         prog="python -m simulator",
         description="Simulated RouterOS routers that speak the binary API, with a control port beside them.",
@@ -87,7 +87,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def router_options(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """All routers that the command line asks for."""
+    """Return all routers that the command line asks for."""
     routers = list(arguments.router)
     for number in range(1, arguments.routers + 1):
         routers.append(

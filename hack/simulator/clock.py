@@ -6,12 +6,9 @@ import heapq
 import itertools
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from simulator.menu import Row
-
-if TYPE_CHECKING:
-    from simulator.table import Table
+from simulator.row import Row
 
 
 class Clock:
@@ -21,7 +18,7 @@ class Clock:
         self.skipped = 0.0
 
     def now(self) -> float:
-        """Seconds on a scale of its own."""
+        """Return the seconds on a scale of this clock alone."""
         return time.monotonic() + self.skipped
 
     def advance(self, seconds: float) -> None:
@@ -32,16 +29,27 @@ class Clock:
         return datetime.now(UTC) + timedelta(seconds=self.skipped)
 
     def stamp(self) -> str:
-        """Date and time as 7.10 and later show them."""
+        """Return the date and time as 7.10 and later show them."""
         return self._date().strftime("%Y-%m-%d %H:%M:%S")
 
     def date_text(self) -> str:
-        """The date alone."""
+        """Return the date alone."""
         return self._date().strftime("%Y-%m-%d")
 
     def time_text(self) -> str:
-        """The time of day alone."""
+        """Return the time of day alone."""
         return self._date().strftime("%H:%M:%S")
+
+
+class Expiring(Protocol):
+    """The part of a table that a deadline needs."""
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        """The rows by their ids."""
+
+    def remove(self, row: Row) -> None:
+        """Take a row away."""
 
 
 class Deadlines:
@@ -49,17 +57,17 @@ class Deadlines:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._heap: list[tuple[float, int, Table, Row]] = []
+        self._heap: list[tuple[float, int, Expiring, Row]] = []
         self._numbers = itertools.count()
         self._compact_at = 1024
 
-    def watch(self, table: Table, row: Row) -> None:
+    def watch(self, table: Expiring, row: Row) -> None:
         """Remove the row when it expires; a later `expires` is found when the old one falls due."""
         watched = row.hidden.get("watched")
         if watched is None or row.hidden["expires"] < watched:
             self._push(table, row)
 
-    def _push(self, table: Table, row: Row) -> None:
+    def _push(self, table: Expiring, row: Row) -> None:
         row.hidden["watched"] = row.hidden["expires"]
         heapq.heappush(self._heap, (row.hidden["expires"], next(self._numbers), table, row))
         if len(self._heap) > self._compact_at:

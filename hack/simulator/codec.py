@@ -19,7 +19,7 @@ class ProtocolError(Exception):
 
 
 def encode_length(length: int) -> bytes:
-    """Give the shortest prefix for a word of `length` bytes."""
+    """Return the shortest prefix for a word of `length` bytes."""
     if length < 0x80:
         return _SHORT[length]
     if length < 0x4000:
@@ -32,7 +32,7 @@ def encode_length(length: int) -> bytes:
 
 
 def prefix_size(first: int) -> int:
-    """Number of prefix bytes that start with `first`; raises ProtocolError for the undefined ones."""
+    """Return the number of prefix bytes that start with `first`; raises ProtocolError for the undefined ones."""
     if first < 0x80:
         return 1
     if first < 0xC0:
@@ -47,7 +47,7 @@ def prefix_size(first: int) -> int:
 
 
 def decode_length(prefix: bytes) -> int:
-    """Length of the word behind a complete `prefix` of 1 to 5 bytes."""
+    """Return the length of the word behind a complete `prefix` of 1 to 5 bytes."""
     size = len(prefix)
     if size == 5:
         return int.from_bytes(prefix[1:], "big")
@@ -55,24 +55,24 @@ def decode_length(prefix: bytes) -> int:
 
 
 def to_bytes(text: str) -> bytes:
-    """Text of the simulator as it goes over the wire."""
+    """Return a text of the simulator as it goes over the wire."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def to_text(raw: bytes) -> str:
-    """Bytes of the wire as text that gives the same bytes back."""
+    """Return bytes of the wire as a text that gives the same bytes back."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def encode_word(raw: bytes) -> bytes:
-    """One word with its prefix."""
+    """Return a word with its prefix."""
     return encode_length(len(raw)) + raw
 
 
-def encode_sentence(words: Iterable[bytes]) -> bytes:
-    """A whole sentence with its closing empty word."""
+def encode_sentence(sentence: Iterable[bytes]) -> bytes:
+    """Return a whole sentence with its closing empty word."""
     parts: list[bytes] = []
-    for word in words:
+    for word in sentence:
         parts.append(encode_length(len(word)))
         parts.append(word)
     parts.append(b"\x00")
@@ -91,7 +91,7 @@ class Decoder:
         self._size = 0
 
     def feed(self, data: bytes) -> list[list[bytes]]:
-        """Sentences completed by `data`, in order. Raises ProtocolError on a control byte or an oversize."""
+        """Return the sentences completed by `data`, in order. Raises ProtocolError on a control byte or an oversize."""
         self._buffer += data
         sentences: list[list[bytes]] = []
         if len(self._buffer) < self._needed:

@@ -8,19 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from simulator.codec import encode_sentence, to_bytes
 from simulator.errors import BAD_VALUE, Trap, missing, no_such_item, unknown_parameter
-from simulator.menu import Row
+from simulator.menu import MenuRouter
+from simulator.network import Network, NetworkRouter
+from simulator.options import Version
 from simulator.rights import Rights
+from simulator.row import Row
 from simulator.table import Table
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 Emit = Callable[[bytes], None]
 Stop = Callable[[], None]
+
+
+class CommandRouter(NetworkRouter, MenuRouter, Protocol):
+    """The part of the router that a command needs. `absent` are the paths of the menus that the router lacks."""
+
+    version: Version
+    absent: set[str]
+    network: Network
+
+    def reboot(self, seconds: float) -> None:
+        """Go down now and come back after `seconds`."""
 
 
 @dataclass
@@ -31,7 +42,7 @@ class Call:
     session that it came to its end by itself.
     """
 
-    router: Router
+    router: CommandRouter
     rights: Rights
     path: str
     verb: str
@@ -49,32 +60,32 @@ class Call:
         """The menu's table."""
         return self.router.tables[self.path]
 
-    def sentence(self, *words: str) -> bytes:
-        """An encoded sentence of this command, with its tag where the router puts it."""
-        raw = [to_bytes(word) for word in words]
+    def sentence(self, *parts: str) -> bytes:
+        """Return an encoded sentence of this command, with its tag where the router puts it."""
+        raw = [to_bytes(word) for word in parts]
         if self.tag is not None:
             raw.insert(1 if self.router.options.tag_position == "front" else len(raw), b".tag=" + self.tag)
         return encode_sentence(raw)
 
     def done(self, ret: str | None = None) -> None:
-        """The closing sentence; `ret` is its `=ret=`, the new id of an add."""
+        """Write the closing sentence; `ret` is its `=ret=`, the new id of an add."""
         self.ret = ret
         self.out.append(self.sentence("!done", *([] if ret is None else [f"=ret={ret}"])))
 
     def trap(self, trap: Trap) -> None:
-        """One `!trap` sentence, and those that come with it."""
-        words = [] if trap.category is None else [f"=category={trap.category}"]
-        self.out.append(self.sentence("!trap", *words, f"=message={trap.message}"))
+        """Write a `!trap` sentence, and those that come with it."""
+        category = [] if trap.category is None else [f"=category={trap.category}"]
+        self.out.append(self.sentence("!trap", *category, f"=message={trap.message}"))
         for further in trap.more:
             self.trap(further)
 
 
-def parse_values(table: Table, arguments: dict[str, str]) -> dict[str, str | None]:
-    """Normal forms of the arguments; None for those to be removed. Raises Trap for a wrong one."""
+def parse_values(call: Call, arguments: dict[str, str]) -> dict[str, str | None]:
+    """Return the normal forms of the arguments; None for those to be removed. Raises Trap for a wrong one."""
     changes: dict[str, str | None] = {}
     for given, text in arguments.items():
         name = given.removeprefix("!")
-        prop = table.properties.get(name)
+        prop = call.table.properties.get(name)
         if prop is None or not prop.writable:
             raise unknown_parameter(name)
         if given != name or (text == "" and prop.empty_unsets):
@@ -82,12 +93,12 @@ def parse_values(table: Table, arguments: dict[str, str]) -> dict[str, str | Non
                 raise Trap(f"invalid value for argument {name}", BAD_VALUE)
             changes[name] = prop.default
         else:
-            changes[name] = prop.kind.parse(name, text, table.router.tables)
+            changes[name] = prop.kind.parse(name, text, call.router.tables)
     return changes
 
 
 def targets(call: Call, text: str | None) -> list[Row]:
-    """Rows of `.id` or `numbers`: ids, a comma list of ids, or unambiguous names."""
+    """Return the rows of `.id` or `numbers`: ids, a comma list of ids, or unambiguous names."""
     if text is None:
         raise missing(".id")
     rows = []
@@ -119,7 +130,7 @@ def add(call: Call) -> None:
     values: dict[str, str | None] = {}
     if "copy-from" in arguments:
         values.update(_copied(targets(call, arguments.pop("copy-from"))[0], table))
-    values.update(parse_values(table, arguments))
+    values.update(parse_values(call, arguments))
     for prop in table.menu.properties:
         if prop.required and values.get(prop.name) is None:
             raise missing(prop.name)
@@ -138,7 +149,7 @@ def change(call: Call) -> None:
     table, arguments = call.table, dict(call.arguments)
     single = table.menu.singleton
     rows = list(table.rows.values()) if single else targets(call, _pop_targets(arguments))
-    changes = parse_values(table, arguments)
+    changes = parse_values(call, arguments)
     for row in rows:
         table.set(_unlocked(row), changes)
     call.done()
@@ -209,18 +220,18 @@ def move(call: Call) -> None:
         raise missing(".id")
     table = call.table
     rows = [_loosely(table, reference) for reference in text.split(",")]
-    found = [row for row in rows if row is not None]
-    if len(found) < len(rows):
+    present = [row for row in rows if row is not None]
+    if len(present) < len(rows):
         raise no_such_item(old=call.router.options.old_no_such_item)
     before = _loosely(table, arguments.get("destination", ""))
-    if before is not None and any(row is before for row in found):
+    if before is not None and any(row is before for row in present):
         raise Trap("failure: can not move object before itself")
-    table.move(found, before)
+    table.move(present, before)
     call.done()
 
 
 def _loosely(table: Table, reference: str) -> Row | None:
-    """An item as `move` takes it: by id, name, comment or bare position, the first that matches."""
+    """Return an item as `move` takes it: by id, name, comment or bare position, the first that matches."""
     row = table.find(reference)
     if row is not None or not reference:
         return row

@@ -56,11 +56,11 @@ class SimulatorControl:
             return answer
 
     async def health(self) -> bool:
-        """Whether the simulator answers. Raises aiohttp.ClientError when it does not."""
+        """Return whether the simulator answers. Raises aiohttp.ClientError when it does not."""
         return bool((await self._call("GET", "/health"))["ok"])
 
     async def routers(self) -> list[dict[str, Any]]:
-        """All routers: name, address, port, user, password, version, serial, up."""
+        """Return all routers: name, address, port, user, password, version, serial, up."""
         return list(await self._call("GET", "/routers"))
 
     async def add_router(self, name: str, **options: Any) -> dict[str, Any]:
@@ -72,24 +72,24 @@ class SimulatorControl:
         await self._call("DELETE", f"/routers/{router}")
 
     async def router(self, router: str) -> dict[str, Any]:
-        """State: up, api_sessions, uptime (s), counters {commands, writes, logins}, faults."""
+        """Return the state: up, api_sessions, uptime (s), counters {commands, writes, logins}, faults."""
         return dict(await self._call("GET", f"/routers/{router}"))
 
     async def table(self, router: str, path: str) -> list[dict[str, str]]:
-        """Rows of one menu as the API would show them."""
+        """Return the rows of one menu as the API would show them."""
         return list(await self._call("GET", f"/routers/{router}/tables", query={"path": path}))
 
     async def tables(self, router: str) -> dict[str, list[dict[str, str]]]:
-        """Rows of all menus by path."""
+        """Return the rows of all menus by path."""
         return dict(await self._call("GET", f"/routers/{router}/tables"))
 
     async def add_row(self, router: str, path: str, **values: Any) -> str:
-        """Add a row as a person at the router would; underscores in names stand for dashes. Gives its id."""
+        """Add a row as a person at the router would; underscores in names stand for dashes. Returns its id."""
         body = {"path": path, "values": {name.replace("_", "-"): value for name, value in values.items()}}
         return str((await self._call("POST", f"/routers/{router}/rows", body))[".id"])
 
     async def add_rows(self, router: str, path: str, rows: Sequence[dict[str, Any]]) -> list[str]:
-        """Add many rows; names as the API has them. Gives their ids."""
+        """Add many rows; names as the API has them. Returns their ids."""
         body = {"path": path, "values": list(rows)}
         return list((await self._call("POST", f"/routers/{router}/rows", body))[".ids"])
 
@@ -109,7 +109,7 @@ class SimulatorControl:
         return dict(await self._call("POST", f"/routers/{router}/clients", body))
 
     async def clients(self, router: str) -> list[dict[str, str]]:
-        """Clients that are there: mac, ip."""
+        """Return the clients that are there: mac, ip."""
         return list(await self._call("GET", f"/routers/{router}/clients"))
 
     async def move_out(self, router: str, mac: str) -> None:
@@ -122,11 +122,11 @@ class SimulatorControl:
         return dict(await self._call("POST", f"/routers/{router}/packets", body))
 
     async def forwarded(self, router: str, mac: str, flow: str | None = None) -> bool:
-        """Whether a packet of the client is forwarded."""
+        """Return whether a packet of the client is forwarded."""
         return bool((await self.packet(router, mac, flow))["forwarded"])
 
     async def login(self, router: str, mac: str, user: str, password: str | None = None) -> dict[str, str]:
-        """Log the client in as the portal would; gives the active row. Without password it is not checked."""
+        """Log the client in as the portal would; return the active row. Without password it is not checked."""
         body = {"mac": mac, "user": user} | ({} if password is None else {"password": password})
         return dict(await self._call("POST", f"/routers/{router}/login", body))
 
@@ -139,7 +139,7 @@ class SimulatorControl:
         timeout: float = 10,  # noqa: ASYNC109 - handed on to the simulator
         flow: str | None = None,
     ) -> float:
-        """Send packets until forwarded (or not) as wanted; gives the seconds. ControlError 408 else."""
+        """Send packets until forwarded (or not) as wanted; return the seconds. ControlError 408 else."""
         body: dict[str, Any] = {"mac": mac, "forwarded": forwarded, "timeout": timeout}
         if flow is not None:
             body["flow"] = flow
@@ -147,7 +147,7 @@ class SimulatorControl:
         return float(answer["elapsed"])
 
     async def log(self, router: str, since: int = 0) -> list[dict[str, Any]]:
-        """Commands after number `since`: n, t, session, sentence, outcome; the last 4000 are kept."""
+        """Return the commands after number `since`: n, t, session, sentence, outcome; the last 4000 are kept."""
         return list(await self._call("GET", f"/routers/{router}/log", query={"since": str(since)}))
 
     async def faults(self, router: str, **faults: Any) -> dict[str, Any]:

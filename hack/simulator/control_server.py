@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -19,9 +19,6 @@ from simulator.dispatch import execute
 from simulator.errors import Trap
 from simulator.rights import ROOT
 from simulator.router import Router
-
-if TYPE_CHECKING:
-    from simulator.simulator import Simulator
 
 WAIT_PAUSE = 0.003
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -86,21 +83,33 @@ def _as_word(value: Any) -> str:
 
 
 def act(router: Router, path: str, verb: str, arguments: dict[str, str]) -> str:
-    """Do what a person at the router would; gives the new id of an add. Raises Trap."""
+    """Do what a person at the router would; return the new id of an add. Raises Trap."""
     router.settle()
     call = Call(router, ROOT, path, verb, arguments, [])
     execute(call)
     return call.ret or ""
 
 
-class Control:
-    """The handlers; `Simulator` gives the routers."""
+class RouterKeeper(Protocol):
+    """The part of the simulator that the control port needs."""
 
-    def __init__(self, simulator: Simulator) -> None:
+    routers: dict[str, Router]
+
+    async def add_router(self, name: str, **options: Any) -> Router:
+        """Make and start a router. Raises ValueError, OSError."""
+
+    async def remove_router(self, name: str) -> None:
+        """Stop and forget a router. Raises KeyError."""
+
+
+class Control:
+    """The handlers; `simulator` keeps the routers."""
+
+    def __init__(self, simulator: RouterKeeper) -> None:
         self.simulator = simulator
 
     def router(self, request: web.Request) -> Router:
-        """The router named in the path."""
+        """Return the router named in the path."""
         name = request.match_info["name"]
         if name not in self.simulator.routers:
             raise BadRequest(f"no router {name!r}", 404)
@@ -253,32 +262,32 @@ class Control:
         return web.json_response({"now": router.clock.stamp()})
 
 
-def make_app(simulator: Simulator) -> web.Application:
-    """The control port as an aiohttp application."""
+def make_app(simulator: RouterKeeper) -> web.Application:
+    """Return the control port as an aiohttp application."""
     control = Control(simulator)
     app = web.Application(middlewares=[_errors], client_max_size=64 * 1024 * 1024)
-    one = "/routers/{name}"
+    path = "/routers/{name}"
     app.add_routes(
         [
             web.get("/health", control.health),
             web.get("/routers", control.list_routers),
             web.post("/routers", control.add_router),
-            web.delete(one, control.remove_router),
-            web.get(one, control.state),
-            web.get(f"{one}/tables", control.tables),
-            web.post(f"{one}/rows", control.add_row),
-            web.patch(f"{one}/rows", control.set_row),
-            web.delete(f"{one}/rows", control.remove_row),
-            web.post(f"{one}/clients", control.move_in),
-            web.get(f"{one}/clients", control.clients),
-            web.delete(one + "/clients/{mac}", control.move_out),
-            web.post(f"{one}/packets", control.packet),
-            web.post(f"{one}/login", control.login),
-            web.post(f"{one}/wait", control.wait),
-            web.get(f"{one}/log", control.log),
-            web.post(f"{one}/faults", control.faults),
-            web.post(f"{one}/reboot", control.reboot),
-            web.post(f"{one}/clock", control.clock),
+            web.delete(path, control.remove_router),
+            web.get(path, control.state),
+            web.get(f"{path}/tables", control.tables),
+            web.post(f"{path}/rows", control.add_row),
+            web.patch(f"{path}/rows", control.set_row),
+            web.delete(f"{path}/rows", control.remove_row),
+            web.post(f"{path}/clients", control.move_in),
+            web.get(f"{path}/clients", control.clients),
+            web.delete(path + "/clients/{mac}", control.move_out),
+            web.post(f"{path}/packets", control.packet),
+            web.post(f"{path}/login", control.login),
+            web.post(f"{path}/wait", control.wait),
+            web.get(f"{path}/log", control.log),
+            web.post(f"{path}/faults", control.faults),
+            web.post(f"{path}/reboot", control.reboot),
+            web.post(f"{path}/clock", control.clock),
         ]
     )
     return app

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from simulator import commands, printing
 from simulator.actions import ACTIONS
 from simulator.codec import to_text
-from simulator.commands import Call
+from simulator.commands import Call, CommandRouter
 from simulator.errors import MISSING, Trap, unknown_parameter
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 READ_VERBS = {"print": printing.show, "getall": printing.show, "listen": printing.listen}
 
@@ -80,8 +76,8 @@ def _refuse_by_device_mode(call: Call) -> None:
         raise Trap("failure: not allowed by device-mode")
 
 
-def _unknown(router: Router, full: str) -> Trap:
-    """The menu is not there: two traps as in old transcripts, or the first alone; missing packages differ."""
+def _unknown(router: CommandRouter, full: str) -> Trap:
+    """Return the refusal of a menu that is not there: two traps, or the first alone; missing packages differ."""
     path = full.rpartition("/")[0]
     prefix = Trap("no such command prefix")
     if path in router.absent:
@@ -101,7 +97,7 @@ def _prefixes(path: str) -> list[str]:
 
 
 def check_request(request: Request) -> tuple[str, str]:
-    """Menu path and verb of a request. Raises Trap when the command word is none of the API's."""
+    """Return the menu path and verb of a request. Raises Trap when the command word is none of the API's."""
     if not request.command.startswith("/") or " " in request.command:
         name = request.command.split(" ")[0]
         raise Trap(f"no such command or directory ({name})", MISSING)

@@ -22,25 +22,25 @@ class Fatal(Exception):
 
 
 def no_such_item(*, old: bool = False) -> Trap:
-    """The id is gone; `old` gives the spelling of older versions."""
+    """Return the trap of an id that is gone; `old` gives the spelling of older versions."""
     return Trap("no such item (4)" if old else "no such item", MISSING)
 
 
 def unknown_parameter(name: str) -> Trap:
-    """The argument does not exist in this menu or is read-only."""
+    """Return the trap of an argument that does not exist in this menu or is read-only."""
     return Trap(f"unknown parameter {name}")
 
 
 def missing(name: str) -> Trap:
-    """A mandatory argument was not sent."""
+    """Return the trap of a mandatory argument that was not sent."""
     return Trap(f"missing ={name}=")
 
 
 def no_match(name: str) -> Trap:
-    """Wrong enumeration word or a reference to something that is not there."""
+    """Return the trap of a wrong enumeration word, or of a reference to nothing."""
     return Trap(f"input does not match any value of {name}", BAD_VALUE)
 
 
 def not_permitted() -> Trap:
-    """The group of the user lacks the policy."""
+    """Return the trap of a user whose group lacks the policy."""
     return Trap("not enough permissions (9)")

@@ -65,7 +65,7 @@ class Faults:
         return self.hang or self.blackhole
 
     def take_trap(self, path: str, verb: str) -> TrapFault | None:
-        """The trap for this command, counted down."""
+        """Return the trap for this command, counted down."""
         trap = self.trap
         if trap is None or trap.path != path or trap.verb != verb or trap.times <= 0:
             return None
@@ -75,7 +75,7 @@ class Faults:
         return trap
 
     def shown(self) -> dict[str, Any]:
-        """As JSON, only what differs from a sound router."""
+        """Return, as JSON, the faults that differ from a sound router."""
         sound = Faults()
         return {k: v for k, v in asdict(self).items() if v != getattr(sound, k)}
 

@@ -6,23 +6,22 @@ API; packets come from `network.py`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from simulator import computed
+from simulator.clock import Clock, Deadlines
 from simulator.errors import Trap
-from simulator.menu import Row
-from simulator.table import Event
+from simulator.options import RouterOptions
+from simulator.row import Row
+from simulator.table import Event, Table
 from simulator.values import address_span, parse_duration
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 COOKIE_LIFETIME = 3 * 86400.0
 BAD_LOGIN = "invalid username or password"
 
 
 def first_match(bindings: list[dict[str, str]], mac: str, address: str, server: str) -> dict[str, str] | None:
-    """The first enabled binding, in order, that fits the client: by MAC, address (or range), and server.
+    """Return the first enabled binding, in order, that fits the client: by MAC, address (or range), and server.
 
     A binding that names neither a MAC nor an address fits nobody.
     """
@@ -43,10 +42,19 @@ def first_match(bindings: list[dict[str, str]], mac: str, address: str, server: 
     return None
 
 
+class HotspotRouter(Protocol):
+    """The part of the router that its hotspot needs."""
+
+    options: RouterOptions
+    clock: Clock
+    deadlines: Deadlines
+    tables: dict[str, Table]
+
+
 class Hotspot:
     """Host, active and cookie rows of one router and how they follow each other."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: HotspotRouter) -> None:
         self.router = router
         self.servers = router.tables["/ip/hotspot"]
         self.bindings = router.tables["/ip/hotspot/ip-binding"]
@@ -60,20 +68,20 @@ class Hotspot:
         self.active.subscribe(self._active_event)
 
     def server(self) -> Row | None:
-        """The server the clients are behind: the first enabled one."""
+        """Return the server the clients are behind: the first enabled one."""
         return next((s for s in self.servers.rows.values() if s.values["disabled"] == "false"), None)
 
     def host(self, mac: str, address: str) -> Row | None:
-        """Host row of a client."""
+        """Return the host row of a client."""
         return self.hosts.rows.get(self._host_ids.get((mac, address), ""))
 
     def host_by_address(self, address: str) -> Row | None:
-        """Newest host row with this address."""
+        """Return the newest host row with this address."""
         rows = [row for row in self.hosts.rows.values() if row.values["address"] == address]
         return rows[-1] if rows else None
 
     def arrive(self, mac: str, address: str, found_by: str = "UDP traffic") -> Row | None:
-        """Host row of the client a packet came from, made now when there is none; None without a server."""
+        """Return the host row of the client a packet came from, made now when there is none; None without a server."""
         server = self.server()
         if server is None:
             return None
@@ -118,7 +126,7 @@ class Hotspot:
             self.hosts.remove(min(rows, key=lambda row: float(row.hidden["seen"])))
 
     def log_in(self, host: Row, user: str, password: str | None, login_by: str = "http-chap") -> Row:
-        """Log a host in and give its active row.
+        """Log a host in and return its active row.
 
         `password` None takes the login for right (a portal that has checked it). Raises Trap with the texts
         of reference 3 when it is refused.
@@ -168,7 +176,7 @@ class Hotspot:
             raise Trap(f"no more sessions are allowed for user {user}")
 
     def running_time(self, user: str) -> float:
-        """Seconds of the sessions of a user that run now."""
+        """Return the seconds of the sessions of a user that run now."""
         now = self.router.clock.now()
         return sum(
             now - float(row.hidden["created"])

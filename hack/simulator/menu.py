@@ -7,34 +7,54 @@ events or on an own verb in `actions.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Protocol
 
+from simulator.clock import Clock, Deadlines, Expiring
+from simulator.options import RouterOptions, Version
+from simulator.row import Row
 from simulator.values import Kind
 
-if TYPE_CHECKING:
-    from simulator.router import Router
-
-Version = tuple[int, ...]
 TEXT = Kind()
 
 CONFIG_VERBS = frozenset({"add", "set", "remove", "enable", "disable", "comment"})
 
 
-@dataclass(slots=True)
-class Row:
-    """One item. `values` are normal forms as a reply shows them, `hidden` what the router knows besides.
+class MenuHotspot(Protocol):
+    """The part of the hotspot that a menu needs."""
 
-    A `locked` row belongs to a service: nobody edits it.
+    def running_time(self, user: str) -> float:
+        """Return the seconds of the sessions of a user that run now."""
+
+
+class MenuRouter(Protocol):
+    """The part of the router that a menu needs: computed properties, refusals and changes read it.
+
+    A Protocol, because a router is made of tables and a table of a menu: menus may not import the router.
     """
 
-    id: str
-    values: dict[str, str]
-    hidden: dict[str, Any] = field(default_factory=dict)
-    locked: bool = False
+    options: RouterOptions
+    clock: Clock
+    deadlines: Deadlines
+    random: Random
+
+    @property
+    def tables(self) -> Mapping[str, Expiring]:
+        """The tables by the paths of their menus."""
+
+    @property
+    def hotspot(self) -> MenuHotspot:
+        """The hotspot of the router."""
+
+    def policies_of(self, user: Row) -> frozenset[str]:
+        """Return the policies of a router user by the group."""
+
+    def uptime_text(self) -> str:
+        """Return the time since the last boot."""
 
 
-Computed = Callable[["Router", Row], str | None]
+Computed = Callable[[MenuRouter, Row], str | None]
 
 
 @dataclass(frozen=True)
@@ -101,19 +121,19 @@ class Menu:
     unique: tuple[Unique, ...] = ()
     initial: tuple[Mapping[str, str], ...] = ()
     write_policy: str | None = None
-    removable: Callable[[Router, Row], None] | None = None
-    changed: Callable[[Router, Row, set[str]], None] | None = None
-    absent: Callable[[Router], bool] | None = None
+    removable: Callable[[MenuRouter, Row], None] | None = None
+    changed: Callable[[MenuRouter, Row, set[str]], None] | None = None
+    absent: Callable[[MenuRouter], bool] | None = None
 
     def for_version(self, version: Version) -> Menu:
-        """The same menu with the properties that this version has."""
+        """Return the same menu with the properties that this version has."""
         return replace(self, properties=tuple(p for p in self.properties if p.since <= version < p.until))
 
     def by_name(self) -> dict[str, Property]:
-        """Properties by their names."""
+        """Return the properties by their names."""
         return {p.name: p for p in self.properties}
 
 
 def comment() -> Property:
-    """The comment every configuration menu has: absent when unset, an empty value removes it."""
+    """Return the comment every configuration menu has: absent when unset, an empty value removes it."""
     return Property("comment", empty_unsets=True)

@@ -12,7 +12,7 @@ BOOL = Bool()
 MAC = Mac()
 ADDRESS = Address()
 COUNT = Int()
-OR_UNLIMITED = Int(1, words=("unlimited",))
+OR_UNLIMITED = Int(1, keywords=("unlimited",))
 SPAN = Duration(("none",))
 DISABLED = Property("disabled", BOOL, default="false")
 SERVER = Reference("/ip/hotspot", ("all",))
@@ -32,7 +32,7 @@ def _text(*names: str) -> tuple[Property, ...]:
 
 
 def by(*names: str, fallback: str = "") -> Unique:
-    """Uniqueness on the given properties, refused as an already existing entry with such a name."""
+    """Return the uniqueness of the given properties, refused as an already existing entry with such a name."""
     return Unique(
         lambda row: tuple(row.get(n, fallback) for n in names), "failure: already have such name", False
     )

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 from zlib import crc32
 
-from simulator.menu import Row
+from simulator.hotspot import Hotspot, HotspotRouter
+from simulator.row import Row
 from simulator.table import Event
 from simulator.values import Address, Mac, address_span
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 SHORT_CONNECTIONS = 64
 """Rows kept for packets without a flow name; the oldest makes room for the newest."""
@@ -45,10 +43,20 @@ class Client:
     ip: str
 
 
+class NetworkRouter(HotspotRouter, Protocol):
+    """The part of the router that the network behind it needs."""
+
+    up: bool
+    hotspot: Hotspot
+
+    def settle(self) -> None:
+        """Let happen what the clock has made due."""
+
+
 class Network:
     """Clients of one router; they are the world around it and survive its reboots."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: NetworkRouter) -> None:
         self.router = router
         self.clients: dict[str, Client] = {}
         self.connections = router.tables["/ip/firewall/connection"]
@@ -71,7 +79,7 @@ class Network:
         return self.clients.pop(Mac().parse("mac", mac))
 
     def client(self, mac: str) -> Client:
-        """Raises KeyError when nobody with this MAC is there."""
+        """Return the client with this MAC. Raises KeyError."""
         return self.clients[Mac().parse("mac", mac)]
 
     def packet(self, mac: str, flow: str | None = None) -> Verdict:

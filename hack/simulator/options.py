@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from simulator.codec import MAX_WORD
-from simulator.menu import Version
 from simulator.rights import BUILT_IN_GROUPS
+
+Version = tuple[int, ...]
 
 
 @dataclass
@@ -58,7 +59,7 @@ class RouterOptions:
 
 
 def parse_version(text: str) -> Version:
-    """`7.21.5` as a tuple of numbers. Raises ValueError."""
+    """Return `7.21.5` as a tuple of numbers. Raises ValueError."""
     try:
         return tuple(int(part) for part in text.split("."))
     except ValueError:
@@ -66,7 +67,7 @@ def parse_version(text: str) -> Version:
 
 
 def options_from(values: dict[str, Any]) -> RouterOptions:
-    """Options out of JSON. Raises ValueError that names the field."""
+    """Return options out of JSON. Raises ValueError that names the field."""
     known: Iterable[str] = RouterOptions.__dataclass_fields__
     unknown = set(values) - set(known)
     if unknown:

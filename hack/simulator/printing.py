@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from simulator.codec import encode_length, to_bytes
 from simulator.commands import Call
 from simulator.errors import unknown_parameter
-from simulator.menu import Row
 from simulator.query import compile_query, queried_names, single_equality
+from simulator.row import Row
 from simulator.table import Event, Table
 from simulator.values import Kind, Reference, parse_duration
 
@@ -100,16 +100,16 @@ class View:
         return ids[at] if at < len(ids) else "*FFFFFFFF"
 
     def value(self, row: Row, name: str) -> str | None:
-        """What a reply shows of one property; None when the row has it not."""
+        """Return the text that a reply shows of a property; None when the row has it not."""
         shown = self.special.get(name)
         return row.values.get(name) if shown is None else shown(row)
 
     def selects(self, row: Row) -> bool:
-        """Whether the queries keep the row."""
+        """Return whether the queries keep the row."""
         return self.test is None or self.test(lambda name: self.value(row, name))
 
     def rows(self) -> Iterator[Row]:
-        """The selected rows in the table's order."""
+        """Return the selected rows in the table's order."""
         wanted = self.call.arguments.get("from")
         rows = [row for row in self.table.rows.values() if wanted is None or row.id in wanted.split(",")]
         test = self.test
@@ -128,7 +128,7 @@ class View:
                     yield row
 
     def sentence(self, row: Row) -> bytes:
-        """The row as an encoded `!re`."""
+        """Return the row as an encoded `!re`."""
         self._turn = (self._turn + 1) % SHUFFLES
         special, values = self.special, row.values
         parts = [b"\x03!re"]
@@ -147,7 +147,7 @@ class View:
         return b"".join(parts)
 
     def shown(self, row: Row) -> dict[str, str]:
-        """The row as a mapping."""
+        """Return the row as a mapping."""
         values = ((name, self.value(row, name)) for name, _ in self.orders[0])
         return {name: value for name, value in values if value is not None}
 

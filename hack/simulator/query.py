@@ -19,15 +19,15 @@ _OPERATION = re.compile(r"\d+|[^\d]")
 _TEXT = Kind()
 
 
-def compile_query(words: Sequence[str], kinds: Mapping[str, Kind], tables: Tables) -> Test | None:
+def compile_query(query: Sequence[str], kinds: Mapping[str, Kind], tables: Tables) -> Test | None:
     """Turn query words (with their leading `?`) into one test of a row; None when there are none.
 
     Raises Trap for stack operations that do not exist.
     """
-    if not words:
+    if not query:
         return None
     steps: list[Test | list[str]] = [
-        _operations(word[2:]) if word.startswith("?#") else _test(word[1:], kinds, tables) for word in words
+        _operations(word[2:]) if word.startswith("?#") else _test(word[1:], kinds, tables) for word in query
     ]
     tests = [step for step in steps if not isinstance(step, list)]
     if len(tests) == len(steps):
@@ -38,18 +38,18 @@ def compile_query(words: Sequence[str], kinds: Mapping[str, Kind], tables: Table
 
 
 def single_equality(
-    words: Sequence[str], kinds: Mapping[str, Kind], tables: Tables
+    query: Sequence[str], kinds: Mapping[str, Kind], tables: Tables
 ) -> tuple[str, str] | None:
-    """Name and normal form when the query is one `?name=x`: the common look-up, which can be made fast."""
-    if len(words) != 1 or words[0][1:2] in {"-", "<", ">", "#"} or "=" not in words[0][2:]:
+    """Return the name and normal form when the query is one `?name=x`: the common look-up, which can be made fast."""
+    if len(query) != 1 or query[0][1:2] in {"-", "<", ">", "#"} or "=" not in query[0][2:]:
         return None
-    name, _, text = words[0][1:].removeprefix("=").partition("=")
+    name, _, text = query[0][1:].removeprefix("=").partition("=")
     return name, _normal_form(kinds.get(name, _TEXT), name, text, tables)
 
 
-def queried_names(words: Sequence[str]) -> set[str]:
-    """Names of the properties that query words look at."""
-    bodies = [word[1:].lstrip("-<>=") for word in words if not word.startswith("?#")]
+def queried_names(query: Sequence[str]) -> set[str]:
+    """Return the names of the properties that query words look at."""
+    bodies = [word[1:].lstrip("-<>=") for word in query if not word.startswith("?#")]
     return {body.partition("=")[0] for body in bodies}
 
 
@@ -139,7 +139,7 @@ def _compare(kind: Kind, actual: str | None, wanted: str, relation: str) -> bool
     if wanted == "":
         return relation == ">" and actual != ""
     try:
-        left, right = kind.key(actual), kind.key(wanted)
+        actual_key, wanted_key = kind.key(actual), kind.key(wanted)
     except ValueError:
-        left, right = (actual,), (wanted,)
-    return left < right if relation == "<" else left > right
+        actual_key, wanted_key = (actual,), (wanted,)
+    return actual_key < wanted_key if relation == "<" else actual_key > wanted_key

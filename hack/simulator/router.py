@@ -15,11 +15,12 @@ from simulator.commands import Call
 from simulator.dispatch import Request
 from simulator.faults import Faults, Processor
 from simulator.hotspot import Hotspot
-from simulator.menu import Menu, Row
+from simulator.menu import Menu
 from simulator.network import Network
 from simulator.options import RouterOptions, parse_version
 from simulator.printing import View
 from simulator.rights import BUILT_IN_GROUPS, POLICIES, ROOT
+from simulator.row import Row
 from simulator.session import Session
 from simulator.table import Event, Table
 from simulator.values import format_duration
@@ -101,7 +102,7 @@ class Router:
             self.tables["/user"].add(admin, hidden={"password": self.options.password})
 
     def policies_of(self, user: Row) -> frozenset[str]:
-        """Policies of a router user by the group."""
+        """Return the policies of a router user by the group."""
         group = self.tables["/user/group"].rows.get(user.values["group"])
         return frozenset(group.hidden["policy"].split(",")) if group else frozenset()
 
@@ -110,17 +111,17 @@ class Router:
         self.deadlines.settle()
 
     def show(self, path: str) -> list[dict[str, str]]:
-        """The rows of a menu as the API would show them to a full user. Raises KeyError."""
+        """Return the rows of a menu as the API would show them to a full user. Raises KeyError."""
         self.settle()
         view = View(Call(self, ROOT, path, "print", {}, []))
         return [view.shown(row) for row in self.tables[path].rows.values()]
 
     def uptime_text(self) -> str:
-        """Time since the last boot."""
+        """Return the time since the last boot."""
         return format_duration(int(self.clock.now() - self._booted))
 
     def state(self) -> dict[str, Any]:
-        """What the control port tells of this router."""
+        """Return the state that the control port shows."""
         return {
             "name": self.name,
             "up": self.up,
@@ -131,7 +132,7 @@ class Router:
         }
 
     def address_book(self) -> dict[str, Any]:
-        """Where it listens and who may log in."""
+        """Return where the router listens and who may log in."""
         options = asdict(self.options)
         shown = {name: options[name] for name in ("name", "address", "user", "password", "version", "serial")}
         return shown | {"port": self.port, "up": self.up}
@@ -173,7 +174,7 @@ class Router:
         session.rows.append(("/user/active", row))
 
     def leave(self, session: Session) -> None:
-        """A connection has ended. In a black hole nobody hears of it: it stays until that is over."""
+        """Forget a connection that has ended. In a black hole nobody hears of it: it stays until that is over."""
         if self.faults.blackhole and self.up:
             return
         self.sessions.pop(session.number, None)
@@ -193,10 +194,12 @@ class Router:
             session.cut()
 
     def reorder(self, sentences: list[list[bytes]]) -> list[list[bytes]]:
-        """Sentences that came together in the order in which they run."""
+        """Return sentences that came together in the order in which they run."""
         if not self.options.reorder_commands:
             return sentences
-        tagged = [i for i, words in enumerate(sentences) if any(word.startswith(b".tag=") for word in words)]
+        tagged = [
+            i for i, sentence in enumerate(sentences) if any(word.startswith(b".tag=") for word in sentence)
+        ]
         shuffled = self.random.sample(tagged, len(tagged))
         result = list(sentences)
         for place, source in zip(tagged, shuffled, strict=True):
@@ -204,7 +207,7 @@ class Router:
         return result
 
     def interleave(self, streams: list[list[bytes]]) -> list[bytes]:
-        """Sentences of several commands mixed, each command's own in order."""
+        """Return sentences of several commands mixed, each command's own in order."""
         turns = [at for at, stream in enumerate(streams) for _ in stream]
         self.random.shuffle(turns)
         waiting = [iter(stream) for stream in streams]
@@ -213,14 +216,14 @@ class Router:
     def journal(self, session: int, request: Request, outcome: str) -> None:
         """Write a command to the log ring, secrets masked."""
         self._log_number += 1
-        words = [request.command[:LOG_WORD]]
+        sentence = [request.command[:LOG_WORD]]
         for name, value in request.attributes.items():
-            words.append(f"={name}={'*****' if name in SECRET_WORDS else value[:LOG_WORD]}")
-        words += [query[:LOG_WORD] for query in request.queries]
+            sentence.append(f"={name}={'*****' if name in SECRET_WORDS else value[:LOG_WORD]}")
+        sentence += [query[:LOG_WORD] for query in request.queries]
         if request.tag is not None:
-            words.append(f".tag={request.tag.decode(errors='replace')}")
+            sentence.append(f".tag={request.tag.decode(errors='replace')}")
         entry = {"n": self._log_number, "t": self.clock.now() - self._booted, "session": session}
-        self.log.append(entry | {"sentence": words, "outcome": outcome})
+        self.log.append(entry | {"sentence": sentence, "outcome": outcome})
 
     # --- faults, boot, listener
 

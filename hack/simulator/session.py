@@ -8,18 +8,15 @@ import itertools
 import secrets
 from collections import deque
 from ipaddress import IPv4Address, IPv4Network
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from simulator.codec import Decoder, ProtocolError, encode_sentence, to_bytes
-from simulator.commands import Call
+from simulator.commands import Call, CommandRouter
 from simulator.dispatch import READ_VERBS, Request, check_request, execute, parse_request
 from simulator.errors import INTERRUPTED, Fatal, Trap
-from simulator.faults import DelayLine
-from simulator.menu import Row
+from simulator.faults import DelayLine, Faults, Processor
 from simulator.rights import Rights
-
-if TYPE_CHECKING:
-    from simulator.router import Router
+from simulator.row import Row
 
 LOGIN_BYTES = 65536
 LOGIN_SENTENCES = 100
@@ -29,10 +26,36 @@ NO_WRITES = frozenset({*READ_VERBS, "ping"})
 _numbers = itertools.count(1)
 
 
+class SessionRouter(CommandRouter, Protocol):
+    """The part of the router that a session needs."""
+
+    faults: Faults
+    processor: Processor
+    counters: dict[str, int]
+
+    def admit(self, session: Session, remote: str) -> bool:
+        """Take a new connection, unless the service has its number of sessions already."""
+
+    def logged_in(self, session: Session, user: Row) -> None:
+        """Note a login."""
+
+    def leave(self, session: Session) -> None:
+        """A connection has ended."""
+
+    def reorder(self, sentences: list[list[bytes]]) -> list[list[bytes]]:
+        """Return sentences that came together in the order in which they run."""
+
+    def interleave(self, streams: list[list[bytes]]) -> list[bytes]:
+        """Return sentences of several commands mixed, each command's own in order."""
+
+    def journal(self, session: int, request: Request, outcome: str) -> None:
+        """Write a command to the log ring."""
+
+
 class Session(asyncio.Protocol):
     """A client's connection to one router."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: SessionRouter) -> None:
         self.router = router
         self.number = next(_numbers)
         self.rights: Rights | None = None
@@ -176,7 +199,7 @@ class Session(asyncio.Protocol):
         self._write(b"".join(call.out))
 
     def _log_in(self, request: Request) -> str | None:
-        """Log in, or give the challenge of a router before 6.43. Raises Trap."""
+        """Log in, or return the challenge of a router before 6.43. Raises Trap."""
         attributes = request.attributes
         legacy = self.router.options.legacy_login
         name = attributes.get("name", "")

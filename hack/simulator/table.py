@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from simulator.errors import Trap
-from simulator.menu import Menu, Row, Unique
-
-if TYPE_CHECKING:
-    from simulator.router import Router
+from simulator.menu import Menu, MenuRouter, Unique
+from simulator.row import Row
 
 Event = Literal["add", "set", "remove"]
 Subscriber = Callable[[Event, Row], None]
@@ -18,7 +16,7 @@ Subscriber = Callable[[Event, Row], None]
 class Table:
     """One menu of one router. Every change is told to the subscribers at once, first come first."""
 
-    def __init__(self, router: Router, menu: Menu) -> None:
+    def __init__(self, router: MenuRouter, menu: Menu) -> None:
         self.router = router
         self.menu = menu
         self.properties = menu.by_name()
@@ -93,21 +91,21 @@ class Table:
         self.rows = {row.id: row for row in order}
 
     def find(self, reference: str) -> Row | None:
-        """Row with this id or unambiguous name."""
+        """Return the row with this id or unambiguous name."""
         return self.rows.get(reference) or self.rows.get(self._by_name.get(reference, ""))
 
     def id_of(self, name: str) -> str | None:
-        """Id of the row with this name or id."""
+        """Return the id of the row with this name or id."""
         row = self.find(name)
         return row.id if row else None
 
     def name_of(self, row_id: str) -> str | None:
-        """Name of the row with this id."""
+        """Return the name of the row with this id."""
         row = self.rows.get(row_id)
         return row.values.get("name") if row else None
 
     def holder(self, rule: int, key: Hashable) -> Row | None:
-        """The row that holds a natural key under the menu's unique rule number `rule`."""
+        """Return the row that holds a natural key under the menu's unique rule number `rule`."""
         return self.rows.get(self._taken[rule].get(key, ""))
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:

@@ -27,11 +27,11 @@ class Referenced(Protocol):
     """What a reference needs of the table it points into."""
 
     def id_of(self, name: str) -> str | None:
-        """Id of the row with this name or id."""
+        """Return the id of the row with this name or id."""
         ...
 
     def name_of(self, row_id: str) -> str | None:
-        """Name of the row with this id."""
+        """Return the name of the row with this id."""
         ...
 
 
@@ -42,14 +42,14 @@ class Kind:
     """Free text; whatever bytes came in go out again."""
 
     def parse(self, name: str, text: str, tables: Tables | None = None) -> str:  # noqa: ARG002
-        """Normal form of an argument; raises Trap with the router's text when it is not accepted.
+        """Return the normal form of an argument; raises Trap with the router's text when it is not accepted.
 
         `name` is the argument's name, for the text; `tables` are needed by references alone.
         """
         return self._parse(name, text)
 
     def key(self, text: str) -> Comparable:
-        """Sort key of a normal form; raises ValueError for text that is none."""
+        """Return the sort key of a normal form; raises ValueError for text that is none."""
         return self._key(text)
 
     def _parse(self, _name: str, text: str) -> str:
@@ -60,7 +60,7 @@ class Kind:
 
 
 def parse_bool(text: str) -> bool | None:
-    """yes/true and no/false; None for anything else."""
+    """Return the truth of yes/true and no/false, None for anything else."""
     return {"yes": True, "true": True, "no": False, "false": False}.get(text)
 
 
@@ -76,15 +76,15 @@ class Bool(Kind):
 
 @dataclass(frozen=True)
 class Int(Kind):
-    """A whole number, or one of the field's own words; `suffixes` allows k, M and G."""
+    """A whole number, or one of the field's own keywords; `suffixes` allows k, M and G."""
 
     low: int = 0
     high: int = 2**63 - 1
     suffixes: bool = False
-    words: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
 
     def _parse(self, name: str, text: str) -> str:
-        if text in self.words:
+        if text in self.keywords:
             return text
         match = re.fullmatch(r"(-?\d+)([kMG]?)", text)
         if match is None or (match[2] and not self.suffixes):
@@ -102,16 +102,16 @@ class Int(Kind):
 class Enum(Kind):
     """One of a few words."""
 
-    words: tuple[str, ...]
+    keywords: tuple[str, ...]
 
     def _parse(self, name: str, text: str) -> str:
-        if text not in self.words:
+        if text not in self.keywords:
             raise no_match(name)
         return text
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of `1h30m`, `01:30:00`, `1d01:30:00`, `300ms` or plain seconds; raises ValueError."""
+    """Return the seconds of `1h30m`, `01:30:00`, `1d01:30:00`, `300ms` or plain seconds; raises ValueError."""
     if re.fullmatch(r"\d+", text):
         return float(text)
     match = _CLOCK.fullmatch(text)
@@ -126,7 +126,7 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """`1w2d3h4m5s` without the parts that are zero; `0s` for zero; `300ms` below a second."""
+    """Return `1w2d3h4m5s` without the parts that are zero; `0s` for zero; `300ms` below a second."""
     micros = max(0, round(seconds * 1_000_000))
     parts = []
     for unit, size in (
@@ -152,14 +152,14 @@ def _clock_form(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Duration(Kind):
-    """A time span, or one of the field's own words (none, unlimited, ...)."""
+    """A time span, or one of the field's own keywords (none, unlimited, ...)."""
 
-    words: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
     low: float = 0
     high: float = float(35 * 604800 + 3 * 86400 + 13 * 3600 + 13 * 60 + 56)
 
     def _parse(self, name: str, text: str) -> str:
-        if text in self.words:
+        if text in self.keywords:
             return text
         try:
             seconds = parse_duration(text)
@@ -186,7 +186,7 @@ class Mac(Kind):
 
 
 def address_span(text: str) -> tuple[int, int]:
-    """First and last address of `a.b.c.d`, a prefix or a range `a-b`; raises ValueError."""
+    """Return the first and last address of `a.b.c.d`, a prefix or a range `a-b`; raises ValueError."""
     if "/" in text:
         network = IPv4Network(text, strict=False)
         return int(network.network_address), int(network.broadcast_address)
@@ -265,10 +265,10 @@ class WordSet(Kind):
     universe: tuple[str, ...]
 
     def _parse(self, name: str, text: str) -> str:
-        words = [word for word in text.split(",") if word]
-        if any(word.removeprefix("!") not in self.universe for word in words):
+        chosen = [word for word in text.split(",") if word]
+        if any(word.removeprefix("!") not in self.universe for word in chosen):
             raise no_match(name)
-        return ",".join(word for word in self.universe if word in words)
+        return ",".join(word for word in self.universe if word in chosen)
 
 
 @dataclass(frozen=True)
@@ -276,19 +276,21 @@ class Reference(Kind):
     """Name of a row of another menu, checked when set; shows the dead row's id once that row is gone."""
 
     path: str
-    words: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
 
     def parse(self, name: str, text: str, tables: Tables | None = None) -> str:
-        """The id of the row with this name. Raises Trap when there is none."""
-        if text in self.words:
+        """Return the id of the row with this name. Raises Trap when there is none."""
+        if text in self.keywords:
             return text
         if tables is None:
             raise TypeError(f"{name}: a reference needs the tables")
-        found = tables[self.path].id_of(text)
-        if found is None:
+        row_id = tables[self.path].id_of(text)
+        if row_id is None:
             raise no_match(name)
-        return found
+        return row_id
 
     def show(self, stored: str, tables: Tables) -> str:
-        """Name of the row with this id, or the id once that row is gone."""
-        return stored if stored in self.words else tables[self.path].name_of(stored) or stored
+        """Return the name of the row with this id, or the id once that row is gone."""
+        if stored in self.keywords:
+            return stored
+        return tables[self.path].name_of(stored) or stored

@@ -4,9 +4,9 @@ import pytest
 
 from simulator.errors import Trap
 from simulator.hotspot import first_match
-from simulator.menu import Row
 from simulator.options import RouterOptions
 from simulator.router import Router
+from simulator.row import Row
 
 MAC, IP = "AA:BB:CC:00:00:01", "10.5.50.9"
 

@@ -36,7 +36,7 @@ from simulator.values import (
         (Duration(), "5m", "5m"),
         (Duration(("none",)), "none", "none"),
         (Int(suffixes=True), "2M", "2000000"),
-        (Int(1, words=("unlimited",)), "unlimited", "unlimited"),
+        (Int(1, keywords=("unlimited",)), "unlimited", "unlimited"),
         (Address(), "10.0.0.1", "10.0.0.1"),
         (AddressRange(), "10.10.10.10/32", "10.10.10.10"),
         (AddressRange(), "10.0.0.7/24", "10.0.0.0/24"),
