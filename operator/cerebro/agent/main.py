@@ -288,9 +288,10 @@ def _hub_tools(settings: AgentSettings) -> NodeBackends:
 
 async def main(settings: AgentSettings, stop: asyncio.Event) -> None:
     """Run the agent until `stop` is set. Raises ConfigError when the kubeconfig cannot be used."""
-    token = settings.health_token.get_secret_value() if settings.health_token else None
     async with KubeApi(connection.load(settings.kubeconfig), timeout=settings.request_timeout) as api:
         agent = Agent(settings, api)
         with agent.exposed():
-            async with serve(agent.health(), settings.health_host, settings.health_port, token=token):
+            async with serve(
+                agent.health(), settings.health_host, settings.health_port, token=settings.bearer_token
+            ):
                 await agent.run(stop)

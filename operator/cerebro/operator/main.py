@@ -236,6 +236,7 @@ async def main(settings: OperatorSettings, stop: asyncio.Event) -> None:
     """Run the operator until `stop` is set. Raises ConfigError when the kubeconfig cannot be used."""
     async with KubeApi(connection.load(settings.kubeconfig), timeout=settings.request_timeout) as api:
         operator = Operator(settings, api)
-        token = settings.health_token.get_secret_value() if settings.health_token is not None else None
-        async with serve(operator.health(), settings.health_host, settings.health_port, token=token):
+        async with serve(
+            operator.health(), settings.health_host, settings.health_port, token=settings.bearer_token
+        ):
             await operator.run(stop)
