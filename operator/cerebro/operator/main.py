@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
+from cerebro.domain.leases import OPERATOR_LEASE
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.completeness import Completeness, Watch
 from cerebro.kube.cache.presence import Presence
@@ -39,7 +40,6 @@ from cerebro.runtime.health import Health, serve
 
 log = logging.getLogger(__name__)
 
-LEASE = "cerebro-operator"
 _IDLE = 60.0
 """Seconds after which finished objects are looked at again when none is due earlier."""
 _AFTER_WRITES = 1.0
@@ -84,7 +84,7 @@ class Operator:
         self._lease = Lease(
             api,
             settings.namespace,
-            LEASE,
+            OPERATOR_LEASE,
             settings.identity,
             duration=settings.lease_duration,
             renew=settings.lease_renew_interval,
