@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
-from cerebro.agent import metrics as agent_metrics
-from cerebro.agent.tunnel_status import NOT_CARRIED
+from cerebro.agent.metrics import AgentMetrics
 from cerebro.domain.conditions import ConditionState
 from cerebro.domain.lifecycle import GrantWindows, is_over
 from cerebro.domain.supersession import effective, newest
@@ -27,6 +25,26 @@ log = logging.getLogger(__name__)
 FIELD_MANAGER = "cerebro-agent"
 
 
+class Tunnels(Protocol):
+    """What the loops know of the Hubs of this agent, and of the tunnels behind them."""
+
+    def owns(self, namespace: str, hub: str) -> bool:
+        """Return whether this agent owns a Hub now (rule E4)."""
+        ...
+
+    def carries(self, namespace: str, hub: str) -> bool:
+        """Return whether an interface of this node is a Hub's, by what its loop did."""
+        ...
+
+    def tunnel_up(self, device: Device) -> ConditionState:
+        """Return condition TunnelUp of a Device behind a Hub."""
+        ...
+
+    def wake_devices(self, namespace: str, hub: str) -> None:
+        """Wake the loops of the Devices whose tunnel came, went or moved since the last call (rule B5)."""
+        ...
+
+
 @dataclass
 class AgentContext:
     """One for an agent; `direct` is the Lease for Devices without a Hub (rule E1)."""
@@ -40,15 +58,12 @@ class AgentContext:
     superseding: Index
     peers_by_hub: Index
     windows: GrantWindows
-    owns_hub: Callable[[str, str], bool] = lambda _namespace, _hub: False
-    carries_hub: Callable[[str, str], bool] = lambda _namespace, _hub: False
-    tunnel: Callable[[Device], ConditionState] = lambda _device: NOT_CARRIED
-    tunnels_changed: Callable[[str, str], None] = lambda _namespace, _hub: None
+    tunnels: Tunnels
     installation: str = "main"
     clock_skew_limit: float = 60.0
     heartbeat: float = 30.0
     stopping: bool = False  # loops finish the pass that they are in and end (rule E14)
-    metrics: ModuleType = agent_metrics
+    metrics: AgentMetrics = field(default_factory=AgentMetrics)
     heartbeats: dict[str, float] = field(default_factory=dict)
 
     def sessions_of(self, namespace: str, device: str) -> list[Session]:
@@ -99,7 +114,7 @@ class AgentContext:
 
     def _owns_hub_of(self, device: Device) -> bool:
         hub = device.spec.hub_ref
-        return hub is not None and self.owns_hub(device.namespace, hub.name)
+        return hub is not None and self.tunnels.owns(device.namespace, hub.name)
 
     def clock_trusted(self) -> bool:
         """Tell whether our clock is near enough to the API server's to grant and to end by it (rule A9)."""
@@ -137,7 +152,7 @@ class AgentContext:
         """Say that somebody keeps changing the rows of that many more clients of a router (rule B10)."""
         if clients <= 0:
             return
-        self.metrics.contested.inc(clients)
+        self.metrics.found_contested(clients)
         message = "somebody else keeps changing clients' rows on the router: an older relay that still runs, a script?"
         self.recorder.post(device, "Warning", "Contested", message, action="Compare")
 

@@ -1,8 +1,7 @@
-"""The agent process: makes routers equal to their Sessions, and reports. One loop per Device; kopf only fills
-the store.
+"""The agent process: makes WireGuard interfaces and routers equal to their objects, and reports.
 
-Until the store is known to be complete no loop runs (rule E7), so nothing is ever removed for want of
-knowledge.
+One loop for each Hub and one for each Device; kopf only fills the store. Until the store is known to be
+complete no loop runs (rule E7), so nothing is ever removed for want of knowledge.
 """
 
 from __future__ import annotations
@@ -11,34 +10,29 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 from prometheus_client import REGISTRY
 
 from cerebro.agent.context import AgentContext
-from cerebro.agent.devices.loop import DeviceLoop
+from cerebro.agent.devices.manager import DeviceManager
 from cerebro.agent.hubs.backends import NodeBackends
-from cerebro.agent.hubs.manager import AgentHubs
+from cerebro.agent.hubs.manager import HubManager
 from cerebro.agent.hubs.metrics import PeerCollector
-from cerebro.agent.metrics import devices as device_gauge
-from cerebro.agent.metrics import statuses_waiting
-from cerebro.agent.predicates import asked_anew
+from cerebro.agent.hubs.tunnels import HubTunnels
 from cerebro.agent.settings import AgentSettings
 from cerebro.domain.leases import DIRECT_LEASE, agent_lease
 from cerebro.domain.lifecycle import GrantWindows
-from cerebro.kube.cache.completeness import Completeness, Watch
-from cerebro.kube.cache.presence import Presence
+from cerebro.kube.cache.completeness import Watch
+from cerebro.kube.cache.informers import Informers, watches_of
 from cerebro.kube.cache.references import device_of, hub_of, superseded_by
-from cerebro.kube.cache.store import Store
-from cerebro.kube.cache.watcher import Watcher, WatchTimes
 from cerebro.kube.client import connection
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.discovery import permitted
 from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
-from cerebro.kube.objects import Change, StoredObject
+from cerebro.kube.objects import Change
 from cerebro.kube.status_writer import StatusWriter
-from cerebro.resources import DEVICE, KINDS, PEER, SESSION, UNFINISHED, Device
+from cerebro.resources import DEVICE, HUB, PEER, SESSION, UNFINISHED, Device
 from cerebro.runtime.health import Health, serve
 from cerebro.wireguard.kernel import Kernel
 from cerebro.wireguard.nft import Nft
@@ -46,70 +40,58 @@ from cerebro.wireguard.userspace import Userspace
 
 log = logging.getLogger(__name__)
 
-# A loop turns at least every 30 s; one pass over a slow router may take a print's and some writes' deadlines.
 _STUCK_AFTER = 600.0
+"""Seconds. A loop turns at least every 30 s, but a pass over a slow router may wait for the deadlines of a
+print and some writes."""
+_SHOW_INTERVAL = 5.0
+"""Seconds between two updates of the gauges."""
 
 
 def watches(namespaces: tuple[str, ...]) -> list[Watch]:
-    """Name what the agent watches; of Sessions the unfinished ones, as the server selects."""
-    selectors = {"Session": UNFINISHED}
-    return [
-        Watch(KINDS[kind], namespace, selectors.get(kind))
-        for namespace in namespaces
-        for kind in ("Hub", "Peer", "Device", "Session")
-    ]
+    """Return what the agent watches; of the Sessions the server selects the unfinished ones."""
+    return watches_of((HUB, PEER, DEVICE, SESSION), namespaces, {SESSION: UNFINISHED})
 
 
 class Agent:
-    """Holds the parts of one agent together: store, watcher, Leases, status writer, and a loop per Device."""
+    """Holds the parts of one agent together: store, Leases, status writer, and the managers of the loops."""
 
     def __init__(self, settings: AgentSettings, api: KubeApi) -> None:
-        self._settings, self._api = settings, api
-        self._store = Store()
-        wanted = watches(settings.namespaces)
-        presence = Presence(api)
-        self._completeness = Completeness(
-            self._store, api, wanted, presence=presence, check_interval=settings.store_check_interval
-        )
-        self._watcher = Watcher(
-            api,
-            self._store,
-            wanted,
-            presence=presence,
-            relisted=self._completeness.request,
-            times=WatchTimes(
-                request_timeout=settings.request_timeout,
-                watch_timeout=settings.watch_timeout,
-                backoff_ceiling=settings.backoff_ceiling,
-            ),
-        )
-        self._direct = self._lease(DIRECT_LEASE, gained=self._acting_changed, lost=self._acting_changed)
+        self._settings = settings
+        self._api = api
+        self._informers = Informers(api, watches(settings.namespaces), settings)
+        self._direct = self._lease(DIRECT_LEASE, changed=self._acting_changed)
         self._alive = self._lease(agent_lease(settings.node_name))
-        self._statuses = StatusWriter(api, self._store)
+
+        store = self._informers.store
+        peers_by_hub = store.add_index(PEER, hub_of)
+        self._statuses = StatusWriter(api, store)
+        self._tunnels = HubTunnels(store, peers_by_hub, self._tunnel_changed)
         self._context = AgentContext(
             api=api,
-            store=self._store,
+            store=store,
             statuses=self._statuses,
             recorder=Recorder(api, component="cerebro-agent", instance=settings.node_name),
             direct=self._direct,
-            by_device=self._store.add_index(SESSION, device_of),
-            superseding=self._store.add_index(SESSION, superseded_by),
-            peers_by_hub=self._store.add_index(PEER, hub_of),
-            windows=GrantWindows(
-                timedelta(seconds=settings.trial_grant_within), timedelta(seconds=settings.paid_grant_within)
+            by_device=store.add_index(SESSION, device_of),
+            superseding=store.add_index(SESSION, superseded_by),
+            peers_by_hub=peers_by_hub,
+            windows=GrantWindows.of_seconds(
+                trial=settings.trial_grant_within, paid=settings.paid_grant_within
             ),
+            tunnels=self._tunnels,
             installation=settings.installation,
             clock_skew_limit=settings.clock_skew_limit,
         )
-        self._hubs = AgentHubs(self._context, _hub_tools(settings), self._tunnel_changed)
-        self._loops: dict[tuple[str, str], tuple[DeviceLoop, asyncio.Task[None]]] = {}
-        self._tasks: asyncio.TaskGroup | None = None
-        self._store.subscribe(self._changed)
-        self._store.on_complete(lambda _kind, _namespace: self._acting_changed())
+        self._hubs = HubManager(self._context, _node_backends(settings), self._tunnels)
+        self._devices = DeviceManager(self._context)
+        self._working = False
+        """Whether the loops run: the store is complete, and the agent does not stop."""
 
-    def _lease(
-        self, name: str, gained: Callable[[], None] | None = None, lost: Callable[[], None] | None = None
-    ) -> Lease:
+        store.subscribe(self._changed)
+        store.on_complete(lambda _kind, _namespace: self._acting_changed())
+
+    def _lease(self, name: str, changed: Callable[[], None] | None = None) -> Lease:
+        """Return a Lease of this node; `changed` is called when it came or went."""
         settings = self._settings
         return Lease(
             self._api,
@@ -118,141 +100,83 @@ class Agent:
             settings.node_name,
             duration=settings.lease_duration,
             renew=settings.lease_renew_interval,
-            gained=gained,
-            lost=lost,
+            gained=changed,
+            lost=changed,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`, then end the loops, write what is said, give the Leases back (rule E14)."""
+        """Work until `stop`, then end the loops, write the waiting statuses and give the Leases back (E14)."""
         drain = self._settings.drain_timeout
         async with asyncio.TaskGroup() as tasks:
             background = [
-                tasks.create_task(self._watcher.run(), name="watcher"),
-                tasks.create_task(self._completeness.run(), name="completeness"),
+                tasks.create_task(self._informers.run(), name="informers"),
                 tasks.create_task(self._alive.run(), name="agent lease"),
                 tasks.create_task(self._direct.run(), name="direct lease"),
                 tasks.create_task(self._statuses.run(), name="status writer"),
-                tasks.create_task(self._start_loops(tasks), name="start of the loops"),
+                tasks.create_task(self._run_loops(tasks), name="start of the loops"),
             ]
             await stop.wait()
+
             log.info("stopping")
-            self._tasks = None
+            self._working = False
             await self._end_loops(drain)
             await self._statuses.drain(drain)
             for task in background:
                 task.cancel()
 
+    async def _run_loops(self, tasks: asyncio.TaskGroup) -> None:
+        """Start the loops once the store is complete (rule E7), then show without end how many there are."""
+        await self._informers.completeness.wait_complete()
+        self._working = True
+        self._hubs.start(tasks)
+        self._devices.start(tasks)
+        log.info("the store is complete: %d Devices", self._devices.count())
+        while True:
+            self._context.metrics.show_statuses_waiting(self._statuses.pending())
+            self._context.metrics.show_loops(self._devices.count())
+            await asyncio.sleep(_SHOW_INTERVAL)
+
     async def _end_loops(self, drain: float) -> None:
-        """Let each loop finish the pass that it is in, at most `drain` seconds."""
+        """Let each loop finish the pass that it is in, at most `drain` seconds; then cancel it."""
         self._context.stopping = True
         self._acting_changed()
-        late = {task for _, task in self._loops.values()} | self._hubs.tasks()
+        late = self._devices.tasks() | self._hubs.tasks()
         if late:
             _, late = await asyncio.wait(late, timeout=drain)
+
         for task in late:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=drain)
 
-    async def _start_loops(self, tasks: asyncio.TaskGroup) -> None:
-        """Wait until the store is complete (rule E7), then have a loop for each Device, also for those that
-        come later.
-        """
-        await self._completeness.wait_complete()
-        self._tasks = tasks
-        self._hubs.start(tasks)
-        for stored in self._store.all(DEVICE):
-            self._ensure_loop(stored.namespace, stored.name)
-        log.info("the store is complete: %d Devices", len(self._loops))
-        while True:
-            statuses_waiting.set(self._statuses.pending())
-            device_gauge.set(len(self._loops))
-            await asyncio.sleep(5.0)
-
-    def _ensure_loop(self, namespace: str, name: str) -> DeviceLoop | None:
-        """Give the loop of a Device, made if there is none; None when the Device is not there."""
-        key = (namespace, name)
-        stored = self._store.get(DEVICE, namespace, name)
-        if key not in self._loops and self._tasks is not None and stored is not None:
-            loop = DeviceLoop(self._context, namespace, name, stored.uid)
-            task = self._tasks.create_task(self._guarded(loop, key), name=f"device {namespace}/{name}")
-            self._loops[key] = (loop, task)
-        entry = self._loops.get(key)
-        return entry[0] if entry else None
-
-    async def _guarded(self, loop: DeviceLoop, key: tuple[str, str]) -> None:
-        """Run a loop until its Device goes; an error of ours in one ends no other: it is logged, and the loop
-        begins anew.
-
-        A Device of that name that came meanwhile gets a loop of its own, which knows nothing of this one's.
-        """
-        while not self._context.stopping:
-            try:
-                await loop.run()
-                break
-            except asyncio.CancelledError:
-                raise
-            except Exception:
-                log.exception("the loop of Device %s/%s failed and begins anew", *key)
-                self._context.metrics.router_errors.labels("InternalError").inc()
-                await asyncio.sleep(1.0)
-        del self._loops[key]
-        self._ensure_loop(*key)
-
     # --- what wakes the loops
 
     def _changed(self, change: Change) -> None:
+        """Hand a change of the store to the managers that it concerns."""
         if change.kind is DEVICE:
-            self._device_changed(change)
+            self._devices.device_changed(change)
+            device = change.new.read(Device) if change.new else None
+            if device is not None:
+                self._hubs.device_changed(device)
         elif change.kind is SESSION:
-            self._session_changed(change)
+            self._devices.session_changed(change)
         else:
             self._hubs.changed(change)
 
-    def _device_changed(self, change: Change) -> None:
-        loop = self._ensure_loop(change.namespace, change.name)
-        device = change.new.read(Device) if change.new else None
-        if device is not None:
-            self._hubs.device_changed(device)
-        if loop is None or not asked_anew(change.old, change.new):
-            return
-        loop.try_again()
-        loop.look_at_everything()
-
-    def _session_changed(self, change: Change) -> None:
-        if not asked_anew(change.old, change.new):
-            return
-        for stored in {id(one): one for one in (change.old, change.new) if one is not None}.values():
-            self._mark(stored, gone=change.new is None)
-            superseded = superseded_by(stored)
-            other = self._store.get(SESSION, stored.namespace, superseded) if superseded else None
-            if other is not None:
-                self._mark(other, gone=False)
-        if change.new is not None and change.new.model is None:
-            self._context.report_invalid(change.new)
-
-    def _mark(self, stored: StoredObject, *, gone: bool) -> None:
-        device = device_of(stored)
-        entry = self._loops.get((stored.namespace, device)) if device else None
-        if entry is not None:
-            entry[0].session_changed(stored.uid, gone=gone)
-
     def _acting_changed(self) -> None:
-        """A Lease came or went, or a collection became complete: what may be done is another thing now."""
+        """Wake all loops: a Lease came or went, or a collection became complete, so what may be done changed."""
         self._hubs.mark_all()
-        for loop, _ in self._loops.values():
-            loop.look_at_everything()
+        self._devices.compare_all()
 
     def _tunnel_changed(self, namespace: str, device: str, came_back: bool) -> None:
-        """A tunnel came, went or moved."""
-        entry = self._loops.get((namespace, device))
-        if entry is not None:
-            entry[0].tunnel_changed(came_back=came_back)
+        self._devices.tunnel_changed(namespace, device, came_back)
+
+    # --- what others see
 
     @contextmanager
     def exposed(self) -> Iterator[None]:
-        """Show what is seen of Peers among the metrics."""
-        collector = PeerCollector(self._hubs.readings)
+        """Show what is seen of Peers among the metrics, while the context lasts."""
+        collector = PeerCollector(self._tunnels.readings)
         REGISTRY.register(collector)
         try:
             yield
@@ -262,20 +186,19 @@ class Agent:
     def health(self) -> Health:
         """Return the checks behind the probes (rule E11)."""
         health = Health()
-        health.alive(
-            "watcher", lambda: None if self._watcher.alive() else "no watch has made a request for too long"
-        )
+        silent = "no watch has made a request for too long"
+        health.alive("watcher", lambda: None if self._informers.alive() else silent)
         health.alive("loops", lambda: self._context.stuck(_STUCK_AFTER))
         health.ready("rights", permitted(self._api))
-        health.ready("store", lambda: None if self._tasks else "the store is not complete yet")
+        health.ready("store", lambda: None if self._working else "the store is not complete yet")
         health.fact("directLease", self._direct.held)
         health.fact("lastContact", lambda: self._api.last_contact)
-        health.fact("devices", lambda: len(self._loops))
+        health.fact("devices", self._devices.count)
         health.fact("clockSkewSeconds", lambda: self._api.clock_skew)
         return health
 
 
-def _hub_tools(settings: AgentSettings) -> NodeBackends:
+def _node_backends(settings: AgentSettings) -> NodeBackends:
     return NodeBackends(
         node=settings.node_name,
         kernel=Kernel(),
@@ -289,9 +212,10 @@ def _hub_tools(settings: AgentSettings) -> NodeBackends:
 
 async def main(settings: AgentSettings, stop: asyncio.Event) -> None:
     """Run the agent until `stop` is set. Raises ConfigError when the kubeconfig cannot be used."""
-    token = settings.health_token.get_secret_value() if settings.health_token else None
     async with KubeApi(connection.load(settings.kubeconfig), timeout=settings.request_timeout) as api:
         agent = Agent(settings, api)
         with agent.exposed():
-            async with serve(agent.health(), settings.health_host, settings.health_port, token=token):
+            async with serve(
+                agent.health(), settings.health_host, settings.health_port, token=settings.bearer_token
+            ):
                 await agent.run(stop)

@@ -1,4 +1,4 @@
-"""Metrics of the agent. Definitions, and the few words by which the loops say what they did."""
+"""Metrics of the agent: their definitions, and the calls by which its loops count what they did."""
 
 from __future__ import annotations
 
@@ -16,22 +16,40 @@ _GRANT_TIME = Histogram(
     "From the creation of a Session until its entries were seen on the router.",
     buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 4, 10, 30, 60, 300, 3600),
 )
-router_errors = Counter(
+_ROUTER_ERRORS = Counter(
     "cerebro_router_errors_total", "Failed tries to reach or use a router by reason.", ["reason"]
 )
-devices = Gauge("cerebro_device_loops", "Devices that this agent has a loop for.")
-statuses_waiting = Gauge("cerebro_statuses_waiting", "Statuses that wait for the API server.")
-contested = Counter(
+_DEVICES = Gauge("cerebro_device_loops", "Devices that this agent has a loop for.")
+_STATUSES_WAITING = Gauge("cerebro_statuses_waiting", "Statuses that wait for the API server.")
+_CONTESTED = Counter(
     "cerebro_contested_rows_total", "Times a client's rows were found to be contested (rule B10)."
 )
 
 
-def reconciled(controller: str, seconds: float) -> None:
-    """Count one pass of a loop."""
-    _RECONCILES.labels(controller).inc()
-    _RECONCILE_TIME.labels(controller).observe(seconds)
+class AgentMetrics:
+    """Counts what the loops of an agent did. The numbers are the process's, whichever object counts."""
 
+    def reconciled(self, controller: str, seconds: float) -> None:
+        """Count one pass of a loop, which took `seconds`; `controller` is `hub` or `device`."""
+        _RECONCILES.labels(controller).inc()
+        _RECONCILE_TIME.labels(controller).observe(seconds)
 
-def granted(seconds: float) -> None:
-    """Count a Session whose entries came on the router that long after its creation."""
-    _GRANT_TIME.observe(max(0.0, seconds))
+    def granted(self, seconds: float) -> None:
+        """Count a Session whose entries came on the router `seconds` after its creation."""
+        _GRANT_TIME.observe(max(0.0, seconds))
+
+    def router_failed(self, reason: str) -> None:
+        """Count a failed try to reach or use a router; `reason` is that of the condition."""
+        _ROUTER_ERRORS.labels(reason).inc()
+
+    def found_contested(self, clients: int) -> None:
+        """Count clients whose rows were found to be contested (rule B10)."""
+        _CONTESTED.inc(clients)
+
+    def show_loops(self, devices: int) -> None:
+        """Show the number of Devices that have a loop."""
+        _DEVICES.set(devices)
+
+    def show_statuses_waiting(self, statuses: int) -> None:
+        """Show the number of statuses that wait for the API server."""
+        _STATUSES_WAITING.set(statuses)

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from cerebro.runtime.settings import NODE_NAME, Seconds, Settings, TunnelSettings
+from cerebro.runtime.settings import (
+    GrantSettings,
+    InstallationSettings,
+    LeaseSettings,
+    ProbeSettings,
+    Seconds,
+    ServedNamespaces,
+    TunnelSettings,
+)
+
+# The API server takes a DNS subdomain for the name of a Node.
+_NODE_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?\Z")
 
 
-class AgentSettings(Settings, TunnelSettings):
+class AgentSettings(
+    ServedNamespaces, LeaseSettings, ProbeSettings, GrantSettings, InstallationSettings, TunnelSettings
+):
     """Settings of `cerebro agent`."""
 
     node_name: str = Field(
@@ -32,7 +46,7 @@ class AgentSettings(Settings, TunnelSettings):
     @field_validator("node_name")
     @classmethod
     def _node(cls, value: str) -> str:
-        if not NODE_NAME.match(value):
+        if not _NODE_NAME.match(value):
             raise ValueError(
                 "must be the name of a node: lower-case letters, digits, '-' and '.', at most 253"
             )
@@ -43,12 +57,14 @@ class AgentSettings(Settings, TunnelSettings):
         """D4: the agent is in the host's network, where no NetworkPolicy stands before it."""
         if self.health_host == "localhost":
             return self
+
         try:
             address = ipaddress.ip_address(self.health_host)
         except ValueError:
             raise ValueError(
                 "CEREBRO_HEALTH_ADDRESS: the agent's must be an IP address or localhost"
             ) from None
+
         if address.is_unspecified:
             raise ValueError(
                 "CEREBRO_HEALTH_ADDRESS: the agent never listens on all addresses; name the node's"

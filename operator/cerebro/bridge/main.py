@@ -27,10 +27,9 @@ from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.sqlite import prune
 from cerebro.bridge.store.sqlite.engine import Store
 from cerebro.bridge.store.sqlite.inbox import Entry
-from cerebro.kube.cache.completeness import Completeness, Watch
-from cerebro.kube.cache.presence import Presence
-from cerebro.kube.cache.store import Store as ObjectStore
-from cerebro.kube.cache.watcher import Watcher, WatchTimes
+from cerebro.domain.lifecycle import GrantWindows
+from cerebro.kube.cache.completeness import Watch
+from cerebro.kube.cache.informers import Informers
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.connection import load
 from cerebro.resources import DEVICE, SESSION, UNFINISHED
@@ -65,38 +64,26 @@ class Bridge:
         self._store = store
         self._api = api
         self._stopping = False
-        self._objects = ObjectStore()
         watches = (
             Watch(DEVICE, settings.namespace),
             Watch(SESSION, settings.namespace, UNFINISHED),
         )
-        presence = Presence(api)
-        self._completeness = Completeness(
-            self._objects, api, watches, presence=presence, check_interval=settings.store_check_interval
-        )
-        self._watcher = Watcher(
-            api,
-            self._objects,
-            watches,
-            presence=presence,
-            relisted=self._completeness.request,
-            times=WatchTimes(
-                request_timeout=settings.request_timeout,
-                watch_timeout=settings.watch_timeout,
-                backoff_ceiling=settings.backoff_ceiling,
-            ),
-        )
+        self._informers = Informers(api, watches, settings)
+        self._completeness = self._informers.completeness
+        self._objects = self._informers.store
         self._sessions = Sessions(api, self._objects, settings.namespace)
         self._upkeep = Upkeep(self._sessions, self._objects)
+        windows = GrantWindows.of_seconds(trial=settings.trial_grant_within, paid=settings.paid_grant_within)
         default_paid = timedelta(minutes=settings.paid_minutes) if settings.paid_minutes else None
         self._actions = OrderExecutor(
             self._sessions,
             store,
             complete=self._completeness.wait_complete,
             enqueue=self._enqueue,
+            windows=windows,
             default_paid=default_paid,
         )
-        self._inbox: Inbox[Written] = Inbox(store, self._actions.carry_out)
+        self._inbox: Inbox[Written] = Inbox(store, self._actions.carry_out, windows)
         self._metrics = Metrics()
         self._metrics.watch(self._sessions.all, self._sessions.devices)
         relay = OrderService(settings, store, self._sessions, self._inbox, self._metrics)
@@ -124,8 +111,7 @@ class Bridge:
         if adopted:
             log.info("orders left by the process before are carried out", count=adopted)
         parts = [
-            self._watcher.run(),
-            self._completeness.run(),
+            self._informers.run(),
             self._look_after(),
             self._keep_house(),
         ]

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from cerebro.resources.values import NAME_PATTERN
-from cerebro.runtime.settings import Settings
+from cerebro.runtime.settings import GrantSettings, InstallationSettings, KubernetesSettings
 
 MAX_BODY = 64 * 1024
 MAX_TRIAL_MINUTES = 120
@@ -22,7 +22,7 @@ MAX_TRIAL_MINUTES = 120
 Window = Annotated[int, Field(ge=1_000, le=3_600_000)]
 
 
-class BridgeSettings(Settings):
+class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
     """What the bridge is told by its environment."""
 
     bind_host: str = Field(

@@ -12,16 +12,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
+from cerebro.domain.leases import OPERATOR_LEASE
 from cerebro.domain.lifecycle import GrantWindows
-from cerebro.kube.cache.completeness import Completeness, Watch
-from cerebro.kube.cache.presence import Presence
-from cerebro.kube.cache.store import Store
-from cerebro.kube.cache.watcher import Watcher, WatchTimes
+from cerebro.kube.cache.completeness import Watch
+from cerebro.kube.cache.informers import Informers, watches_of
 from cerebro.kube.client import connection
 from cerebro.kube.client.api import KubeApi, server_now
 from cerebro.kube.client.discovery import permitted
+from cerebro.kube.client.errors import KubeError
 from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.objects import Change
@@ -30,17 +29,16 @@ from cerebro.operator.agents.controller import AgentWatch
 from cerebro.operator.finalizers.controller import Finalizers
 from cerebro.operator.finished import controller
 from cerebro.operator.finished import plan as finished_sessions
-from cerebro.operator.loop import Loop
 from cerebro.operator.orphans.controller import OrphanSearch
 from cerebro.operator.settings import OperatorSettings
 from cerebro.operator.tunnels.controller import DevicePeers
-from cerebro.resources import DEVICE_COMMAND, FINISHED, KINDS, SESSION, DeviceCommand, Session
+from cerebro.resources import DEVICE, DEVICE_COMMAND, FINISHED, HUB, PEER, SESSION, DeviceCommand, Session
 from cerebro.runtime.backoff import Backoff
 from cerebro.runtime.health import Health, serve
+from cerebro.runtime.loop import Loop
 
 log = logging.getLogger(__name__)
 
-LEASE = "cerebro-operator"
 _IDLE = 60.0
 """Seconds after which finished objects are looked at again when none is due earlier."""
 _AFTER_WRITES = 1.0
@@ -48,13 +46,9 @@ _AFTER_WRITES = 1.0
 
 
 def watches(namespaces: tuple[str, ...]) -> list[Watch]:
-    """Name what the operator watches; of Sessions and commands the finished ones, as the server selects."""
-    selectors = {"Session": FINISHED, "DeviceCommand": FINISHED}
-    return [
-        Watch(KINDS[kind], namespace, selectors.get(kind))
-        for namespace in namespaces
-        for kind in ("Hub", "Peer", "Device", "Session", "DeviceCommand")
-    ]
+    """Return what the operator watches; of Sessions and commands the server selects the finished ones."""
+    kinds = (HUB, PEER, DEVICE, SESSION, DEVICE_COMMAND)
+    return watches_of(kinds, namespaces, {SESSION: FINISHED, DEVICE_COMMAND: FINISHED})
 
 
 class Operator:
@@ -63,29 +57,13 @@ class Operator:
     def __init__(self, settings: OperatorSettings, api: KubeApi) -> None:
         self._settings = settings
         self._api = api
-        self._store = Store()
-        wanted = watches(settings.namespaces)
-        presence = Presence(api)
-        self._completeness = Completeness(
-            self._store, api, wanted, presence=presence, check_interval=settings.store_check_interval
-        )
-        self._watcher = Watcher(
-            api,
-            self._store,
-            wanted,
-            presence=presence,
-            relisted=self._completeness.request,
-            times=WatchTimes(
-                request_timeout=settings.request_timeout,
-                watch_timeout=settings.watch_timeout,
-                backoff_ceiling=settings.backoff_ceiling,
-            ),
-            waiting=self._waiting,
-        )
+        self._informers = Informers(api, watches(settings.namespaces), settings, waiting=self._waiting)
+        self._store = self._informers.store
+        self._completeness = self._informers.completeness
         self._lease = Lease(
             api,
             settings.namespace,
-            LEASE,
+            OPERATOR_LEASE,
             settings.identity,
             duration=settings.lease_duration,
             renew=settings.lease_renew_interval,
@@ -106,8 +84,8 @@ class Operator:
             self._store,
             events,
             namespaces=settings.namespaces,
-            within=GrantWindows(
-                timedelta(seconds=settings.trial_grant_within), timedelta(seconds=settings.paid_grant_within)
+            within=GrantWindows.of_seconds(
+                trial=settings.trial_grant_within, paid=settings.paid_grant_within
             ),
             superseding_ttl=settings.superseding_ttl,
         )
@@ -136,8 +114,7 @@ class Operator:
         """Work until `stop`, then let the steps in hand finish and give the Lease back (E14)."""
         async with asyncio.TaskGroup() as tasks:
             background = [
-                tasks.create_task(self._watcher.run(), name="watcher"),
-                tasks.create_task(self._completeness.run(), name="completeness"),
+                tasks.create_task(self._informers.run(), name="informers"),
                 tasks.create_task(self._lease.run(), name="lease"),
             ]
             loops = [tasks.create_task(loop.run(), name=loop.name) for loop in self._loops]
@@ -152,9 +129,8 @@ class Operator:
     def health(self) -> Health:
         """Give what the probes say (E11): that watchers and loops turn, not that the API server answers."""
         health = Health()
-        health.alive(
-            "watcher", lambda: None if self._watcher.alive() else "no watch made a request for too long"
-        )
+        silent = "no watch made a request for too long"
+        health.alive("watcher", lambda: None if self._informers.alive() else silent)
         for loop in self._loops:
             health.alive(loop.name, loop.trouble)
         health.ready("permitted", permitted(self._api))
@@ -169,8 +145,15 @@ class Operator:
     def _loop(
         self, name: str, step: Callable[[], Awaitable[float]], *, allowed: Callable[[], bool] | None = None
     ) -> Loop:
-        backoff = Backoff(first=0.5, ceiling=self._settings.backoff_ceiling)
-        return Loop(name, step, allowed=allowed or self._allowed, backoff=backoff)
+        return Loop(
+            name,
+            step,
+            allowed=allowed or self._allowed,
+            backoff=Backoff(first=0.5, ceiling=self._settings.backoff_ceiling),
+            expected=(KubeError,),
+            passed=lambda: metrics.LAST_PASS.labels(name).set_to_current_time(),
+            failed=lambda: metrics.ERRORS.labels(name).inc(),
+        )
 
     def _allowed(self) -> bool:
         return self._lease.held() and self._completeness.complete()
@@ -237,6 +220,7 @@ async def main(settings: OperatorSettings, stop: asyncio.Event) -> None:
     """Run the operator until `stop` is set. Raises ConfigError when the kubeconfig cannot be used."""
     async with KubeApi(connection.load(settings.kubeconfig), timeout=settings.request_timeout) as api:
         operator = Operator(settings, api)
-        token = settings.health_token.get_secret_value() if settings.health_token is not None else None
-        async with serve(operator.health(), settings.health_host, settings.health_port, token=token):
+        async with serve(
+            operator.health(), settings.health_host, settings.health_port, token=settings.bearer_token
+        ):
             await operator.run(stop)

@@ -6,10 +6,10 @@ import socket
 
 from pydantic import Field
 
-from cerebro.runtime.settings import Seconds, Settings
+from cerebro.runtime.settings import GrantSettings, LeaseSettings, ProbeSettings, Seconds, ServedNamespaces
 
 
-class OperatorSettings(Settings):
+class OperatorSettings(ServedNamespaces, LeaseSettings, ProbeSettings, GrantSettings):
     """Settings of `cerebro operator`."""
 
     identity: str = Field(

@@ -17,6 +17,7 @@ from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.status_writer import StatusWriter
 from cerebro.resources import PEER, SESSION
+from support.tunnels import NoTunnels
 
 M, N = "AA:00:00:00:00:01", "AA:00:00:00:00:02"
 X, Y = "10.5.50.1", "10.5.50.2"
@@ -39,6 +40,7 @@ class Agent:
             superseding=self.store.add_index(SESSION, superseded_by),
             peers_by_hub=self.store.add_index(PEER, hub_of),
             windows=GrantWindows(),
+            tunnels=NoTunnels(),
         )
 
     def has(self, name: str, *, status: dict[str, Any] | None = None, **spec: Any) -> None:

@@ -1,12 +1,25 @@
-"""Settings of agent and operator as read from the environment."""
+"""Settings of the processes as read from the environment."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+from pydantic.fields import FieldInfo
 
 from cerebro.agent.settings import AgentSettings
+from cerebro.bridge.settings import BridgeSettings
 from cerebro.operator.settings import OperatorSettings
-from cerebro.runtime.settings import Settings, SettingsError, load, variable
+from cerebro.runtime.settings import BasicSettings, SettingsError, TunnelSettings, load, variable
+
+PROCESSES: dict[str, type[BasicSettings]] = {
+    "agent": AgentSettings,
+    "operator": OperatorSettings,
+    "bridge": BridgeSettings,
+    "tunnel": TunnelSettings,
+}
+PAGE = Path(__file__).parents[3] / "docs" / "operating.md"
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +79,36 @@ def test_a_renewal_that_is_too_rare_is_refused(monkeypatch: pytest.MonkeyPatch) 
         load(OperatorSettings)
 
 
-@pytest.mark.parametrize("kind", [AgentSettings, OperatorSettings])
-def test_every_setting_says_what_it_is_for(kind: type[Settings]) -> None:
+@pytest.mark.parametrize("kind", PROCESSES.values())
+def test_every_setting_says_what_it_is_for(kind: type[BasicSettings]) -> None:
     assert [name for name, field in kind.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_the_page_names_each_process_for_exactly_the_settings_that_it_reads(process: str) -> None:
+    rows = re.findall(r"^\| (`[A-Z].*?) \|.*?\| ([a-z, ]+) \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    documented = [
+        name for names, readers in rows if process in readers.split(", ") for name in names.split(", ")
+    ]
+    fields = PROCESSES[process].model_fields
+    read = [name for field in fields for name in environment_names(field, fields[field])]
+    assert sorted(documented) == sorted(f"`{name}`" for name in read)
+
+
+def environment_names(name: str, field: FieldInfo) -> list[str]:
+    alias = field.validation_alias
+    if alias is None:
+        return [variable(name)]
+    return [alias] if isinstance(alias, str) else [str(choice) for choice in alias.choices]  # type: ignore[union-attr]
+
+
+def test_a_variable_that_a_process_does_not_know_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CEREBRO_INSTALLATION", "with:colon")
+    monkeypatch.setenv("RELAY_TOKEN", "token")
+    monkeypatch.setenv("RELAY_API_SECRET", "secret")
+    assert "installation" not in load(OperatorSettings).model_dump()
+    monkeypatch.delenv("CEREBRO_INSTALLATION")
+    monkeypatch.setenv("CEREBRO_LEASE_DURATION", "soon")
+    monkeypatch.setenv("CEREBRO_HEALTH_ADDRESS", "no-port")
+    monkeypatch.setenv("CEREBRO_NAMESPACES", "Not,Names")
+    assert load(BridgeSettings).namespace == "relay"

@@ -157,7 +157,7 @@ class DeviceLoop:
         if cleaned_up or device.spec.paused == "All" or not self.context.may_look(device):
             await self._stay_away(device)
             return
-        obstacle = dialling_obstacle(device, self.context.tunnel(device))
+        obstacle = dialling_obstacle(device, self.context.tunnels.tunnel_up(device))
         if obstacle is not None:
             await self._without_way(device, obstacle)
             return
@@ -351,7 +351,7 @@ class DeviceLoop:
         self._retry_at = breaker.next_try
         if breaker.open_until is not None:
             found.open_until = datetime.now(UTC) + timedelta(seconds=breaker.open_until - now)
-        self.context.metrics.router_errors.labels(found.obstacle.reason).inc()
+        self.context.metrics.router_failed(found.obstacle.reason)
         if breaker.failures > 1 or not isinstance(error, Stalled | ConnectionLost):
             self._report_unreached(device)
 

@@ -36,7 +36,7 @@ class DeviceReporter:
         found, now = self.found, time.monotonic()
         found.active, found.pending = phases.count("Active"), phases.count("Pending")
         found.circuit = breaker.state(now)
-        found.tunnel = None if self._context.is_direct(device) else self._context.tunnel(device)
+        found.tunnel = None if self._context.is_direct(device) else self._context.tunnels.tunnel_up(device)
         found.open_until = found.open_until if found.circuit == "Open" else None
         if not self._context.may_write(device):
             return None

@@ -206,11 +206,12 @@ class HubLoop:
         return [
             one
             for one in context.store.models(HUB, Hub)
-            if node in {one.spec.node_name, one.status.node_name} or context.owns_hub(one.namespace, one.name)
+            if node in {one.spec.node_name, one.status.node_name}
+            or context.tunnels.owns(one.namespace, one.name)
         ]
 
     def _conflict(self, hub: Hub) -> Obstacle | None:
-        hubs, carries = self._on_node(), self._context.carries_hub
+        hubs, carries = self._on_node(), self._context.tunnels.carries
         return conflict(hub, hubs, {one.metadata.uid for one in hubs if carries(one.namespace, one.name)})
 
     def _check(self, hub: Hub) -> None:
@@ -237,7 +238,7 @@ class HubLoop:
     def _forget_tunnels(self) -> None:
         if self.contacts:
             self.contacts, self.peers = {}, {}
-            self._context.tunnels_changed(self.namespace, self.name)
+            self._context.tunnels.wake_devices(self.namespace, self.name)
 
     async def _failed(self, hub: Hub, found: HubFindings, *, seen: bool = False) -> float:
         """Say what is in the way, of the Peers too once it lasts; where this node cannot carry the Hub at all, let
@@ -291,13 +292,13 @@ class HubLoop:
         peers = [peer for one in stored if (peer := one.read(Peer)) is not None]
         self.contacts = contacts_seen(peers, interface, self.contacts, time.time(), online_within)
         self.peers = interface.peers
-        self._context.tunnels_changed(self.namespace, self.name)
+        self._context.tunnels.wake_devices(self.namespace, self.name)
 
     async def _out_of_sight(self, applied: ConditionState) -> None:
         """Say of all Peers that the interface is not there or not seen; nobody's tunnel is up by its last look."""
         before, self.peers = self.contacts, {}
         self.contacts = {key: lost(one) for key, one in before.items()} if applied.status == "False" else {}
-        self._context.tunnels_changed(self.namespace, self.name)
+        self._context.tunnels.wake_devices(self.namespace, self.name)
         stored = list(self._context.peers_by_hub.get(self.namespace, self.name))
         peers = [peer for one in stored if (peer := one.read(Peer)) is not None]
         await self._reports.report(
@@ -367,7 +368,7 @@ class HubLoop:
         self.peers = interface.peers
         self.obstacle = None
         await self._reports.report(outcome.peers.said)
-        self._context.tunnels_changed(self.namespace, self.name)
+        self._context.tunnels.wake_devices(self.namespace, self.name)
 
 
 def wants_cleanup(hub: Hub) -> bool:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TypeVar
 
-from cerebro.domain.leases import AGENT_LEASE_PREFIX, NO_LEASE
+from cerebro.domain.leases import NO_LEASE, node_of_agent_lease
 from cerebro.domain.ready_owner import Owned, says_lost
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi, server_now
@@ -89,7 +89,7 @@ class AgentWatch:
         return versions
 
     async def _say(self, item: Owned, lease: str) -> bool:
-        holder = self._holders.get(lease) or lease.partition(AGENT_LEASE_PREFIX)[2]
+        holder = self._holders.get(lease) or node_of_agent_lease(lease)
         condition = lost_condition(item, holder or None)
         if not must_say(item, condition):
             return False

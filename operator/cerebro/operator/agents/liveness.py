@@ -10,13 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from cerebro.domain.leases import AGENT_LEASE_PREFIX, NO_LEASE
+from cerebro.domain.leases import DIRECT_LEASE, NO_LEASE, agent_lease
 from cerebro.domain.ready_owner import Owned
 from cerebro.resources import Condition, Hub, find_condition
 from cerebro.resources.reasons import AGENT_LOST
-
-DIRECT_LEASE = "cerebro-direct"
-"""Stands for the Lease of a Hub that no agent ever carried."""
 
 
 class Life(Enum):
@@ -87,7 +84,7 @@ def lease_of(item: Owned, hubs: dict[tuple[str, str], Hub]) -> str | None:
     if hub is None:
         return None
     node = hub.status.node_name or hub.spec.node_name
-    return AGENT_LEASE_PREFIX + node if node else NO_LEASE
+    return agent_lease(node) if node else NO_LEASE
 
 
 def lost_condition(item: Owned, holder: str | None) -> Condition:

@@ -31,6 +31,7 @@ from cerebro.routeros.client.command import Command
 from cerebro.routeros.client.session import WINDOW, RouterSession
 from support.faked_router import FakedRouter
 from support.tables import Tables
+from support.tunnels import NoTunnels
 
 MAC, IP = "AA:00:00:00:00:01", "10.5.50.1"
 
@@ -83,6 +84,7 @@ class World:
             superseding=self.store.add_index(SESSION, superseded_by),
             peers_by_hub=self.store.add_index(PEER, hub_of),
             windows=GrantWindows(),
+            tunnels=NoTunnels(),
         )
         self.link = FakedLink(self.router)
         monkeypatch.setattr(device_loop, "RouterLink", lambda _api: self.link)

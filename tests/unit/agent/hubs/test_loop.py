@@ -26,6 +26,7 @@ from cerebro.wireguard.keys import derive_public_key, generate_private_key
 from cerebro.wireguard.model import ActualPeer, Interface, PeerChange
 from cerebro.wireguard.nft import NftError
 from support.hub_node import Leases, a_hub
+from support.tunnels import NoTunnels
 
 NODE, POOL = "node-1", "10.64.0.1/16"
 PRIVATE, KEY = generate_private_key(), derive_public_key(generate_private_key())
@@ -146,7 +147,7 @@ class Story:
     """A loop over a node, with one Peer that was Online when the agent before us ended."""
 
     def __init__(self, *looks: Look, **spec: Any) -> None:
-        self.node, self.nft, self.store, self.told = FakeNode(*looks), FakeNft(), Store(), 0
+        self.node, self.nft, self.store, self.tunnels = FakeNode(*looks), FakeNft(), Store(), NoTunnels()
         self.statuses = Statuses(self.store)
         index = self.store.add_index(PEER, hub_of)
         nothing = cast("Any", None)
@@ -160,7 +161,7 @@ class Story:
             superseding=nothing,
             peers_by_hub=index,
             windows=nothing,
-            tunnels_changed=self._tell,
+            tunnels=self.tunnels,
         )
         self.store.deliver(HUB, "ADDED", a_hubs_body("u-hub", 1, **spec))
         was = {
@@ -187,9 +188,6 @@ class Story:
         self.tools = NodeBackends(NODE, backend, backend, nft, 15.0, 5.0)
         self.loop = HubLoop(context, self.tools, "ns", "hub", "u-hub")
         self.context = context
-
-    def _tell(self, *_: object) -> None:
-        self.told += 1
 
     async def until(self, check: Any) -> None:
         """Run the loop until something is so."""
@@ -240,7 +238,7 @@ async def test_peers_say_so_when_their_hubs_interface_is_out_of_sight_for_long(
     assert conditions == {"Applied": said, "Ready": said, "Accepted": ("True", "Accepted")}
     assert (peer.status.state, peer.status.applied_public_key) == (state, KEY)
     assert story.loop.peers == {}
-    assert story.told
+    assert story.tunnels.woken
 
 
 async def test_peers_are_looked_at_again_once_the_interface_is_back() -> None:

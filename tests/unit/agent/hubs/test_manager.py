@@ -9,15 +9,18 @@ from contextlib import asynccontextmanager
 import pytest
 
 from cerebro.agent.hubs import reporter as hub_reports
-from cerebro.agent.hubs.manager import AgentHubs
+from cerebro.agent.hubs.manager import HubManager
+from cerebro.agent.hubs.tunnels import HubTunnels
 from cerebro.resources import HUB
 from unit.agent.hubs.test_loop import CARRIED, Story, a_hubs_body
 
 
 @asynccontextmanager
-async def running(story: Story) -> AsyncIterator[AgentHubs]:
+async def running(story: Story) -> AsyncIterator[HubManager]:
     """Run the loops of all Hubs that the story's store has, and gets."""
-    hubs = AgentHubs(story.context, story.tools, lambda *_: None)
+    tunnels = HubTunnels(story.store, story.context.peers_by_hub, lambda *_: None)
+    story.context.tunnels = tunnels
+    hubs = HubManager(story.context, story.tools, tunnels)
     story.store.subscribe(hubs.changed)
     async with asyncio.TaskGroup() as tasks:
         hubs.start(tasks)
@@ -36,14 +39,14 @@ async def test_nothing_is_left_of_a_hub_that_went() -> None:
     """A deletion begins no loop, and what was kept of the Hub goes with its own."""
     story = Story(CARRIED)
     async with running(story) as hubs:
-        await until(lambda: story.statuses.ready and hubs.owns("ns", "hub"))
+        await until(lambda: story.statuses.ready and story.context.tunnels.owns("ns", "hub"))
         assert list(story.context.heartbeats) == ["hub ns/hub"]
         (task,) = hubs.tasks()
         story.store.deliver(HUB, "DELETED", a_hubs_body("u-hub", 50))
         await until(task.done)
         assert hubs.tasks() == set()
         assert story.context.heartbeats == {}
-        assert not hubs.owns("ns", "hub")
+        assert not story.context.tunnels.owns("ns", "hub")
     assert story.node.dropped == 0
 
 
@@ -61,12 +64,12 @@ async def test_a_hub_made_again_under_its_name_gets_a_loop_that_knows_nothing_of
         await until(lambda: "u-hub-2" in story.statuses.hubs)
         assert before not in hubs.tasks()
         assert list(story.context.heartbeats) == ["hub ns/hub"]
-        assert hubs.owns("ns", "hub")
+        assert story.context.tunnels.owns("ns", "hub")
 
 
 async def test_what_is_done_behind_a_hub_ends_before_it_is_given_up() -> None:
     """E14: while the agent stops, loops of Devices finish the pass that they are in."""
     story = Story(CARRIED)
-    async with running(story) as hubs:
+    async with running(story):
         await until(lambda: story.statuses.ready)
-    assert hubs.owns("ns", "hub")
+    assert story.context.tunnels.owns("ns", "hub")

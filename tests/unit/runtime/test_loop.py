@@ -1,4 +1,4 @@
-"""The operator's loops and its many calls at once. Steps are made up; waits are as short as the loop allows."""
+"""Loops, and many calls at once. Steps are made up; waits are as short as a loop allows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from cerebro.kube.client.batch import AT_ONCE, each
-from cerebro.kube.client.errors import Conflict, Unavailable
-from cerebro.operator.loop import Loop
+from cerebro.kube.client.errors import Conflict, KubeError, Unavailable
+from cerebro.runtime import loop as loops
 from cerebro.runtime.backoff import Backoff
+from cerebro.runtime.loop import Loop, LoopTable
 
 QUICK = Backoff(first=0.01, ceiling=0.02)
 
@@ -26,14 +27,28 @@ async def test_errors_are_waited_out() -> None:
     recovered = asyncio.Event()
     errors: list[Exception] = [Unavailable("down"), ValueError("ours"), TimeoutError()]
 
+    counts = {"passed": 0, "failed": 0}
+
+    def count(name: str) -> None:
+        counts[name] += 1
+
     async def step() -> float:
         if errors:
             raise errors.pop()
         recovered.set()
         return 0.0
 
-    await run_until(Loop("test", step, allowed=lambda: True, backoff=QUICK), recovered)
-    assert not errors
+    loop = Loop(
+        "test",
+        step,
+        allowed=lambda: True,
+        backoff=QUICK,
+        expected=(KubeError,),
+        passed=lambda: count("passed"),
+        failed=lambda: count("failed"),
+    )
+    await run_until(loop, recovered)
+    assert counts == {"passed": 1, "failed": 3}
 
 
 async def test_e1_woken_before_it_may_act_it_rests_and_begins_no_step() -> None:
@@ -118,3 +133,40 @@ async def test_an_api_server_that_is_away_is_not_asked_for_each_item() -> None:
     with pytest.raises(Unavailable):
         await each(range(1000), call)
     assert len(asked) == AT_ONCE
+
+
+class FailsOnce:
+    """The loop of an object: fails at first, then runs until the object goes."""
+
+    def __init__(self, gone: asyncio.Event) -> None:
+        self.gone = gone
+        self.runs = 0
+
+    async def run(self) -> None:
+        self.runs += 1
+        if self.runs == 1:
+            raise ValueError("ours")
+        await self.gone.wait()
+
+
+async def test_after_an_error_of_ours_a_loop_begins_anew_and_ends_with_its_object(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loops, "_BEGIN_ANEW_AFTER", 0.0)
+    gone, exists = asyncio.Event(), [True]
+    failures: list[str] = []
+    ended: list[loops.Key] = []
+    table: LoopTable[FailsOnce] = LoopTable(
+        "Thing", failed=lambda: failures.append("one"), ended=ended.append
+    )
+    assert table.ensure("ns", "thing") is None, "loops run from `start` on"
+    async with asyncio.TaskGroup() as tasks:
+        table.start(tasks, lambda *_: FailsOnce(gone) if exists else None, stopping=lambda: False)
+        loop = table.ensure("ns", "thing")
+        assert loop is not None
+        assert table.ensure("ns", "thing") is loop
+        while loop.runs < 2:  # noqa: ASYNC110 - nobody sets an event
+            await asyncio.sleep(0)
+        exists.clear()
+        gone.set()
+    assert (failures, ended, len(table)) == (["one"], [("ns", "thing")], 0)
