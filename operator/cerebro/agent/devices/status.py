@@ -8,10 +8,10 @@ from typing import Any
 
 from cerebro.agent.devices.breaker import State
 from cerebro.agent.devices.model import RouterFacts
-from cerebro.domain.conditions import ConditionState, ConditionStatus, Obstacle
+from cerebro.domain.conditions import ConditionState, ConditionStatus, Obstacle, wire_states
 from cerebro.domain.mass_removal import until_confirmed
 from cerebro.domain.ready_owner import operator_says
-from cerebro.resources import Condition, Device, set_condition
+from cerebro.resources import Device
 
 
 @dataclass(slots=True)
@@ -50,7 +50,6 @@ def device_status(device: Device, found: DeviceFindings, now: datetime) -> dict[
         "plan": found.plan,
         "lastResyncAt": found.last_resync_at or old.last_resync_at,
     }
-    conditions = list(old.conditions)
     said = dict(
         zip(("Ready", "Reachable", "Authenticated", "Configured"), _truths(device, found), strict=True)
     )
@@ -59,21 +58,7 @@ def device_status(device: Device, found: DeviceFindings, now: datetime) -> dict[
     if operator_says(device):
         # There the operator says what is wrong with address, Peer or routerID; it takes that back itself.
         del said["Ready"]
-    for name, (truth, reason, message) in said.items():
-        condition = Condition(
-            type=name,
-            status=truth,
-            reason=reason,
-            message=message[:1024],
-            observed_generation=device.metadata.generation,
-            last_transition_time=now,
-        )
-        conditions = set_condition(conditions, condition, now)
-    status["conditions"] = [
-        one.model_dump(mode="json", by_alias=True, exclude_none=True)
-        for one in conditions
-        if one.type in said
-    ]
+    status["conditions"] = wire_states(old.conditions, said, device.metadata.generation, now)
     stripped: dict[str, Any] = _without_none(status)
     return stripped
 

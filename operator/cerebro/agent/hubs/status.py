@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cerebro.domain.conditions import ConditionState, ConditionStatus, Obstacle
+from cerebro.domain.conditions import ConditionState, ConditionStatus, Obstacle, wire_states
 from cerebro.domain.mass_removal import CONFIRM_REMOVAL, until_confirmed
-from cerebro.resources import Condition, Hub, set_condition
+from cerebro.resources import Hub
 from cerebro.wireguard.backend import (
     ForeignInterface,
     Implementation,
@@ -22,9 +22,7 @@ CLEANED_UP: ConditionState = ConditionState(
     "CleanedUp",
     "the interface and what belongs to it are removed from the node",
 )
-_MESSAGE = 1024
 _PLAN_LINES = 20
-_OURS = ("Ready", "InterfaceUp")
 
 
 @dataclass(slots=True)
@@ -100,22 +98,8 @@ def hub_status(hub: Hub, found: HubFindings, node: str, now: datetime) -> dict[s
         "peers": {name: value for name, value in peers.items() if value is not None} or None,
         "lastResyncAt": found.last_resync_at or old.last_resync_at,
     }
-    conditions = list(old.conditions)
-    for name, (truth, reason, message) in zip(_OURS, (_ready(hub, found), _up(hub, found)), strict=True):
-        condition = Condition(
-            type=name,
-            status=truth,
-            reason=reason,
-            message=message[:_MESSAGE],
-            observed_generation=hub.metadata.generation,
-            last_transition_time=now,
-        )
-        conditions = set_condition(conditions, condition, now)
-    status["conditions"] = [
-        one.model_dump(mode="json", by_alias=True, exclude_none=True)
-        for one in conditions
-        if one.type in _OURS
-    ]
+    states = {"Ready": _ready(hub, found), "InterfaceUp": _up(hub, found)}
+    status["conditions"] = wire_states(old.conditions, states, hub.metadata.generation, now)
     return {name: value for name, value in status.items() if value is not None}
 
 

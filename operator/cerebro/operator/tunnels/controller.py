@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
+from cerebro.domain.conditions import ConditionState, ConditionStatus, make_condition
 from cerebro.domain.ready_owner import operator_says, says_lost
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi, server_now
@@ -23,7 +24,7 @@ from cerebro.operator import metrics
 from cerebro.operator.tunnels.index import TunnelIndex
 from cerebro.operator.tunnels.plan import Plan, Planner, Trouble
 from cerebro.operator.tunnels.router_ids import RouterIDs
-from cerebro.resources import DEVICE, PEER, Condition, Device, set_condition
+from cerebro.resources import DEVICE, PEER, Device, set_condition
 from cerebro.resources.reasons import DUPLICATE_ROUTER_ID, TROUBLES
 
 log = logging.getLogger(__name__)
@@ -168,16 +169,9 @@ class DevicePeers:
                 device, "Unknown", Trouble("NotLookedYet", "nothing stands in the way any more")
             )
 
-    async def _say_ready(self, device: Device, status: str, trouble: Trouble) -> None:
-        condition = Condition.model_validate(
-            {
-                "type": "Ready",
-                "status": status,
-                "reason": trouble.reason,
-                "message": trouble.message,
-                "observedGeneration": device.metadata.generation,
-            }
-        )
+    async def _say_ready(self, device: Device, status: ConditionStatus, trouble: Trouble) -> None:
+        state = ConditionState(status, trouble.reason, trouble.message)
+        condition = make_condition("Ready", state, device.metadata.generation, limit=None)
         known = set_condition(device.status.conditions, condition, server_now(self._api))
         ready = [said.wire() for said in known if said.type == "Ready"]
         await self._apply(device, {"conditions": ready}, CONDITION_MANAGER)
