@@ -21,7 +21,7 @@ from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.objects import StoredObject
 from cerebro.kube.status_writer import StatusWriter, Write
-from cerebro.resources import Device, Session
+from cerebro.resources import Device, Session, reasons
 
 log = logging.getLogger(__name__)
 FIELD_MANAGER = "cerebro-agent"
@@ -110,7 +110,7 @@ class AgentContext:
         """Say on an object that our model cannot read that it is frozen (rule B9)."""
         raw = stored.raw or {}
         message = f"{stored.error}: correct the field; until then nothing of it is changed or removed"
-        state = truncate_message(ConditionState("Unknown", "InvalidObject", message))
+        state = truncate_message(ConditionState("Unknown", reasons.INVALID_OBJECT, message))
         status = raw.get("status") or {}
         old: dict[str, Any] = next(
             (c for c in status.get("conditions") or [] if c.get("type") == "Ready"), {}

@@ -13,9 +13,8 @@ from typing import Any, Literal
 
 from cerebro.domain.conditions import ConditionState, wire_states
 from cerebro.domain.lifecycle import GrantWindows, reopens
-from cerebro.resources import DeviceCommand, Session, find_condition, format_time
+from cerebro.resources import DeviceCommand, Session, find_condition, format_time, reasons
 
-NOT_FOUND, GONE, NEVER_GRANTED = "DeviceNotFound", "DeviceGone", "NeverGranted"
 COMMAND_GRACE = timedelta(seconds=2)
 """Too late, for a command, is its timeout and this after its creation (rule C2)."""
 
@@ -54,11 +53,11 @@ def judge_session(
             "in this namespace; apply it, then set a later grantBefore"
         )
         return OrphanVerdict(
-            _ended(session, "Failed", {"Ready": ConditionState("False", NEVER_GRANTED, message)}, now)
+            _ended(session, "Failed", {"Ready": ConditionState("False", reasons.NEVER_GRANTED, message)}, now)
         )
     message = f"there is no Device {session.spec.device_ref.name} in this namespace; apply it"
     message += f" before {format_time(deadline)}" if deadline < _LATEST else ""
-    states = {"Ready": ConditionState("Unknown", NOT_FOUND, message)}
+    states = {"Ready": ConditionState("Unknown", reasons.DEVICE_NOT_FOUND, message)}
     new = _status(session, "Pending", states, now)
     reopened_at = _reopened_at(session, now)
     if reopened_at is not None:
@@ -72,7 +71,9 @@ def had_device(session: Session) -> bool:
     ready = find_condition(status.conditions, "Ready")
     if status.authorized_at is not None or status.applied is not None or status.phase == "Active":
         return True
-    return status.phase is not None and (ready is None or ready.reason not in (NOT_FOUND, NEVER_GRANTED))
+    return status.phase is not None and (
+        ready is None or ready.reason not in (reasons.DEVICE_NOT_FOUND, reasons.NEVER_GRANTED)
+    )
 
 
 def grant_deadline(session: Session, within: GrantWindows, now: datetime) -> datetime:
@@ -99,12 +100,12 @@ def judge_command(command: DeviceCommand, *, gone_for_sure: bool, now: datetime)
         if not gone_for_sure:
             return None
         outcome = "it may have run" if command.status.started_at is not None else "it was not run"
-        reason, message = GONE, f"the Device {device} was deleted; {outcome}"
+        reason, message = reasons.DEVICE_GONE, f"the Device {device} was deleted; {outcome}"
     else:
         created = command.metadata.creation_timestamp or now
         if now < _later(created, command.spec.timeout + COMMAND_GRACE):
             return None
-        reason, message = NOT_FOUND, f"not run: there is no Device {device} in this namespace"
+        reason, message = reasons.DEVICE_NOT_FOUND, f"not run: there is no Device {device} in this namespace"
     state = ConditionState("False", reason, message)
     states = {"Complete": state, "Ready": state}
     written = wire_states(command.status.conditions, states, command.metadata.generation, now)
@@ -118,8 +119,8 @@ def _gone(session: Session, now: datetime) -> OrphanVerdict | None:
     left = f"; with deletionPolicy Retain this stays on the router: {rows}" if rows else ""
     message = f"the Device {device} was deleted{left}"
     states = {
-        "Ready": ConditionState("False", GONE, message),
-        "Enforced": ConditionState("Unknown", GONE, message),
+        "Ready": ConditionState("False", reasons.DEVICE_GONE, message),
+        "Enforced": ConditionState("Unknown", reasons.DEVICE_GONE, message),
     }
     if session.spec.supersedes is not None:
         new = _status(session, session.status.phase or "Pending", states, now)

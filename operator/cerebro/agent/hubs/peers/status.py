@@ -9,7 +9,7 @@ from typing import Any
 
 from cerebro.agent.contacts import Contact, State, contact_said, lost
 from cerebro.domain.conditions import ConditionState, Obstacle, truncate_message, wire_states
-from cerebro.resources import Peer, format_time
+from cerebro.resources import Peer, format_time, reasons
 from cerebro.resources.reasons import NOT_RESOLVED, NOT_ROUTED
 
 _NAMED = 8  # networks that a message tells of
@@ -17,7 +17,9 @@ _NAMED = 8  # networks that a message tells of
 _TROUBLES = (NOT_RESOLVED, NOT_ROUTED)
 
 APPLIED: ConditionState = ConditionState("True", "Applied", "the peer is on the interface")
-REMOVED: ConditionState = ConditionState("False", "Removed", "the peer is not on the interface any more")
+REMOVED: ConditionState = ConditionState(
+    "False", reasons.REMOVED, "the peer is not on the interface any more"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class PeerSaid:
     @property
     def ready(self) -> ConditionState:
         """Ready is true once the interface has the peer; `state` says whether anybody talks through it."""
-        if self.accepted.status == "False" and self.applied.reason != "Removed":
+        if self.accepted.status == "False" and self.applied.reason != reasons.REMOVED:
             return self.accepted
         return self.trouble if self.trouble is not None and self.applied.status == "True" else self.applied
 
