@@ -133,9 +133,7 @@ def frozen_peers(stored: Iterable[StoredObject], hub: str) -> Frozen:
     for one in stored:
         raw = one.raw or {}
         spec, status = raw.get("spec") or {}, raw.get("status") or {}
-        reference = spec.get("hubRef")
-        named = reference.get("name") if isinstance(reference, Mapping) else None
-        if isinstance(named, str) and named != hub:
+        if hub_of(one) not in (hub, None):
             continue
         count += 1
         rotated = status.get("rotatedPublicKeys")
