@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 from prometheus_client import REGISTRY
 
@@ -95,8 +94,8 @@ class Agent:
             by_device=self._store.add_index(SESSION, device_of),
             superseding=self._store.add_index(SESSION, superseded_by),
             peers_by_hub=self._store.add_index(PEER, hub_of),
-            windows=GrantWindows(
-                timedelta(seconds=settings.trial_grant_within), timedelta(seconds=settings.paid_grant_within)
+            windows=GrantWindows.of_seconds(
+                trial=settings.trial_grant_within, paid=settings.paid_grant_within
             ),
             installation=settings.installation,
             clock_skew_limit=settings.clock_skew_limit,

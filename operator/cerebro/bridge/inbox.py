@@ -22,7 +22,7 @@ from cerebro.bridge.intents import Authorize, Intent
 from cerebro.bridge.store.sqlite import inbox as records
 from cerebro.bridge.store.sqlite.engine import Store
 from cerebro.bridge.store.sqlite.inbox import Entry
-from cerebro.domain.lifecycle import GRANT_WITHIN
+from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.client.errors import KubeError
 from cerebro.runtime.backoff import Backoff
 from cerebro.runtime.clock import now_ms
@@ -40,8 +40,11 @@ log = structlog.get_logger(__name__)
 class Inbox(Generic[R]):
     """Entries on disk, and the lanes in which they are carried out."""
 
-    def __init__(self, store: Store, carry_out: Callable[[Entry], Awaitable[R]]) -> None:
+    def __init__(
+        self, store: Store, carry_out: Callable[[Entry], Awaitable[R]], windows: GrantWindows
+    ) -> None:
         self._store = store
+        self._windows = windows
         self._carry_out = carry_out
         self._lanes: dict[str, deque[Entry]] = {}
         self._waiting: dict[int, asyncio.Future[R]] = {}
@@ -140,7 +143,7 @@ class Inbox(Generic[R]):
             else:
                 self._settle(entry, result)
                 return
-            if _too_late(entry, now_ms()):
+            if _too_late(entry, now_ms(), self._windows):
                 self._settle(entry, ApiError(503, "too_late", "the API server was away for too long"))
                 return
             await asyncio.sleep(delay)
@@ -165,12 +168,12 @@ class Inbox(Generic[R]):
                 future.set_result(result)
 
 
-def _too_late(entry: Entry, now: int) -> bool:
+def _too_late(entry: Entry, now: int, windows: GrantWindows) -> bool:
     """Say whether an order is older than the time within which it would have to be granted (A5)."""
     intent = entry.intent
     if not isinstance(intent, Authorize):
         return False
-    return now - entry.received_at > GRANT_WITHIN[intent.type].total_seconds() * 1000
+    return now - entry.received_at > windows.within(intent.type).total_seconds() * 1000
 
 
 def _retrieve(future: asyncio.Future[R]) -> None:

@@ -27,6 +27,7 @@ from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.sqlite import prune
 from cerebro.bridge.store.sqlite.engine import Store
 from cerebro.bridge.store.sqlite.inbox import Entry
+from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.completeness import Completeness, Watch
 from cerebro.kube.cache.presence import Presence
 from cerebro.kube.cache.store import Store as ObjectStore
@@ -88,15 +89,17 @@ class Bridge:
         )
         self._sessions = Sessions(api, self._objects, settings.namespace)
         self._upkeep = Upkeep(self._sessions, self._objects)
+        windows = GrantWindows.of_seconds(trial=settings.trial_grant_within, paid=settings.paid_grant_within)
         default_paid = timedelta(minutes=settings.paid_minutes) if settings.paid_minutes else None
         self._actions = OrderExecutor(
             self._sessions,
             store,
             complete=self._completeness.wait_complete,
             enqueue=self._enqueue,
+            windows=windows,
             default_paid=default_paid,
         )
-        self._inbox: Inbox[Written] = Inbox(store, self._actions.carry_out)
+        self._inbox: Inbox[Written] = Inbox(store, self._actions.carry_out, windows)
         self._metrics = Metrics()
         self._metrics.watch(self._sessions.all, self._sessions.devices)
         relay = OrderService(settings, store, self._sessions, self._inbox, self._metrics)

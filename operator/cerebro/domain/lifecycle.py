@@ -7,7 +7,6 @@ started).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -25,6 +24,15 @@ class GrantWindows:
 
     trial: timedelta = timedelta(minutes=15)
     paid: timedelta = timedelta(hours=24)
+
+    @classmethod
+    def of_seconds(cls, *, trial: float, paid: float) -> GrantWindows:
+        """Return the windows that the settings of a process name, in seconds."""
+        return cls(timedelta(seconds=trial), timedelta(seconds=paid))
+
+    def within(self, session_type: SessionType) -> timedelta:
+        """Return the window of a type of Session."""
+        return self.trial if session_type == "Trial" else self.paid
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +141,7 @@ def grant_deadline(session: Session, windows: GrantWindows) -> datetime | None:
     """Return until when the Session may be granted for the first time; None when it was never created."""
     if session.spec.grant_before is not None:
         return session.spec.grant_before
-    within = windows.trial if session.spec.type == "Trial" else windows.paid
+    within = windows.within(session.spec.type)
     started = session.status.reopened_at or session.metadata.creation_timestamp
     return None if started is None else started + within
 
@@ -173,12 +181,6 @@ def _first(*times: datetime | None) -> datetime | None:
 
 def _say(time: datetime | None) -> str:
     return "" if time is None else time.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-GRANT_WITHIN: Mapping[SessionType, timedelta] = {
-    "Trial": timedelta(minutes=15),
-    "Paid": timedelta(hours=24),
-}
 
 
 def end_of(session: Session) -> datetime | None:

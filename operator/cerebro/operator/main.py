@@ -12,7 +12,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.completeness import Completeness, Watch
@@ -106,8 +105,8 @@ class Operator:
             self._store,
             events,
             namespaces=settings.namespaces,
-            within=GrantWindows(
-                timedelta(seconds=settings.trial_grant_within), timedelta(seconds=settings.paid_grant_within)
+            within=GrantWindows.of_seconds(
+                trial=settings.trial_grant_within, paid=settings.paid_grant_within
             ),
             superseding_ttl=settings.superseding_ttl,
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from cerebro.resources import Session
 from integration.bridge.agent import Agent, condition
 from integration.bridge.caller import HERE, IP, MAC, NOT_CONFIRMED, Caller, eventually
+from integration.bridge.process import BridgeProcess
 
 
 @pytest.fixture
@@ -70,6 +71,23 @@ async def test_a7_with_an_open_breaker_the_session_is_made_and_503_said_at_once(
     answer = await bridge.until_written.authorize(order_id)
     assert (answer.status_code, answer.json()["code"]) == (503, "router_unavailable")
     assert agent.session(order_id).spec.order_id == order_id
+
+
+async def test_a5_an_order_waits_for_its_grant_as_long_as_the_settings_say(
+    start_bridge: Callable[..., BridgeProcess], agent: Agent, order_id: str
+) -> None:
+    agent.make_device("router-1", router_id="R1")
+    process = start_bridge(CEREBRO_PAID_GRANT_WITHIN="7200", CEREBRO_TRIAL_GRANT_WITHIN="1800")
+    async with Caller(process) as caller:
+        await caller.until_complete()
+        before = datetime.now(UTC)
+        await caller.until_written.authorize(order_id)
+        after = datetime.now(UTC)
+    deadline = agent.session(order_id).spec.grant_before
+    assert deadline is not None
+    window = timedelta(hours=2)
+    second = timedelta(seconds=1)
+    assert before + window - second <= deadline <= after + window + second
 
 
 @pytest.mark.usefixtures("router")

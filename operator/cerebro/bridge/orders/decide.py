@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client
 from cerebro.bridge.orders.writes import Create, Keep, Write, create_write, moved_client, patch_write
-from cerebro.domain.lifecycle import GRANT_WITHIN, cause_of, end_of, ended_by_clock, is_live
+from cerebro.domain.lifecycle import GrantWindows, cause_of, end_of, ended_by_clock, is_live
 from cerebro.domain.supersession import is_ours
 from cerebro.resources import (
     Device,
@@ -30,6 +30,7 @@ class Known:
     `same` is the object that has the order's name, `holder` one that somebody else made for this order
     here, `stand_in` ours that supersedes the holder, `elsewhere` the order's Session on another Device,
     ended or not. `revoked_at` is the latest revoke of this order or client in the bridge's own memory.
+    `windows` says how long a Session may wait for its grant; it becomes `grantBefore`.
     """
 
     device: Device
@@ -40,6 +41,7 @@ class Known:
     elsewhere: Session | None = None
     revoked_at: datetime | None = None
     default_paid: timedelta | None = None
+    windows: GrantWindows = field(default_factory=GrantWindows)
 
 
 def order_name(namespace: str, device: Device, order: Authorize, client: Client) -> str:
@@ -114,7 +116,7 @@ def _again(order: Authorize, client: Client, session: Session, known: Known) -> 
         if moved is not None:
             changes["client"] = moved
     if revived or _needs_new_chance(session, now):
-        changes["grantBefore"] = format_time(now + GRANT_WITHIN[order.type])
+        changes["grantBefore"] = format_time(now + known.windows.within(order.type))
     if later:
         changes["requestedAt"] = format_time(order.requested_at)
     if not changes:
@@ -155,7 +157,7 @@ def _create(
         type=order.type,
         order_id=order.order_id,
         requested_at=order.requested_at,
-        grant_before=known.now + GRANT_WITHIN[order.type],
+        grant_before=known.now + known.windows.within(order.type),
         **end,
     )
 

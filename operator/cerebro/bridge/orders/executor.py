@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import get_args
 
 import structlog
 
@@ -29,11 +30,12 @@ from cerebro.bridge.store.sqlite import waiting as waiting_orders
 from cerebro.bridge.store.sqlite.engine import Store
 from cerebro.bridge.store.sqlite.inbox import Entry
 from cerebro.bridge.store.sqlite.orders import Placement
-from cerebro.domain.lifecycle import GRANT_WITHIN, cause_of, is_live
+from cerebro.domain.lifecycle import GrantWindows, cause_of, is_live
 from cerebro.domain.supersession import is_ours, stand_in_for
 from cerebro.kube.client.errors import AlreadyExists, Conflict, KubeError, Unavailable
 from cerebro.kube.client.errors import Invalid as RefusedByServer
 from cerebro.resources import Device, Session, session_name
+from cerebro.resources.session import SessionType
 from cerebro.runtime.clock import now_ms
 
 MAX_DECISIONS = 6
@@ -63,12 +65,14 @@ class OrderExecutor:
         *,
         complete: Callable[[], Awaitable[None]],
         enqueue: Callable[[Entry], None],
+        windows: GrantWindows,
         default_paid: timedelta | None = None,
     ) -> None:
         self._sessions = sessions
         self._store = store
         self._complete = complete
         self._enqueue = enqueue
+        self._windows = windows
         self._default_paid = default_paid
 
     async def carry_out(self, entry: Entry) -> Written:
@@ -117,7 +121,14 @@ class OrderExecutor:
         now = datetime.now(UTC)
         sessions = self._sessions
         same = sessions.known(order_name(sessions.namespace, device, order, client))
-        known = Known(device, now, same=same, revoked_at=revoked_at, default_paid=self._default_paid)
+        known = Known(
+            device,
+            now,
+            same=same,
+            revoked_at=revoked_at,
+            default_paid=self._default_paid,
+            windows=self._windows,
+        )
         if order.order_id is None:
             return known
         siblings = [one for one in sessions.of_order(order.order_id) if one.spec.type == order.type]
@@ -196,7 +207,8 @@ class OrderExecutor:
 
     async def _finished_of_order(self, order_id: str, device: Device) -> dict[str, Session]:
         """Look for an order's Sessions that have left the watch; their names are known."""
-        names = {session_name(self._sessions.namespace, device.name, kind, order_id) for kind in GRANT_WITHIN}
+        namespace = self._sessions.namespace
+        names = {session_name(namespace, device.name, kind, order_id) for kind in get_args(SessionType)}
         names |= set(self._store.read(partial(order_records.names_of_order, order_id=order_id)))
         found = [await self._sessions.read(name) for name in sorted(names)]
         return {one.name: one for one in found if one is not None and one.spec.order_id == order_id}
@@ -260,7 +272,7 @@ class OrderExecutor:
         self, entry: Entry, order: Authorize, seen: tokens.TokenLocation | None
     ) -> bool:
         """Keep an order until its phone says hello; False when it said so just now."""
-        until = entry.received_at + int(GRANT_WITHIN[order.type].total_seconds() * 1000)
+        until = entry.received_at + int(self._windows.within(order.type).total_seconds() * 1000)
         work = partial(
             waiting_orders.wait_for_hello, order=order, seen=seen, now=entry.received_at, until=until
         )

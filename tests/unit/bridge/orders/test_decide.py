@@ -18,7 +18,7 @@ from cerebro.bridge.orders.move import decide_move
 from cerebro.bridge.orders.revoke import decide_revoke
 from cerebro.bridge.orders.upkeep import pin_end, retire
 from cerebro.bridge.orders.writes import Create, Keep, Patch, Write
-from cerebro.domain.lifecycle import is_live
+from cerebro.domain.lifecycle import GrantWindows, is_live
 from cerebro.resources import Session, format_time
 from support.orders import (
     IP,
@@ -162,6 +162,20 @@ def test_a1_name_label_and_annotation() -> None:
     other = written(decide(NAMESPACE, trial, PHONE, Known(ROUTER, NOW)))
     assert other.name != made.name
     assert other.spec.grant_before == NOW + timedelta(minutes=15)
+
+
+def test_a5_grant_before_follows_the_windows_of_the_settings() -> None:
+    windows = GrantWindows(trial=timedelta(minutes=2), paid=HOUR)
+    known = Known(ROUTER, NOW, windows=windows)
+    paid = written(decide(NAMESPACE, order("P-1", duration=HOUR), PHONE, known))
+    trial = written(decide(NAMESPACE, order("P-1", type="Trial", duration=HOUR), PHONE, known))
+    assert (paid.spec.grant_before, trial.spec.grant_before) == (NOW + HOUR, NOW + timedelta(minutes=2))
+    granted = ours(order("P-1", duration=HOUR))
+    ended = granted.model_copy(update={"spec": granted.spec.model_copy(update={"revoked": True})})
+    later = order("P-1", asked=10, duration=HOUR)
+    revived = decide(NAMESPACE, later, PHONE, Known(ROUTER, at(10), same=ended, windows=windows))
+    assert isinstance(revived, Patch)
+    assert revived.body["spec"]["grantBefore"] == format_time(at(10) + HOUR)
 
 
 def ours(asked: Authorize, **status: object) -> Session:

@@ -20,6 +20,7 @@ from cerebro.bridge.store.sqlite import orders as order_records
 from cerebro.bridge.store.sqlite import schema, waiting
 from cerebro.bridge.store.sqlite.engine import Store
 from cerebro.bridge.store.sqlite.inbox import Entry
+from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.store import Store as ObjectStore
 from cerebro.kube.client.errors import AlreadyExists, Conflict, NotFound
 from cerebro.resources import DEVICE, SESSION, Session, format_time
@@ -76,7 +77,13 @@ class World:
         self.store = store
         self.enqueued: list[Entry] = []
         sessions = Sessions(self.server, self.objects, NAMESPACE)  # type: ignore[arg-type]
-        self.actions = OrderExecutor(sessions, store, complete=self._complete, enqueue=self.enqueued.append)
+        self.actions = OrderExecutor(
+            sessions,
+            store,
+            complete=self._complete,
+            enqueue=self.enqueued.append,
+            windows=GrantWindows(),
+        )
         self._received = now_ms()
         self.see_device("1")
 

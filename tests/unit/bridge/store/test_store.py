@@ -19,6 +19,7 @@ from cerebro.bridge.store.sqlite import nonces, prune, schema, tokens, waiting
 from cerebro.bridge.store.sqlite import orders as order_records
 from cerebro.bridge.store.sqlite.engine import Store
 from cerebro.bridge.store.sqlite.inbox import Entry
+from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.client.errors import Unavailable
 from cerebro.runtime.clock import now_ms
 from support.orders import MAC, MAC_2, NOW, PHONE, at, order, revoke
@@ -135,7 +136,7 @@ async def test_f2_intents_of_a_client_are_carried_out_in_order_whatever_happens(
             raise Unavailable("away")
         done.setdefault(entry.lane, []).append(entry.seq)
 
-    inbox = Inbox(store, carry_out)
+    inbox = Inbox(store, carry_out, GrantWindows())
     clients = [Client(mac=f"AA:BB:CC:DD:EE:{number:02}") for number in range(5)]
     intents = [
         order(f"P-{number}").model_copy(update={"client": clients[number % 5]}) for number in range(40)
@@ -153,7 +154,7 @@ async def test_f1_what_was_not_carried_out_is_there_after_a_restart(tmp_path: Pa
     async def never(_: Entry) -> None:
         await asyncio.Event().wait()
 
-    inbox = Inbox(first, never)
+    inbox = Inbox(first, never, GrantWindows())
     for number in range(3):
         await inbox.submit(order(f"P-{number}"))
     await inbox.close(0.01)
@@ -169,7 +170,7 @@ async def test_f1_what_was_not_carried_out_is_there_after_a_restart(tmp_path: Pa
         if len(seen) == 3:
             finished.set()
 
-    assert await Inbox(second, note).adopt(all_of_it=True) == 3
+    assert await Inbox(second, note, GrantWindows()).adopt(all_of_it=True) == 3
     await finished.wait()
     assert seen == ["P-0", "P-1", "P-2"]
     await second.close()
@@ -221,7 +222,7 @@ async def test_f1_a_fault_of_the_store_takes_no_order_out(store: Store) -> None:
         again.set()
         return "done"
 
-    inbox = Inbox(store, carry_out)
+    inbox = Inbox(store, carry_out, GrantWindows())
     waiting = await inbox.submit(order("P-1"))
     with pytest.raises(ApiError, match="busy"):
         await waiting
@@ -240,7 +241,7 @@ async def test_one_row_that_cannot_be_read_blocks_no_other_and_stays(store: Stor
     async def carry_out(entry: Entry) -> None:
         done.append(entry.seq)
 
-    inbox = Inbox(store, carry_out)
+    inbox = Inbox(store, carry_out, GrantWindows())
     assert await inbox.adopt(all_of_it=True) == 1
     await inbox.close(1.0)
     await store.run(lambda db: db.execute("SELECT 1").fetchone())
