@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from cerebro.agent.metrics import AgentMetrics
-from cerebro.domain.conditions import ConditionState
+from cerebro.domain.conditions import ConditionState, truncate_message, wire_states
 from cerebro.domain.lifecycle import GrantWindows, is_over
 from cerebro.domain.supersession import effective, newest
 from cerebro.kube.cache.store import Index, Store
@@ -19,7 +19,7 @@ from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.objects import StoredObject
 from cerebro.kube.status_writer import StatusWriter, Write
-from cerebro.resources import Condition, Device, Session
+from cerebro.resources import Device, Session, reasons
 
 log = logging.getLogger(__name__)
 FIELD_MANAGER = "cerebro-agent"
@@ -124,23 +124,17 @@ class AgentContext:
     def report_invalid(self, stored: StoredObject) -> None:
         """Say on an object that our model cannot read that it is frozen (rule B9)."""
         raw = stored.raw or {}
-        message = f"{stored.error}: correct the field; until then nothing of it is changed or removed"[:1024]
+        message = f"{stored.error}: correct the field; until then nothing of it is changed or removed"
+        state = truncate_message(ConditionState("Unknown", reasons.INVALID_OBJECT, message))
         status = raw.get("status") or {}
         old: dict[str, Any] = next(
             (c for c in status.get("conditions") or [] if c.get("type") == "Ready"), {}
         )
-        if old.get("reason") == "InvalidObject" and old.get("message") == message:
+        if old.get("reason") == state.reason and old.get("message") == state.message:
             return
-        condition = Condition(
-            type="Ready",
-            status="Unknown",
-            reason="InvalidObject",
-            message=message,
-            observed_generation=raw["metadata"].get("generation", 0),
-            last_transition_time=self.now(),
-        )
+        generation = raw["metadata"].get("generation", 0)
         others = [c for c in status.get("conditions") or [] if c.get("type") != "Ready"]
-        conditions = [*others, condition.model_dump(mode="json", by_alias=True, exclude_none=True)]
+        conditions = [*others, *wire_states([], {"Ready": state}, generation, self.now())]
         log.warning(
             "%s %s/%s cannot be read: %s", stored.kind.kind, stored.namespace, stored.name, stored.error
         )

@@ -1,7 +1,8 @@
-"""The state of a condition, and when two of them mean the same. Pure."""
+"""The state of a condition, how a status gets it, and when two statuses mean the same. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -25,6 +26,44 @@ class ConditionState(NamedTuple):
     def of(cls, condition: Condition) -> ConditionState:
         """Return the state that a condition of a status has."""
         return cls(condition.status, condition.reason, condition.message)
+
+
+def make_condition(
+    name: str, state: ConditionState, generation: int, *, limit: int | None = MESSAGE
+) -> Condition:
+    """Return the condition of type `name` with that state, observed of that `metadata.generation`.
+
+    Its message is cut to `limit` characters (None: not cut). `lastTransitionTime` is not set: `set_condition` does
+    that.
+    """
+    return Condition(
+        type=name,
+        status=state.status,
+        reason=state.reason,
+        message=state.message[:limit],
+        observed_generation=generation,
+    )
+
+
+def set_states(
+    conditions: Iterable[Condition], states: Mapping[str, ConditionState], generation: int, now: datetime
+) -> list[Condition]:
+    """Return the conditions with these states, by type, set in place of their older ones, else at the end."""
+    result = list(conditions)
+    for name, state in states.items():
+        result = set_condition(result, make_condition(name, state, generation), now)
+    return result
+
+
+def wire_states(
+    conditions: Iterable[Condition], states: Mapping[str, ConditionState], generation: int, now: datetime
+) -> list[dict[str, Any]]:
+    """Return only the conditions of these types, as the API server takes them, for server-side apply.
+
+    `conditions` are those that the object has: an unchanged status keeps its `lastTransitionTime`.
+    """
+    result = set_states(conditions, states, generation, now)
+    return [condition.wire() for condition in result if condition.type in states]
 
 
 def same_meaning(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -59,15 +98,6 @@ def with_conditions(
     status: SessionStatus, session: Session, enforced: ConditionState, ready: ConditionState, now: datetime
 ) -> SessionStatus:
     """Return the status of a Session with these two conditions for its current generation."""
-    conditions = list(status.conditions)
-    for name, (truth, reason, message) in (("Enforced", enforced), ("Ready", ready)):
-        condition = Condition(
-            type=name,
-            status=truth,
-            reason=reason,
-            message=message[:1024],
-            observed_generation=session.metadata.generation,
-            last_transition_time=now,
-        )
-        conditions = set_condition(conditions, condition, now)
+    states = {"Enforced": enforced, "Ready": ready}
+    conditions = set_states(status.conditions, states, session.metadata.generation, now)
     return status.model_copy(update={"conditions": conditions})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from cerebro.resources import Session
+from cerebro.resources import Session, reasons
 from cerebro.resources.session import SessionType
 
 # The marker is in whole seconds, rounded up.
@@ -94,7 +94,7 @@ def judge(session: Session, seen: RouterObservation, windows: GrantWindows) -> V
         reason = (
             "the agent's clock is too far from the API server's: nothing new is granted until it is right"
         )
-        return Verdict(None, end, authorized_at, "ClockSkew", reason, starts_now, hold=True)
+        return Verdict(None, end, authorized_at, reasons.CLOCK_SKEW, reason, starts_now, hold=True)
     deadline = None if granted_before else grant_deadline(session, windows)
     return Verdict(None, end, authorized_at, starts_now=starts_now, wake_at=_first(end, deadline))
 
@@ -160,7 +160,7 @@ def _failed(
     again = reopens(session)
     if status.phase == "Failed" and not again:
         ready = status.condition("Ready")
-        reason = ready.reason if ready is not None and ready.reason else "NeverGranted"
+        reason = ready.reason if ready is not None and ready.reason else reasons.NEVER_GRANTED
         message = ready.message if ready is not None else ""
         return Verdict("Failed", None, authorized_at, reason, message)
     fresh = again and session.spec.grant_before is None
@@ -170,7 +170,9 @@ def _failed(
         return None
     if not seen.clock_trusted:
         return None
-    return Verdict("Failed", None, None, "NeverGranted", f"it was not on the router by {_say(deadline)}")
+    return Verdict(
+        "Failed", None, None, reasons.NEVER_GRANTED, f"it was not on the router by {_say(deadline)}"
+    )
 
 
 def _first(*times: datetime | None) -> datetime | None:

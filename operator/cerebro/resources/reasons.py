@@ -1,5 +1,10 @@
-"""Reasons of Ready on a Device that are the operator's: why it has no tunnel address, or no Peer."""
+"""Reasons of conditions on which several processes agree: one process writes them, another one reads them.
 
+A reason that only its writer knows stands where it is written. Reasons are an interface: people and their alerts read
+them too.
+"""
+
+# Ready of a Device, written by the operator: why it has no tunnel address, or no Peer.
 HUB_NOT_FOUND = "HubNotFound"
 POOL_EXHAUSTED = "PoolExhausted"
 OUTSIDE_HUB = "TunnelAddressOutsideHub"
@@ -7,20 +12,52 @@ CONFLICT = "TunnelAddressConflict"
 NAME_TAKEN = "PeerNameTaken"
 TROUBLES = frozenset({HUB_NOT_FOUND, POOL_EXHAUSTED, OUTSIDE_HUB, CONFLICT, NAME_TAKEN})
 
+DUPLICATE_ROUTER_ID = "DuplicateRouterID"
+"""Ready of a Device, written by the operator: an older Device has the same routerID."""
 
-REMOVED = "Removed"
-
-
-CLEANED_UP = "CleanedUp"
-
+OPERATOR_REASONS = TROUBLES | {DUPLICATE_ROUTER_ID}
+"""Reasons of Ready on a Device that only the operator writes and takes back."""
 
 AGENT_LOST = "AgentLost"
+"""Ready of a Hub, Peer or Device, written by the operator in place of an agent that is silent (rule E12)."""
 
+REMOVED = "Removed"
+"""Applied of a Peer, written by the agent: it is not on the interface, so its finalizer may go."""
+
+CLEANED_UP = "CleanedUp"
+"""Ready of a Hub or Device, written by the agent: nothing of it is left outside, so its finalizer may go."""
 
 NOT_RESOLVED, NOT_ROUTED = "EndpointNotResolved", "RouteRefused"
 
+NOT_LOOKED_YET = "NotLookedYet"
+"""Nobody has compared the object yet; also what the operator leaves where it takes back a trouble."""
 
-DUPLICATE_ROUTER_ID = "DuplicateRouterID"
+INVALID_OBJECT = "InvalidObject"
+"""Our models cannot read the object: it is frozen (rule B9)."""
 
+PAUSED = "Paused"
+"""`spec.paused` forbids what would be done (rule B8)."""
 
-OPERATOR_REASONS = TROUBLES | {DUPLICATE_ROUTER_ID}
+DRY_RUN = "DryRun"
+"""`spec.dryRun` forbids every write to router or node (rule F6)."""
+
+WRONG_ROUTER = "WrongRouter"
+"""The router that answers is not the one of the Device (rule B6)."""
+
+CLOCK_SKEW = "ClockSkew"
+"""The agent's clock is too far from the API server's to grant anything new (rule A9)."""
+
+NEVER_GRANTED = "NeverGranted"
+"""A Session was not on the router within its time (rule A5)."""
+
+DEVICE_NOT_FOUND = "DeviceNotFound"
+"""A Session or DeviceCommand names a Device that never was there (rule A8)."""
+
+DEVICE_GONE = "DeviceGone"
+"""The Device of a Session or DeviceCommand was deleted (rule A8)."""
+
+BLOCKED_BY_HAND = "BlockedByHand"
+"""An entry that a person made on the router keeps the client out (rule B4)."""
+
+GRANTED_BY_HAND = "GrantedByHand"
+"""An entry that a person made on the router still lets the client in (rule B4)."""

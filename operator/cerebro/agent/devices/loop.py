@@ -35,7 +35,7 @@ from cerebro.agent.tunnel_status import dialling_obstacle
 from cerebro.domain.conditions import Obstacle
 from cerebro.domain.mass_removal import confirmed_removals
 from cerebro.kube.objects import StoredObject
-from cerebro.resources import DEVICE, SESSION, Device, Session
+from cerebro.resources import DEVICE, SESSION, Device, Session, reasons
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from cerebro.routeros.access.marker import client_id
 from cerebro.routeros.access.model import AccessPolicy
@@ -58,7 +58,7 @@ _MAX_PLAN_LINES = 256
 _MOST_OVERTAKEN = 20
 _DEVICE, _SESSION = DEVICE, SESSION
 _OFFLINE = Obstacle("RouterOffline", "the router is offline and spec.whenOffline is Reject", final=True)
-_NOT_LOOKED = Obstacle("NotLookedYet", "the router has not answered yet", looked=False)
+_NOT_LOOKED = Obstacle(reasons.NOT_LOOKED_YET, "the router has not answered yet", looked=False)
 
 
 class DeviceLoop:

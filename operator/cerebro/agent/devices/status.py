@@ -8,10 +8,10 @@ from typing import Any
 
 from cerebro.agent.devices.breaker import State
 from cerebro.agent.devices.model import RouterFacts
-from cerebro.domain.conditions import ConditionState, ConditionStatus, Obstacle
+from cerebro.domain.conditions import ConditionState, ConditionStatus, Obstacle, wire_states
 from cerebro.domain.mass_removal import until_confirmed
 from cerebro.domain.ready_owner import operator_says
-from cerebro.resources import Condition, Device, set_condition
+from cerebro.resources import Device, reasons
 
 
 @dataclass(slots=True)
@@ -50,7 +50,6 @@ def device_status(device: Device, found: DeviceFindings, now: datetime) -> dict[
         "plan": found.plan,
         "lastResyncAt": found.last_resync_at or old.last_resync_at,
     }
-    conditions = list(old.conditions)
     said = dict(
         zip(("Ready", "Reachable", "Authenticated", "Configured"), _truths(device, found), strict=True)
     )
@@ -59,21 +58,7 @@ def device_status(device: Device, found: DeviceFindings, now: datetime) -> dict[
     if operator_says(device):
         # There the operator says what is wrong with address, Peer or routerID; it takes that back itself.
         del said["Ready"]
-    for name, (truth, reason, message) in said.items():
-        condition = Condition(
-            type=name,
-            status=truth,
-            reason=reason,
-            message=message[:1024],
-            observed_generation=device.metadata.generation,
-            last_transition_time=now,
-        )
-        conditions = set_condition(conditions, condition, now)
-    status["conditions"] = [
-        one.model_dump(mode="json", by_alias=True, exclude_none=True)
-        for one in conditions
-        if one.type in said
-    ]
+    status["conditions"] = wire_states(old.conditions, said, device.metadata.generation, now)
     stripped: dict[str, Any] = _without_none(status)
     return stripped
 
@@ -86,7 +71,7 @@ def _truths(device: Device, found: DeviceFindings) -> list[ConditionState]:
     if device.spec.dry_run:
         configured: ConditionState = ConditionState(
             "Unknown",
-            "DryRun",
+            reasons.DRY_RUN,
             "nothing is written; status.plan says what would change",
         )
     elif found.settled:
@@ -96,7 +81,7 @@ def _truths(device: Device, found: DeviceFindings) -> list[ConditionState]:
     elif why is not None:
         configured = ConditionState("Unknown", why.reason, why.message)
     elif found.settled is None:
-        configured = ConditionState("Unknown", "NotLookedYet", "no pass has ended yet")
+        configured = ConditionState("Unknown", reasons.NOT_LOOKED_YET, "no pass has ended yet")
     else:
         configured = ConditionState("False", "Changing", "entries on the router are being changed")
     return [ready, reachable, authenticated, configured]
@@ -104,16 +89,16 @@ def _truths(device: Device, found: DeviceFindings) -> list[ConditionState]:
 
 def _ready(device: Device, found: DeviceFindings) -> ConditionState:
     if found.cleaned_up and device.metadata.deletion_timestamp is not None:
-        return ConditionState("False", "CleanedUp", "all marked entries are removed from the router")
+        return ConditionState("False", reasons.CLEANED_UP, "all marked entries are removed from the router")
     if found.obstacle is not None:
         truth: ConditionStatus = "False" if found.reachable is not None else "Unknown"
         return ConditionState(truth, found.obstacle.reason, found.obstacle.message)
     if device.spec.paused != "None":
         return ConditionState(
-            "False", "Paused", f"spec.paused is {device.spec.paused}: set it to None to go on"
+            "False", reasons.PAUSED, f"spec.paused is {device.spec.paused}: set it to None to go on"
         )
     if found.settled is None:
-        return ConditionState("Unknown", "NotLookedYet", "the router has not been compared yet")
+        return ConditionState("Unknown", reasons.NOT_LOOKED_YET, "the router has not been compared yet")
     return _ready_of_entries(device, found)
 
 
@@ -130,7 +115,7 @@ def _ready_of_entries(device: Device, found: DeviceFindings) -> ConditionState:
         )
         return ConditionState("False", "Contested", message)
     if device.spec.dry_run:
-        return ConditionState("True", "DryRun", "the router can be read; nothing is written")
+        return ConditionState("True", reasons.DRY_RUN, "the router can be read; nothing is written")
     if found.settled:
         return ConditionState("True", "Equal", "the router is as wanted")
     return ConditionState("True", "Changing", "the router is being changed")
@@ -141,7 +126,7 @@ def _two(value: bool | None, reason: str, message: str, why: Obstacle | None) ->
         return ConditionState("True", reason, message)
     truth: ConditionStatus = "Unknown" if value is None else "False"
     return ConditionState(
-        truth, why.reason if why else "NotLookedYet", why.message if why else "nobody has looked yet"
+        truth, why.reason if why else reasons.NOT_LOOKED_YET, why.message if why else "nobody has looked yet"
     )
 
 

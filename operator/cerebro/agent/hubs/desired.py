@@ -12,7 +12,7 @@ from cerebro.agent.hubs.model import Frozen, HubDesired
 from cerebro.agent.hubs.status import confirmed_removals
 from cerebro.kube.cache.references import hub_of
 from cerebro.kube.objects import StoredObject
-from cerebro.resources import DEVICE, HUB, PEER, Device, Hub, Peer
+from cerebro.resources import DEVICE, HUB, PEER, Device, Hub, Peer, reasons
 from cerebro.resources.naming import FINALIZER_CLEANUP
 from cerebro.wireguard.model import Endpoint
 
@@ -122,7 +122,7 @@ def _same_device(peer: Peer, device: Device) -> bool:
 
 def _to_clean_up(device: Device) -> bool:
     ready = device.status.condition("Ready")
-    cleaned_up = ready is not None and ready.status == "False" and ready.reason == "CleanedUp"
+    cleaned_up = ready is not None and ready.status == "False" and ready.reason == reasons.CLEANED_UP
     return FINALIZER_CLEANUP in device.metadata.finalizers and not cleaned_up
 
 
@@ -133,9 +133,7 @@ def frozen_peers(stored: Iterable[StoredObject], hub: str) -> Frozen:
     for one in stored:
         raw = one.raw or {}
         spec, status = raw.get("spec") or {}, raw.get("status") or {}
-        reference = spec.get("hubRef")
-        named = reference.get("name") if isinstance(reference, Mapping) else None
-        if isinstance(named, str) and named != hub:
+        if hub_of(one) not in (hub, None):
             continue
         count += 1
         rotated = status.get("rotatedPublicKeys")

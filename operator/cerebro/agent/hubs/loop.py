@@ -31,7 +31,7 @@ from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.domain.leases import hub_lease
 from cerebro.kube.lease import Lease
 from cerebro.kube.objects import StoredObject
-from cerebro.resources import HUB, Hub, Peer
+from cerebro.resources import HUB, Hub, Peer, reasons
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from cerebro.runtime.threads import in_thread
 from cerebro.wireguard import choose
@@ -46,7 +46,7 @@ _LONGEST_REST = (
     2.0  # after a pass at most as long as it took, so that passes after changes leave half the time
 )
 _ONLINE_WITHIN = timedelta(seconds=180)  # behind a Hub that cannot be read
-_NOT_FOUND = Obstacle("InvalidObject", "it cannot be read, and its interface is not on this node")
+_NOT_FOUND = Obstacle(reasons.INVALID_OBJECT, "it cannot be read, and its interface is not on this node")
 _RETRY, _LONGEST_RETRY = 1.0, 30.0
 _LASTS = 1.0  # seconds without a look at the interface after which the next failure is told of all Peers
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cerebro.domain.conditions import ConditionState, ConditionStatus, Obstacle
+from cerebro.domain.conditions import ConditionState, ConditionStatus, Obstacle, wire_states
 from cerebro.domain.mass_removal import CONFIRM_REMOVAL, until_confirmed
-from cerebro.resources import Condition, Hub, set_condition
+from cerebro.resources import Hub, reasons
 from cerebro.wireguard.backend import (
     ForeignInterface,
     Implementation,
@@ -19,12 +19,10 @@ from cerebro.wireguard.backend import (
 
 CLEANED_UP: ConditionState = ConditionState(
     "False",
-    "CleanedUp",
+    reasons.CLEANED_UP,
     "the interface and what belongs to it are removed from the node",
 )
-_MESSAGE = 1024
 _PLAN_LINES = 20
-_OURS = ("Ready", "InterfaceUp")
 
 
 @dataclass(slots=True)
@@ -100,22 +98,8 @@ def hub_status(hub: Hub, found: HubFindings, node: str, now: datetime) -> dict[s
         "peers": {name: value for name, value in peers.items() if value is not None} or None,
         "lastResyncAt": found.last_resync_at or old.last_resync_at,
     }
-    conditions = list(old.conditions)
-    for name, (truth, reason, message) in zip(_OURS, (_ready(hub, found), _up(hub, found)), strict=True):
-        condition = Condition(
-            type=name,
-            status=truth,
-            reason=reason,
-            message=message[:_MESSAGE],
-            observed_generation=hub.metadata.generation,
-            last_transition_time=now,
-        )
-        conditions = set_condition(conditions, condition, now)
-    status["conditions"] = [
-        one.model_dump(mode="json", by_alias=True, exclude_none=True)
-        for one in conditions
-        if one.type in _OURS
-    ]
+    states = {"Ready": _ready(hub, found), "InterfaceUp": _up(hub, found)}
+    status["conditions"] = wire_states(old.conditions, states, hub.metadata.generation, now)
     return {name: value for name, value in status.items() if value is not None}
 
 
@@ -130,9 +114,9 @@ def _up(hub: Hub, found: HubFindings) -> ConditionState:
             "Unknown" if found.up is None else "False", found.obstacle.reason, found.obstacle.message
         )
     if found.up is None:
-        return ConditionState("Unknown", "NotLookedYet", "nobody has looked yet")
+        return ConditionState("Unknown", reasons.NOT_LOOKED_YET, "nobody has looked yet")
     if found.plan is not None:
-        return ConditionState("False", "DryRun", f"{name} is not up; nothing is written in dry run")
+        return ConditionState("False", reasons.DRY_RUN, f"{name} is not up; nothing is written in dry run")
     return ConditionState("False", "Down", f"{name} is not up")
 
 
@@ -142,9 +126,11 @@ def _ready(hub: Hub, found: HubFindings) -> ConditionState:
     if found.obstacle is not None:
         return ConditionState("False", found.obstacle.reason, found.obstacle.message)
     if hub.spec.paused != "None":
-        return ConditionState("False", "Paused", f"spec.paused is {hub.spec.paused}: set it to None to go on")
+        return ConditionState(
+            "False", reasons.PAUSED, f"spec.paused is {hub.spec.paused}: set it to None to go on"
+        )
     if found.up is None:
-        return ConditionState("Unknown", "NotLookedYet", "the interface has not been compared yet")
+        return ConditionState("Unknown", reasons.NOT_LOOKED_YET, "the interface has not been compared yet")
     return _ready_of_interface(hub, found)
 
 
@@ -191,10 +177,12 @@ def _notes(hub: Hub, found: HubFindings) -> list[str]:
 
 def _dry_run(plan: list[str]) -> ConditionState:
     if not plan:
-        return ConditionState("True", "DryRun", "the interface is as wanted; nothing is written in dry run")
+        return ConditionState(
+            "True", reasons.DRY_RUN, "the interface is as wanted; nothing is written in dry run"
+        )
     more = len(plan) - _PLAN_LINES
     lines = [*plan[:_PLAN_LINES], *([f"and {more} more"] if more > 0 else [])]
-    return ConditionState("False", "DryRun", "nothing is written; would change: " + "; ".join(lines))
+    return ConditionState("False", reasons.DRY_RUN, "nothing is written; would change: " + "; ".join(lines))
 
 
 def confirmed_removals(hub: Hub) -> int:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 
 from cerebro.bridge.errors import ApiError
-from cerebro.resources import Condition, Device, Session, find_condition
+from cerebro.resources import Condition, Device, Session, find_condition, reasons
 
 
 class Awaited(Enum):
@@ -28,7 +28,9 @@ class WaitResult(Enum):
     """The Device is in dry run: nothing will be written to it."""
 
 
-_BLOCKING_REASONS = frozenset({"Paused", "WrongRouter", "InvalidObject", "ClockSkew", "DeviceGone"})
+_BLOCKING_REASONS = frozenset(
+    {reasons.PAUSED, reasons.WRONG_ROUTER, reasons.INVALID_OBJECT, reasons.CLOCK_SKEW, reasons.DEVICE_GONE}
+)
 """Reasons of Ready that do not pass while a client waits; the answer says them at once."""
 
 
@@ -50,7 +52,7 @@ def judge(session: Session, generation: int, wanted: Awaited) -> WaitResult | No
         if wanted is Awaited.END and ended:
             return WaitResult.DONE
     _raise_by_hand(enforced)
-    if any(condition is not None and condition.reason == "DryRun" for condition in (enforced, ready)):
+    if any(condition is not None and condition.reason == reasons.DRY_RUN for condition in (enforced, ready)):
         return WaitResult.DRY_RUN
     if wanted is Awaited.GRANT and ended:
         raise _ended(session, ready or enforced)
@@ -97,9 +99,9 @@ def _current(session: Session, kind: str, generation: int) -> Condition | None:
 def _raise_by_hand(enforced: Condition | None) -> None:
     if enforced is None or enforced.status == "True":
         return
-    if enforced.reason == "BlockedByHand":
+    if enforced.reason == reasons.BLOCKED_BY_HAND:
         raise ApiError(409, "blocked_by_hand", enforced.message or "an entry made by hand blocks this client")
-    if enforced.reason == "GrantedByHand":
+    if enforced.reason == reasons.GRANTED_BY_HAND:
         raise ApiError(
             409, "granted_by_hand", enforced.message or "an entry made by hand lets this client in"
         )
@@ -112,7 +114,7 @@ def _ended(session: Session, condition: Condition | None) -> ApiError:
         return ApiError(409, "revoked", f"the Session was revoked meanwhile: {reason}")
     if phase == "Expired":
         return ApiError(409, "order_expired", f"the time of this order is over: {reason}")
-    never = condition is not None and condition.reason == "NeverGranted"
+    never = condition is not None and condition.reason == reasons.NEVER_GRANTED
     return ApiError(503 if never else 502, "never_granted" if never else "session_failed", reason)
 
 

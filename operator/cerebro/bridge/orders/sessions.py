@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.orders.outcomes import Awaited, WaitResult, judge
 from cerebro.bridge.orders.writes import Create, Keep, Write
+from cerebro.kube.cache.references import device_of
 from cerebro.kube.cache.store import Index, Store
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import KubeError, NotFound
@@ -41,7 +42,7 @@ class Sessions:
         self._api = api
         self._store = store
         self._by_order = store.add_index(SESSION, _order_of)
-        self._by_device = store.add_index(SESSION, _device_of)
+        self._by_device = store.add_index(SESSION, device_of)
         self._devices = store.add_index(DEVICE, _router_id)
         self._waiters: dict[str, set[asyncio.Event]] = {}
         store.subscribe(self._changed)
@@ -155,11 +156,6 @@ def _models(index: Index, namespace: str, key: str, model: type[R]) -> list[R]:
 def _order_of(stored: StoredObject) -> str | None:
     session = stored.read(Session)
     return session.spec.order_id if session else None
-
-
-def _device_of(stored: StoredObject) -> str | None:
-    session = stored.read(Session)
-    return session.spec.device_ref.name if session else None
 
 
 def _router_id(stored: StoredObject) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from cerebro.domain.conditions import ConditionState, make_condition
 from cerebro.domain.leases import DIRECT_LEASE, NO_LEASE, agent_lease
 from cerebro.domain.ready_owner import Owned
 from cerebro.resources import Condition, Hub, find_condition
@@ -100,13 +101,8 @@ def lost_condition(item: Owned, holder: str | None) -> Condition:
             message = "no agent carries this now: nothing is granted, ended or repaired here until one does"
         elif known is not None:
             message = known.message
-    return Condition(
-        type="Ready",
-        status="Unknown",
-        reason=AGENT_LOST,
-        message=message,
-        observed_generation=item.metadata.generation,
-    )
+    state = ConditionState("Unknown", AGENT_LOST, message)
+    return make_condition("Ready", state, item.metadata.generation, limit=None)
 
 
 def must_say(item: Owned, condition: Condition) -> bool:

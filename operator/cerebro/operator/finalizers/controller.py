@@ -19,7 +19,7 @@ from cerebro.kube.events import Recorder
 from cerebro.kube.objects import Change, Name
 from cerebro.operator import metrics
 from cerebro.operator.finalizers.plan import Decision, Subject, Why, decide, subject
-from cerebro.resources import HUB, KINDS, Resource
+from cerebro.resources import HUB, KINDS, Resource, reasons
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ _SAYS = {
         "FinalizerForced",
         "let go because of its annotation, without clean-up; what it left behind is unknown from now on",
     ),
-    Why.HUB_GONE: ("HubNotFound", "let go without clean-up: its Hub does not exist any more"),
+    Why.HUB_GONE: (reasons.HUB_NOT_FOUND, "let go without clean-up: its Hub does not exist any more"),
 }
 
 

@@ -10,19 +10,16 @@ goes with its CRD or namespace (E13). To let go removes nothing anywhere; the ag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
+from cerebro.kube.cache.references import hub_of
 from cerebro.kube.objects import StoredObject
 from cerebro.resources import Device, Hub, Peer, Resource
 from cerebro.resources.base import ObjectMeta
 from cerebro.resources.naming import ANNOTATION_FORCE_FINALIZE, FINALIZER_CLEANUP, FINALIZER_INTERFACE
 from cerebro.resources.reasons import CLEANED_UP, REMOVED
-
-"""Reason of Applied=False on a Peer whose entry is off the interface."""
-"""Reason of Ready=False on a Device or Hub that nothing is left of."""
 
 FINALIZERS = {"Peer": FINALIZER_INTERFACE, "Device": FINALIZER_CLEANUP, "Hub": FINALIZER_CLEANUP}
 """Ours, by kind."""
@@ -74,10 +71,9 @@ def subject(stored: StoredObject) -> Subject:
         meta = model.metadata
     resource = Resource(kind=stored.kind.kind, metadata=meta)
     if not isinstance(model, Peer | Device | Hub):
-        return Subject(resource, _hub_named(raw or {}), wanted=None)
-    hub = None if isinstance(model, Hub) else model.spec.hub_ref
+        return Subject(resource, hub_of(stored), wanted=None)
     wanted = isinstance(model, Peer) or model.spec.deletion_policy == "Cleanup"
-    return Subject(resource, hub.name if hub is not None else None, wanted, _reported(model))
+    return Subject(resource, hub_of(stored), wanted, _reported(model))
 
 
 def decide(item: Subject, *, hub_gone: bool, now: datetime, limit: timedelta) -> Decision:
@@ -120,10 +116,3 @@ def _reported(item: Peer | Device | Hub) -> bool:
         and (said.status, said.reason) == ("False", reason)
         and said.observed_generation == item.metadata.generation
     )
-
-
-def _hub_named(raw: Mapping[str, object]) -> str | None:
-    spec = raw.get("spec")
-    reference = spec.get("hubRef") if isinstance(spec, Mapping) else None
-    name = reference.get("name") if isinstance(reference, Mapping) else None
-    return name if isinstance(name, str) else None

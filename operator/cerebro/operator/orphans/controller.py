@@ -21,9 +21,18 @@ from cerebro.kube.client.batch import each
 from cerebro.kube.client.errors import Conflict, Invalid, NotFound
 from cerebro.kube.events import Recorder
 from cerebro.operator import metrics
-from cerebro.operator.orphans.plan import GONE, OrphanVerdict, judge_command, judge_session
+from cerebro.operator.orphans.plan import OrphanVerdict, judge_command, judge_session
 from cerebro.operator.orphans.superseding import LastSeen, Name, Superseding
-from cerebro.resources import DEVICE, DEVICE_COMMAND, SESSION, UNFINISHED, DeviceCommand, Kind, Session
+from cerebro.resources import (
+    DEVICE,
+    DEVICE_COMMAND,
+    SESSION,
+    UNFINISHED,
+    DeviceCommand,
+    Kind,
+    Session,
+    reasons,
+)
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +146,7 @@ class OrphanSearch:
             log.warning("%s %s/%s: its status is refused: %s", kind.kind, item.namespace, item.name, error)
             return False
         if outcome.event is not None:
-            self._events.post(item, "Warning", GONE, outcome.event, action="Finish")
+            self._events.post(item, "Warning", reasons.DEVICE_GONE, outcome.event, action="Finish")
         return True
 
     async def _end_superseding(self, unfinished: list[Superseding], present: set[Name]) -> None:

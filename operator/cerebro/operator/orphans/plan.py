@@ -6,14 +6,15 @@ here, also when its agent is lost. `operator_orphans` finds them and writes what
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from cerebro.domain.conditions import ConditionState, wire_states
 from cerebro.domain.lifecycle import GrantWindows, reopens
-from cerebro.resources import Condition, DeviceCommand, Session, find_condition, format_time, set_condition
+from cerebro.resources import DeviceCommand, Session, find_condition, format_time, reasons
 
-NOT_FOUND, GONE, NEVER_GRANTED = "DeviceNotFound", "DeviceGone", "NeverGranted"
 COMMAND_GRACE = timedelta(seconds=2)
 """Too late, for a command, is its timeout and this after its creation (rule C2)."""
 
@@ -45,19 +46,19 @@ def judge_session(
     deadline = grant_deadline(session, within, now)
     if session.spec.supersedes is None and ended is not None:
         message = f"never on a router: there is no Device {session.spec.device_ref.name}"
-        return OrphanVerdict(_ended(session, ended, [_ready(session, "True", ended, message)], now))
+        return OrphanVerdict(_ended(session, ended, {"Ready": ConditionState("True", ended, message)}, now))
     if session.spec.supersedes is None and deadline <= now:
         message = (
             f"not on a router by {format_time(deadline)}: there is no Device {session.spec.device_ref.name} "
             "in this namespace; apply it, then set a later grantBefore"
         )
         return OrphanVerdict(
-            _ended(session, "Failed", [_ready(session, "False", NEVER_GRANTED, message)], now)
+            _ended(session, "Failed", {"Ready": ConditionState("False", reasons.NEVER_GRANTED, message)}, now)
         )
     message = f"there is no Device {session.spec.device_ref.name} in this namespace; apply it"
     message += f" before {format_time(deadline)}" if deadline < _LATEST else ""
-    ready = _ready(session, "Unknown", NOT_FOUND, message)
-    new = _status(session, "Pending", [ready], now)
+    states = {"Ready": ConditionState("Unknown", reasons.DEVICE_NOT_FOUND, message)}
+    new = _status(session, "Pending", states, now)
     reopened_at = _reopened_at(session, now)
     if reopened_at is not None:
         new["reopenedAt"] = format_time(reopened_at)
@@ -70,7 +71,9 @@ def had_device(session: Session) -> bool:
     ready = find_condition(status.conditions, "Ready")
     if status.authorized_at is not None or status.applied is not None or status.phase == "Active":
         return True
-    return status.phase is not None and (ready is None or ready.reason not in (NOT_FOUND, NEVER_GRANTED))
+    return status.phase is not None and (
+        ready is None or ready.reason not in (reasons.DEVICE_NOT_FOUND, reasons.NEVER_GRANTED)
+    )
 
 
 def grant_deadline(session: Session, within: GrantWindows, now: datetime) -> datetime:
@@ -97,23 +100,15 @@ def judge_command(command: DeviceCommand, *, gone_for_sure: bool, now: datetime)
         if not gone_for_sure:
             return None
         outcome = "it may have run" if command.status.started_at is not None else "it was not run"
-        reason, message = GONE, f"the Device {device} was deleted; {outcome}"
+        reason, message = reasons.DEVICE_GONE, f"the Device {device} was deleted; {outcome}"
     else:
         created = command.metadata.creation_timestamp or now
         if now < _later(created, command.spec.timeout + COMMAND_GRACE):
             return None
-        reason, message = NOT_FOUND, f"not run: there is no Device {device} in this namespace"
-    conditions = command.status.conditions
-    for kind in ("Complete", "Ready"):
-        condition = Condition(
-            type=kind,
-            status="False",
-            reason=reason,
-            message=message,
-            observed_generation=command.metadata.generation,
-        )
-        conditions = set_condition(conditions, condition, now)
-    written = [item.wire() for item in conditions if item.type in ("Complete", "Ready")]
+        reason, message = reasons.DEVICE_NOT_FOUND, f"not run: there is no Device {device} in this namespace"
+    state = ConditionState("False", reason, message)
+    states = {"Complete": state, "Ready": state}
+    written = wire_states(command.status.conditions, states, command.metadata.generation, now)
     status = {"phase": "Failed", "finished": True, "finishedAt": format_time(now), "conditions": written}
     return OrphanVerdict(status)
 
@@ -123,21 +118,15 @@ def _gone(session: Session, now: datetime) -> OrphanVerdict | None:
     rows = _rows(session)
     left = f"; with deletionPolicy Retain this stays on the router: {rows}" if rows else ""
     message = f"the Device {device} was deleted{left}"
-    conditions = [
-        _ready(session, "False", GONE, message),
-        Condition(
-            type="Enforced",
-            status="Unknown",
-            reason=GONE,
-            message=message,
-            observed_generation=session.metadata.generation,
-        ),
-    ]
+    states = {
+        "Ready": ConditionState("False", reasons.DEVICE_GONE, message),
+        "Enforced": ConditionState("Unknown", reasons.DEVICE_GONE, message),
+    }
     if session.spec.supersedes is not None:
-        new = _status(session, session.status.phase or "Pending", conditions, now)
+        new = _status(session, session.status.phase or "Pending", states, now)
         return None if _says(session, new) else OrphanVerdict(new)
     phase = _ended_phase(session, now) or "Failed"
-    return OrphanVerdict(_ended(session, phase, conditions, now), event=message)
+    return OrphanVerdict(_ended(session, phase, states, now), event=message)
 
 
 def _rows(session: Session) -> str:
@@ -161,32 +150,21 @@ def _ended_phase(session: Session, now: datetime) -> Literal["Revoked", "Expired
     return "Expired" if end is not None and end <= now else None
 
 
-def _ready(
-    session: Session, status: Literal["True", "False", "Unknown"], reason: str, message: str
-) -> Condition:
-    return Condition(
-        type="Ready",
-        status=status,
-        reason=reason,
-        message=message,
-        observed_generation=session.metadata.generation,
-    )
-
-
-def _ended(session: Session, phase: str, conditions: list[Condition], now: datetime) -> dict[str, Any]:
+def _ended(
+    session: Session, phase: str, states: Mapping[str, ConditionState], now: datetime
+) -> dict[str, Any]:
     end = {"finished": True, "finishedAt": format_time(now)}
-    return _status(session, phase, conditions, now) | end
+    return _status(session, phase, states, now) | end
 
 
-def _status(session: Session, phase: str, conditions: list[Condition], now: datetime) -> dict[str, Any]:
-    known = session.status.conditions
-    for condition in conditions:
-        known = set_condition(known, condition, now)
-    types = {condition.type for condition in conditions}
+def _status(
+    session: Session, phase: str, states: Mapping[str, ConditionState], now: datetime
+) -> dict[str, Any]:
+    generation = session.metadata.generation
     return {
         "phase": phase,
-        "observedGeneration": session.metadata.generation,
-        "conditions": [condition.wire() for condition in known if condition.type in types],
+        "observedGeneration": generation,
+        "conditions": wire_states(session.status.conditions, states, generation, now),
     }
 
 

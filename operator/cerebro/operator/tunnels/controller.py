@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
+from cerebro.domain.conditions import ConditionState, ConditionStatus, make_condition
 from cerebro.domain.ready_owner import operator_says, says_lost
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi, server_now
@@ -23,7 +24,7 @@ from cerebro.operator import metrics
 from cerebro.operator.tunnels.index import TunnelIndex
 from cerebro.operator.tunnels.plan import Plan, Planner, Trouble
 from cerebro.operator.tunnels.router_ids import RouterIDs
-from cerebro.resources import DEVICE, PEER, Condition, Device, set_condition
+from cerebro.resources import DEVICE, PEER, Device, reasons, set_condition
 from cerebro.resources.reasons import DUPLICATE_ROUTER_ID, TROUBLES
 
 log = logging.getLogger(__name__)
@@ -165,19 +166,12 @@ class DevicePeers:
             await self._apply(device, {"conditions": []}, CONDITION_MANAGER)
         except Invalid:
             await self._say_ready(
-                device, "Unknown", Trouble("NotLookedYet", "nothing stands in the way any more")
+                device, "Unknown", Trouble(reasons.NOT_LOOKED_YET, "nothing stands in the way any more")
             )
 
-    async def _say_ready(self, device: Device, status: str, trouble: Trouble) -> None:
-        condition = Condition.model_validate(
-            {
-                "type": "Ready",
-                "status": status,
-                "reason": trouble.reason,
-                "message": trouble.message,
-                "observedGeneration": device.metadata.generation,
-            }
-        )
+    async def _say_ready(self, device: Device, status: ConditionStatus, trouble: Trouble) -> None:
+        state = ConditionState(status, trouble.reason, trouble.message)
+        condition = make_condition("Ready", state, device.metadata.generation, limit=None)
         known = set_condition(device.status.conditions, condition, server_now(self._api))
         ready = [said.wire() for said in known if said.type == "Ready"]
         await self._apply(device, {"conditions": ready}, CONDITION_MANAGER)
@@ -195,10 +189,10 @@ class DevicePeers:
         self._store.deliver(kind, "MODIFIED", written)
 
     def _count(self) -> None:
-        reasons = Counter(trouble.reason for trouble in self._troubles.values())
+        by_reason = Counter(trouble.reason for trouble in self._troubles.values())
         for reason in TROUBLES:
-            metrics.TUNNEL_TROUBLES.labels(reason).set(reasons[reason])
-        metrics.DUPLICATE_ROUTER_IDS.set(reasons[DUPLICATE_ROUTER_ID])
+            metrics.TUNNEL_TROUBLES.labels(reason).set(by_reason[reason])
+        metrics.DUPLICATE_ROUTER_IDS.set(by_reason[DUPLICATE_ROUTER_ID])
         metrics.POOL_FREE.clear()
         for (namespace, hub), book in self._index.books().items():
             metrics.POOL_FREE.labels(namespace, hub).set(book.free())

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cerebro.kube.cache.references import hub_of
 from cerebro.kube.cache.store import Store
 from cerebro.kube.objects import Change, Name, StoredObject
 from cerebro.operator.tunnels.addresses import Address, AddressBook, Holder, read_addresses
@@ -32,7 +33,7 @@ class TunnelIndex:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._books: dict[Name, AddressBook] = {}
-        self._devices = store.add_index(DEVICE, _hub_name)
+        self._devices = store.add_index(DEVICE, hub_of)
         self._peers = store.add_index(PEER, _device_name)
         self._dirty: set[Name] = set()
         self._waiting: dict[Name, Name] = {}
@@ -144,8 +145,8 @@ class TunnelIndex:
 
     def _hold(self, change: Change) -> None:
         """Write a change of a Device or Peer into the books of the Hubs that it names."""
-        before = _hub_name(change.old) if change.old is not None else None
-        after = _hub_name(change.new) if change.new is not None else None
+        before = hub_of(change.old) if change.old is not None else None
+        after = hub_of(change.new) if change.new is not None else None
         for hub in {before, after}:
             if hub is None:
                 continue
@@ -172,14 +173,6 @@ def _addresses(item: StoredObject) -> Iterable[str | None]:
 
 def _has_address(item: StoredObject) -> bool:
     return any(_addresses(item))
-
-
-def _hub_name(item: StoredObject) -> str | None:
-    if isinstance(item.model, Device | Peer):
-        return item.model.spec.hub_ref.name if item.model.spec.hub_ref is not None else None
-    reference = _part(item, "spec").get("hubRef")
-    name = reference.get("name") if isinstance(reference, dict) else None
-    return name if isinstance(name, str) else None
 
 
 def _device_name(item: StoredObject) -> str | None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.contention import ContentionTracker
 from cerebro.agent.devices.access.desired import PassContext, frozen_clients
-from cerebro.resources import SESSION, Device
+from cerebro.resources import SESSION, Device, reasons
 from cerebro.routeros.access.model import AccessPolicy
 
 
@@ -32,7 +32,7 @@ def circumstances(
     leased = context.may_write(device)
     hold = None if leased else "NoLease"
     if device.spec.paused != "None":
-        hold = "Paused"
+        hold = reasons.PAUSED
     return PassContext(
         now=datetime.now(UTC),
         windows=context.windows,

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from cerebro.agent.devices.access.desired import SessionDecision
 from cerebro.domain.conditions import Obstacle
-from cerebro.resources import Device
+from cerebro.resources import Device, reasons
 from cerebro.routeros.access.marker import client_id
 from cerebro.routeros.access.result import AccessPlan
 from cerebro.routeros.client.errors import Trap, TrapKind
 
-_DRY_RUN = Obstacle("DryRun", "spec.dryRun of the Device is true: nothing is written to the router")
+_DRY_RUN = Obstacle(reasons.DRY_RUN, "spec.dryRun of the Device is true: nothing is written to the router")
 
 
 _CONTESTED = Obstacle("Contested", "somebody else keeps changing the client's rows on the router")
@@ -66,7 +66,7 @@ def session_obstacle(
         return _DRY_RUN
     refused = refusal(outcome, one)
     if refused is None and device.spec.paused != "None" and one.verdict.live:
-        return Obstacle("Paused", f"spec.paused of the Device is {device.spec.paused}")
+        return Obstacle(reasons.PAUSED, f"spec.paused of the Device is {device.spec.paused}")
     if refused is None and any(not outcome.plan.endings[one_end].enforced for one_end in one.endings):
         refused = outcome.obstacle
     return refused or (_CONTESTED if one.grant and contested else None)

@@ -14,7 +14,7 @@ from cerebro.agent.devices.access.desired import SessionDecision
 from cerebro.agent.devices.access.status import ended_status, live_status, status_patch
 from cerebro.domain.conditions import Obstacle
 from cerebro.kube.status_writer import Write
-from cerebro.resources import SESSION, Session, SessionStatus
+from cerebro.resources import SESSION, Session, SessionStatus, reasons
 from cerebro.routeros.access.result import AccessPlan, EndingView
 
 _NO_CLIENT = Obstacle(
@@ -52,7 +52,7 @@ class SessionReporter:
     def awaits_clock(self, one: SessionDecision) -> bool:
         """Tell whether only a clock that is right again held a live Session back (rule A9)."""
         ready = one.session.status.condition("Ready")
-        held = ready is not None and ready.reason == "ClockSkew"
+        held = ready is not None and ready.reason == reasons.CLOCK_SKEW
         return held and one.verdict.live and not one.verdict.hold
 
     def may_say(self, one: SessionDecision, *, lasting: bool) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from cerebro.domain.by_address import asks_who_is_there
 from cerebro.domain.conditions import ConditionState, ConditionStatus, Obstacle, with_conditions
 from cerebro.domain.lifecycle import Verdict, reopens
-from cerebro.resources import AppliedClient, Session, SessionStatus
+from cerebro.resources import AppliedClient, Session, SessionStatus, reasons
 from cerebro.routeros.access.result import EndingView, GrantView
 
 
@@ -60,7 +60,7 @@ def _live_condition(
         return ConditionState("True", "Granted", "the client's entries are on the router")
     if view is not None and view.blocked_by_hand:
         fix = f"{view.blocked_by_hand}: remove or change that row to let the client in"
-        return ConditionState("False", "BlockedByHand", fix)
+        return ConditionState("False", reasons.BLOCKED_BY_HAND, fix)
     if obstacle is not None:
         truth: ConditionStatus = (
             "False" if obstacle.looked or session.status.authorized_at is None else "Unknown"
@@ -116,7 +116,7 @@ def _ended_client(session: Session, view: EndingView | None) -> AppliedClient | 
 def _ending_condition(view: EndingView | None, obstacle: Obstacle | None) -> ConditionState:
     if view is not None and view.granted_by_hand:
         return ConditionState(
-            "False", "GrantedByHand", f"{view.granted_by_hand}: remove that row to cut the client off"
+            "False", reasons.GRANTED_BY_HAND, f"{view.granted_by_hand}: remove that row to cut the client off"
         )
     if obstacle is not None:
         return ConditionState("False" if obstacle.looked else "Unknown", obstacle.reason, obstacle.message)

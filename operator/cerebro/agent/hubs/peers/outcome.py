@@ -12,7 +12,7 @@ from cerebro.agent.hubs.peers.acceptance import Acceptance
 from cerebro.agent.hubs.peers.plan import Note, PeersPlan
 from cerebro.agent.hubs.peers.status import APPLIED, REMOVED, PeerSaid, handshake_time, missing
 from cerebro.domain.conditions import ConditionState, Obstacle, truncate_message
-from cerebro.resources import Peer
+from cerebro.resources import Peer, reasons
 from cerebro.resources.reasons import NOT_ROUTED
 from cerebro.wireguard.model import Interface, PeerChange
 
@@ -153,9 +153,9 @@ def _applied(
             "False", "NotAccepted", "the Peer is not accepted, so it is not on the interface"
         )
     if asked.dry_run:
-        return ConditionState("False", "DryRun", "nothing is written in dry run")
+        return ConditionState("False", reasons.DRY_RUN, "nothing is written in dry run")
     if paused != "None":
-        return ConditionState("False", "Paused", f"spec.paused of the Hub is {paused}")
+        return ConditionState("False", reasons.PAUSED, f"spec.paused of the Hub is {paused}")
     return ConditionState("False", "Applying", "the peer is being put on the interface")
 
 
@@ -175,7 +175,7 @@ def _said_of_going(
         elif asked.hub.spec.paused == "All":
             applied = ConditionState(
                 "True",
-                "Paused",
+                reasons.PAUSED,
                 "spec.paused of the Hub is All: it stays until that is None or Changes",
             )
     rotated = tuple(key for key in peer.status.rotated_public_keys if key in left)

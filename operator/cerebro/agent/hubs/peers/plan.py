@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from cerebro.agent.hubs.model import Frozen, HubDesired, PresharedKey
 from cerebro.agent.hubs.peers.acceptance import Acceptance, accept
 from cerebro.domain.conditions import ConditionState, Obstacle
-from cerebro.resources import Peer
+from cerebro.resources import Peer, reasons
 from cerebro.wireguard.model import DesiredPeer, Interface, PeerChange
 from cerebro.wireguard.networks import span, without
 from cerebro.wireguard.plan import plan_peers
@@ -117,7 +117,7 @@ def _want(one: Acceptance, asked: HubDesired, actual: Interface, result: PeersPl
     if key in asked.frozen.keys:
         result.hindered[uid] = ConditionState(
             "Unknown",
-            "InvalidObject",
+            reasons.INVALID_OBJECT,
             "a Peer that cannot be read has the same key: correct that one first",
         )
         return

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cerebro.agent.contacts import Contact, State, contact_said, lost
-from cerebro.domain.conditions import MESSAGE, ConditionState, Obstacle, truncate_message
-from cerebro.resources import Condition, Peer, format_time, set_condition
+from cerebro.domain.conditions import ConditionState, Obstacle, truncate_message, wire_states
+from cerebro.resources import Peer, format_time, reasons
 from cerebro.resources.reasons import NOT_RESOLVED, NOT_ROUTED
 
 _NAMED = 8  # networks that a message tells of
@@ -17,7 +17,9 @@ _NAMED = 8  # networks that a message tells of
 _TROUBLES = (NOT_RESOLVED, NOT_ROUTED)
 
 APPLIED: ConditionState = ConditionState("True", "Applied", "the peer is on the interface")
-REMOVED: ConditionState = ConditionState("False", "Removed", "the peer is not on the interface any more")
+REMOVED: ConditionState = ConditionState(
+    "False", reasons.REMOVED, "the peer is not on the interface any more"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class PeerSaid:
     @property
     def ready(self) -> ConditionState:
         """Ready is true once the interface has the peer; `state` says whether anybody talks through it."""
-        if self.accepted.status == "False" and self.applied.reason != "Removed":
+        if self.accepted.status == "False" and self.applied.reason != reasons.REMOVED:
             return self.accepted
         return self.trouble if self.trouble is not None and self.applied.status == "True" else self.applied
 
@@ -102,31 +104,13 @@ def said_of(peer: Peer) -> PeerSaid | None:
 
 def peer_status(peer: Peer, said: PeerSaid, now: datetime) -> dict[str, Any]:
     """Return the status that says it, for server-side apply."""
-    conditions = list(peer.status.conditions)
-    for name, (truth, reason, message) in (
-        ("Accepted", said.accepted),
-        ("Applied", said.applied),
-        ("Ready", said.ready),
-    ):
-        condition = Condition(
-            type=name,
-            status=truth,
-            reason=reason,
-            message=message[:MESSAGE],
-            observed_generation=said.generation,
-            last_transition_time=now,
-        )
-        conditions = set_condition(conditions, condition, now)
+    states = {"Accepted": said.accepted, "Applied": said.applied, "Ready": said.ready}
     status: dict[str, Any] = {
         "appliedPublicKey": said.applied_public_key,
         "rotatedPublicKeys": list(said.rotated_public_keys) or None,
         "state": said.state,
         "lastHandshakeTime": format_time(said.last_handshake) if said.last_handshake else None,
-        "conditions": [
-            one.model_dump(mode="json", by_alias=True, exclude_none=True)
-            for one in conditions
-            if one.type in ("Accepted", "Applied", "Ready")
-        ],
+        "conditions": wire_states(peer.status.conditions, states, said.generation, now),
     }
     return {name: value for name, value in status.items() if value is not None}
 
