@@ -19,7 +19,7 @@ from cerebro.bridge.http.gate import Gate
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.settings import BridgeSettings
-from cerebro.bridge.store.sqlite.engine import Store
+from cerebro.bridge.store.base import NonceStore
 
 _ERROR = {
     "type": "object",
@@ -33,7 +33,7 @@ _ERROR = {
 _CODES = ("400", "401", "404", "409", "413", "429", "503")
 
 
-def make_app(settings: BridgeSettings, store: Store, metrics: Metrics, handlers: Handlers) -> ASGIApp:
+def make_app(settings: BridgeSettings, store: NonceStore, metrics: Metrics, handlers: Handlers) -> ASGIApp:
     """Make the application: the gate, and behind it the endpoints."""
     app = FastAPI(
         title="Cérebro relay",

@@ -12,16 +12,13 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Intent
-from cerebro.bridge.store.sqlite import inbox as records
-from cerebro.bridge.store.sqlite.engine import Store
-from cerebro.bridge.store.sqlite.inbox import Entry
+from cerebro.bridge.store.base import Entry, InboxStore
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.client.errors import KubeError
 from cerebro.runtime.backoff import Backoff
@@ -41,7 +38,7 @@ class Inbox(Generic[R]):
     """Entries on disk, and the lanes in which they are carried out."""
 
     def __init__(
-        self, store: Store, carry_out: Callable[[Entry], Awaitable[R]], windows: GrantWindows
+        self, store: InboxStore, carry_out: Callable[[Entry], Awaitable[R]], windows: GrantWindows
     ) -> None:
         self._store = store
         self._windows = windows
@@ -64,7 +61,7 @@ class Inbox(Generic[R]):
 
         Raises ApiError 503 when it cannot be kept.
         """
-        entry = await self._store.run(partial(records.put, intent=intent, now=now_ms()))
+        entry = await self._store.put(intent, now_ms())
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_retrieve)
         self._waiting[entry.seq] = future
@@ -88,7 +85,7 @@ class Inbox(Generic[R]):
     async def adopt(self, *, all_of_it: bool = False) -> int:
         """Begin with what is on disk and nobody here knows; gives how many. At start: all of it."""
         before = now_ms() if all_of_it else now_ms() - int(ADOPT_AFTER * 1000)
-        entries, unreadable = await self._store.run(partial(records.left_over, before=before))
+        entries, unreadable = await self._store.left_over(before)
         if news_of_them := set(unreadable) - self._unreadable:
             log.error(
                 "orders in the inbox cannot be read, and stay for a newer release", seqs=sorted(news_of_them)
@@ -151,7 +148,7 @@ class Inbox(Generic[R]):
     def _settle(self, entry: Entry, result: R | Exception) -> None:
         """Take an entry off the disk and tell who waits for it; one that stays there is carried out again."""
         with suppress(ApiError):
-            self._store.post(partial(records.take_out, seq=entry.seq))
+            self._store.take_out_soon(entry.seq)
         self._known.discard(entry.seq)
         self._tell(entry, result)
 

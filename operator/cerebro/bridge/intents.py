@@ -105,3 +105,20 @@ def dump(intent: Authorize | Revoke | Hello) -> str:
 def load(text: str) -> Authorize | Revoke | Hello:
     """Read back what `dump` wrote. Raises ValueError when it is something else."""
     return _ADAPTER.validate_json(text)
+
+
+def lane_of(intent: Authorize | Revoke | Hello, located: Client | None) -> str:
+    """Return the lane in which an intent is carried out: intents of one client stay in their order (F2).
+
+    A lane is named after the client's MAC, else after the MAC that the last hello of its token saw (`located`), else
+    after the token, else after the address, else after the order.
+    """
+    if intent.client.mac:
+        return intent.client.mac
+    if intent.token:
+        known_mac = located.mac if located is not None else None
+        return known_mac or intent.token
+    if intent.client.ip:
+        return intent.client.ip
+    order_id = None if isinstance(intent, Hello) else intent.order_id
+    return order_id or ""

@@ -7,7 +7,6 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import structlog
@@ -24,9 +23,8 @@ from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions
 from cerebro.bridge.orders.upkeep import Upkeep
 from cerebro.bridge.settings import BridgeSettings
-from cerebro.bridge.store.sqlite import prune
-from cerebro.bridge.store.sqlite.engine import Store
-from cerebro.bridge.store.sqlite.inbox import Entry
+from cerebro.bridge.store.base import BridgeStore, Entry
+from cerebro.bridge.store.sqlite.store import SqliteStore
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.completeness import Watch
 from cerebro.kube.cache.informers import Informers
@@ -47,7 +45,7 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then take nothing new, finish what is under way and close the store."""
     for warning in settings.warnings():
         log.warning(warning)
-    store = Store(settings.store)
+    store = SqliteStore(settings.store)
     await store.open()
     try:
         async with KubeApi(load(settings.kubeconfig), timeout=CALL_TIMEOUT) as api:
@@ -59,7 +57,7 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
 class Bridge:
     """The parts of one bridge, wired together."""
 
-    def __init__(self, settings: BridgeSettings, store: Store, api: KubeApi) -> None:
+    def __init__(self, settings: BridgeSettings, store: BridgeStore, api: KubeApi) -> None:
         self._settings = settings
         self._store = store
         self._api = api
@@ -161,7 +159,7 @@ class Bridge:
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             try:
-                await self._store.run(partial(prune.prune, now=now_ms()))
+                await self._store.prune(now_ms())
                 await self._inbox.adopt()
             except ApiError as error:
                 log.warning("housekeeping has to wait", error=str(error))

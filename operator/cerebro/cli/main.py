@@ -72,9 +72,14 @@ def bridge() -> None:
     """
     from cerebro.bridge.main import run as run_bridge
     from cerebro.bridge.settings import BridgeSettings
+    from cerebro.bridge.store.base import StoreVersionError
 
     settings = _settings(BridgeSettings)
-    run(lambda stop: run_bridge(settings, stop))
+    try:
+        run(lambda stop: run_bridge(settings, stop))
+    except StoreVersionError as error:
+        typer.echo(f"cerebro: {error}", err=True)
+        raise typer.Exit(2) from None
 
 
 @app.command()

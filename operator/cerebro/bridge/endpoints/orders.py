@@ -22,7 +22,6 @@ from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.requests import devices
 from cerebro.bridge.requests import orders as requests
 from cerebro.bridge.requests.fields import Fields, printable, text
-from cerebro.bridge.store.sqlite import inbox as records
 
 EXAMPLE_ORDER = {"pedidoId": "P-1001", "mikId": "R1", "deviceToken": "t-1"}
 EXAMPLE_ADDRESS = {"ipAtual": "10.5.50.10", "macAtual": "AA:BB:CC:DD:EE:FF"}
@@ -116,8 +115,8 @@ class Handlers:
 
     async def metrics(self, _: Request) -> Response:
         """Render the metrics."""
-        backlog, oldest = self._relay.store.read(records.backlog)
-        text = self._relay.metrics.text(backlog, oldest)
+        backlog = await self._relay.store.backlog()
+        text = self._relay.metrics.text(backlog.count, backlog.oldest)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
     async def hello(self, request: Request) -> Response:

@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,8 +23,7 @@ from cerebro.bridge.http.rate_limit import Callers, Limiter
 from cerebro.bridge.http.signature import Policy, signed_request, verify
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.settings import MAX_BODY, BridgeSettings
-from cerebro.bridge.store.sqlite import nonces
-from cerebro.bridge.store.sqlite.engine import Store
+from cerebro.bridge.store.base import NonceStore
 from cerebro.runtime.clock import now_ms
 
 BODY_TIMEOUT = 5.0
@@ -41,7 +39,7 @@ class Gate:
         self,
         app: ASGIApp,
         settings: BridgeSettings,
-        store: Store,
+        store: NonceStore,
         metrics: Metrics,
         paths: Mapping[str, Access],
     ) -> None:
@@ -122,9 +120,7 @@ class Gate:
         return Call(body, arrived, requested_at, trace_id)
 
     async def _use(self, nonce: str) -> None:
-        fresh = await self._store.run(
-            partial(nonces.use_nonce, nonce=nonce, now=now_ms(), memory=self._nonce_memory)
-        )
+        fresh = await self._store.use_nonce(nonce, now_ms(), self._nonce_memory)
         if not fresh:
             raise ApiError(401, "HMAC_REPLAY", "x-relay-nonce was used before: sign each request anew")
 

@@ -6,11 +6,9 @@ between any two lines, and its successor begins the entry anew.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import get_args
 
 import structlog
@@ -23,13 +21,7 @@ from cerebro.bridge.orders.outcomes import Awaited
 from cerebro.bridge.orders.revoke import decide_revoke
 from cerebro.bridge.orders.sessions import Sessions, Target
 from cerebro.bridge.orders.writes import Write
-from cerebro.bridge.store.sqlite import inbox as records
-from cerebro.bridge.store.sqlite import orders as order_records
-from cerebro.bridge.store.sqlite import tokens
-from cerebro.bridge.store.sqlite import waiting as waiting_orders
-from cerebro.bridge.store.sqlite.engine import Store
-from cerebro.bridge.store.sqlite.inbox import Entry
-from cerebro.bridge.store.sqlite.orders import Placement
+from cerebro.bridge.store.base import Entry, ExecutorStore, Placement, TokenLocation
 from cerebro.domain.lifecycle import GrantWindows, cause_of, is_live
 from cerebro.domain.supersession import is_ours, stand_in_for
 from cerebro.kube.client.errors import AlreadyExists, Conflict, KubeError, Unavailable
@@ -41,6 +33,8 @@ from cerebro.runtime.clock import now_ms
 MAX_DECISIONS = 6
 """Times that one entry is decided anew because somebody else wrote in between; then it waits its turn
 again."""
+MAX_MOVES_AN_HOUR = 3
+"""Times that the Sessions of a device token may move to another MAC within an hour (A6)."""
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +55,7 @@ class OrderExecutor:
     def __init__(
         self,
         sessions: Sessions,
-        store: Store,
+        store: ExecutorStore,
         *,
         complete: Callable[[], Awaitable[None]],
         enqueue: Callable[[Entry], None],
@@ -89,7 +83,7 @@ class OrderExecutor:
             raise invalid(f"the API server refused the Session: {error}") from None
 
     async def _authorize(self, entry: Entry, order: Authorize) -> Written:
-        seen = self._seen(order)
+        seen = await self._seen(order)
         device = self._device(order, seen)
         client = self._client(order, seen, device)
         if not client:
@@ -105,19 +99,19 @@ class OrderExecutor:
             except (AlreadyExists, Conflict):
                 known = await self._read_again(order, client, known, write)
                 continue
-            revoked_at = self._revoked_at(order, client, device)
+            revoked_at = await self._revoked_at(order, client, device)
             if late is not None or (revoked_at is not None and order.requested_at <= revoked_at):
                 known = await self._read_again(order, client, replace(known, revoked_at=revoked_at), write)
                 continue
-            self._store.post(partial(_note, order=order, device=device.name, name=target.name, now=now_ms()))
+            self._store.note_grant_soon(order, Placement(device.name, target.name), now_ms())
             return Written(device, client, (target,))
         raise Unavailable("the Session is changed by others again and again")
 
     async def _known(self, order: Authorize, client: Client, device: Device) -> Known:
         """Gather what an order is decided by."""
 
-        revoked_at = self._revoked_at(order, client, device)
-        placement = self._store.read(partial(order_records.placed, order=order))
+        revoked_at = await self._revoked_at(order, client, device)
+        placement = await self._store.placement_of(order)
         now = datetime.now(UTC)
         sessions = self._sessions
         same = sessions.known(order_name(sessions.namespace, device, order, client))
@@ -141,10 +135,8 @@ class OrderExecutor:
         stand_in = stand_in_for(holder, here) if holder else None
         return replace(known, holder=holder, stand_in=stand_in, elsewhere=elsewhere)
 
-    def _revoked_at(self, order: Authorize, client: Client, device: Device) -> datetime | None:
-        return self._store.read(
-            partial(order_records.revoked_at, order=order, client=client, device=device.name)
-        )
+    async def _revoked_at(self, order: Authorize, client: Client, device: Device) -> datetime | None:
+        return await self._store.revoked_at(order, client, device.name)
 
     async def _read_again(self, order: Authorize, client: Client, known: Known, write: Write) -> Known:
         """Read the object that was in the way, or written, so that the next decision knows it as it is."""
@@ -155,15 +147,13 @@ class OrderExecutor:
         return replace(known, stand_in=found, now=now)
 
     async def _revoke(self, revoke: Revoke) -> Written:
-        seen = self._seen(revoke)
+        seen = await self._seen(revoke)
         device = self._device(revoke, seen)
         linked = await self._linked(revoke.token) if revoke.token and not revoke.client else {}
         client = revoke.client or self._whose(seen, device, linked.values())
         if not client and revoke.order_id is None:
             raise _nobody_known()
-        await self._store.run(
-            partial(order_records.keep_revoke, revoke=revoke, client=client, device=device.name, now=now_ms())
-        )
+        await self._store.keep_revoke(revoke, client, device.name, now_ms())
         sessions = self._sessions
         in_the_way: dict[str, Session] = {}
         for _ in range(MAX_DECISIONS):
@@ -192,10 +182,10 @@ class OrderExecutor:
 
     async def _linked(self, token: str) -> dict[str, Session]:
         """Give the unfinished Sessions that were made for a token, or ours that stand in their places."""
-        names = await self._store.run(partial(tokens.linked, token=token))
+        names = await self._store.sessions_of(token)
         return {one.name: one for name in names if (one := self._what_counts(name)) is not None}
 
-    def _whose(self, seen: tokens.TokenLocation | None, device: Device, linked: Iterable[Session]) -> Client:
+    def _whose(self, seen: TokenLocation | None, device: Device, linked: Iterable[Session]) -> Client:
         """Settle which phone a token is on this router: what its last hello here said, else its latest Session's."""
         if (client := self._seen_here(seen, device)) is not None:
             return client
@@ -209,7 +199,7 @@ class OrderExecutor:
         """Look for an order's Sessions that have left the watch; their names are known."""
         namespace = self._sessions.namespace
         names = {session_name(namespace, device.name, kind, order_id) for kind in get_args(SessionType)}
-        names |= set(self._store.read(partial(order_records.names_of_order, order_id=order_id)))
+        names |= set(await self._store.names_of_order(order_id))
         found = [await self._sessions.read(name) for name in sorted(names)]
         return {one.name: one for one in found if one is not None and one.spec.order_id == order_id}
 
@@ -228,11 +218,11 @@ class OrderExecutor:
         if device is None:
             raise unknown_device(hello.mik_id or "")
         token = hello.token or ""
-        orders = self._store.read(partial(waiting_orders.waiting_for, token=token, now=now_ms()))
+        orders = await self._store.waiting_for(token, now_ms())
         here = [order for order in orders if self._is_for(order, device)]
-        for waiting in await self._store.run(partial(_release, orders=here, hello=hello, now=now_ms())):
+        for waiting in await self._store.release(here, hello.client, now_ms()):
             self._enqueue(waiting)
-        names = await self._store.run(partial(tokens.linked, token=token))
+        names = await self._store.sessions_of(token)
         may_move: bool | None = None
         for _ in range(MAX_DECISIONS):
             found = [one for name in names if (one := self._what_counts(name)) is not None]
@@ -241,7 +231,7 @@ class OrderExecutor:
             if may_move is None and not changes_mac(hello, device, found, now):
                 may_move = True
             if writes and may_move is None:
-                may_move = await self._store.run(partial(tokens.may_move, token=token, at=entry.received_at))
+                may_move = await self._store.note_move(token, entry.received_at, MAX_MOVES_AN_HOUR)
             if may_move is False:
                 log.warning("a device token moved three times within the hour", device=device.name)
             if not writes or not may_move:
@@ -268,24 +258,19 @@ class OrderExecutor:
             return session
         return stand_in_for(session, self._sessions.on_device(session.spec.device_ref.name)) or session
 
-    async def _wait_for_hello(
-        self, entry: Entry, order: Authorize, seen: tokens.TokenLocation | None
-    ) -> bool:
+    async def _wait_for_hello(self, entry: Entry, order: Authorize, seen: TokenLocation | None) -> bool:
         """Keep an order until its phone says hello; False when it said so just now."""
         until = entry.received_at + int(self._windows.within(order.type).total_seconds() * 1000)
-        work = partial(
-            waiting_orders.wait_for_hello, order=order, seen=seen, now=entry.received_at, until=until
-        )
-        kept = await self._store.run(work)
+        kept = await self._store.wait_for_hello(order, seen, entry.received_at, until)
         await self._store.sync()
         return kept
 
-    def _seen(self, intent: Intent) -> tokens.TokenLocation | None:
+    async def _seen(self, intent: Intent) -> TokenLocation | None:
         if not intent.token:
             return None
-        return self._store.read(partial(tokens.seen_by, token=intent.token))
+        return await self._store.location_of(intent.token)
 
-    def _device(self, intent: Intent, seen: tokens.TokenLocation | None) -> Device:
+    def _device(self, intent: Intent, seen: TokenLocation | None) -> Device:
         """Find the router that a request means: the one named, else that of the order's live Session, else that
         of the hello, else the only one (F8)."""
         sessions = self._sessions
@@ -308,34 +293,16 @@ class OrderExecutor:
             return every[0]
         raise ApiError(400, "mikId_required", "mikId required: nothing else says which router is meant")
 
-    def _client(self, order: Authorize, seen: tokens.TokenLocation | None, device: Device) -> Client:
+    def _client(self, order: Authorize, seen: TokenLocation | None, device: Device) -> Client:
         """Settle where the phone is: what a hello said on this very router, else what the request says
         (A6)."""
         here = self._seen_here(seen, device)
         return order.client if here is None or (order.client_first and order.client) else here
 
-    def _seen_here(self, seen: tokens.TokenLocation | None, device: Device) -> Client | None:
+    def _seen_here(self, seen: TokenLocation | None, device: Device) -> Client | None:
         """Give what a token's last hello said, if that was on this very router: others have the same addresses."""
         where = self._sessions.device(seen.mik_id) if seen is not None else None
         return seen.client if seen is not None and where is not None and where.name == device.name else None
-
-
-def _release(db: sqlite3.Connection, orders: list[Authorize], hello: Hello, now: int) -> list[Entry]:
-    """Put orders that waited for their phone into the inbox, with its address; each only once."""
-    entries = []
-    for order in orders:
-        if waiting_orders.stop_waiting(db, order):
-            full = order.model_copy(update={"client": hello.client, "client_first": True})
-            entries.append(records.put(db, full, now))
-    return entries
-
-
-def _note(db: sqlite3.Connection, order: Authorize, device: str, name: str, now: int) -> None:
-    """Note where an order was granted, and for which token."""
-    order_records.place(db, order, Placement(device, name), now)
-    if order.token:
-        waiting_orders.stop_waiting(db, order)
-        tokens.link(db, order.token, name, now)
 
 
 def _nobody_known() -> ApiError:

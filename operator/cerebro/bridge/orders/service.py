@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import structlog
@@ -25,8 +24,7 @@ from cerebro.bridge.orders.outcomes import WaitResult, breaker_open, not_in_time
 from cerebro.bridge.orders.preview import planned_commands
 from cerebro.bridge.orders.sessions import Sessions, Target
 from cerebro.bridge.settings import BridgeSettings
-from cerebro.bridge.store.sqlite import waiting
-from cerebro.bridge.store.sqlite.engine import Store
+from cerebro.bridge.store.base import BridgeStore
 from cerebro.resources import Device
 from cerebro.runtime.clock import now_ms
 
@@ -43,7 +41,7 @@ class OrderService:
     """Everything that handlers need, made once by `main.py`."""
 
     settings: BridgeSettings
-    store: Store
+    store: BridgeStore
     sessions: Sessions
     inbox: Inbox[Written]
     metrics: Metrics
@@ -83,7 +81,7 @@ class OrderService:
     async def hello(self, hello: Hello) -> Body:
         """Note where a token's phone is. What follows from it goes on after the answer (A6)."""
         self._must_exist(hello.mik_id)
-        entry = await self.store.run(partial(waiting.note_hello, hello=hello, now=now_ms()))
+        entry = await self.store.note_hello(hello, now_ms())
         if entry is not None:
             self.inbox.enqueue(entry)
         await self.store.sync()

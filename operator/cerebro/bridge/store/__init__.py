@@ -1,1 +1,4 @@
-"""What the bridge must not lose."""
+"""The bridge's memory: `base` has the Protocols in the bridge's own words, `sqlite` implements them in one file.
+
+The rest of the bridge imports `base` only; `main` alone chooses the implementation.
+"""

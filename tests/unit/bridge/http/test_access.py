@@ -16,7 +16,7 @@ from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions
 from cerebro.bridge.orders.writes import Create
 from cerebro.bridge.settings import BridgeSettings
-from cerebro.bridge.store.sqlite.engine import Store
+from cerebro.bridge.store.base import BridgeStore
 from cerebro.kube.cache.store import Store as ObjectStore
 from cerebro.resources import format_time
 from support.orders import NAMESPACE, NOW, PHONE, at, by_hand, device, order, session
@@ -33,7 +33,7 @@ def settings(**more: Any) -> BridgeSettings:
 def relay() -> OrderService:
     """One that has heard of nothing yet, and could neither write nor ask."""
     sessions = Sessions(cast("Any", None), ObjectStore(), NAMESPACE)
-    return OrderService(settings(), cast("Store", None), sessions, cast("Any", None), Metrics())
+    return OrderService(settings(), cast("BridgeStore", None), sessions, cast("Any", None), Metrics())
 
 
 def test_d5_all_but_health_and_metrics_is_signed() -> None:

@@ -5,21 +5,17 @@ The bridge's SQLite store is real, in a temporary folder; the API server is a fe
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.intents import Client, Hello, Intent
+from cerebro.bridge.intents import Authorize, Client, Hello, Intent
 from cerebro.bridge.orders.executor import OrderExecutor, Written
 from cerebro.bridge.orders.sessions import Sessions
-from cerebro.bridge.store.sqlite import orders as order_records
-from cerebro.bridge.store.sqlite import schema, waiting
-from cerebro.bridge.store.sqlite.engine import Store
-from cerebro.bridge.store.sqlite.inbox import Entry
+from cerebro.bridge.store.base import DAY, BridgeStore, Entry
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.store import Store as ObjectStore
 from cerebro.kube.client.errors import AlreadyExists, Conflict, NotFound
@@ -71,7 +67,7 @@ class Server:
 class World:
     """One bridge without HTTP."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: BridgeStore) -> None:
         self.server = Server()
         self.objects = ObjectStore()
         self.store = store
@@ -113,11 +109,8 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    store = Store(tmp_path / "relay.db")
-    await store.open()
-    yield World(store)
-    await store.close()
+def world(store: BridgeStore) -> World:
+    return World(store)
 
 
 def by_order(order_id: str, asked: float) -> Intent:
@@ -143,15 +136,7 @@ async def test_a4_an_older_revoke_that_comes_meanwhile_ends_nothing(world: World
 async def test_a4_a_process_that_died_between_the_two_is_made_good(world: World) -> None:
     """The Session was made, the revoke was kept, and the order is carried out again."""
     await world.do(order("P-1", asked=0))
-    await world.store.run(
-        partial(
-            order_records.keep_revoke,
-            revoke=revoke("P-1", asked=5),
-            client=Client(),
-            device="router-1",
-            now=schema.DAY,
-        )
-    )
+    await world.store.keep_revoke(revoke("P-1", asked=5), Client(), "router-1", DAY)
     with pytest.raises(ApiError):
         await world.do(order("P-1", asked=0))
     assert all(body["spec"]["revoked"] for body in world.server.objects.values())
@@ -185,13 +170,13 @@ async def test_a6_an_order_that_waits_is_released_though_the_devices_status_chan
         await world.do(waits)
     assert caught.value.code == "device_unknown"
     said = hello(MAC)
-    run = world.store.run
+    release = world.store.release
 
-    async def slow(work: Callable[[Any], Any]) -> Any:
+    async def slow(orders: Sequence[Authorize], client: Client, now: int) -> list[Entry]:
         world.see_device(str(int(world.objects.get(DEVICE, NAMESPACE, "router-1").resource_version) + 1))  # type: ignore[union-attr]
-        return await run(work)
+        return await release(orders, client, now)
 
-    world.store.run = slow  # type: ignore[method-assign]
+    world.store.release = slow  # type: ignore[method-assign]
     await world.do(said)
     assert [entry.intent.client for entry in world.enqueued] == [said.client]
     await world.do(said)
@@ -244,7 +229,7 @@ async def test_a7_a_revoke_by_a_token_that_nobody_knows_is_no_success(world: Wor
 async def test_b2_what_a_token_said_on_another_router_ends_nobody_here(world: World) -> None:
     world.see_device("1", "router-2")
     elsewhere = hello(MAC).model_copy(update={"mik_id": "router-2"})
-    await world.store.run(partial(waiting.note_hello, hello=elsewhere, now=now_ms()))
+    await world.store.note_hello(elsewhere, now_ms())
     other = await world.do(order("P-9").model_copy(update={"client": Client(ip="10.5.50.10")}))
     with pytest.raises(ApiError, match="device token"):
         await world.do(revoke(asked=5, client=Client()).model_copy(update={"token": "t"}))
@@ -264,7 +249,7 @@ async def test_a2_a_revoke_of_an_order_finds_it_on_whatever_router_it_is_by_now(
 
 async def test_a6_a_first_hello_moves_the_session_that_was_made_without_one(world: World) -> None:
     done = await world.do(order("P-1").model_copy(update={"token": "t"}))
-    assert await world.store.run(partial(waiting.note_hello, hello=hello(MAC_2), now=now_ms())) is not None
+    assert await world.store.note_hello(hello(MAC_2), now_ms()) is not None
     await world.do(hello(MAC_2))
     assert world.spec(done.targets[0].name)["client"]["macAddress"] == MAC_2
 

@@ -1,9 +1,7 @@
-"""The bridge's SQLite file: one writer thread, whose transactions each carry all that is waiting (group
-commit).
+"""One SQLite file and the thread that writes it: each of its transactions carries all that is waiting (group commit).
 
-This is the engine; what is kept is in the files beside it. With WAL and synchronous=NORMAL what was committed
-survives the death of the process, and of the machine once `sync` was awaited. Two bridges may share a file
-(E15).
+With WAL and synchronous=NORMAL, what was committed survives the death of the process, and a power failure once `sync`
+was awaited. Two bridges may share a file (E15). The engine knows no table: what is kept is in the files beside it.
 """
 
 from __future__ import annotations
@@ -19,107 +17,118 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.store.sqlite.schema import SCHEMA
+from cerebro.bridge.store.base import StoreVersionError
+from cerebro.bridge.store.sqlite.schema import bring_up_to_date
 
 _T = TypeVar("_T")
 
 BUSY_TIMEOUT = 2.0
+"""Seconds that a transaction waits for another process's transaction."""
 LATER = 0.01
 """Seconds that work which nobody waits for may wait."""
+_CLOSE_TIMEOUT = 10.0
 _MAX_WAITING = 10_000
 _MAX_BATCH = 256
 
 
 Work = Callable[[sqlite3.Connection], Any]
-Waiter = tuple[Work, "asyncio.Future[Any] | None"]
+"""One step of a transaction; it may be undone alone."""
+
+Job = tuple[Work, "asyncio.Future[Any] | None"]
+"""A step, and the future of who waits for its result."""
 
 
-class Store:
+class Engine:
     """The file and its writer thread. Opened by `open`, and closed by `close` after the last use."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._waiting: queue.Queue[Waiter | None] = queue.Queue(_MAX_WAITING)
+        self._queue: queue.Queue[Job | None] = queue.Queue(_MAX_WAITING)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reader: sqlite3.Connection | None = None
         self._later: list[Work] = []
         self.failed: str | None = None
+        """Why the last transaction failed, None if it did not."""
 
     async def open(self) -> None:
-        """Create or open the file. Raises ApiError 503 when it cannot be used."""
+        """Create or open the file.
+
+        Raises ApiError 503 if it cannot be used, StoreVersionError if a newer release wrote it.
+        """
         self._loop = asyncio.get_running_loop()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._thread = threading.Thread(target=self._work, name="store", daemon=True)
+        self._thread = threading.Thread(target=self._write, name="store", daemon=True)
         self._thread.start()
+
+        # The first transaction opens the file: it fails here, and not at the first request.
         await self.run(lambda db: db.execute("SELECT count(*) FROM inbox").fetchone())
+
         self._reader = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None)
         self._reader.execute("PRAGMA query_only=1")
 
     async def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Run `work` in the writer thread; it is committed when this returns, and had no effect when it
-        raises.
+        """Run `work` in the writer thread; it is committed when this returns, and had no effect when it raises.
 
-        Raises ApiError 503 `store_unavailable` when the file cannot be written, or too much is waiting.
+        Raises ApiError 503 `store_unavailable` if the file cannot be written, or too much is waiting.
         """
         if self._loop is None:
             raise _unavailable("the store is not open")
         future: asyncio.Future[_T] = self._loop.create_future()
-        self._put(work, future)
+        self._flush()
+        self._enqueue((work, future))
         return await future
 
     def read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run `work`, which only reads, at once: with WAL a reader waits for no writer, and sees all commits.
 
-        It may not see yet what was posted.
-        Raises ApiError 503 `store_unavailable`.
+        It may not see yet what was posted. Raises ApiError 503 `store_unavailable`.
         """
         if self._reader is None:
             raise _unavailable("the store is not open")
         try:
             return work(self._reader)
         except sqlite3.Error as error:
-            raise _unavailable(f"{type(error).__name__}: {error}") from None
+            raise _unavailable(_describe(error)) from None
 
     def post(self, work: Work) -> None:
-        """Run `work` in a moment, after all that was given before it, without waiting for it.
+        """Run `work` in a moment, after all that was handed in before it, without waiting for it.
 
-        Nothing wakes the thread for it at once: what answers a caller goes first. A process that dies in that
-        moment has not done it.
+        Nothing wakes the thread for it at once: what answers a caller goes first. A process that dies in that moment
+        has not done it. Raises ApiError 503 `store_unavailable` if too much is waiting.
         """
         if not self._later and self._loop is not None:
             self._loop.call_later(LATER, self._flush)
         self._later.append(work)
-
-    def _flush(self) -> None:
-        works = self._later
-        if works:
-            self._enqueue((lambda db: [work(db) for work in works], None))
-            self._later = []
 
     async def sync(self) -> None:
         """Wait until all that was committed is on the disk, also if the power fails."""
         await asyncio.to_thread(self._sync)
 
     async def close(self) -> None:
-        """Finish what is waiting and close the file."""
+        """Finish what is waiting, and close the file."""
         if self._thread is None:
             return
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+        # The writer closes its connection when it meets None, after all that was handed in before.
         self._flush()
-        await asyncio.to_thread(self._waiting.put, None)
-        await asyncio.to_thread(self._thread.join, 10.0)
+        await asyncio.to_thread(self._queue.put, None)
+        await asyncio.to_thread(self._thread.join, _CLOSE_TIMEOUT)
         self._thread = None
 
-    def _put(self, work: Work, future: asyncio.Future[Any]) -> None:
-        self._flush()
-        self._enqueue((work, future))
+    def _flush(self) -> None:
+        """Hand in what was posted, as one step."""
+        works = self._later
+        if works:
+            self._enqueue((lambda db: [work(db) for work in works], None))
+            self._later = []
 
-    def _enqueue(self, waiter: Waiter) -> None:
+    def _enqueue(self, job: Job) -> None:
         try:
-            self._waiting.put_nowait(waiter)
+            self._queue.put_nowait(job)
         except queue.Full:
             raise _unavailable("too much is waiting for the store") from None
 
@@ -133,35 +142,41 @@ class Store:
             finally:
                 os.close(descriptor)
 
-    def _work(self) -> None:
-        """Be the writer thread."""
+    def _write(self) -> None:
+        """Be the writer thread: one transaction after the other, until `close`."""
         db: sqlite3.Connection | None = None
-        while True:
-            first = self._waiting.get()
-            batch = [first]
-            while len(batch) < _MAX_BATCH and batch[-1] is not None:
-                try:
-                    batch.append(self._waiting.get_nowait())
-                except queue.Empty:
-                    break
+        closing = False
+        while not closing:
+            batch = self._next_batch()
+            closing = batch[-1] is None
             jobs = [job for job in batch if job is not None]
             try:
                 db = db or connect(self.path)
                 results = _commit(db, [work for work, _ in jobs])
                 self.failed = None
-            except (sqlite3.Error, OSError) as error:
-                self.failed = f"{type(error).__name__}: {error}"
-                results = [_unavailable(self.failed) for _ in jobs]
+            except (sqlite3.Error, OSError, StoreVersionError) as error:
+                self.failed = _describe(error)
+                failure = error if isinstance(error, StoreVersionError) else _unavailable(self.failed)
+                results = [failure for _ in jobs]
                 if db is not None:
                     with suppress(sqlite3.Error):
                         db.rollback()
             self._answer(jobs, results)
-            if batch[-1] is None:
-                if db is not None:
-                    db.close()
-                return
+        if db is not None:
+            db.close()
 
-    def _answer(self, jobs: list[Waiter], results: list[Any]) -> None:
+    def _next_batch(self) -> list[Job | None]:
+        """Wait for a job, and take what else is there; None, for `close`, comes last."""
+        batch = [self._queue.get()]
+        while len(batch) < _MAX_BATCH and batch[-1] is not None:
+            try:
+                batch.append(self._queue.get_nowait())
+            except queue.Empty:
+                break
+        return batch
+
+    def _answer(self, jobs: list[Job], results: list[Any]) -> None:
+        """Hand each result to who waits for it, in the event loop."""
         waiters = [(future, result) for (_, future), result in zip(jobs, results, strict=True) if future]
         if waiters and self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
@@ -169,33 +184,40 @@ class Store:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the file with our settings and tables. Raises sqlite3.Error."""
+    """Open the file with our settings and tables. Raises sqlite3.Error, OSError, StoreVersionError."""
     path.touch(mode=0o600)  # SQLite gives its other files the same rights
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=NORMAL")
-    db.execute("PRAGMA journal_size_limit=16777216")
-    db.executescript(SCHEMA)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.execute("PRAGMA journal_size_limit=16777216")
+        bring_up_to_date(db, path)
+    except BaseException:
+        db.close()
+        raise
     path.chmod(0o600)
     return db
 
 
 def _commit(db: sqlite3.Connection, works: list[Work]) -> list[Any]:
-    """Run works in one transaction; one that raises is undone alone, and its exception is its result."""
+    """Run steps in one transaction; one that raises is undone alone, and its exception is its result.
+
+    Raises sqlite3.OperationalError: then none of the steps was done.
+    """
     if not works:
         return []
     results: list[Any] = []
     db.execute("BEGIN IMMEDIATE")
     for work in works:
-        db.execute("SAVEPOINT one")
+        db.execute("SAVEPOINT step")
         try:
             results.append(work(db))
         except sqlite3.OperationalError:
             raise
         except Exception as error:  # noqa: BLE001 - it is the caller's, who waits in the event loop
-            db.execute("ROLLBACK TO one")
+            db.execute("ROLLBACK TO step")
             results.append(error)
-        db.execute("RELEASE one")
+        db.execute("RELEASE step")
     db.execute("COMMIT")
     return results
 
@@ -208,6 +230,10 @@ def _settle(waiters: list[tuple[asyncio.Future[Any], Any]]) -> None:
             future.set_exception(result)
         else:
             future.set_result(result)
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _unavailable(reason: str) -> ApiError:

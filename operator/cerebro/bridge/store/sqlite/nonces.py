@@ -1,21 +1,21 @@
-"""Nonces of signatures: each is used at most once."""
+"""The table of nonces. Each function is one step of a transaction."""
 
 from __future__ import annotations
 
 import sqlite3
 
 from cerebro.bridge.errors import ApiError
-
-MAX_NONCES = 1_000_000
+from cerebro.bridge.store.base import MAX_NONCES
 
 
 def use_nonce(db: sqlite3.Connection, nonce: str, now: int, memory: int) -> bool:
-    """Note a nonce; False when it was used within its memory."""
-    if db.execute("SELECT count(*) > ? FROM nonces", (MAX_NONCES,)).fetchone()[0]:
+    """Remember a nonce; return whether it was new. Raises ApiError 503 if too many are remembered."""
+    too_many = db.execute("SELECT count(*) > ? FROM nonces", (MAX_NONCES,)).fetchone()[0]
+    if too_many:
         raise ApiError(503, "store_unavailable", "too many nonces are remembered: try again in a minute")
-    done = db.execute(
+    cursor = db.execute(
         "INSERT INTO nonces VALUES (?, ?) ON CONFLICT (nonce) DO UPDATE SET expires_at = excluded.expires_at"
         " WHERE nonces.expires_at <= ?",
         (nonce, now + memory, now),
     )
-    return done.rowcount == 1
+    return cursor.rowcount == 1

@@ -1,28 +1,20 @@
-"""Where orders were granted, and revokes that later orders must know."""
+"""The tables of placements and of kept revokes. Each function is one step of a transaction."""
 
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cerebro.bridge.intents import Authorize, Client, Revoke
-from cerebro.bridge.store.sqlite.inbox import REVOKE_MEMORY
+from cerebro.bridge.store.base import REVOKE_MEMORY, KeptRevoke, Placement, latest_revoke
 
-NO_ORDER = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where an order was granted last."""
-
-    device: str
-    name: str
+_NO_ORDER = ""
+"""In place of an order's id in the row of a revoke that names none."""
 
 
 def keep_revoke(db: sqlite3.Connection, revoke: Revoke, client: Client, device: str, now: int) -> None:
     """Keep a revoke for those orders that come after it but were asked for before (A4)."""
-    key = (device, revoke.order_id or NO_ORDER, client.mac or "", client.ip or "")
+    key = (device, revoke.order_id or _NO_ORDER, client.mac or "", client.ip or "")
     db.execute(
         "INSERT INTO revokes (device, order_id, mac, ip, revoked_at, kept_until) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET"
@@ -32,22 +24,22 @@ def keep_revoke(db: sqlite3.Connection, revoke: Revoke, client: Client, device: 
 
 
 def revoked_at(db: sqlite3.Connection, order: Authorize, client: Client, device: str) -> datetime | None:
-    """Give the latest kept revoke of this order, on whatever Device, or of this client here without an order."""
-    latest: float | None = None
+    """Return the time of the latest kept revoke that concerns an order, None if there is none."""
     rows = db.execute(
         "SELECT mac, ip, order_id, revoked_at FROM revokes WHERE device = ? AND order_id = ?"
         " UNION ALL SELECT mac, ip, order_id, revoked_at FROM revokes WHERE order_id = ? AND order_id != ?",
-        (device, NO_ORDER, order.order_id or NO_ORDER, NO_ORDER),
+        (device, _NO_ORDER, order.order_id or _NO_ORDER, _NO_ORDER),
     )
-    for mac, ip, order_id, moment in rows:
-        same_client = client.mac == mac if mac and client.mac else bool(ip) and client.ip == ip
-        if (order_id != NO_ORDER or same_client) and (latest is None or moment > latest):
-            latest = moment
+    revokes = [
+        KeptRevoke(order_id or None, Client(mac=mac or None, ip=ip or None), seconds)
+        for mac, ip, order_id, seconds in rows
+    ]
+    latest = latest_revoke(revokes, client)
     return None if latest is None else datetime.fromtimestamp(latest, UTC)
 
 
 def place(db: sqlite3.Connection, order: Authorize, placement: Placement, now: int) -> None:
-    """Note where an order was granted."""
+    """Remember where an order was granted; an order without an id cannot be found again."""
     if order.order_id:
         db.execute(
             "INSERT OR REPLACE INTO placements VALUES (?, ?, ?, ?, ?)",
@@ -55,8 +47,8 @@ def place(db: sqlite3.Connection, order: Authorize, placement: Placement, now: i
         )
 
 
-def placed(db: sqlite3.Connection, order: Authorize) -> Placement | None:
-    """Give where an order was granted last."""
+def placement_of(db: sqlite3.Connection, order: Authorize) -> Placement | None:
+    """Return where an order of this id and type was granted last."""
     row = db.execute(
         "SELECT device, name FROM placements WHERE order_id = ? AND type = ?", (order.order_id, order.type)
     ).fetchone()
@@ -64,5 +56,5 @@ def placed(db: sqlite3.Connection, order: Authorize) -> Placement | None:
 
 
 def names_of_order(db: sqlite3.Connection, order_id: str) -> list[str]:
-    """Give the names under which an order was granted last, of each type."""
+    """Return the names under which an order was granted last, of each type."""
     return [name for (name,) in db.execute("SELECT name FROM placements WHERE order_id = ?", (order_id,))]

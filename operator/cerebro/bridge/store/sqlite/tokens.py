@@ -1,48 +1,65 @@
-"""Device tokens: where their phones were seen, and which Sessions they belong to."""
+"""The tables of device tokens: phones, Sessions, moves. Each function is one step of a transaction."""
 
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
-from cerebro.bridge.intents import Client
-from cerebro.bridge.store.sqlite.schema import HOUR
+from cerebro.bridge.intents import Client, Hello
+from cerebro.bridge.store.base import MAX_TOKENS, MOVE_MEMORY, TokenLocation
 
-MAX_MOVES_AN_HOUR = 3
-
-
-@dataclass(frozen=True, slots=True)
-class TokenLocation:
-    """What the last hello of a token said."""
-
-    mik_id: str
-    client: Client
+_FORGOTTEN_AT_ONCE = 1000
 
 
-def seen_by(db: sqlite3.Connection, token: str) -> TokenLocation | None:
-    """Give what the last hello of a token said."""
+def location_of(db: sqlite3.Connection, token: str) -> TokenLocation | None:
+    """Return what the last hello of a token said."""
     row = db.execute("SELECT mik_id, mac, ip FROM tokens WHERE token = ?", (token,)).fetchone()
-    return TokenLocation(row[0], Client(mac=row[1], ip=row[2])) if row else None
+    if row is None:
+        return None
+    mik_id, mac, ip = row
+    return TokenLocation(mik_id, Client(mac=mac, ip=ip))
+
+
+def note_location(db: sqlite3.Connection, hello: Hello, now: int) -> None:
+    """Remember what a hello said; at MAX_TOKENS those seen longest ago are forgotten."""
+    token = hello.token or ""
+    if location_of(db, token) is None:
+        count = db.execute("SELECT count(*) FROM tokens").fetchone()[0]
+        if count >= MAX_TOKENS:
+            db.execute(
+                "DELETE FROM tokens WHERE token IN (SELECT token FROM tokens ORDER BY seen_at LIMIT ?)",
+                (_FORGOTTEN_AT_ONCE,),
+            )
+    db.execute(
+        "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?, ?)",
+        (token, hello.mik_id, hello.client.ip, hello.client.mac, hello.user_agent, now),
+    )
 
 
 def link(db: sqlite3.Connection, token: str, name: str, now: int) -> None:
-    """Note that a Session was made for a token, so that it can move with it."""
+    """Remember that a Session was made for a token, so that it can move with it."""
     db.execute("INSERT OR REPLACE INTO token_sessions VALUES (?, ?, ?)", (token, name, now))
 
 
-def linked(db: sqlite3.Connection, token: str) -> list[str]:
-    """Give the names of the Sessions that were made for a token."""
+def sessions_of(db: sqlite3.Connection, token: str) -> list[str]:
+    """Return the names of the Sessions that were made for a token."""
     return [name for (name,) in db.execute("SELECT name FROM token_sessions WHERE token = ?", (token,))]
 
 
-def may_move(db: sqlite3.Connection, token: str, at: int) -> bool:
-    """Note a move of a token's Sessions that a hello at `at` asked for; False when there were three within
-    the hour before (A6). Asked again for the same hello it says the same.
-    """
-    if db.execute("SELECT 1 FROM moves WHERE token = ? AND at = ?", (token, at)).fetchone():
+def has_session(db: sqlite3.Connection, token: str) -> bool:
+    """Return whether a Session was made for a token."""
+    row = db.execute("SELECT 1 FROM token_sessions WHERE token = ? LIMIT 1", (token,)).fetchone()
+    return row is not None
+
+
+def note_move(db: sqlite3.Connection, token: str, moved_at: int, limit: int) -> bool:
+    """Note a move of a token's Sessions; return whether they may move, with at most `limit` in MOVE_MEMORY."""
+    noted = db.execute("SELECT 1 FROM moves WHERE token = ? AND at = ?", (token, moved_at)).fetchone()
+    if noted:
         return True
-    moves = "SELECT count(*) FROM moves WHERE token = ? AND at > ?"
-    if db.execute(moves, (token, at - HOUR)).fetchone()[0] >= MAX_MOVES_AN_HOUR:
+    moves = db.execute(
+        "SELECT count(*) FROM moves WHERE token = ? AND at > ?", (token, moved_at - MOVE_MEMORY)
+    ).fetchone()[0]
+    if moves >= limit:
         return False
-    db.execute("INSERT INTO moves VALUES (?, ?)", (token, at))
+    db.execute("INSERT INTO moves VALUES (?, ?)", (token, moved_at))
     return True

@@ -1,0 +1,269 @@
+"""What the bridge must not lose, as Protocols in the bridge's own words; nothing here says how it is kept.
+
+Each part of the bridge takes the Protocol that it needs; `BridgeStore` has all of them. Three promises hold for every
+method of every implementation:
+
+* An awaited method is committed when it returns, and had no effect when it raises. It survives the death of the
+  process, and also a power failure once `sync` was awaited.
+* An awaited method is atomic: two bridges that share a store never both get the same answer where only a single
+  caller may (a nonce, a released order).
+* Every method raises ApiError 503 `store_unavailable` if the store cannot be reached.
+
+Times are milliseconds since 1970, unless a name says otherwise. Everything ends: `prune` forgets what is over, and each
+table has a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from cerebro.bridge.intents import Authorize, Client, Hello, Intent, Revoke
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+MAX_INBOX = 10_000
+MAX_NONCES = 1_000_000
+MAX_TOKENS = 200_000
+MAX_WAITING = 10_000
+
+REVOKE_MEMORY = DAY
+MOVE_MEMORY = HOUR
+TOKEN_MEMORY = 30 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An intent in the inbox. Entries of one lane are carried out in the order of `seq`."""
+
+    seq: int
+    lane: str
+    received_at: int
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an order was granted last: the names of the Device and of the Session."""
+
+    device: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLocation:
+    """Where the last hello of a device token saw its phone."""
+
+    mik_id: str
+    client: Client
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRevoke:
+    """A revoke that later orders must know: of an order, or of a client (`order_id` is None)."""
+
+    order_id: str | None
+    client: Client
+    revoked_at: float
+    """Seconds since 1970 at which the caller asked for the revoke."""
+
+    def concerns(self, client: Client) -> bool:
+        """Return whether the revoke ends this client's access: by MAC if both have one, else by address.
+
+        A revoke of an order concerns every client: the caller looks it up by the order.
+        """
+        if self.order_id is not None:
+            return True
+        if self.client.mac and client.mac:
+            return self.client.mac == client.mac
+        return bool(self.client.ip) and self.client.ip == client.ip
+
+
+class LeftOver(NamedTuple):
+    """Entries of the inbox that nobody has taken out, oldest first."""
+
+    entries: list[Entry]
+    unreadable: list[int]
+    """The `seq` of each entry that this release cannot read. A newer release wrote it; it stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How full the inbox is."""
+
+    count: int
+    oldest: int
+    """When the oldest entry was received, 0 if the inbox is empty."""
+
+
+class StoreVersionError(Exception):
+    """The store was written by a newer release. The text names the store and both versions."""
+
+
+class InboxStore(Protocol):
+    """The durable inbox (F1)."""
+
+    async def put(self, intent: Intent, now: int) -> Entry:
+        """Put an intent into the inbox, in the lane of its client (F2).
+
+        Raises ApiError 503 `inbox_full` if MAX_INBOX entries are in it.
+        """
+        ...
+
+    def take_out_soon(self, seq: int) -> None:
+        """Remove an entry that was carried out, in a moment and without waiting for it.
+
+        A process that dies in that moment has not removed it: the entry is carried out twice.
+        Raises ApiError 503 if too much is waiting.
+        """
+        ...
+
+    async def left_over(self, before: int) -> LeftOver:
+        """Return the entries received at `before` or earlier, of this bridge and of one that shares its store."""
+        ...
+
+    async def backlog(self) -> Backlog:
+        """Return how many entries are in the inbox, and the age of the oldest."""
+        ...
+
+
+class NonceStore(Protocol):
+    """The nonces of signatures (D5)."""
+
+    async def use_nonce(self, nonce: str, now: int, memory: int) -> bool:
+        """Remember a nonce for `memory` milliseconds; return whether it was new.
+
+        Raises ApiError 503 `store_unavailable` if MAX_NONCES nonces are remembered.
+        """
+        ...
+
+
+class TokenStore(Protocol):
+    """Device tokens: where their phones are, and which Sessions were made for them (A6)."""
+
+    async def note_hello(self, hello: Hello, now: int) -> Entry | None:
+        """Remember where a token is now.
+
+        Return the hello as an entry of the inbox if an order waits for the token, or a Session was made for it; else
+        None. The tokens seen longest ago are forgotten when there are MAX_TOKENS.
+        """
+        ...
+
+    async def location_of(self, token: str) -> TokenLocation | None:
+        """Return what the last hello of a token said, None if there was none."""
+        ...
+
+    async def sessions_of(self, token: str) -> list[str]:
+        """Return the names of the Sessions that were made for a token, also those noted a moment ago."""
+        ...
+
+    async def note_move(self, token: str, moved_at: int, limit: int) -> bool:
+        """Note that a token's Sessions move at `moved_at`; return whether they may.
+
+        They may not if `limit` moves were noted within MOVE_MEMORY before. The same `moved_at` is the same move: it
+        gets the same answer, and counts once.
+        """
+        ...
+
+
+class WaitingStore(Protocol):
+    """Orders that wait for the hello of their token (A6)."""
+
+    async def wait_for_hello(
+        self, order: Authorize, location: TokenLocation | None, now: int, until: int
+    ) -> bool:
+        """Keep an order until its token says hello, or until `until`; return whether it is kept.
+
+        It is not kept if the token's location is no longer `location`: a hello came since that was read.
+        Raises ApiError 503 `inbox_full` if MAX_WAITING orders wait.
+        """
+        ...
+
+    async def waiting_for(self, token: str, now: int) -> list[Authorize]:
+        """Return the orders that wait for a token's hello at `now`."""
+        ...
+
+    async def release(self, orders: Sequence[Authorize], client: Client, now: int) -> list[Entry]:
+        """Put orders that waited into the inbox, with the address of their phone; return the new entries.
+
+        An order that no longer waits is left out, so each is released once.
+        Raises ApiError 503 `inbox_full`: then none is released.
+        """
+        ...
+
+
+class OrderStore(Protocol):
+    """Where orders were granted (A2), and revokes that later orders must know (A4)."""
+
+    def note_grant_soon(self, order: Authorize, placement: Placement, now: int) -> None:
+        """Remember where an order was granted and for which token, in a moment and without waiting for it.
+
+        The order waits for no hello any more. A process that dies in that moment has noted nothing.
+        Raises ApiError 503 if too much is waiting.
+        """
+        ...
+
+    async def placement_of(self, order: Authorize) -> Placement | None:
+        """Return where an order of this id and type was granted last."""
+        ...
+
+    async def names_of_order(self, order_id: str) -> list[str]:
+        """Return the names of the Sessions with which an order was granted last, of each type."""
+        ...
+
+    async def keep_revoke(self, revoke: Revoke, client: Client, device: str, now: int) -> None:
+        """Keep a revoke on a Device for REVOKE_MEMORY; of equal ones the latest time of asking counts."""
+        ...
+
+    async def revoked_at(self, order: Authorize, client: Client, device: str) -> datetime | None:
+        """Return when the latest kept revoke was asked for that concerns an order; None if there is none.
+
+        Those are the revokes of the order itself on any Device, and the client's without an order on this Device.
+        """
+        ...
+
+
+class HousekeepingStore(Protocol):
+    """What keeps the store small, and what is in it safe."""
+
+    @property
+    def failed(self) -> str | None:
+        """Why the store could not be used the last time, None if it could."""
+        ...
+
+    async def sync(self) -> None:
+        """Wait until all that was committed survives a power failure."""
+        ...
+
+    async def prune(self, now: int) -> None:
+        """Forget nonces, waiting orders, revokes, moves, tokens and placements whose time is over at `now`."""
+        ...
+
+
+class ExecutorStore(TokenStore, WaitingStore, OrderStore, HousekeepingStore, Protocol):
+    """What carrying out an order needs."""
+
+
+class BridgeStore(InboxStore, NonceStore, ExecutorStore, Protocol):
+    """The whole memory of a bridge. Opened by `open`, and closed by `close` after its last use."""
+
+    async def open(self) -> None:
+        """Make the store ready, and create what is missing in it.
+
+        Raises ApiError 503 if it cannot be used, StoreVersionError if a newer release wrote it.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what is waiting, and close the store."""
+        ...
+
+
+def latest_revoke(revokes: Iterable[KeptRevoke], client: Client) -> float | None:
+    """Return the latest time (seconds since 1970) of the revokes that concern a client, None if none does."""
+    moments = (revoke.revoked_at for revoke in revokes if revoke.concerns(client))
+    return max(moments, default=None)

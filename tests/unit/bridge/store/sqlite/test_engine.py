@@ -1,0 +1,134 @@
+"""The SQLite file itself: transactions, faults, processes that share it, and its version."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from cerebro.bridge.errors import ApiError
+from cerebro.bridge.intents import Authorize
+from cerebro.bridge.store.base import StoreVersionError
+from cerebro.bridge.store.sqlite import nonces
+from cerebro.bridge.store.sqlite.engine import Engine
+from cerebro.bridge.store.sqlite.schema import VERSION
+from cerebro.bridge.store.sqlite.store import SqliteStore
+from support.orders import order
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    opened = Engine(tmp_path / "folder" / "relay.db")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def test_work_that_raises_is_undone_alone(engine: Engine) -> None:
+    def broken(db: sqlite3.Connection) -> None:
+        nonces.use_nonce(db, "broken-one", 0, 1000)
+        raise ValueError("no")
+
+    fine = engine.run(partial(nonces.use_nonce, nonce="fine-one", now=0, memory=1000))
+    results = await asyncio.gather(engine.run(broken), fine, return_exceptions=True)
+    assert isinstance(results[0], ValueError)
+    assert results[1] is True
+    assert await engine.run(partial(nonces.use_nonce, nonce="broken-one", now=0, memory=1000)) is True
+
+
+async def test_a_store_that_cannot_be_written_is_503(tmp_path: Path) -> None:
+    (tmp_path / "relay.db").mkdir()
+    broken = SqliteStore(tmp_path / "relay.db")
+    with pytest.raises(ApiError) as caught:
+        await broken.open()
+    assert (caught.value.status, caught.value.code) == (503, "store_unavailable")
+    assert broken.failed
+    await broken.close()
+
+
+async def test_e15_a_twin_that_ends_takes_no_record_away_after_a_sync(tmp_path: Path) -> None:
+    """SQLite's locks are the process's: any descriptor of the database that we closed would drop them."""
+    path = tmp_path / "relay.db"
+    store = SqliteStore(path)
+    await store.open()
+    await store.put(order("P-1"), 1)
+    await store.sync()
+    assert await count_in_a_twin(path) == 1
+    await store.put(order("P-2"), 2)
+    entries, _ = await store.left_over(3)
+    assert [entry.intent.order_id for entry in entries if isinstance(entry.intent, Authorize)] == [
+        "P-1",
+        "P-2",
+    ]
+    assert await count_in_a_twin(path) == 2
+    await store.close()
+
+
+async def count_in_a_twin(path: Path) -> int:
+    """Open the file in a process of its own, count, and let that process end."""
+    count = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM inbox').fetchone())"
+    twin = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", count, path, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await twin.communicate()
+    return int(output)
+
+
+async def make_file(path: Path, version: int) -> list[str]:
+    """Make a file with a row and a version; return its whole content as SQL."""
+    store = SqliteStore(path)
+    await store.open()
+    await store.put(order("P-1"), 1)
+    await store.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute(f"PRAGMA user_version = {version}")
+    return content_of(path)
+
+
+def content_of(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as db:
+        return list(db.iterdump())
+
+
+def version_of(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+async def test_a_new_file_has_the_version_of_this_release(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
+    assert version_of(path) == VERSION
+
+
+async def test_a_file_from_before_versions_is_opened_unchanged(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    before = await make_file(path, 0)
+    store = SqliteStore(path)
+    await store.open()
+    entries, _ = await store.left_over(1)
+    await store.close()
+    assert len(entries) == 1
+    assert content_of(path) == before
+    assert version_of(path) == 1
+
+
+async def test_a_file_of_a_newer_release_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    before = await make_file(path, VERSION + 1)
+    store = SqliteStore(path)
+    with pytest.raises(StoreVersionError) as caught:
+        await store.open()
+    await store.close()
+    for part in (str(path), f"version {VERSION + 1}", f"up to {VERSION}"):
+        assert part in str(caught.value)
+    assert content_of(path) == before
+    assert version_of(path) == VERSION + 1
