@@ -7,8 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from cerebro.agent.hubs.ownership import Ownership
+from cerebro.kube.client.api import Secret
+from cerebro.kube.client.errors import NotFound
 from cerebro.kube.lease import Lease
 from cerebro.resources import Hub
+from cerebro.resources.naming import SECRET_TYPE_WIREGUARD
 from cerebro.runtime.clock import boottime
 from cerebro.wireguard.backend import WireGuardError
 from cerebro.wireguard.keys import derive_public_key
@@ -59,6 +62,23 @@ class Leases:
 
     def claim(self, duration: float = 15.0) -> Ownership:
         return Ownership(self, duration=duration, changed=lambda: None, renewed=lambda: None)
+
+
+class Secrets:
+    """An API server with one Secret, or none; `made` are those that were created."""
+
+    def __init__(self, private_key: str | None) -> None:
+        self.private_key = private_key
+        self.made: list[str] = []
+
+    async def get_secret(self, namespace: str, name: str) -> Secret:
+        if self.private_key is None:
+            raise NotFound("no such Secret")
+        data = {"privateKey": self.private_key.encode()}
+        return Secret(namespace, name, "uid", SECRET_TYPE_WIREGUARD, {}, data)
+
+    async def create_secret(self, namespace: str, name: str, **_: Any) -> None:
+        self.made.append(name)
 
 
 class FakeInterface:

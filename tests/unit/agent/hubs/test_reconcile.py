@@ -11,34 +11,14 @@ import pytest
 from cerebro.agent.hubs.model import Frozen, HubDesired
 from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
 from cerebro.domain.conditions import ConditionState, Obstacle
-from cerebro.kube.client.api import Secret
-from cerebro.kube.client.errors import NotFound
 from cerebro.resources import Hub, Peer
-from cerebro.resources.naming import SECRET_TYPE_WIREGUARD
 from cerebro.wireguard.backend import Backend, ForeignInterface, WireGuardError
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
 from cerebro.wireguard.model import ActualPeer, Interface, PeerChange
 from cerebro.wireguard.nft import Nft
-from support.hub_node import FakeInterface, Leases, a_hub
+from support.hub_node import FakeInterface, Leases, Secrets, a_hub
 
 OURS, ANOTHERS = generate_private_key(), generate_private_key()
-
-
-class Secrets:
-    """An API server with one Secret, or none; `made` are those that were created."""
-
-    def __init__(self, private_key: str | None) -> None:
-        self.private_key = private_key
-        self.made: list[str] = []
-
-    async def get_secret(self, namespace: str, name: str) -> Secret:
-        if self.private_key is None:
-            raise NotFound("no such Secret")
-        data = {"privateKey": self.private_key.encode()}
-        return Secret(namespace, name, "uid", SECRET_TYPE_WIREGUARD, {}, data)
-
-    async def create_secret(self, namespace: str, name: str, **_: Any) -> None:
-        self.made.append(name)
 
 
 class NoNft(Nft):
