@@ -12,8 +12,9 @@ ROOT = Path(__file__).parents[2]
 CRDS = ROOT / "crds"
 DEPLOY = ROOT / "deploy" / "base"
 FIELD_MANAGER = "cerebro-local"
-RIGHTS = frozenset({"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"})
-CLUSTER_WIDE = frozenset({"ClusterRole", "ClusterRoleBinding"})
+POLICIES = frozenset({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
+CLUSTER_WIDE = POLICIES | {"ClusterRole", "ClusterRoleBinding"}
+RIGHTS = CLUSTER_WIDE | {"ServiceAccount", "Role", "RoleBinding"}
 
 
 def apply_crds(plane: ControlPlane, folder: Path = CRDS) -> None:
@@ -24,7 +25,7 @@ def apply_crds(plane: ControlPlane, folder: Path = CRDS) -> None:
 
 
 def apply_rights(plane: ControlPlane, namespace: str, folder: Path = DEPLOY) -> list[str]:
-    """Apply the service accounts, roles and bindings of `deploy/` in `namespace`, which is made if needed.
+    """Apply the service accounts, roles, bindings and policies of `deploy/` in `namespace`, which is made if needed.
 
     Returns the names of the service accounts.
     """
@@ -38,7 +39,8 @@ def apply_rights(plane: ControlPlane, namespace: str, folder: Path = DEPLOY) -> 
 def rights_in(namespace: str, documents: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of these manifests the ones about rights, moved to `namespace`.
 
-    Cluster-wide bindings get the namespace into their name: those of two namespaces live side by side.
+    Cluster-wide role bindings get the namespace into their name: those of two namespaces live side by side. Policies of
+    admission are the same for all.
     """
     moved: list[dict[str, Any]] = []
     for document in documents:

@@ -28,6 +28,15 @@ class TrapFault:
 
 
 @dataclass
+class SlowFault:
+    """Each matching command is answered `ms` milliseconds late; other commands are not held up."""
+
+    path: str
+    verb: str
+    ms: float
+
+
+@dataclass
 class Faults:
     """The lasting faults of one router.
 
@@ -48,6 +57,7 @@ class Faults:
     blackhole: bool = False
     drop_after_bytes: int | None = None
     trap: TrapFault | None = None
+    slow: SlowFault | None = None
 
     def change(self, wanted: dict[str, Any]) -> None:
         """Set the given faults. Raises ValueError for unknown names or wrong types."""
@@ -74,6 +84,11 @@ class Faults:
             self.trap = None
         return trap
 
+    def delay_of(self, path: str, verb: str) -> float:
+        """Return by how many seconds the reply to a command is late."""
+        slow = self.slow
+        return slow.ms / 1000 if slow is not None and (slow.path, slow.verb) == (path, verb) else 0.0
+
     def shown(self) -> dict[str, Any]:
         """Return, as JSON, the faults that differ from a sound router."""
         sound = Faults()
@@ -81,12 +96,13 @@ class Faults:
 
 
 def _checked(name: str, value: Any) -> Any:
-    if name == "trap" and value is not None:
+    kinds: dict[str, type[TrapFault] | type[SlowFault]] = {"trap": TrapFault, "slow": SlowFault}
+    if name in kinds and value is not None:
         try:
-            return TrapFault(**value)
+            return kinds[name](**value)
         except TypeError as error:
-            raise ValueError(f"trap: {error}") from None
-    if name in {"trap", "drop_after_bytes"} and value is None:
+            raise ValueError(f"{name}: {error}") from None
+    if name in {*kinds, "drop_after_bytes"} and value is None:
         return None
     if name in {"hang", "refuse", "blackhole"}:
         if not isinstance(value, bool):

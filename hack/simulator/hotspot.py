@@ -6,6 +6,8 @@ API; packets come from `network.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from ipaddress import IPv4Address
 from typing import Protocol
 
 from simulator import computed
@@ -42,6 +44,26 @@ def first_match(bindings: list[dict[str, str]], mac: str, address: str, server: 
     return None
 
 
+class Pool:
+    """Addresses that clients get by 1:1 NAT; each MAC keeps the first one it got."""
+
+    def __init__(self, span: str) -> None:
+        self._free: Iterator[str] = iter(())
+        self._taken: dict[str, str] = {}
+        if span:
+            first, last = (IPv4Address(part) for part in span.split("-"))
+            self._free = (str(IPv4Address(number)) for number in range(int(first), int(last) + 1))
+
+    def take(self, mac: str) -> str | None:
+        """Return the address of a client; None without a pool, or when it is used up."""
+        if mac not in self._taken:
+            address = next(self._free, None)
+            if address is None:
+                return None
+            self._taken[mac] = address
+        return self._taken[mac]
+
+
 class HotspotRouter(Protocol):
     """The part of the router that its hotspot needs."""
 
@@ -63,7 +85,10 @@ class Hotspot:
         self.cookies = router.tables["/ip/hotspot/cookie"]
         self.users = router.tables["/ip/hotspot/user"]
         self.profiles = router.tables["/ip/hotspot/user/profile"]
+        self.lists = router.tables["/ip/firewall/address-list"]
+        self._listed: dict[str, Row] = {}  # by host id: the dynamic list row of its login
         self._host_ids: dict[tuple[str, str], str] = {}
+        self._pool = Pool(router.options.address_pool)
         self.hosts.subscribe(self._host_event)
         self.active.subscribe(self._active_event)
 
@@ -94,6 +119,8 @@ class Hotspot:
             self.router.deadlines.watch(self.hosts, row)
         if row.values["authorized"] == "false" and row.values["bypassed"] == "false":
             self._log_in_by_cookie(row)
+        if row.values["authorized"] == "false" and row.values["bypassed"] == "false":
+            self._log_in_by_mac(row, server)
         return row
 
     def _new_host(self, mac: str, address: str, server: Row, found_by: str) -> Row:
@@ -105,7 +132,7 @@ class Hotspot:
         values = {
             "mac-address": mac,
             "address": address,
-            "to-address": binding.get("to-address", address),
+            "to-address": binding.get("to-address") or self._pool.take(mac) or address,
             "server": server.id,
             "found-by": found_by,
             "idle-timeout": server.values["idle-timeout"],
@@ -149,6 +176,7 @@ class Hotspot:
         values |= {"user": user, "login-by": login_by, "radius": "false", "blocked": "false"}
         self._mark(host, authorized=True)
         row = self.active.add(values, hidden=hidden)
+        self._list_while_logged_in(host, user)
         if "expires" in hidden:
             self.router.deadlines.watch(self.active, row)
         self._leave_cookie(user, host.values["mac-address"], checked=password is not None)
@@ -209,6 +237,31 @@ class Hotspot:
         except Trap:
             return
 
+    def _log_in_by_mac(self, host: Row, server: Row) -> None:
+        """Log a client in without a question when the profile says `mac` and its MAC is a user's name (4.3)."""
+        profile = self.router.tables["/ip/hotspot/profile"].find(server.values["profile"])
+        ways = profile.values["login-by"].split(",") if profile else []
+        mac = host.values["mac-address"]
+        account = self.users.find(mac)
+        if "mac" not in ways or account is None or account.values["disabled"] == "true":
+            return
+        if host.values.get("blocked") == "true":
+            return
+        try:
+            self.log_in(host, mac, None, "mac")
+        except Trap:
+            return
+
+    def _list_while_logged_in(self, host: Row, user: str) -> None:
+        """Add the dynamic address-list row that a user's profile asks for (5.5)."""
+        account = self.users.find(user)
+        profile = self.profiles.find(account.values["profile"]) if account else None
+        name = profile.values["address-list"] if profile else ""
+        address = host.values["to-address"]
+        if name and self.lists.holder(0, (name, address)) is None:
+            values = {"list": name, "address": address, "dynamic": "true"}
+            self._listed[host.id] = self.lists.add(values, locked=True)
+
     def _active_of(self, host: Row) -> list[Row]:
         client = host.values["mac-address"], host.values["address"]
         return [
@@ -238,6 +291,9 @@ class Hotspot:
             spent = self.router.clock.now() - float(row.hidden["created"])
             account.hidden["used"] = account.hidden.get("used", 0.0) + spent
         host = self.host(row.values["mac-address"], row.values["address"])
+        listed = self._listed.pop(host.id, None) if host is not None else None
+        if listed is not None and listed.id in self.lists.rows:
+            self.lists.remove(listed)
         if host is not None and host.values["authorized"] == "true":
             self._mark(host, authorized=False)
 

@@ -2,7 +2,8 @@
 
 A packet is forwarded when it belongs to a tracked connection whose row is still there, or when the router
 grants a new connection: by the client's host row (bypassed or authorized), or, with `access=list`, by an
-enabled address-list entry. A host that is blocked gets nothing through.
+enabled address-list entry. A host that is blocked gets nothing through. The firewall and connection tracking see the
+`to-address` of a host, which differs from the client's own where there is an address pool (reference 5.1).
 Tracked connections outlive bindings and host rows (reference 5.3, 5.5).
 """
 
@@ -96,17 +97,17 @@ class Network:
         if tracked is not None:
             self._count(tracked, host, client)
             return Verdict(True, "established connection")
-        verdict = self._new_connection(client, host)
+        verdict = self._new_connection(host)
         if verdict.forwarded:
-            self._count(self._track(client, flow), host, client)
+            self._count(self._track(client, flow, host), host, client)
         return verdict
 
-    def _new_connection(self, client: Client, host: Row | None) -> Verdict:
+    def _new_connection(self, host: Row | None) -> Verdict:
         if host is None:
             return Verdict(True, "no hotspot server")
         options = self.router.options
         if options.access == "list":
-            listed = self._listed(options.access_list, client.ip)
+            listed = self._listed(options.access_list, host.values["to-address"])
             return Verdict(listed, f"{'in' if listed else 'not in'} address-list {options.access_list}")
         if host.values["bypassed"] == "true":
             return Verdict(True, "host is bypassed")
@@ -134,11 +135,12 @@ class Network:
             return None
         return self.connections.rows.get(self._flows.get((client.mac, client.ip, flow), ""))
 
-    def _track(self, client: Client, flow: str | None) -> Row:
+    def _track(self, client: Client, flow: str | None, host: Row | None) -> Row:
+        address = host.values["to-address"] if host is not None else client.ip
         now = self.router.clock.now()
         while len(self._short) >= SHORT_CONNECTIONS:
             self.connections.remove(self._short[0])
-        source = f"{client.ip}:{self._source_port(client, flow)}"
+        source = f"{address}:{self._source_port(client, flow)}"
         values = {
             "protocol": "tcp",
             "src-address": source,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Any, Literal
 
 from simulator.codec import MAX_WORD
@@ -21,6 +22,8 @@ class RouterOptions:
     reorder_commands: tagged commands that arrive together run in a shuffled order. chr: no routerboard menu.
     double_trap: an unknown path gives two traps. extra_keys: rows carry `about` and `.nextid`.
     device_mode_hotspot: false refuses to add or enable hotspot servers. group: policy group of `user`.
+    address_pool: a range (`10.9.0.10-10.9.0.99`) out of which the hotspot gives each client its `to-address`, by
+    1:1 NAT; without it a client keeps its own.
     """
 
     name: str
@@ -34,6 +37,7 @@ class RouterOptions:
     identity: str = "MikroTik"
     access: Literal["hotspot", "list"] = "hotspot"
     access_list: str = "paid_clients"
+    address_pool: str = ""
     seed: int = 0
     chr: bool = False
     cookies: bool = True
@@ -55,7 +59,19 @@ class RouterOptions:
             raise ValueError("tag_position: expects front or end")
         if self.group not in BUILT_IN_GROUPS:
             raise ValueError(f"group: expects one of {', '.join(BUILT_IN_GROUPS)}")
+        if self.address_pool and not _is_range(self.address_pool):
+            raise ValueError(
+                "address_pool: expects two IPv4 addresses with a dash, such as 10.9.0.10-10.9.0.99"
+            )
         parse_version(self.version)
+
+
+def _is_range(text: str) -> bool:
+    first, _, last = text.partition("-")
+    try:
+        return IPv4Address(first) <= IPv4Address(last)
+    except ValueError:
+        return False
 
 
 def parse_version(text: str) -> Version:

@@ -250,6 +250,11 @@ class Session(asyncio.Protocol):
             call.trap(trap)
             call.done()
             outcome = f"trap: {trap.message}"
+        delay = self.router.faults.delay_of(call.path, call.verb)
+        if delay and call.stop is None:
+            self._answer_later(call, b"".join(call.out), delay)
+            call.out = []
+            outcome = "running"
         if call.stop is not None:
             self.running.append(call)
         self.router.journal(self.number, request, outcome)
@@ -258,6 +263,15 @@ class Session(asyncio.Protocol):
             self._write_soon()
         else:
             self._write(b"".join(call.out))
+
+    def _answer_later(self, call: Call, answer: bytes, delay: float) -> None:
+        """Answer a command after `delay` seconds, unless it is cancelled before."""
+
+        def answer_now() -> None:
+            self._finished(call)
+            self._write(answer)
+
+        call.stop = asyncio.get_running_loop().call_later(delay, answer_now).cancel
 
     def _execute(self, call: Call) -> None:
         """Run the command, or what a fault makes of it. Raises Trap."""

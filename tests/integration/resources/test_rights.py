@@ -28,33 +28,33 @@ def rights(group: str, resources: Iterable[str], *verbs: str) -> set[Right]:
     return {(group, resource, verb) for resource in resources for verb in verbs}
 
 
-EVENTS = rights("", ["events"], "create", "patch") | rights("events.k8s.io", ["events"], "create", "patch")
+EVENTS = rights("", ["events"], "create") | rights("events.k8s.io", ["events"], "create")
 OWN_NAMESPACE = rights("", ["namespaces"], "get")
 MAKE_AND_DELETE_SECRETS = rights("", ["secrets"], "create", "delete")
 
 AGENT = (
     rights(OURS, KINDS, *READ)
-    | rights(OURS, STATUSES, "patch", "update")
-    | rights(LEASES, ["leases"], "get", "create", "update", "patch")
+    | rights(OURS, STATUSES, "patch")
+    | rights(LEASES, ["leases"], "get", "create", "update")
     | rights("", ["secrets"], "get", "create")
     | EVENTS
     | OWN_NAMESPACE
 )
 OPERATOR_ALONE = (
-    rights(OURS, KINDS, *READ, "create", "update", "patch", "delete")
-    | rights(OURS, STATUSES, "patch", "update")
-    | rights(LEASES, ["leases"], *READ, "create", "update", "patch", "delete")
+    rights(OURS, KINDS, *READ)
+    | rights(OURS, ["hubs", "devices", "peers", "sessions"], "patch")
+    | rights(OURS, ["devices", "peers", "sessions"], "create")
+    | rights(OURS, ["peers", "sessions", "devicecommands"], "delete")
+    | rights(OURS, STATUSES, "patch")
+    | rights(LEASES, ["leases"], "get", "create", "update")
     | EVENTS
     | OWN_NAMESPACE
 )
 BRIDGE_APART = (
     rights(OURS, ["sessions"], *READ, "create", "patch")
-    | rights(OURS, ["devicecommands"], *READ, "create", "patch", "delete")
     | rights(OURS, ["devices"], *READ, "create", "patch")
     | rights(OURS, ["hubs"], "get", "list")
     | rights(OURS, ["peers"], "get")
-    | rights(LEASES, ["leases"], "get", "create", "update", "patch")
-    | EVENTS
     | MAKE_AND_DELETE_SECRETS
 )
 
@@ -64,10 +64,11 @@ SESSION = {
     "metadata": {"name": "phone"},
     "spec": {"deviceRef": {"name": "router-17"}, "client": {"macAddress": "AA:BB:CC:DD:EE:FF"}},
 }
-SECRET = {
+SECRET: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Secret",
-    "metadata": {"name": "login"},
+    "metadata": {"name": "login", "annotations": {"relay.cerebro.dev/device": "router-17"}},
+    "type": "relay.cerebro.dev/router",
     "stringData": {"password": "not-to-be-read"},
 }
 MERGE = {"Content-Type": "application/merge-patch+json"}
@@ -152,6 +153,7 @@ def test_nothing_is_granted_over_the_whole_cluster(folder: Path, control_plane: 
     documents = list(yaml.safe_load_all(control_plane.kubectl("kustomize", str(folder))))
     assert {"Role", "RoleBinding", "ServiceAccount"} <= {document["kind"] for document in documents}
     assert not [document for document in documents if document["kind"].startswith("Cluster")]
+    assert {document["kind"] for document in documents} >= apply.POLICIES
     granted = [rule for document in documents for rule in document.get("rules", [])]
     assert not [rule for rule in granted if "*" in rule["verbs"] + rule["resources"] + rule["apiGroups"]]
 
@@ -208,5 +210,5 @@ def test_e6_an_object_may_own_another_without_a_right_to_finalizers(
     owner = {key: session[key] for key in ("apiVersion", "kind")} | {
         key: session["metadata"][key] for key in ("name", "uid")
     }
-    owned = {**SECRET, "metadata": {"name": "owned", "ownerReferences": [owner]}}
+    owned = {**SECRET, "metadata": {**SECRET["metadata"], "name": "owned", "ownerReferences": [owner]}}
     assert operator.create("secrets", owned).status_code == 201

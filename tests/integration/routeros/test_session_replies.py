@@ -79,7 +79,7 @@ async def test_values_stay_text_and_lose_no_byte(open_session: OpenSession) -> N
     assert echoed.ret == "=a=Caf\udce9\0é,=!b="
 
 
-@pytest.mark.parametrize("length", [0x7F, 0x80, 0x3FFF, 0x4000, 0x1FFFFF, 0x200000])
+@pytest.mark.parametrize("length", [0x7F, 0x80, 0x3FFF, 0x4000, 0xFFF00])
 async def test_words_of_every_length_class(open_session: OpenSession, length: int) -> None:
     async def script(caller: Caller) -> None:
         await caller.serve()
@@ -167,7 +167,7 @@ BREAKS: dict[str, tuple[bytes | None, str]] = {
     "fatal alone": (b"\x06!fatal\0", "without a reason"),
     "a control byte": (b"\xf8", "controll byte"),
     "an undefined prefix": (b"\xf1\0\0\0\0", "controll byte"),
-    "a word beyond the bound": (b"\xef\xff\xff\xff", "a word of 268435455 bytes"),
+    "a word beyond the bound": (b"\xef\xff\xff\xff", "a sentence of more than"),
     "a sentence beyond the bound": (b"\x01x" * 5000, "a sentence of more than"),
     "an end in a word": (b"\x05!do", "closed the connection"),
     "an end between words": (b"\x05!done", "closed the connection"),

@@ -196,3 +196,19 @@ async def test_unknown_faults_are_named(router: Router, control: SimulatorContro
         await control.faults(router.name, latency_ms="3")
     with pytest.raises(ControlError, match="hang: expects true or false"):
         await control.faults(router.name, hang=1)
+
+
+async def test_one_slow_menu_holds_up_nothing_else(
+    router: Router, wire: Wire, control: SimulatorControl
+) -> None:
+    """A large connection table: its print is late, other commands are answered meanwhile, and it can be cancelled."""
+    slow = {"path": "/user/group", "verb": "print", "ms": 60_000}
+    await control.faults(router.name, slow=slow)
+    wire.send("/user/group/print", ".tag=late")
+    answer = await wire.ask(IDENTITY)
+    assert answer.rows
+    cancelled = await wire.ask("/cancel", "=tag=late")
+    assert cancelled.traps == [("2", "interrupted")]
+    assert (await wire.texts())[0] == "!done"
+    await control.faults(router.name, slow={**slow, "ms": 1})
+    assert len((await wire.ask("/user/group/print")).rows) == 3

@@ -200,3 +200,62 @@ def test_a_client_that_changes_its_address_is_another_host(client: Router) -> No
 def test_without_a_server_nobody_is_held_back(client: Router) -> None:
     client.hotspot.servers.set(next(iter(client.hotspot.servers.rows.values())), {"disabled": "true"})
     assert forwarded(client)
+
+
+def pooled(**options: str) -> Router:
+    made = Router(RouterOptions("r1", address_pool="10.9.0.10-10.9.0.11", **options))  # type: ignore[arg-type]
+    made.up = True
+    return made
+
+
+def test_with_a_pool_each_client_has_an_address_that_the_firewall_sees() -> None:
+    """Reference 5.1: 1:1 NAT from the client's address to `to-address`; two clients may have one own address."""
+    router = pooled()
+    router.network.move_in(MAC, IP)
+    router.network.move_in("AA:BB:CC:00:00:02", IP)
+    bind(router)
+    assert forwarded(router, "video")
+    assert not router.network.packet("AA:BB:CC:00:00:02").forwarded
+    hosts = router.show("/ip/hotspot/host")
+    assert [(row["address"], row["to-address"]) for row in hosts] == [(IP, "10.9.0.10"), (IP, "10.9.0.11")]
+    (connection,) = router.show("/ip/firewall/connection")
+    assert connection["src-address"].startswith("10.9.0.10:")
+
+
+def test_with_a_pool_a_list_row_counts_by_the_address_that_the_firewall_sees() -> None:
+    router = pooled(access="list")
+    router.network.move_in(MAC, IP)
+    lists = router.tables["/ip/firewall/address-list"]
+    row = lists.add({"list": "paid_clients", "address": IP})
+    assert not forwarded(router)
+    lists.remove(row)
+    lists.add({"list": "paid_clients", "address": "10.9.0.10"})
+    assert forwarded(router)
+
+
+def test_a_client_whose_mac_is_a_user_is_logged_in_again_and_again(client: Router) -> None:
+    """Reference 4.3: `login-by=mac`, with the MAC as the name."""
+    profiles = client.tables["/ip/hotspot/profile"]
+    profiles.set(next(iter(profiles.rows.values())), {"login-by": "mac,http-chap"})
+    assert not forwarded(client)
+    client.tables["/ip/hotspot/user"].add({"name": MAC})
+    assert forwarded(client)
+    (active,) = client.hotspot.active.rows.values()
+    assert active.values["login-by"] == "mac"
+    for cookie in list(client.hotspot.cookies.rows.values()):
+        client.hotspot.cookies.remove(cookie)
+    client.hotspot.active.remove(active)
+    assert forwarded(client)
+
+
+def test_a_profile_puts_who_is_logged_in_into_a_list(client: Router) -> None:
+    """Reference 5.5: the entry is dynamic, and goes with the login."""
+    profiles = client.tables["/ip/hotspot/user/profile"]
+    profiles.set(next(iter(profiles.rows.values())), {"address-list": "paid_clients"})
+    client.tables["/ip/hotspot/user"].add({"name": "guest"})
+    assert not forwarded(client)
+    active = client.hotspot.log_in(host(client), "guest", None)
+    (listed,) = client.show("/ip/firewall/address-list")
+    assert (listed["address"], listed["dynamic"]) == (IP, "true")
+    client.hotspot.active.remove(active)
+    assert client.show("/ip/firewall/address-list") == []

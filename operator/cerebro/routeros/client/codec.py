@@ -14,8 +14,9 @@ from librouteros.protocol import AsyncApiProtocol, encode_sentence
 
 _LOSSLESS = "latin-1"  # the one encoding in which librouteros loses no byte
 _CHUNK = 1 << 16
-_MAX_WORD = 16 << 20
+_MAX_SENTENCE = 1 << 20  # bytes of one sentence; the largest rows of a router are some KiB
 _MAX_WORDS = 4096
+_MAX_BEFORE_LOGIN = 64 << 10  # bytes in all from a peer that has not accepted a login yet
 
 # What went wrong with the stream itself, as it surfaces from `read_sentence`.
 BROKEN = (OSError, EOFError, ProtocolError)
@@ -74,6 +75,8 @@ class Wire:
         self._protocol = AsyncApiProtocol(transport=self, encoding=_LOSSLESS)
         self._unread = b""
         self._at = 0
+        self._sentence = 0  # bytes of words of the sentence that is being read
+        self._before_login: int | None = _MAX_BEFORE_LOGIN  # bytes that may still come; None: logged in
         self._unsent: list[bytes] = []
         self.last_byte_at = self._loop.time()
 
@@ -93,6 +96,7 @@ class Wire:
     async def read_sentence(self) -> list[str]:
         """The words of the next sentence that is not empty. Raises one of BROKEN when there will be none."""
         words: list[str] = []
+        self._sentence = 0
         while True:
             word = await self._protocol.readWord()
             if word:
@@ -103,14 +107,13 @@ class Wire:
                 return words
 
     async def read(self, length: int) -> bytes:
-        """Exactly `length` bytes, for librouteros' codec."""
+        """Exactly `length` bytes, for librouteros' codec. Raises ProtocolError for a sentence beyond its bound."""
+        self._count(length)
         end = self._at + length
         if end <= len(self._unread):
             data = self._unread[self._at : end]
             self._at = end
             return data
-        if length > _MAX_WORD:
-            raise ProtocolError(f"a word of {length} bytes")
         parts = [self._unread[self._at :]]
         missing = end - len(self._unread)
         while missing > 0:
@@ -123,6 +126,21 @@ class Wire:
         self._unread = b"".join(parts)
         self._at = length
         return self._unread[:length]
+
+    def logged_in(self) -> None:
+        """Lift the bound on what a peer may send before it has accepted a login."""
+        self._before_login = None
+
+    def _count(self, length: int) -> None:
+        """Count bytes that are about to be read, before they are waited for: a length alone costs the peer nothing."""
+        self._sentence += length
+        if self._sentence > _MAX_SENTENCE:
+            raise ProtocolError(f"a sentence of more than {_MAX_SENTENCE} bytes")
+        if self._before_login is None:
+            return
+        self._before_login -= length
+        if self._before_login < 0:
+            raise ProtocolError(f"more than {_MAX_BEFORE_LOGIN} bytes before the login was accepted")
 
     def abort(self) -> None:
         """Close at once, without waiting for anything; a reader meets the end of the stream."""

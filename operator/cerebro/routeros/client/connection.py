@@ -44,6 +44,7 @@ async def connect(
         try:
             async with asyncio.timeout(timeout):
                 await login(wire, user, password)
+            wire.logged_in()
             return RouterSession(wire, silence=timeout, login=number)
         except TimeoutError:
             wire.abort()

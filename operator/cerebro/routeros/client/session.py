@@ -25,7 +25,12 @@ WINDOW = 64
 WRITE_DEADLINE = 30.0
 READ_DEADLINE = 120.0
 QUIT_WITHIN = 1.0
-_MAX_REPLY = 64 << 20  # characters of one reply
+_MAX_REPLY = 192 << 20  # bytes of memory that one reply may take, by the estimate below
+_MAX_ROWS = 200_000  # a connection table of the largest routers
+_ROW_COST, _ATTRIBUTE_COST = (
+    232,
+    110,
+)  # bytes of a dict, and of the two strings and the slot of an attribute, when empty
 _CLOSED_BY_US = "closed by this side"
 _CANCEL = Command("/", "cancel")
 
@@ -258,9 +263,10 @@ class RouterSession:
         if entry.outcome.done():
             return
         entry.rows.append(row)
-        entry.size += sum(map(len, row.values()))
-        if entry.size > _MAX_REPLY:
-            self._shut(f"the reply to {entry.command.word} is larger than {_MAX_REPLY} characters")
+        entry.size += _ROW_COST + sum(_ATTRIBUTE_COST + len(name) + len(value) for name, value in row.items())
+        if entry.size > _MAX_REPLY or len(entry.rows) > _MAX_ROWS:
+            bounds = f"{_MAX_ROWS} rows or {_MAX_REPLY >> 20} MiB"
+            self._shut(f"the reply to {entry.command.word} is larger than {bounds}")
 
     def _end(self, entry: _InFlight, ret: str | None) -> None:
         self._remove(entry)

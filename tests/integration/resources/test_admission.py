@@ -1,0 +1,164 @@
+"""D0, case S2: what roles allow and policies of admission refuse, each tried on the real API server as the account.
+
+Each attack is refused with the sentence of the policy, beside it the same account's own work passes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from controlplane import apply
+from controlplane.server import ControlPlane
+from integration.resources.test_rights import OVERLAY, SECRET, As
+
+NAMESPACE = "test-admission"
+KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+OURS = {"app.kubernetes.io/managed-by": "cerebro-bridge"}
+Body = dict[str, Any]
+
+
+def peer(name: str, **spec: Any) -> Body:
+    spec = {"hubRef": {"name": "hub"}, "publicKey": KEY, "allowedIPs": ["10.8.0.9/32"], **spec}
+    return {
+        "apiVersion": "relay.cerebro.dev/v1alpha1",
+        "kind": "Peer",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+def device(name: str, labels: dict[str, str], secret: str = "login") -> Body:
+    spec = {"hubRef": {"name": "hub"}, "api": {"credentialsSecretRef": {"name": secret}}}
+    metadata = {"name": name, "labels": labels}
+    return {
+        "apiVersion": "relay.cerebro.dev/v1alpha1",
+        "kind": "Device",
+        "metadata": metadata,
+        "spec": spec,
+    }
+
+
+def secret(name: str, type_: str, **annotations: str) -> Body:
+    annotated = {f"relay.cerebro.dev/{key}": value for key, value in annotations.items()}
+    return {**SECRET, "metadata": {"name": name, "annotations": annotated}, "type": type_}
+
+
+@pytest.fixture(scope="module")
+def admission_namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace with all three accounts, in which the policies are known to be in force."""
+    apply.apply_rights(control_plane, NAMESPACE, OVERLAY)
+    operator = As(control_plane, "cerebro-operator", NAMESPACE)
+    deadline = time.monotonic() + 60
+    while (
+        operator.create("peers?dryRun=All", peer("probe")).status_code == 201
+    ):  # a new policy takes a moment
+        assert time.monotonic() < deadline, "the policies of admission are not in force"
+        time.sleep(0.2)
+    yield NAMESPACE
+    control_plane.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.fixture
+def operator(control_plane: ControlPlane, admission_namespace: str) -> As:
+    return As(control_plane, "cerebro-operator", admission_namespace)
+
+
+@pytest.fixture
+def bridge(control_plane: ControlPlane, admission_namespace: str) -> As:
+    return As(control_plane, "cerebro-bridge", admission_namespace)
+
+
+@pytest.fixture
+def agent(control_plane: ControlPlane, admission_namespace: str) -> As:
+    return As(control_plane, "cerebro-agent", admission_namespace)
+
+
+def by_a_person(plane: ControlPlane, body: Body) -> None:
+    plane.kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=json.dumps(body))
+
+
+def refused(answer: Any, text: str) -> None:
+    """The policy refused, in its own words; 403 of the roles would have others."""
+    assert answer.status_code == 422, answer.text
+    assert text in answer.json()["message"]
+
+
+def test_d0_nobody_of_ours_makes_an_administrator_of_the_tunnel(
+    control_plane: ControlPlane, operator: As
+) -> None:
+    refused(operator.create("peers", peer("admin")), "spec.deviceRef must be set")
+    assert operator.create("peers", peer("router", deviceRef={"name": "router"})).status_code == 201
+    refused(operator.patch("peers/router", {"spec": {"deviceRef": None}}), "spec.deviceRef must be set")
+    assert operator.patch("peers/router", {"spec": {"allowedIPs": ["10.8.0.10/32"]}}).status_code == 200
+
+
+def test_d0_a_peer_that_a_person_made_keeps_its_spec(control_plane: ControlPlane, operator: As) -> None:
+    by_a_person(control_plane, peer("laptop"))
+    refused(operator.patch("peers/laptop", {"spec": {"allowedIPs": ["0.0.0.0/0"]}}), "made by a person")
+    refused(operator.patch("peers/laptop", {"spec": {"deviceRef": {"name": "router"}}}), "made by a person")
+    finalizers = {"metadata": {"finalizers": ["relay.cerebro.dev/interface"]}}
+    assert operator.patch("peers/laptop", finalizers).status_code == 200
+    assert operator.patch("peers/laptop", {"metadata": {"finalizers": None}}).status_code == 200
+
+
+def test_d0_a_device_that_a_person_made_is_not_pointed_elsewhere(
+    control_plane: ControlPlane, operator: As, bridge: As
+) -> None:
+    by_a_person(control_plane, device("by-hand", {}))
+    elsewhere = {"spec": {"api": {"address": "10.8.0.66"}}}
+    for account in (operator, bridge):
+        refused(account.patch("devices/by-hand", elsewhere), "spec.api of a Device that a person made")
+        refused(
+            account.patch("devices/by-hand", {"metadata": {"labels": OURS}}), "must be set when the Device"
+        )
+    assert (
+        operator.patch(
+            "devices/by-hand", {"metadata": {"finalizers": ["relay.cerebro.dev/cleanup"]}}
+        ).status_code
+        == 200
+    )
+    assert operator.patch("devices/by-hand", {"metadata": {"finalizers": None}}).status_code == 200
+
+
+def test_d0_a_device_over_http_bears_the_label_for_ever(bridge: As) -> None:
+    refused(bridge.create("devices", device("unlabelled", {})), "must be set when the Device")
+    assert bridge.create("devices", device("over-http", OURS)).status_code == 201
+    assert bridge.patch("devices/over-http", {"spec": {"api": {"address": "10.8.0.7"}}}).status_code == 200
+    gone = {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}}
+    refused(bridge.patch("devices/over-http", gone), "must be set when the Device")
+
+
+def test_d0_the_agent_makes_only_secrets_of_hubs(agent: As) -> None:
+    for type_ in ("Opaque", "relay.cerebro.dev/router", "relay.cerebro.dev/command"):
+        refused(agent.create("secrets", secret("made", type_, device="router")), "only the Secrets of Hubs")
+    made = agent.create("secrets", secret("hub-wireguard", "relay.cerebro.dev/wireguard"))
+    assert made.status_code == 201
+
+
+def test_d0_the_bridge_makes_only_secrets_that_name_their_device(
+    control_plane: ControlPlane, bridge: As
+) -> None:
+    refused(bridge.create("secrets", secret("any", "Opaque", device="router")), "only Secrets of the types")
+    refused(
+        bridge.create("secrets", secret("key", "relay.cerebro.dev/wireguard", device="router")),
+        "only Secrets of the types",
+    )
+    for named in ({}, {"device": ""}):
+        unnamed = bridge.create("secrets", secret("unnamed", "relay.cerebro.dev/router", **named))
+        refused(unnamed, "must name the Device")
+    login = secret("named", "relay.cerebro.dev/router", device="router")
+    assert bridge.create("secrets", login).status_code == 201
+    assert bridge.delete("secrets/named").status_code == 200
+    by_a_person(control_plane, secret("of-a-person", "Opaque"))
+    refused(bridge.delete("secrets/of-a-person"), "only Secrets of the types")
+
+
+def test_d0_people_are_asked_nothing(control_plane: ControlPlane, admission_namespace: str) -> None:
+    by_a_person(control_plane, peer("another-laptop"))
+    by_a_person(control_plane, device("another-router", {}))
+    by_a_person(control_plane, secret("another-secret", "Opaque"))
