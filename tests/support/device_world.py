@@ -133,12 +133,23 @@ class DiaryWorld:
             superseding=self.store.add_index(SESSION, superseded_by),
             peers_by_hub=self.store.add_index(PEER, hub_of),
             windows=GrantWindows(),
+            tunnels=self,
         )
-        self.context.owns_hub = lambda _namespace, _hub: True
-        self.context.tunnel = lambda _device: self.tunnel
         self._watch(monkeypatch)
         self.has_device()
         self.has_session("s")
+
+    def owns(self, _namespace: str, _hub: str) -> bool:
+        return True
+
+    def carries(self, _namespace: str, _hub: str) -> bool:
+        return True
+
+    def tunnel_up(self, _device: Device) -> ConditionState:
+        return self.tunnel
+
+    def wake_devices(self, _namespace: str, _hub: str) -> None:
+        """No loop but the one of the test."""
 
     def _watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Note turns and passes in the diary."""
