@@ -42,7 +42,7 @@ DRY_RUN = "DryRun"
 """`spec.dryRun` forbids every write to router or node (rule F6)."""
 
 WRONG_ROUTER = "WrongRouter"
-"""The router that answers is not the one of the Device (rule B6)."""
+"""The router that answers is not the one of the Device."""
 
 CLOCK_SKEW = "ClockSkew"
 """The agent's clock is too far from the API server's to grant anything new (rule A9)."""
