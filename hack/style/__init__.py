@@ -1,0 +1,1 @@
+"""Measures of code style that no linter has: branches, vague names, density, folders and circles of imports."""
