@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from cerebro.agent.metrics import AgentMetrics
 from cerebro.domain.conditions import ConditionState, truncate_message, wire_states
-from cerebro.domain.lifecycle import GrantWindows, is_over
+from cerebro.domain.lifecycle import GrantWindows, is_finished
 from cerebro.domain.supersession import effective, newest
 from cerebro.kube.cache.store import Index, Store
 from cerebro.kube.client.api import KubeApi
@@ -89,7 +89,11 @@ class AgentContext:
         """Give the readable Sessions of a Device, each with the one that stands in its place (rule A10)."""
         for stored in self.by_device.get(namespace, device):
             session = stored.read(Session)
-            if session is not None and not is_over(session) and session.metadata.deletion_timestamp is None:
+            if (
+                session is not None
+                and not is_finished(session)
+                and session.metadata.deletion_timestamp is None
+            ):
                 yield session, newest(self.superseding.get(session.namespace, session.name))
 
     def is_direct(self, device: Device) -> bool:
