@@ -19,6 +19,7 @@ from cerebro.kube.client.errors import Expired, Invalid, Unavailable
 from cerebro.kube.client.transport import APPLY_PATCH, Transport
 from cerebro.kube.objects import Listing
 from cerebro.resources import API_GROUP, API_VERSION, Kind
+from cerebro.resources.kinds import UID_COLUMN
 
 Manifest = dict[str, Any]
 
@@ -344,7 +345,7 @@ class KubeApi:
 def _rows(kind: Kind, page: Manifest) -> dict[str, str]:
     """Read names by UID from one Table page."""
     try:
-        return {cells["uid"]: cells["name"] for cells in _cells(page)}
+        return {cells[UID_COLUMN.cell]: cells["name"] for cells in _cells(page)}
     except KeyError:
         raise Unavailable(
             f"list {kind.plural}: no UID column: apply the CRDs of this release (crds/)"
