@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 
 from cerebro.domain.leases import OPERATOR_LEASE
@@ -18,7 +17,7 @@ from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.completeness import Watch
 from cerebro.kube.cache.informers import Informers, watches_of
 from cerebro.kube.client import connection
-from cerebro.kube.client.api import KubeApi, server_now
+from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.discovery import permitted
 from cerebro.kube.client.errors import KubeError
 from cerebro.kube.events import Recorder
@@ -27,22 +26,16 @@ from cerebro.kube.objects import Change
 from cerebro.operator import metrics
 from cerebro.operator.agents.controller import AgentWatch
 from cerebro.operator.finalizers.controller import Finalizers
-from cerebro.operator.finished import controller
-from cerebro.operator.finished import plan as finished_sessions
+from cerebro.operator.finished.controller import FinishedObjects
 from cerebro.operator.orphans.controller import OrphanSearch
 from cerebro.operator.settings import OperatorSettings
 from cerebro.operator.tunnels.controller import DevicePeers
-from cerebro.resources import DEVICE, DEVICE_COMMAND, FINISHED, HUB, PEER, SESSION, DeviceCommand, Session
+from cerebro.resources import DEVICE, DEVICE_COMMAND, FINISHED, HUB, PEER, SESSION
 from cerebro.runtime.backoff import Backoff
 from cerebro.runtime.health import Health, serve
 from cerebro.runtime.loop import Loop
 
 log = logging.getLogger(__name__)
-
-_IDLE = 60.0
-"""Seconds after which finished objects are looked at again when none is due earlier."""
-_AFTER_WRITES = 1.0
-"""Seconds in which the watch brings what was written."""
 
 
 def watches(namespaces: tuple[str, ...]) -> list[Watch]:
@@ -79,6 +72,7 @@ class Operator:
             limit=settings.finalizer_timeout,
             complete=self._completeness.complete,
         )
+        self._finished = FinishedObjects(api, self._store)
         self._orphans = OrphanSearch(
             api,
             self._store,
@@ -96,9 +90,8 @@ class Operator:
             namespaces=settings.namespaces,
             lost_after=settings.agent_lost_after,
         )
-        self._finished_at = 0.0
         self._waiting_for: str | None = None
-        self._finished_loop = self._loop("finished", self._finished_step)
+        self._finished_loop = self._loop("finished", self._finished.step)
         self._peers_loop = self._loop("peers", self._peers.step)
         self._finalizers_loop = self._loop("finalizers", self._finalizers.step, allowed=self._lease.held)
         self._loops = [
@@ -169,41 +162,13 @@ class Operator:
             loop.interrupt()
 
     def _changed(self, change: Change) -> None:
-        """Wake the loops that have something to do with what came; that of finished objects when it is due
-        before what the loop waits for.
-        """
+        """Wake the loops that have something to do with what came."""
         if self._peers.changed(change):
             self._peers_loop.wake()
         if self._finalizers.changed(change):
             self._finalizers_loop.wake()
-        item = change.new.model if change.new is not None else None
-        if not isinstance(item, Session | DeviceCommand):
-            return
-        now = server_now(self._api)
-        due = finished_sessions.plan([item], now)
-        wait = (due.wake_at - now).total_seconds() if due.wake_at is not None else None
-        if due.reopen or due.delete or (wait is not None and time.monotonic() + wait < self._finished_at):
+        if self._finished.changed(change):
             self._finished_loop.wake()
-
-    async def _finished_step(self) -> float:
-        now = server_now(self._api)
-        due = finished_sessions.plan(
-            [
-                *self._store.models(SESSION, Session),
-                *self._store.models(DEVICE_COMMAND, DeviceCommand),
-            ],
-            now,
-        )
-        reopened, deleted = await controller.carry_out(self._api, due)
-        metrics.REOPENED.inc(reopened)
-        metrics.DELETED.inc(deleted)
-        delay = _IDLE
-        if due.reopen or due.delete:
-            delay = _AFTER_WRITES
-        elif due.wake_at is not None:
-            delay = min(_IDLE, (due.wake_at - now).total_seconds())
-        self._finished_at = time.monotonic() + delay
-        return delay
 
     async def _agents_step(self) -> float:
         await self._agents.look()
