@@ -1,9 +1,8 @@
-"""The operator process: addresses and Peers of Devices, finalizers, finished objects, lost agents, objects
-without a Device.
+"""The operator process: it wires together what looks after objects, each in a loop of its own.
 
-It touches objects of ours only, never WireGuard or a router. All work is done under the Lease
-`cerebro-operator` (E1) with a store that is known to be complete (E7). kopf fills the store; the loops are
-ours.
+Its work: addresses and Peers of Devices, finalizers, finished objects, lost agents, objects without a Device. It
+writes objects of ours only, never WireGuard or a router. All work is done under the Lease `cerebro-operator`
+(E1) with a store that is known to be complete (E7). kopf fills the store; the loops are ours.
 """
 
 from __future__ import annotations
@@ -50,8 +49,10 @@ class Operator:
     def __init__(self, settings: OperatorSettings, api: KubeApi) -> None:
         self._settings = settings
         self._api = api
+        self._waiting_for: str | None = None
+
+        # What is known, and whether this operator is the one that works.
         self._informers = Informers(api, watches(settings.namespaces), settings, waiting=self._waiting)
-        self._store = self._informers.store
         self._completeness = self._informers.completeness
         self._lease = Lease(
             api,
@@ -63,19 +64,22 @@ class Operator:
             gained=self._gained,
             lost=self._lost,
         )
+
+        # What is looked after. Each part knows nothing of the others.
+        store = self._informers.store
         events = Recorder(api, component="operator", instance=settings.identity)
-        self._peers = DevicePeers(api, self._store, events)
+        self._peers = DevicePeers(api, store, events)
         self._finalizers = Finalizers(
             api,
-            self._store,
+            store,
             events,
             limit=settings.finalizer_timeout,
             complete=self._completeness.complete,
         )
-        self._finished = FinishedObjects(api, self._store)
+        self._finished = FinishedObjects(api, store)
         self._orphans = OrphanSearch(
             api,
-            self._store,
+            store,
             events,
             namespaces=settings.namespaces,
             within=GrantWindows.of_seconds(
@@ -85,12 +89,14 @@ class Operator:
         )
         self._agents = AgentWatch(
             api,
-            self._store,
+            store,
             namespace=settings.namespace,
             namespaces=settings.namespaces,
             lost_after=settings.agent_lost_after,
         )
-        self._waiting_for: str | None = None
+
+        # When it is looked after. What an object says of its finalizers holds also while the store is not
+        # known to be complete.
         self._finished_loop = self._loop("finished", self._finished.step)
         self._peers_loop = self._loop("peers", self._peers.step)
         self._finalizers_loop = self._loop("finalizers", self._finalizers.step, allowed=self._lease.held)
@@ -101,10 +107,10 @@ class Operator:
             self._loop("agents", self._agents_step),
             self._loop("orphans", self._orphans_step),
         ]
-        self._store.subscribe(self._changed)
+        store.subscribe(self._changed)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`, then let the steps in hand finish and give the Lease back (E14)."""
+        """Work until `stop`, then let the running steps finish and give the Lease back (E14)."""
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._informers.run(), name="informers"),
@@ -112,6 +118,7 @@ class Operator:
             ]
             loops = [tasks.create_task(loop.run(), name=loop.name) for loop in self._loops]
             await stop.wait()
+
             log.info("stopping")
             for loop in self._loops:
                 loop.finish()
@@ -120,12 +127,13 @@ class Operator:
                 task.cancel()
 
     def health(self) -> Health:
-        """Give what the probes say (E11): that watchers and loops turn, not that the API server answers."""
+        """Return the checks behind the probes (E11): that watches and loops turn, not that the API server answers."""
         health = Health()
         silent = "no watch made a request for too long"
         health.alive("watcher", lambda: None if self._informers.alive() else silent)
         for loop in self._loops:
             health.alive(loop.name, loop.trouble)
+
         health.ready("permitted", permitted(self._api))
         health.fact("lease", self._lease.held)
         health.fact("storeComplete", self._completeness.complete)
@@ -138,6 +146,7 @@ class Operator:
     def _loop(
         self, name: str, step: Callable[[], Awaitable[float]], *, allowed: Callable[[], bool] | None = None
     ) -> Loop:
+        """Return a loop whose passes are counted under `name`."""
         return Loop(
             name,
             step,
@@ -149,20 +158,23 @@ class Operator:
         )
 
     def _allowed(self) -> bool:
+        """Return whether a step may begin: the Lease is ours (E1), and the store is complete (E7)."""
         return self._lease.held() and self._completeness.complete()
 
     def _gained(self) -> None:
+        """Begin anew: another operator may have written since we last held the Lease."""
         self._peers.begin()
         self._finalizers.begin()
         for loop in self._loops:
             loop.wake()
 
     def _lost(self) -> None:
+        """Break off all steps: another operator may act now (E1)."""
         for loop in self._loops:
             loop.interrupt()
 
     def _changed(self, change: Change) -> None:
-        """Wake the loops that have something to do with what came."""
+        """Wake the loops that have something to do about a change of the store."""
         if self._peers.changed(change):
             self._peers_loop.wake()
         if self._finalizers.changed(change):
@@ -171,21 +183,28 @@ class Operator:
             self._finished_loop.wake()
 
     async def _agents_step(self) -> float:
+        """Look at the agents' Leases; return the seconds until the next look."""
         await self._agents.look()
-        counts = self._orphans.sessions_by_device
-        metrics.LOST_SESSIONS.set(sum(counts[device] for device in self._agents.lost_devices))
+        sessions = self._orphans.sessions_by_device
+        lost = sum(sessions[device] for device in self._agents.lost_devices)
+        metrics.LOST_SESSIONS.set(lost)
         return self._settings.agent_check_interval
 
     async def _orphans_step(self) -> float:
+        """Search for objects without a Device; return the seconds until the next search."""
         await self._orphans.round()
         return self._settings.orphan_interval
 
 
 async def main(settings: OperatorSettings, stop: asyncio.Event) -> None:
-    """Run the operator until `stop` is set. Raises ConfigError when the kubeconfig cannot be used."""
+    """Run the operator until `stop` is set.
+
+    Raises ConfigError if the kubeconfig cannot be used, and OSError if the address of the probes is taken.
+    """
     async with KubeApi(connection.load(settings.kubeconfig), timeout=settings.request_timeout) as api:
         operator = Operator(settings, api)
-        async with serve(
+        probes = serve(
             operator.health(), settings.health_host, settings.health_port, token=settings.bearer_token
-        ):
+        )
+        async with probes:
             await operator.run(stop)
