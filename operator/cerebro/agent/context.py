@@ -22,7 +22,8 @@ from cerebro.kube.lease import Lease
 from cerebro.kube.objects import StoredObject
 from cerebro.kube.status_writer import StatusWriter, Write
 from cerebro.resources import Device, Session, reasons
-from cerebro.runtime.clock import Monotonic, monotonic
+from cerebro.runtime.clock import monotonic
+from cerebro.runtime.times import Monotonic
 
 log = logging.getLogger(__name__)
 

@@ -1,32 +1,10 @@
-"""The clocks of the processes, and a type for the time of each, so that no two of them are mixed up.
-
-| type | clock | for |
-| --- | --- | --- |
-| `Monotonic` | CLOCK_MONOTONIC, of one process | waits, ages, deadlines of requests |
-| `BootTime` | CLOCK_BOOTTIME, of one node | Leases and the keeper's deadlines (rules E1, E4) |
-| `UnixSeconds` | the wall clock | handshakes of WireGuard, markers on routers |
-| `Milliseconds` | the wall clock | the bridge's store and signatures |
-
-Times in objects of Kubernetes are `datetime`, always aware and in UTC.
-"""
+"""The clocks of the processes. What decides does not read them: it is given times, see `times.py`."""
 
 from __future__ import annotations
 
 import time
-from typing import NewType
 
-Monotonic = NewType("Monotonic", float)
-"""Seconds of a clock that nobody sets and that stands still while the node is suspended."""
-
-BootTime = NewType("BootTime", float)
-"""Seconds since the node's start, the time in which it was suspended included: one clock for all processes of
-a node, which nobody sets."""
-
-UnixSeconds = NewType("UnixSeconds", float)
-"""Seconds since 1970 by the wall clock."""
-
-Milliseconds = NewType("Milliseconds", int)
-"""Milliseconds since 1970 by the wall clock."""
+from cerebro.runtime.times import BootTime, Milliseconds, Monotonic, UnixSeconds
 
 
 def monotonic() -> Monotonic:

@@ -18,7 +18,8 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from cerebro.runtime import metrics
-from cerebro.runtime.clock import Monotonic, monotonic
+from cerebro.runtime.clock import monotonic
+from cerebro.runtime.times import Monotonic
 
 Check = Callable[[], str | None]
 """Returns what is wrong, None if all is well."""
