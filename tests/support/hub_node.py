@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from cerebro.agent.hubs.ownership import Ownership
-from cerebro.kube.client.api import Secret
 from cerebro.kube.client.errors import NotFound
+from cerebro.kube.client.secrets import Secret
 from cerebro.kube.lease import Lease
 from cerebro.resources import Hub
 from cerebro.resources.naming import SECRET_TYPE_WIREGUARD

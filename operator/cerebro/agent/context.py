@@ -1,9 +1,11 @@
-"""What the loops of an agent share: the store, who may act, the clock, and where statuses go."""
+"""What the loops of an agent share: the store, who may act, the clock, and where statuses go.
+
+It belongs to no loop: what one Hub or Device needs alone is in the loop of that object.
+"""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +13,7 @@ from typing import Any, Protocol
 
 from cerebro.agent.metrics import AgentMetrics
 from cerebro.domain.conditions import ConditionState, truncate_message, wire_states
-from cerebro.domain.lifecycle import GrantWindows, is_over
+from cerebro.domain.lifecycle import GrantWindows, is_finished
 from cerebro.domain.supersession import effective, newest
 from cerebro.kube.cache.store import Index, Store
 from cerebro.kube.client.api import KubeApi
@@ -20,9 +22,13 @@ from cerebro.kube.lease import Lease
 from cerebro.kube.objects import StoredObject
 from cerebro.kube.status_writer import StatusWriter, Write
 from cerebro.resources import Device, Session, reasons
+from cerebro.runtime.clock import monotonic
+from cerebro.runtime.times import Monotonic
 
 log = logging.getLogger(__name__)
+
 FIELD_MANAGER = "cerebro-agent"
+"""Who owns the fields of a status that the agent applies."""
 
 
 class Tunnels(Protocol):
@@ -47,129 +53,164 @@ class Tunnels(Protocol):
 
 @dataclass
 class AgentContext:
-    """One for an agent; `direct` is the Lease for Devices without a Hub (rule E1)."""
+    """What the loops of one agent share; made once, by the process."""
 
     api: KubeApi
     store: Store
     statuses: StatusWriter
     recorder: Recorder
     direct: Lease
+    """The Lease for Devices without a Hub (rule E1)."""
     by_device: Index
+    """Sessions by the name of their Device."""
     superseding: Index
+    """Sessions by the name of the Session in whose place they stand."""
     peers_by_hub: Index
+    """Peers by the name of their Hub."""
     windows: GrantWindows
     tunnels: Tunnels
     installation: str = "main"
     clock_skew_limit: float = 60.0
+    """Seconds, see `clock_trusted`."""
     heartbeat: float = 30.0
-    stopping: bool = False  # loops finish the pass that they are in and end (rule E14)
+    """Seconds after which a loop turns even if nothing is due."""
+    stopping: bool = False
+    """Whether the loops are to finish the pass that they are in, and end (rule E14)."""
     metrics: AgentMetrics = field(default_factory=AgentMetrics)
-    heartbeats: dict[str, float] = field(default_factory=dict)
+    heartbeats: dict[str, Monotonic] = field(default_factory=dict)
+    """When each loop turned last, by its name."""
+
+    # --- Sessions
 
     def sessions_of(self, namespace: str, device: str) -> list[Session]:
-        """Return the unfinished Sessions of a Device as they count (rule A10)."""
-        return [
-            effective(session, superseder.read(Session) if superseder else None)
-            for session, superseder in self._unfinished(namespace, device)
-            if superseder is None or superseder.model is not None
-        ]
+        """Return the unfinished Sessions of a Device as they count (rule A10).
+
+        A Session in whose place an unreadable one stands is left out: see `frozen_sessions_of`.
+        """
+        sessions = []
+        for session, superseder in self._unfinished(namespace, device):
+            if superseder is None:
+                sessions.append(session)
+            elif superseder.model is not None:
+                sessions.append(effective(session, superseder.read(Session)))
+        return sessions
 
     def frozen_sessions_of(self, namespace: str, device: str) -> list[dict[str, Any]]:
-        """Return the Sessions of a Device that our model cannot read, and those in whose place such a one
-        stands, as they are (rule B9).
+        """Return the Sessions of a Device about which nothing is decided, in the form of the API (rule B9).
+
+        They are those that our model cannot read, and those in whose place such a Session stands.
         """
-        unread = [one.raw for one in self.by_device.get(namespace, device) if one.model is None and one.raw]
-        return unread + [
-            session.wire()
-            for session, superseder in self._unfinished(namespace, device)
-            if superseder is not None and superseder.model is None
-        ]
+        frozen = []
+        for stored in self.by_device.get(namespace, device):
+            if stored.model is None and stored.raw:
+                frozen.append(stored.raw)
+        for session, superseder in self._unfinished(namespace, device):
+            if superseder is not None and superseder.model is None:
+                frozen.append(session.wire())
+        return frozen
 
     def _unfinished(self, namespace: str, device: str) -> Iterator[tuple[Session, StoredObject | None]]:
-        """Give the readable Sessions of a Device, each with the one that stands in its place (rule A10)."""
+        """Yield the readable Sessions of a Device, each with the Session that stands in its place (rule A10)."""
         for stored in self.by_device.get(namespace, device):
             session = stored.read(Session)
-            if session is not None and not is_over(session) and session.metadata.deletion_timestamp is None:
-                yield session, newest(self.superseding.get(session.namespace, session.name))
+            if session is None or is_finished(session) or session.metadata.deletion_timestamp is not None:
+                continue
+            superseding = self.superseding.get(session.namespace, session.name)
+            yield session, newest(superseding)
+
+    # --- who may act
 
     def is_direct(self, device: Device) -> bool:
-        """Tell whether a Device is reached without a Hub."""
+        """Return whether a Device is reached without a Hub."""
         return device.spec.hub_ref is None
 
     def may_look(self, device: Device) -> bool:
-        """Tell whether this agent may connect to a router: it holds the Lease, or did and nobody else took it
-        (rule E1).
+        """Return whether this agent may connect to a router.
+
+        It may while it holds the Lease, and after that until another agent took it (rule E1).
         """
         if not self.is_direct(device):
             return self._owns_hub_of(device)
         return self.direct.held() or self.direct.ours_until_taken()
 
     def may_write(self, device: Device) -> bool:
-        """Tell whether this agent is the one writer of a router now."""
-        return self.direct.held() if self.is_direct(device) else self._owns_hub_of(device)
+        """Return whether this agent is the only writer of a router now."""
+        if not self.is_direct(device):
+            return self._owns_hub_of(device)
+        return self.direct.held()
 
     def still_acts(self, device: Device, *, leased: bool) -> bool:
-        """Tell whether this agent may do what was planned when `may_write` gave `leased` (rule E1)."""
+        """Return whether this agent may do what was planned when `may_write` returned `leased` (rule E1).
+
+        A plan that was made without the Lease only ends what has passed; a Lease that came meanwhile asks for
+        a new plan.
+        """
         return self.may_look(device) and self.may_write(device) is leased
 
     def _owns_hub_of(self, device: Device) -> bool:
         hub = device.spec.hub_ref
         return hub is not None and self.tunnels.owns(device.namespace, hub.name)
 
+    # --- clock
+
     def clock_trusted(self) -> bool:
-        """Tell whether our clock is near enough to the API server's to grant and to end by it (rule A9)."""
+        """Return whether our clock is near enough to the API server's to grant and to end by it (rule A9)."""
         skew = self.api.clock_skew
         return skew is None or abs(skew) <= self.clock_skew_limit
 
+    def now(self) -> datetime:
+        """Return the wall clock's time in UTC."""
+        return datetime.now(UTC)
+
+    # --- reports
+
     def report_invalid(self, stored: StoredObject) -> None:
-        """Say on an object that our model cannot read that it is frozen (rule B9)."""
+        """Report on an object that our model cannot read that it is frozen (rule B9).
+
+        Writes condition Ready only, beside the conditions that the object has, and only if it changed.
+        """
         raw = stored.raw or {}
+        conditions = (raw.get("status") or {}).get("conditions") or []
         message = f"{stored.error}: correct the field; until then nothing of it is changed or removed"
         state = truncate_message(ConditionState("Unknown", reasons.INVALID_OBJECT, message))
-        status = raw.get("status") or {}
-        old: dict[str, Any] = next(
-            (c for c in status.get("conditions") or [] if c.get("type") == "Ready"), {}
-        )
-        if old.get("reason") == state.reason and old.get("message") == state.message:
+
+        # Nothing is written that the object has already.
+        ready = [condition for condition in conditions if condition.get("type") == "Ready"]
+        before = ready[0] if ready else {}
+        if before.get("reason") == state.reason and before.get("message") == state.message:
             return
-        generation = raw["metadata"].get("generation", 0)
-        others = [c for c in status.get("conditions") or [] if c.get("type") != "Ready"]
-        conditions = [*others, *wire_states([], {"Ready": state}, generation, self.now())]
+
         log.warning(
             "%s %s/%s cannot be read: %s", stored.kind.kind, stored.namespace, stored.name, stored.error
         )
-        self.statuses.put(
-            Write(stored.kind, stored.namespace, stored.name, stored.uid, {"conditions": conditions})
-        )
+        generation = raw["metadata"].get("generation", 0)
+        kept = [condition for condition in conditions if condition.get("type") != "Ready"]
+        status = {"conditions": [*kept, *wire_states([], {"Ready": state}, generation, self.now())]}
+        self.statuses.put(Write(stored.kind, stored.namespace, stored.name, stored.uid, status))
 
     def report_contested(self, device: Device, clients: int) -> None:
-        """Say that somebody keeps changing the rows of that many more clients of a router (rule B10)."""
+        """Report that somebody keeps changing the rows of `clients` more clients of a router (rule B10)."""
         if clients <= 0:
             return
         self.metrics.found_contested(clients)
         message = "somebody else keeps changing clients' rows on the router: an older relay that still runs, a script?"
         self.recorder.post(device, "Warning", "Contested", message, action="Compare")
 
-    def now(self) -> datetime:
-        """Return the wall clock's time."""
-        return datetime.now(UTC)
+    # --- life of the loops (rule E11)
 
     def turned(self, loop: str) -> None:
-        """Note that a loop went round (rule E11)."""
-        self.heartbeats[loop] = time.monotonic()
+        """Note that a loop turned."""
+        self.heartbeats[loop] = monotonic()
 
     def ended(self, loop: str) -> None:
-        """Note that a loop is no more."""
+        """Forget a loop that ended."""
         self.heartbeats.pop(loop, None)
 
     def stuck(self, limit: float) -> str | None:
-        """Name a loop that has not gone round for `limit` seconds."""
-        now = time.monotonic()
-        return next(
-            (
-                f"{name} has not turned for {now - at:.0f} s"
-                for name, at in self.heartbeats.items()
-                if now - at > limit
-            ),
-            None,
-        )
+        """Return which loop has not turned for `limit` seconds, in words; None if all turn."""
+        now = monotonic()
+        for name, turned_at in self.heartbeats.items():
+            silent = now - turned_at
+            if silent > limit:
+                return f"{name} has not turned for {silent:.0f} s"
+        return None

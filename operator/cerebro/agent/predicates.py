@@ -1,44 +1,85 @@
-"""Which changes of an object ask for a new pass, and which are only statuses. Pure."""
+"""Which changes of an object ask for a new pass, and which are only statuses, mostly our own. Pure."""
 
 from __future__ import annotations
 
 from cerebro.domain.ready_owner import operator_says, says_lost
 from cerebro.kube.objects import Change, StoredObject
 from cerebro.resources import Device, Hub, Peer, Session
+from cerebro.resources.base import ObjectMeta
 
 
-def asked_anew(old: StoredObject | None, new: StoredObject | None) -> bool:
-    """Tell whether a change is one of what is asked for; statuses, mostly our own, are not."""
-    if old is None or new is None or old.uid != new.uid or old.model is None or new.model is None:
+def wakes_device(old: StoredObject | None, new: StoredObject | None) -> bool:
+    """Return whether a change of a Device or Session asks for a pass over the router.
+
+    `old` is None for an object that came, `new` for one that went. A change of the status alone asks for none,
+    but for what others write there: see `_session_reopened` and `_device_status_asks`.
+    """
+    if old is None or new is None or old.uid != new.uid:
         return True
-    before, after = old.model.metadata, new.model.metadata
-    if before.generation != after.generation or before.deletion_timestamp != after.deletion_timestamp:
+    if old.model is None or new.model is None:
+        return True  # one of the two cannot be read, so it is not known what changed
+
+    if _spec_changed(old.model.metadata, new.model.metadata):
         return True
     if isinstance(old.model, Session) and isinstance(new.model, Session):
-        return bool(old.model.status.finished) and not new.model.status.finished
-    if not isinstance(old.model, Device) or not isinstance(new.model, Device):
-        return False
-    taken_for_lost = says_lost(new.model) and not says_lost(old.model)
-    ours_again = operator_says(old.model) and not operator_says(new.model)
-    one, other = old.model.status, new.model.status
-    addressed = (one.tunnel_address, one.peer_name) != (other.tunnel_address, other.peer_name)
-    return taken_for_lost or ours_again or addressed or before.annotations != after.annotations
+        return _session_reopened(old.model, new.model)
+    if isinstance(old.model, Device) and isinstance(new.model, Device):
+        return _device_status_asks(old.model, new.model)
+    return False
 
 
-def concerns(change: Change) -> bool:
-    """Tell whether a change is more than a status of ours that comes back; a noted key is (rule E8)."""
+def wakes_hub(change: Change) -> bool:
+    """Return whether a change of a Hub or Peer asks for a pass over the Hub's interface.
+
+    A status of ours that comes back asks for none. The key that is noted in a Peer's status does, because the
+    loop waits for it (rule E8).
+    """
     old, new = change.old, change.new
-    if old is None or new is None or old.uid != new.uid or old.model is None or new.model is None:
+    if old is None or new is None or old.uid != new.uid:
         return True
-    one, other = old.model.metadata, new.model.metadata
-    if one.generation != other.generation or one.annotations != other.annotations:
-        return True
-    if one.deletion_timestamp != other.deletion_timestamp:
+    if old.model is None or new.model is None:
+        return True  # one of the two cannot be read, so it is not known what changed
+
+    before, after = old.model.metadata, new.model.metadata
+    if _spec_changed(before, after) or before.annotations != after.annotations:
         return True
     if isinstance(old.model, Peer) and isinstance(new.model, Peer):
-        noted = old.model.status.applied_public_key != new.model.status.applied_public_key
-        return noted or (says_lost(new.model) and not says_lost(old.model))
+        key_noted = old.model.status.applied_public_key != new.model.status.applied_public_key
+        return key_noted or _became_lost(old.model, new.model)
     if isinstance(old.model, Hub) and isinstance(new.model, Hub):
         moved = old.model.status.node_name != new.model.status.node_name
-        return moved or (says_lost(new.model) and not says_lost(old.model))
+        return moved or _became_lost(old.model, new.model)
     return True
+
+
+def _spec_changed(before: ObjectMeta, after: ObjectMeta) -> bool:
+    """Return whether the spec changed, or the deletion was asked for."""
+    if before.generation != after.generation:
+        return True
+    return before.deletion_timestamp != after.deletion_timestamp
+
+
+def _session_reopened(before: Session, after: Session) -> bool:
+    """Return whether the operator opened a finished Session again."""
+    return bool(before.status.finished) and not after.status.finished
+
+
+def _device_status_asks(before: Device, after: Device) -> bool:
+    """Return whether the operator changed a Device's status, or a person its annotations.
+
+    A condition Ready of ours is written anew once the operator took it for lost, or let go of it.
+    """
+    ready_is_ours_again = operator_says(before) and not operator_says(after)
+    if _became_lost(before, after) or ready_is_ours_again:
+        return True
+
+    address_changed = before.status.tunnel_address != after.status.tunnel_address
+    peer_changed = before.status.peer_name != after.status.peer_name
+    if address_changed or peer_changed:
+        return True
+    return before.metadata.annotations != after.metadata.annotations
+
+
+def _became_lost(before: Hub | Peer | Device, after: Hub | Peer | Device) -> bool:
+    """Return whether the operator took the object's agent for lost just now (rule E12)."""
+    return says_lost(after) and not says_lost(before)

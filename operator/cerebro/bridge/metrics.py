@@ -13,8 +13,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client import Counter as Labelled
 from prometheus_client.core import GaugeMetricFamily
 
-from cerebro.domain.lifecycle import end_of
-from cerebro.domain.supersession import is_ours
+from cerebro.domain.lifecycle import is_ours, recorded_end
 from cerebro.resources import Device, Session
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -95,7 +94,7 @@ class _Watched:
         for session in self._sessions():
             if session.status.phase == "Active":
                 active[session.spec.device_ref.name] += 1
-            unlimited = session.spec.duration is None and end_of(session) is None
+            unlimited = session.spec.duration is None and recorded_end(session) is None
             endless += is_ours(session) and not session.spec.revoked and unlimited
         family = GaugeMetricFamily("relay_active_sessions", "Active Sessions", labels=("router_id",))
         circuit = GaugeMetricFamily(

@@ -1,8 +1,12 @@
 """Which Session stands in place of which (rule A10). Pure.
 
-A Session that a person made is never changed by us. To move or revoke it, the bridge makes one that
-`supersedes` it by name; its client, end and revocation then hold for the superseded one too, also after that
-was made again.
+A Session that a person made is never changed by us. To move or revoke it, the bridge makes one that `supersedes` it
+by name. Client, end and revocation of that one then hold for the superseded one too, also after that was made again.
+
+Agent and bridge ask two questions, in one order (`_rank`):
+
+* `newest`: which one counts? It may be anybody's. One that our models cannot read counts too (rule B9).
+* `stand_in_for`: which one may the bridge change? Only its own, and only one that it can read.
 """
 
 from __future__ import annotations
@@ -10,31 +14,36 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from cerebro.domain.lifecycle import LATEST, cause_of, is_ours
 from cerebro.kube.objects import StoredObject
 from cerebro.resources import Session
-from cerebro.resources.naming import LABEL_MANAGED_BY, MANAGED_BY_BRIDGE
 
-_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 def newest(superseding: Iterable[StoredObject]) -> StoredObject | None:
     """Return which of the Sessions that supersede one stands in its place: the newest, then by name.
 
-    One that our model cannot read counts too (rule B9), where not even its time can be read as the newest.
+    One that our model cannot read is ranked by its time too; if not even that can be read, it is the newest.
     """
-    return max(superseding, key=_rank, default=None)
+    return max(superseding, key=_stored_rank, default=None)
 
 
-def _rank(stored: StoredObject) -> tuple[datetime, str]:
-    session = stored.read(Session)
-    if session is not None:
-        return session.spec.requested_at or session.metadata.creation_timestamp or _FIRST, stored.name
-    raw = stored.raw or {}
-    said = (raw.get("spec") or {}).get("requestedAt") or raw["metadata"].get("creationTimestamp")
-    try:
-        return datetime.fromisoformat(said).astimezone(UTC), stored.name
-    except (TypeError, ValueError, OverflowError):
-        return _LAST, stored.name
+def stand_in_for(holder: Session, sessions: Iterable[Session]) -> Session | None:
+    """Return the newest of our Sessions that supersede `holder`, among `sessions`; None if none does."""
+    ours = [session for session in sessions if supersedes(session, holder.name) and is_ours(session)]
+    return max(ours, key=_rank, default=None)
+
+
+def supersedes(session: Session, name: str) -> bool:
+    """Return whether a Session stands in place of the one of that name in its namespace."""
+    superseded = session.spec.supersedes
+    return superseded is not None and superseded.name == name
+
+
+def superseded_names(sessions: Iterable[Session]) -> set[str]:
+    """Return the names of all Sessions in whose place one of these stands."""
+    return {session.spec.supersedes.name for session in sessions if session.spec.supersedes is not None}
 
 
 def effective(session: Session, superseder: Session | None) -> Session:
@@ -42,10 +51,10 @@ def effective(session: Session, superseder: Session | None) -> Session:
     if superseder is None:
         return session
     client = superseder.spec.client
-    said = client.mac_address or client.ip_address
+    names_client = client.mac_address or client.ip_address
     spec = session.spec.model_copy(
         update={
-            "client": client if said else session.spec.client,
+            "client": client if names_client else session.spec.client,
             "expires_at": superseder.spec.expires_at,
             "duration": superseder.spec.duration,
             "revoked": superseder.spec.revoked,
@@ -55,20 +64,19 @@ def effective(session: Session, superseder: Session | None) -> Session:
     return session.model_copy(update={"spec": spec})
 
 
-def stand_in_for(holder: Session, sessions: Iterable[Session]) -> Session | None:
-    """Give ours that stands in place of a Session: the newest by requestedAt, then name (A10)."""
-    found = [
-        session
-        for session in sessions
-        if session.spec.supersedes and session.spec.supersedes.name == holder.name and is_ours(session)
-    ]
-    return max(
-        found,
-        key=lambda one: (one.spec.requested_at.timestamp() if one.spec.requested_at else 0, one.name),
-        default=None,
-    )
+def _rank(session: Session) -> tuple[datetime, str]:
+    return cause_of(session) or _FIRST, session.name
 
 
-def is_ours(session: Session) -> bool:
-    """Say whether the bridge made it; what others made is never changed (A10)."""
-    return session.metadata.labels.get(LABEL_MANAGED_BY) == MANAGED_BY_BRIDGE
+def _stored_rank(stored: StoredObject) -> tuple[datetime, str]:
+    session = stored.read(Session)
+    if session is not None:
+        return _rank(session)
+
+    raw = stored.raw or {}
+    spec, metadata = raw.get("spec") or {}, raw["metadata"]
+    time = spec.get("requestedAt") or metadata.get("creationTimestamp")
+    try:
+        return datetime.fromisoformat(time).astimezone(UTC), stored.name
+    except (TypeError, ValueError, OverflowError):
+        return LATEST, stored.name

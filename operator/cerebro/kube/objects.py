@@ -1,4 +1,4 @@
-"""Values about objects of the API server, as store and watcher hand them on."""
+"""Values about objects of the API server, as store and watcher hand them on. Pure."""
 
 from __future__ import annotations
 
@@ -9,27 +9,24 @@ from typing import Any, TypeVar
 from cerebro.resources import Kind, Resource
 
 Name = tuple[str, str]
-
+"""Namespace and name of an object."""
 
 R = TypeVar("R", bound=Resource)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a collection held on the server at one moment: names by UID, and the resource version of that
-    moment.
-    """
+    """What a collection held on the server at one moment."""
 
     uids: Mapping[str, str]
+    """Names by UID."""
     resource_version: int
+    """The version of that moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object as last delivered. Frozen (`model` is None) when our model cannot read it.
-
-    `raw` has it as it came where the model does not show all of it: frozen, or with its deletion held.
-    """
+    """One object as it was last delivered. An object that our model cannot read is frozen: `model` is None."""
 
     kind: Kind
     namespace: str
@@ -38,15 +35,20 @@ class StoredObject:
     resource_version: int
     model: Resource | None
     error: str | None = None
+    """Of a frozen object: which fields cannot be read, and why."""
     raw: dict[str, Any] | None = field(default=None, repr=False)
+    """The body as it came, where the model does not show all of it: frozen, or with its deletion held."""
 
     @property
     def held(self) -> bool:
-        """Say whether its deletion is not believed (rule E13): then the model has no deletionTimestamp."""
+        """Return whether its deletion is not believed (rule E13): then the model has no deletionTimestamp."""
         return self.model is not None and self.raw is not None
 
     def read(self, model: type[R]) -> R | None:
-        """Give the model with its type, None when frozen."""
+        """Return the model with its type, None if the object is frozen.
+
+        `model` must be that of the object's kind.
+        """
         if self.model is None:
             return None
         assert isinstance(self.model, model), f"{self.kind.kind} is not a {model.__name__}"
@@ -55,7 +57,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An object came (`old` None), changed, or went (`new` None); another UID is another object."""
+    """An object came (`old` is None), changed, or went (`new` is None); another UID is another object."""
 
     kind: Kind
     namespace: str

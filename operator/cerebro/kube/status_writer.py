@@ -1,8 +1,8 @@
-"""Writes status: the newest wanted one of each object, until the API server took it. One for a process.
+"""Writes statuses: of each object the newest, until the API server took it. One writer for a process.
 
-Bounded by the number of objects: a newer status of the same object takes the place of one that waits. Kinds take
-turns, so that a Session does not wait for ten thousand Peers. Answers go to the Store, so that the loops read their
-own writes.
+Bounded by the number of objects: a newer status of the same object takes the place of the one that waits. Kinds
+take turns, so that a Session does not wait for ten thousand Peers. Answers go to the Store, so that the loops
+read their own writes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cerebro.kube.cache.store import Store
@@ -22,13 +22,16 @@ from cerebro.runtime.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
-Key = tuple[str, str, str]  # kind, namespace, name
+Key = tuple[str, str, str]
+"""Kind, namespace and name of an object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A status to be written: a merge patch, or with `field_manager` what server-side apply is to make of our
-    fields.
+    """A status to be written.
+
+    Without `field_manager` it is a merge patch: fields that it lacks stay. With one it is applied by the
+    server: fields of that manager that it lacks go.
     """
 
     kind: Kind
@@ -38,32 +41,48 @@ class Write:
     status: dict[str, Any]
     field_manager: str | None = None
 
+    @property
+    def key(self) -> Key:
+        """The object that it is about."""
+        return self.kind.kind, self.namespace, self.name
+
+    def over(self, older: Write) -> Write:
+        """Return what is to be written instead of `older` and, after it, this.
+
+        Two merge patches of the same object are joined; whatever else is older is forgotten.
+        """
+        if self.uid != older.uid or self.field_manager is not None:
+            return self
+        return replace(self, status={**older.status, **self.status})
+
 
 class _Turns:
     """Keys in one line for each kind; the lines take turns."""
 
     def __init__(self) -> None:
         self._lines: dict[str, deque[Key]] = {}
+        """By kind, in the order of their turns; none is empty."""
 
     def __len__(self) -> int:
         return sum(len(line) for line in self._lines.values())
 
     def append(self, key: Key) -> None:
         """Put a key at the end of its line."""
-        self._lines.setdefault(key[0], deque()).append(key)
+        kind = key[0]
+        self._lines.setdefault(kind, deque()).append(key)
 
     def popleft(self) -> Key:
-        """Take the first of the line whose turn it is."""
+        """Remove and return the first key of the line whose turn it is."""
         kind = next(iter(self._lines))
         line = self._lines.pop(kind)
         key = line.popleft()
         if line:
-            self._lines[kind] = line
+            self._lines[kind] = line  # behind all other lines
         return key
 
 
 class _FairQueue(asyncio.Queue[Key]):
-    """A queue over such lines; this method is what asyncio has for it."""
+    """A queue over such lines; `_init` is what asyncio has for queues of another order."""
 
     def _init(self, maxsize: int) -> None:
         super()._init(maxsize)
@@ -71,34 +90,33 @@ class _FairQueue(asyncio.Queue[Key]):
 
 
 class StatusWriter:
-    """Takes statuses without waiting and writes them with a few workers; `failing` says since when nothing
-    goes through.
-    """
+    """Takes statuses without waiting, and writes them with a few workers."""
 
     def __init__(
         self, api: KubeApi, store: Store, *, workers: int = 16, turned: Callable[[], None] | None = None
     ) -> None:
-        self._api, self._store = api, store
-        self._waiting: dict[Key, Write] = {}
-        self._busy: set[Key] = set()
-        self._queue = _FairQueue()
-        self._queued: set[Key] = set()
+        """`turned` is called before each request."""
+        self._api = api
+        self._store = store
         self._workers = workers
         self._turned = turned or (lambda: None)
 
+        self._waiting: dict[Key, Write] = {}
+        """What is to be written of an object that no worker writes now, or after what it writes."""
+        self._busy: set[Key] = set()
+        """Objects that a worker writes now: two workers never write the same object."""
+        self._queue = _FairQueue()
+        self._queued: set[Key] = set()
+        """Objects in the queue; none is there twice."""
+
     def put(self, write: Write) -> None:
-        """Have a status written; a merge patch that still waits is joined with this one."""
-        key = (write.kind.kind, write.namespace, write.name)
-        older = self._waiting.get(key)
-        if older is not None and older.uid == write.uid and write.field_manager is None:
-            write = Write(
-                write.kind, write.namespace, write.name, write.uid, {**older.status, **write.status}
-            )
-        self._waiting[key] = write
-        self._enqueue(key)
+        """Take a status to be written; a merge patch that still waits is joined with it."""
+        older = self._waiting.get(write.key)
+        self._waiting[write.key] = write if older is None else write.over(older)
+        self._enqueue(write.key)
 
     def waits(self, kind: Kind, namespace: str, name: str) -> bool:
-        """Tell whether a status of an object is not written yet."""
+        """Return whether a status of an object is not written yet."""
         key = (kind.kind, namespace, name)
         return key in self._waiting or key in self._busy
 
@@ -124,6 +142,7 @@ class StatusWriter:
             )
 
     def _enqueue(self, key: Key) -> None:
+        """Queue an object whose status waits, unless it is queued already or a worker writes it."""
         if key in self._waiting and key not in self._queued and key not in self._busy:
             self._queued.add(key)
             self._queue.put_nowait(key)
@@ -137,10 +156,11 @@ class StatusWriter:
                 await self._write(key, self._waiting.pop(key))
             finally:
                 self._busy.discard(key)
-                self._enqueue(key)
+                self._enqueue(key)  # a newer status may have come meanwhile
                 self._queue.task_done()
 
     async def _write(self, key: Key, write: Write) -> None:
+        """Write one status until the API server took it, or will never take it."""
         for delay in Backoff(first=0.1, ceiling=10.0):
             self._turned()
             try:
@@ -154,32 +174,30 @@ class StatusWriter:
                 if isinstance(error, Conflict) and self._replaced(write):
                     return
                 log.warning("status of %s %s/%s could not be written, trying again: %s", *key, error)
-                await asyncio.sleep(delay)
-                newer = self._waiting.pop(key, None)
-                if newer is not None:
-                    joined = newer.uid == write.uid and newer.field_manager is None
-                    status = {**write.status, **newer.status} if joined else newer.status
-                    write = Write(
-                        newer.kind, newer.namespace, newer.name, newer.uid, status, newer.field_manager
-                    )
             else:
                 self._store.deliver(write.kind, "MODIFIED", answer)
                 return
 
+            await asyncio.sleep(delay)
+            newer = self._waiting.pop(key, None)
+            if newer is not None:
+                write = newer.over(write)
+
     def _replaced(self, write: Write) -> bool:
-        """Tell whether the object went, or another of its name came, since the status was computed."""
+        """Return whether the object went, or another of its name came, since the status was computed."""
         known = self._store.get(write.kind, write.namespace, write.name)
         return known is None or known.uid != write.uid
 
     async def _send(self, write: Write) -> dict[str, Any]:
-        if write.field_manager is not None:
-            return await self._api.apply(
-                write.kind,
-                write.namespace,
-                write.name,
-                {"metadata": {"uid": write.uid}, "status": write.status},
-                field_manager=write.field_manager,
-                subresource="status",
-            )
-        patch = {"metadata": {"uid": write.uid}, "status": write.status}
-        return await self._api.patch(write.kind, write.namespace, write.name, patch, subresource="status")
+        """Send one status; return the object as the API server has it then. Raises KubeError."""
+        body = {"metadata": {"uid": write.uid}, "status": write.status}
+        if write.field_manager is None:
+            return await self._api.patch(write.kind, write.namespace, write.name, body, subresource="status")
+        return await self._api.apply(
+            write.kind,
+            write.namespace,
+            write.name,
+            body,
+            field_manager=write.field_manager,
+            subresource="status",
+        )

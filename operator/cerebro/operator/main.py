@@ -1,16 +1,14 @@
-"""The operator process: addresses and Peers of Devices, finalizers, finished objects, lost agents, objects
-without a Device.
+"""The operator process: it wires together what looks after objects, each in a loop of its own.
 
-It touches objects of ours only, never WireGuard or a router. All work is done under the Lease
-`cerebro-operator` (E1) with a store that is known to be complete (E7). kopf fills the store; the loops are
-ours.
+Its work: addresses and Peers of Devices, finalizers, finished objects, lost agents, objects without a Device. It
+writes objects of ours only, never WireGuard or a router. All work is done under the Lease `cerebro-operator`
+(E1) with a store that is known to be complete (E7). kopf fills the store; the loops are ours.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 
 from cerebro.domain.leases import OPERATOR_LEASE
@@ -18,7 +16,7 @@ from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.completeness import Watch
 from cerebro.kube.cache.informers import Informers, watches_of
 from cerebro.kube.client import connection
-from cerebro.kube.client.api import KubeApi, server_now
+from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.discovery import permitted
 from cerebro.kube.client.errors import KubeError
 from cerebro.kube.events import Recorder
@@ -27,22 +25,16 @@ from cerebro.kube.objects import Change
 from cerebro.operator import metrics
 from cerebro.operator.agents.controller import AgentWatch
 from cerebro.operator.finalizers.controller import Finalizers
-from cerebro.operator.finished import controller
-from cerebro.operator.finished import plan as finished_sessions
+from cerebro.operator.finished.controller import FinishedObjects
 from cerebro.operator.orphans.controller import OrphanSearch
 from cerebro.operator.settings import OperatorSettings
 from cerebro.operator.tunnels.controller import DevicePeers
-from cerebro.resources import DEVICE, DEVICE_COMMAND, FINISHED, HUB, PEER, SESSION, DeviceCommand, Session
+from cerebro.resources import DEVICE, DEVICE_COMMAND, FINISHED, HUB, PEER, SESSION
 from cerebro.runtime.backoff import Backoff
 from cerebro.runtime.health import Health, serve
 from cerebro.runtime.loop import Loop
 
 log = logging.getLogger(__name__)
-
-_IDLE = 60.0
-"""Seconds after which finished objects are looked at again when none is due earlier."""
-_AFTER_WRITES = 1.0
-"""Seconds in which the watch brings what was written."""
 
 
 def watches(namespaces: tuple[str, ...]) -> list[Watch]:
@@ -57,8 +49,10 @@ class Operator:
     def __init__(self, settings: OperatorSettings, api: KubeApi) -> None:
         self._settings = settings
         self._api = api
+        self._waiting_for: str | None = None
+
+        # What is known, and whether this operator is the one that works.
         self._informers = Informers(api, watches(settings.namespaces), settings, waiting=self._waiting)
-        self._store = self._informers.store
         self._completeness = self._informers.completeness
         self._lease = Lease(
             api,
@@ -70,18 +64,22 @@ class Operator:
             gained=self._gained,
             lost=self._lost,
         )
+
+        # What is looked after. Each part knows nothing of the others.
+        store = self._informers.store
         events = Recorder(api, component="operator", instance=settings.identity)
-        self._peers = DevicePeers(api, self._store, events)
+        self._peers = DevicePeers(api, store, events)
         self._finalizers = Finalizers(
             api,
-            self._store,
+            store,
             events,
             limit=settings.finalizer_timeout,
             complete=self._completeness.complete,
         )
+        self._finished = FinishedObjects(api, store)
         self._orphans = OrphanSearch(
             api,
-            self._store,
+            store,
             events,
             namespaces=settings.namespaces,
             within=GrantWindows.of_seconds(
@@ -91,14 +89,15 @@ class Operator:
         )
         self._agents = AgentWatch(
             api,
-            self._store,
+            store,
             namespace=settings.namespace,
             namespaces=settings.namespaces,
             lost_after=settings.agent_lost_after,
         )
-        self._finished_at = 0.0
-        self._waiting_for: str | None = None
-        self._finished_loop = self._loop("finished", self._finished_step)
+
+        # When it is looked after. What an object says of its finalizers holds also while the store is not
+        # known to be complete.
+        self._finished_loop = self._loop("finished", self._finished.step)
         self._peers_loop = self._loop("peers", self._peers.step)
         self._finalizers_loop = self._loop("finalizers", self._finalizers.step, allowed=self._lease.held)
         self._loops = [
@@ -108,10 +107,10 @@ class Operator:
             self._loop("agents", self._agents_step),
             self._loop("orphans", self._orphans_step),
         ]
-        self._store.subscribe(self._changed)
+        store.subscribe(self._changed)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`, then let the steps in hand finish and give the Lease back (E14)."""
+        """Work until `stop`, then let the running steps finish and give the Lease back (E14)."""
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._informers.run(), name="informers"),
@@ -119,6 +118,7 @@ class Operator:
             ]
             loops = [tasks.create_task(loop.run(), name=loop.name) for loop in self._loops]
             await stop.wait()
+
             log.info("stopping")
             for loop in self._loops:
                 loop.finish()
@@ -127,12 +127,13 @@ class Operator:
                 task.cancel()
 
     def health(self) -> Health:
-        """Give what the probes say (E11): that watchers and loops turn, not that the API server answers."""
+        """Return the checks behind the probes (E11): that watches and loops turn, not that the API server answers."""
         health = Health()
         silent = "no watch made a request for too long"
         health.alive("watcher", lambda: None if self._informers.alive() else silent)
         for loop in self._loops:
             health.alive(loop.name, loop.trouble)
+
         health.ready("permitted", permitted(self._api))
         health.fact("lease", self._lease.held)
         health.fact("storeComplete", self._completeness.complete)
@@ -145,6 +146,7 @@ class Operator:
     def _loop(
         self, name: str, step: Callable[[], Awaitable[float]], *, allowed: Callable[[], bool] | None = None
     ) -> Loop:
+        """Return a loop whose passes are counted under `name`."""
         return Loop(
             name,
             step,
@@ -156,71 +158,53 @@ class Operator:
         )
 
     def _allowed(self) -> bool:
+        """Return whether a step may begin: the Lease is ours (E1), and the store is complete (E7)."""
         return self._lease.held() and self._completeness.complete()
 
     def _gained(self) -> None:
+        """Begin anew: another operator may have written since we last held the Lease."""
         self._peers.begin()
         self._finalizers.begin()
         for loop in self._loops:
             loop.wake()
 
     def _lost(self) -> None:
+        """Break off all steps: another operator may act now (E1)."""
         for loop in self._loops:
             loop.interrupt()
 
     def _changed(self, change: Change) -> None:
-        """Wake the loops that have something to do with what came; that of finished objects when it is due
-        before what the loop waits for.
-        """
+        """Wake the loops that have something to do about a change of the store."""
         if self._peers.changed(change):
             self._peers_loop.wake()
         if self._finalizers.changed(change):
             self._finalizers_loop.wake()
-        item = change.new.model if change.new is not None else None
-        if not isinstance(item, Session | DeviceCommand):
-            return
-        now = server_now(self._api)
-        due = finished_sessions.plan([item], now)
-        wait = (due.wake_at - now).total_seconds() if due.wake_at is not None else None
-        if due.reopen or due.delete or (wait is not None and time.monotonic() + wait < self._finished_at):
+        if self._finished.changed(change):
             self._finished_loop.wake()
 
-    async def _finished_step(self) -> float:
-        now = server_now(self._api)
-        due = finished_sessions.plan(
-            [
-                *self._store.models(SESSION, Session),
-                *self._store.models(DEVICE_COMMAND, DeviceCommand),
-            ],
-            now,
-        )
-        reopened, deleted = await controller.carry_out(self._api, due)
-        metrics.REOPENED.inc(reopened)
-        metrics.DELETED.inc(deleted)
-        delay = _IDLE
-        if due.reopen or due.delete:
-            delay = _AFTER_WRITES
-        elif due.wake_at is not None:
-            delay = min(_IDLE, (due.wake_at - now).total_seconds())
-        self._finished_at = time.monotonic() + delay
-        return delay
-
     async def _agents_step(self) -> float:
+        """Look at the agents' Leases; return the seconds until the next look."""
         await self._agents.look()
-        counts = self._orphans.sessions_by_device
-        metrics.LOST_SESSIONS.set(sum(counts[device] for device in self._agents.lost_devices))
+        sessions = self._orphans.sessions_by_device
+        lost = sum(sessions[device] for device in self._agents.lost_devices)
+        metrics.LOST_SESSIONS.set(lost)
         return self._settings.agent_check_interval
 
     async def _orphans_step(self) -> float:
+        """Search for objects without a Device; return the seconds until the next search."""
         await self._orphans.round()
         return self._settings.orphan_interval
 
 
 async def main(settings: OperatorSettings, stop: asyncio.Event) -> None:
-    """Run the operator until `stop` is set. Raises ConfigError when the kubeconfig cannot be used."""
+    """Run the operator until `stop` is set.
+
+    Raises ConfigError if the kubeconfig cannot be used, and OSError if the address of the probes is taken.
+    """
     async with KubeApi(connection.load(settings.kubeconfig), timeout=settings.request_timeout) as api:
         operator = Operator(settings, api)
-        async with serve(
+        probes = serve(
             operator.health(), settings.health_host, settings.health_port, token=settings.bearer_token
-        ):
+        )
+        async with probes:
             await operator.run(stop)

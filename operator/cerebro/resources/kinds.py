@@ -19,6 +19,11 @@ class Column:
     type: str = "string"
     priority: int = 0
 
+    @property
+    def cell(self) -> str:
+        """The key of its cell in a row of `KubeApi.list_cells`."""
+        return self.name.lower()
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -50,7 +55,13 @@ def _condition(type: str, what: str = "status") -> str:  # noqa: A002 the field'
 
 _READY = Column("Ready", _condition("Ready"))
 _REASON = Column("Reason", _condition("Ready", "reason"))
-_LAST = (Column("Age", ".metadata.creationTimestamp", "date"), Column("UID", ".metadata.uid", priority=1))
+
+# Our processes read these columns out of Tables: renaming one changes what they read.
+UID_COLUMN = Column("UID", ".metadata.uid", priority=1)
+DEVICE_COLUMN = Column("Device", ".spec.deviceRef.name")
+SUPERSEDES_COLUMN = Column("Supersedes", ".spec.supersedes.name", priority=1)
+
+_LAST = (Column("Age", ".metadata.creationTimestamp", "date"), UID_COLUMN)
 
 HUB = Kind(
     kind="Hub",
@@ -82,7 +93,7 @@ PEER = Kind(
         _READY,
         Column("State", ".status.state"),
         Column("Hub", ".spec.hubRef.name"),
-        Column("Device", ".spec.deviceRef.name"),
+        DEVICE_COLUMN,
         Column("Allowed IPs", ".spec.allowedIPs"),
         Column("Accepted", _condition("Accepted"), priority=1),
         Column("Reason", _condition("Ready", "reason"), priority=1),
@@ -120,7 +131,7 @@ SESSION = Kind(
     short_names=("sess",),
     model=Session,
     columns=(
-        Column("Device", ".spec.deviceRef.name"),
+        DEVICE_COLUMN,
         Column("Client MAC", ".spec.client.macAddress"),
         Column("Type", ".spec.type"),
         Column("Phase", ".status.phase"),
@@ -130,7 +141,7 @@ SESSION = Kind(
         Column("Client IP", ".spec.client.ipAddress", priority=1),
         Column("Granted", ".status.authorizedAt", "date", priority=1),
         Column("Reason", _condition("Ready", "reason"), priority=1),
-        Column("Supersedes", ".spec.supersedes.name", priority=1),
+        SUPERSEDES_COLUMN,
         *_LAST,
     ),
     selectable_fields=(".spec.deviceRef.name", ".spec.orderID", ".status.finished"),
@@ -142,7 +153,7 @@ DEVICE_COMMAND = Kind(
     short_names=("devcmd",),
     model=DeviceCommand,
     columns=(
-        Column("Device", ".spec.deviceRef.name"),
+        DEVICE_COLUMN,
         Column("Operation", ".spec.operation"),
         Column("Phase", ".status.phase"),
         Column("Reason", _condition("Ready", "reason")),

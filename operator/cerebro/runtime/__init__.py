@@ -1,1 +1,4 @@
-"""What every process needs: settings, logs, metrics, health, clocks, loops."""
+"""What every process runs on: loops, back-off, clocks, health, logs, metrics and settings.
+
+Nothing here knows Kubernetes, routers, WireGuard or the work of a process.
+"""

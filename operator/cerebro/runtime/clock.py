@@ -1,18 +1,31 @@
-"""The clock of Leases and of the keeper's deadlines (rules E1, E4): one for all processes of a node.
-
-Nobody sets it, and it goes on while the node is suspended: others' clocks do too.
-"""
+"""The clocks of the processes. What decides does not read them: it is given times, see `times.py`."""
 
 from __future__ import annotations
 
 import time
 
-
-def boottime() -> float:
-    """Return the seconds since the node's start."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+from cerebro.runtime.times import BootTime, Milliseconds, Monotonic, UnixSeconds
 
 
-def now_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
+def monotonic() -> Monotonic:
+    """Return the time of this process's monotonic clock."""
+    return Monotonic(time.monotonic())
+
+
+def boottime() -> BootTime:
+    """Return the seconds since the node's start.
+
+    The clock goes on while the node is suspended: the clocks of other nodes do too, so a Lease that ran out
+    meanwhile is not taken for held.
+    """
+    return BootTime(time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
+def unix_seconds() -> UnixSeconds:
+    """Return the wall clock's time in seconds since 1970."""
+    return UnixSeconds(time.time())
+
+
+def now_ms() -> Milliseconds:
+    """Return the wall clock's time in milliseconds since 1970."""
+    return Milliseconds(time.time_ns() // 1_000_000)

@@ -1,8 +1,8 @@
-"""Rule E11: whether this process lives and is ready, and the small HTTP server that says so.
+"""Whether a process lives and is ready (rule E11), and the small HTTP server that answers the probes.
 
-Alive means that the event loop, the loops and the watchers turn, never that the API server answers. A stuck
-event loop cannot answer the probe at all. The bridge has an HTTP server of its own and may use `Health`
-alone.
+A process is alive if its event loop, its loops and its watches turn, whether or not the API server answers. A
+stuck event loop cannot answer the probe at all. The bridge has an HTTP server of its own and does not use
+this one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,18 +18,22 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from cerebro.runtime import metrics
+from cerebro.runtime.clock import monotonic
+from cerebro.runtime.times import Monotonic
 
 Check = Callable[[], str | None]
-"""Gives what is wrong, None when all is well."""
+"""Returns what is wrong, None if all is well."""
 
 _LAG_PERIOD = 0.5
+"""Seconds between two measurements of the event loop's lag."""
 _LAG_SAMPLES = 120
+"""Measurements over which the worst is shown: those of a minute."""
 
 log = logging.getLogger(__name__)
 
 
 class Health:
-    """The checks of one process. Checks are called at each probe, so they only look."""
+    """The checks of one process. They are called at each probe, so a check only looks and never waits."""
 
     def __init__(self) -> None:
         self._alive: dict[str, Check] = {}
@@ -38,64 +41,76 @@ class Health:
         self._facts: dict[str, Callable[[], object]] = {}
 
     def alive(self, name: str, check: Check) -> None:
-        """Add a check of `/healthz`: without it the process is restarted."""
+        """Add a check of `/healthz`: the process is restarted while it fails."""
         self._alive[name] = check
 
     def ready(self, name: str, check: Check) -> None:
-        """Add a check of `/readyz`."""
+        """Add a check of `/readyz`: the process gets no work while it fails."""
         self._ready[name] = check
 
     def fact(self, name: str, value: Callable[[], object]) -> None:
-        """Add what `/healthz?verbose` shows and no probe depends on: Lease, API server, discovery."""
+        """Add a value that the verbose page shows and no probe depends on: Lease, API server, discovery."""
         self._facts[name] = value
 
     def heartbeat(self, name: str, limit: float) -> Callable[[], None]:
-        """Add a loop that must call what this gives at least every `limit` seconds to count as alive."""
+        """Add a loop to the checks of `/healthz`.
+
+        Returns the function that the loop must call at least every `limit` seconds.
+        """
         beat = Heartbeat(limit)
         self.alive(name, beat.trouble)
         return beat
 
     def troubles(self, *, ready: bool = False) -> dict[str, str]:
-        """Give what is wrong by check; empty is well."""
+        """Return what is wrong, by the name of the check; empty if all is well.
+
+        With `ready` the checks of `/readyz` count too.
+        """
         checks = {**self._alive, **self._ready} if ready else self._alive
-        found = {name: check() for name, check in checks.items()}
-        return {name: trouble for name, trouble in found.items() if trouble is not None}
+        troubles: dict[str, str] = {}
+        for name, check in checks.items():
+            trouble = check()
+            if trouble is not None:
+                troubles[name] = trouble
+        return troubles
 
     def facts(self) -> dict[str, object]:
-        """Give the facts for a person."""
+        """Return the facts by name."""
         return {name: value() for name, value in self._facts.items()}
 
 
 class Heartbeat:
-    """Called by a loop at each turn."""
+    """The heartbeat of one loop, which calls it at each turn."""
 
-    def __init__(self, limit: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limit: float, clock: Callable[[], float] = monotonic) -> None:
+        """`limit` is the longest time between two calls, in seconds by `clock`."""
         self._limit = limit
         self._clock = clock
         self._last = clock()
 
     def __call__(self) -> None:
-        """Say that it turned."""
+        """Note that the loop turned."""
         self._last = self._clock()
 
     def trouble(self) -> str | None:
-        """Say since when it has not turned, if that is too long."""
+        """Return how long the loop has not turned if that is too long, else None."""
         silent = self._clock() - self._last
         return f"has not turned for {silent:.0f} s" if silent > self._limit else None
 
 
 @asynccontextmanager
 async def serve(health: Health, host: str, port: int, *, token: str | None = None) -> AsyncIterator[int]:
-    """Serve `/healthz`, `/readyz` and `/metrics` while the context lasts; gives the port (0 takes a free
-    one).
+    """Serve `/healthz`, `/readyz` and `/metrics` while the context lasts.
 
-    With a token, metrics and verbose pages ask for it as a bearer token; bare probes never do.
+    Yields the port; port 0 takes a free one. With a token, metrics and verbose pages ask for it as a bearer
+    token; bare probes never do. Raises OSError if the address cannot be listened on.
     """
     app = web.Application(client_max_size=1024)
     pages = _Pages(health, token)
     app.router.add_get("/healthz", pages.healthz)
     app.router.add_get("/readyz", pages.readyz)
     app.router.add_get("/metrics", pages.metrics)
+
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     lag = asyncio.create_task(_measure_lag(), name="event loop lag")
@@ -110,6 +125,8 @@ async def serve(health: Health, host: str, port: int, *, token: str | None = Non
 
 
 class _Pages:
+    """The three pages; a method a page."""
+
     def __init__(self, health: Health, token: str | None) -> None:
         self._health = health
         self._token = token
@@ -126,25 +143,30 @@ class _Pages:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     def _answer(self, request: web.Request, troubles: dict[str, str]) -> web.Response:
+        """Return 200, or 503 with the names of the failing checks; with `?verbose` the reasons and facts."""
         status = 503 if troubles else 200
         if "verbose" not in request.query:
             return web.Response(status=status, text="\n".join(sorted(troubles)) or "ok")
+
         if not self._allowed(request):
             return web.Response(status=401)
         body = {"ok": not troubles, "troubles": troubles, "facts": self._health.facts()}
         return web.json_response(body, status=status)
 
     def _allowed(self, request: web.Request) -> bool:
+        """Return whether a request bears the token, compared in constant time."""
         if self._token is None:
             return True
         given = request.headers.get("Authorization", "")
-        return hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode())
+        wanted = f"Bearer {self._token}"
+        return hmac.compare_digest(given.encode(), wanted.encode())
 
 
 async def _measure_lag() -> None:
+    """Show without end how late the event loop comes to a task that is due."""
     recent: deque[float] = deque(maxlen=_LAG_SAMPLES)
     while True:
-        due = time.monotonic() + _LAG_PERIOD
+        due = Monotonic(monotonic() + _LAG_PERIOD)
         await asyncio.sleep(_LAG_PERIOD)
-        recent.append(time.monotonic() - due)
+        recent.append(monotonic() - due)
         metrics.EVENT_LOOP_LAG.set(max(recent))

@@ -21,6 +21,7 @@ _SECRET_KEY = re.compile(
     r"(?i)passw|token|secret|signature|authorization|private_?key|preshared|cookie|credential"
 )
 _DEPTH = 5
+"""Levels of mappings and lists in a value that are looked through for secrets."""
 _AT_LEAST = {
     "librouteros": logging.INFO,  # DEBUG has passwords
     "kopf": logging.INFO,
@@ -40,8 +41,10 @@ def configure(
     *,
     stream: TextIO | None = None,
 ) -> None:
-    """Set up logging of the whole process; call it once, before anything logs. Takes over handlers set
-    before.
+    """Set up logging of the whole process; call it once, before anything logs.
+
+    Writes to `stream`, by default standard error: JSON for machines, one object a line, or text for people.
+    Handlers that were set before, ours or a library's, are replaced.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -59,33 +62,41 @@ def configure(
         rendered += [
             structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
         ]
+
+    # What we log by structlog and what libraries log by logging go through the same formatter.
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=rendered))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+
+    # Libraries that bring handlers of their own would write beside ours.
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "kopf"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+
     for name, least in _AT_LEAST.items():
         logging.getLogger(name).setLevel(max(least, logging.getLevelName(level)))
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Mask values whose key names a secret, also within mappings and lists."""
+    """Return an event with the values masked whose key names a secret, also within mappings and lists."""
     return {key: _masked(key, value, _DEPTH) for key, value in event.items()}
 
 
 def _masked(key: str, value: Any, depth: int) -> Any:
-    if isinstance(key, str) and _SECRET_KEY.search(key) and value is not None:
+    names_secret = isinstance(key, str) and _SECRET_KEY.search(key)
+    if names_secret and value is not None:
         return MASK
+
     if depth and isinstance(value, Mapping):
         return {name: _masked(name, item, depth - 1) for name, item in value.items()}
     if depth and isinstance(value, list | tuple):

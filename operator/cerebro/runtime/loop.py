@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 STEP_DEADLINE = 300.0
 """Seconds that one step may take; what it left undone is due in the next."""
 _SHORTEST_WAIT = 0.05
-"""Seconds between two steps, at least."""
+"""Seconds between two steps at least, so that a step that is always due leaves time for the others."""
 _LOOK = 1.0
 """Seconds between two looks whether acting is allowed."""
 _BEGIN_ANEW_AFTER = 1.0

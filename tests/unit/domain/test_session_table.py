@@ -1,15 +1,18 @@
-"""When a Session ends, whether it is live, and what its end is called: agent, bridge and operator on the same Sessions.
+"""When a Session ends, whether it is live, and what its end is called, for many Sessions (rules A1, A5, A10).
 
 `session_table.txt` has a row for each phase, revoked or not, kind of end in the spec, and whether the status was made
 from this spec. Its nine cells are the values of status.authorizedAt (none, ten minutes ago, two hours ago) times those
-of status.expiresAt (none, three minutes ago, in two hours). A cell is `agent/bridge/operator`:
+of status.expiresAt (none, three minutes ago, in two hours). A cell is `verdict/facts/ended_as`:
 
-* agent: L live, E Expired, R Revoked, F Failed; then the end
-* bridge: L live, E ended by the clock, - neither; then the end
-* operator, of a Session without a Device: E Expired, R Revoked, - not over by its own terms
+* `judge`, as the agent sees the Session that counts: L live, E Expired, R Revoked, F Failed; then the end
+* `session_facts`, for bridge and operator: L live, E ended by the clock, - neither; then the end
+* how it ended by its own terms: E Expired, R Revoked, - it did not
 
 Ends: n none, P F spec.expiresAt (passed, to come), p f status.expiresAt, S O authorizedAt and the duration (to come,
 passed), d a duration that starts with the grant.
+
+Verdict and facts differ only where status.expiresAt is not what this spec gives: it may come from a superseding one,
+which the agent has taken in before it judges.
 """
 
 from __future__ import annotations
@@ -24,16 +27,10 @@ import pytest
 from cerebro.domain.lifecycle import (
     GrantWindows,
     RouterObservation,
-    end_of,
-    ended_by_clock,
     grant_deadline,
-    is_finished,
-    is_live,
-    is_over,
     judge,
-    reopens,
+    session_facts,
 )
-from cerebro.operator.orphans import plan as orphans
 from cerebro.resources import Session
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -86,12 +83,11 @@ def cell(item: Session) -> str:
     verdict = judge(item, RouterObservation(NOW), WINDOWS)
     agent = verdict.phase[0] if verdict.phase else "L"
     agent += "d" if verdict.starts_now else END_LETTERS[verdict.end]
-    live, ended = is_live(item, NOW), ended_by_clock(item, NOW)
-    assert not (live and ended)
-    bridge = "L" if live else "E" if ended else "-"
-    bridge += END_LETTERS[end_of(item)]
-    ended_phase = orphans._ended_phase(item, NOW)
-    return f"{agent}/{bridge}/{ended_phase[0] if ended_phase else '-'}"
+    facts = session_facts(item, NOW)
+    assert not (facts.live and facts.ended_by_clock)
+    bridge = "L" if facts.live else "E" if facts.ended_by_clock else "-"
+    bridge += END_LETTERS[facts.ends_at]
+    return f"{agent}/{bridge}/{facts.ended_as[0] if facts.ended_as else '-'}"
 
 
 def row(phase: str, revoked: str, end: str, observed: str) -> str:
@@ -108,7 +104,7 @@ def row(phase: str, revoked: str, end: str, observed: str) -> str:
 
 
 @pytest.mark.parametrize("number", range(len(KEYS)), ids=[" ".join(key) for key in KEYS])
-def test_agent_bridge_and_operator_say_what_the_table_says(number: int) -> None:
+def test_verdict_and_facts_are_those_of_the_table(number: int) -> None:
     expected = TABLE.read_text().splitlines()
     assert len(expected) == len(KEYS)
     assert row(*KEYS[number]) == expected[number]
@@ -121,7 +117,7 @@ def test_finished_counts_for_the_generation_that_it_was_said_of(
 ) -> None:
     item = session({"phase": "Revoked", "finished": finished, "observedGeneration": observed})
     expected = finished is True and observed is not None and observed >= GENERATION
-    assert is_finished(item) is is_over(item) is expected
+    assert session_facts(item, NOW).finished is expected
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -129,7 +125,7 @@ def test_finished_counts_for_the_generation_that_it_was_said_of(
 def test_a_session_is_opened_again_by_a_change_after_its_end(phase: str, observed: int | None) -> None:
     item = session({"phase": None if phase == "None" else phase, "observedGeneration": observed})
     ended, changed = phase in ("Expired", "Revoked", "Failed"), observed in (None, 1)
-    assert reopens(item) is (ended and changed)
+    assert session_facts(item, NOW).reopened is (ended and changed)
 
 
 @pytest.mark.parametrize("kind", ["Trial", "Paid"])
@@ -142,4 +138,20 @@ def test_a5_the_time_for_the_grant_counts_from_the_creation_or_the_reopening(
     item = session(status, type=kind, **({"grantBefore": grant_before} if grant_before else {}))
     within = timedelta(minutes=15) if kind == "Trial" else timedelta(hours=24)
     expected = grant_before or (reopened_at or CREATED) + within
-    assert grant_deadline(item, WINDOWS) == orphans.grant_deadline(item, WINDOWS, NOW) == expected
+    assert grant_deadline(item, WINDOWS, NOW) == expected
+
+
+def test_a10_the_end_of_a_superseded_session_is_the_recorded_one() -> None:
+    """Its own spec names no end: what the agent recorded is that of the Session in its place."""
+    status = {"phase": "Active", "authorizedAt": NOW - HOUR, "expiresAt": NOW + HOUR}
+    facts = session_facts(session({**status, "observedGeneration": GENERATION}), NOW)
+    assert (facts.live, facts.ends_at) == (True, NOW + HOUR)
+    changed = session_facts(session({**status, "observedGeneration": GENERATION - 1}), NOW)
+    assert changed.ends_at is None, "the end was taken out of the spec, and the agent has not seen it yet"
+
+
+def test_a1_what_was_over_when_it_was_revoked_stays_expired() -> None:
+    item = session({"phase": "Expired"}, expiresAt=NOW - MINUTE, revoked=True)
+    assert (
+        session_facts(item, NOW).ended_as == judge(item, RouterObservation(NOW), WINDOWS).phase == "Expired"
+    )

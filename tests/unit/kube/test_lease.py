@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cerebro.kube.client.errors import AlreadyExists, Conflict, NotFound, Unavailable
-from cerebro.kube.lease import Election, Lease, LeaseRecord, Move
+from cerebro.kube.election import Election, LeaseRecord, Move
+from cerebro.kube.lease import Lease
+from cerebro.runtime.times import BootTime
 
 
 def record(holder: str, version: str, duration: float = 15) -> LeaseRecord:
@@ -18,75 +20,75 @@ def record(holder: str, version: str, duration: float = 15) -> LeaseRecord:
 
 def test_e1_no_lease_is_created_and_an_unheld_one_taken_at_once() -> None:
     election = Election("me", 15)
-    assert election.observe(None, 0) is Move.CREATE
-    assert election.observe(record("", "1"), 0) is Move.TAKE
+    assert election.observe(None, BootTime(0)) is Move.CREATE
+    assert election.observe(record("", "1"), BootTime(0)) is Move.TAKE
 
 
 def test_e1_a_rival_waits_the_full_duration_from_the_last_change_it_saw() -> None:
     election = Election("me", 15)
-    assert election.observe(record("other", "1"), 100) is Move.WAIT
-    assert election.observe(record("other", "1"), 114.9) is Move.WAIT
-    assert election.observe(record("other", "2"), 114.9) is Move.WAIT
-    assert election.observe(record("other", "2"), 129.8) is Move.WAIT
-    assert election.observe(record("other", "2"), 129.9) is Move.TAKE
+    assert election.observe(record("other", "1"), BootTime(100)) is Move.WAIT
+    assert election.observe(record("other", "1"), BootTime(114.9)) is Move.WAIT
+    assert election.observe(record("other", "2"), BootTime(114.9)) is Move.WAIT
+    assert election.observe(record("other", "2"), BootTime(129.8)) is Move.WAIT
+    assert election.observe(record("other", "2"), BootTime(129.9)) is Move.TAKE
 
 
 def test_e1_the_longer_of_both_durations_is_waited() -> None:
     election = Election("me", 15)
-    election.observe(record("other", "1", 60), 0)
-    assert election.observe(record("other", "1", 60), 59) is Move.WAIT
-    assert election.observe(record("other", "1", 60), 60) is Move.TAKE
+    election.observe(record("other", "1", 60), BootTime(0))
+    assert election.observe(record("other", "1", 60), BootTime(59)) is Move.WAIT
+    assert election.observe(record("other", "1", 60), BootTime(60)) is Move.TAKE
 
 
 def test_e1_held_counts_from_before_the_request_was_sent() -> None:
     election = Election("me", 15)
-    election.written(record("me", "1"), sent_at=100)
-    assert election.held(114.9)
-    assert not election.held(115)
+    election.written(record("me", "1"), sent_at=BootTime(100))
+    assert election.held(BootTime(114.9))
+    assert not election.held(BootTime(115))
 
 
 def test_e1_what_another_holds_is_not_ours_however_young_our_renewal() -> None:
     election = Election("me", 15)
-    election.written(record("me", "1"), sent_at=100)
-    assert election.observe(record("other", "2"), 101) is Move.WAIT
-    assert not election.held(101)
+    election.written(record("me", "1"), sent_at=BootTime(100))
+    assert election.observe(record("other", "2"), BootTime(101)) is Move.WAIT
+    assert not election.held(BootTime(101))
 
 
 def test_e4_a_lease_that_was_deleted_is_not_anothers_before_its_holder_has_surely_lost_it() -> None:
     """E4: the holder may have renewed between our last look and the deletion, so the time counts from there."""
     election = Election("me", 15)
-    election.observe(record("other", "1"), 100)
-    assert election.observe(None, 104) is Move.WAIT
-    assert election.observe(None, 118.9) is Move.WAIT
-    assert election.observe(record("other", "2"), 118.9) is Move.WAIT, "its holder made it again"
-    assert election.observe(None, 120) is Move.WAIT
-    assert election.observe(None, 135) is Move.CREATE
+    election.observe(record("other", "1"), BootTime(100))
+    assert election.observe(None, BootTime(104)) is Move.WAIT
+    assert election.observe(None, BootTime(118.9)) is Move.WAIT
+    assert election.observe(record("other", "2"), BootTime(118.9)) is Move.WAIT, "its holder made it again"
+    assert election.observe(None, BootTime(120)) is Move.WAIT
+    assert election.observe(None, BootTime(135)) is Move.CREATE
 
 
 def test_e4_its_holder_makes_a_lease_that_was_deleted_again_at_once() -> None:
     election = Election("me", 15)
-    election.written(record("me", "1"), sent_at=100)
-    assert election.observe(None, 105) is Move.CREATE
-    assert election.held(105)
+    election.written(record("me", "1"), sent_at=BootTime(100))
+    assert election.observe(None, BootTime(105)) is Move.CREATE
+    assert election.held(BootTime(105))
 
 
 def test_e4_who_lost_a_lease_waits_when_it_is_deleted() -> None:
     """E4: another may have taken it since, unseen by us."""
     election = Election("me", 15)
-    election.written(record("me", "1"), sent_at=100)
-    assert election.observe(None, 116) is Move.WAIT
-    assert election.observe(None, 131) is Move.CREATE
+    election.written(record("me", "1"), sent_at=BootTime(100))
+    assert election.observe(None, BootTime(116)) is Move.WAIT
+    assert election.observe(None, BootTime(131)) is Move.CREATE
 
 
 def test_e14_nobody_waits_for_a_lease_that_was_released_and_then_deleted() -> None:
     election = Election("me", 15)
-    election.observe(record("other", "1"), 100)
-    election.observe(record("", "2"), 101)
-    assert election.observe(None, 102) is Move.CREATE
+    election.observe(record("other", "1"), BootTime(100))
+    election.observe(record("", "2"), BootTime(101))
+    assert election.observe(None, BootTime(102)) is Move.CREATE
 
 
 def test_a_process_that_finds_its_own_name_goes_on() -> None:
-    assert Election("me", 15).observe(record("me", "7"), 0) is Move.RENEW
+    assert Election("me", 15).observe(record("me", "7"), BootTime(0)) is Move.RENEW
 
 
 @given(
@@ -109,15 +111,15 @@ def test_e1_never_two_holders(steps: list[tuple[int, float, float, float, bool]]
             stored = None
         seen.add(who)
         election, clock = candidates[who], clocks[who]
-        move = election.observe(stored, now + clock)
+        move = election.observe(stored, BootTime(now + clock))
         if move is not Move.WAIT:
-            sent_at, now = now + clock, now + there
+            sent_at, now = BootTime(now + clock), now + there
             version += 1
             stored = record(election.identity, str(version))
             now += back
             if answered:
                 election.written(stored, sent_at)
-        held = [one.held(now + clocks[number]) for number, one in enumerate(candidates)]
+        held = [one.held(BootTime(now + clocks[number])) for number, one in enumerate(candidates)]
         assert sum(held) <= 1
 
 
@@ -288,7 +290,7 @@ async def test_a_lease_that_a_restart_goes_on_with_is_given_back_when_that_is_as
         mine.give_back()
     await stop(task)
     assert api.holder == ("" if asked else "me")
-    assert mine.held_until() == 0
+    assert mine.held_until() == BootTime(0)
 
 
 async def test_e1_a_holder_that_cannot_renew_is_told_that_it_lost_and_gains_again() -> None:

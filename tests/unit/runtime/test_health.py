@@ -57,7 +57,7 @@ def test_e10_a_403_makes_us_unready_when_it_lasts_60_s(monkeypatch: pytest.Monke
             return self.since
 
     api = Api()
-    monkeypatch.setattr("cerebro.kube.client.discovery.time.monotonic", lambda: 1000.0)
+    monkeypatch.setattr("cerebro.runtime.clock.time.monotonic", lambda: 1000.0)
     check = permitted(cast("Any", api))
     assert check() is None
     api.since = 941.0

@@ -15,8 +15,9 @@ import time
 from typing import Any
 
 from cerebro.agent.devices.model import RouterFacts
-from cerebro.kube.client.api import KubeApi, Secret
+from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import KubeError, NotFound
+from cerebro.kube.client.secrets import Secret
 from cerebro.resources import Device
 from cerebro.routeros.client.command import Command
 from cerebro.routeros.client.connection import connect

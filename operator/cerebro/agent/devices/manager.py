@@ -6,7 +6,7 @@ import asyncio
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.loop import DeviceLoop
-from cerebro.agent.predicates import asked_anew
+from cerebro.agent.predicates import wakes_device
 from cerebro.kube.cache.references import device_of, superseded_by
 from cerebro.kube.objects import Change, StoredObject
 from cerebro.resources import DEVICE, SESSION
@@ -57,14 +57,14 @@ class DeviceManager:
     def device_changed(self, change: Change) -> None:
         """Take a change of a Device: start its loop, or wake it if more than a status changed."""
         loop = self._loops.ensure(change.namespace, change.name)
-        if loop is None or not asked_anew(change.old, change.new):
+        if loop is None or not wakes_device(change.old, change.new):
             return
         loop.try_again()
         loop.look_at_everything()
 
     def session_changed(self, change: Change) -> None:
         """Take a change of a Session: wake the loops of the Devices that it names and named before."""
-        if not asked_anew(change.old, change.new):
+        if not wakes_device(change.old, change.new):
             return
         for stored in _versions(change):
             self._wake(stored, gone=change.new is None)

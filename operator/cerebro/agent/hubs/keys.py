@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cerebro.domain.conditions import Obstacle
-from cerebro.kube.client.api import KubeApi, Secret
+from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import AlreadyExists, KubeError, NotFound
+from cerebro.kube.client.secrets import Secret
 from cerebro.resources import Hub
 from cerebro.resources.naming import SECRET_TYPE_WIREGUARD
 from cerebro.wireguard.keys import InvalidKey, check_private_key, derive_public_key, generate_private_key

@@ -8,7 +8,7 @@ from cerebro.agent.context import AgentContext
 from cerebro.agent.hubs.backends import NodeBackends
 from cerebro.agent.hubs.loop import HubLoop
 from cerebro.agent.hubs.tunnels import HubTunnels
-from cerebro.agent.predicates import concerns
+from cerebro.agent.predicates import wakes_hub
 from cerebro.kube.cache.references import hub_of
 from cerebro.kube.objects import Change, StoredObject
 from cerebro.resources import HUB, Device, Peer
@@ -52,7 +52,7 @@ class HubManager:
 
     def changed(self, change: Change) -> None:
         """Take a change of a Hub or Peer out of the store."""
-        if not self._loops.started() or not concerns(change):
+        if not self._loops.started() or not wakes_hub(change):
             return
         if change.kind is HUB:
             self._loops.ensure(change.namespace, change.name)

@@ -1,5 +1,7 @@
-"""What becomes of an order: request, known Sessions, Device and time in; one write or an error out. Pure
-(A1, A2, A4, A10)."""
+"""Decides what becomes of an order: one write, or an error (A1, A2, A4, A10). Pure.
+
+Request, known Sessions, Device and time come in. Nothing is read or written here, and no clock is asked.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,7 @@ from typing import Any
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client
 from cerebro.bridge.orders.writes import Create, Keep, Write, create_write, moved_client, patch_write
-from cerebro.domain.lifecycle import GrantWindows, cause_of, end_of, ended_by_clock, is_live
-from cerebro.domain.supersession import is_ours
+from cerebro.domain.lifecycle import GrantWindows, SessionFacts, is_ours, session_facts
 from cerebro.resources import (
     Device,
     Session,
@@ -22,30 +23,34 @@ from cerebro.resources import (
     supersession_name,
 )
 
+End = dict[str, Any]
+"""The end of a Session as fields of SessionSpec: `expires_at`, `duration`, or neither (until revoked)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known when an order is decided.
-
-    `same` is the object that has the order's name, `holder` one that somebody else made for this order
-    here, `stand_in` ours that supersedes the holder, `elsewhere` the order's Session on another Device,
-    ended or not. `revoked_at` is the latest revoke of this order or client in the bridge's own memory.
-    `windows` says how long a Session may wait for its grant; it becomes `grantBefore`.
-    """
+    """What is known when an order is decided."""
 
     device: Device
     now: datetime
     same: Session | None = None
+    """The object that has the order's name."""
     holder: Session | None = None
+    """The Session that somebody else made for this order on this Device."""
     stand_in: Session | None = None
+    """Our Session that supersedes the holder."""
     elsewhere: Session | None = None
+    """The order's Session on another Device, ended or not."""
     revoked_at: datetime | None = None
+    """The latest revoke of this order or client in the bridge's own memory."""
     default_paid: timedelta | None = None
+    """Duration of a Paid order that names no end; None: until revoked."""
     windows: GrantWindows = field(default_factory=GrantWindows)
+    """How long a Session may wait for its grant; it becomes `grantBefore`."""
 
 
 def order_name(namespace: str, device: Device, order: Authorize, client: Client) -> str:
-    """Name the Session of an order, or of what stands in an order's place (A1)."""
+    """Return the name of the Session of an order, or of what stands in an order's place (A1)."""
     place = order.order_id or place_of_order(
         session_id=order.session_id, client=client.key, requested_at=order.requested_at
     )
@@ -53,83 +58,99 @@ def order_name(namespace: str, device: Device, order: Authorize, client: Client)
 
 
 def decide(namespace: str, order: Authorize, client: Client, known: Known) -> Write:
-    """Decide about an order for a client that has an address.
+    """Return the write for an order whose client has an address.
 
     Raises ApiError 409 with code revoked_later, order_expired, trial_used or name_collision.
     """
-    if known.revoked_at is not None and order.requested_at <= known.revoked_at:
+    if _not_later(order, known.revoked_at):
         raise _revoked_later()
+
+    # An object of the order's name may be ours, somebody else's, or of another order.
     same, holder = known.same, known.holder
     if same is not None and same.spec.order_id != order.order_id:
-        raise ApiError(
-            409,
-            "name_collision",
-            f"the Session {same.name} belongs to another order; it is not used for this one",
-        )
+        raise _name_collision(same)
     if same is not None and not is_ours(same):
         same, holder = None, same
-    mine = same or known.stand_in
-    if mine is not None:
-        return _again(order, client, mine, known)
+
+    ours = same or known.stand_in
+    if ours is not None:
+        return _renew(order, client, ours, known)
     if holder is not None:
-        return _beside(namespace, order, client, holder, known)
+        return _supersede(namespace, order, client, holder, known)
+
     name = order_name(namespace, known.device, order, client)
     source = known.elsewhere
-    end = _end_from(order, source, known) if source is not None else _new_end(order, known)
+    end = _new_end(order, known) if source is None else _end_from(order, source, known)
     return _create(namespace, name, order, client, known, end=end)
 
 
 def overtaken(order: Authorize, known: Known) -> Write | None:
-    """Give the write that ends the order's Session where a revoke was taken while it was being made; else None.
+    """Return the write that ends the order's Session if a revoke was taken while it was being made; else None.
 
-    Both may be carried out side by side when they name the client differently: then the revoke saw no
-    Session, and the order saw no revoke.
+    Both may be carried out side by side if they name the client differently: then the revoke saw no Session, and the
+    order saw no revoke.
     """
-    mine, revoked_at = known.same or known.stand_in, known.revoked_at
-    if mine is None or revoked_at is None or order.requested_at > revoked_at:
+    ours, revoked_at = known.same or known.stand_in, known.revoked_at
+    if ours is None or revoked_at is None or not _not_later(order, revoked_at):
         return None
-    cause = cause_of(mine)
-    asked_since = cause is not None and cause > revoked_at
-    if asked_since or not is_ours(mine) or not is_live(mine, known.now):
+
+    facts = session_facts(ours, known.now)
+    requested_since = facts.cause is not None and facts.cause > revoked_at
+    if requested_since or not facts.ours or not facts.live:
         return None
     changes = {"revoked": True, "revokedAt": format_time(revoked_at)}
-    return patch_write(mine, changes, trace_id=order.trace_id)
+    return patch_write(ours, changes, trace_id=order.trace_id)
 
 
-def _again(order: Authorize, client: Client, session: Session, known: Known) -> Write:
-    """Decide about an order whose Session of ours exists."""
-    spec, now = session.spec, known.now
+def _renew(order: Authorize, client: Client, session: Session, known: Known) -> Write:
+    """Decide about an order that has a Session of ours: open it again, prolong it, move it, or keep it."""
+    spec, facts = session.spec, session_facts(session, known.now)
     changes: dict[str, Any] = {}
-    moving_back = known.elsewhere is not None and is_live(known.elsewhere, now)
-    revived = spec.revoked or ended_by_clock(session, now)
+
+    # Its end: anew where it is over, else prolonged at most.
+    revived = spec.revoked or facts.ended_by_clock
     if revived:
-        source = known.elsewhere if moving_back and known.elsewhere is not None else session
         if spec.revoked and _not_later(order, spec.revoked_at):
             raise _revoked_later()
+        source = _source_of_end(session, known)
         changes |= _wire_end(_end_from(order, source, known))
         changes["revoked"] = False
     else:
-        changes |= _extension(order, session)
-    later = spec.requested_at is None or order.requested_at > spec.requested_at
-    if later or revived:
+        changes |= _extension(order, session, facts)
+
+    # Its client: that of the latest request.
+    is_latest = spec.requested_at is None or order.requested_at > spec.requested_at
+    if is_latest or revived:
         moved = moved_client(session, client)
         if moved is not None:
             changes["client"] = moved
-    if revived or _needs_new_chance(session, now):
-        changes["grantBefore"] = format_time(now + known.windows.within(order.type))
-    if later:
+
+    if revived or _needs_new_chance(session, known.now):
+        changes["grantBefore"] = format_time(known.now + known.windows.within(order.type))
+    if is_latest:
         changes["requestedAt"] = format_time(order.requested_at)
+
     if not changes:
         return Keep(session)
     return patch_write(session, changes, trace_id=order.trace_id)
 
 
-def _beside(namespace: str, order: Authorize, client: Client, holder: Session, known: Known) -> Write:
+def _source_of_end(session: Session, known: Known) -> Session:
+    """Return the Session whose rest of time an order takes over: the live one elsewhere, for it moves back (A2)."""
+    elsewhere = known.elsewhere
+    if elsewhere is not None and session_facts(elsewhere, known.now).live:
+        return elsewhere
+    return session
+
+
+def _supersede(namespace: str, order: Authorize, client: Client, holder: Session, known: Known) -> Write:
     """Decide about an order whose Session somebody else made: that one is never changed (A10)."""
-    if is_live(holder, known.now) and moved_client(holder, client) is None:
+    is_live = session_facts(holder, known.now).live
+    if is_live and moved_client(holder, client) is None:
         return Keep(holder)
     if holder.spec.revoked and _not_later(order, holder.spec.revoked_at):
         raise _revoked_later()
+
     name = supersession_name(namespace, known.device.name, order.type, holder.name)
     end = _end_from(order, holder, known)
     return _create(namespace, name, order, client, known, end=end, supersedes=holder.name)
@@ -142,10 +163,11 @@ def _create(
     client: Client,
     known: Known,
     *,
-    end: dict[str, Any],
+    end: End,
     supersedes: str | None = None,
 ) -> Create:
-    if end.get("expires_at") is not None and end["expires_at"] <= known.now:
+    expires_at = end.get("expires_at")
+    if expires_at is not None and expires_at <= known.now:
         raise _expired()
     return create_write(
         namespace,
@@ -162,43 +184,62 @@ def _create(
     )
 
 
-def _new_end(order: Authorize, known: Known) -> dict[str, Any]:
-    """Give the end of an order that has no Session yet (A5)."""
+def _new_end(order: Authorize, known: Known) -> End:
+    """Return the end of an order that has no Session yet (A5)."""
     if order.expires_at is not None:
         return {"expires_at": order.expires_at}
-    duration = order.duration or (known.default_paid if order.type == "Paid" else None)
+
+    duration = order.duration
+    if duration is None and order.type == "Paid":
+        duration = known.default_paid
     return {"duration": duration} if duration is not None else {}
 
 
-def _end_from(order: Authorize, source: Session, known: Known) -> dict[str, Any]:
-    """Give the end with which an order goes on that had this Session: what was left, never more.
+def _end_from(order: Authorize, source: Session, known: Known) -> End:
+    """Return the end with which an order goes on that had this Session: what is left of it, never more.
 
-    What expired by the clock needs a later instant; a Trial is never opened twice; a record of a revoke
-    that came before its order had no end yet.
+    What expired by the clock needs a later instant. A Trial is never opened twice. A record of a revoke that came
+    before its order had no end yet.
     """
-    stood_for = known.holder.status.authorized_at if known.holder is not None else None
-    never_granted = source.status.authorized_at is None and stood_for is None
-    over = ended_by_clock(source, known.now)
-    if order.type == "Trial" and (over or (source.spec.revoked and not never_granted)):
-        raise ApiError(409, "trial_used", "this trial was used: a trial is never opened twice")
+    facts = session_facts(source, known.now)
+    never_granted = _was_never_granted(source, known)
+
+    used_up = source.spec.revoked and not never_granted
+    if order.type == "Trial" and (facts.ended_by_clock or used_up):
+        raise _trial_used()
     if source.spec.revoked and _not_later(order, source.spec.revoked_at):
         raise _revoked_later()
-    end = end_of(source)
-    if over:
-        if order.expires_at is None or (end is not None and order.expires_at <= end):
-            raise _expired()
-        return {"expires_at": order.expires_at}
-    if end is not None:
-        return {"expires_at": end}
+
+    if facts.ended_by_clock:
+        return _later_end(order, facts.ends_at)
+    if facts.ends_at is not None:
+        return {"expires_at": facts.ends_at}
     if source.spec.duration is not None:
         return {"duration": source.spec.duration}
     return _new_end(order, known) if never_granted else {}
 
 
-def _extension(order: Authorize, session: Session) -> dict[str, Any]:
-    """Give the later end that a paid order names while its Session lives; a duration never prolongs."""
-    end = end_of(session)
-    if order.type == "Trial" or order.expires_at is None or end is None or order.expires_at <= end:
+def _was_never_granted(source: Session, known: Known) -> bool:
+    """Return whether neither a Session nor the one that it supersedes was ever on a router."""
+    if source.status.authorized_at is not None:
+        return False
+    return known.holder is None or known.holder.status.authorized_at is None
+
+
+def _later_end(order: Authorize, ended_at: datetime | None) -> End:
+    """Return the end that an order names for a Session whose time is over; it must be later than that one's."""
+    if order.expires_at is None:
+        raise _expired()
+    if ended_at is not None and order.expires_at <= ended_at:
+        raise _expired()
+    return {"expires_at": order.expires_at}
+
+
+def _extension(order: Authorize, session: Session, facts: SessionFacts) -> dict[str, Any]:
+    """Return the later end that a Paid order names while its Session lives; a duration never prolongs."""
+    if order.type == "Trial" or order.expires_at is None:
+        return {}
+    if facts.ends_at is None or order.expires_at <= facts.ends_at:
         return {}
     if _not_later(order, session.spec.requested_at):
         return {}
@@ -206,20 +247,26 @@ def _extension(order: Authorize, session: Session) -> dict[str, Any]:
 
 
 def _needs_new_chance(session: Session, now: datetime) -> bool:
-    """Say whether it failed, or would: nobody granted it within its time."""
-    late = session.spec.grant_before is not None and session.spec.grant_before <= now
-    return session.status.phase == "Failed" or (session.status.authorized_at is None and late)
+    """Return whether a Session failed, or would: nobody granted it within its time."""
+    if session.status.phase == "Failed":
+        return True
+    deadline = session.spec.grant_before
+    is_late = deadline is not None and deadline <= now
+    return is_late and session.status.authorized_at is None
 
 
-def _wire_end(end: dict[str, Any]) -> dict[str, Any]:
-    if end.get("expires_at") is not None:
-        return {"expiresAt": format_time(end["expires_at"]), "duration": None}
-    if end.get("duration") is not None:
-        return {"expiresAt": None, "duration": format_duration(end["duration"])}
+def _wire_end(end: End) -> dict[str, Any]:
+    """Return an end under wire names, as a merge patch that also takes the former end away."""
+    expires_at, duration = end.get("expires_at"), end.get("duration")
+    if expires_at is not None:
+        return {"expiresAt": format_time(expires_at), "duration": None}
+    if duration is not None:
+        return {"expiresAt": None, "duration": format_duration(duration)}
     return {}
 
 
 def _not_later(order: Authorize, moment: datetime | None) -> bool:
+    """Return whether an order was requested at that moment at the latest (False without one)."""
     return moment is not None and order.requested_at <= moment
 
 
@@ -233,3 +280,15 @@ def _expired() -> ApiError:
 
 def _revoked_later() -> ApiError:
     return ApiError(409, "revoked_later", "this order was revoked after it was asked for: it opens nothing")
+
+
+def _trial_used() -> ApiError:
+    return ApiError(409, "trial_used", "this trial was used: a trial is never opened twice")
+
+
+def _name_collision(session: Session) -> ApiError:
+    return ApiError(
+        409,
+        "name_collision",
+        f"the Session {session.name} belongs to another order; it is not used for this one",
+    )

@@ -1,7 +1,7 @@
-"""Carries out intents from the inbox: gathers what is known, has it decided, writes, and notes what was done.
+"""Carries out intents from the inbox: gathers what is known, decides, writes, and notes what was done.
 
 The decisions are in `decide.py`, `revoke.py` and `move.py`. Everything here may happen twice: a process can die
-between any two lines, and its successor begins the entry anew.
+between any two lines, and its successor begins the entry anew. Nothing here waits for a router.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import get_args
 import structlog
 
 from cerebro.bridge.errors import ApiError, invalid, unknown_device
-from cerebro.bridge.intents import Authorize, Client, Hello, Intent, Revoke
+from cerebro.bridge.intents import Authorize, Client, Hello, Revoke
 from cerebro.bridge.orders.decide import Known, decide, order_name, overtaken
 from cerebro.bridge.orders.move import changes_mac, decide_move
 from cerebro.bridge.orders.outcomes import Awaited
+from cerebro.bridge.orders.resolve import Resolver
 from cerebro.bridge.orders.revoke import decide_revoke
 from cerebro.bridge.orders.sessions import Sessions, Target
 from cerebro.bridge.orders.writes import Write
 from cerebro.bridge.store.base import Entry, ExecutorStore, Placement, TokenLocation
-from cerebro.domain.lifecycle import GrantWindows, cause_of, is_live
-from cerebro.domain.supersession import is_ours, stand_in_for
+from cerebro.domain.lifecycle import GrantWindows, is_ours, session_facts
+from cerebro.domain.supersession import stand_in_for
 from cerebro.kube.client.errors import AlreadyExists, Conflict, KubeError, Unavailable
 from cerebro.kube.client.errors import Invalid as RefusedByServer
 from cerebro.resources import Device, Session, session_name
@@ -31,26 +32,28 @@ from cerebro.resources.session import SessionType
 from cerebro.runtime.clock import now_ms
 
 MAX_DECISIONS = 6
-"""Times that one entry is decided anew because somebody else wrote in between; then it waits its turn
-again."""
+"""How often an entry is decided because somebody else wrote in between; after that it waits for its next turn."""
 MAX_MOVES_AN_HOUR = 3
-"""Times that the Sessions of a device token may move to another MAC within an hour (A6)."""
+"""How often the Sessions of a device token may move to another MAC within an hour (A6)."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written for an intent: who waits for the router waits for the targets."""
+    """What was written for an intent."""
 
     device: Device
     client: Client
     targets: tuple[Target, ...]
+    """The Sessions to wait for until the router has them."""
 
 
 class OrderExecutor:
-    """Carries out entries of the inbox; raises KubeError for what should be tried again, ApiError for a
-    final no."""
+    """Carries out entries of the inbox.
+
+    Raises KubeError for what is to be tried anew, and ApiError for a final refusal.
+    """
 
     def __init__(
         self,
@@ -64,13 +67,14 @@ class OrderExecutor:
     ) -> None:
         self._sessions = sessions
         self._store = store
+        self._resolver = Resolver(sessions, store)
         self._complete = complete
         self._enqueue = enqueue
         self._windows = windows
         self._default_paid = default_paid
 
     async def carry_out(self, entry: Entry) -> Written:
-        """Carry out one entry, as soon as all Devices and Sessions are known (E7)."""
+        """Carry out an entry as soon as all Devices and Sessions are known (E7), and return what was written."""
         await self._complete()
         intent = entry.intent
         try:
@@ -83,33 +87,37 @@ class OrderExecutor:
             raise invalid(f"the API server refused the Session: {error}") from None
 
     async def _authorize(self, entry: Entry, order: Authorize) -> Written:
-        seen = await self._seen(order)
-        device = self._device(order, seen)
-        client = self._client(order, seen, device)
+        location = await self._resolver.location(order)
+        device = self._resolver.device(order, location)
+        client = self._resolver.client(order, location, device)
         if not client:
-            if await self._wait_for_hello(entry, order, seen):
+            if await self._wait_for_hello(entry, order, location):
                 raise _device_unknown()
-            return await self._authorize(entry, order)
+            return await self._authorize(entry, order)  # its hello came just now
+
         known = await self._known(order, client, device)
         for _ in range(MAX_DECISIONS):
-            late = overtaken(order, known)
-            write = late or decide(self._sessions.namespace, order, client, known)
+            revoking = overtaken(order, known)
+            write = revoking or decide(self._sessions.namespace, order, client, known)
             try:
                 target = await self._sessions.write(write, Awaited.GRANT)
             except (AlreadyExists, Conflict):
-                known = await self._read_again(order, client, known, write)
+                known = await self._read_anew(order, client, known, write)
                 continue
+
+            # A revoke may have been taken since `known` was gathered.
             revoked_at = await self._revoked_at(order, client, device)
-            if late is not None or (revoked_at is not None and order.requested_at <= revoked_at):
-                known = await self._read_again(order, client, replace(known, revoked_at=revoked_at), write)
+            was_revoked = revoked_at is not None and order.requested_at <= revoked_at
+            if revoking is not None or was_revoked:
+                known = await self._read_anew(order, client, replace(known, revoked_at=revoked_at), write)
                 continue
+
             self._store.note_grant_soon(order, Placement(device.name, target.name), now_ms())
             return Written(device, client, (target,))
         raise Unavailable("the Session is changed by others again and again")
 
     async def _known(self, order: Authorize, client: Client, device: Device) -> Known:
-        """Gather what an order is decided by."""
-
+        """Return what an order is decided by."""
         revoked_at = await self._revoked_at(order, client, device)
         placement = await self._store.placement_of(order)
         now = datetime.now(UTC)
@@ -125,47 +133,54 @@ class OrderExecutor:
         )
         if order.order_id is None:
             return known
+
+        # The order's Sessions on this Device: that of somebody else, and ours that stands in its place.
         siblings = [one for one in sessions.of_order(order.order_id) if one.spec.type == order.type]
         here = [one for one in siblings if one.spec.device_ref.name == device.name]
         holder = next((one for one in here if not is_ours(one)), None)
-        others = [one for one in siblings if one.spec.device_ref.name != device.name]
-        elsewhere = next((one for one in others if is_live(one, now)), others[0] if others else None)
+        stand_in = stand_in_for(holder, here) if holder else None
+
+        # Its Session on another Device: a live one first. A finished one is known by its name only.
+        elsewhere = _live_first((one for one in siblings if one.spec.device_ref.name != device.name), now)
         if elsewhere is None and placement is not None and placement.device != device.name:
             elsewhere = await sessions.read(placement.name)
-        stand_in = stand_in_for(holder, here) if holder else None
         return replace(known, holder=holder, stand_in=stand_in, elsewhere=elsewhere)
 
     async def _revoked_at(self, order: Authorize, client: Client, device: Device) -> datetime | None:
+        """Return when a revoke of this order or client was last requested."""
         return await self._store.revoked_at(order, client, device.name)
 
-    async def _read_again(self, order: Authorize, client: Client, known: Known, write: Write) -> Known:
+    async def _read_anew(self, order: Authorize, client: Client, known: Known, write: Write) -> Known:
         """Read the object that was in the way, or written, so that the next decision knows it as it is."""
-        found = await self._sessions.read(write.name)
+        session = await self._sessions.read(write.name)
         now = datetime.now(UTC)
         if write.name == order_name(self._sessions.namespace, known.device, order, client):
-            return replace(known, same=found, now=now)
-        return replace(known, stand_in=found, now=now)
+            return replace(known, same=session, now=now)
+        return replace(known, stand_in=session, now=now)
 
     async def _revoke(self, revoke: Revoke) -> Written:
-        seen = await self._seen(revoke)
-        device = self._device(revoke, seen)
-        linked = await self._linked(revoke.token) if revoke.token and not revoke.client else {}
-        client = revoke.client or self._whose(seen, device, linked.values())
+        location = await self._resolver.location(revoke)
+        device = self._resolver.device(revoke, location)
+
+        # Whom it means: the client that it names, else the phone of its token.
+        linked: dict[str, Session] = {}
+        if revoke.token and not revoke.client:
+            linked = await self._linked(revoke.token)
+        client = revoke.client or self._resolver.client_of_token(location, device, linked.values())
         if not client and revoke.order_id is None:
             raise _nobody_known()
+
+        # Kept first, so that an order that is decided meanwhile meets it (A4).
         await self._store.keep_revoke(revoke, client, device.name, now_ms())
         sessions = self._sessions
-        in_the_way: dict[str, Session] = {}
+        conflicting: dict[str, Session] = {}
         for _ in range(MAX_DECISIONS):
-            of_order = sessions.of_order(revoke.order_id) if revoke.order_id else []
-            found = {one.name: one for one in (*sessions.on_device(device.name), *of_order)} | in_the_way
-            if revoke.order_id and not any(one.spec.order_id == revoke.order_id for one in found.values()):
-                found |= await self._finished_of_order(revoke.order_id, device)
+            known = await self._known_to_revoke(revoke, device, conflicting)
             writes = decide_revoke(
                 sessions.namespace,
                 revoke,
                 device,
-                found.values(),
+                known.values(),
                 client=client,
                 now=datetime.now(UTC),
                 linked=linked,
@@ -173,44 +188,53 @@ class OrderExecutor:
             try:
                 targets = [await sessions.write(write, Awaited.END) for write in writes]
             except (AlreadyExists, Conflict) as error:
-                in_the_way = await self._refresh(writes, error)
+                conflicting = await self._read_written(writes, error)
                 continue
-            there = (found[write.name].spec.device_ref.name for write in writes if write.name in found)
-            where = sessions.device_named(next(there, device.name))
-            return Written(where or device, client, tuple(targets))
+
+            # The Device to wait for is that of the first Session that ends.
+            devices = (known[write.name].spec.device_ref.name for write in writes if write.name in known)
+            ending_on = sessions.device_named(next(devices, device.name))
+            return Written(ending_on or device, client, tuple(targets))
         raise Unavailable("the Sessions are changed by others again and again")
 
-    async def _linked(self, token: str) -> dict[str, Session]:
-        """Give the unfinished Sessions that were made for a token, or ours that stand in their places."""
-        names = await self._store.sessions_of(token)
-        return {one.name: one for name in names if (one := self._what_counts(name)) is not None}
+    async def _known_to_revoke(
+        self, revoke: Revoke, device: Device, conflicting: dict[str, Session]
+    ) -> dict[str, Session]:
+        """Return the Sessions that a revoke is decided by, by name.
 
-    def _whose(self, seen: TokenLocation | None, device: Device, linked: Iterable[Session]) -> Client:
-        """Settle which phone a token is on this router: what its last hello here said, else its latest Session's."""
-        if (client := self._seen_here(seen, device)) is not None:
-            return client
-        here = [one for one in linked if one.spec.device_ref.name == device.name]
-        latest = max(
-            here, key=lambda one: (cause_of(one) or datetime.min.replace(tzinfo=UTC), one.name), default=None
-        )
-        return Client.of(latest) if latest is not None else Client()
+        They are the unfinished ones of the Device and of the order, those that were just read, and, if none of them is
+        of the order, its finished ones.
+        """
+        sessions, order_id = self._sessions, revoke.order_id
+        known = {one.name: one for one in sessions.on_device(device.name)}
+        if order_id:
+            known |= {one.name: one for one in sessions.of_order(order_id)}
+        known |= conflicting
+        if order_id and not any(one.spec.order_id == order_id for one in known.values()):
+            known |= await self._finished_of_order(order_id, device)
+        return known
+
+    async def _linked(self, token: str) -> dict[str, Session]:
+        """Return the unfinished Sessions that were made for a token, or ours that stand in their places, by name."""
+        names = await self._store.sessions_of(token)
+        return {session.name: session for session in self._counting(names)}
 
     async def _finished_of_order(self, order_id: str, device: Device) -> dict[str, Session]:
-        """Look for an order's Sessions that have left the watch; their names are known."""
+        """Read an order's Sessions that have left the watch, by their known names; return them by name."""
         namespace = self._sessions.namespace
         names = {session_name(namespace, device.name, kind, order_id) for kind in get_args(SessionType)}
         names |= set(await self._store.names_of_order(order_id))
-        found = [await self._sessions.read(name) for name in sorted(names)]
-        return {one.name: one for one in found if one is not None and one.spec.order_id == order_id}
+        sessions = [await self._sessions.read(name) for name in sorted(names)]
+        return {one.name: one for one in sessions if one is not None and one.spec.order_id == order_id}
 
-    async def _refresh(self, writes: list[Write], error: KubeError) -> dict[str, Session]:
+    async def _read_written(self, writes: list[Write], error: KubeError) -> dict[str, Session]:
         """Read what the writes were about, so that the next decision does not meet the same conflict.
 
-        Gives what is there, also what is finished and therefore not watched.
+        Return it by name, also what is finished and therefore not watched.
         """
         log.debug("deciding again", reason=str(error))
-        found = [await self._sessions.read(write.name) for write in writes]
-        return {one.name: one for one in found if one is not None}
+        sessions = [await self._sessions.read(write.name) for write in writes]
+        return {one.name: one for one in sessions if one is not None}
 
     async def _hello(self, entry: Entry, hello: Hello) -> Written:
         """Grant what waited for this phone, and move its live Sessions to the new address (A6)."""
@@ -218,17 +242,21 @@ class OrderExecutor:
         if device is None:
             raise unknown_device(hello.mik_id or "")
         token = hello.token or ""
+
+        # Orders that waited for this phone go through the inbox, as if they had just come.
         orders = await self._store.waiting_for(token, now_ms())
         here = [order for order in orders if self._is_for(order, device)]
         for waiting in await self._store.release(here, hello.client, now_ms()):
             self._enqueue(waiting)
+
+        # Its live Sessions follow it, three times an hour at most if its MAC changes.
         names = await self._store.sessions_of(token)
         may_move: bool | None = None
         for _ in range(MAX_DECISIONS):
-            found = [one for name in names if (one := self._what_counts(name)) is not None]
+            sessions = self._counting(names)
             now = datetime.now(UTC)
-            writes = decide_move(self._sessions.namespace, hello, device, found, now)
-            if may_move is None and not changes_mac(hello, device, found, now):
+            writes = decide_move(self._sessions.namespace, hello, device, sessions, now)
+            if may_move is None and not changes_mac(hello, device, sessions, now):
                 may_move = True
             if writes and may_move is None:
                 may_move = await self._store.note_move(token, entry.received_at, MAX_MOVES_AN_HOUR)
@@ -239,70 +267,44 @@ class OrderExecutor:
             try:
                 targets = [await self._sessions.write(write, Awaited.GRANT) for write in writes]
             except (AlreadyExists, Conflict) as error:
-                await self._refresh(writes, error)
+                await self._read_written(writes, error)
                 continue
             return Written(device, hello.client, tuple(targets))
         raise Unavailable("the Sessions are changed by others again and again")
 
     def _is_for(self, order: Authorize, device: Device) -> bool:
-        """Say whether an order that waits for its phone may be granted on this router."""
+        """Return whether an order that waits for its phone may be granted on this router."""
         if order.mik_id is None:
             return True
         named = self._sessions.device(order.mik_id)
         return named is not None and named.name == device.name
 
-    def _what_counts(self, name: str) -> Session | None:
-        """Give a Session, or ours that stands in its place (A10)."""
-        session = self._sessions.known(name)
-        if session is None or is_ours(session):
-            return session
-        return stand_in_for(session, self._sessions.on_device(session.spec.device_ref.name)) or session
+    def _counting(self, names: Iterable[str]) -> list[Session]:
+        """Return the unfinished Sessions of these names; ours that stands in place of one counts instead (A10)."""
+        sessions = []
+        for name in names:
+            session = self._sessions.known(name)
+            if session is None:
+                continue
+            if not is_ours(session):
+                on_device = self._sessions.on_device(session.spec.device_ref.name)
+                session = stand_in_for(session, on_device) or session
+            sessions.append(session)
+        return sessions
 
-    async def _wait_for_hello(self, entry: Entry, order: Authorize, seen: TokenLocation | None) -> bool:
-        """Keep an order until its phone says hello; False when it said so just now."""
+    async def _wait_for_hello(self, entry: Entry, order: Authorize, location: TokenLocation | None) -> bool:
+        """Keep an order until its phone says hello; return False if that hello came just now."""
         until = entry.received_at + int(self._windows.within(order.type).total_seconds() * 1000)
-        kept = await self._store.wait_for_hello(order, seen, entry.received_at, until)
+        kept = await self._store.wait_for_hello(order, location, entry.received_at, until)
         await self._store.sync()
         return kept
 
-    async def _seen(self, intent: Intent) -> TokenLocation | None:
-        if not intent.token:
-            return None
-        return await self._store.location_of(intent.token)
 
-    def _device(self, intent: Intent, seen: TokenLocation | None) -> Device:
-        """Find the router that a request means: the one named, else that of the order's live Session, else that
-        of the hello, else the only one (F8)."""
-        sessions = self._sessions
-        if intent.mik_id is not None:
-            device = sessions.device(intent.mik_id)
-            if device is None:
-                raise unknown_device(intent.mik_id)
-            return device
-        order_id = None if isinstance(intent, Hello) else intent.order_id
-        now = datetime.now(UTC)
-        siblings = sessions.of_order(order_id) if order_id else []
-        live = [one for one in siblings if is_live(one, now)]
-        candidates = [sessions.device_named(one.spec.device_ref.name) for one in live]
-        candidates += [sessions.device(seen.mik_id)] if seen is not None else []
-        candidates += [sessions.device_named(one.spec.device_ref.name) for one in siblings]
-        if (found := next((one for one in candidates if one is not None), None)) is not None:
-            return found
-        every = sessions.devices()
-        if len(every) == 1:
-            return every[0]
-        raise ApiError(400, "mikId_required", "mikId required: nothing else says which router is meant")
-
-    def _client(self, order: Authorize, seen: TokenLocation | None, device: Device) -> Client:
-        """Settle where the phone is: what a hello said on this very router, else what the request says
-        (A6)."""
-        here = self._seen_here(seen, device)
-        return order.client if here is None or (order.client_first and order.client) else here
-
-    def _seen_here(self, seen: TokenLocation | None, device: Device) -> Client | None:
-        """Give what a token's last hello said, if that was on this very router: others have the same addresses."""
-        where = self._sessions.device(seen.mik_id) if seen is not None else None
-        return seen.client if seen is not None and where is not None and where.name == device.name else None
+def _live_first(sessions: Iterable[Session], now: datetime) -> Session | None:
+    """Return the first live Session, else the first one; None if there is none."""
+    known = list(sessions)
+    live = [session for session in known if session_facts(session, now).live]
+    return next(iter(live or known), None)
 
 
 def _nobody_known() -> ApiError:

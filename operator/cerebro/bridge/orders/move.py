@@ -1,55 +1,62 @@
-"""Decides what a hello with a new address changes. Pure."""
+"""Decides what a hello with a new address changes (A6). Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from cerebro.bridge.intents import Client, Hello
-from cerebro.bridge.orders.writes import Write, create_write, known_end, moved_client, patch_write
-from cerebro.domain.lifecycle import cause_of, is_live
-from cerebro.domain.supersession import is_ours
+from cerebro.bridge.orders.writes import Create, Write, create_write, known_end, moved_client, patch_write
+from cerebro.domain.lifecycle import session_facts
 from cerebro.resources import Device, Session, supersession_name
 
 
 def decide_move(
     namespace: str, hello: Hello, device: Device, sessions: Iterable[Session], now: datetime
 ) -> list[Write]:
-    """Decide about a phone that came back with another address: its live Sessions on this Device go with
-    it (A6)."""
+    """Return the writes by which the live Sessions of a phone on this Device follow it to its new address.
+
+    A Session that was requested after the hello stays: it knows the phone better.
+    """
     writes: list[Write] = []
-    for session in sessions:
-        if session.spec.device_ref.name != device.name or not is_live(session, now):
-            continue
+    for session in _live_on(device, sessions, now):
+        facts = session_facts(session, now)
         moved = moved_client(session, hello.client)
-        cause = cause_of(session)
-        if moved is None or (cause is not None and cause > hello.requested_at):
+        requested_since = facts.cause is not None and facts.cause > hello.requested_at
+        if moved is None or requested_since:
             continue
-        if is_ours(session):
+        if facts.ours:
             writes.append(patch_write(session, {"client": moved}, trace_id=hello.trace_id))
-            continue
-        spec = session.spec
-        writes.append(
-            create_write(
-                namespace,
-                supersession_name(namespace, device.name, spec.type, session.name),
-                device.name,
-                hello.client,
-                trace_id=hello.trace_id,
-                supersedes=session.name,
-                type=spec.type,
-                order_id=spec.order_id,
-                requested_at=hello.requested_at,
-                **known_end(session),
-            )
-        )
+        else:
+            writes.append(_stand_in(namespace, hello, device, session))
     return writes
 
 
 def changes_mac(hello: Hello, device: Device, sessions: Iterable[Session], now: datetime) -> bool:
-    """Say whether following a phone gives one of its live Sessions another MAC: what is counted as a move (A6)."""
-    return any(
-        Client.of(session).mac not in (None, hello.client.mac)
-        for session in sessions
-        if session.spec.device_ref.name == device.name and is_live(session, now)
+    """Return whether a hello gives one of the phone's live Sessions another MAC: that counts as a move (A6)."""
+    macs = {Client.of(session).mac for session in _live_on(device, sessions, now)}
+    return not macs <= {None, hello.client.mac}
+
+
+def _live_on(device: Device, sessions: Iterable[Session], now: datetime) -> Iterator[Session]:
+    """Yield the Sessions that are live on a Device."""
+    for session in sessions:
+        if session.spec.device_ref.name == device.name and session_facts(session, now).live:
+            yield session
+
+
+def _stand_in(namespace: str, hello: Hello, device: Device, session: Session) -> Create:
+    """Return the Session of ours that stands in place of somebody else's, with the new address (A10)."""
+    spec = session.spec
+    return create_write(
+        namespace,
+        supersession_name(namespace, device.name, spec.type, session.name),
+        device.name,
+        hello.client,
+        trace_id=hello.trace_id,
+        supersedes=session.name,
+        type=spec.type,
+        order_id=spec.order_id,
+        requested_at=hello.requested_at,
+        **known_end(session),
     )

@@ -1,5 +1,4 @@
-"""What a Session's status says to somebody who waits: done, not yet, or an error to answer with. Pure (A7,
-F10)."""
+"""What the status of a Session means for somebody who waits for it: done, not yet, or an error (A7, F10). Pure."""
 
 from __future__ import annotations
 
@@ -31,55 +30,58 @@ class WaitResult(Enum):
 _BLOCKING_REASONS = frozenset(
     {reasons.PAUSED, reasons.WRONG_ROUTER, reasons.INVALID_OBJECT, reasons.CLOCK_SKEW, reasons.DEVICE_GONE}
 )
-"""Reasons of Ready that do not pass while a client waits; the answer says them at once."""
+"""Reasons of Ready that do not pass while a client waits; the answer names them at once."""
+
+_ENDED_PHASES = ("Revoked", "Expired", "Failed")
+
+_ROUTER_CODES = {"Authenticated": "MIKROTIK_AUTH_FAILED", "Reachable": "MIKROTIK_UNREACHABLE"}
+"""Error codes of a router that did not answer, by the condition of the Device that is False; the first one counts."""
 
 
 def judge(session: Session, generation: int, wanted: Awaited) -> WaitResult | None:
-    """Say what has come of the given generation; None while nothing has.
+    """Return what has come of the given generation of a Session; None while nothing has.
 
-    Raises ApiError for what will not come: 409 blocked_by_hand and granted_by_hand, 502 and 503 for the
-    router.
+    Raises ApiError for what will not come: 409 blocked_by_hand and granted_by_hand, 502 and 503 for the router.
     """
-    status = session.status
-    if (status.observed_generation or 0) < generation:
+    if (session.status.observed_generation or 0) < generation:
         return None
     enforced = _current(session, "Enforced", generation)
     ready = _current(session, "Ready", generation)
-    ended = status.phase in ("Revoked", "Expired", "Failed")
-    if enforced is not None and enforced.status == "True":
-        if wanted is Awaited.GRANT and status.phase == "Active":
-            return WaitResult.DONE
-        if wanted is Awaited.END and ended:
-            return WaitResult.DONE
-    _raise_by_hand(enforced)
-    if any(condition is not None and condition.reason == reasons.DRY_RUN for condition in (enforced, ready)):
-        return WaitResult.DRY_RUN
-    if wanted is Awaited.GRANT and ended:
-        raise _ended(session, ready or enforced)
-    if wanted is Awaited.END and status.finished and ended:
+
+    if _is_enforced(session, enforced, wanted):
         return WaitResult.DONE
-    if ready is not None and ready.status != "True" and ready.reason in _BLOCKING_REASONS:
-        raise _from_condition(ready)
+    _raise_by_hand(enforced)
+    if _is_dry_run(enforced) or _is_dry_run(ready):
+        return WaitResult.DRY_RUN
+
+    if session.status.phase in _ENDED_PHASES:
+        if wanted is Awaited.GRANT:
+            raise _ended(session, ready or enforced)
+        if session.status.finished:
+            return WaitResult.DONE
+    _raise_blocked(ready)
     return None
 
 
 def not_in_time(device: Device, session: Session | None) -> ApiError:
-    """Explain that the router did not answer in time; the Session stays and goes on being tried."""
-    for kind, code in (("Authenticated", "MIKROTIK_AUTH_FAILED"), ("Reachable", "MIKROTIK_UNREACHABLE")):
-        found = find_condition(device.status.conditions, kind)
-        if found is not None and found.status == "False":
-            return _unavailable(code, device, found.message or found.reason)
+    """Return the error for a router that did not answer in time; the Session stays and goes on being tried."""
+    for name, code in _ROUTER_CODES.items():
+        condition = find_condition(device.status.conditions, name)
+        if condition is not None and condition.status == "False":
+            return _unavailable(code, device, condition.message or condition.reason)
+
     ready = find_condition(device.status.conditions, "Ready")
     if ready is not None and ready.status != "True" and ready.message:
         return _unavailable("router_timeout", device, f"{ready.reason}: {ready.message}")
-    own = session.status.condition("Ready") if session else None
-    if own is not None and own.status != "True" and own.message:
-        return _unavailable("router_timeout", device, own.message)
+
+    session_ready = session.status.condition("Ready") if session else None
+    if session_ready is not None and session_ready.status != "True" and session_ready.message:
+        return _unavailable("router_timeout", device, session_ready.message)
     return _unavailable("router_timeout", device, "no answer in time")
 
 
 def breaker_open(device: Device, now: datetime) -> ApiError | None:
-    """Give the answer for a router that is left alone for a while, None when it is not."""
+    """Return the error for a router that is left alone for a while; None if it is not."""
     circuit = device.status.circuit
     if circuit is None or circuit.state != "Open":
         return None
@@ -88,39 +90,60 @@ def breaker_open(device: Device, now: datetime) -> ApiError | None:
     return _unavailable("router_unavailable", device, "it failed several times and is left alone for a while")
 
 
-def _current(session: Session, kind: str, generation: int) -> Condition | None:
-    """Give a condition that was said of this generation or a later one."""
-    found = session.status.condition(kind)
-    if found is None or (found.observed_generation is not None and found.observed_generation < generation):
+def _current(session: Session, name: str, generation: int) -> Condition | None:
+    """Return a condition if it was observed of this generation or a later one; else None."""
+    condition = session.status.condition(name)
+    if condition is None:
         return None
-    return found
+    observed = condition.observed_generation
+    is_older = observed is not None and observed < generation
+    return None if is_older else condition
+
+
+def _is_enforced(session: Session, enforced: Condition | None, wanted: Awaited) -> bool:
+    """Return whether the router has what is waited for."""
+    if enforced is None or enforced.status != "True":
+        return False
+    if wanted is Awaited.GRANT:
+        return session.status.phase == "Active"
+    return session.status.phase in _ENDED_PHASES
+
+
+def _is_dry_run(condition: Condition | None) -> bool:
+    return condition is not None and condition.reason == reasons.DRY_RUN
 
 
 def _raise_by_hand(enforced: Condition | None) -> None:
+    """Raise ApiError 409 if an entry that a person made is in the way."""
     if enforced is None or enforced.status == "True":
         return
     if enforced.reason == reasons.BLOCKED_BY_HAND:
-        raise ApiError(409, "blocked_by_hand", enforced.message or "an entry made by hand blocks this client")
+        message = enforced.message or "an entry made by hand blocks this client"
+        raise ApiError(409, "blocked_by_hand", message)
     if enforced.reason == reasons.GRANTED_BY_HAND:
-        raise ApiError(
-            409, "granted_by_hand", enforced.message or "an entry made by hand lets this client in"
-        )
+        message = enforced.message or "an entry made by hand lets this client in"
+        raise ApiError(409, "granted_by_hand", message)
+
+
+def _raise_blocked(ready: Condition | None) -> None:
+    """Raise ApiError 503 for a reason that does not pass while somebody waits; its code is the reason's text."""
+    if ready is None or ready.status == "True" or ready.reason not in _BLOCKING_REASONS:
+        return
+    code = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", ready.reason).lower()
+    raise ApiError(503, code, ready.message or ready.reason, reason=ready.reason)
 
 
 def _ended(session: Session, condition: Condition | None) -> ApiError:
+    """Return the error for somebody who waits for the grant of a Session that has ended."""
     phase = session.status.phase
     reason = (condition.message or condition.reason) if condition else str(phase)
     if phase == "Revoked":
         return ApiError(409, "revoked", f"the Session was revoked meanwhile: {reason}")
     if phase == "Expired":
         return ApiError(409, "order_expired", f"the time of this order is over: {reason}")
-    never = condition is not None and condition.reason == reasons.NEVER_GRANTED
-    return ApiError(503 if never else 502, "never_granted" if never else "session_failed", reason)
-
-
-def _from_condition(condition: Condition) -> ApiError:
-    code = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", condition.reason).lower()
-    return ApiError(503, code, condition.message or condition.reason, reason=condition.reason)
+    if condition is not None and condition.reason == reasons.NEVER_GRANTED:
+        return ApiError(503, "never_granted", reason)
+    return ApiError(502, "session_failed", reason)
 
 
 def _unavailable(code: str, device: Device, why: str) -> ApiError:

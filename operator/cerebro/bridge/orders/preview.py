@@ -1,4 +1,4 @@
-"""What an order would do on an empty router, in words: the same pure plan that the agent follows (F6)."""
+"""What an order would do on an empty router, in plain text: by the same plan that the agent follows (F6). Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from cerebro.routeros.access.result import describe
 
 
 def planned_commands(device: Device, client: Client, until: datetime | None, installation: str) -> list[str]:
-    """Give the commands that would let this client in on this Device."""
+    """Return the commands that would let this client in on this Device, until `until` (None: for ever)."""
     access = device.spec.access
     policy = AccessPolicy(access.address_list, access.binding_type, access.hotspot_server, installation)
-    grant = Grant(client.mac, client.ip, until.timestamp() if until else None)
-    return describe(list(access_plan(DesiredAccess(grants=(grant,)), Actual(), policy).commands()))
+    ends_at = until.timestamp() if until else None
+    desired = DesiredAccess(grants=(Grant(client.mac, client.ip, ends_at),))
+    plan = access_plan(desired, Actual(), policy)
+    return describe(list(plan.commands()))

@@ -1,4 +1,4 @@
-"""What a revoke, and a phone that moved, do to Sessions. Pure (A4, A6, A10)."""
+"""Decides what a revoke does to Sessions (A4, A10, B2). Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import datetime
 from cerebro.bridge.intents import Client, Revoke
 from cerebro.bridge.orders.writes import Create, Keep, Write, create_write, patch_write, revoke_write
 from cerebro.domain.by_address import asks_who_is_there
-from cerebro.domain.lifecycle import cause_of, ended_by_clock, is_finished
+from cerebro.domain.lifecycle import session_facts
+from cerebro.domain.supersession import superseded_names
 from cerebro.resources import Device, Session, place_of_order, session_name
 from cerebro.resources.naming import ANNOTATION_TRACE_ID
 from cerebro.resources.session import SessionType
@@ -24,55 +25,68 @@ def decide_revoke(
     now: datetime,
     linked: Collection[str] = (),
 ) -> list[Write]:
-    """Decide about a revoke, given the Device's unfinished Sessions and those of the order on any Device.
+    """Return the writes of a revoke, given the Device's unfinished Sessions and those of the order on any Device.
 
     `linked` are the names of Sessions that were made for the token which stands for the client. A Session that was
-    asked for later than the revoke stays. A client that has no Session gets a revoked one, so that the router is rid
+    requested later than the revoke stays. A client that has no Session gets a revoked one, so that the router is rid
     of rows that the older relay made for it. So does an address alone: the one where a Session's phone was seen is
     minutes old, and only the router knows who is there now (B2, see `end_whoever_is_there`).
     """
     of_order = revoke.order_id is not None
     by_address = not of_order and not linked and client.mac is None
-    known = [one for one in sessions if of_order or one.spec.device_ref.name == device.name]
-    about = [one for one in known if _is_about(revoke, client, one) or (not of_order and one.name in linked)]
     record = _record(namespace, revoke, device, client) if client else None
-    recorded = record is not None and any(one.name == record.name for one in about)
+    record_name = record.name if record is not None else None
+
+    # Without an order a revoke is about this Device only.
+    known = [one for one in sessions if of_order or one.spec.device_ref.name == device.name]
+    names = () if of_order else linked
+    affected = [one for one in known if one.name in names or _is_about(revoke, client, one)]
+    is_recorded = any(one.name == record_name for one in affected)
+
+    # An address alone ends at once only what names no MAC: who has that address now is for the router to show.
     if by_address:
-        about = [one for one in about if Client.of(one).mac is None or (record and one.name == record.name)]
-    writes = _ends(about, known, revoke.requested_at, revoke.trace_id, now)
-    if record is None or recorded or (about and not by_address):
+        affected = [one for one in affected if one.name == record_name or Client.of(one).mac is None]
+
+    writes = _ends(affected, known, revoke.requested_at, revoke.trace_id, now)
+    needs_record = by_address or not affected
+    if record is None or is_recorded or not needs_record:
         return writes
     return [*writes, record]
 
 
 def end_whoever_is_there(record: Session, sessions: Iterable[Session], now: datetime) -> list[Write]:
-    """Decide about a revoke that named an address alone, given the Device's unfinished Sessions: once its router showed
-    who has the address, what that client had by then ends, and after that the record names it (A4, B2).
+    """Return the writes of a revoke that named an address alone, given the Device's unfinished Sessions.
+
+    Once its router showed who has the address, what that client had by then ends; after that the record names the
+    client (A4, B2). Until then nothing is due.
     """
-    there, moment = record.placed, record.spec.revoked_at
-    if not asks_who_is_there(record) or there is None or there.mac_address is None or moment is None:
+    placed, moment = record.placed, record.spec.revoked_at
+    if not asks_who_is_there(record) or moment is None:
         return []
+    if placed is None or placed.mac_address is None:
+        return []
+
     known = list(sessions)
-    client = Client(mac=there.mac_address)
+    client = Client(mac=placed.mac_address)
+    affected = [session for session in known if client.is_in(session)]
     trace_id = record.metadata.annotations.get(ANNOTATION_TRACE_ID, "")
-    ends = _ends([one for one in known if client.is_in(one)], known, moment, trace_id, now)
+    ends = _ends(affected, known, moment, trace_id, now)
     due = [write for write in ends if not isinstance(write, Keep)]
-    return [*due, patch_write(record, {"client": {"macAddress": there.mac_address}})]
+    return [*due, patch_write(record, {"client": {"macAddress": placed.mac_address}})]
 
 
 def _record(namespace: str, revoke: Revoke, device: Device, client: Client) -> Create:
-    """Make the revoked Session of a revoke for which there is no other."""
-    kind: SessionType = "Trial" if (revoke.order_id or "").startswith("trial:") else "Paid"
-    place = revoke.order_id or place_of_order(
-        session_id=None, client=client.key, requested_at=revoke.requested_at
-    )
+    """Return the write of a Session that is revoked from its beginning, for a revoke that meets none."""
+    order_id = revoke.order_id or ""
+    session_type: SessionType = "Trial" if order_id.startswith("trial:") else "Paid"
+    place = order_id or place_of_order(session_id=None, client=client.key, requested_at=revoke.requested_at)
     return create_write(
         namespace,
-        session_name(namespace, device.name, kind, place),
+        session_name(namespace, device.name, session_type, place),
         device.name,
         client,
         trace_id=revoke.trace_id,
-        type=kind,
+        type=session_type,
         order_id=revoke.order_id,
         revoked=True,
         revoked_at=revoke.requested_at,
@@ -87,18 +101,21 @@ def _is_about(revoke: Revoke, client: Client, session: Session) -> bool:
 
 
 def _ends(
-    about: Iterable[Session], known: Iterable[Session], moment: datetime, trace_id: str, now: datetime
+    affected: Iterable[Session], known: Iterable[Session], moment: datetime, trace_id: str, now: datetime
 ) -> list[Write]:
-    """Give the ends of Sessions that a revoke of `moment` is about; another that stands in for one is what counts."""
-    replaced = {session.spec.supersedes.name for session in known if session.spec.supersedes}
-    return [
-        Keep(session) if ended_by_clock(session, now) else revoke_write(session, moment, trace_id=trace_id)
-        for session in about
-        if session.name not in replaced and not is_finished(session) and not _later(session, moment)
-    ]
+    """Return the ends of the Sessions that a revoke of `moment` is about.
 
-
-def _later(session: Session, moment: datetime) -> bool:
-    """Say whether the Session was asked for after the revoke: then it is not what the revoke is about."""
-    cause = cause_of(session)
-    return cause is not None and cause > moment
+    A Session in whose place another one stands is left alone: that one counts. So is one that was requested later.
+    """
+    superseded = superseded_names(known)
+    writes: list[Write] = []
+    for session in affected:
+        facts = session_facts(session, now)
+        requested_later = facts.cause is not None and facts.cause > moment
+        if session.name in superseded or facts.finished or requested_later:
+            continue
+        if facts.ended_by_clock:
+            writes.append(Keep(session))
+        else:
+            writes.append(revoke_write(session, moment, trace_id=trace_id))
+    return writes

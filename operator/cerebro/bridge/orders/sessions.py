@@ -1,5 +1,4 @@
-"""The bridge's hands in Kubernetes: finds Devices and Sessions, writes Sessions, waits for what becomes of
-them.
+"""Finds Devices and Sessions, writes Sessions, and waits for what becomes of them.
 
 It decides nothing. What it writes goes into the watched store at once, so that it reads its own writes.
 """
@@ -27,7 +26,7 @@ R = TypeVar("R", bound=Resource)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A Session that somebody waits for, at the generation that they wrote or found."""
+    """A Session that somebody waits for, at the generation that was written or read."""
 
     name: str
     generation: int
@@ -35,7 +34,7 @@ class Target:
 
 
 class Sessions:
-    """Devices and Sessions of one namespace."""
+    """Devices and Sessions of one namespace. The store has the unfinished Sessions only."""
 
     def __init__(self, api: KubeApi, store: Store, namespace: str) -> None:
         self.namespace = namespace
@@ -48,43 +47,46 @@ class Sessions:
         store.subscribe(self._changed)
 
     def complete(self) -> bool:
-        """Say whether all Devices and unfinished Sessions are known (E7)."""
-        return self._store.complete(DEVICE, self.namespace) and self._store.complete(SESSION, self.namespace)
+        """Return whether all Devices and unfinished Sessions are known (E7)."""
+        kinds = (DEVICE, SESSION)
+        return all(self._store.complete(kind, self.namespace) for kind in kinds)
 
     def device(self, mik_id: str) -> Device | None:
-        """Find the Device with that routerID, in any case; of several the oldest."""
-        found = _models(self._devices, self.namespace, mik_id.casefold(), Device)
-        return min(found, key=age_key, default=None)
+        """Return the Device with that routerID, in any case; of several the oldest."""
+        devices = _models(self._devices, self.namespace, mik_id.casefold(), Device)
+        return min(devices, key=age_key, default=None)
 
     def devices(self) -> list[Device]:
-        """Give all Devices that can be read."""
+        """Return all Devices that can be read."""
         return list(self._store.models(DEVICE, Device, self.namespace))
 
     def device_named(self, name: str) -> Device | None:
-        """Give a Device by its name."""
+        """Return the Device of that name."""
         stored = self._store.get(DEVICE, self.namespace, name)
         return stored.read(Device) if stored else None
 
     def all(self) -> list[Session]:
-        """Give all known Sessions."""
+        """Return all unfinished Sessions."""
         return list(self._store.models(SESSION, Session, self.namespace))
 
     def known(self, name: str) -> Session | None:
-        """Give a Session out of the store, which lacks finished ones."""
+        """Return the unfinished Session of that name."""
         stored = self._store.get(SESSION, self.namespace, name)
         return stored.read(Session) if stored else None
 
     def of_order(self, order_id: str) -> list[Session]:
-        """Give the unfinished Sessions of an order."""
+        """Return the unfinished Sessions of an order."""
         return _models(self._by_order, self.namespace, order_id, Session)
 
     def on_device(self, name: str) -> list[Session]:
-        """Give the unfinished Sessions on a Device."""
+        """Return the unfinished Sessions on a Device."""
         return _models(self._by_device, self.namespace, name, Session)
 
     async def read(self, name: str) -> Session | None:
-        """Ask the API server for a Session, finished or not; None when there is none. Raises KubeError, and
-        ApiError for one that our models cannot read (B9)."""
+        """Return a Session from the API server, finished or not; None if it does not exist.
+
+        Raises KubeError, and ApiError 503 for one that our models cannot read (B9).
+        """
         try:
             body = await self._api.get(SESSION, self.namespace, name)
         except NotFound:
@@ -101,8 +103,10 @@ class Sessions:
         return session
 
     async def write(self, write: Write, wanted: Awaited) -> Target:
-        """Carry out a write. Raises KubeError: AlreadyExists and Conflict mean that it must be decided
-        again."""
+        """Carry out a write, and return what to wait for.
+
+        Raises KubeError: AlreadyExists and Conflict mean that it must be decided anew.
+        """
         if isinstance(write, Keep):
             return Target(write.name, write.session.metadata.generation, wanted)
         if isinstance(write, Create):
@@ -113,9 +117,9 @@ class Sessions:
         return Target(write.name, body["metadata"].get("generation", 1), wanted)
 
     async def wait(self, target: Target) -> WaitResult:
-        """Wait, without a limit of its own, until it is known what became of a Session.
+        """Wait until it is known what became of a Session, and return that; the caller sets the limit.
 
-        A Session that leaves the watch is read once: finished, or deleted. Raises ApiError.
+        A Session that leaves the watch is read once: it is finished, or deleted. Raises ApiError.
         """
         changed = asyncio.Event()
         self._waiters.setdefault(target.name, set()).add(changed)
@@ -150,7 +154,9 @@ class Sessions:
 
 
 def _models(index: Index, namespace: str, key: str, model: type[R]) -> list[R]:
-    return [read for stored in index.get(namespace, key) if (read := stored.read(model)) is not None]
+    """Return the objects of an index that our models can read."""
+    models = (stored.read(model) for stored in index.get(namespace, key))
+    return [item for item in models if item is not None]
 
 
 def _order_of(stored: StoredObject) -> str | None:

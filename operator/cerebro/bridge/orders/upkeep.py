@@ -1,9 +1,12 @@
-"""Keeps the bridge's own Sessions as they should be, from what the watch shows: no request causes this
-(A2, A11, B2).
+"""Keeps the bridge's own Sessions as they should be, from what the watch shows (A2, A11, B2).
 
-An end that is known is written into the spec, so that a restored backup has it; of an order that was
-granted on another router the older Session is revoked once the newer is on its router; a revoke by address ends what
-the client has that its router showed there. All follows from the objects alone, so a restart loses nothing.
+No request causes this:
+
+* An end that is known is written into the spec, so that a restored backup has it.
+* Of an order that was granted on another router the older Session is revoked once the newer is on its router.
+* A revoke by address ends what the client has that its router showed there.
+
+All follows from the objects alone, so a restart loses nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ from cerebro.bridge.orders.revoke import end_whoever_is_there
 from cerebro.bridge.orders.sessions import Sessions
 from cerebro.bridge.orders.writes import Patch, Write, patch_write, revoke_write
 from cerebro.domain.by_address import asks_who_is_there
-from cerebro.domain.lifecycle import cause_of, is_live
-from cerebro.domain.supersession import is_ours, stand_in_for
+from cerebro.domain.lifecycle import cause_of, is_current, is_ours, session_facts
+from cerebro.domain.supersession import stand_in_for
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.errors import AlreadyExists, Conflict, Invalid, KubeError, NotFound, Unavailable
 from cerebro.kube.objects import Change
@@ -29,35 +32,49 @@ from cerebro.runtime.backoff import Backoff
 
 log = structlog.get_logger(__name__)
 
+_NEVER_REQUESTED = datetime.min.replace(tzinfo=UTC)
+
 
 def pin_end(session: Session) -> Patch | None:
-    """Give the patch that writes a known end into the spec; None when there is nothing to write (A11)."""
-    spec, status = session.spec, session.status
-    current = (status.observed_generation or 0) >= session.metadata.generation
-    if not is_ours(session) or spec.duration is None or status.expires_at is None or not current:
+    """Return the patch that writes a known end into the spec; None if nothing is to be written (A11)."""
+    ends_at = session.status.expires_at
+    if not is_ours(session) or session.spec.duration is None:
         return None
-    return patch_write(session, {"expiresAt": format_time(status.expires_at), "duration": None})
+    if ends_at is None or not is_current(session):
+        return None
+    return patch_write(session, {"expiresAt": format_time(ends_at), "duration": None})
 
 
 def retire(session: Session, siblings: Collection[Session], now: datetime) -> Write | None:
-    """Give the write that revokes a Session whose order was granted later on another Device; else None (A2).
+    """Return the write that revokes a Session whose order was granted later on another Device; else None (A2).
 
     One that somebody else made is superseded instead (A10).
     """
-    if not is_live(session, now) or (not is_ours(session) and stand_in_for(session, siblings) is not None):
+    facts = session_facts(session, now)
+    if not facts.live:
         return None
-    for other in siblings:
-        same_order = (other.spec.order_id, other.spec.type) == (session.spec.order_id, session.spec.type)
-        if not same_order or other.spec.device_ref.name == session.spec.device_ref.name or not is_ours(other):
-            continue
-        newer = _asked(other) > _asked(session)
-        if newer and other.status.phase == "Active" and is_live(other, now):
-            return revoke_write(session, _asked(other))
+    if not facts.ours and stand_in_for(session, siblings) is not None:
+        return None
+
+    for sibling in siblings:
+        if _replaces(sibling, session, now):
+            return revoke_write(session, _requested_at(sibling))
     return None
 
 
-def _asked(session: Session) -> datetime:
-    return cause_of(session) or datetime.min.replace(tzinfo=UTC)
+def _replaces(sibling: Session, session: Session, now: datetime) -> bool:
+    """Return whether one of ours has the same order, requested later, on the router of another Device."""
+    facts = session_facts(sibling, now)
+    same_order = sibling.spec.order_id == session.spec.order_id and sibling.spec.type == session.spec.type
+    same_device = sibling.spec.device_ref.name == session.spec.device_ref.name
+    if not facts.ours or not same_order or same_device:
+        return False
+    is_newer = _requested_at(sibling) > _requested_at(session)
+    return is_newer and sibling.status.phase == "Active" and facts.live
+
+
+def _requested_at(session: Session) -> datetime:
+    return cause_of(session) or _NEVER_REQUESTED
 
 
 class Upkeep:
@@ -65,7 +82,7 @@ class Upkeep:
 
     def __init__(self, sessions: Sessions, store: Store) -> None:
         self._sessions = sessions
-        self._dirty: dict[str, None] = {}
+        self._dirty: dict[str, None] = {}  # names, in the order of their changes
         self._wake = asyncio.Event()
         store.subscribe(self._changed)
         store.on_complete(lambda _kind, _namespace: self.look_at_all())
@@ -107,14 +124,16 @@ class Upkeep:
         if asks_who_is_there(session):
             await self._end_whoever_is_there(session, now)
             return
+
         due: Write | None = pin_end(session)
         if due is None and session.spec.order_id:
-            due = retire(session, self._sessions.of_order(session.spec.order_id), now)
+            siblings = self._sessions.of_order(session.spec.order_id)
+            due = retire(session, siblings, now)
         if due is not None:
             await self._sessions.write(due, Awaited.END)
 
     async def _end_whoever_is_there(self, record: Session, now: datetime) -> None:
-        """Have a revoke by address end what its router's client has; tried again when one of its Sessions changed."""
+        """End what the client has that a revoke by address met; a conflict with another writer is tried anew."""
         on_device = self._sessions.on_device(record.spec.device_ref.name)
         try:
             for write in end_whoever_is_there(record, on_device, now):
@@ -123,17 +142,20 @@ class Upkeep:
             raise Unavailable(f"a Session of the client changed meanwhile: {error}") from error
 
     def _changed(self, change: Change) -> None:
-        """Mark what changed, and the other Sessions of its order."""
+        """Mark the Session that changed, and the other Sessions of its order."""
         if change.kind is not SESSION or change.new is None:
             return
         session = change.new.read(Session)
         if session is None or not is_ours(session):
             return
-        if session.spec.duration is not None or (asks_who_is_there(session) and session.placed):
+
+        end_may_be_known = session.spec.duration is not None
+        client_may_be_known = asks_who_is_there(session) and session.placed is not None
+        if end_may_be_known or client_may_be_known:
             self._dirty[session.name] = None
         if session.spec.order_id:
             siblings = self._sessions.of_order(session.spec.order_id)
             if len(siblings) > 1:
-                self._dirty.update((one.name, None) for one in siblings)
+                self._dirty.update((sibling.name, None) for sibling in siblings)
         if self._dirty:
             self._wake.set()

@@ -1,4 +1,4 @@
-"""Writes on Sessions, as data: what the decisions give and `sessions.py` carries out. Pure."""
+"""Writes on Sessions, as data: the decisions return them and `sessions.py` carries them out. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pydantic import ValidationError
 
 from cerebro.bridge.errors import ApiError, invalid
 from cerebro.bridge.intents import Client
-from cerebro.domain.lifecycle import end_of
-from cerebro.domain.supersession import is_ours
+from cerebro.domain.lifecycle import is_ours, recorded_end
 from cerebro.resources import (
     GROUP_VERSION,
     Reference,
@@ -32,11 +31,12 @@ from cerebro.resources.naming import (
 )
 
 TTL_AFTER_FINISHED = timedelta(hours=24)
+"""How long the record of a Session of ours stays after its end is enforced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Make this Session; when it exists already, read it and decide again."""
+    """Make this Session; if it exists already, read it and decide anew."""
 
     name: str
     body: Mapping[str, Any]
@@ -58,7 +58,7 @@ class Keep:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name of the Session."""
         return self.session.name
 
 
@@ -75,9 +75,10 @@ def create_write(
     supersedes: str | None = None,
     **spec: Any,
 ) -> Create:
-    """Make the manifest of a Session of ours; `spec` are further fields of SessionSpec.
+    """Return the write that makes a Session of ours; `spec` are further fields of SessionSpec, by their Python names.
 
-    Raises ApiError 400 that names the field for what no Session can have: a further try would end the same way.
+    A superseding Session has no ttl: the operator deletes it (A10). Raises ApiError 400 that names the field for a
+    value that no Session can have: a further try would end the same way.
     """
     try:
         fields = SessionSpec(
@@ -89,27 +90,35 @@ def create_write(
         )
     except ValidationError as error:
         raise _unfit(error) from None
+
     labels = {LABEL_MANAGED_BY: MANAGED_BY_BRIDGE, LABEL_DEVICE: label_value(device)}
     if fields.order_id:
         labels[LABEL_ORDER] = label_value(fields.order_id)
+
     metadata: dict[str, Any] = {"name": name, "namespace": namespace, "labels": labels}
     if trace_id:
         metadata["annotations"] = {ANNOTATION_TRACE_ID: trace_id}
-    return Create(
-        name,
-        {"apiVersion": GROUP_VERSION, "kind": "Session", "metadata": metadata, "spec": fields.wire()},
-    )
+    body = {"apiVersion": GROUP_VERSION, "kind": "Session", "metadata": metadata, "spec": fields.wire()}
+    return Create(name, body)
 
 
 def _unfit(error: ValidationError) -> ApiError:
+    """Return the error that names the first field which no Session can have, by its name on the wire."""
     fault = error.errors()[0]
-    names = [str(part) for part in fault["loc"]]
-    names = [field.alias or name if (field := SessionSpec.model_fields.get(name)) else name for name in names]
-    return invalid(f"no Session can be made of this: {'.'.join(names) or error.title}: {fault['msg']}")
+    path = ".".join(_wire_name(str(part)) for part in fault["loc"])
+    return invalid(f"no Session can be made of this: {path or error.title}: {fault['msg']}")
+
+
+def _wire_name(name: str) -> str:
+    field = SessionSpec.model_fields.get(name)
+    return name if field is None else field.alias or name
 
 
 def patch_write(session: Session, spec: Mapping[str, Any], *, trace_id: str = "") -> Patch:
-    """Make a merge patch of a Session's spec under wire names; None removes a field."""
+    """Return a merge patch of a Session's spec, under wire names; None as a value removes a field.
+
+    It holds only for the version of the Session that was read.
+    """
     metadata: dict[str, Any] = {"resourceVersion": session.metadata.resource_version}
     if trace_id:
         metadata["annotations"] = {ANNOTATION_TRACE_ID: trace_id}
@@ -117,9 +126,9 @@ def patch_write(session: Session, spec: Mapping[str, Any], *, trace_id: str = ""
 
 
 def revoke_write(session: Session, when: datetime, *, trace_id: str = "") -> Write:
-    """Revoke a Session: ours by a patch, somebody else's by one of ours that supersedes it (A10).
+    """Return the write that revokes a Session: ours by a patch, somebody else's by superseding it (A10).
 
-    That one gets the original end too: opened again, it must not last longer.
+    The superseding Session gets the original end too: opened again, it must not last longer.
     """
     spec, meta = session.spec, session.metadata
     if spec.revoked:
@@ -143,24 +152,25 @@ def revoke_write(session: Session, when: datetime, *, trace_id: str = "") -> Wri
 
 
 def known_end(session: Session) -> dict[str, Any]:
-    """Give the end of a Session as fields of another one that stands in its place: the instant where it is
-    known."""
-    moment = end_of(session)
-    return {"expires_at": moment} if moment is not None else {"duration": session.spec.duration}
+    """Return the end of a Session as fields of SessionSpec for another one that stands in its place.
+
+    It is the instant where that is known, else the duration.
+    """
+    ends_at = recorded_end(session)
+    if ends_at is not None:
+        return {"expires_at": ends_at}
+    return {"duration": session.spec.duration}
 
 
 def moved_client(session: Session, client: Client) -> dict[str, str | None] | None:
-    """Give the patch of `spec.client` that makes it this client; None when it is this client already.
+    """Return the patch of `spec.client` that makes it this client, under wire names; None if it is this client.
 
-    A MAC that is the same with no address given says nothing new, nor does the address that the Session's MAC
-    is known at.
+    The same MAC without an address says nothing new, nor does the address at which the Session's MAC is known.
     """
-    spec = session.spec.client
-    applied = session.placed.ip_address if session.placed else None
-    if client.mac is None:
-        if client.ip is None or client.ip in (spec.ip_address, applied):
-            return None
-        return {"macAddress": None, "ipAddress": client.ip}
-    if client.mac == spec.mac_address and client.ip in (None, spec.ip_address):
-        return None
-    return {"macAddress": client.mac, "ipAddress": client.ip}
+    spec, placed = session.spec.client, session.placed
+    if client.mac is not None:
+        is_same = client.mac == spec.mac_address and client.ip in (None, spec.ip_address)
+    else:
+        placed_ip = placed.ip_address if placed is not None else None
+        is_same = client.ip in (None, spec.ip_address, placed_ip)
+    return None if is_same else {"macAddress": client.mac, "ipAddress": client.ip}

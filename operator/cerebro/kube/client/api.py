@@ -1,63 +1,45 @@
-"""The calls we make to the Kubernetes API server, each with a deadline and with errors from
-`cerebro.kube.client.errors`.
+"""The calls that we make to the Kubernetes API server, each with a deadline.
 
-Answers are plain dictionaries as the server sent them: whoever writes hands the answer to the Store, so that
-it reads its own writes. No retries here (but a new token after a 401): the loops own their back-off.
+Errors are those of `errors.py`. Answers are plain dictionaries as the server sent them: whoever writes hands the
+answer to the Store, so that it reads its own writes. Nothing is tried again here, but once with a new token
+after a 401: the loops own their back-off.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
 from cerebro.kube.client.connection import Connection
-from cerebro.kube.client.errors import Expired, Invalid, Unavailable
+from cerebro.kube.client.errors import Expired, Unavailable
+from cerebro.kube.client.secrets import Secret, secret_from, secret_manifest
+from cerebro.kube.client.tables import ACCEPT, names_by_uid, rows_of
 from cerebro.kube.client.transport import APPLY_PATCH, Transport
 from cerebro.kube.objects import Listing
 from cerebro.resources import API_GROUP, API_VERSION, Kind
+from cerebro.runtime.times import Monotonic
 
 Manifest = dict[str, Any]
+"""An object in the form of the API."""
 
 PAGE = 500
 """Objects in one page of a list."""
-_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 _RESTARTS = 3
+"""Times that a list is begun which expired before its last page."""
 _GROUP = f"/apis/{API_GROUP}/{API_VERSION}"
 _LEASES = "/apis/coordination.k8s.io/v1"
 _EVENTS = "/apis/events.k8s.io/v1"
 
 
-@dataclass(frozen=True)
-class Secret:
-    """A Secret as we use it. Its repr shows no value."""
-
-    namespace: str
-    name: str
-    uid: str
-    type: str
-    annotations: Mapping[str, str]
-    data: Mapping[str, bytes] = field(repr=False)
-
-    def text(self, key: str) -> str | None:
-        """Give one value as text, None when it is absent; raises Invalid when it is not UTF-8."""
-        value = self.data.get(key)
-        try:
-            return None if value is None else value.decode("utf-8")
-        except UnicodeDecodeError:
-            raise Invalid(f"Secret {self.namespace}/{self.name}: {key} is not UTF-8 text") from None
-
-
 class KubeApi:
     """Typed face of one connection to the API server; use it as an async context manager.
 
-    Every method raises KubeError only. `timeout` bounds each request in seconds.
+    Every method raises KubeError only.
     """
 
     def __init__(self, connection: Connection, *, timeout: float = 10.0) -> None:
+        """`timeout` bounds each request, in seconds."""
         self._transport = Transport(connection, timeout=timeout)
 
     async def __aenter__(self) -> Self:
@@ -69,7 +51,7 @@ class KubeApi:
 
     @property
     def connection(self) -> Connection:
-        """The connection that this was made with."""
+        """Where the API server is, and who we are there."""
         return self._transport.connection
 
     @property
@@ -78,22 +60,31 @@ class KubeApi:
         return self._transport.clock_skew
 
     @property
-    def last_contact(self) -> float | None:
-        """Monotonic time of the last answer of an API server at work; None before the first."""
+    def last_contact(self) -> Monotonic | None:
+        """Time of the last answer of an API server at work; None before the first."""
         return self._transport.last_contact
 
-    def forbidden_since(self) -> float | None:
-        """Monotonic time since when a call of ours is answered 403 (rule E10: 60 s of it make us unready)."""
+    def forbidden_since(self) -> Monotonic | None:
+        """Return since when a call of ours is answered 403, None if none is.
+
+        60 s of it make the process unready (rule E10).
+        """
         return self._transport.forbidden_since()
 
     # Our own kinds
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
-        """Read one object; NotFound says that it does not exist, never that its CRD is missing."""
+        """Read one object.
+
+        Raises NotFound if the object does not exist, never because its CRD is missing.
+        """
         return await self._call("GET", kind, namespace, name)
 
     async def create(self, kind: Kind, namespace: str, manifest: Manifest) -> Manifest:
-        """Create an object (apiVersion and kind are filled in); AlreadyExists when its name is taken."""
+        """Create an object; apiVersion and kind are filled in. Return it as the server has it.
+
+        Raises AlreadyExists if its name is taken.
+        """
         body = {"apiVersion": f"{API_GROUP}/{API_VERSION}", "kind": kind.kind, **manifest}
         return await self._call("POST", kind, namespace, body=body)
 
@@ -107,9 +98,13 @@ class KubeApi:
         subresource: Literal["status"] | None = None,
         resource_version: str | None = None,
     ) -> Manifest:
-        """Apply a merge patch; with `resource_version` only to that version, else Conflict."""
+        """Apply a merge patch; return the object as the server has it then.
+
+        With `resource_version` the patch holds only for that version: for every other one Conflict is raised.
+        """
         if resource_version is not None:
-            patch = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": resource_version}}
+            metadata = {**patch.get("metadata", {}), "resourceVersion": resource_version}
+            patch = {**patch, "metadata": metadata}
         return await self._call(
             "PATCH",
             kind,
@@ -131,14 +126,17 @@ class KubeApi:
         subresource: Literal["status"] | None = None,
         force: bool = True,
     ) -> Manifest:
-        """Server-side apply: fields of ours that the manifest lacks go. An absent object is created, unless
-        `status`.
+        """Apply a manifest by the server; return the object as the server has it then.
+
+        Fields of `field_manager` that the manifest lacks go. An absent object is created, unless the
+        subresource is `status`. Without `force` a field of another manager raises Conflict.
         """
+        metadata = {**manifest.get("metadata", {}), "name": name, "namespace": namespace}
         body = {
             **manifest,
             "apiVersion": f"{API_GROUP}/{API_VERSION}",
             "kind": kind.kind,
-            "metadata": {**manifest.get("metadata", {}), "name": name, "namespace": namespace},
+            "metadata": metadata,
         }
         return await self._call(
             "PATCH",
@@ -160,26 +158,30 @@ class KubeApi:
         uid: str | None = None,
         resource_version: str | None = None,
     ) -> None:
-        """Delete an object; Conflict when it is no more that UID or version, NotFound when it is gone."""
+        """Delete an object.
+
+        Raises NotFound if it is gone, and Conflict if it has another UID or version than the one given.
+        """
         conditions = {"uid": uid, "resourceVersion": resource_version}
-        body = {"preconditions": {key: value for key, value in conditions.items() if value is not None}}
+        given = {key: value for key, value in conditions.items() if value is not None}
+        body = {"preconditions": given}
         await self._call("DELETE", kind, namespace, name, body=body)
 
     async def list_uids(self, kind: Kind, namespace: str, *, field_selector: str | None = None) -> Listing:
-        """List a collection as names by UID, all of one moment (rule E7).
+        """Return a collection as names by UID, all of one moment (rule E7).
 
-        The Table form with the UID column costs 42 bytes an object instead of 1,200. A 404 is Unavailable: a
-        CRD that is not served is no empty collection (rule E13).
+        The Table form with the UID column costs 42 bytes an object instead of 1,200. A 404 raises Unavailable:
+        a CRD that is not served is no empty collection (rule E13).
         """
         for _ in range(_RESTARTS):
             uids: dict[str, str] = {}
             version = 0
             try:
                 async for page in self._pages(
-                    kind, namespace, field_selector, {"includeObject": "None"}, _TABLE
+                    kind, namespace, field_selector, {"includeObject": "None"}, ACCEPT
                 ):
                     version = int(page["metadata"]["resourceVersion"])
-                    uids.update(_rows(kind, page))
+                    uids.update(names_by_uid(kind, page))
             except Expired:
                 continue
             return Listing(uids, version)
@@ -190,16 +192,19 @@ class KubeApi:
     async def list_cells(
         self, kind: Kind, namespace: str, *, field_selector: str | None = None
     ) -> list[dict[str, Any]]:
-        """List a collection as a Table without objects: cells by the column's name in lower case."""
+        """Return a collection as a Table without objects: a row each, cells by the column's name in lower case."""
         table: list[dict[str, Any]] = []
-        async for page in self._pages(kind, namespace, field_selector, {"includeObject": "None"}, _TABLE):
-            table.extend(_cells(page))
+        async for page in self._pages(kind, namespace, field_selector, {"includeObject": "None"}, ACCEPT):
+            table.extend(rows_of(page))
         return table
 
     async def list_objects(
         self, kind: Kind, namespace: str, *, field_selector: str | None = None
     ) -> AsyncIterator[Manifest]:
-        """Go over whole objects, a page at a time; Expired (an Unavailable) when it took too long."""
+        """Yield the objects of a collection, read a page at a time.
+
+        Raises Expired, an Unavailable, if that took too long.
+        """
         async for page in self._pages(kind, namespace, field_selector, {}, "application/json"):
             for item in page["items"]:
                 yield item
@@ -207,34 +212,28 @@ class KubeApi:
     # What the server serves
 
     async def served(self) -> dict[str, frozenset[str]]:
-        """Give the verbs by plural of our group as discovery has them; a missing group is Unavailable."""
-        answer = await self._transport.request("GET", _GROUP, what=f"discover {API_GROUP}/{API_VERSION}")
-        return {
-            entry["name"]: frozenset(entry.get("verbs") or ())
-            for entry in answer.get("resources") or ()
-            if "/" not in entry["name"]
-        }
+        """Return the verbs of our kinds as discovery has them, by plural. A missing group raises Unavailable."""
+        answer = await self._transport.request("GET", _GROUP, call=f"discover {API_GROUP}/{API_VERSION}")
+        verbs: dict[str, frozenset[str]] = {}
+        for entry in answer.get("resources") or ():
+            is_subresource = "/" in entry["name"]
+            if not is_subresource:
+                verbs[entry["name"]] = frozenset(entry.get("verbs") or ())
+        return verbs
 
     async def get_namespace(self, name: str) -> Manifest:
-        """Read a namespace; Unavailable with status 403 where our role does not allow it."""
+        """Read a namespace. Raises Unavailable with status 403 if our role does not allow it."""
         path = f"/api/v1/namespaces/{name}"
-        return await self._mapping("GET", path, what=f"get namespace {name}", named=True)
+        return await self._mapping("GET", path, call=f"get namespace {name}", named=True)
 
     # Secrets
 
     async def get_secret(self, namespace: str, name: str) -> Secret:
         """Read a Secret by name, its values decoded."""
         path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
-        what = f"get Secret {namespace}/{name}"
-        answer = await self._mapping("GET", path, what=what, named=True)
-        try:
-            data = {key: base64.b64decode(value) for key, value in (answer.get("data") or {}).items()}
-        except (binascii.Error, TypeError):
-            raise Unavailable(f"{what}: its data is not base64") from None
-        meta = answer["metadata"]
-        return Secret(
-            namespace, name, meta["uid"], answer.get("type", ""), meta.get("annotations") or {}, data
-        )
+        call = f"get Secret {namespace}/{name}"
+        answer = await self._mapping("GET", path, call=call, named=True)
+        return secret_from(answer, namespace, name, call=call)
 
     async def create_secret(
         self,
@@ -247,53 +246,54 @@ class KubeApi:
         labels: Mapping[str, str] | None = None,
         owner: Manifest | None = None,
     ) -> None:
-        """Create a Secret; `owner` is an owner reference without blockOwnerDeletion (rule E6)."""
-        meta: Manifest = {"name": name, "annotations": dict(annotations or {}), "labels": dict(labels or {})}
-        if owner is not None:
-            meta["ownerReferences"] = [owner]
-        body = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": meta,
-            "type": type,
-            "data": {key: base64.b64encode(value).decode("ascii") for key, value in data.items()},
-        }
+        """Create a Secret; `owner` is an owner reference without blockOwnerDeletion (rule E6).
+
+        Raises AlreadyExists if its name is taken.
+        """
+        body = secret_manifest(
+            name,
+            type=type,
+            data=data,
+            annotations=annotations or {},
+            labels=labels or {},
+            owner=owner,
+        )
         path = f"/api/v1/namespaces/{namespace}/secrets"
         await self._transport.request(
-            "POST", path, what=f"create Secret {namespace}/{name}", body=body, secret=True
+            "POST", path, call=f"create Secret {namespace}/{name}", body=body, secret=True
         )
 
     async def delete_secret(self, namespace: str, name: str) -> None:
-        """Delete a Secret by name; NotFound when it is gone."""
+        """Delete a Secret by name. Raises NotFound if it is gone."""
         path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
         await self._transport.request(
-            "DELETE", path, what=f"delete Secret {namespace}/{name}", named=True, secret=True
+            "DELETE", path, call=f"delete Secret {namespace}/{name}", named=True, secret=True
         )
 
     # Leases and Events; their meaning is in lease.py and events.py
 
     async def get_lease(self, namespace: str, name: str) -> Manifest:
-        """Read a Lease."""
+        """Read a Lease of coordination.k8s.io/v1."""
         path = f"{_LEASES}/namespaces/{namespace}/leases/{name}"
-        return await self._mapping("GET", path, what=f"get Lease {namespace}/{name}", named=True)
+        return await self._mapping("GET", path, call=f"get Lease {namespace}/{name}", named=True)
 
     async def create_lease(self, namespace: str, manifest: Manifest) -> Manifest:
-        """Create a Lease."""
+        """Create a Lease. Raises AlreadyExists if its name is taken."""
         path = f"{_LEASES}/namespaces/{namespace}/leases"
-        what = f"create Lease {namespace}/{manifest['metadata']['name']}"
-        return await self._mapping("POST", path, what=what, body=manifest)
+        call = f"create Lease {namespace}/{manifest['metadata']['name']}"
+        return await self._mapping("POST", path, call=call, body=manifest)
 
     async def replace_lease(self, namespace: str, name: str, manifest: Manifest) -> Manifest:
-        """Replace a Lease; the manifest carries the resourceVersion it was read at, else Conflict."""
+        """Replace a Lease in the version that the manifest names. Raises Conflict if it has another by now."""
         path = f"{_LEASES}/namespaces/{namespace}/leases/{name}"
         return await self._mapping(
-            "PUT", path, what=f"renew Lease {namespace}/{name}", body=manifest, named=True
+            "PUT", path, call=f"renew Lease {namespace}/{name}", body=manifest, named=True
         )
 
     async def create_event(self, namespace: str, manifest: Manifest) -> None:
         """Create an Event of events.k8s.io/v1."""
         path = f"{_EVENTS}/namespaces/{namespace}/events"
-        await self._transport.request("POST", path, what=f"post Event in {namespace}", body=manifest)
+        await self._transport.request("POST", path, call=f"post Event in {namespace}", body=manifest)
 
     # Paths and pages
 
@@ -309,14 +309,16 @@ class KubeApi:
         query: dict[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Manifest:
+        """Send a request about an object of ours, or about a collection if `name` is None."""
         path = f"{_GROUP}/namespaces/{namespace}/{kind.plural}"
+        call = f"{method.lower()} {kind.kind} {namespace}/{name or ''}"
         if name is not None:
             path += f"/{name}"
         if subresource is not None:
             path += f"/{subresource}"
-        what = f"{method.lower()} {kind.kind} {namespace}/{name or ''}{' status' if subresource else ''}"
+            call += " status"
         return await self._mapping(
-            method, path, what=what, named=name is not None, body=body, query=query, content_type=content_type
+            method, path, call=call, named=name is not None, body=body, query=query, content_type=content_type
         )
 
     async def _mapping(self, method: str, path: str, **request: Any) -> Manifest:
@@ -326,13 +328,14 @@ class KubeApi:
     async def _pages(
         self, kind: Kind, namespace: str, field_selector: str | None, query: dict[str, str], accept: str
     ) -> AsyncIterator[Manifest]:
+        """Yield the pages of a list; all are of the moment of the first."""
         query = {**query, "limit": str(PAGE)}
         if field_selector:
             query["fieldSelector"] = field_selector
         path = f"{_GROUP}/namespaces/{namespace}/{kind.plural}"
         while True:
             page = await self._mapping(
-                "GET", path, what=f"list {kind.plural} in {namespace}", query=query, accept=accept
+                "GET", path, call=f"list {kind.plural} in {namespace}", query=query, accept=accept
             )
             yield page
             following = page["metadata"].get("continue")
@@ -341,23 +344,10 @@ class KubeApi:
             query["continue"] = following
 
 
-def _rows(kind: Kind, page: Manifest) -> dict[str, str]:
-    """Read names by UID from one Table page."""
-    try:
-        return {cells["uid"]: cells["name"] for cells in _cells(page)}
-    except KeyError:
-        raise Unavailable(
-            f"list {kind.plural}: no UID column: apply the CRDs of this release (crds/)"
-        ) from None
-
-
-def _cells(page: Manifest) -> Iterator[dict[str, Any]]:
-    """Read the rows of one Table page."""
-    columns = [column["name"].lower() for column in page.get("columnDefinitions") or ()]
-    for row in page.get("rows") or ():
-        yield dict(zip(columns, row["cells"], strict=True))
-
-
 def server_now(api: KubeApi) -> datetime:
-    """Give the API server's time as far as we know it: a wrong clock here must not end what is not over."""
-    return datetime.now(UTC) - timedelta(seconds=api.clock_skew or 0.0)
+    """Return the API server's time as far as we know it, aware and in UTC.
+
+    A wrong clock of ours must not end what is not over. Before the first answer it is our own time.
+    """
+    ahead = timedelta(seconds=api.clock_skew or 0.0)
+    return datetime.now(UTC) - ahead

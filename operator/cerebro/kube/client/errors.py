@@ -1,8 +1,7 @@
-"""What a call to the API server can end with, as few kinds as callers treat differently, each saying whether
-to try again.
+"""The errors of calls to the API server: as few classes as callers treat differently.
 
-The one place where answers become errors. Messages name the object and what the server said, never a Secret's
-content.
+Answers become errors here and nowhere else. A message names the object and has the server's own words, never a
+Secret's content.
 """
 
 from __future__ import annotations
@@ -11,28 +10,33 @@ import json
 from typing import Any, ClassVar
 
 _MESSAGE_SIZE = 500
+"""Characters of a message at most."""
+_LONGEST_RETRY_AFTER = 60.0
+"""Seconds; a server that asks for more is asked again earlier."""
 
 
 class KubeError(Exception):
-    """A call that did not succeed; `retry` says whether the same call can succeed later, `status` is the HTTP
-    status.
-    """
+    """A call that did not succeed."""
 
     retry: ClassVar[bool] = False
+    """Whether the same call can succeed later."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
+        """`status` is the HTTP status, None if no answer came."""
         super().__init__(message)
         self.status = status
 
 
 class Unavailable(KubeError):
-    """Passing trouble: no connection, time out, 401, 403, 404 of a whole collection, 405, 429, 5xx. Wait and
-    try again.
+    """Passing trouble: no connection, no answer in time, 401, 403, 404 of a whole collection, 405, 429, 5xx.
+
+    Wait and try again.
     """
 
     retry = True
 
     def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        """`retry_after` is how many seconds the server asked us to wait, None if it did not."""
         super().__init__(message, status=status)
         self.retry_after = retry_after
 
@@ -50,7 +54,7 @@ class AlreadyExists(KubeError):
 
 
 class Conflict(KubeError):
-    """The object changed since it was read (or a precondition failed): read it again, decide again."""
+    """The object changed since it was read, or a precondition failed: read it again and decide again."""
 
     retry = True
 
@@ -62,27 +66,30 @@ class Invalid(KubeError):
 def translate(
     status: int,
     body: bytes,
-    what: str,
+    call: str,
     *,
     named: bool,
     secret: bool = False,
     retry_after: str | None = None,
 ) -> KubeError:
-    """Turn an answer that is no success into an error.
+    """Return the error for an answer that is no success.
 
-    `what` names method and object for the message; `named` says that the path named one object, `secret`
-    keeps the server's words out of it. A 404 that is
-    not the API machinery's own Status (a CRD that is not served) is never NotFound: nobody may conclude a
-    deletion from it (rule E13).
+    `call` names method and object for the message. `named`: the path named one object. `secret` keeps the
+    server's words out of the message. A 404 that is not the API machinery's own Status (a CRD that is not
+    served) is never NotFound: nobody may conclude a deletion from it (rule E13).
     """
     answer = _status(body)
     reason = answer.get("reason", "")
-    said = answer.get("message") if not secret else None
-    text = f"{what}: {status} {said or reason or 'no message'}"[:_MESSAGE_SIZE]
-    if status == 404 and named and answer.get("details", {}).get("name"):
+    message = None if secret else answer.get("message")
+    text = f"{call}: {status} {message or reason or 'no message'}"[:_MESSAGE_SIZE]
+
+    about_one_object = named and answer.get("details", {}).get("name")
+    if status == 404 and about_one_object:
         return NotFound(text, status=status)
+    if status == 409 and reason == "AlreadyExists":
+        return AlreadyExists(text, status=status)
     if status == 409:
-        return (AlreadyExists if reason == "AlreadyExists" else Conflict)(text, status=status)
+        return Conflict(text, status=status)
     if status == 410:
         return Expired(text, status=status)
     if status in (400, 406, 413, 415, 422):
@@ -91,16 +98,21 @@ def translate(
 
 
 def _status(body: bytes) -> dict[str, Any]:
-    """Read a Kubernetes Status; anything else (a proxy's page) is not repeated."""
+    """Return the Kubernetes Status of an answer; anything else, such as a proxy's page, is not repeated: {}."""
     try:
         answer = json.loads(body)
     except ValueError:
         return {}
-    return answer if isinstance(answer, dict) and answer.get("kind") == "Status" else {}
+    is_status = isinstance(answer, dict) and answer.get("kind") == "Status"
+    return answer if is_status else {}
 
 
-def _seconds(value: str | None) -> float | None:
+def _seconds(retry_after: str | None) -> float | None:
+    """Return the seconds of a Retry-After header, at most 60; None if it has none or a date."""
+    if not retry_after:
+        return None
     try:
-        return min(max(float(value), 0.0), 60.0) if value else None
+        seconds = float(retry_after)
     except ValueError:
         return None
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)

@@ -1,4 +1,4 @@
-"""One HTTP request to the API server: connection pool, identity, deadline, clock, and errors in one place.
+"""One HTTP request to the API server: connection pool, identity, deadline, clock and errors.
 
 It knows paths and JSON, no kinds. Built on the pool of the kubernetes package's async client (its `rest`
 layer): the generated classes above it are made for typed built-in resources and cost more than the request
@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from email.utils import parsedate_to_datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
@@ -21,6 +20,8 @@ from kubernetes.aio.client import Configuration, rest
 from cerebro.kube.client.connection import ConfigError, Connection
 from cerebro.kube.client.errors import Unavailable, translate
 from cerebro.runtime import metrics
+from cerebro.runtime.clock import monotonic, unix_seconds
+from cerebro.runtime.times import Monotonic, UnixSeconds
 
 APPLY_PATCH = "application/apply-patch+yaml; charset=utf-8"
 """Content type of server-side apply. With its charset, for only then the package below sends a body as it is."""
@@ -28,32 +29,45 @@ APPLY_PATCH = "application/apply-patch+yaml; charset=utf-8"
 _TOKEN_AGE = 60.0
 """Seconds after which the token file is read again, as client-go does."""
 _POOL = 100
+"""Connections in the pool, and different calls whose permission is remembered."""
+_LOCAL = {"127.0.0.1", "localhost", "::1"}
+"""Hosts that are never reached by the proxy of the environment."""
+
+
+class _Answer(NamedTuple):
+    """What came back, whatever its status."""
+
+    status: int
+    body: bytes
+    retry_after: str | None
 
 
 class Transport:
     """A pool of connections to one API server. Use it as an async context manager."""
 
     def __init__(self, connection: Connection, *, timeout: float = 10.0) -> None:
+        """`timeout` bounds each request, in seconds."""
         self.connection = connection
         self.timeout = timeout
         self.clock_skew: float | None = None
         """Seconds that our clock is ahead of the API server's; None before its first answer. Exact to half a
         second.
         """
-        self.last_contact: float | None = None
-        """Monotonic time of the last answer that shows the API server at work for us (no 401, 429, 5xx)."""
-        self._forbidden: dict[str, float] = {}
+        self.last_contact: Monotonic | None = None
+        """Time of the last answer that shows the API server at work for us (no 401, 429, 5xx)."""
+
+        self._forbidden: dict[str, Monotonic] = {}
+        """Since when a call is answered 403, by method and path; the oldest first."""
         self._headers: dict[str, str] = {}
-        self._headers_read = -_TOKEN_AGE
+        self._headers_read = Monotonic(-_TOKEN_AGE)
         self._pool: rest.RESTClientObject | None = None
 
     async def __aenter__(self) -> Self:
+        is_local = urlsplit(self.connection.server).hostname in _LOCAL
         configuration = Configuration()
         configuration.connection_pool_maxsize = _POOL
         configuration.tls_server_name = self.connection.tls_server_name
-        configuration.client_session_kwargs = {
-            "trust_env": urlsplit(self.connection.server).hostname not in _LOCAL
-        }
+        configuration.client_session_kwargs = {"trust_env": not is_local}
         self._pool = rest.RESTClientObject(configuration)
         self._pool.ssl_context = self.connection.ssl_context()
         return self
@@ -63,10 +77,8 @@ class Transport:
             await self._pool.close()
             self._pool = None
 
-    def forbidden_since(self) -> float | None:
-        """Give the monotonic time since when some call of ours is answered 403 without a success; None: none
-        is.
-        """
+    def forbidden_since(self) -> Monotonic | None:
+        """Return since when a call of ours is answered 403 and did not succeed once; None if none is."""
         return min(self._forbidden.values(), default=None)
 
     async def request(
@@ -74,7 +86,7 @@ class Transport:
         method: str,
         path: str,
         *,
-        what: str,
+        call: str,
         query: dict[str, str] | None = None,
         body: object = None,
         content_type: str = "application/json",
@@ -82,37 +94,48 @@ class Transport:
         named: bool = False,
         secret: bool = False,
     ) -> Any:
-        """Send one request and give the decoded JSON answer.
+        """Send one request and return the decoded JSON of the answer.
 
-        `what` names it in errors; `secret` keeps the server's words out of them. A 401 reads the token anew
-        and tries once more when it changed. Raises KubeError and nothing else.
+        `call` names the request in errors, its method first; `named`: the path names one object; `secret`
+        keeps the server's words out of errors. After a 401 the token is read anew, and the request is sent
+        once more if the token changed. Raises KubeError and nothing else.
         """
-        url = self.connection.server + path + (f"?{urlencode(query)}" if query else "")
+        url = self.connection.server + path
+        if query:
+            url = f"{url}?{urlencode(query)}"
         if content_type == APPLY_PATCH:
             body = as_yaml(body)
         headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "cerebro"}
+
         try:
             async with asyncio.timeout(self.timeout):
-                status, data, retry_after = await self._send(method, url, headers, body)
-                if status == 401 and self._token_changed():
-                    status, data, retry_after = await self._send(method, url, headers, body)
+                answer = await self._send(method, url, headers, body)
+                if answer.status == 401 and self._token_changed():
+                    answer = await self._send(method, url, headers, body)
         except TimeoutError:
             metrics.REST_REQUESTS.labels("<error>", method).inc()
-            raise Unavailable(f"{what}: no answer within {self.timeout:g} s") from None
+            raise Unavailable(f"{call}: no answer within {self.timeout:g} s") from None
         except (aiohttp.ClientError, OSError, ConfigError) as error:
             metrics.REST_REQUESTS.labels("<error>", method).inc()
-            raise Unavailable(f"{what}: {type(error).__name__}: {error}") from None
-        self._note_permission(what.partition(" ")[0] + path, status)
-        if status >= 300:
-            raise translate(status, data, what, named=named, secret=secret, retry_after=retry_after) from None
-        return _decode(data, what)
+            raise Unavailable(f"{call}: {type(error).__name__}: {error}") from None
 
-    async def _send(
-        self, method: str, url: str, headers: dict[str, str], body: object
-    ) -> tuple[int, bytes, str | None]:
+        self._note_permission(call.partition(" ")[0] + path, answer.status)
+        if answer.status >= 300:
+            raise translate(
+                answer.status,
+                answer.body,
+                call,
+                named=named,
+                secret=secret,
+                retry_after=answer.retry_after,
+            ) from None
+        return _decode(answer.body, call)
+
+    async def _send(self, method: str, url: str, headers: dict[str, str], body: object) -> _Answer:
+        """Send a request once, and note what its answer shows of the clock and of the server's state."""
         assert self._pool is not None, "use KubeApi within `async with`"
-        sent = time.time()
-        begun = time.monotonic()
+        sent = unix_seconds()
+        begun = monotonic()
         answer = await self._pool.request(  # type: ignore[no-untyped-call]
             method,
             url,
@@ -120,51 +143,58 @@ class Transport:
             body=body,
             _request_timeout=aiohttp.ClientTimeout(total=None),
         )
-        self._note_clock(answer.headers.get("Date"), sent, time.time())
+        self._note_clock(answer.headers.get("Date"), sent, unix_seconds())
         data = await answer.read()
+
         if answer.status not in (401, 429) and answer.status < 500:
-            self.last_contact = time.monotonic()
+            self.last_contact = monotonic()
         metrics.REST_REQUESTS.labels(str(answer.status), method).inc()
-        metrics.REST_DURATION.labels(method).observe(time.monotonic() - begun)
-        return answer.status, data, answer.headers.get("Retry-After")
+        metrics.REST_DURATION.labels(method).observe(monotonic() - begun)
+        return _Answer(answer.status, data, answer.headers.get("Retry-After"))
 
     def _authorization(self) -> dict[str, str]:
-        if time.monotonic() - self._headers_read >= _TOKEN_AGE:
+        """Return the headers that say who we are, at most a minute old."""
+        if monotonic() - self._headers_read >= _TOKEN_AGE:
             self._token_changed()
         return self._headers
 
     def _token_changed(self) -> bool:
-        before, self._headers = self._headers, self.connection.headers()
-        self._headers_read = time.monotonic()
+        """Read the token anew; return whether it is another one. Raises ConfigError."""
+        before = self._headers
+        self._headers = self.connection.headers()
+        self._headers_read = monotonic()
         return before != self._headers
 
-    def _note_clock(self, date: str | None, sent: float, received: float) -> None:
-        """The header is cut to whole seconds, so the server's time lies half a second later on average."""
+    def _note_clock(self, date: str | None, sent: UnixSeconds, received: UnixSeconds) -> None:
+        """Compare our clock with the Date of an answer.
+
+        The header is cut to whole seconds, so the server's time lies half a second later on average.
+        """
         if not date:
             return
         try:
             server = parsedate_to_datetime(date).timestamp() + 0.5
         except ValueError:
             return
-        self.clock_skew = (sent + received) / 2 - server
+        between = (sent + received) / 2
+        self.clock_skew = between - server
         metrics.CLOCK_SKEW.set(self.clock_skew)
 
     def _note_permission(self, call: str, status: int) -> None:
-        """Remember since when a call is forbidden; the number of different calls is bounded by dropping the
-        oldest.
-        """
+        """Remember since when a call is forbidden. Of many different calls the oldest is forgotten."""
         if status != 403:
             self._forbidden.pop(call, None)
             return
-        self._forbidden.setdefault(call, time.monotonic())
+        self._forbidden.setdefault(call, monotonic())
         if len(self._forbidden) > _POOL:
-            del self._forbidden[next(iter(self._forbidden))]
+            oldest = next(iter(self._forbidden))
+            del self._forbidden[oldest]
 
 
 def as_yaml(body: object) -> bytes:
-    """Write JSON that is YAML too, as which the server reads the bodies of an apply.
+    """Return JSON that is YAML too, as which the server reads the bodies of an apply.
 
-    YAML knows no surrogate pairs, so what JSON escapes as one stands as itself; control characters and line
+    YAML knows no surrogate pairs, so what JSON escapes as a pair stands as itself; control characters and line
     separators may only stand escaped. Half a pair, which no UTF-8 has, becomes U+FFFD as in other calls.
     """
     text = json.dumps(body, ensure_ascii=False)
@@ -173,16 +203,14 @@ def as_yaml(body: object) -> bytes:
 
 def _escaped(character: re.Match[str]) -> str:
     code = ord(character[0])
-    return "\\ufffd" if 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"
+    is_half_a_pair = 0xD800 <= code <= 0xDFFF
+    return "\\ufffd" if is_half_a_pair else f"\\u{code:04x}"
 
 
-_LOCAL = {"127.0.0.1", "localhost", "::1"}
-
-
-def _decode(data: bytes, what: str) -> Any:
+def _decode(data: bytes, call: str) -> Any:
     try:
         return json.loads(data)
     except ValueError:
         raise Unavailable(
-            f"{what}: the answer is not JSON (something between us and the API server?)"
+            f"{call}: the answer is not JSON (something between us and the API server?)"
         ) from None

@@ -1,28 +1,33 @@
-"""What becomes of finished Sessions and DeviceCommands: they go after their ttl, or are opened again.
+"""What becomes of finished Sessions and DeviceCommands: they go after their ttl, or are opened again. Pure.
 
-`plan` decides and is pure; `carry_out` does it. Superseding Sessions have no ttl and are
-`operator_superseding`'s.
+Superseding Sessions have no ttl: when they go is decided in `orphans/superseding`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
+from cerebro.domain.lifecycle import is_current, later
 from cerebro.resources import DeviceCommand, Session
 
 Finished = Session | DeviceCommand
-_LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is due now, and when there will be more: `wake_at` is None when nothing is ahead."""
+    """What is due now, and when there will be more."""
 
     reopen: tuple[Session, ...]
     delete: tuple[Finished, ...]
     wake_at: datetime | None
+    """When the next object is due; None: nothing is ahead."""
+
+    @property
+    def has_writes(self) -> bool:
+        """Whether anything is due now."""
+        return bool(self.reopen or self.delete)
 
 
 def plan(finished: Iterable[Finished], now: datetime) -> Plan:
@@ -36,9 +41,12 @@ def plan(finished: Iterable[Finished], now: datetime) -> Plan:
     for item in finished:
         if not item.status.finished or item.metadata.deletion_timestamp is not None:
             continue
-        if isinstance(item, Session) and is_outdated(item):
+
+        # `finished` counts only for the spec that it was said of: an end that was changed since is no end.
+        if isinstance(item, Session) and not is_current(item):
             reopen.append(item)
             continue
+
         due = due_at(item)
         if due is None:
             continue
@@ -49,19 +57,11 @@ def plan(finished: Iterable[Finished], now: datetime) -> Plan:
     return Plan(tuple(reopen), tuple(delete), min(ahead, default=None))
 
 
-def is_outdated(session: Session) -> bool:
-    """Tell whether the spec was changed after the end: `finished` counts for `observedGeneration` only."""
-    return (session.status.observed_generation or 0) < session.metadata.generation
-
-
 def due_at(item: Finished) -> datetime | None:
-    """Give the time at which a finished object goes; None: it stays."""
+    """Return when a finished object goes; None: it stays."""
     if isinstance(item, Session) and item.spec.supersedes is not None:
         return None
-    ttl = item.spec.ttl_after_finished
-    if ttl is None or item.status.finished_at is None:
+    ttl, finished_at = item.spec.ttl_after_finished, item.status.finished_at
+    if ttl is None or finished_at is None:
         return None
-    try:
-        return item.status.finished_at + ttl
-    except OverflowError:
-        return _LATEST
+    return later(finished_at, ttl)

@@ -1,160 +1,169 @@
-"""What is said of Sessions and DeviceCommands that have no Device (rules A5, A8 and E12). Pure.
+"""What the operator writes on Sessions and DeviceCommands that have no Device (rules A5, A8 and E12). Pure.
 
-Nothing here is due on a router: without a Device nobody reaches one. Who still has a Device is never judged
-here, also when its agent is lost. `operator_orphans` finds them and writes what is decided here.
+Nothing here is due on a router: without a Device nobody reaches one. What still has a Device is never judged here, also
+if its agent is lost. `controller` finds the orphans and writes what is decided here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any
 
 from cerebro.domain.conditions import ConditionState, wire_states
-from cerebro.domain.lifecycle import GrantWindows, reopens
+from cerebro.domain.lifecycle import LATEST, GrantWindows, grant_deadline, later, reopens, session_facts
 from cerebro.resources import DeviceCommand, Session, find_condition, format_time, reasons
 
 COMMAND_GRACE = timedelta(seconds=2)
-"""Too late, for a command, is its timeout and this after its creation (rule C2)."""
+"""A DeviceCommand is too late its timeout and this after its creation (rule C2)."""
 
-_LATEST = datetime.max.replace(tzinfo=UTC)
+_OPERATOR_ONLY = (reasons.DEVICE_NOT_FOUND, reasons.NEVER_GRANTED)
+"""Reasons of Ready that this module writes on Sessions that never had a Device."""
 
 
 @dataclass(frozen=True)
 class OrphanVerdict:
-    """What to write: the status as the API server takes it, and what an Event should say, if anything."""
+    """What to write on an object."""
 
     status: dict[str, Any]
+    """The status as the API server takes it."""
     event: str | None = None
+    """Text of an Event, if the object is worth one."""
 
 
 def judge_session(
     session: Session, *, gone_for_sure: bool, within: GrantWindows, now: datetime
 ) -> OrphanVerdict | None:
-    """Decide what is said of an unfinished Session without a Device; None: nothing new.
+    """Return what is written on an unfinished Session without a Device; None: nothing new.
 
-    `gone_for_sure` is false at the first look: a Device that is being replaced (deleted and made again) is
-    back by the next. A superseding Session is never finished here, it must keep standing in for the other
-    one (A10).
+    `gone_for_sure` is false at the first look: a Device that is being replaced (deleted and made anew) is back by the
+    next. A superseding Session is never finished here: it must keep standing in place of the other one (A10).
     """
     if session.status.finished or session.metadata.deletion_timestamp is not None:
         return None
     if had_device(session):
         return _gone(session, now) if gone_for_sure else None
-    ended = _ended_phase(session, now)
+
     deadline = grant_deadline(session, within, now)
-    if session.spec.supersedes is None and ended is not None:
-        message = f"never on a router: there is no Device {session.spec.device_ref.name}"
-        return OrphanVerdict(_ended(session, ended, {"Ready": ConditionState("True", ended, message)}, now))
-    if session.spec.supersedes is None and deadline <= now:
-        message = (
-            f"not on a router by {format_time(deadline)}: there is no Device {session.spec.device_ref.name} "
-            "in this namespace; apply it, then set a later grantBefore"
-        )
-        return OrphanVerdict(
-            _ended(session, "Failed", {"Ready": ConditionState("False", reasons.NEVER_GRANTED, message)}, now)
-        )
-    message = f"there is no Device {session.spec.device_ref.name} in this namespace; apply it"
-    message += f" before {format_time(deadline)}" if deadline < _LATEST else ""
-    states = {"Ready": ConditionState("Unknown", reasons.DEVICE_NOT_FOUND, message)}
-    new = _status(session, "Pending", states, now)
-    reopened_at = _reopened_at(session, now)
-    if reopened_at is not None:
-        new["reopenedAt"] = format_time(reopened_at)
-    return None if _says(session, new) else OrphanVerdict(new)
+    if session.spec.supersedes is None:
+        ended = _ended_without_device(session, deadline, now)
+        if ended is not None:
+            return ended
+    return _waiting(session, deadline, now)
 
 
 def had_device(session: Session) -> bool:
-    """Tell whether a Session ever had a Device: only agents write anything but our own reasons."""
+    """Return whether a Session ever had a Device: only agents write anything but our own reasons."""
     status = session.status
-    ready = find_condition(status.conditions, "Ready")
     if status.authorized_at is not None or status.applied is not None or status.phase == "Active":
         return True
-    return status.phase is not None and (
-        ready is None or ready.reason not in (reasons.DEVICE_NOT_FOUND, reasons.NEVER_GRANTED)
-    )
-
-
-def grant_deadline(session: Session, within: GrantWindows, now: datetime) -> datetime:
-    """Give the time by which a Session must be on a router (A5): `grantBefore`, else after its creation.
-
-    For one that was opened again it counts from when that was noticed.
-    """
-    if session.spec.grant_before is not None:
-        return session.spec.grant_before
-    begin = _reopened_at(session, now) or session.metadata.creation_timestamp or now
-    return _later(begin, within.trial if session.spec.type == "Trial" else within.paid)
-
-
-def _reopened_at(session: Session, now: datetime) -> datetime | None:
-    return now if reopens(session) else session.status.reopened_at
+    if status.phase is None:
+        return False
+    ready = find_condition(status.conditions, "Ready")
+    return ready is None or ready.reason not in _OPERATOR_ONLY
 
 
 def judge_command(command: DeviceCommand, *, gone_for_sure: bool, now: datetime) -> OrphanVerdict | None:
-    """Decide what is said of an unfinished DeviceCommand without a Device; None: nothing yet."""
+    """Return what is written on an unfinished DeviceCommand without a Device; None: nothing yet.
+
+    `gone_for_sure` is as in `judge_session`.
+    """
     if command.status.finished or command.metadata.deletion_timestamp is not None:
         return None
+
     device = command.spec.device_ref.name
-    if command.status.phase is not None:
+    was_taken_up = command.status.phase is not None
+    if was_taken_up:
         if not gone_for_sure:
             return None
         outcome = "it may have run" if command.status.started_at is not None else "it was not run"
-        reason, message = reasons.DEVICE_GONE, f"the Device {device} was deleted; {outcome}"
+        state = ConditionState("False", reasons.DEVICE_GONE, f"the Device {device} was deleted; {outcome}")
     else:
         created = command.metadata.creation_timestamp or now
-        if now < _later(created, command.spec.timeout + COMMAND_GRACE):
+        if now < later(created, command.spec.timeout + COMMAND_GRACE):
             return None
-        reason, message = reasons.DEVICE_NOT_FOUND, f"not run: there is no Device {device} in this namespace"
-    state = ConditionState("False", reason, message)
+        message = f"not run: there is no Device {device} in this namespace"
+        state = ConditionState("False", reasons.DEVICE_NOT_FOUND, message)
+
     states = {"Complete": state, "Ready": state}
-    written = wire_states(command.status.conditions, states, command.metadata.generation, now)
-    status = {"phase": "Failed", "finished": True, "finishedAt": format_time(now), "conditions": written}
+    conditions = wire_states(command.status.conditions, states, command.metadata.generation, now)
+    status = {"phase": "Failed", "finished": True, "finishedAt": format_time(now), "conditions": conditions}
     return OrphanVerdict(status)
 
 
-def _gone(session: Session, now: datetime) -> OrphanVerdict | None:
+def _ended_without_device(session: Session, deadline: datetime | None, now: datetime) -> OrphanVerdict | None:
+    """Return the end of a Session that never had a Device: by its own terms, or because its time ran out."""
     device = session.spec.device_ref.name
+
+    ended_as = session_facts(session, now).ended_as
+    if ended_as is not None:
+        message = f"never on a router: there is no Device {device}"
+        states = {"Ready": ConditionState("True", ended_as, message)}
+        return OrphanVerdict(_finished_status(session, ended_as, states, now))
+
+    if deadline is not None and deadline <= now:
+        message = (
+            f"not on a router by {format_time(deadline)}: there is no Device {device} in this namespace; apply it, "
+            "then set a later grantBefore"
+        )
+        states = {"Ready": ConditionState("False", reasons.NEVER_GRANTED, message)}
+        return OrphanVerdict(_finished_status(session, "Failed", states, now))
+    return None
+
+
+def _waiting(session: Session, deadline: datetime | None, now: datetime) -> OrphanVerdict | None:
+    """Return the status of a Session that waits for its Device; None if the Session has it already."""
+    message = f"there is no Device {session.spec.device_ref.name} in this namespace; apply it"
+    if deadline is not None and deadline < LATEST:
+        message += f" before {format_time(deadline)}"
+    states = {"Ready": ConditionState("Unknown", reasons.DEVICE_NOT_FOUND, message)}
+
+    status = _status(session, "Pending", states, now)
+    reopened_at = now if reopens(session) else session.status.reopened_at
+    if reopened_at is not None:
+        status["reopenedAt"] = format_time(reopened_at)
+    return None if _has_already(session, status) else OrphanVerdict(status)
+
+
+def _gone(session: Session, now: datetime) -> OrphanVerdict | None:
+    """Return the status of a Session whose Device was deleted; None if a superseding one has it already."""
+    message = f"the Device {session.spec.device_ref.name} was deleted"
     rows = _rows(session)
-    left = f"; with deletionPolicy Retain this stays on the router: {rows}" if rows else ""
-    message = f"the Device {device} was deleted{left}"
+    if rows:
+        message += f"; with deletionPolicy Retain this stays on the router: {rows}"
     states = {
         "Ready": ConditionState("False", reasons.DEVICE_GONE, message),
         "Enforced": ConditionState("Unknown", reasons.DEVICE_GONE, message),
     }
+
     if session.spec.supersedes is not None:
-        new = _status(session, session.status.phase or "Pending", states, now)
-        return None if _says(session, new) else OrphanVerdict(new)
-    phase = _ended_phase(session, now) or "Failed"
-    return OrphanVerdict(_ended(session, phase, states, now), event=message)
+        status = _status(session, session.status.phase or "Pending", states, now)
+        return None if _has_already(session, status) else OrphanVerdict(status)
+
+    phase = session_facts(session, now).ended_as or "Failed"
+    return OrphanVerdict(_finished_status(session, phase, states, now), event=message)
 
 
 def _rows(session: Session) -> str:
-    """Name the entries on the router that are due to this Session, as far as its status knows them."""
+    """Name the entries on the router that are due to a Session, as far as its status knows them."""
     applied = session.status.applied
     if applied is None:
         return ""
     client = applied.mac_address or applied.ip_address
-    parts = [f"ip-binding of {client}"] if client else []
-    parts += [f"address-list row of {applied.ip_address}"] if applied.ip_address else []
-    return ", ".join(parts)
+    rows = []
+    if client:
+        rows.append(f"ip-binding of {client}")
+    if applied.ip_address:
+        rows.append(f"address-list row of {applied.ip_address}")
+    return ", ".join(rows)
 
 
-def _ended_phase(session: Session, now: datetime) -> Literal["Revoked", "Expired"] | None:
-    """Give the phase of one that is over by its own terms, also without a router; None: it is not."""
-    if session.spec.revoked:
-        return "Revoked"
-    end = session.spec.expires_at or session.status.expires_at
-    if end is None and session.spec.duration is not None and session.status.authorized_at is not None:
-        end = _later(session.status.authorized_at, session.spec.duration)
-    return "Expired" if end is not None and end <= now else None
-
-
-def _ended(
+def _finished_status(
     session: Session, phase: str, states: Mapping[str, ConditionState], now: datetime
 ) -> dict[str, Any]:
-    end = {"finished": True, "finishedAt": format_time(now)}
-    return _status(session, phase, states, now) | end
+    status = _status(session, phase, states, now)
+    return {**status, "finished": True, "finishedAt": format_time(now)}
 
 
 def _status(
@@ -168,16 +177,11 @@ def _status(
     }
 
 
-def _says(session: Session, new: dict[str, Any]) -> bool:
-    """Tell whether the status says all of that already; writes come back as events to every watcher."""
-    old = session.status.wire()
-    conditions = old.get("conditions", [])
-    same = all(old.get(key) == new[key] for key in ("phase", "observedGeneration"))
-    return same and all(condition in conditions for condition in new["conditions"])
-
-
-def _later(moment: datetime, span: timedelta) -> datetime:
-    try:
-        return moment + span
-    except OverflowError:
-        return _LATEST
+def _has_already(session: Session, status: dict[str, Any]) -> bool:
+    """Return whether a Session has all of this status: each write comes back as an event to every watcher."""
+    known = session.status.wire()
+    for name in ("phase", "observedGeneration"):
+        if known.get(name) != status[name]:
+            return False
+    conditions = known.get("conditions", [])
+    return all(condition in conditions for condition in status["conditions"])

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client, Hello, Revoke, dump, load
-from cerebro.bridge.orders.decide import Known, decide, order_name
+from cerebro.bridge.orders.decide import Known, decide, order_name, overtaken
 from cerebro.bridge.orders.move import decide_move
 from cerebro.bridge.orders.revoke import decide_revoke
 from cerebro.bridge.orders.upkeep import pin_end, retire
 from cerebro.bridge.orders.writes import Create, Keep, Patch, Write
-from cerebro.domain.lifecycle import GrantWindows, is_live
+from cerebro.domain.lifecycle import GrantWindows, session_facts
 from cerebro.resources import Session, format_time
 from support.orders import (
     IP,
@@ -68,7 +68,7 @@ class World:
             self.answers.append(error.code)
 
     def live(self, now: datetime = NOW) -> set[str | None]:
-        return {one.spec.order_id for one in self.sessions.values() if is_live(one, now)}
+        return {one.spec.order_id for one in self.sessions.values() if session_facts(one, now).live}
 
 
 def written(write: Write) -> Session:
@@ -313,6 +313,29 @@ def test_a2_on_another_device_the_remaining_time_goes_along() -> None:
     with pytest.raises(ApiError) as caught:
         decide(NAMESPACE, order(asked=4000, duration=HOUR), PHONE, Known(other, at(4000), elsewhere=there))
     assert caught.value.code == "order_expired"
+
+
+def test_a2_the_remaining_time_of_a_superseded_session_goes_along() -> None:
+    """A10: its own spec names no end, but the agent recorded the one of the Session in its place."""
+    started = {"phase": "Active", "authorizedAt": format_time(NOW), "expiresAt": format_time(at(3600))}
+    superseded = by_hand(orderID="P-1").model_copy(
+        update={"status": ours(order(), **started, observedGeneration=1).status}
+    )
+    known = Known(device("router-2"), at(600), elsewhere=superseded)
+    made = written(decide(NAMESPACE, order(asked=600, duration=3 * HOUR), PHONE, known))
+    assert made.spec.expires_at == at(3600)
+
+
+def test_a4_a_revoke_that_comes_while_a_failed_one_is_opened_again_ends_it() -> None:
+    """Its status still says Failed, but of the spec before: the agent would grant it."""
+    patched = changed(order(asked=5, duration=HOUR), ours(order(duration=HOUR), phase="Failed"))
+    assert "grantBefore" in patched
+    failed = ours(order(asked=5, duration=HOUR), phase="Failed", observedGeneration=1)
+    metadata = failed.metadata.model_copy(update={"generation": 2})
+    known = Known(ROUTER, at(11), same=failed.model_copy(update={"metadata": metadata}), revoked_at=at(10))
+    ended = overtaken(order(asked=5, duration=HOUR), known)
+    assert isinstance(ended, Patch)
+    assert ended.body["spec"] == {"revoked": True, "revokedAt": format_time(at(10))}
 
 
 def test_a2_the_older_one_is_revoked_once_the_newer_is_on_its_router() -> None:

@@ -80,7 +80,7 @@ class World:
             enqueue=self.enqueued.append,
             windows=GrantWindows(),
         )
-        self._received = now_ms()
+        self._received: int = now_ms()
         self.see_device("1")
 
     async def _complete(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cerebro.agent.devices.status import DeviceFindings, device_status
-from cerebro.agent.predicates import asked_anew
+from cerebro.agent.predicates import wakes_device
 from cerebro.bridge.orders.sessions import Sessions
 from cerebro.kube.cache.store import Store
 from cerebro.kube.objects import Change
@@ -130,7 +130,7 @@ def test_an_agent_leaves_it_standing_and_speaks_again_once_it_is_taken_back(devi
     assert {one["type"] for one in status["conditions"]} == {"Reachable", "Authenticated", "Configured"}
     devices.put("d", status={"conditions": [ready("Unknown", "NotLookedYet")]})
     devices.put("d", status={"conditions": [ready("True", "Equal")]})
-    assert [asked_anew(change.old, change.new) for change in changes[1:]] == [False, True, False]
+    assert [wakes_device(change.old, change.new) for change in changes[1:]] == [False, True, False]
 
 
 async def test_it_is_said_and_taken_back_also_of_devices_without_a_hub() -> None:
