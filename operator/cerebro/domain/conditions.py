@@ -16,7 +16,7 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 
 
 class ConditionState(NamedTuple):
-    """What a condition of an object says, without its type and its times."""
+    """The state of a condition, without its type, its times and its generation."""
 
     status: ConditionStatus
     reason: str
@@ -24,7 +24,7 @@ class ConditionState(NamedTuple):
 
     @classmethod
     def of(cls, condition: Condition) -> ConditionState:
-        """Return the state that a condition of a status has."""
+        """Return the state of a condition."""
         return cls(condition.status, condition.reason, condition.message)
 
 
@@ -66,32 +66,34 @@ def wire_states(
     return [condition.wire() for condition in result if condition.type in states]
 
 
-def same_meaning(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Tell whether two statuses say the same to a reader; times of transition follow from the rest."""
-    return _meaning(one) == _meaning(other)
+def same_meaning(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    """Return whether two statuses, as on the wire, mean the same: times of transition follow from the rest."""
+    return _without_times(first) == _without_times(second)
 
 
-def _meaning(status: dict[str, Any]) -> dict[str, Any]:
+def _without_times(status: dict[str, Any]) -> dict[str, Any]:
     conditions = [
-        {name: value for name, value in one.items() if name != "lastTransitionTime"}
-        for one in status.get("conditions", [])
+        {name: value for name, value in condition.items() if name != "lastTransitionTime"}
+        for condition in status.get("conditions", [])
     ]
     return {**status, "conditions": conditions}
 
 
-def truncate_message(said: ConditionState) -> ConditionState:
-    """Return a state with its message as long as it is written, so that both compare equal when read back."""
-    return said._replace(message=said.message[:MESSAGE])
+def truncate_message(state: ConditionState) -> ConditionState:
+    """Return a state with its message cut as it is written, so that it is equal when it is read back."""
+    return state._replace(message=state.message[:MESSAGE])
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why the router could not be brought to what is wanted. `looked` says whether it could at least be read."""
+    """Why a router, Hub or Peer could not be brought to what is desired."""
 
     reason: str
     message: str
     looked: bool = True
-    final: bool = False  # cannot succeed: the Session is Failed
+    """Whether it could at least be read."""
+    final: bool = False
+    """Whether it cannot succeed: then the Session is Failed."""
 
 
 def with_conditions(

@@ -9,12 +9,12 @@ Owned = Hub | Peer | Device
 
 
 def says_lost(item: Owned) -> bool:
-    """Tell whether an object's Ready says that its agent is lost."""
+    """Return whether an object's Ready says that its agent is lost (rule E12)."""
     ready = find_condition(item.status.conditions, "Ready")
     return ready is not None and ready.reason == AGENT_LOST
 
 
 def operator_says(device: Device) -> bool:
-    """Tell whether Ready of a Device is the operator's for now."""
+    """Return whether the operator wrote Ready of a Device, so that its agent must not."""
     ready = device.status.condition("Ready")
     return ready is not None and ready.reason in OPERATOR_REASONS

@@ -1,5 +1,4 @@
-"""From a typed intent to the answer: through the inbox, to the Session, until the router has it or time is
-up (A7).
+"""Takes a typed intent to its answer: through the inbox, to the Session, until the router has it or time is up (A7).
 
 This is where the bridge waits. It knows no HTTP but the errors that it raises.
 """
@@ -25,7 +24,7 @@ from cerebro.bridge.orders.preview import planned_commands
 from cerebro.bridge.orders.sessions import Sessions, Target
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import BridgeStore
-from cerebro.resources import Device
+from cerebro.resources import Device, Session
 from cerebro.runtime.clock import now_ms
 
 MARGIN = 0.1
@@ -38,7 +37,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class OrderService:
-    """Everything that handlers need, made once by `main.py`."""
+    """What the endpoints of orders call; made once by `main.py`. All times `arrived` are of the event loop's clock."""
 
     settings: BridgeSettings
     store: BridgeStore
@@ -47,39 +46,36 @@ class OrderService:
     metrics: Metrics
 
     async def grant(self, order: Authorize, arrived: float) -> Body:
-        """Let a client in; the answer when the entry is on the router. Raises ApiError."""
+        """Let a client in; return the answer once the entry is on the router. Raises ApiError."""
         self._must_exist(order.mik_id)
         if order.warning:
             self.metrics.trials_shortened.inc()
             log.warning("a trial was shortened", order=order.order_id, trace_id=order.trace_id)
         if self.settings.dry_run:
             return self._pretend(order)
-        done, outcome = await self._through(order, arrived)
-        body: Body = {
-            "ok": True,
-            "pedidoId": order.order_id,
-            "mikId": order.mik_id or done.device.router_id,
-            "deviceToken": order.token,
-            "ip": done.client.ip,
-            "mac": done.client.mac,
-            "mikrotik": self._router(done.device, done.client, outcome),
-        }
-        return body | ({"warning": order.warning} if order.warning else {})
+
+        written, result = await self._carry_through(order, arrived)
+        mikrotik = self._router_answer(written.device, written.client, result)
+        body = _granted(order, written.device, written.client, mikrotik)
+        if order.warning:
+            body["warning"] = order.warning
+        return body
 
     async def revoke(self, revoke: Revoke, arrived: float) -> Body:
-        """End access; the answer when nothing on the router is due to it any more. Raises ApiError."""
+        """End access; return the answer once nothing on the router is due to it any more. Raises ApiError."""
         self._must_exist(revoke.mik_id)
         if self.settings.dry_run:
-            device = self._some_device(revoke.mik_id)
+            device = self._device_in_dry_run(revoke.mik_id)
             return _revoked(revoke, device, revoke.client, _mikrotik(device, dry_run=True))
-        done, outcome = await self._through(revoke, arrived)
-        if not done.targets:
+
+        written, result = await self._carry_through(revoke, arrived)
+        if not written.targets:
             await self.store.sync()  # nothing but our memory of it keeps a late order from opening
-        dry_run = outcome is WaitResult.DRY_RUN
-        return _revoked(revoke, done.device, done.client, _mikrotik(done.device, dry_run=dry_run))
+        mikrotik = _mikrotik(written.device, dry_run=result is WaitResult.DRY_RUN)
+        return _revoked(revoke, written.device, written.client, mikrotik)
 
     async def hello(self, hello: Hello) -> Body:
-        """Note where a token's phone is. What follows from it goes on after the answer (A6)."""
+        """Note where a token's phone is, and return the answer. What follows goes on after it (A6). Raises ApiError."""
         self._must_exist(hello.mik_id)
         entry = await self.store.note_hello(hello, now_ms())
         if entry is not None:
@@ -94,16 +90,21 @@ class OrderService:
         }
 
     def known_router(self, mik_id: str | None) -> str | None:
-        """Give the routerID where a Device has it: what a metric may be named after."""
+        """Return the routerID if a Device has it: a metric may be named after that only."""
         device = self.sessions.device(mik_id) if mik_id else None
         return device.router_id if device else None
 
-    async def _through(self, intent: Authorize | Revoke, arrived: float) -> tuple[Written, WaitResult]:
+    async def _carry_through(self, intent: Authorize | Revoke, arrived: float) -> tuple[Written, WaitResult]:
+        """Have an intent carried out and wait for the router; return what was written and what came of it.
+
+        Raises ApiError: 503 kubernetes_unavailable if it is not carried out before the answer is due. It stays in the
+        inbox and is carried out later.
+        """
         deadline = arrived + self.settings.answer_timeout_ms / 1000 - MARGIN
         future = await self.inbox.submit(intent)
         try:
             async with asyncio.timeout_at(deadline):
-                done = await asyncio.shield(future)
+                written = await asyncio.shield(future)
         except TimeoutError:
             await self.store.sync()
             if not self.sessions.complete():
@@ -115,67 +116,92 @@ class OrderService:
                 pending=True,
             ) from None
         self.metrics.write_seconds.observe(time.monotonic() - arrived)
-        return done, await self._wait(done, deadline)
+        return written, await self._wait(written, deadline)
 
-    async def _wait(self, done: Written, deadline: float) -> WaitResult:
-        """Wait until the router has it. An open breaker is said at once: the Session is tried all the
-        same."""
-        if not done.targets:
+    async def _wait(self, written: Written, deadline: float) -> WaitResult:
+        """Wait until the router has it, and return what came of it. Raises ApiError 503 if time is up.
+
+        With an open breaker it is up at once: the Session is tried all the same.
+        """
+        if not written.targets:
             return WaitResult.DONE
-        device = self.sessions.device_named(done.device.name) or done.device
-        waiting = [asyncio.ensure_future(self.sessions.wait(target)) for target in done.targets]
+
+        now = asyncio.get_running_loop().time()
+        limit = min(now + MARGIN, deadline) if self._breaker_open(written) else deadline
+        waiting = [asyncio.ensure_future(self.sessions.wait(target)) for target in written.targets]
         try:
-            closed = breaker_open(device, datetime.now(UTC))
-            limit = asyncio.get_running_loop().time() + MARGIN if closed else deadline
-            async with asyncio.timeout_at(min(limit, deadline)):
-                outcomes = await asyncio.gather(*waiting)
+            async with asyncio.timeout_at(limit):
+                results = await asyncio.gather(*waiting)
         except TimeoutError:
-            device = self.sessions.device_named(done.device.name) or done.device
-            closed = breaker_open(device, datetime.now(UTC))
-            raise (closed or not_in_time(device, self._first(done.targets))) from None
+            session = self._first_known(written.targets)
+            error = self._breaker_open(written) or not_in_time(self._device_now(written), session)
+            raise error from None
         finally:
             for task in waiting:
                 task.cancel()
-        return WaitResult.DRY_RUN if WaitResult.DRY_RUN in outcomes else WaitResult.DONE
+        return WaitResult.DRY_RUN if WaitResult.DRY_RUN in results else WaitResult.DONE
 
-    def _first(self, targets: Iterable[Target]) -> Any:
-        return next((one for target in targets if (one := self.sessions.known(target.name))), None)
+    def _device_now(self, written: Written) -> Device:
+        """Return the Device of what was written as the watch shows it now."""
+        return self.sessions.device_named(written.device.name) or written.device
+
+    def _breaker_open(self, written: Written) -> ApiError | None:
+        return breaker_open(self._device_now(written), datetime.now(UTC))
+
+    def _first_known(self, targets: Iterable[Target]) -> Session | None:
+        """Return the first of these Sessions that is unfinished."""
+        for target in targets:
+            session = self.sessions.known(target.name)
+            if session is not None:
+                return session
+        return None
 
     def _must_exist(self, mik_id: str | None) -> None:
-        """Refuse a router that surely has no Device; while starting nobody can say (A8)."""
+        """Raise ApiError 404 for a router that surely has no Device; while starting nobody can tell (A8)."""
         if mik_id is not None and self.sessions.complete() and self.sessions.device(mik_id) is None:
             raise unknown_device(mik_id)
 
-    def _router(self, device: Device, client: Client, outcome: WaitResult) -> Body:
-        if outcome is not WaitResult.DRY_RUN:
+    def _router_answer(self, device: Device, client: Client, result: WaitResult) -> Body:
+        if result is not WaitResult.DRY_RUN:
             return _mikrotik(device)
         commands = planned_commands(device, client, None, self.settings.installation)
         return _mikrotik(device, dry_run=True, commands=commands)
 
-    def _some_device(self, mik_id: str | None) -> Device:
-        """Find the Device for an answer in dry run."""
+    def _device_in_dry_run(self, mik_id: str | None) -> Device:
+        """Return the Device for an answer in dry run: the named one, else the only one. Raises ApiError 400, 503."""
         if not self.sessions.complete():
             raise starting()
-        every = self.sessions.devices()
-        device = self.sessions.device(mik_id) if mik_id else every[0] if len(every) == 1 else None
+
+        device = None
+        devices = self.sessions.devices()
+        if mik_id:
+            device = self.sessions.device(mik_id)
+        elif len(devices) == 1:
+            device = devices[0]
         if device is None:
             raise ApiError(400, "mikId_required", "mikId required: nothing else says which router is meant")
         return device
 
     def _pretend(self, order: Authorize) -> Body:
         """Answer an order in dry run: nothing is stored and nothing is made (F6)."""
-        device = self._some_device(order.mik_id)
-        until = order.expires_at or (order.requested_at + order.duration if order.duration else None)
+        device = self._device_in_dry_run(order.mik_id)
+        until = order.expires_at
+        if until is None and order.duration:
+            until = order.requested_at + order.duration
         commands = planned_commands(device, order.client, until, self.settings.installation)
-        return {
-            "ok": True,
-            "pedidoId": order.order_id,
-            "mikId": order.mik_id or device.router_id,
-            "deviceToken": order.token,
-            "ip": order.client.ip,
-            "mac": order.client.mac,
-            "mikrotik": _mikrotik(device, dry_run=True, commands=commands),
-        }
+        return _granted(order, device, order.client, _mikrotik(device, dry_run=True, commands=commands))
+
+
+def _granted(order: Authorize, device: Device, client: Client, mikrotik: Body) -> Body:
+    return {
+        "ok": True,
+        "pedidoId": order.order_id,
+        "mikId": order.mik_id or device.router_id,
+        "deviceToken": order.token,
+        "ip": client.ip,
+        "mac": client.mac,
+        "mikrotik": mikrotik,
+    }
 
 
 def _revoked(revoke: Revoke, device: Device, client: Client, mikrotik: Body) -> Body:
@@ -189,7 +215,7 @@ def _revoked(revoke: Revoke, device: Device, client: Client, mikrotik: Body) -> 
 
 
 def _mikrotik(device: Device, *, dry_run: bool = False, commands: list[str] | None = None) -> Body:
-    """Give the object of contract 1.4."""
+    """Return the part of an answer that tells of the router."""
     return {
         "ok": True,
         "host": device.api_address,

@@ -112,5 +112,5 @@ def test_a8_before_all_devices_are_known_none_is_called_unknown() -> None:
     starting = relay()
     starting._must_exist("router-1")
     with pytest.raises(ApiError) as caught:
-        starting._some_device("router-1")
+        starting._device_in_dry_run("router-1")
     assert (caught.value.status, caught.value.code) == (503, "starting")

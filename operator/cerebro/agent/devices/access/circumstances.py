@@ -22,26 +22,35 @@ def policy_of(device: Device, installation: str) -> AccessPolicy:
 def circumstances(
     context: AgentContext,
     device: Device,
-    contest: ContentionTracker,
+    contention: ContentionTracker,
     flows: Mapping[str, frozenset[str]],
     *,
     resync: bool,
 ) -> PassContext:
-    """Return what holds now; at a resync the rows that somebody else keeps changing are tried again (B10)."""
+    """Return what holds now for a pass over the Device's router.
+
+    `flows` are the connections at the end of clients' access, by `flows_key`. At a resync the rows that somebody else
+    keeps changing are tried too (B10).
+    """
     frozen, frozen_all = frozen_clients(context.frozen_sessions_of(device.namespace, device.name))
     leased = context.may_write(device)
-    hold = None if leased else "NoLease"
-    if device.spec.paused != "None":
-        hold = reasons.PAUSED
+    contested = frozenset[str]() if resync else contention.contested(time.monotonic())
     return PassContext(
         now=datetime.now(UTC),
         windows=context.windows,
         clock_trusted=context.clock_trusted(),
-        hold=hold,
+        hold=_hold(device, leased=leased),
         passed_only=not leased,
         complete=context.store.complete(SESSION, device.namespace),
-        contested=frozenset() if resync else contest.contested(time.monotonic()),
+        contested=contested,
         frozen=frozen,
         frozen_all=frozen_all,
         flows=flows,
     )
+
+
+def _hold(device: Device, *, leased: bool) -> str | None:
+    """Return why nothing may be written for live clients; None if it may."""
+    if device.spec.paused != "None":
+        return reasons.PAUSED
+    return None if leased else "NoLease"

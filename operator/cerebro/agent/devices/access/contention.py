@@ -1,4 +1,4 @@
-"""Rows that somebody else keeps changing: an old relay that still runs, a script (rule B10). Pure; times come in."""
+"""Rows that somebody else keeps changing: an older relay that still runs, a script (rule B10). Pure; times come in."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _SPAN, _REPAIRS = 600.0, 3
 
 
 class ContentionTracker:
-    """Counts repairs by client id: three in ten minutes, and the client waits for the resync interval."""
+    """Counts repairs by client id: after three in ten minutes the client waits for the resync interval."""
 
     def __init__(self) -> None:
         self._granted: set[str] = set()
-        self._repairs: dict[str, deque[float]] = {}
+        self._repairs: dict[str, deque[float]] = {}  # monotonic seconds of the latest repairs
 
     def note(
         self,
@@ -24,24 +24,29 @@ class ContentionTracker:
         *,
         everything: bool,
     ) -> None:
-        """Take what a pass did: client ids whose rows were missing or changed, of each looked at whether it is
-        granted now, and those whose access ended.
+        """Take in what a pass did, at `now` in monotonic seconds.
 
-        It is a repair when the client had been granted before, and was not ended since. `everything` says that
-        all clients were looked at, so the others are gone.
+        `repaired` are the client ids whose rows were missing or changed; `granted` says of each that was looked at
+        whether it is granted now; `ended` are those whose access ended. It is a repair only if the client had been
+        granted before, and was not ended since. `everything` says that all clients were looked at: the others are gone.
         """
         for client in repaired:
             if client in self._granted:
                 self._repairs.setdefault(client, deque(maxlen=_REPAIRS)).append(now)
+
         self._granted.difference_update(ended)
-        self._repairs = {client: times for client, times in self._repairs.items() if client not in ended}
-        self._granted |= {client for client, is_granted in granted.items() if is_granted}
+        self._granted.update(client for client, is_granted in granted.items() if is_granted)
         if everything:
-            self._granted &= granted.keys()
-        self._repairs = {client: times for client, times in self._repairs.items() if now - times[-1] < _SPAN}
+            self._granted.intersection_update(granted)
+
+        self._repairs = {
+            client: times
+            for client, times in self._repairs.items()
+            if client not in ended and now - times[-1] < _SPAN
+        }
 
     def contested(self, now: float) -> frozenset[str]:
-        """Return the client ids that back off."""
+        """Return the client ids that back off at `now`, in monotonic seconds."""
         return frozenset(
             client
             for client, times in self._repairs.items()

@@ -1,4 +1,8 @@
-"""What is desired of one router: its Sessions, judged, as grants and endings for the access plan. Pure."""
+"""Turns the Sessions of a Device into what is desired of its router: grants and endings for the access plan. Pure.
+
+Each Session is judged (`domain/lifecycle.judge`); what its verdict means for its client follows here. Which rows that
+makes is decided in `routeros/access`.
+"""
 
 from __future__ import annotations
 
@@ -8,83 +12,72 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cerebro.domain.by_address import asks_who_is_there
-from cerebro.domain.lifecycle import GrantWindows, RouterObservation, Verdict, judge
+from cerebro.domain.lifecycle import GrantWindows, RouterObservation, Verdict, is_current, judge
 from cerebro.resources import AppliedClient, Session, normalise_mac
 from cerebro.routeros.access.marker import client_id, marker_for
 from cerebro.routeros.access.model import AccessPolicy, Actual, DesiredAccess, Ending, Grant, holders
 from cerebro.routeros.access.ownership import marked_ends
 from cerebro.routeros.access.read import Scope
 
-# How long after a revoke by address who has it now is taken for who had it then: longer when the router was away.
+# How long after a revoke by address who has it now is taken for who had it then: longer if the router was away.
 _ADDRESS_STALE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
 class PassContext:
-    """What a pass over a router depends on besides Sessions and rows.
-
-    `hold` forbids writes for live clients, with the reason: paused, no Lease, dry run. `passed_only` is rule
-    E1: only rows whose marker has passed go. `complete` says that the store is (rule E7). `contested` are
-    client ids that back off (rule B10).
-    """
+    """What a pass over a router depends on besides Sessions and rows."""
 
     now: datetime
     windows: GrantWindows = field(default_factory=GrantWindows)
     clock_trusted: bool = True
+    """Whether our clock is near enough to the API server's (rule A9)."""
     hold: str | None = None
+    """Why nothing is written for live clients: paused, no Lease; None: it is."""
     passed_only: bool = False
+    """Whether only rows go whose marker has a passed end (rule E1)."""
     complete: bool = False
+    """Whether the store has all Sessions (rule E7)."""
     contested: frozenset[str] = frozenset()
+    """Client ids that back off (rule B10)."""
     frozen: frozenset[str] = frozenset()
+    """MACs and addresses of clients that are left alone (rule B9)."""
     frozen_all: bool = False
-    flows: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by `flows_key`, see `Ending`
+    """Whether a Session that cannot be read names no client that we understand: then any client may be its."""
+    flows: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Tracked connections at the end of a client's access, by `flows_key`; see `Ending`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionDecision:
-    """One Session with its verdict and what follows from it for the router; neither when it names no client.
-
-    `left` is the client whose entries a live Session still has after it was changed to name another. `untold`
-    are the names of a client whose end only the marker on the router tells: it stays until the status does.
-    """
+    """One Session with its verdict and what follows from it for the router."""
 
     session: Session
     verdict: Verdict
     grant: Grant | None = None
+    """The client that is to have access. A Session that names no client has neither grant nor ending."""
     ending: Ending | None = None
-    left: Ending | None = None
+    """The client that must not have access any more."""
+    former: Ending | None = None
+    """The client whose entries the Session still has, after it was changed to name another one."""
     untold: frozenset[str] = frozenset()
+    """MACs and addresses of a client whose end only the marker on the router tells: it stays until the status does."""
 
     @property
     def endings(self) -> tuple[Ending, ...]:
         """The clients that must not have access by this Session any more."""
-        return tuple(ending for ending in (self.ending, self.left) if ending is not None)
+        return tuple(ending for ending in (self.ending, self.former) if ending is not None)
 
 
 def client_keys(session: Session) -> tuple[str | None, frozenset[str]]:
-    """Return the MAC that is known of a Session's client (asked for, else pinned) and its addresses (asked
-    for, applied).
+    """Return what is known of a Session's client: its MAC, and its addresses.
+
+    The MAC is that in the spec, else the pinned one; the addresses are that in the spec and the applied one.
     """
     client, placed = session.spec.client, session.placed
-    mac = client.mac_address or (placed.mac_address if placed else None)
-    ips = (client.ip_address, placed.ip_address if placed else None)
-    return mac, frozenset(ip for ip in ips if ip)
-
-
-def _client_left(session: Session) -> AppliedClient | None:
-    """Return the client that has rows by a Session which names another by now."""
-    return session.status.applied if session.placed is None else None
-
-
-def _known_by(session: Session) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the MACs and addresses of a Session's client and of the one that it has left."""
-    mac, ips = client_keys(session)
-    left = _client_left(session) or AppliedClient()
-    return frozenset(one for one in (mac, left.mac_address) if one), ips | _some(left.ip_address)
-
-
-def _some(name: str | None) -> frozenset[str]:
-    return frozenset({name} if name else ())
+    if placed is None:
+        return client.mac_address, _some(client.ip_address)
+    mac = client.mac_address or placed.mac_address
+    return mac, _some(client.ip_address, placed.ip_address)
 
 
 def scope_of(sessions: Iterable[Session]) -> Scope:
@@ -92,161 +85,251 @@ def scope_of(sessions: Iterable[Session]) -> Scope:
     macs: set[str] = set()
     ips: set[str] = set()
     for session in sessions:
-        its_macs, its_ips = _known_by(session)
-        macs |= its_macs
-        ips |= its_ips
+        known_macs, known_ips = _known_by(session)
+        macs |= known_macs
+        ips |= known_ips
     return Scope(frozenset(macs), frozenset(ips))
 
 
 def in_scope(session: Session, scope: Scope) -> bool:
-    """Tell whether a Session's client is among those of a scope."""
+    """Return whether a Session's client is among those of a scope."""
     macs, ips = _known_by(session)
     return not macs.isdisjoint(scope.macs) or not ips.isdisjoint(scope.ips)
 
 
 def ends_rows_of_others(session: Session) -> bool:
-    """Tell whether rows of the older relay go with a Session (rule B4), as far as its end was not seen enforced."""
-    enforced, status = session.status.condition("Enforced"), session.status
-    current = (status.observed_generation or 0) >= session.metadata.generation
-    over = current and status.phase == "Revoked" and enforced is not None and enforced.status == "True"
-    return session.spec.revoked and not over
+    """Return whether rows of the older relay go with a Session (rule B4), as far as its end was not seen enforced."""
+    if not session.spec.revoked:
+        return False
+    status = session.status
+    enforced = status.condition("Enforced")
+    is_enforced = enforced is not None and enforced.status == "True"
+    was_seen = is_current(session) and status.phase == "Revoked" and is_enforced
+    return not was_seen
 
 
 def frozen_clients(raw: Iterable[Mapping[str, Any]]) -> tuple[frozenset[str], bool]:
-    """Return the MACs and addresses in Sessions that cannot be read, and whether one names none that we
-    understand (rule B9).
+    """Return the MACs and addresses in Sessions that cannot be read, from their bodies (rule B9).
+
+    The second value says whether one of them names no client that we understand.
     """
-    found: set[str] = set()
-    unknown = False
+    frozen: set[str] = set()
+    names_nobody = False
     for body in raw:
-        spec, status = body.get("spec") or {}, body.get("status") or {}
-        said: list[object] = []
-        for client in (spec.get("client"), status.get("applied")):
-            said += [client.get("macAddress"), client.get("ipAddress")] if isinstance(client, Mapping) else []
-        names = {_name(value) for value in said if isinstance(value, str) and value}
-        unknown = unknown or not names
-        found |= names
-    return frozenset(found), unknown
+        names = _names_in(body)
+        names_nobody = names_nobody or not names
+        frozen |= names
+    return frozenset(frozen), names_nobody
+
+
+def judge_all(
+    sessions: Iterable[Session], actual: Actual | None, policy: AccessPolicy, at: PassContext
+) -> list[SessionDecision]:
+    """Judge Sessions against the clock and the markers on the router; `actual` is None if it could not be read."""
+    every = list(sessions)
+    ends = marked_ends(actual, policy) if actual is not None else {}
+    promised = _promised(every)
+    decisions = []
+    for session in every:
+        mac, ips = client_keys(session)
+        ids = {client_id(key) for key in (mac, *ips) if key}
+        until = _marked_until(ids, ends)
+        promised_to_others = _promised_to_others(session, ids, promised)
+        seen = RouterObservation(
+            now=at.now,
+            marked=actual is not None,
+            marked_until=until,
+            own_marker=until not in promised_to_others,
+            clock_trusted=at.clock_trusted,
+        )
+        verdict = judge(session, seen, at.windows)
+        decisions.append(_translate(session, verdict, at))
+    return decisions
+
+
+def pinned(decisions: Iterable[SessionDecision], actual: Actual) -> dict[str, Session]:
+    """Return the live Sessions that name an address only, as if they named the MAC that has it now, by UID (B2)."""
+    macs_by_ip = holders(actual.hosts)
+    pins = {}
+    for decision in decisions:
+        grant, session = decision.grant, decision.session
+        if grant is None or grant.hold or grant.mac or not grant.ip:
+            continue
+        mac = macs_by_ip.get(grant.ip)
+        if mac:
+            client = session.spec.client.model_copy(update={"mac_address": mac})
+            spec = session.spec.model_copy(update={"client": client})
+            pins[session.metadata.uid] = session.model_copy(update={"spec": spec})
+    return pins
+
+
+def flows_key(session: Session, client: Grant | Ending) -> str:
+    """Return the key under which the connections at the end of a client's access are remembered."""
+    ips = client.ips if isinstance(client, Ending) else _some(client.ip)
+    return f"{session.metadata.uid} {client.mac or ' '.join(sorted(ips))}"
+
+
+def wanted_of(decisions: Iterable[SessionDecision], at: PassContext, *, everything: bool) -> DesiredAccess:
+    """Return what the plan is to reach; `everything` says that all Sessions of the Device were decided."""
+    every = list(decisions)
+    grants = (decision.grant for decision in every if decision.grant is not None)
+    endings = (ending for decision in every for ending in decision.endings)
+    untold = (decision.untold for decision in every)
+    moment = at.now.timestamp()
+    return DesiredAccess(
+        grants=tuple(dict.fromkeys(grants)),
+        endings=tuple(dict.fromkeys(endings)),
+        frozen=at.frozen.union(*untold),
+        frozen_all=at.frozen_all,
+        complete=everything and at.complete and not at.passed_only,
+        passed_at=moment if at.passed_only else None,
+        now=moment if at.clock_trusted else None,
+    )
+
+
+def next_wake(decisions: Iterable[SessionDecision], since: datetime) -> datetime | None:
+    """Return when, after `since`, the clock next changes one of the verdicts that were made for `since`."""
+    times = (decision.verdict.wake_at for decision in decisions)
+    return min((time for time in times if time is not None and time > since), default=None)
+
+
+# From a Session to what the router is to have
+
+
+def _translate(session: Session, verdict: Verdict, at: PassContext) -> SessionDecision:
+    """Return what a verdict means for the router."""
+    former = _former_ending(session, at)
+    mac, ips = client_keys(session)
+    if not mac and not ips:
+        return SessionDecision(session, verdict, former=former)
+    if verdict.live:
+        return SessionDecision(session, verdict, grant=_grant(session, verdict, at), former=former)
+
+    # Its grant is known by the marker alone: the rows go once the status tells when it began and ended.
+    if verdict.authorized_at is not None and session.status.authorized_at is None:
+        return SessionDecision(session, verdict, untold=ips | _some(mac))
+    ending = _ending(session, mac, ips, at, revoked=verdict.phase == "Revoked")
+    return SessionDecision(session, verdict, ending=ending, former=former)
+
+
+def _grant(session: Session, verdict: Verdict, at: PassContext) -> Grant:
+    """Return the access that a live Session is to have."""
+    mac, _ = client_keys(session)
+    ip, prior = _listed_address(session, mac)
+
+    end = verdict.end
+    if end is None and session.spec.duration is not None:
+        start = verdict.authorized_at or at.now
+        end = start + session.spec.duration
+    until = None if end is None else end.timestamp()
+
+    is_contested = client_id(mac or ip or "") in at.contested
+    hold = verdict.hold or at.hold is not None or is_contested
+    return Grant(mac, ip, until, prior, hold)
+
+
+def _listed_address(session: Session, mac: str | None) -> tuple[str | None, str | None]:
+    """Return the address for the address list, and the one that is on it (rule B2)."""
+    prior = session.placed.ip_address if session.placed else None
+    if mac and prior and session.status.observed_generation == session.metadata.generation:
+        return prior, prior  # seen since the one in the spec was asked for
+    ip = session.spec.client.ip_address
+    if ip is None and not mac:
+        ip = prior
+    return ip, prior
+
+
+def _former_ending(session: Session, at: PassContext) -> Ending | None:
+    """Return the end of the client that a Session named before, while it has entries."""
+    client = _former_client(session)
+    if client is None:
+        return None
+    return _ending(session, client.mac_address, _some(client.ip_address), at)
+
+
+def _ending(
+    session: Session, mac: str | None, ips: frozenset[str], at: PassContext, *, revoked: bool = False
+) -> Ending:
+    # Once the first look showed nobody at the address, that holds: who gets it later is not meant.
+    placed = session.placed
+    asks = asks_who_is_there(session) and (placed is None or placed.mac_address is not None)
+
+    created = session.metadata.creation_timestamp
+    late = asks and created is not None and at.now - created > _ADDRESS_STALE
+    ending = Ending(mac, ips, revoked, asks=asks, late=late)
+    return replace(ending, flows=at.flows.get(flows_key(session, ending)))
+
+
+# Who the client of a Session is
+
+
+def _former_client(session: Session) -> AppliedClient | None:
+    """Return the client that has rows by a Session which names another one by now."""
+    return session.status.applied if session.placed is None else None
+
+
+def _known_by(session: Session) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the MACs and addresses of a Session's client and of the one that it named before."""
+    mac, ips = client_keys(session)
+    former = _former_client(session) or AppliedClient()
+    return _some(mac, former.mac_address), ips | _some(former.ip_address)
+
+
+def _some(*names: str | None) -> frozenset[str]:
+    return frozenset(name for name in names if name)
+
+
+def _names_in(body: Mapping[str, Any]) -> set[str]:
+    """Return the MACs and addresses of the clients in the body of a Session that cannot be read."""
+    clients = [(body.get("spec") or {}).get("client"), (body.get("status") or {}).get("applied")]
+    values: list[object] = []
+    for client in clients:
+        if isinstance(client, Mapping):
+            values += [client.get("macAddress"), client.get("ipAddress")]
+    return {_name(value) for value in values if isinstance(value, str) and value}
 
 
 def _name(value: str) -> str:
+    """Return a MAC as it stands on routers; any other text without blanks at its ends."""
     try:
         return normalise_mac(value)
     except ValueError:
         return value.strip()
 
 
-def judge_all(
-    sessions: Iterable[Session], actual: Actual | None, policy: AccessPolicy, at: PassContext
-) -> list[SessionDecision]:
-    """Judge Sessions against the clock and the markers on the router; `actual` None when it could not be
-    read.
-    """
-    every = list(sessions)
-    ends = marked_ends(actual, policy) if actual is not None else {}
-    promised = _promised(every)
-    judged = []
-    for session in every:
-        mac, ips = client_keys(session)
-        ids = {client_id(key) for key in (mac, *ips) if key}
-        marks = [ends[i] for i in ids if i in ends]
-        until = 0 if not marks else None if None in marks else max(mark or 0 for mark in marks)
-        own = until not in {
-            end for i in ids for uid, end in promised.get(i, ()) if uid != session.metadata.uid
-        }
-        seen = RouterObservation(at.now, actual is not None, until, own, at.clock_trusted)
-        verdict = judge(session, seen, at.windows)
-        judged.append(_translate(session, verdict, mac, ips, at))
-    return judged
+# What the markers on the router tell
+
+
+def _marked_until(ids: Iterable[str], ends: Mapping[str, int | None]) -> int | None:
+    """Return the latest end in the markers of these client ids, in Unix seconds; 0: no marker, None: for ever."""
+    marks = [ends[number] for number in ids if number in ends]
+    if None in marks:
+        return None
+    return max((mark for mark in marks if mark is not None), default=0)
 
 
 def _promised(sessions: Iterable[Session]) -> dict[str, list[tuple[str, int | None]]]:
-    """Return the ends that Sessions are known to have, as their markers say them, by client id."""
+    """Return the ends that Sessions are known to have, as their markers say them: UID and end, by client id."""
     promised: dict[str, list[tuple[str, int | None]]] = {}
     for session in sessions:
         end = session.spec.expires_at or session.status.expires_at
+        if end is None and session.spec.duration is not None:
+            continue  # not known yet
+        ends_at = end.timestamp() if end else None
         macs, ips = _known_by(session)
         for key in (*macs, *ips):
-            if end is not None or session.spec.duration is None:
-                marker = marker_for("", key, end.timestamp() if end else None)
-                promised.setdefault(client_id(key), []).append((session.metadata.uid, marker.until))
+            marker = marker_for("", key, ends_at)
+            promised.setdefault(client_id(key), []).append((session.metadata.uid, marker.until))
     return promised
 
 
-def _translate(
-    session: Session, verdict: Verdict, mac: str | None, ips: frozenset[str], at: PassContext
-) -> SessionDecision:
-    gone = _client_left(session)
-    left = _ending(session, gone.mac_address, _some(gone.ip_address), at) if gone else None
-    if not mac and not ips:
-        return SessionDecision(session, verdict, left=left)
-    if not verdict.live and verdict.authorized_at is not None and session.status.authorized_at is None:
-        return SessionDecision(session, verdict, untold=ips | _some(mac))
-    if not verdict.live:
-        ending = _ending(session, mac, ips, at, revoked=verdict.phase == "Revoked")
-        return SessionDecision(session, verdict, ending=ending, left=left)
-    end = verdict.end
-    if end is None and session.spec.duration is not None:
-        start = verdict.authorized_at or at.now
-        end = start + session.spec.duration
-    prior = session.placed.ip_address if session.placed else None
-    ip = session.spec.client.ip_address or (prior if not mac else None)
-    if mac and prior and session.status.observed_generation == session.metadata.generation:
-        ip = prior  # seen since it was asked for
-    contested = client_id(mac or ip or "") in at.contested
-    hold = verdict.hold or at.hold is not None or contested
-    until = None if end is None else end.timestamp()
-    return SessionDecision(session, verdict, grant=Grant(mac, ip, until, prior, hold), left=left)
-
-
-def _ending(
-    session: Session, mac: str | None, ips: frozenset[str], at: PassContext, *, revoked: bool = False
-) -> Ending:
-    made, placed = session.metadata.creation_timestamp, session.placed
-    # A first look that showed nobody there holds: who gets the address later is not meant.
-    asks = asks_who_is_there(session) and (placed is None or placed.mac_address is not None)
-    late = asks and made is not None and at.now - made > _ADDRESS_STALE
-    ending = Ending(mac, ips, revoked, asks=asks, late=late)
-    return replace(ending, flows=at.flows.get(flows_key(session, ending)))
-
-
-def pinned(judged: Iterable[SessionDecision], actual: Actual) -> dict[str, Session]:
-    """Return, by UID, the live Sessions that name an address only, as if they named the MAC that holds it now
-    (rule B2).
-    """
-    held = holders(actual.hosts)
-    pins = {}
-    for one in judged:
-        mac = held.get(one.grant.ip) if one.grant and not one.grant.mac and one.grant.ip else None
-        if one.grant and mac and not one.grant.hold:
-            client = one.session.spec.client.model_copy(update={"mac_address": mac})
-            spec = one.session.spec.model_copy(update={"client": client})
-            pins[one.session.metadata.uid] = one.session.model_copy(update={"spec": spec})
-    return pins
-
-
-def flows_key(session: Session, client: Grant | Ending) -> str:
-    """Return under which key the connections at the end of a client's access are remembered."""
-    ips = client.ips if isinstance(client, Ending) else _some(client.ip)
-    return f"{session.metadata.uid} {client.mac or ' '.join(sorted(ips))}"
-
-
-def wanted_of(judged: Iterable[SessionDecision], at: PassContext, *, everything: bool) -> DesiredAccess:
-    """Return what the plan is to reach; `everything` says that all Sessions of the Device are among `judged`."""
-    every = list(judged)
-    complete = everything and at.complete and not at.passed_only
-    return DesiredAccess(
-        grants=tuple(dict.fromkeys(one.grant for one in every if one.grant)),
-        endings=tuple(dict.fromkeys(ending for one in every for ending in one.endings)),
-        frozen=at.frozen.union(*(one.untold for one in every)),
-        frozen_all=at.frozen_all,
-        complete=complete,
-        passed_at=at.now.timestamp() if at.passed_only else None,
-        now=at.now.timestamp() if at.clock_trusted else None,
-    )
-
-
-def next_wake(judged: Iterable[SessionDecision], since: datetime) -> datetime | None:
-    """Return when, after `since`, the clock next changes one of the verdicts that were made for `since`."""
-    times = (one.verdict.wake_at for one in judged)
-    return min((time for time in times if time is not None and time > since), default=None)
+def _promised_to_others(
+    session: Session, ids: Iterable[str], promised: Mapping[str, list[tuple[str, int | None]]]
+) -> set[int | None]:
+    """Return the ends that other Sessions of the same client are known to have."""
+    ends = set()
+    for number in ids:
+        for uid, end in promised.get(number, ()):
+            if uid != session.metadata.uid:
+                ends.add(end)
+    return ends

@@ -1,4 +1,4 @@
-"""What a pass over a router's access led to, and what it means for each Session. Pure."""
+"""What a pass over a router's access led to, and what that means for each Session. Pure."""
 
 from __future__ import annotations
 
@@ -12,72 +12,92 @@ from cerebro.routeros.access.result import AccessPlan
 from cerebro.routeros.client.errors import Trap, TrapKind
 
 _DRY_RUN = Obstacle(reasons.DRY_RUN, "spec.dryRun of the Device is true: nothing is written to the router")
-
-
 _CONTESTED = Obstacle("Contested", "somebody else keeps changing the client's rows on the router")
+
+_NEVER_ACCEPTED = ("invalid value", "value of ", "input does not match")
+"""How RouterOS begins its refusal of an argument that it will never take."""
 
 
 @dataclass
 class PassResult:
-    """What a pass found and did.
-
-    `settled` says that the last read left nothing to do, `interrupted` that something more urgent came in
-    between, `collided` that the router has a row that was not read, so everything must be.
-    """
+    """What a pass saw and did."""
 
     judged: list[SessionDecision] = field(default_factory=list)
     plan: AccessPlan = field(default_factory=AccessPlan)
+    """The plan that the last read led to."""
     settled: bool = False
+    """Whether the last read left nothing to do."""
     interrupted: bool = False
+    """Whether something more urgent came in between."""
     collided: bool = False
-    held_back: int = 0  # clients whose rows wait for a person's word (rule E13)
-    refused: dict[str, Obstacle] = field(default_factory=dict)  # by client id
-    obstacle: Obstacle | None = None  # why a write that is about no client in particular was refused
-    repaired: set[str] = field(default_factory=set)  # client ids whose rows were put right (rule B10)
+    """Whether the router has a row that was not read, so that everything must be read."""
+    held_back: int = 0
+    """Clients whose rows wait until a person confirms that they may go (rule E13)."""
+    refused: dict[str, Obstacle] = field(default_factory=dict)
+    """Why the router refused a write for a client, by client id."""
+    obstacle: Obstacle | None = None
+    """Why a write that is about no client in particular was refused."""
+    repaired: set[str] = field(default_factory=set)
+    """Client ids whose rows were put right (rule B10)."""
 
 
 def pass_obstacle(trap: Trap) -> Obstacle:
-    """Say what a refused write means for the Session: an argument that the router will never take is final."""
+    """Return what a refused write means for its Session; an argument that the router will never take is final."""
     if trap.kind is TrapKind.EXISTS:
         return Obstacle("AlreadyExists", f"{trap}: a row made by hand is in the way; remove it on the router")
     if trap.kind is TrapKind.NOT_PERMITTED:
         return Obstacle("NotPermitted", f"{trap}: give the user's group the policies read, write and api")
-    final = trap.kind is TrapKind.OTHER and (
-        trap.category == 1 or trap.message.startswith(("invalid value", "value of ", "input does not match"))
-    )
+
+    is_about_argument = trap.category == 1 or trap.message.startswith(_NEVER_ACCEPTED)
+    final = trap.kind is TrapKind.OTHER and is_about_argument
     return Obstacle("RefusedByRouter", str(trap), final=final)
 
 
-def granted_and_ended(outcome: PassResult) -> tuple[dict[str, bool], set[str]]:
+def granted_and_ended(result: PassResult) -> tuple[dict[str, bool], set[str]]:
     """Return, by client id, whether each that was looked at is granted now, and whose access ended (B10)."""
-    granted = {
-        client_id(view.mac or grant.mac or grant.ip or ""): view.granted
-        for grant, view in outcome.plan.grants.items()
-    }
-    ended = {client_id(key) for one in outcome.plan.endings for key in (one.mac, *one.ips) if key}
+    granted = {}
+    for grant, view in result.plan.grants.items():
+        key = view.mac or grant.mac or grant.ip or ""
+        granted[client_id(key)] = view.granted
+
+    ended = set()
+    for ending in result.plan.endings:
+        ended |= {client_id(key) for key in (ending.mac, *ending.ips) if key}
     return granted, ended - granted.keys()
 
 
 def session_obstacle(
-    device: Device, outcome: PassResult, one: SessionDecision, *, contested: bool
+    device: Device, result: PassResult, decision: SessionDecision, *, contested: bool
 ) -> Obstacle | None:
-    """Return what keeps a Session from being as wanted on the router after a pass."""
+    """Return what keeps a Session from being as desired on the router after a pass; None if nothing does."""
     if device.spec.dry_run:
         return _DRY_RUN
-    refused = refusal(outcome, one)
-    if refused is None and device.spec.paused != "None" and one.verdict.live:
+
+    obstacle = refusal(result, decision)
+    if obstacle is None and device.spec.paused != "None" and decision.verdict.live:
         return Obstacle(reasons.PAUSED, f"spec.paused of the Device is {device.spec.paused}")
-    if refused is None and any(not outcome.plan.endings[one_end].enforced for one_end in one.endings):
-        refused = outcome.obstacle
-    return refused or (_CONTESTED if one.grant and contested else None)
+    if obstacle is None and not _all_enforced(result, decision):
+        obstacle = result.obstacle
+    if obstacle is None and decision.grant is not None and contested:
+        return _CONTESTED
+    return obstacle
 
 
-def refusal(outcome: PassResult, one: SessionDecision) -> Obstacle | None:
-    """Return why the router refused a write for this Session's client, if it did."""
-    view = outcome.plan.grants.get(one.grant) if one.grant else None
-    keys = {view.mac, *view.ips} if view else set()
-    if one.grant:
-        keys |= {one.grant.mac, one.grant.ip}
-    return next(
-        (outcome.refused[i] for i in (client_id(key) for key in keys if key) if i in outcome.refused), None
-    )
+def refusal(result: PassResult, decision: SessionDecision) -> Obstacle | None:
+    """Return why the router refused a write for this Session's client; None if it did not."""
+    grant = decision.grant
+    if grant is None:
+        return None
+    keys = {grant.mac, grant.ip}
+    view = result.plan.grants.get(grant)
+    if view is not None:
+        keys |= {view.mac, *view.ips}
+    for key in keys:
+        if key and client_id(key) in result.refused:
+            return result.refused[client_id(key)]
+    return None
+
+
+def _all_enforced(result: PassResult, decision: SessionDecision) -> bool:
+    """Return whether all clients that this Session shuts out are out."""
+    return all(result.plan.endings[ending].enforced for ending in decision.endings)

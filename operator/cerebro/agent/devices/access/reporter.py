@@ -1,7 +1,7 @@
-"""What the loop of a Device says of its Sessions, and what it remembers of having said it.
+"""Reports the statuses of a Device's Sessions, and remembers what was reported.
 
-The memory bridges the time until a status that was written comes back by the watch, so that no pass judges by
-an old one.
+The memory bridges the time until a status that was written comes back by the watch, so that no pass judges by an old
+one.
 """
 
 from __future__ import annotations
@@ -29,57 +29,88 @@ class SessionReporter:
 
     def __init__(self, context: AgentContext) -> None:
         self._context = context
-        self._said: dict[str, SessionStatus] = {}
+        self._reported: dict[str, SessionStatus] = {}
 
     def known(self, session: Session) -> Session:
-        """Return a Session with the status that was said of it last, written or not."""
-        said = self._said.get(session.metadata.uid)
-        return session if said is None else session.model_copy(update={"status": said})
+        """Return a Session with the status that was reported last, whether it is written by now or not."""
+        reported = self._reported.get(session.metadata.uid)
+        return session if reported is None else session.model_copy(update={"status": reported})
 
     def finished(self, uid: str) -> bool:
-        """Tell whether we said that the end of a Session is enforced."""
-        said = self._said.get(uid)
-        return said is not None and said.finished is True
+        """Return whether the end of a Session was reported as enforced."""
+        reported = self._reported.get(uid)
+        return reported is not None and reported.finished is True
 
     def forget(self, present: set[str]) -> None:
-        """Forget Sessions that are not there any more."""
-        self._said = {uid: said for uid, said in self._said.items() if uid in present or said.finished}
+        """Forget the Sessions that are not present any more, but for finished ones: they have only left the watch."""
+        self._reported = {
+            uid: status for uid, status in self._reported.items() if uid in present or status.finished
+        }
 
     def drop(self, uid: str) -> None:
         """Forget a Session that has gone from the Store for good."""
-        self._said.pop(uid, None)
+        self._reported.pop(uid, None)
 
-    def awaits_clock(self, one: SessionDecision) -> bool:
-        """Tell whether only a clock that is right again held a live Session back (rule A9)."""
-        ready = one.session.status.condition("Ready")
-        held = ready is not None and ready.reason == reasons.CLOCK_SKEW
-        return held and one.verdict.live and not one.verdict.hold
+    def awaits_clock(self, decision: SessionDecision) -> bool:
+        """Return whether a live Session was held back only by a clock that is right by now (rule A9)."""
+        ready = decision.session.status.condition("Ready")
+        was_held = ready is not None and ready.reason == reasons.CLOCK_SKEW
+        return was_held and decision.verdict.live and not decision.verdict.hold
 
-    def may_say(self, one: SessionDecision, *, lasting: bool) -> bool:
-        """Tell whether a router that does not answer is worth a word: for one with access only when it lasts."""
-        return lasting or not (one.verdict.live and one.session.status.phase == "Active")
+    def may_say(self, decision: SessionDecision, *, lasting: bool) -> bool:
+        """Return whether a silent router is reported on a Session: on one that has access only if it lasts."""
+        has_access = decision.verdict.live and decision.session.status.phase == "Active"
+        return lasting or not has_access
 
-    def report(self, one: SessionDecision, plan: AccessPlan | None, obstacle: Obstacle | None) -> None:
-        """Say what a Session is after a look at the router; `plan` None when it could not be looked at."""
-        session, now = one.session, datetime.now(UTC)
-        if one.verdict.live:
-            view = plan.grants.get(one.grant) if plan and one.grant else None
-            if view and plan and one.left and not plan.endings[one.left].enforced:
-                view = replace(view, granted=False)  # the client that it named before is still let in
-            why = _NO_CLIENT if one.grant is None else obstacle
-            status = live_status(session, one.verdict, view, why, now)
+    def report(self, decision: SessionDecision, plan: AccessPlan | None, obstacle: Obstacle | None) -> None:
+        """Report the status of a Session after a pass (`plan` is None if the router could not be read)."""
+        now = datetime.now(UTC)
+        if decision.verdict.live:
+            status = _live(decision, plan, obstacle, now)
         else:
-            ending = plan.endings.get(one.ending) if plan and one.ending else None
-            if one.ending is None and not one.untold:
-                ending = EndingView(enforced=True)
-            if ending and one.left and not (plan and plan.endings[one.left].enforced):
-                ending = replace(ending, enforced=False)
-            status = ended_status(session, one.verdict, ending, obstacle, now)
+            status = _ended(decision, plan, obstacle, now)
+        session, meta = decision.session, decision.session.metadata
         patch = status_patch(session.status, status)
         if not patch:
             return
-        meta = session.metadata
-        if status.phase == "Active" and session.status.phase != "Active" and meta.creation_timestamp:
+
+        is_new_grant = status.phase == "Active" and session.status.phase != "Active"
+        if is_new_grant and meta.creation_timestamp:
             self._context.metrics.granted((now - meta.creation_timestamp).total_seconds())
-        self._said[meta.uid] = status
+        self._reported[meta.uid] = status
         self._context.statuses.put(Write(SESSION, meta.namespace, meta.name, meta.uid, patch))
+
+
+def _live(
+    decision: SessionDecision, plan: AccessPlan | None, obstacle: Obstacle | None, now: datetime
+) -> SessionStatus:
+    """Return the status of a live Session."""
+    if decision.grant is None:
+        return live_status(decision.session, decision.verdict, None, _NO_CLIENT, now)
+
+    view = plan.grants.get(decision.grant) if plan is not None else None
+    if view is not None and not _former_is_out(decision, plan):
+        view = replace(view, granted=False)
+    return live_status(decision.session, decision.verdict, view, obstacle, now)
+
+
+def _ended(
+    decision: SessionDecision, plan: AccessPlan | None, obstacle: Obstacle | None, now: datetime
+) -> SessionStatus:
+    """Return the status of an ended Session. One that names no client has nothing on the router."""
+    view: EndingView | None = None
+    if decision.ending is not None:
+        view = plan.endings.get(decision.ending) if plan is not None else None
+    elif not decision.untold:
+        view = EndingView(enforced=True)
+
+    if view is not None and not _former_is_out(decision, plan):
+        view = replace(view, enforced=False)
+    return ended_status(decision.session, decision.verdict, view, obstacle, now)
+
+
+def _former_is_out(decision: SessionDecision, plan: AccessPlan | None) -> bool:
+    """Return whether the client that a Session named before is not let in any more; False if nobody looked."""
+    if decision.former is None:
+        return True
+    return plan is not None and plan.endings[decision.former].enforced

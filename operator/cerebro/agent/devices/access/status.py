@@ -1,4 +1,4 @@
-"""The status of a Session: verdict and what the router shows, as phase and conditions. Pure."""
+"""The status of a Session, from its verdict and what the router shows: phase and conditions. Pure."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ from cerebro.routeros.access.result import EndingView, GrantView
 def live_status(
     session: Session, verdict: Verdict, view: GrantView | None, obstacle: Obstacle | None, now: datetime
 ) -> SessionStatus:
-    """Return the status of a live Session; `view` is None when the router could not be read."""
+    """Return the status of a live Session; `view` is None if the router could not be read."""
     old = session.status
     granted = view is not None and view.granted
     if obstacle is not None and obstacle.final and not granted:
         return _failed(session, obstacle, now)
-    authorized_at = verdict.authorized_at or (now if granted else None)
+
+    # A duration begins with the grant.
+    authorized_at = verdict.authorized_at
+    if authorized_at is None and granted:
+        authorized_at = now
     end = verdict.end
     if end is None and session.spec.duration is not None and authorized_at is not None:
         end = authorized_at + session.spec.duration
+
+    # What was granted stays Active while the router cannot be read.
     phase = "Active" if granted or old.phase == "Active" else "Pending"
-    applied = old.applied
-    if view is not None:
-        applied = _applied(session, view) if granted else applied
-    said = _live_condition(session, verdict, view, obstacle, granted=granted)
+    applied = _applied(session, view) if view is not None and view.granted else old.applied
+
     status = old.model_copy(
         update={
             "phase": phase,
@@ -41,35 +45,41 @@ def live_status(
             "observed_generation": session.metadata.generation,
         }
     )
-    return with_conditions(status, session, said, said, now)
+    state = _live_state(session, verdict, view, obstacle)
+    return with_conditions(status, session, state, state, now)
 
 
 def _applied(session: Session, view: GrantView) -> AppliedClient:
-    asked = session.spec.client
+    """Return the client that is on the router, and for which address of the spec it was pinned (B2)."""
+    client = session.spec.client
     return AppliedClient(
         mac_address=view.mac,
         ip_address=view.ips[0] if view.ips else None,
-        pinned_for=None if asked.mac_address else asked.ip_address,
+        pinned_for=None if client.mac_address else client.ip_address,
     )
 
 
-def _live_condition(
-    session: Session, verdict: Verdict, view: GrantView | None, obstacle: Obstacle | None, *, granted: bool
+def _live_state(
+    session: Session, verdict: Verdict, view: GrantView | None, obstacle: Obstacle | None
 ) -> ConditionState:
-    if granted:
+    """Return the state of Enforced and Ready of a live Session."""
+    old = session.status
+    if view is not None and view.granted:
         return ConditionState("True", "Granted", "the client's entries are on the router")
     if view is not None and view.blocked_by_hand:
-        fix = f"{view.blocked_by_hand}: remove or change that row to let the client in"
-        return ConditionState("False", reasons.BLOCKED_BY_HAND, fix)
+        message = f"{view.blocked_by_hand}: remove or change that row to let the client in"
+        return ConditionState("False", reasons.BLOCKED_BY_HAND, message)
+
     if obstacle is not None:
-        truth: ConditionStatus = (
-            "False" if obstacle.looked or session.status.authorized_at is None else "Unknown"
-        )
-        return ConditionState(truth, obstacle.reason, obstacle.message)
+        # What was granted may still be on a router that nobody could look at.
+        may_be_granted = not obstacle.looked and old.authorized_at is not None
+        status: ConditionStatus = "Unknown" if may_be_granted else "False"
+        return ConditionState(status, obstacle.reason, obstacle.message)
     if verdict.hold:
         return ConditionState("False", verdict.reason, verdict.message)
-    old = session.status
-    if reopens(session) or (old.phase == "Pending" and old.reopened_at is not None):
+
+    was_reopened = old.phase == "Pending" and old.reopened_at is not None
+    if reopens(session) or was_reopened:
         return ConditionState("False", "Reopened", "changed after its end; access is being granted again")
     return ConditionState("False", "Granting", "the client's entries are being put on the router")
 
@@ -77,35 +87,43 @@ def _live_condition(
 def ended_status(
     session: Session, verdict: Verdict, view: EndingView | None, obstacle: Obstacle | None, now: datetime
 ) -> SessionStatus:
-    """Return the status of an ended Session; it is finished once a read showed that nothing is left of it
-    (rule B1).
+    """Return the status of an ended Session; it is finished once a read showed that nothing of it remains (B1).
+
+    `view` is None if the router could not be read.
     """
     old = session.status
     enforced = view is not None and view.enforced and view.granted_by_hand is None
-    superseding = session.spec.supersedes is not None
+
+    # A superseding Session goes on being watched: it counts also when the superseded one is made anew.
+    finished: bool | None = None
+    if enforced and session.spec.supersedes is None:
+        finished = True
+    elif old.finished is not None:
+        finished = False
+
     status = old.model_copy(
         update={
             "phase": verdict.phase,
             "authorized_at": verdict.authorized_at,
             "expires_at": verdict.end or old.expires_at,
             "finished_at": (old.finished_at or now) if enforced else None,
-            # A superseding Session goes on being watched: what it says holds also when the superseded one is
-            # made again.
-            "finished": True if enforced and not superseding else None if old.finished is None else False,
-            "applied": None if enforced else _ended_client(session, view),
+            "finished": finished,
+            "applied": None if enforced else _client_until_end(session, view),
             "observed_generation": session.metadata.generation,
         }
     )
     if enforced:
-        ended = ConditionState("True", verdict.reason, verdict.message)
-        return with_conditions(status, session, ended, ended, now)
-    ending = ConditionState("False", verdict.reason, verdict.message)
-    return with_conditions(status, session, _ending_condition(view, obstacle), ending, now)
+        state = ConditionState("True", verdict.reason, verdict.message)
+        return with_conditions(status, session, state, state, now)
+    ready = ConditionState("False", verdict.reason, verdict.message)
+    return with_conditions(status, session, _ending_state(view, obstacle), ready, now)
 
 
-def _ended_client(session: Session, view: EndingView | None) -> AppliedClient | None:
-    """Return who is still on the router; for one that is ended by its address, whom the first look showed there, also
-    if it was nobody: who gets the address after that is not meant.
+def _client_until_end(session: Session, view: EndingView | None) -> AppliedClient | None:
+    """Return the client that is on the router until the end is enforced.
+
+    For a revoke by address that is the client which the first look showed there, also if it was nobody: who gets the
+    address after that is not meant (B2).
     """
     if view is None or view.too_early or not asks_who_is_there(session):
         return session.status.applied
@@ -113,13 +131,14 @@ def _ended_client(session: Session, view: EndingView | None) -> AppliedClient | 
     return AppliedClient(mac_address=view.mac, ip_address=ip, pinned_for=ip)
 
 
-def _ending_condition(view: EndingView | None, obstacle: Obstacle | None) -> ConditionState:
+def _ending_state(view: EndingView | None, obstacle: Obstacle | None) -> ConditionState:
+    """Return the state of Enforced of a Session whose end is not enforced yet."""
     if view is not None and view.granted_by_hand:
-        return ConditionState(
-            "False", reasons.GRANTED_BY_HAND, f"{view.granted_by_hand}: remove that row to cut the client off"
-        )
+        message = f"{view.granted_by_hand}: remove that row to cut the client off"
+        return ConditionState("False", reasons.GRANTED_BY_HAND, message)
     if obstacle is not None:
-        return ConditionState("False" if obstacle.looked else "Unknown", obstacle.reason, obstacle.message)
+        status: ConditionStatus = "False" if obstacle.looked else "Unknown"
+        return ConditionState(status, obstacle.reason, obstacle.message)
     return ConditionState("False", "Ending", "the client's entries are being removed from the router")
 
 
@@ -127,19 +146,17 @@ def _failed(session: Session, obstacle: Obstacle, now: datetime) -> SessionStatu
     status = session.status.model_copy(
         update={"phase": "Failed", "observed_generation": session.metadata.generation, "finished_at": None}
     )
-    said: ConditionState = ConditionState("False", obstacle.reason, obstacle.message)
-    return with_conditions(status, session, said, said, now)
+    state = ConditionState("False", obstacle.reason, obstacle.message)
+    return with_conditions(status, session, state, state, now)
 
 
 def status_patch(old: SessionStatus, new: SessionStatus) -> dict[str, Any]:
-    """Return the merge patch that turns one status into the other; empty when nothing a reader would care
-    about changed.
-    """
+    """Return the merge patch that turns one status into the other; empty if they are equal."""
     before = old.model_dump(mode="json", by_alias=True, exclude_none=True)
     after = new.model_dump(mode="json", by_alias=True, exclude_none=True)
     patch: dict[str, Any] = {name: value for name, value in after.items() if before.get(name) != value}
+    removed = [name for name in before if name not in after]
     if new.applied is not None and "applied" in patch:
-        # A merge patch leaves what it does not name: of another client nothing may stay.
+        # A merge patch keeps what it does not name: of another client nothing may stay.
         patch["applied"] = new.applied.model_dump(mode="json", by_alias=True)
-    patch |= {name: None for name in before if name not in after}
-    return patch
+    return patch | dict.fromkeys(removed)

@@ -192,6 +192,6 @@ def test_a10_the_client_left_is_looked_at_with_the_new_one() -> None:
     assert scope == Scope(frozenset({M}), frozenset({X, Y}))
     assert in_scope(session, scope_of([a_session({"macAddress": M})]))
     (judged,) = judge_all([session], None, AccessPolicy(), PassContext(NOW))
-    assert judged.left == Ending(M, frozenset({X}), revoked=False)
+    assert judged.former == Ending(M, frozenset({X}), revoked=False)
     assert judged.grant is not None
     assert (judged.grant.mac, judged.grant.ip) == (None, Y)
