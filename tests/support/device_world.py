@@ -13,9 +13,9 @@ from typing import Any, cast
 import pytest
 
 from cerebro.agent.context import AgentContext
-from cerebro.agent.devices import loop as device_loop
 from cerebro.agent.devices.access.outcome import PassResult
 from cerebro.agent.devices.access.reconcile import AccessReconciler
+from cerebro.agent.devices.connection import RouterLink
 from cerebro.agent.devices.loop import DeviceLoop
 from cerebro.agent.devices.model import RouterFacts
 from cerebro.domain.conditions import ConditionState
@@ -176,7 +176,6 @@ class DiaryWorld:
 
         monkeypatch.setattr(self.context, "turned", noted)
         monkeypatch.setattr(AccessReconciler, "run", run)
-        monkeypatch.setattr(device_loop, "RouterLink", lambda _api: self.link)
 
     # --- what the loop needs of the agent around it
 
@@ -205,7 +204,7 @@ class DiaryWorld:
     # --- what a test changes
 
     def loop(self) -> DeviceLoop:
-        return DeviceLoop(self.context, "ns", "d", "d")
+        return DeviceLoop(self.context, "ns", "d", "d", cast(RouterLink, self.link))
 
     def has_device(self, meta: dict[str, Any] | None = None, **spec: Any) -> None:
         """Create the Device or change what it is to be."""

@@ -1,4 +1,6 @@
-"""The circuit breaker and the waits of one router. Pure: times come in, in seconds of a monotonic clock."""
+"""The circuit breaker and the waits between tries of one router. Pure: times are passed in, in seconds of the monotonic
+clock. Only the jitter comes from outside.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,10 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
+from cerebro.resources.device import CircuitBreaker
+
 State = Literal["Closed", "Open", "HalfOpen"]
+
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 15.0
 
 
@@ -14,33 +19,52 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.25, 15.0
 class Breaker:
     """Opens after `threshold` failures in a row, lets one try through after `recovery` seconds."""
 
-    threshold: int
-    recovery: float
+    threshold: int = 5
+    recovery: float = 60.0
     failures: int = 0
     open_until: float | None = None
     next_try: float = 0.0
 
+    def configure(self, spec: CircuitBreaker) -> None:
+        """Take threshold and recovery time from a Device; what is counted and waited for already stays."""
+        self.threshold = spec.failure_threshold
+        self.recovery = spec.recovery_time.total_seconds()
+
     def state(self, now: float) -> State:
-        """Say whether tries go through (Closed), one may (HalfOpen), or none (Open)."""
+        """Return whether tries go through (Closed), one may (HalfOpen), or none (Open)."""
         if self.open_until is None:
             return "Closed"
-        return "Open" if now < self.open_until else "HalfOpen"
+        if now < self.open_until:
+            return "Open"
+        return "HalfOpen"
 
     def succeeded(self) -> None:
-        """The router answered: all is forgotten."""
-        self.failures, self.open_until, self.next_try = 0, None, 0.0
+        """Note that the router answered: all failures are forgotten."""
+        self.failures = 0
+        self.open_until = None
+        self.next_try = 0.0
 
     def failed(self, now: float) -> None:
-        """The router did not answer: wait longer each time, with jitter, and open when it was too often."""
+        """Note that the router did not answer: wait longer each time, with jitter, and open after too many."""
         self.failures += 1
         if self.failures >= self.threshold:
-            self.open_until = self.next_try = now + self.recovery
+            self.open_until = now + self.recovery
+            self.next_try = self.open_until
             return
+
         wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (self.failures - 1))
-        self.next_try = now + wait * random.uniform(0.75, 1.25)  # noqa: S311 jitter is no secret
+        jitter = random.uniform(0.75, 1.25)  # noqa: S311 jitter is no secret
+        self.next_try = now + wait * jitter
+
+    def connection_broke(self, now: float) -> None:
+        """Note that an open connection broke. That says little of the router: the first time, try a new one at once."""
+        first = self.failures == 0
+        self.failed(now)
+        if first:
+            self.next_try = now
 
     def half_open(self, now: float) -> None:
-        """Something changed (a new secret, a new handshake): one try may go through at once."""
+        """Let one try through at once: something changed (a new Secret, a new handshake)."""
         if self.open_until is not None:
             self.open_until = now
         self.next_try = now

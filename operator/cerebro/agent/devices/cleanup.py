@@ -17,24 +17,28 @@ from cerebro.routeros.access.model import AccessPolicy
 from cerebro.routeros.client.session import RouterSession
 
 _ALL = 1_000_000_000
+"""More clients than any router has: as many as a person may confirm."""
 
 
 def wants_cleanup(device: Device) -> bool:
-    """Tell whether a Device is being deleted and waits for its rows to go."""
+    """Return whether a Device is being deleted and waits for its rows to go."""
     meta = device.metadata
-    asked = device.spec.deletion_policy == "Cleanup" and FINALIZER_CLEANUP in meta.finalizers
-    return asked and meta.deletion_timestamp is not None
+    if meta.deletion_timestamp is None:
+        return False
+    return device.spec.deletion_policy == "Cleanup" and FINALIZER_CLEANUP in meta.finalizers
 
 
 async def clean_up(
     session: RouterSession, policy: AccessPolicy, *, dry_run: bool, may_write: Callable[[], bool]
 ) -> PassResult:
-    """Remove every row with our marker; `settled` in the outcome says that none is left.
+    """Remove every row with our marker; `settled` in the result means that none is left.
 
-    In dry run nothing is written, so nothing of ours is there. Raises RouterError.
+    In dry run nothing is ever written, so no row of ours is there. Raises RouterError.
     """
     if dry_run:
         return PassResult(settled=True)
+
+    # No Session, in a complete store: the plan finds every row of ours to be an orphan.
     at = PassContext(now=datetime.now(UTC), complete=True)
-    run = AccessReconciler(session=session, policy=policy, at=at, confirmed=_ALL, may_write=may_write)
-    return await run.run([], None)
+    reconciler = AccessReconciler(session=session, policy=policy, at=at, confirmed=_ALL, may_write=may_write)
+    return await reconciler.run([], None)

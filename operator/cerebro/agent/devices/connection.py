@@ -1,43 +1,34 @@
-"""The one connection of a Device's loop to its router: opened when needed, with Secrets that are read anew
-each time (rule B7).
+"""The connection of a Device's loop to its router: opened when needed, with Secrets that are read anew for each
+connection (rule B7).
 
-It decides nothing about access. What keeps a connection from being made is said as an `Obstacle`.
+This file decides nothing about access. What keeps a connection from being made is raised as a RouterError.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import ipaddress
 import json
 import time
-from typing import Any
 
 from cerebro.agent.devices.model import RouterFacts
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import KubeError, NotFound
 from cerebro.kube.client.secrets import Secret
 from cerebro.resources import Device
-from cerebro.routeros.client.command import Command
+from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.connection import connect
 from cerebro.routeros.client.credentials import RouterCredentials, router_credentials
-from cerebro.routeros.client.errors import (
-    ConnectionLost,
-    DeadlineExceeded,
-    LoginRefused,
-    RouterError,
-    SecretError,
-    Stalled,
-    Trap,
-    TrapKind,
-    Unreachable,
-    printable,
-)
+from cerebro.routeros.client.errors import SecretError, Trap, printable
 from cerebro.routeros.client.session import RouterSession
 from cerebro.routeros.client.tls import TlsSettings
 
-_STALE = 1.0  # seconds; a connection that is at work now brings more often something
+_STALE = 1.0
+"""Seconds without a byte after which a connection may have died with its tunnel; a busy one brings bytes more often."""
+
+_CLOSING = 3.0
+"""Seconds in which a connection is to close."""
 
 
 class RouterLink:
@@ -53,49 +44,52 @@ class RouterLink:
 
     @property
     def open(self) -> bool:
-        """Tell whether a connection stands, as far as is known."""
-        return self._session is not None and self._session.closed is None and not self._session.suspect
+        """Return whether a connection stands, as far as is known."""
+        session = self._session
+        if session is None:
+            return False
+        return session.closed is None and not session.suspect
 
     async def session(self, device: Device) -> tuple[RouterSession, bool]:
-        """Return the connection, and whether it is a new one; opened anew when it broke or the Device says
-        another place.
+        """Return the connection, and whether it is a new one; it is opened anew if it broke, or if the Device names
+        another place or another Secret.
 
         Raises RouterError (SecretError for what is wrong with a Secret or the address).
         """
-        dialled = _destination(device)
-        if self._session is not None and (self._dialled != dialled or not self.open):
+        destination = _destination(device)
+        moved = self._dialled != destination
+        if self._session is not None and (moved or not self.open):
             self.drop()
         if self._session is not None:
             return self._session, False
+
         address, port = _allowed_address(device)
         credentials = await self._read_credentials(device, address)
         tls = await self._read_tls(device)
         timeout = device.spec.api.timeout.total_seconds()
+
         session = await connect(address, port, credentials.attempts, tls, timeout)
         try:
-            self.facts = await _facts(session)
+            self.facts = await _read_facts(session)
         except BaseException:
             await session.close()
             raise
-        self._session, self._dialled = session, dialled
+        self._session, self._dialled = session, destination
         return session, True
 
     async def secret_state(self, device: Device) -> str:
         """Return a text that changes when the Device's Secret does, so that a repaired one is tried at once
-        (rule B5).
+        (rule B5). It shows nothing of the content.
         """
+        name = device.spec.api.credentials_secret_ref.name
         try:
-            secret = await self._api.get_secret(device.namespace, device.spec.api.credentials_secret_ref.name)
+            secret = await self._api.get_secret(device.namespace, name)
         except KubeError as error:
             return type(error).__name__
-        content = json.dumps([secret.uid, secret.type, dict(secret.annotations)]).encode()
-        digest = hashlib.sha256(content)
-        for name in sorted(secret.data):
-            digest.update(name.encode() + b"\0" + secret.data[name] + b"\0")
-        return digest.hexdigest()
+        return _digest(secret)
 
     def drop(self) -> None:
-        """Let go of the connection; it is closed in the background, a leaked one is one of twenty."""
+        """Let go of the connection. It is closed in the background: a router takes only twenty connections."""
         if self._session is not None:
             task = asyncio.create_task(self._session.close(), name="close router session")
             self._closing.add(task)
@@ -103,17 +97,21 @@ class RouterLink:
         self._session = None
 
     def drop_stale(self) -> None:
-        """Let go of a connection that brought nothing of late: it may have died with the tunnel (rule B5)."""
-        if self._session is not None and time.monotonic() - self._session.last_byte_at > _STALE:
+        """Let go of a connection that brought no byte of late: it may have died with the tunnel (rule B5)."""
+        if self._session is None:
+            return
+        silence = time.monotonic() - self._session.last_byte_at
+        if silence > _STALE:
             self.drop()
 
     async def close(self) -> None:
         """Say /quit and close (rule E14)."""
         self.drop()
         if self._closing:
-            await asyncio.wait(self._closing, timeout=3.0)
+            await asyncio.wait(self._closing, timeout=_CLOSING)
 
     async def _read_credentials(self, device: Device, address: str) -> RouterCredentials:
+        """Read the Device's Secret; while the API server does not answer, the credentials that were read last hold."""
         name = device.spec.api.credentials_secret_ref.name
         try:
             secret = await self._api.get_secret(device.namespace, name)
@@ -126,48 +124,38 @@ class RouterLink:
         except KubeError as error:
             if self._credentials is None:
                 raise SecretError(f"Secret {name} could not be read yet: {error}") from None
-            return self._credentials  # the API server is away: go on with what was right last
-        self._credentials = router_credentials(_as_manifest(secret), device=device.name, address=address)
+            return self._credentials
+
+        self._credentials = router_credentials(secret, device=device.name, address=address)
         return self._credentials
 
     async def _read_tls(self, device: Device) -> TlsSettings:
+        """Read the authorities that may have signed the router's certificate, where the Device names a Secret."""
         tls = device.spec.api.tls
         if tls.mode != "Verify" or tls.ca_secret_ref is None:
             return TlsSettings(tls.mode, None, tls.server_name)
+
+        where = f"Secret {tls.ca_secret_ref.name} (spec.api.tls.caSecretRef)"
         try:
             secret = await self._api.get_secret(device.namespace, tls.ca_secret_ref.name)
             authorities = secret.text("ca.crt")
         except KubeError as error:
-            raise SecretError(
-                f"Secret {tls.ca_secret_ref.name} (spec.api.tls.caSecretRef): {error}"
-            ) from None
+            raise SecretError(f"{where}: {error}") from None
         if authorities is None:
-            raise SecretError(
-                f"Secret {tls.ca_secret_ref.name} (spec.api.tls.caSecretRef) has no key ca.crt: add it"
-            )
+            raise SecretError(f"{where} has no key ca.crt: add it")
         return TlsSettings(tls.mode, authorities, tls.server_name)
 
 
-_REASONS: dict[type[RouterError], str] = {
-    SecretError: "SecretNotUsable",
-    LoginRefused: "LoginRefused",
-    DeadlineExceeded: "NoAnswer",
-    Stalled: "NoAnswer",
-    ConnectionLost: "ConnectionLost",
-}
-_TRAP_REASONS = {TrapKind.NOT_PERMITTED: "NotPermitted", TrapKind.NO_COMMAND: "NotSupported"}
-
-
-def reason_of(error: RouterError) -> str:
-    """Return the condition reason for an error of a router."""
-    if isinstance(error, Unreachable):
-        return error.reason
-    if isinstance(error, Trap):
-        return _TRAP_REASONS.get(error.kind, "RefusedByRouter")
-    return _REASONS.get(type(error), "RouterError")
+def _digest(secret: Secret) -> str:
+    identity = json.dumps([secret.uid, secret.type, dict(secret.annotations)])
+    digest = hashlib.sha256(identity.encode())
+    for name in sorted(secret.data):
+        digest.update(name.encode() + b"\0" + secret.data[name] + b"\0")
+    return digest.hexdigest()
 
 
 def _destination(device: Device) -> tuple[object, ...]:
+    """Return all that a connection depends on."""
     api = device.spec.api
     return (
         device.api_address,
@@ -180,14 +168,20 @@ def _destination(device: Device) -> tuple[object, ...]:
 
 
 def _allowed_address(device: Device) -> tuple[str, int]:
-    """Return where to dial; without TLS only tunnel addresses, unless the Device allows plain text (rule D2)."""
+    """Return where to dial; without TLS only the tunnel's address, unless the Device allows plain text (rule D2).
+
+    Raises SecretError if the Device has no address yet, or the password would cross a network in plain text.
+    """
     api = device.spec.api
     address = device.api_address
     if address is None:
         raise SecretError(
             "spec.api.address is empty and there is no tunnel address yet: write it, or set hubRef"
         )
-    if api.tls.mode == "Disabled" and not api.allow_plaintext and not _same(address, device.tunnel_address):
+
+    plain = api.tls.mode == "Disabled"
+    through_tunnel = _same_address(address, device.tunnel_address)
+    if plain and not api.allow_plaintext and not through_tunnel:
         raise SecretError(
             "without TLS the password would cross the network in plain text: set spec.api.tls.mode, or "
             "spec.api.allowPlaintext where that network is trusted"
@@ -195,20 +189,18 @@ def _allowed_address(device: Device) -> tuple[str, int]:
     return address, api.effective_port
 
 
-def _same(one: str, other: str | None) -> bool:
+def _same_address(address: str, tunnel_address: str | None) -> bool:
+    """Return whether both are one address, however they are spelt; a name is compared as text."""
+    if tunnel_address is None:
+        return False
     try:
-        return other is not None and ipaddress.ip_address(one) == ipaddress.ip_address(other)
+        return ipaddress.ip_address(address) == ipaddress.ip_address(tunnel_address)
     except ValueError:
-        return one == other
+        return address == tunnel_address
 
 
-def _as_manifest(secret: Secret) -> dict[str, Any]:
-    data = {key: base64.b64encode(value).decode("ascii") for key, value in secret.data.items()}
-    metadata = {"name": secret.name, "annotations": secret.annotations}
-    return {"type": secret.type, "metadata": metadata, "data": data}
-
-
-async def _facts(session: RouterSession) -> RouterFacts:
+async def _read_facts(session: RouterSession) -> RouterFacts:
+    """Read what the router says of itself, in one round trip."""
     identity, resource, board = await session.run_all(
         [
             Command("/system/identity", "print"),
@@ -216,13 +208,17 @@ async def _facts(session: RouterSession) -> RouterFacts:
             Command("/system/routerboard", "print", {".proplist": "serial-number"}),
         ]
     )
-    rows: list[dict[str, str]] = []
-    for reply in (identity, resource, board):
-        row = {} if isinstance(reply, Trap) or not reply.rows else reply.rows[0]
-        rows.append({name: printable(text) for name, text in row.items()})  # a status takes 1024 characters
+    system = _first_row(resource)
     return RouterFacts(
-        identity=rows[0].get("name"),
-        version=rows[1].get("version"),
-        board=rows[1].get("board-name"),
-        serial_number=rows[2].get("serial-number"),
+        identity=_first_row(identity).get("name"),
+        version=system.get("version"),
+        board=system.get("board-name"),
+        serial_number=_first_row(board).get("serial-number"),
     )
+
+
+def _first_row(reply: Reply | Trap) -> dict[str, str]:
+    """Return the first row in printable form, which a status takes; empty if the router has no such menu."""
+    if isinstance(reply, Trap) or not reply.rows:
+        return {}
+    return {name: printable(text) for name, text in reply.rows[0].items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cerebro.agent.context import AgentContext
+from cerebro.agent.devices.connection import RouterLink
 from cerebro.agent.devices.loop import DeviceLoop
 from cerebro.agent.predicates import wakes_device
 from cerebro.kube.cache.references import device_of, superseded_by
@@ -30,7 +31,7 @@ class DeviceManager:
         stored = self._context.store.get(DEVICE, namespace, name)
         if stored is None:
             return None
-        return DeviceLoop(self._context, namespace, name, stored.uid)
+        return DeviceLoop(self._context, namespace, name, stored.uid, RouterLink(self._context.api))
 
     def _failed(self) -> None:
         self._context.metrics.router_failed("InternalError")

@@ -1,9 +1,13 @@
-"""What the loop of a Device says of the Device, and what it remembers of having said it."""
+"""Reports the status of a Device, and remembers what was reported so that a status is written once.
+
+What is reported comes as findings; this file judges nothing but whether a write is due.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,59 +19,85 @@ from cerebro.kube.status_writer import Write
 from cerebro.resources import DEVICE, Device
 
 _ROUND_TRIP = 5.0
-_FIGURES_EVERY = 5.0  # seconds between writes that differ in figures only
+"""Seconds in which a write comes back by the watch; later it counts as lost."""
+
+_FIGURES_EVERY = 5.0
+"""Seconds between writes that differ in figures only."""
 
 
 class DeviceReporter:
-    """The status of one Device; `found` is what the loop has to say."""
+    """Writes the status of one Device when its meaning has changed."""
 
     def __init__(self, context: AgentContext) -> None:
         self._context = context
-        self.found = DeviceFindings()
         self._written: dict[str, Any] | None = None
         self._written_at = 0.0
 
-    def report(self, device: Device, phases: Sequence[str | None], breaker: Breaker) -> datetime | None:
-        """Write the status when its meaning changed; returns when to come again, with figures held back or to see
-        whether it is there.
+    def report(
+        self, device: Device, findings: DeviceFindings, phases: Sequence[str | None], breaker: Breaker
+    ) -> datetime | None:
+        """Write the status if it is news. Return when to report again: figures were held back, or a write may be
+        lost; None if not before something changes.
 
         `phases` are those of the Device's unfinished Sessions.
         """
-        found, now = self.found, time.monotonic()
-        found.active, found.pending = phases.count("Active"), phases.count("Pending")
-        found.circuit = breaker.state(now)
-        found.tunnel = None if self._context.is_direct(device) else self._context.tunnels.tunnel_up(device)
-        found.open_until = found.open_until if found.circuit == "Open" else None
         if not self._context.may_write(device):
             return None
-        status = device_status(device, found, datetime.now(UTC))
-        otherwise = self._says_otherwise(device)
-        lost = otherwise and now - self._written_at >= _ROUND_TRIP
-        if self._written is not None and same_meaning(self._written, status) and not lost:
-            return datetime.now(UTC) + timedelta(seconds=_ROUND_TRIP) if otherwise else None
-        figures_only = self._written is not None and same_meaning(
-            _without_figures(self._written), _without_figures(status)
+        now = time.monotonic()
+        status = device_status(
+            device, self._with_figures(device, findings, phases, breaker), datetime.now(UTC)
         )
-        figures_only = figures_only and not lost
-        if figures_only and now - self._written_at < _FIGURES_EVERY:
-            return datetime.now(UTC) + timedelta(seconds=_FIGURES_EVERY)
+
+        # A write that did not come back within its time is written again, although it is no news to us.
+        differs = self._ready_differs(device)
+        age = now - self._written_at
+        lost = differs and age >= _ROUND_TRIP
+
+        if not lost and self._written is not None:
+            if same_meaning(self._written, status):
+                return _in_seconds(_ROUND_TRIP) if differs else None
+            figures_only = same_meaning(_without_figures(self._written), _without_figures(status))
+            if figures_only and age < _FIGURES_EVERY:
+                return _in_seconds(_FIGURES_EVERY)
+
         self._written, self._written_at = status, now
         meta = device.metadata
-        self._context.statuses.put(Write(DEVICE, meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER))
+        write = Write(DEVICE, meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER)
+        self._context.statuses.put(write)
         return None
 
-    def _says_otherwise(self, device: Device) -> bool:
-        """Tell whether what was written of Ready is not there: the operator spoke meanwhile, or took it back.
+    def _with_figures(
+        self, device: Device, findings: DeviceFindings, phases: Sequence[str | None], breaker: Breaker
+    ) -> DeviceFindings:
+        """Return the findings with what is counted and read at the time of the report."""
+        circuit = breaker.state(time.monotonic())
+        tunnel = None if self._context.is_direct(device) else self._context.tunnels.tunnel_up(device)
+        return replace(
+            findings,
+            active=phases.count("Active"),
+            pending=phases.count("Pending"),
+            circuit=circuit,
+            open_until=findings.open_until if circuit == "Open" else None,
+            tunnel=tunnel,
+        )
 
-        A write has some seconds to come back by the watch before it counts as lost.
+    def _ready_differs(self, device: Device) -> bool:
+        """Return whether the Device's Ready is not what was written: the write is on its way or lost, or the operator
+        wrote meanwhile, or took that back.
         """
         if self._written is None:
             return False
-        ours = next((one for one in self._written["conditions"] if one["type"] == "Ready"), None)
-        there = device.status.condition("Ready")
-        return ours is not None and (
-            there is None or (there.status, there.reason) != (ours["status"], ours["reason"])
-        )
+        conditions = self._written["conditions"]
+        ours = next((condition for condition in conditions if condition["type"] == "Ready"), None)
+        if ours is None:
+            return False
+
+        ready = device.status.condition("Ready")
+        return ready is None or (ready.status, ready.reason) != (ours["status"], ours["reason"])
+
+
+def _in_seconds(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 def _without_figures(status: dict[str, Any]) -> dict[str, Any]:

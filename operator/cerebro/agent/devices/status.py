@@ -14,7 +14,7 @@ from cerebro.domain.ready_owner import operator_says
 from cerebro.resources import Device, reasons
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class DeviceFindings:
     """What the last tries brought. `settled` None: no pass has ended yet."""
 

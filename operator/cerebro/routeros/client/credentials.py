@@ -1,18 +1,41 @@
-"""Router credentials out of a Kubernetes Secret, and the check that it may be used (rules B7, D2). No I/O."""
+"""Router credentials out of a Kubernetes Secret, and the check that the Secret may be used (rules B7, D2).
 
-import base64
-import binascii
+No I/O: the caller reads the Secret and hands it in with its values decoded.
+"""
+
+from __future__ import annotations
+
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol
 
 from cerebro.resources import API_GROUP
+from cerebro.resources.naming import SECRET_TYPE_ROUTER
 from cerebro.routeros.client.errors import SecretError
 
-SECRET_TYPE = f"{API_GROUP}/router"
 DEVICE_ANNOTATION = f"{API_GROUP}/device"
 ADDRESS_ANNOTATION = f"{API_GROUP}/address"
+
+
+class SecretContent(Protocol):
+    """A Secret as it was read: its values are bytes, no longer base64."""
+
+    @property
+    def name(self) -> str:
+        """Return `metadata.name`."""
+
+    @property
+    def type(self) -> str:
+        """Return the Secret's type."""
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """Return `metadata.annotations`."""
+
+    @property
+    def data(self) -> Mapping[str, bytes]:
+        """Return the values by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,54 +50,60 @@ class RouterCredentials:
     def attempts(self) -> list[tuple[str, str]]:
         """Pairs of user and password in the order in which to try them (B7: a rotation cut in half heals)."""
         passwords = [self.password]
-        if self.previous_password is not None and self.previous_password != self.password:
-            passwords.append(self.previous_password)
+        previous = self.previous_password
+        if previous is not None and previous != self.password:
+            passwords.append(previous)
         return [(self.username, password) for password in passwords]
 
 
-def router_credentials(secret: Mapping[str, Any], *, device: str, address: str) -> RouterCredentials:
-    """Credentials from a Secret as the API server gives it (`data` in base64).
+def router_credentials(secret: SecretContent, *, device: str, address: str) -> RouterCredentials:
+    """Return the credentials that a Secret of type `relay.cerebro.dev/router` has.
 
-    `device` is the Device's name, `address` the one that will be dialled: both must be those that the
-    Secret's annotations name, where they name one (D2). Raises SecretError: which Secret, and what to change.
+    `device` is the Device's name, `address` the address that will be dialled: where the Secret's annotations name a
+    device or an address, it must be that one (D2). Keys are `username`, `password` and, during a rotation,
+    `previousPassword`; a value that is no UTF-8 passes through byte for byte. Raises SecretError: which Secret, and
+    what to change.
     """
-    metadata = secret.get("metadata") or {}
-    name = f"Secret {metadata.get('name', '')}"
-    if secret.get("type") != SECRET_TYPE:
-        raise SecretError(f"{name} is of type {secret.get('type')!r}: make it anew with type {SECRET_TYPE}")
-    annotations = metadata.get("annotations") or {}
-    _check(name, annotations, DEVICE_ANNOTATION, device)
-    _check(name, annotations, ADDRESS_ANNOTATION, address)
-    data = secret.get("data") or {}
+    where = f"Secret {secret.name}"
+    if secret.type != SECRET_TYPE_ROUTER:
+        raise SecretError(f"{where} is of type {secret.type!r}: make it anew with type {SECRET_TYPE_ROUTER}")
+
+    _check(where, secret.annotations, DEVICE_ANNOTATION, device)
+    _check(where, secret.annotations, ADDRESS_ANNOTATION, address)
+
     for key in ("username", "password"):
-        if key not in data:
-            raise SecretError(f"{name} has no key {key}: add it")
-    username = _text(name, data, "username")
+        if key not in secret.data:
+            raise SecretError(f"{where} has no key {key}: add it")
+    username = _text(secret.data["username"])
     if not username:
-        raise SecretError(f"{name}: username is empty")
-    previous = _text(name, data, "previousPassword") if "previousPassword" in data else None
-    return RouterCredentials(username, _text(name, data, "password"), previous)
+        raise SecretError(f"{where}: username is empty")
+
+    previous = secret.data.get("previousPassword")
+    return RouterCredentials(
+        username,
+        _text(secret.data["password"]),
+        None if previous is None else _text(previous),
+    )
 
 
-def _check(name: str, annotations: Mapping[str, str], annotation: str, actual: str) -> None:
-    wanted = annotations.get(annotation)
-    if wanted and _normal(wanted) != _normal(actual):
-        raise SecretError(
-            f"{name} is for {wanted!r} only (annotation {annotation}), not for {actual!r}: "
-            "use the Secret made for this Device, or change the annotation"
-        )
+def _check(where: str, annotations: Mapping[str, str], annotation: str, actual: str) -> None:
+    """Raise SecretError if the annotation names something else than `actual`; an empty one names nothing."""
+    named = annotations.get(annotation)
+    if not named or _normal(named) == _normal(actual):
+        return
+    raise SecretError(
+        f"{where} is for {named!r} only (annotation {annotation}), not for {actual!r}: "
+        "use the Secret made for this Device, or change the annotation"
+    )
 
 
 def _normal(text: str) -> str:
-    """An IP address in its one spelling; anything else in lower case, as DNS and Kubernetes names are."""
+    """Return an IP address in its one spelling; anything else in lower case, as DNS and Kubernetes names are."""
     try:
         return str(ipaddress.ip_address(text.strip("[] ")))
     except ValueError:
         return text.strip().lower()
 
 
-def _text(name: str, data: Mapping[str, str], key: str) -> str:
-    try:
-        return base64.b64decode(data[key], validate=True).decode("utf-8", "surrogateescape")
-    except (binascii.Error, TypeError, ValueError):
-        raise SecretError(f"{name}: the value of {key} is not base64") from None
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")

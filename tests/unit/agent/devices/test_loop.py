@@ -11,10 +11,10 @@ from typing import Any, cast
 import pytest
 
 from cerebro.agent.context import AgentContext
-from cerebro.agent.devices import loop as device_loop
 from cerebro.agent.devices.access.desired import PassContext
 from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.cleanup import clean_up
+from cerebro.agent.devices.connection import RouterLink
 from cerebro.agent.devices.loop import DeviceLoop
 from cerebro.agent.devices.model import RouterFacts
 from cerebro.domain.lifecycle import GrantWindows
@@ -70,7 +70,7 @@ class World:
 
     clock_skew = None
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self._versions = itertools.count(1)
         self.store, self.lease, self.router = Store(), FakedLease(), FakedRouter(Tables())
         self.statuses: list[Write] = []
@@ -87,7 +87,6 @@ class World:
             tunnels=NoTunnels(),
         )
         self.link = FakedLink(self.router)
-        monkeypatch.setattr(device_loop, "RouterLink", lambda _api: self.link)
 
     def put(self, write: Write) -> None:
         self.statuses.append(write)
@@ -109,13 +108,13 @@ class World:
     def loop(self) -> DeviceLoop:
         stored = self.store.get(DEVICE, "ns", "d")
         assert stored is not None
-        return DeviceLoop(self.context, "ns", "d", stored.uid)
+        return DeviceLoop(self.context, "ns", "d", stored.uid, cast(RouterLink, self.link))
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
+def world() -> World:
     """A Device and a Session of it; the Lease is held."""
-    world = World(monkeypatch)
+    world = World()
     world.has_device()
     world.has_session()
     return world

@@ -7,6 +7,7 @@ from typing import Any
 
 from cerebro.agent.devices.breaker import Breaker
 from cerebro.agent.devices.reporter import DeviceReporter
+from cerebro.agent.devices.status import DeviceFindings
 from cerebro.kube.status_writer import Write
 from cerebro.resources import Device
 
@@ -26,13 +27,13 @@ def test_the_loop_comes_again_for_a_ready_that_is_not_what_it_wrote() -> None:
         is_direct=lambda _: True, may_write=lambda _: True, statuses=SimpleNamespace(put=writes.append)
     )
     reports = DeviceReporter(context)  # type: ignore[arg-type]
-    found, breaker = reports.found, Breaker(threshold=1, recovery=1.0)
-    found.reachable = found.authenticated = found.settled = True
-    reports.report(device(), [], breaker)
+    findings = DeviceFindings(reachable=True, authenticated=True, settled=True)
+    breaker = Breaker(threshold=1, recovery=1.0)
+    reports.report(device(), findings, [], breaker)
     assert len(writes) == 1
     written = writes[0].status["conditions"]
-    assert reports.report(device(*written), [], breaker) is None, "it is there"
+    assert reports.report(device(*written), findings, [], breaker) is None, "it is there"
     taken_back = {"type": "Ready", "status": "Unknown", "reason": "NotLookedYet", "message": ""}
     others = [one for one in written if one["type"] != "Ready"]
-    assert reports.report(device(taken_back, *others), [], breaker) is not None
+    assert reports.report(device(taken_back, *others), findings, [], breaker) is not None
     assert len(writes) == 1, "the write may still be on its way"

@@ -1,24 +1,21 @@
 """B7 and D2: which Secret may be used for which router, and what is taken from it. Pure."""
 
-import base64
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
+from cerebro.kube.client.api import Secret
 from cerebro.routeros.client.credentials import RouterCredentials, router_credentials
 from cerebro.routeros.client.errors import SecretError
 
 
-def secret(annotations: dict[str, str] | None = None, **more: str) -> dict[str, Any]:
+def secret(annotations: dict[str, str] | None = None, **more: str) -> Secret:
     values = {"username": "admin", "password": "hunter2"} | more
-    return {
-        "type": "relay.cerebro.dev/router",
-        "metadata": {"name": "router-1", "annotations": annotations},
-        "data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()},
-    }
+    data = {key: value.encode() for key, value in values.items()}
+    return Secret("ns", "router-1", "uid", "relay.cerebro.dev/router", annotations or {}, data)
 
 
-def read(given: dict[str, Any]) -> RouterCredentials:
+def read(given: Secret) -> RouterCredentials:
     return router_credentials(given, device="cafe", address="10.8.0.2")
 
 
@@ -31,6 +28,12 @@ def test_b7_the_previous_password_comes_second() -> None:
 def test_an_empty_password_is_one() -> None:
     """A router fresh from the factory has one."""
     assert read(secret(password="")).attempts == [("admin", "")]
+
+
+def test_a_password_that_is_no_utf_8_passes_through_byte_for_byte() -> None:
+    given = replace(secret(), data={"username": b"admin", "password": b"\xff1"})
+    ((_, password),) = read(given).attempts
+    assert password.encode("utf-8", "surrogateescape") == b"\xff1"
 
 
 def test_passwords_are_not_shown() -> None:
@@ -59,18 +62,17 @@ def test_d2_addresses_are_compared_by_value() -> None:
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        (secret() | {"type": "Opaque"}, "router-1 is of type 'Opaque'.*relay.cerebro.dev/router"),
-        (secret() | {"type": "relay.cerebro.dev/wireguard"}, "router-1 is of type"),
+        (replace(secret(), type="Opaque"), "router-1 is of type 'Opaque'.*relay.cerebro.dev/router"),
+        (replace(secret(), type="relay.cerebro.dev/wireguard"), "router-1 is of type"),
         (secret({"relay.cerebro.dev/device": "bar"}), "router-1 is for 'bar' only .*/device.* 'cafe'"),
         (secret({"relay.cerebro.dev/address": "10.8.0.3"}), "router-1 is for '10.8.0.3' only .*/address"),
-        (secret() | {"data": {}}, "router-1 has no key username: add it"),
-        (secret() | {"data": {"username": "YQ=="}}, "router-1 has no key password: add it"),
-        (secret() | {"data": {"username": "YQ==", "password": "???"}}, "router-1: .* password is not base64"),
+        (replace(secret(), data={}), "router-1 has no key username: add it"),
+        (replace(secret(), data={"username": b"a"}), "router-1 has no key password: add it"),
         (secret(username=""), "router-1: username is empty"),
-        ({}, "is of type None"),
+        (replace(secret(), type=""), "is of type ''"),
     ],
 )
-def test_d2_what_may_not_be_used_names_the_secret_and_the_fix(given: dict[str, Any], text: str) -> None:
+def test_d2_what_may_not_be_used_names_the_secret_and_the_fix(given: Secret, text: str) -> None:
     with pytest.raises(SecretError, match=text) as caught:
         read(given)
     assert "hunter2" not in str(caught.value)

@@ -1,0 +1,107 @@
+"""What the loop of a Device knows of its router after a try: each function returns the findings anew. Pure.
+
+The loop keeps the result and hands it to the reporter; nobody changes findings in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from cerebro.agent.devices.access.outcome import PassResult
+from cerebro.agent.devices.model import RouterFacts
+from cerebro.agent.devices.status import DeviceFindings
+from cerebro.domain.conditions import Obstacle
+from cerebro.resources import Device
+from cerebro.resources.naming import ANNOTATION_RESYNC_AT
+from cerebro.routeros.access.result import describe
+from cerebro.routeros.client.errors import (
+    ConnectionLost,
+    DeadlineExceeded,
+    LoginRefused,
+    RouterError,
+    SecretError,
+    Stalled,
+    Trap,
+    TrapKind,
+    Unreachable,
+)
+
+_MAX_PLAN_LINES = 256
+
+_REASONS: dict[type[RouterError], str] = {
+    SecretError: "SecretNotUsable",
+    LoginRefused: "LoginRefused",
+    DeadlineExceeded: "NoAnswer",
+    Stalled: "NoAnswer",
+    ConnectionLost: "ConnectionLost",
+}
+_TRAP_REASONS = {TrapKind.NOT_PERMITTED: "NotPermitted", TrapKind.NO_COMMAND: "NotSupported"}
+
+
+def reason_of(error: RouterError) -> str:
+    """Return the condition reason for an error of a router."""
+    if isinstance(error, Unreachable):
+        return error.reason
+    if isinstance(error, Trap):
+        return _TRAP_REASONS.get(error.kind, "RefusedByRouter")
+    return _REASONS.get(type(error), "RouterError")
+
+
+def after_connect(findings: DeviceFindings, facts: RouterFacts) -> DeviceFindings:
+    """Return the findings while a connection stands: the router answers and took the credentials."""
+    return replace(findings, reachable=True, authenticated=True, facts=facts)
+
+
+def without_route(findings: DeviceFindings, obstacle: Obstacle) -> DeviceFindings:
+    """Return the findings while nothing leads to the router. Unless somebody looked, it may well be reachable."""
+    reachable = False if obstacle.looked else None
+    return replace(findings, obstacle=obstacle, settled=None, authenticated=None, reachable=reachable)
+
+
+def after_failure(
+    findings: DeviceFindings, error: RouterError, open_until: datetime | None
+) -> DeviceFindings:
+    """Return the findings after a try that failed; `open_until` is when the breaker lets the next one through, if
+    it opened.
+    """
+    reachable: bool | None = not isinstance(error, Unreachable | ConnectionLost | Stalled)
+    if isinstance(error, SecretError):
+        reachable = None  # nobody dialled
+
+    return replace(
+        findings,
+        reachable=reachable,
+        authenticated=False if isinstance(error, LoginRefused) else None,
+        settled=None,
+        obstacle=Obstacle(reason_of(error), str(error), looked=False),
+        open_until=findings.open_until if open_until is None else open_until,
+    )
+
+
+def after_pass(
+    findings: DeviceFindings, device: Device, outcome: PassResult, *, full_pass: bool, contested: int
+) -> DeviceFindings:
+    """Return the findings after a pass; `contested` is the number of clients whose rows somebody else changes."""
+    findings = replace(findings, obstacle=outcome.obstacle, contested=contested)
+
+    # A pass over some clients that left nothing to do says nothing of the others.
+    complete = outcome.settled or device.spec.dry_run
+    if full_pass or not complete:
+        findings = replace(findings, settled=outcome.settled, held_back=outcome.held_back)
+    if full_pass:
+        requested = device.metadata.annotations.get(ANNOTATION_RESYNC_AT)
+        findings = replace(findings, last_resync_at=requested)
+
+    if not device.spec.dry_run:
+        return replace(findings, plan=None)
+    if full_pass:
+        commands = list(outcome.plan.commands())
+        return replace(findings, plan=describe(commands)[:_MAX_PLAN_LINES])
+    return findings
+
+
+def after_cleanup(findings: DeviceFindings, outcome: PassResult) -> DeviceFindings:
+    """Return the findings after a pass that was to remove all rows of ours."""
+    refused = next(iter(outcome.refused.values()), None)
+    return replace(findings, cleaned_up=outcome.settled, settled=outcome.settled, obstacle=refused)
