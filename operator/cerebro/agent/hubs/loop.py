@@ -353,7 +353,7 @@ class HubLoop:
         self._failures = 0
         self._claim.works()
         self._said.report(hub, outcome.findings)
-        if outcome.findings.waiting or outcome.again:
+        if outcome.findings.waiting or outcome.removal_refused:
             return _RETRY
         until_resync = self._resync_at - time.monotonic()
         return max(0.05, min(until_resync, max(_LEAST_LOOK, _LOOK_SHARE * self._took)))
