@@ -1,7 +1,8 @@
 """WireGuard in the kernel, over its generic netlink family.
 
-Links are `links`' part, packing and unpacking `wgmessages`'. Any thread may call, in the network namespace that
-it is in.
+`links` changes links, addresses and routes; `wgmessages` packs and unpacks the messages. Any thread may call, in
+the network namespace that it is in. What is kept between calls: the sockets, one for each thread of the process,
+and in each `Kernel` a `PeerCache`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pyroute2.netlink.generic import AsyncGenericNetlinkSocket
 from cerebro.wireguard import links, netlink, wgmessages
 from cerebro.wireguard.backend import Implementation, PortInUse, WireGuardError
 from cerebro.wireguard.model import Interface, LinkChange, PeerChange
-from cerebro.wireguard.wgmessages import Entry
+from cerebro.wireguard.wgmessages import Entry, PeerCache
 
 _FAMILY = "wireguard"
 
@@ -26,7 +27,10 @@ _ABOUT_ALL = frozenset({errno.EPERM, errno.EACCES, errno.ENODEV, errno.EOPNOTSUP
 
 
 class Kernel:
-    """The backend `Kernel`; keeps nothing between calls but its sockets."""
+    """The backend `Kernel`. Its cache holds what earlier readings found; it changes only how long the next takes."""
+
+    def __init__(self) -> None:
+        self._cache = PeerCache()
 
     @property
     def implementation(self) -> Implementation:
@@ -43,10 +47,10 @@ class Kernel:
             return None
         if link.kind != _FAMILY:
             raise links.foreign(name, link.kind)
-        device = _line.ask(lambda socket: _read(socket, name))
+        device = _sockets.ask(lambda socket: _read(socket, name))
         if device is None:
             return None
-        return wgmessages.interface(name, device, link)
+        return wgmessages.interface(name, device, link, self._cache)
 
     def ensure(self, name: str, mtu: int, deadline: float | None = None) -> None:  # noqa: ARG002 - userspace's
         """Have the interface exist; one that exists stays as it is. Raises as `links.create`."""
@@ -60,13 +64,13 @@ class Kernel:
     ) -> None:
         """Set what is given. Raises PortInUse when the interface is up and the port is another's."""
         payload = wgmessages.device(name, private_key=private_key, listen_port=listen_port)
-        _line.ask(lambda socket: _set_device(socket, name, payload, listen_port))
+        _sockets.ask(lambda socket: _set_device(socket, name, payload, listen_port))
 
     def set_peers(self, name: str, changes: Sequence[PeerChange]) -> dict[str, str]:
         """Make the changes in their order; return what was refused, in words, by public key."""
         if not changes:
             return {}
-        return _line.ask(lambda socket: _set_peers(socket, name, changes))
+        return _sockets.ask(lambda socket: _set_peers(socket, name, changes))
 
     def set_link(self, name: str, change: LinkChange) -> dict[str, str]:
         """Change addresses, MTU, state and routes. Raises and returns as `links.change`."""
@@ -93,7 +97,8 @@ async def _open() -> AsyncIterator[_Socket]:
         yield socket
 
 
-_line = netlink.ThreadSocket(_open)
+_sockets = netlink.ThreadSocket(_open)
+"""One socket for each thread of the process, whatever `Kernel` calls: a thread that was here keeps its socket."""
 
 
 def _read(socket: _Socket, name: str) -> list[bytes] | None:

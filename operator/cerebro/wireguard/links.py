@@ -1,7 +1,7 @@
 """Links, their addresses and our routes, over rtnetlink: what WireGuard in the kernel and in userspace share.
 
-Works in the network namespace of the calling thread, which may be any. Decides nothing: what to change is told by
-a `LinkChange`.
+Works in the network namespace of the calling thread, which may be any, over a socket that each thread of the
+process opens once. Decides nothing: a `LinkChange` says what to change.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _INDEX = Struct("=I")
 
 def read(name: str) -> Link | None:
     """Return the link, None when there is none of that name; raise WireGuardError."""
-    return _line.run(lambda routes: _read(routes, name))
+    return _sockets.run(lambda routes: _read(routes, name))
 
 
 def connected() -> list[tuple[str, str]]:
@@ -46,7 +46,7 @@ def connected() -> list[tuple[str, str]]:
 
     A point-to-point address is given as its peer's, whose network it is. Raises WireGuardError.
     """
-    return _line.run(_connected)
+    return _sockets.run(_connected)
 
 
 def create(name: str, mtu: int) -> None:
@@ -55,12 +55,12 @@ def create(name: str, mtu: int) -> None:
     Raises NotAvailable without the kernel module, ForeignInterface when another kind of link has the name,
     NotPermitted.
     """
-    _line.run(lambda routes: _create(routes, name, mtu))
+    _sockets.run(lambda routes: _create(routes, name, mtu))
 
 
 def delete(name: str) -> None:
     """Delete a WireGuard link of the kernel; none is no error; another kind raises ForeignInterface."""
-    _line.run(lambda routes: _delete(routes, name))
+    _sockets.run(lambda routes: _delete(routes, name))
 
 
 def change(name: str, wanted: LinkChange) -> dict[str, str]:
@@ -69,7 +69,7 @@ def change(name: str, wanted: LinkChange) -> dict[str, str]:
     First what goes, then MTU, addresses, state, and routes, which need the link up. Raises PortInUse when the
     link cannot come up because of its listen port, NotPermitted, WireGuardError.
     """
-    return _line.run(lambda routes: _change(routes, name, wanted))
+    return _sockets.run(lambda routes: _change(routes, name, wanted))
 
 
 def foreign(name: str, kind: str | None) -> ForeignInterface:
@@ -85,7 +85,8 @@ def _open() -> AsyncIPRoute:
     return AsyncIPRoute(strict_check=True, ext_ack=True)
 
 
-_line = netlink.ThreadSocket(_open)
+_sockets = netlink.ThreadSocket(_open)
+"""One socket for each thread of the process: all that this module keeps between calls."""
 
 
 async def _find(routes: AsyncIPRoute, name: str) -> tuple[int, str | None, int, bool] | None:

@@ -8,13 +8,103 @@ in that one message. So all additions come first, and only then is anything take
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 
+from cerebro.wireguard.isolation import NftObject, desired_table
 from cerebro.wireguard.model import ActualPeer, DesiredPeer, Endpoint, Interface, LinkChange, PeerChange
 from cerebro.wireguard.networks import interface_address, span
 
 LIVE_SECONDS = 180.0
 """After this long without a handshake WireGuard itself refuses to use a session (REJECT_AFTER_TIME)."""
+
+
+class TableStep(Enum):
+    """What is done about the isolation table of an interface (rule D3)."""
+
+    KEEP = "keep"
+    REPAIR = "repair"
+    REMOVE = "remove"
+
+
+@dataclass(slots=True)
+class DesiredInterface:
+    """An interface as it should be.
+
+    Its peers are changes that `plan_peers` made: which of them may be changed or removed is decided before.
+    """
+
+    name: str
+    listen_port: int
+    mtu: int
+    addresses: Sequence[str]
+    """With prefix length, as `10.64.0.1/16`."""
+    private_key: str | None = field(default=None, repr=False)
+    """For an interface that has none; one that has a key keeps it (rule E3)."""
+    own_addresses: frozenset[str] = frozenset()
+    """Addresses that were desired earlier; see `plan_link`."""
+    routed_ips: frozenset[str] = frozenset()
+    """Allowed networks that get a route where they need one; see `routes_for`."""
+    table: TableStep = TableStep.KEEP
+    administrators: frozenset[str] = frozenset()
+    """Networks from which administrators send; used only with `TableStep.REPAIR`."""
+    peer_changes: Sequence[PeerChange] = ()
+    peers_only: bool = False
+    """Leave device, table and link as they are: the Hub is paused."""
+
+
+@dataclass(slots=True)
+class InterfacePlan:
+    """What is changed on an interface, in the order in which it must be made.
+
+    The table comes before the peers: no peer may be on an interface without isolation (rule D3). The link comes
+    last: a route must not lead to an interface that lacks the peer behind it.
+    """
+
+    name: str
+    private_key: str | None = field(default=None, repr=False)
+    """None leaves the key as it is."""
+    listen_port: int | None = None
+    """None leaves the port as it is."""
+    table_step: TableStep = TableStep.KEEP
+    table: Sequence[NftObject] = ()
+    """The whole table as it should be. What differs is known only once the table is read, when it is written."""
+    peers: Sequence[PeerChange] = ()
+    link: LinkChange = field(default_factory=LinkChange)
+    """Addresses, MTU, state and routes."""
+    foreign_addresses: frozenset[str] = frozenset()
+    """Addresses on the interface that nobody desires and that stay; to be reported."""
+
+
+def plan_interface(desired: DesiredInterface, actual: Interface) -> InterfacePlan:
+    """Return what brings an interface to what is desired; nothing is in the plan that does not differ."""
+    plan = InterfacePlan(desired.name, peers=desired.peer_changes)
+    if desired.peers_only:
+        return plan
+
+    # The device.
+    if not actual.private_key:
+        plan.private_key = desired.private_key
+    if actual.listen_port != desired.listen_port:
+        plan.listen_port = desired.listen_port
+
+    # The isolation table.
+    plan.table_step = desired.table
+    if desired.table is TableStep.REPAIR:
+        plan.table = desired_table(desired.name, desired.addresses, desired.administrators)
+
+    # The link and its routes.
+    plan.link = plan_link(
+        actual,
+        addresses=desired.addresses,
+        mtu=desired.mtu,
+        routes=routes_for(desired.routed_ips, desired.addresses),
+        own_addresses=desired.own_addresses,
+    )
+    removed = frozenset(plan.link.remove_addresses)
+    plan.foreign_addresses = foreign_addresses(actual, desired.addresses) - removed
+    return plan
 
 
 def plan_peers(

@@ -1,4 +1,4 @@
-"""Packs and unpacks the payloads of WireGuard's generic netlink family. Pure.
+"""Packs and unpacks the payloads of WireGuard's generic netlink family. Pure, but for the `PeerCache` handed in.
 
 Layout and limits: the kernel's include/uapi/linux/wireguard.h. An attribute holds 65,531 bytes at most, and all
 peers of a message lie in one, so long configurations take several messages.
@@ -68,13 +68,10 @@ _BEGINNING_HEADERS = tuple(
 )  # fmt: skip
 
 _Rest = tuple[Endpoint | None, frozenset[str]]
-_rests: dict[bytes, _Rest] = {}
-_RESTS = 1 << 16
-"""What else was read of peers lately, by its bytes: it seldom changes, and turning it to text takes longest."""
+"""Endpoint and allowed addresses of a peer."""
 
-_last: dict[str, dict[bytes, ActualPeer]] = {}
-_INTERFACES = 64
-"""By interface the peers that its last reading found, by their bytes: most are silent most of the time."""
+_MOST_RESTS = 1 << 16
+_MOST_INTERFACES = 64
 
 MESSAGE_BYTES = 32 * 1024
 """Of peers in a message; while it works through one, the kernel holds up all changes of links on the node."""
@@ -85,6 +82,39 @@ ALLOWED_IPS_OF_AN_ENTRY = 500
 
 Entry = tuple[str, bytes]
 """One peer in a message: its public key, and it packed."""
+
+
+class PeerCache:
+    """What earlier readings found, so that the next one unpacks only the peers that changed.
+
+    It changes no result, only the time that a reading takes. Any thread may read with it: each step is one
+    operation of a dictionary, and two threads at worst unpack the same peer twice.
+    """
+
+    __slots__ = ("last", "rests")
+
+    def __init__(self) -> None:
+        self.last: dict[str, dict[bytes, ActualPeer]] = {}
+        """By interface, then by their bytes, the peers of its last reading: most are silent most of the time."""
+        self.rests: dict[bytes, _Rest] = {}
+        """By its bytes, the end of a peer: it seldom changes, and turning it into text takes longest."""
+
+    def known(self, name: str) -> Mapping[bytes, ActualPeer]:
+        """Return the peers of the last reading of an interface, by their bytes."""
+        return self.last.get(name, {})
+
+    def keep(self, name: str, peers: dict[bytes, ActualPeer]) -> None:
+        """Keep the peers of a reading in place of those of the one before."""
+        if name not in self.last and len(self.last) >= _MOST_INTERFACES:
+            self.last.clear()
+        self.last[name] = peers
+
+    def add_rest(self, packed: bytes) -> _Rest:
+        """Unpack and keep the end of a peer: its endpoint and allowed addresses."""
+        if len(self.rests) >= _MOST_RESTS:
+            self.rests.clear()
+        rest = self.rests[packed] = _unpack_rest(packed)
+        return rest
 
 
 def get(name: str) -> bytes:
@@ -141,27 +171,39 @@ def _pack(changes: Iterable[PeerChange], refused: dict[str, str]) -> Iterator[En
             yield from entries
 
 
-def interface(name: str, answers: Iterable[bytes], link: Link) -> Interface:
-    """Return the interface that the answers to `get` tell about, with what its link tells."""
+def interface(name: str, answers: Iterable[bytes], link: Link, cache: PeerCache) -> Interface:
+    """Return the interface that the answers to `get` describe, with the state of its link.
+
+    `cache` is read and filled.
+    """
     private_key = public_key = None
     port = 0
-    found: dict[str, ActualPeer] = {}
-    known, read = _last.get(name, {}), dict[bytes, ActualPeer]()
+    peers: dict[str, ActualPeer] = {}
+    known = cache.known(name)
+    read: dict[bytes, ActualPeer] = {}
+
     for answer in answers:
         for kind, start, end in _attributes(answer, _GENERIC.size, len(answer)):
             if kind == _D_PEERS:
-                _unpack_peers(answer, start, end, found, known=known, read=read)
+                _unpack_peers(answer, start, end, peers, known=known, read=read, cache=cache)
             elif kind == _D_PRIVATE_KEY:
                 private_key = _text(answer[start:end])
             elif kind == _D_PUBLIC_KEY:
                 public_key = _text(answer[start:end])
             elif kind == _D_LISTEN_PORT:
                 (port,) = _U16.unpack_from(answer, start)
-    if name not in _last and len(_last) >= _INTERFACES:
-        _last.clear()
-    _last[name] = read
+
+    cache.keep(name, read)
     return Interface(
-        name, private_key, public_key, port, link.mtu, link.up, link.addresses, link.routes, found
+        name=name,
+        private_key=private_key,
+        public_key=public_key,
+        listen_port=port,
+        mtu=link.mtu,
+        up=link.up,
+        addresses=link.addresses,
+        routes=link.routes,
+        peers=peers,
     )
 
 
@@ -270,8 +312,14 @@ def _unpack_peers(
     *,
     known: Mapping[bytes, ActualPeer],
     read: dict[bytes, ActualPeer],
+    cache: PeerCache,
 ) -> None:
-    get, size = known.get, 0
+    """Add the peers between `start` and `end` of an answer to `found`, by public key, and to `read`, by bytes.
+
+    `known` are the peers of the last reading, by bytes.
+    """
+    get = known.get
+    size = 0
     while start + 4 <= end:
         # Most have the size of the one before, and one that is known begins with its own.
         raw = data[start : start + size]
@@ -279,7 +327,7 @@ def _unpack_peers(
         if peer is None:
             size, _ = _HEADER.unpack_from(data, start)
             raw = data[start : start + size]
-            peer = get(raw) or _unpack_whole(raw)
+            peer = get(raw) or _unpack_whole(raw, cache)
         start += (size + 3 & ~3) or 4
         if peer is not None:
             read[raw] = found[peer.public_key] = peer
@@ -295,7 +343,7 @@ def _unpack_peers(
         found[peer.public_key] = peer
 
 
-def _unpack_whole(data: bytes) -> ActualPeer | None:
+def _unpack_whole(data: bytes, cache: PeerCache) -> ActualPeer | None:
     """Return a peer as the kernel usually writes it; None for any other."""
     if len(data) < _BEGINNING.size:
         return None
@@ -304,18 +352,14 @@ def _unpack_whole(data: bytes) -> ActualPeer | None:
     ) = _BEGINNING.unpack_from(data)  # fmt: skip
     if (h1, h2, h3, h4, h5, h6, h7) != _BEGINNING_HEADERS:
         return None
-    text = data[_BEGINNING.size :]
-    rest = _rests.get(text)
-    if rest is None:
-        if len(_rests) >= _RESTS:
-            _rests.clear()
-        rest = _rests[text] = _unpack_rest(text)
+    packed_rest = data[_BEGINNING.size :]
+    endpoint, allowed_ips = cache.rests.get(packed_rest) or cache.add_rest(packed_rest)
     return ActualPeer(
         binascii.b2a_base64(key, newline=False).decode(),
-        rest[1],
+        allowed_ips,
         _text(secret),
         keepalive,
-        rest[0],
+        endpoint,
         seconds + nanoseconds / 1e9,
         rx,
         tx,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import socket
+import struct
 from typing import Any
 
 import pytest
@@ -10,11 +12,12 @@ from pyroute2.netlink.generic.wireguard import wgmsg
 
 from cerebro.wireguard import wgmessages
 from cerebro.wireguard.model import ActualPeer, Link, PeerChange
-from cerebro.wireguard.netlink import Request
+from cerebro.wireguard.netlink import Request, attribute
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 SECRET = base64.b64encode(b"s" * 32).decode()
 UPDATE_ONLY, REPLACE_ALLOWED_IPS, REMOVE_ME = 4, 2, 1
+NESTED = 0x8000
 
 
 def understood(change: PeerChange) -> Any:
@@ -93,5 +96,48 @@ def test_what_was_packed_is_read_back(networks: tuple[str, ...]) -> None:
     """An answer of the kernel lists a peer's attributes as a request does, as far as both have them."""
     (entries,) = wgmessages.split([PeerChange(KEY, allowed_ips=networks)], {})
     link = Link(1, "wireguard", 1420, True, frozenset(), frozenset())
-    found = wgmessages.interface("wg0", [wgmessages.peers("wg0", entries)], link)
+    found = wgmessages.interface("wg0", [wgmessages.peers("wg0", entries)], link, wgmessages.PeerCache())
     assert dict(found.peers) == {KEY: ActualPeer(KEY, frozenset(networks))}
+
+
+def kernel_peer(key: bytes, address: str, handshake: int) -> bytes:
+    """A peer as the kernel writes it, with one IPv4 address."""
+    allowed = (
+        attribute(1, struct.pack("=H", socket.AF_INET))
+        + attribute(2, socket.inet_aton(address))
+        + attribute(3, b"\x20")
+    )
+    parts = [
+        attribute(1, key),
+        attribute(2, bytes(32)),
+        attribute(6, struct.pack("=qq", handshake, 0)),
+        attribute(5, struct.pack("=H", 25)),
+        attribute(8, struct.pack("=Q", 7)),
+        attribute(7, struct.pack("=Q", 9)),
+        attribute(10, struct.pack("=I", 1)),
+        attribute(9 | NESTED, attribute(NESTED, allowed)),
+    ]
+    return attribute(NESTED, b"".join(parts))
+
+
+def test_a_reading_finds_the_same_whatever_earlier_readings_left_in_the_cache() -> None:
+    """A cache changes the time of a reading, never what it finds."""
+    key, second = bytes(range(32)), b"o" * 32
+    link, cache = Link(1, "wireguard", 1420, True, frozenset(), frozenset()), wgmessages.PeerCache()
+    readings = [
+        ("wg0", [kernel_peer(key, "10.64.0.7", 0), kernel_peer(second, "10.64.0.8", 5)]),
+        ("wg0", [kernel_peer(key, "10.64.0.7", 0), kernel_peer(second, "10.64.0.8", 6)]),
+        ("wg1", [kernel_peer(key, "10.64.0.9", 0)]),
+        ("wg0", [kernel_peer(second, "10.64.0.7", 6)]),
+        ("wg0", []),
+    ]
+    for name, peers in readings:
+        answers = [bytes(4) + attribute(8 | NESTED, b"".join(peers))]
+        cached = wgmessages.interface(name, answers, link, cache)
+        assert cached == wgmessages.interface(name, answers, link, wgmessages.PeerCache())
+        assert len(cached.peers) == len(peers)
+    first = wgmessages.interface("wg0", [bytes(4) + attribute(8 | NESTED, readings[0][1][1])], link, cache)
+    (peer,) = first.peers.values()
+    assert peer == ActualPeer(
+        base64.b64encode(second).decode(), frozenset({"10.64.0.8/32"}), None, 25, None, 5.0, 9, 7
+    )

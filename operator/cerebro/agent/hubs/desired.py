@@ -50,8 +50,8 @@ class HubInputs:
         """Look nothing up any more."""
         self._endpoints.close()
 
-    async def gather(self, hub: Hub, on_node: Iterable[Hub] = (), *, again: bool) -> HubDesired:
-        """Return what is asked for now; what was looked up is looked up `again`. `on_node` are all its Hubs."""
+    async def gather(self, hub: Hub, on_node: Iterable[Hub] = (), *, refresh: bool) -> HubDesired:
+        """Return what is asked for now; `refresh` looks up anew what was looked up. `on_node` are all its Hubs."""
         store, name = self._context.store, self._name
         self._departed, self._departing = self._departed | self._departing, set()
         nameless = [one for one in store.frozen(_PEER) if hub_of(one) is None]
@@ -61,7 +61,7 @@ class HubInputs:
             one.spec.preshared_key_secret_ref.name for one in peers if one.spec.preshared_key_secret_ref
         }
         texts = {one.spec.endpoint for one in peers if one.spec.endpoint}
-        endpoints, unresolved = self._endpoints.look_up(texts, again=again)
+        endpoints, unresolved = self._endpoints.look_up(texts, refresh=refresh)
         going = [one for one in peers if one.metadata.deletion_timestamp is not None]
         names = {one.spec.device_ref.name for one in going if one.spec.device_ref}
         devices = {
@@ -75,7 +75,7 @@ class HubInputs:
             staying=staying(going, devices, now=time.time() - (self._context.api.clock_skew or 0.0)),
             frozen=frozen_peers((one for one in mine if one.model is None), name),
             departed=self._departed,
-            preshared=await self._preshared.read(secrets, again=again),
+            preshared=await self._preshared.read(secrets, refresh=refresh),
             endpoints=endpoints,
             unresolved=unresolved,
             dialled=self.dialled,
@@ -86,6 +86,11 @@ class HubInputs:
             confirmed=confirmed_removals(hub),
             now=time.time(),
         )
+
+
+def wants_cleanup(hub: Hub) -> bool:
+    """Return whether a Hub is being deleted and its interface with it."""
+    return hub.metadata.deletion_timestamp is not None and hub.spec.deletion_policy == "Cleanup"
 
 
 _BRIDGED = 10.0  # seconds in which that a Device is going may come after that its Peer is, by another watch

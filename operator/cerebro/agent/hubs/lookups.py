@@ -32,9 +32,9 @@ class PresharedKeys:
         self._api, self._namespace = api, namespace
         self._known: dict[str, PresharedKey] = {}
 
-    async def read(self, names: Collection[str], *, again: bool) -> dict[str, PresharedKey]:
-        """Return them; `again` reads also those that are known, which then may have changed."""
-        wanted = [name for name in names if again or self._unread(name)]
+    async def read(self, names: Collection[str], *, refresh: bool) -> dict[str, PresharedKey]:
+        """Return them; `refresh` reads also those that are known, which then may have changed."""
+        wanted = [name for name in names if refresh or self._unread(name)]
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(name: str) -> None:
@@ -96,17 +96,17 @@ class Endpoints:
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
     def look_up(
-        self, endpoints: Collection[str], *, again: bool
+        self, endpoints: Collection[str], *, refresh: bool
     ) -> tuple[dict[str, Endpoint], dict[str, Obstacle]]:
         """Return the addresses to dial that are known, and why others are not; forget all other endpoints.
 
-        `again` asks for all of them anew meanwhile. One that was known once keeps its address.
+        `refresh` asks for all of them anew meanwhile. One that was known once keeps its address.
         """
         self._known = {text: known for text, known in self._known.items() if text in endpoints}
         found: dict[str, Endpoint] = {}
         troubles: dict[str, Obstacle] = {}
         for text in endpoints:
-            known = self._resolve(text, again=again)
+            known = self._resolve(text, refresh=refresh)
             if isinstance(known, Obstacle):
                 troubles[text] = known
             elif known is not None:
@@ -118,14 +118,14 @@ class Endpoints:
         for task in self._asking.values():
             task.cancel()
 
-    def _resolve(self, endpoint: str, *, again: bool) -> Endpoint | Obstacle | None:
+    def _resolve(self, endpoint: str, *, refresh: bool) -> Endpoint | Obstacle | None:
         try:
             literal = literal_endpoint(endpoint)
         except ValueError as error:  # of a Peer that an older schema let in
             return Obstacle(NOT_RESOLVED, f"spec.endpoint: {error}")
         if literal is not None:
             return literal
-        if (again or endpoint not in self._known) and endpoint not in self._asking:
+        if (refresh or endpoint not in self._known) and endpoint not in self._asking:
             task = asyncio.create_task(self._ask(endpoint), name="resolve a peer's endpoint")
             self._asking[endpoint] = task
         return self._known.get(endpoint)

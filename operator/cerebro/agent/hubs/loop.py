@@ -1,7 +1,7 @@
-"""The loop of one Hub: it carries the WireGuard interface while this node owns the Hub, and says what is so.
+"""The loop of one Hub: while this node owns the Hub, keep its WireGuard interface configured and report the status.
 
 Level-triggered: a pass takes what is desired from the Store, whatever woke it. A pass reads all peers, so it is
-also the look at their handshakes.
+also the look at their handshakes. What is due when is `schedule`'s part, one pass over the interface `reconcile`'s.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from cerebro.agent.contacts import Contact, lost
+from cerebro.agent.contacts import Contact
 from cerebro.agent.context import AgentContext
 from cerebro.agent.hubs.backends import NodeBackends
-from cerebro.agent.hubs.conflict import conflict
-from cerebro.agent.hubs.desired import HubInputs
-from cerebro.agent.hubs.observed import contacts_seen, routed_peers
+from cerebro.agent.hubs.desired import HubInputs, wants_cleanup
+from cerebro.agent.hubs.model import HubDesired
+from cerebro.agent.hubs.node_hubs import NodeHubs
+from cerebro.agent.hubs.observed import TunnelView, contacts_seen, routed_peers
 from cerebro.agent.hubs.ownership import Ownership, gives_back, may_be_ours
 from cerebro.agent.hubs.peers.reporter import PeerReporter
 from cerebro.agent.hubs.peers.status import out_of_sight
 from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
 from cerebro.agent.hubs.reporter import HubReporter
+from cerebro.agent.hubs.schedule import HubSchedule, wait
 from cerebro.agent.hubs.status import CLEANED_UP, HubFindings, failed_pass, peers_out_of_sight
 from cerebro.agent.hubs.watchdog import Watchdog
 from cerebro.domain.conditions import ConditionState, Obstacle
@@ -33,22 +35,17 @@ from cerebro.kube.lease import Lease
 from cerebro.kube.objects import StoredObject
 from cerebro.resources import HUB, Hub, Peer, reasons
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
+from cerebro.runtime.loop import wait_for_wake
 from cerebro.runtime.threads import in_thread
 from cerebro.wireguard import choose
 from cerebro.wireguard.backend import Backend, WireGuardError
-from cerebro.wireguard.model import ActualPeer, Interface
+from cerebro.wireguard.model import Interface
 
 log = logging.getLogger(__name__)
 
-_LEAST_LOOK = 5.0
-_LOOK_SHARE = 50  # a pass that finds nothing to do takes at most a fiftieth of the time
-_LONGEST_REST = (
-    2.0  # after a pass at most as long as it took, so that passes after changes leave half the time
-)
 _ONLINE_WITHIN = timedelta(seconds=180)  # behind a Hub that cannot be read
 _NOT_FOUND = Obstacle(reasons.INVALID_OBJECT, "it cannot be read, and its interface is not on this node")
-_RETRY, _LONGEST_RETRY = 1.0, 30.0
-_LASTS = 1.0  # seconds without a look at the interface after which the next failure is told of all Peers
+_UNTIL_LEASED = 1.0  # seconds until the next look at a Lease that somebody else may have
 
 
 class HubLoop:
@@ -57,52 +54,50 @@ class HubLoop:
     def __init__(
         self, context: AgentContext, tools: NodeBackends, namespace: str, name: str, uid: str
     ) -> None:
-        self._context, self._tools, self._uid = context, tools, uid
-        self.namespace, self.name = namespace, name
+        self.namespace = namespace
+        self.name = name
+        self.view = TunnelView()
+        """What the last look showed of the tunnels; replaced whole."""
+        self._uid = uid
+        self._context = context
+        self._tools = tools
         self._wake = asyncio.Event()
         renewed = asyncio.Event()
-        self._claim = Ownership(
+        self._ownership = Ownership(
             self._lease, duration=tools.lease_duration, changed=self.mark, renewed=renewed.set
         )
-        self._keeping = Watchdog(self._claim, tools.userspace, renewed, gone=self.mark)
-        self._asking = HubInputs(context, tools, namespace, name, changed=self.mark)
-        self._said = HubReporter(context, tools.node)
-        self._reports = PeerReporter(context)
+        self._watchdog = Watchdog(self._ownership, tools.userspace, renewed, gone=self.mark)
+        self._inputs = HubInputs(context, tools, namespace, name, changed=self.mark)
+        self._node_hubs = NodeHubs(context, tools.node)
+        self._hub_reporter = HubReporter(context, tools.node)
+        self._peer_reporter = PeerReporter(context)
+        self._schedule = HubSchedule()
         self._own_addresses: frozenset[str] = frozenset()
-        self._resync_at = 0.0
-        self._resynced: str | None = None
-        self._failures = 0
-        self._failing_since = 0.0
-        self._took = 0.0
-        self._read: Interface | None = None  # in this turn
-        self.contacts: dict[str, Contact] = {}
-        """By public key; what was seen of accepted Peers that are on the interface."""
-        self.obstacle: Obstacle | None = None
-        """Why nobody knows of any tunnel: the interface is not there, or could not be read."""
-        self.peers: Mapping[str, ActualPeer] = {}
-        """By public key; what the interface had at the last look."""
+        self._reading: Interface | None = None
+        """The interface as it was read in this turn, once it is known to be ours."""
 
     def mark(self) -> None:
-        """Something changed that concerns the Hub."""
+        """Wake the loop: something changed that concerns the Hub."""
         self._wake.set()
 
     def departed(self, peer: Peer) -> None:
-        """A Peer went: its keys are ours, and go (rule E8)."""
-        self._asking.departed(peer)
+        """Take the deletion of a Peer: its keys are ours, and go (rule E8)."""
+        self._inputs.departed(peer)
         self.mark()
 
     def owns(self) -> bool:
-        """Tell whether this node carries the Hub now (rule E4)."""
-        return self._claim.owns()
+        """Return whether this node owns the Hub now (rule E4)."""
+        return self._ownership.owns()
 
     def carries(self) -> bool:
-        """Tell whether an interface of this node is ours."""
-        return self._keeping.backend is not None
+        """Return whether an interface of this node is this Hub's."""
+        return self._watchdog.backend is not None
 
     async def run(self) -> None:
-        """Turn until the agent stops, the Hub goes or is made anew; the interface stays as it is."""
+        """Turn until the agent stops, or the Hub goes or is made anew; the interface stays as it is."""
         async with asyncio.TaskGroup() as tasks:
-            keeping = tasks.create_task(self._keeping.run(), name=f"keep hub {self.namespace}/{self.name}")
+            name = f"keep hub {self.namespace}/{self.name}"
+            keeping = tasks.create_task(self._watchdog.run(), name=name)
             await self._turns()
             keeping.cancel()
 
@@ -112,26 +107,25 @@ class HubLoop:
             while not self._context.stopping:
                 self._context.turned(heartbeat)
                 self._wake.clear()
-                if (stored := self._stored()) is None:
-                    self._claim.follow(None, self._tools.node)
+                stored = self._stored()
+                if stored is None:
+                    self._ownership.follow(None, self._tools.node)
                     await self._let_go(None)
                     return
                 delay = await self._turn(stored)
-                await asyncio.sleep(min(_LONGEST_REST, self._took))
-                try:
-                    async with asyncio.timeout(max(0.05, min(delay, self._context.heartbeat))):
-                        await self._wake.wait()
-                except TimeoutError:
-                    pass
+                await asyncio.sleep(self._schedule.rest())
+                await wait_for_wake(self._wake, wait(delay, self._context.heartbeat))
         finally:
-            self._claim.close()
-            self._asking.close()
+            self._ownership.close()
+            self._inputs.close()
             self._context.ended(heartbeat)
 
     def _stored(self) -> StoredObject | None:
-        """Return the Hub; None when it went, also if another of its name came since."""
+        """Return the Hub; None if it went, also if another Hub of its name came since."""
         stored = self._context.store.get(HUB, self.namespace, self.name)
-        return stored if stored is not None and stored.uid == self._uid else None
+        if stored is None or stored.uid != self._uid:
+            return None
+        return stored
 
     def _lease(self, changed: Any, renewed: Any) -> Lease:
         tools = self._tools
@@ -149,228 +143,253 @@ class HubLoop:
         )
 
     async def _turn(self, stored: StoredObject) -> float:
-        """Do what is due; give the seconds until the next turn."""
-        self._read = None
+        """Do what is due; return the seconds until the next turn."""
+        self._reading = None
         hub = stored.read(Hub)
         if hub is None:
-            return await self._frozen(stored)
-        self._claim.follow(hub if may_be_ours(hub, self._tools.node) else None, self._tools.node)
-        if not self._claim.owns():
+            await self._turn_unreadable(stored)
+            return self._context.heartbeat
+
+        # Who owns the Hub.
+        node = self._tools.node
+        self._ownership.follow(hub if may_be_ours(hub, node) else None, node)
+        if not self._ownership.owns():
             await self._let_go(hub)
-            return 1.0 if hub.spec.node_name is None else self._context.heartbeat
-        await self._keeping.adopt(hub.spec.interface, hub.status.public_key)
-        obstacle = self._conflict(hub)
+            return _UNTIL_LEASED if hub.spec.node_name is None else self._context.heartbeat
+
+        # Whether another Hub of this node is in the way.
+        await self._watchdog.adopt(hub.spec.interface, hub.status.public_key)
+        obstacle = self._node_hubs.conflict(hub)
         if obstacle is None:
             return await self._attempt(hub)
         if wants_cleanup(hub):
-            await self._say_cleaned_up(hub)  # what has the interface is another's
+            await self._report_cleaned_up(hub)  # the interface is that other Hub's
             return self._context.heartbeat
-        return await self._failed(hub, HubFindings(up=False, obstacle=obstacle))
+        return await self._fail(hub, HubFindings(up=False, obstacle=obstacle))
 
-    async def _frozen(self, stored: StoredObject) -> float:
-        """Say that the Hub cannot be read; one that was carried here stays, also after a restart (rule B9)."""
-        self._context.report_invalid(stored)
-        spec, status = ((stored.raw or {}).get(part) or {} for part in ("spec", "status"))
-        if spec.get("nodeName") == self._tools.node:
-            self._claim.have()
-        elif not spec.get("nodeName") and status.get("nodeName") == self._tools.node:
-            self._claim.take_part()
-        if not self._claim.owns():
-            self._forget_tunnels()
-            self._keeping.end()  # the watchdog drops it
-            return self._context.heartbeat
-        await self._keeping.adopt(spec.get("interface"), status.get("publicKey"))
-        await self._look(spec.get("interface"), status.get("publicKey"))
-        return self._context.heartbeat
-
-    async def _look(self, interface: object, key: object) -> None:
-        """See who has a tunnel, by an interface that is ours as its public key says, and change nothing: ends of
-        access go on also behind a Hub that cannot be read (rule B9).
-        """
-        tools, found = self._tools, None
-        backends = (tools.userspace,) if not self._claim.fixed else (tools.kernel, tools.userspace)
+    async def _attempt(self, hub: Hub) -> float:
+        """Make a pass, or clean up; return the seconds until the next turn."""
+        started = time.monotonic()
         try:
-            if isinstance(interface, str):
-                found = await in_thread(partial(choose.find, backends, interface))
-            self.obstacle = _NOT_FOUND
-        except (WireGuardError, TimeoutError) as error:
-            self.obstacle = failed_pass(error).obstacle
-        if found is None or key is None or found[1].public_key != key:
-            self._forget_tunnels()
-            return
-        self.obstacle = None
-        self._judge(found[1], _ONLINE_WITHIN)
+            if hub.metadata.deletion_timestamp is not None and hub.spec.paused != "All":
+                await self._clean_up(hub)
+                return self._context.heartbeat
+            delay = await self._pass(hub)
+        except Exception as error:
+            # An error of ours too: a loop that ends gives up its Lease, and with it its tunnels.
+            ours = not isinstance(error, WireGuardError | TimeoutError)
+            if ours:
+                log.exception("the pass over Hub %s/%s failed", self.namespace, self.name)
+            if not self._ownership.owns():
+                return 0.0
+            # After an error of ours what was read counts: the interface works, though nobody can compare it.
+            readable = ours and self._reading is not None and self._reading.up
+            if readable and self._reading is not None:
+                self._judge(self._reading, hub.spec.online_within)
+            return await self._fail(hub, failed_pass(error), seen=readable)
+        took = time.monotonic() - started
+        self._schedule.ended(took)
+        self._context.metrics.reconciled("hub", took)
+        return delay
 
-    def _on_node(self) -> list[Hub]:
-        context, node = self._context, self._tools.node
-        return [
-            one
-            for one in context.store.models(HUB, Hub)
-            if node in {one.spec.node_name, one.status.node_name}
-            or context.tunnels.owns(one.namespace, one.name)
-        ]
+    async def _pass(self, hub: Hub) -> float:
+        """Compare the interface and bring it up to date; return the seconds until the next turn."""
+        # What is desired; a resync looks up anew what Peers name: Secrets, and addresses of host names.
+        now = time.monotonic()
+        request = hub.metadata.annotations.get(ANNOTATION_RESYNC_AT)
+        resync = self._schedule.resync_due(request, now)
+        desired = await self._inputs.gather(hub, self._node_hubs.all(), refresh=resync)
 
-    def _conflict(self, hub: Hub) -> Obstacle | None:
-        hubs, carries = self._on_node(), self._context.tunnels.carries
-        return conflict(hub, hubs, {one.metadata.uid for one in hubs if carries(one.namespace, one.name)})
+        # The interface.
+        outcome = await self._reconciler(hub, desired).run()
+        findings = outcome.findings
+        if resync:
+            self._schedule.resynced(request, now, hub.spec.resync_interval.total_seconds())
+        if findings.implementation is None:
+            self._watchdog.end()  # no backend has it
+        self._own_addresses = outcome.own_addresses
+        findings.last_resync_at = self._schedule.answered
+
+        # What came of it.
+        if outcome.interface is None:
+            return await self._fail(hub, findings)
+        await self._take(outcome, outcome.interface)
+        if findings.obstacle is not None:
+            return await self._fail(hub, findings, seen=True)
+        self._schedule.succeeded()
+        self._ownership.works()
+        self._hub_reporter.report(hub, findings)
+        unfinished = bool(findings.waiting) or outcome.removal_refused
+        return self._schedule.next_pass(time.monotonic(), unfinished=unfinished)
+
+    def _reconciler(self, hub: Hub, desired: HubDesired) -> HubReconciler:
+        carrier = self._watchdog.backend
+        return HubReconciler(
+            self._context.api,
+            (carrier,) if carrier is not None else self._tools.backends(hub),
+            self._tools.nft,
+            desired,
+            self._ownership,
+            check=partial(self._check, hub),
+            carries=partial(self._carries, hub),
+            carried=carrier is not None,
+            before=self.view.contacts,
+            own_addresses=self._own_addresses,
+        )
 
     def _check(self, hub: Hub) -> None:
-        """Raise NotNow unless we may write at this moment."""
-        obstacle = self._conflict(hub)
-        if not self._claim.owns():
-            obstacle = Obstacle("NotCarried", "the Lease of the Hub ran out")
+        """Raise NotNow if this node may not write to the Hub's interface at this moment."""
+        if not self._ownership.owns():
+            raise NotNow(Obstacle("NotCarried", "the Lease of the Hub ran out"))
+        obstacle = self._node_hubs.conflict(hub)
         if obstacle is not None:
             raise NotNow(obstacle)
 
     def _carries(self, hub: Hub, backend: Backend, interface: Interface) -> None:
+        """Record the interface as ours; raise NotNow as `_check`."""
         self._check(hub)
-        self._keeping.begin(backend, hub.spec.interface)
-        self._read = interface
+        self._watchdog.begin(backend, hub.spec.interface)
+        self._reading = interface
+
+    async def _take(self, outcome: HubOutcome, interface: Interface) -> None:
+        """Take what a pass came to that compared the interface, also if a part of it failed."""
+        self._inputs.dialled = dict(outcome.dialled)
+        self._inputs.keep(outcome.departed)
+
+        contacts = outcome.peers.contacts
+        if outcome.findings.obstacle is not None:
+            # A part is missing, perhaps the way to some of the Peers.
+            routed = routed_peers(interface)
+            contacts = {key: contact for key, contact in contacts.items() if key in routed}
+        self.view = TunnelView(contacts, interface.peers)
+
+        await self._peer_reporter.report(outcome.peers.said)
+        self._wake_devices()
+
+    async def _fail(self, hub: Hub, findings: HubFindings, *, seen: bool = False) -> float:
+        """Report what is in the way, on the Peers too once it lasts; return the seconds until the next try.
+
+        `seen`: the interface is up and was read, so that its tunnels hold, whatever else is in the way. Where
+        this node cannot carry the Hub at all, let another node try (rule E4).
+        """
+        obstacle = findings.obstacle
+        assert obstacle is not None
+        log.warning("Hub %s/%s: %s", self.namespace, self.name, obstacle.message)
+        self.view = self.view.with_obstacle(None if seen else obstacle)
+        self._hub_reporter.report(hub, findings)
+
+        now = time.monotonic()
+        delay = self._schedule.failed(now)
+        if not seen and self._schedule.failure_lasts(now):
+            await self._report_out_of_sight(peers_out_of_sight(findings))
+
+        working = self.view.contacts.values() if seen else ()
+        failures = self._schedule.failures
+        if not self._tools.dry_run and gives_back(hub, obstacle.reason, failures, working):
+            await self._give_back(hub)
+        return delay
+
+    async def _give_back(self, hub: Hub) -> None:
+        """Give the Lease back and drop the interface, so that another node may carry the Hub (rule E4)."""
+        log.warning("Hub %s/%s: gives the Lease back, another node may do better", self.namespace, self.name)
+        dropped = await self._watchdog.drop(hub.spec.interface)
+        await self._ownership.stand_aside(dropped=dropped)
+        await self._let_go(hub)
 
     async def _let_go(self, hub: Hub | None) -> None:
-        """Drop an interface that another may carry now; one that only this node carries stays."""
+        """Drop an interface that another node may carry now; one that only this node carries stays."""
         self._own_addresses = frozenset()
         self._forget_tunnels()
         if self.carries() and hub is not None and hub.spec.node_name is None:
-            await self._keeping.drop(hub.spec.interface)
-        self._keeping.end()
+            await self._watchdog.drop(hub.spec.interface)
+        self._watchdog.end()
 
-    def _forget_tunnels(self) -> None:
-        if self.contacts:
-            self.contacts, self.peers = {}, {}
-            self._context.tunnels.wake_devices(self.namespace, self.name)
+    async def _clean_up(self, hub: Hub) -> None:
+        """Remove the interface, and what belongs to it, of a Hub that is being deleted and asks for it."""
+        if not wants_cleanup(hub):
+            return
+        name = hub.spec.interface
+        self._watchdog.end()
+        await in_thread(lambda: choose.drop(self._tools.backends(hub), name))
+        await in_thread(lambda: self._tools.nft.drop(name))
+        await self._report_cleaned_up(hub)
 
-    async def _failed(self, hub: Hub, found: HubFindings, *, seen: bool = False) -> float:
-        """Say what is in the way, of the Peers too once it lasts; where this node cannot carry the Hub at all, let
-        another try (rule E4). Give the seconds until the next try.
+    async def _report_cleaned_up(self, hub: Hub) -> None:
+        self.view = self.view.with_obstacle(None)
+        self._hub_reporter.report(hub, HubFindings(up=False, cleaned_up=True))
+        await self._report_out_of_sight(CLEANED_UP)
 
-        `seen`: the interface is there and was read, so that its tunnels hold, whatever else is in the way.
+    async def _turn_unreadable(self, stored: StoredObject) -> None:
+        """Report that the Hub cannot be read; one that this node carried stays, also after a restart (rule B9)."""
+        self._context.report_invalid(stored)
+        raw = stored.raw or {}
+        spec = raw.get("spec") or {}
+        status = raw.get("status") or {}
+
+        # Who owns it, by what can be read.
+        node, desired_node = self._tools.node, spec.get("nodeName")
+        if desired_node == node:
+            self._ownership.have()
+        elif not desired_node and status.get("nodeName") == node:
+            self._ownership.take_part()
+        if not self._ownership.owns():
+            self._forget_tunnels()
+            self._watchdog.end()  # the keeper drops it
+            return
+
+        interface, public_key = spec.get("interface"), status.get("publicKey")
+        await self._watchdog.adopt(interface, public_key)
+        await self._look(interface, public_key)
+
+    async def _look(self, interface: object, public_key: object) -> None:
+        """Look who has a tunnel through an interface that is ours as its public key shows; change nothing.
+
+        So the ends of access are enforced also behind a Hub that cannot be read (rule B9).
         """
-        assert found.obstacle is not None
-        log.warning("Hub %s/%s: %s", self.namespace, self.name, found.obstacle.message)
-        self.obstacle = None if seen else found.obstacle
-        self._said.report(hub, found)
-        now = time.monotonic()
-        self._failing_since = now if self._failures == 0 else self._failing_since
-        self._failures = min(self._failures + 1, 8)
-        if not seen and now - self._failing_since >= _LASTS:
-            await self._out_of_sight(peers_out_of_sight(found))
-        working = self.contacts.values() if seen else ()
-        if not self._tools.dry_run and gives_back(hub, found.obstacle.reason, self._failures, working):
-            log.warning(
-                "Hub %s/%s: gives the Lease back, another node may do better", self.namespace, self.name
-            )
-            dropped = await self._keeping.drop(hub.spec.interface)
-            await self._claim.stand_aside(dropped=dropped)
-            await self._let_go(hub)
-        return min(_LONGEST_RETRY, _RETRY * 2.0**self._failures)
+        tools = self._tools
+        backends = (tools.kernel, tools.userspace) if self._ownership.fixed else (tools.userspace,)
+        obstacle: Obstacle | None = _NOT_FOUND
+        carrier: tuple[Backend, Interface] | None = None
+        if isinstance(interface, str):
+            try:
+                carrier = await in_thread(partial(choose.find, backends, interface))
+            except (WireGuardError, TimeoutError) as error:
+                obstacle = failed_pass(error).obstacle
 
-    async def _attempt(self, hub: Hub) -> float:
-        started = time.monotonic()
-        try:
-            if hub.metadata.deletion_timestamp is not None and hub.spec.paused != "All":
-                return await self._going(hub)
-            delay = await self._pass(hub)
-        except Exception as error:
-            # An error of ours too: a loop that ends gives up its Lease, and with it its tunnels.
-            expected = isinstance(error, WireGuardError | TimeoutError)
-            if not expected:
-                log.exception("the pass over Hub %s/%s failed", self.namespace, self.name)
-            if not self._claim.owns():
-                return 0.0
-            read = self._read if self._read is not None and self._read.up and not expected else None
-            if read is not None:
-                self._judge(read, hub.spec.online_within)
-            return await self._failed(hub, failed_pass(error), seen=read is not None)
-        self._took = time.monotonic() - started
-        self._context.metrics.reconciled("hub", self._took)
-        return delay
+        if carrier is None or public_key is None or carrier[1].public_key != public_key:
+            self.view = self.view.with_obstacle(obstacle)
+            self._forget_tunnels()
+            return
+        self.view = self.view.with_obstacle(None)
+        self._judge(carrier[1], _ONLINE_WITHIN)
 
     def _judge(self, interface: Interface, online_within: timedelta) -> None:
-        """Take what an interface shows of its Peers, where no pass over it comes to an end."""
+        """Take what an interface shows of its Peers where no pass over it comes to an end."""
+        contacts: Mapping[str, Contact] = contacts_seen(
+            self._peers(), interface, self.view.contacts, time.time(), online_within
+        )
+        self.view = TunnelView(contacts, interface.peers, self.view.obstacle)
+        self._wake_devices()
+
+    async def _report_out_of_sight(self, applied: ConditionState) -> None:
+        """Report on all Peers that the interface is gone or was not seen: no tunnel counts as up any more."""
+        before = self.view.contacts
+        self.view = self.view.out_of_sight(gone=applied.status == "False")
+        self._wake_devices()
+        await self._peer_reporter.report(
+            (peer, out_of_sight(peer, before.get(peer.spec.public_key), applied)) for peer in self._peers()
+        )
+
+    def _forget_tunnels(self) -> None:
+        if self.view.contacts:
+            self.view = self.view.without_tunnels()
+            self._wake_devices()
+
+    def _wake_devices(self) -> None:
+        self._context.tunnels.wake_devices(self.namespace, self.name)
+
+    def _peers(self) -> list[Peer]:
+        """Return the Peers of the Hub that can be read."""
         stored = self._context.peers_by_hub.get(self.namespace, self.name)
-        peers = [peer for one in stored if (peer := one.read(Peer)) is not None]
-        self.contacts = contacts_seen(peers, interface, self.contacts, time.time(), online_within)
-        self.peers = interface.peers
-        self._context.tunnels.wake_devices(self.namespace, self.name)
-
-    async def _out_of_sight(self, applied: ConditionState) -> None:
-        """Say of all Peers that the interface is not there or not seen; nobody's tunnel is up by its last look."""
-        before, self.peers = self.contacts, {}
-        self.contacts = {key: lost(one) for key, one in before.items()} if applied.status == "False" else {}
-        self._context.tunnels.wake_devices(self.namespace, self.name)
-        stored = list(self._context.peers_by_hub.get(self.namespace, self.name))
-        peers = [peer for one in stored if (peer := one.read(Peer)) is not None]
-        await self._reports.report(
-            (peer, out_of_sight(peer, before.get(peer.spec.public_key), applied)) for peer in peers
-        )
-
-    async def _going(self, hub: Hub) -> float:
-        """Take off the interface, and what belongs to it, of a Hub that goes and asks for it."""
-        if wants_cleanup(hub):
-            name = hub.spec.interface
-            self._keeping.end()
-            await in_thread(lambda: choose.drop(self._tools.backends(hub), name))
-            await in_thread(lambda: self._tools.nft.drop(name))
-            await self._say_cleaned_up(hub)
-        return self._context.heartbeat
-
-    async def _say_cleaned_up(self, hub: Hub) -> None:
-        self.obstacle = None
-        self._said.report(hub, HubFindings(up=False, cleaned_up=True))
-        await self._out_of_sight(CLEANED_UP)
-
-    async def _pass(self, hub: Hub) -> float:
-        now = time.monotonic()
-        asked_at = hub.metadata.annotations.get(ANNOTATION_RESYNC_AT)
-        resync = now >= self._resync_at or asked_at != self._resynced
-        asked = await self._asking.gather(hub, self._on_node(), again=resync)
-        carried = self._keeping.backend
-        run = HubReconciler(
-            self._context.api,
-            (carried,) if carried else self._tools.backends(hub),
-            self._tools.nft,
-            asked,
-            self._claim,
-            check=partial(self._check, hub),
-            carries=partial(self._carries, hub),
-            carried=carried is not None,
-            before=self.contacts,
-            own_addresses=self._own_addresses,
-        )
-        outcome = await run.run()
-        if resync:
-            self._resync_at, self._resynced = now + hub.spec.resync_interval.total_seconds(), asked_at
-        if outcome.findings.implementation is None:
-            self._keeping.end()  # nobody has it
-        self._own_addresses = outcome.own_addresses
-        outcome.findings.last_resync_at = self._resynced
-        if outcome.interface is None:
-            return await self._failed(hub, outcome.findings)
-        await self._after(outcome, outcome.interface)
-        if outcome.findings.obstacle is not None:
-            return await self._failed(hub, outcome.findings, seen=True)
-        self._failures = 0
-        self._claim.works()
-        self._said.report(hub, outcome.findings)
-        if outcome.findings.waiting or outcome.again:
-            return _RETRY
-        until_resync = self._resync_at - time.monotonic()
-        return max(0.05, min(until_resync, max(_LEAST_LOOK, _LOOK_SHARE * self._took)))
-
-    async def _after(self, outcome: HubOutcome, interface: Interface) -> None:
-        self._asking.dialled = dict(outcome.dialled)
-        self._asking.keep(outcome.departed)
-        self.contacts = dict(outcome.peers.contacts)
-        if outcome.findings.obstacle is not None:  # a part is missing, perhaps a way to some of them
-            led = routed_peers(interface)
-            self.contacts = {key: one for key, one in self.contacts.items() if key in led}
-        self.peers = interface.peers
-        self.obstacle = None
-        await self._reports.report(outcome.peers.said)
-        self._context.tunnels.wake_devices(self.namespace, self.name)
-
-
-def wants_cleanup(hub: Hub) -> bool:
-    """Tell whether a Hub is being deleted and its interface with it."""
-    return hub.metadata.deletion_timestamp is not None and hub.spec.deletion_policy == "Cleanup"
+        peers = [each.read(Peer) for each in stored]
+        return [peer for peer in peers if peer is not None]

@@ -1,18 +1,50 @@
-"""What an interface shows of its Peers by itself: also where a pass cannot bring it up to date. Pure."""
+"""What an interface shows of its Peers by itself, also where a pass cannot bring it up to date. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from cerebro.agent.contacts import Contact, contact, contact_said
+from cerebro.agent.contacts import Contact, contact, contact_said, lost
+from cerebro.domain.conditions import Obstacle
 from cerebro.resources import Peer
-from cerebro.wireguard.model import Interface
-from cerebro.wireguard.networks import interface_address, span
+from cerebro.wireguard.model import ActualPeer, Interface
+from cerebro.wireguard.networks import Span, interface_address, span
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelView:
+    """What the last look at a Hub's interface showed of its tunnels.
+
+    The loop of the Hub replaces it whole, so that whoever reads it sees one look and not halves of two.
+    """
+
+    contacts: Mapping[str, Contact] = field(default_factory=dict)
+    """By public key, of accepted Peers that are on the interface."""
+    peers: Mapping[str, ActualPeer] = field(default_factory=dict)
+    """By public key; all peers that the interface had."""
+    obstacle: Obstacle | None = None
+    """Why nothing is known of any tunnel: the interface is not there, or could not be read."""
+
+    def with_obstacle(self, obstacle: Obstacle | None) -> TunnelView:
+        """Return the view with that in the way of a look; None: nothing is."""
+        return replace(self, obstacle=obstacle)
+
+    def without_tunnels(self) -> TunnelView:
+        """Return the view of a Hub that this node does not carry any more."""
+        return TunnelView(obstacle=self.obstacle)
+
+    def out_of_sight(self, *, gone: bool) -> TunnelView:
+        """Return the view of an interface that is `gone`, so that nobody is online, or that nobody could read."""
+        contacts: dict[str, Contact] = {}
+        if gone:
+            contacts = {key: lost(before) for key, before in self.contacts.items()}
+        return TunnelView(contacts, obstacle=self.obstacle)
 
 
 def routed_peers(interface: Interface) -> frozenset[str]:
-    """Return the keys of the peers to which the node sends through the interface.
+    """Return the public keys of the peers to which the node sends through the interface.
 
     To the others, or through an interface that is down, it would send what is meant for a router, a password
     among it, along another way.
@@ -23,11 +55,15 @@ def routed_peers(interface: Interface) -> frozenset[str]:
     return frozenset(
         key
         for key, peer in interface.peers.items()
-        if any(
-            one in interface.routes or any(span(one).within(network) for network in networks)
-            for one in peer.allowed_ips
-        )
+        if any(_is_routed(text, interface.routes, networks) for text in peer.allowed_ips)
     )
+
+
+def _is_routed(allowed: str, routes: frozenset[str], networks: Iterable[Span]) -> bool:
+    """Return whether an allowed network has a route, or lies in the network of an address of the interface."""
+    if allowed in routes:
+        return True
+    return any(span(allowed).within(network) for network in networks)
 
 
 def contacts_seen(
@@ -37,15 +73,18 @@ def contacts_seen(
     now: float,
     online_within: timedelta,
 ) -> dict[str, Contact]:
-    """Judge the Peers that have their key on the interface, as their status notes it (rule E8), by its reading.
+    """Return the contacts, by public key, of the Peers whose tunnel a reading of the interface shows (rule E8).
 
-    By key. `before` are the contacts at the last reading, `now` is the wall clock at this one.
+    Only Peers count that have their key on the interface, as their status notes it. `before` are the contacts at
+    the last reading, `now` is the wall clock at this one, in Unix seconds.
     """
-    led = routed_peers(interface)
+    routed = routed_peers(interface)
     contacts = {}
     for peer in peers:
         key = peer.spec.public_key
-        if key in led and peer.status.applied_public_key == key:
-            earlier = before.get(key) or contact_said(peer)
-            contacts[key] = contact(earlier, interface.peers[key].last_handshake, now, online_within)
+        if key not in routed or peer.status.applied_public_key != key:
+            continue
+        earlier = before.get(key) or contact_said(peer)
+        handshake = interface.peers[key].last_handshake
+        contacts[key] = contact(earlier, handshake, now, online_within)
     return contacts

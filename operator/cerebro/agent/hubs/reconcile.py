@@ -1,7 +1,7 @@
-"""One pass over a Hub's interface: read, decide, change, and say what came of it.
+"""One pass over a Hub's interface: read it, decide, apply the plan, and return what came of it.
 
-It decides nothing by itself: `hub_keys`, `hub_peers`, `wireguard/plan` and `wireguard/isolation` do. Those work
-in threads, as with ten thousand peers they take a second in which Sessions are let in too.
+The pass decides nothing by itself: `keys`, `peers.plan` and `wireguard.plan` do. With ten thousand peers each of
+them takes up to a second, so they run in threads: Sessions are let in meanwhile.
 """
 
 from __future__ import annotations
@@ -22,20 +22,29 @@ from cerebro.agent.hubs.status import HubFindings, failed_pass
 from cerebro.domain.conditions import Obstacle
 from cerebro.kube.client.api import KubeApi
 from cerebro.runtime.threads import Answer, in_thread
-from cerebro.wireguard import choose, isolation, links
+from cerebro.wireguard import choose, links
+from cerebro.wireguard.apply import Applied, apply
 from cerebro.wireguard.backend import Backend, ForeignInterface, WireGuardError
 from cerebro.wireguard.dry_run import LINES, DryRun
-from cerebro.wireguard.model import Endpoint, Interface, LinkChange, PeerChange
+from cerebro.wireguard.model import Endpoint, Interface
 from cerebro.wireguard.networks import connected_networks, interface_address, span
 from cerebro.wireguard.nft import Nft
-from cerebro.wireguard.plan import foreign_addresses, plan_link, remember_dialled, routes_for
+from cerebro.wireguard.plan import (
+    DesiredInterface,
+    InterfacePlan,
+    TableStep,
+    plan_interface,
+    remember_dialled,
+)
 from cerebro.wireguard.words import link_words, peer_words
 
 log = logging.getLogger(__name__)
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
 
 class NotNow(WireGuardError):
-    """We may not write any more: the Lease ran out, or another Hub has what this one wants."""
+    """This node may not write any more: its Lease ran out, or another Hub has what this one wants."""
 
     def __init__(self, obstacle: Obstacle) -> None:
         super().__init__(obstacle.message)
@@ -44,132 +53,212 @@ class NotNow(WireGuardError):
 
 @dataclass(slots=True)
 class HubOutcome:
-    """What a pass found and did."""
+    """What a pass read and did."""
 
     findings: HubFindings
     interface: Interface | None = None
-    """As it was read, if that counts: what is there holds, though the findings name an obstacle."""
+    """As it was read before the changes; None where the pass did not get as far as to compare it.
+
+    What it shows holds, though the findings may name an obstacle.
+    """
     peers: PeersOutcome = field(default_factory=PeersOutcome)
     dialled: Mapping[str, Endpoint] = field(default_factory=dict)
+    """The endpoint that was set last, by public key."""
     present: frozenset[str] = frozenset()
-    """Keys on the interface."""
+    """Keys on the interface after the pass."""
     departed: frozenset[str] = frozenset()
-    """Those of Peers that went which are still there, and no other Peer's."""
-    again: bool = False
-    """Whether one of them was to go and did not; not where something holds it back."""
+    """Keys of deleted Peers that are still on the interface and no other Peer's."""
+    removal_refused: bool = False
+    """Whether the interface refused to remove one of `departed`; not where something holds the key back."""
     own_addresses: frozenset[str] = frozenset()
-    """As in `HubReconciler`, for the next one."""
+    """As in `HubReconciler`, for the next pass."""
 
 
 @dataclass
 class HubReconciler:
-    """A pass with what it needs; `backends` in the order in which they are tried.
+    """One pass, with what it needs.
 
-    `check` raises when we may not write now; `carries` does too, or notes that we carry the interface, and how it
-    was read.
+    `backends` are in the order in which they are tried. `check` raises NotNow if this node may no longer write.
+    `carries` calls `check`, then records the interface, as it was read, as ours.
     """
 
     api: KubeApi
     backends: Sequence[Backend]
     nft: Nft
-    asked: HubDesired
-    claim: Ownership
+    desired: HubDesired
+    ownership: Ownership
     check: Callable[[], None]
     carries: Callable[[Backend, Interface], None]
     carried: bool
-    """Whether we did before."""
+    """Whether this node carried the interface before the pass."""
     before: Mapping[str, Contact] = field(default_factory=dict)
+    """The contacts at the last reading, by public key."""
     own_addresses: frozenset[str] = frozenset()
-    """Addresses that the Hub asked for while we carry it: they go with their line in the spec."""
+    """Addresses that the Hub asked for while this node carries it: they go with their line in the spec."""
     connected: Callable[[], Sequence[tuple[str, str]]] = links.connected
     """Reads the addresses of the node's links."""
 
     async def run(self) -> HubOutcome:
         """Make the interface equal to its Peers as far as it may be. Raises WireGuardError, TimeoutError."""
-        networks = await in_thread(self._node_networks)
-        self.asked = replace(self.asked, node_networks=networks)
-        spec, found = self.asked.hub.spec, HubFindings()
-        outcome = HubOutcome(found, own_addresses=self.own_addresses)
-        writing = spec.paused == "None" and not self.asked.dry_run
-        there = await in_thread(lambda: choose.find(self.backends, spec.interface))
-        if there is None and not writing:
-            found.up, absent = False, Interface(spec.interface)
-            decided = await in_thread(lambda: plan(self.asked, absent))
-            found.plan = self._rehearsed(absent, decided) if self.asked.dry_run else None
-            await self._conclude(outcome, decided, absent, there=frozenset(), refused={})
+        node_networks = await in_thread(self._node_networks)
+        self.desired = replace(self.desired, node_networks=node_networks)
+        spec = self.desired.hub.spec
+        findings = HubFindings()
+        outcome = HubOutcome(findings, own_addresses=self.own_addresses)
+
+        # Read the interface, or make it.
+        writing = spec.paused == "None" and not self.desired.dry_run
+        carrier = await in_thread(lambda: choose.find(self.backends, spec.interface))
+        if carrier is None and not writing:
+            await self._without_interface(outcome)
             return outcome
-        if there is None:
-            there = await self._write(
-                lambda: choose.make(self.backends, spec.interface, spec.mtu, self.claim.deadline())
+        if carrier is None:
+            carrier = await self._write(
+                lambda: choose.make(self.backends, spec.interface, spec.mtu, self.ownership.deadline())
             )
-            self.carries(*there)
-        backend, actual = there
+            self.carries(*carrier)
+        backend, actual = carrier
+
+        # Make sure that it is this Hub's, and that it is kept.
         key = await self._key(actual, create=writing)
-        if not self.claim.fixed:  # so that it is the keeper's, which alone has the watchdog (rule E4)
-            await self._write(lambda: backend.refresh(spec.interface, self.claim.deadline()))
+        if not self.ownership.fixed:
+            # Only the keeper's interfaces can be refreshed, and only the keeper has the watchdog (rule E4).
+            await self._write(lambda: backend.refresh(spec.interface, self.ownership.deadline()))
         self.carries(backend, actual)
-        found.implementation, found.up = backend.implementation, actual.up
-        found.public_key = key.public_key
+        findings.implementation = backend.implementation
+        findings.up = actual.up
+        findings.public_key = key.public_key
+
+        # Compare it and bring it up to date.
         if key.private_key is None:
-            found.obstacle = key.trouble
+            findings.obstacle = key.trouble
             return outcome
-        found.warnings = (key.trouble,) if key.trouble else ()
-        await self._bring(backend, actual, key.private_key, outcome)
+        if key.trouble is not None:
+            findings.warnings = (key.trouble,)
+        await self._update(backend, actual, key.private_key, outcome)
         return outcome
 
-    async def _bring(
+    async def _without_interface(self, outcome: HubOutcome) -> None:
+        """Decide about the Peers of a Hub whose interface is not on the node and may not be made now."""
+        absent = Interface(self.desired.hub.spec.interface)
+        peers_plan = await in_thread(lambda: plan(self.desired, absent))
+        outcome.findings.up = False
+        if self.desired.dry_run:
+            outcome.findings.plan = self._rehearse(absent, peers_plan)
+        await self._conclude(outcome, peers_plan, absent, present=frozenset(), refused=_NOTHING)
+
+    async def _update(
         self, backend: Backend, actual: Interface, private_key: str, outcome: HubOutcome
     ) -> None:
-        """Bring an interface that is ours up to date, and say what is so.
+        """Bring an interface that is ours up to date. What was read of its peers holds if a part fails."""
+        findings = outcome.findings
+        recorder = DryRun(backend) if self.desired.dry_run else None
+        peers_plan, interface_plan = await in_thread(lambda: self._decide(actual, private_key))
+        applied = await apply(interface_plan, recorder or backend, self.nft, self.check)
 
-        One part after the other, and none after one that fails: no new peer comes without isolation (rule D3).
-        What was read of the peers holds all the same.
-        """
-        found, recorder = outcome.findings, DryRun(backend) if self.asked.dry_run else None
-        decided = await in_thread(lambda: plan(self.asked, actual))
-        changes: list[PeerChange] = []
-        refused: dict[str, str] = {}
-        unrouted: dict[str, str] = {}
-        try:
-            await self._device(recorder or backend, actual, private_key)
-            await self._isolate(decided, actual, recorder)
-            refused = await self._peers(recorder or backend, decided)
-            changes = decided.changes
-            unrouted = await self._link(recorder or backend, actual, decided, outcome)
-        except NotNow:
-            raise
-        except Exception as error:
-            failed = failed_pass(error)
-            if failed.up is False or not actual.up:
-                raise  # the interface is gone, or never was up
-            if not isinstance(error, WireGuardError | TimeoutError):
-                log.exception("a part of the pass over %s failed", actual.name)
-            found.obstacle = failed.obstacle
-            decided.changes = changes
+        if applied.failure is not None:
+            self._note_failure(applied.failure, actual, findings)
+        if applied.failure is not None and not applied.peers_changed:
+            peers_plan.changes = []
+        unrouted = _NOTHING
+        if applied.failure is None and self.desired.hub.spec.paused == "None":
+            unrouted = self._note_link(interface_plan, applied, actual, outcome)
         if recorder is not None:
-            found.plan = [*(found.plan or []), *recorder.take()]
-        present = frozenset(actual.peers) if recorder else keys_after(actual, decided.changes, refused)
-        if found.obstacle is not None:
-            mark_blocked(decided, present, found.obstacle)
-        await self._conclude(outcome, decided, actual, there=present, refused=refused, unrouted=unrouted)
+            findings.plan = [*(findings.plan or []), *recorder.take()]
+
+        refused = applied.refused_peers
+        present = frozenset(actual.peers)
+        if recorder is None:
+            present = keys_after(actual, peers_plan.changes, refused)
+        if findings.obstacle is not None:
+            mark_blocked(peers_plan, present, findings.obstacle)
+        await self._conclude(outcome, peers_plan, actual, present=present, refused=refused, unrouted=unrouted)
+
+    def _decide(self, actual: Interface, private_key: str) -> tuple[PeersPlan, InterfacePlan]:
+        """Decide what is changed on an interface; takes up to a second with ten thousand peers."""
+        peers_plan = plan(self.desired, actual)
+        desired = self._desired_interface(peers_plan)
+        spec = self.desired.hub.spec
+        desired.private_key = private_key
+        desired.peers_only = spec.paused != "None"
+        if not self.desired.dry_run and not desired.peers_only:
+            desired.table = TableStep.REMOVE if spec.isolation == "None" else TableStep.REPAIR
+        if desired.table is TableStep.REPAIR:
+            desired.administrators = peers_plan.administrators(actual)
+        return peers_plan, plan_interface(desired, actual)
+
+    def _desired_interface(self, peers_plan: PeersPlan) -> DesiredInterface:
+        """Return the interface as the Hub's spec and its accepted Peers ask for it; without table and key."""
+        spec = self.desired.hub.spec
+        return DesiredInterface(
+            name=spec.interface,
+            listen_port=spec.listen_port,
+            mtu=spec.mtu,
+            addresses=spec.addresses,
+            own_addresses=self.own_addresses,
+            routed_ips=peers_plan.allowed_ips if spec.routes == "Managed" else frozenset(),
+            peer_changes=peers_plan.changes,
+        )
+
+    def _rehearse(self, absent: Interface, peers_plan: PeersPlan) -> list[str]:
+        """Return in words what would be made on a node that has no such interface yet."""
+        spec = self.desired.hub.spec
+        interface_plan = plan_interface(self._desired_interface(peers_plan), absent)
+        lines = [f"make the interface, MTU {spec.mtu}, listen on port {spec.listen_port}"]
+        lines += [peer_words(change) for change in interface_plan.peers]
+        lines += link_words(interface_plan.link)
+        return [f"{spec.interface}: {line}" for line in lines[:LINES]]
+
+    def _note_failure(self, failure: Exception, actual: Interface, findings: HubFindings) -> None:
+        """Note what kept a part of the plan from being made. Raises `failure` if no tunnel can work."""
+        failed = failed_pass(failure)
+        if failed.up is False or not actual.up:
+            raise failure  # the interface is gone, or never was up
+        if not isinstance(failure, WireGuardError | TimeoutError):
+            log.error("a part of the pass over %s failed", actual.name, exc_info=failure)
+        findings.obstacle = failed.obstacle
+
+    def _note_link(
+        self, plan: InterfacePlan, applied: Applied, actual: Interface, outcome: HubOutcome
+    ) -> Mapping[str, str]:
+        """Note how the link is now; return why there is no route, by network: its Peer reports that."""
+        findings = outcome.findings
+        if plan.link:
+            findings.up = actual.up if self.desired.dry_run else True
+
+        unrouted: dict[str, str] = {}
+        refused: dict[str, str] = {}
+        for text, why in applied.refused_link.items():
+            part = unrouted if text in plan.link.add_routes else refused
+            part[text] = why
+
+        # A refused address, and one that somebody else added, are the Hub's to report.
+        findings.warnings += tuple(
+            Obstacle("AddressRefused", f"{text}: {why}") for text, why in sorted(refused.items())
+        )
+        findings.warnings += tuple(_foreign(address, plan.name) for address in sorted(plan.foreign_addresses))
+
+        # An address that could not be removed stays ours, so that the next pass removes it.
+        if not self.desired.dry_run:
+            addresses = self.desired.hub.spec.addresses
+            wanted = frozenset(interface_address(address)[0] for address in addresses)
+            outcome.own_addresses = wanted | (self.own_addresses & refused.keys())
+        return unrouted
 
     def _node_networks(self) -> dict[str, str]:
-        """Read what the node is connected to besides, if a Peer asks for a network to which there would be a route."""
-        asked, spec = self.asked, self.asked.hub.spec
-        pools = [interface_address(text)[2] for text in spec.addresses]
-        wanted = (span(text) for peer in asked.peers for text in peer.spec.allowed_ips)
-        if spec.routes != "Managed" or all(any(one.within(pool) for pool in pools) for one in wanted):
-            return {}
-        found = connected_networks(self.connected(), {"lo", spec.interface, *asked.beside})
-        return {network: f"{link} on the node {asked.node}" for network, link in found.items()}
+        """Return the networks that the node is connected to besides, and where each of them is.
 
-    def _rehearsed(self, absent: Interface, decided: PeersPlan) -> list[str]:
-        """Say in words what would be made on a node that has nothing yet."""
-        spec = self.asked.hub.spec
-        lines = [f"make the interface, MTU {spec.mtu}, listen on port {spec.listen_port}"]
-        lines += [peer_words(change) for change in decided.changes]
-        lines += link_words(self._link_change(absent, decided))
-        return [f"{spec.interface}: {line}" for line in lines[:LINES]]
+        They are read only if a Peer asks for a network that would get a route.
+        """
+        desired, spec = self.desired, self.desired.hub.spec
+        if spec.routes != "Managed":
+            return {}
+        pools = [interface_address(text)[2] for text in spec.addresses]
+        wanted = (span(text) for peer in desired.peers for text in peer.spec.allowed_ips)
+        if all(any(network.within(pool) for pool in pools) for network in wanted):
+            return {}
+        connected = connected_networks(self.connected(), {"lo", spec.interface, *desired.beside})
+        return {network: f"{link} on the node {desired.node}" for network, link in connected.items()}
 
     async def _write(self, call: Callable[[], Answer]) -> Answer:
         self.check()
@@ -180,9 +269,9 @@ class HubReconciler:
 
         An Interface without a key is one that was just made. Raises ForeignInterface.
         """
-        hub = self.asked.hub
+        hub = self.desired.hub
         noted = actual.public_key in (None, hub.status.public_key)
-        if noted or self.carried or self.claim.fixed:
+        if noted or self.carried or self.ownership.fixed:
             return await settle_key(self.api, hub, actual.private_key or None, create=create)
         key = await settle_key(self.api, hub, None, create=False)
         if key.private_key not in (None, actual.private_key):
@@ -192,87 +281,39 @@ class HubReconciler:
             )
         return key
 
-    async def _device(self, backend: Backend, actual: Interface, private_key: str) -> None:
-        spec = self.asked.hub.spec
-        key = None if actual.private_key else private_key
-        port = spec.listen_port if actual.listen_port != spec.listen_port else None
-        if spec.paused == "None" and (key is not None or port is not None):
-            await self._write(lambda: backend.set_device(spec.interface, private_key=key, listen_port=port))
-
-    async def _isolate(self, decided: PeersPlan, actual: Interface, recorder: DryRun | None) -> None:
-        """Keep the table right, before the first peer comes (rule D3)."""
-        spec = self.asked.hub.spec
-        if spec.paused != "None" or recorder is not None:
-            return
-        if spec.isolation == "None":
-            await self._write(lambda: self.nft.drop(spec.interface))
-            return
-        await self._write(lambda: self._repair(decided, actual))
-
-    def _repair(self, decided: PeersPlan, actual: Interface) -> None:
-        spec = self.asked.hub.spec
-        administrators = decided.administrators(actual)
-        wanted = isolation.desired_table(spec.interface, spec.addresses, administrators)
-        commands = isolation.plan(wanted, self.nft.read(spec.interface))
-        if commands:
-            self.nft.apply(commands)
-
-    async def _peers(self, backend: Backend, decided: PeersPlan) -> dict[str, str]:
-        if not decided.changes:
-            return {}
-        name = self.asked.hub.spec.interface
-        return await self._write(lambda: backend.set_peers(name, decided.changes))
-
-    async def _link(
-        self, backend: Backend, actual: Interface, decided: PeersPlan, outcome: HubOutcome
-    ) -> dict[str, str]:
-        """Bring the link to what is wanted; return the routes that were refused, and why: their Peers say it."""
-        spec, found = self.asked.hub.spec, outcome.findings
-        if spec.paused != "None":
-            return {}
-        change = await in_thread(lambda: self._link_change(actual, decided))
-        refused: dict[str, str] = {}
-        if change:
-            refused = await self._write(lambda: backend.set_link(spec.interface, change))
-            found.up = actual.up if self.asked.dry_run else True
-        unrouted = {network: refused.pop(network) for network in change.add_routes if network in refused}
-        found.warnings += tuple(
-            Obstacle("AddressRefused", f"{what}: {why}") for what, why in sorted(refused.items())
-        )
-        foreign = foreign_addresses(actual, spec.addresses) - set(change.remove_addresses)
-        found.warnings += tuple(_foreign(address, spec.interface) for address in sorted(foreign))
-        if not self.asked.dry_run:
-            wanted = frozenset(interface_address(address)[0] for address in spec.addresses)
-            outcome.own_addresses = wanted | (self.own_addresses & refused.keys())
-        return unrouted
-
     async def _conclude(
         self,
         outcome: HubOutcome,
-        decided: PeersPlan,
+        peers_plan: PeersPlan,
         actual: Interface,
         *,
-        there: frozenset[str],
+        present: frozenset[str],
         refused: Mapping[str, str],
-        unrouted: Mapping[str, str] = MappingProxyType({}),
+        unrouted: Mapping[str, str] = _NOTHING,
     ) -> None:
-        made = [one for one in decided.changes if one.public_key not in refused]
-        outcome.interface, outcome.present = actual, there
-        outcome.departed = (self.asked.departed & there) - decided.keys
-        outcome.again = not outcome.departed.isdisjoint(refused)
-        outcome.dialled = remember_dialled(self.asked.dialled, decided.desired, actual, made)
-        concluding = partial(
-            peer_results, there=there, refused=refused, unrouted=unrouted, before=self.before
-        )
-        outcome.peers = await in_thread(lambda: concluding(self.asked, decided, actual))
-        _count(outcome.findings, outcome, decided)
+        """Note what came of the pass.
 
-    def _link_change(self, actual: Interface, decided: PeersPlan) -> LinkChange:
-        spec = self.asked.hub.spec
-        routes = routes_for(decided.allowed_ips, spec.addresses) if spec.routes == "Managed" else ()
-        return plan_link(
-            actual, addresses=spec.addresses, mtu=spec.mtu, routes=routes, own_addresses=self.own_addresses
+        `present` are the keys on the interface now, `refused` says by key which change was refused, `unrouted`
+        by network why there is no route to it.
+        """
+        desired = self.desired
+        outcome.interface = actual
+        outcome.present = present
+
+        # Deleted Peers whose keys are still there.
+        outcome.departed = (desired.departed & present) - peers_plan.keys
+        outcome.removal_refused = not outcome.departed.isdisjoint(refused)
+
+        # What was dialled.
+        made = [change for change in peers_plan.changes if change.public_key not in refused]
+        outcome.dialled = remember_dialled(desired.dialled, peers_plan.desired, actual, made)
+
+        # Each Peer's status, and the Hub's figures.
+        concluding = partial(
+            peer_results, there=present, refused=refused, unrouted=unrouted, before=self.before
         )
+        outcome.peers = await in_thread(lambda: concluding(desired, peers_plan, actual))
+        _count(outcome, peers_plan)
 
 
 def _foreign(address: str, interface: str) -> Obstacle:
@@ -283,9 +324,14 @@ def _foreign(address: str, interface: str) -> Obstacle:
     return Obstacle("ForeignAddress", message)
 
 
-def _count(found: HubFindings, outcome: HubOutcome, decided: PeersPlan) -> None:
-    peers = outcome.peers
-    found.desired, found.applied, found.online = peers.desired, peers.applied, peers.online
-    found.waiting, found.refused = peers.waiting, peers.refused
-    found.unknown = len(decided.unknown & outcome.present)
-    found.held_back, found.frozen = len(decided.held_back), decided.frozen.count
+def _count(outcome: HubOutcome, peers_plan: PeersPlan) -> None:
+    """Take the figures of the Peers into the Hub's findings."""
+    findings, peers = outcome.findings, outcome.peers
+    findings.desired = peers.desired
+    findings.applied = peers.applied
+    findings.online = peers.online
+    findings.waiting = peers.waiting
+    findings.refused = peers.refused
+    findings.unknown = len(peers_plan.unknown & outcome.present)
+    findings.held_back = len(peers_plan.held_back)
+    findings.frozen = peers_plan.frozen.count

@@ -46,13 +46,14 @@ class HubTunnels:
         loop = self.loops.get(device.namespace, hub.name) if hub else None
         if loop is None or not loop.owns():
             return NOT_CARRIED
-        if loop.obstacle is not None:
-            return ConditionState("Unknown", loop.obstacle.reason, f"the Hub: {loop.obstacle.message}")
+        obstacle = loop.view.obstacle
+        if obstacle is not None:
+            return ConditionState("Unknown", obstacle.reason, f"the Hub: {obstacle.message}")
 
         name = device.status.peer_name
         stored = self._store.get(PEER, device.namespace, name) if name else None
         peer = stored.read(Peer) if stored else None
-        contact = loop.contacts.get(peer.spec.public_key) if peer else None
+        contact = loop.view.contacts.get(peer.spec.public_key) if peer else None
         return tunnel_up(device, peer, contact)
 
     def wake_devices(self, namespace: str, hub: str) -> None:
@@ -74,16 +75,16 @@ class HubTunnels:
             peer = stored.read(Peer)
             if peer is None or peer.spec.device_ref is None:
                 continue
-            contact = loop.contacts.get(peer.spec.public_key)
+            contact = loop.view.contacts.get(peer.spec.public_key)
             if contact is not None:
-                yield peer.spec.device_ref.name, sight(contact, loop.peers.get(peer.spec.public_key))
+                yield peer.spec.device_ref.name, sight(contact, loop.view.peers.get(peer.spec.public_key))
 
     def readings(self) -> Iterator[PeerReading]:
         """Yield what was last seen of each Peer on the interfaces that this agent carries."""
         for (namespace, hub), loop in self.loops.items():
             for stored in self._peers_by_hub.get(namespace, hub):
                 peer = stored.read(Peer)
-                actual = loop.peers.get(peer.spec.public_key) if peer is not None else None
+                actual = loop.view.peers.get(peer.spec.public_key) if peer is not None else None
                 if peer is not None and actual is not None:
                     yield PeerReading(namespace, hub, peer.name, actual)
 

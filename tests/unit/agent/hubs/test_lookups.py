@@ -35,12 +35,12 @@ class Names:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", (self.known[host], port))]
 
-    async def look(self, *texts: str, again: bool = False) -> tuple[dict[str, Endpoint], dict[str, str]]:
+    async def look(self, *texts: str, refresh: bool = False) -> tuple[dict[str, Endpoint], dict[str, str]]:
         """Look twice, the second time after all answers came; give what is known, and what is said of others."""
-        self.endpoints.look_up(texts, again=again)
+        self.endpoints.look_up(texts, refresh=refresh)
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*others)
-        found, troubles = self.endpoints.look_up(texts, again=False)
+        found, troubles = self.endpoints.look_up(texts, refresh=False)
         assert {one.reason for one in troubles.values()} <= {"EndpointNotResolved"}
         return found, {text: one.message for text, one in troubles.items()}
 
@@ -71,6 +71,6 @@ async def test_a_name_that_is_found_later_is_dialled_then_and_keeps_its_address(
     assert not found
     assert said.keys() == {NAMED}
     names.known["vpn.example"] = "192.0.2.1"
-    assert await names.look(NAMED, again=True) == ({NAMED: ("192.0.2.1", 51820)}, {})
+    assert await names.look(NAMED, refresh=True) == ({NAMED: ("192.0.2.1", 51820)}, {})
     names.known.clear()
-    assert await names.look(NAMED, again=True) == ({NAMED: ("192.0.2.1", 51820)}, {})
+    assert await names.look(NAMED, refresh=True) == ({NAMED: ("192.0.2.1", 51820)}, {})

@@ -12,8 +12,8 @@ from typing import Any, NoReturn, cast
 import pytest
 
 from cerebro.agent.context import AgentContext
-from cerebro.agent.hubs import loop as hub_loop
 from cerebro.agent.hubs import reconcile as hub_pass
+from cerebro.agent.hubs import schedule
 from cerebro.agent.hubs.backends import NodeBackends
 from cerebro.agent.hubs.loop import HubLoop
 from cerebro.kube.cache.references import hub_of
@@ -205,7 +205,7 @@ class Story:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any second failure in a row lasts."""
-    monkeypatch.setattr(hub_loop, "_LASTS", 1e-6)
+    monkeypatch.setattr(schedule, "LASTING", 1e-6)
 
 
 GONE, SILENT = NotAvailable("no tunnel process answers"), WireGuardError("gave no answer within 20 s")
@@ -216,7 +216,7 @@ async def test_one_failure_that_the_next_look_repairs_is_told_of_no_peer() -> No
     await story.until(lambda: story.node.looked > 5)
     assert {("False", GONE.reason), ("False", SILENT.reason)} < set(story.statuses.ready)
     assert {applied(peer)[0] for peer in story.statuses.peers} <= {"True"}
-    assert KEY in story.loop.contacts
+    assert KEY in story.loop.view.contacts
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ async def test_peers_say_so_when_their_hubs_interface_is_out_of_sight_for_long(
     conditions = {one.type: (one.status, one.reason) for one in peer.status.conditions}
     assert conditions == {"Applied": said, "Ready": said, "Accepted": ("True", "Accepted")}
     assert (peer.status.state, peer.status.applied_public_key) == (state, KEY)
-    assert story.loop.peers == {}
+    assert story.loop.view.peers == {}
     assert story.tunnels.woken
 
 
@@ -245,7 +245,7 @@ async def test_peers_are_looked_at_again_once_the_interface_is_back() -> None:
     story = Story(CARRIED, GONE, GONE, CARRIED)
     await story.until(lambda: ("True", "Applied") in map(applied, story.statuses.peers[1:]))
     assert ("False", GONE.reason) in map(applied, story.statuses.peers)
-    assert KEY in story.loop.contacts
+    assert KEY in story.loop.view.contacts
 
 
 @pytest.mark.parametrize("node", [NODE, None], ids=["its node", "a Lease"])
@@ -261,7 +261,7 @@ async def test_e4_an_error_of_ours_is_said_and_ends_neither_claim_nor_tunnel(
     assert ("False", "InternalError") in story.statuses.ready
     assert len(leases.made) == (0 if node else 1)
     assert story.node.dropped == 0
-    assert KEY in story.loop.contacts
+    assert KEY in story.loop.view.contacts
 
 
 def talking(before: Interface = CARRIED) -> Interface:
@@ -297,8 +297,8 @@ async def test_e4_tunnels_that_work_hold_while_a_part_of_the_pass_fails(
     story.store.deliver(PEER, "ADDED", a_peer({"appliedPublicKey": other}, 3, "q", other))
     await story.until(lambda: story.node.looked > 8)
     assert set(story.statuses.ready) == {("False", reason)}
-    assert story.loop.obstacle is None
-    assert {key: one.state for key, one in story.loop.contacts.items()} == {KEY: "Online"}
+    assert story.loop.view.obstacle is None
+    assert {key: one.state for key, one in story.loop.view.contacts.items()} == {KEY: "Online"}
     assert story.node.peers_set == []
     assert story.node.dropped == 0
     assert not any(one.given_back for one in leases.made)
@@ -315,7 +315,7 @@ async def test_e4_a_lease_goes_to_another_node_where_a_part_fails_and_nobodys_tu
     story = Story(CARRIED, nodeName=None, isolation="Strict")
     story.nft.trouble = NO_NFT
     await story.until(lambda: story.node.dropped)
-    assert story.loop.contacts == {}
+    assert story.loop.view.contacts == {}
     assert not story.loop.owns()
 
 
@@ -332,21 +332,21 @@ async def test_an_interface_that_was_read_is_judged_though_no_plan_can_be_made(
     story = Story(talking())
     await story.until(lambda: story.node.looked > 4)
     assert set(story.statuses.ready) == {("False", "InternalError")}
-    assert (story.loop.obstacle is None) is (bug == "after")
-    assert (KEY in story.loop.contacts) is (bug == "after")
+    assert (story.loop.view.obstacle is None) is (bug == "after")
+    assert (KEY in story.loop.view.contacts) is (bug == "after")
 
 
 async def test_e8_a_peer_that_goes_during_a_pass_is_not_forgotten_with_those_before_it() -> None:
     """E8: a pass that found its key another Peer's may have taken that one for there."""
     story, peer = Story(CARRIED), Peer.model_validate(a_peer({}, 1))
-    asking, hub = story.loop._asking, a_hub()
+    asking, hub = story.loop._inputs, a_hub()
     asking.departed(peer)
-    assert (await asking.gather(hub, again=False)).departed == {KEY}
+    assert (await asking.gather(hub, refresh=False)).departed == {KEY}
     asking.departed(peer)
     asking.keep(frozenset())
-    assert (await asking.gather(hub, again=False)).departed == {KEY}
+    assert (await asking.gather(hub, refresh=False)).departed == {KEY}
     asking.keep(frozenset())
-    assert (await asking.gather(hub, again=False)).departed == frozenset()
+    assert (await asking.gather(hub, refresh=False)).departed == frozenset()
 
 
 UNREADABLE = {"isolation": "FromANewerRelease", "interface": "wg0"}
@@ -359,10 +359,10 @@ async def test_b9_tunnels_of_a_hub_that_cannot_be_read_count_also_after_a_restar
     """B9, and no access after its end: the Devices behind it are owned, and dialled; nothing is written."""
     monkeypatch.setattr(HubLoop, "_lease", Leases())
     story = Story(talking(), nodeName=node, **UNREADABLE)
-    await story.until(lambda: story.loop.contacts)
+    await story.until(lambda: story.loop.view.contacts)
     assert story.loop.owns() is (node is not None)  # a Lease is not renewed by one who stops
-    assert story.loop.obstacle is None
-    assert {key: one.state for key, one in story.loop.contacts.items()} == {KEY: "Online"}
+    assert story.loop.view.obstacle is None
+    assert {key: one.state for key, one in story.loop.view.contacts.items()} == {KEY: "Online"}
     assert (story.node.peers_set, story.node.dropped, story.statuses.peers) == ([], 0, [])
 
 
@@ -370,16 +370,16 @@ async def test_b9_tunnels_of_a_hub_that_cannot_be_read_count_also_after_a_restar
 async def test_b9_nobody_is_dialled_by_an_interface_that_is_not_surely_the_hubs(look: Look) -> None:
     """B9: its key is all that says whose it is."""
     story = Story(talking(), look, **UNREADABLE)
-    await story.until(lambda: story.loop.obstacle)
+    await story.until(lambda: story.loop.view.obstacle)
     assert story.loop.owns()
-    assert story.loop.contacts == {}
+    assert story.loop.view.contacts == {}
 
 
 async def test_b9_the_hub_of_another_node_stays_another_nodes_when_it_cannot_be_read() -> None:
     story = Story(talking(), **{**UNREADABLE, "nodeName": "node-2"})
     await story.until(lambda: story.statuses.ready)
     assert not story.loop.owns()
-    assert (story.node.looked, story.loop.contacts) == (0, {})
+    assert (story.node.looked, story.loop.view.contacts) == (0, {})
 
 
 def applied(peer: Peer) -> tuple[str, str]:

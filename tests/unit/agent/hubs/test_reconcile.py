@@ -150,13 +150,13 @@ async def test_e8_a_key_that_another_peer_has_is_not_waited_for() -> None:
     asked = {"peers": [a_peer(KEYS[0])], "departed": DEPARTED, "complete": True}
     outcome = await Pass(Crowded(*KEYS[:2])).run(a_hub(), **asked)
     assert outcome.present == {KEYS[0]}
-    assert (outcome.departed, outcome.again) == (frozenset(), False)
+    assert (outcome.departed, outcome.removal_refused) == (frozenset(), False)
 
 
 async def test_e13_keys_that_are_held_back_are_remembered_and_wait_for_a_word() -> None:
     outcome = await Pass(Crowded(*KEYS)).run(a_hub(), departed=DEPARTED, complete=True)
     assert outcome.findings.held_back == len(KEYS)
-    assert (outcome.departed, outcome.again) == (DEPARTED, False)
+    assert (outcome.departed, outcome.removal_refused) == (DEPARTED, False)
 
 
 @pytest.mark.parametrize(
@@ -167,13 +167,13 @@ async def test_e8_keys_that_something_else_holds_are_remembered_too(held: str) -
     if "read" in held:
         asked["frozen"] = Frozen(frozenset(KEYS[:1]))
     outcome = await Pass(Crowded(*KEYS)).run(a_hub(paused="All" if "pause" in held else "None"), **asked)
-    assert (outcome.departed, outcome.again) == (frozenset(KEYS[:1]), False)
+    assert (outcome.departed, outcome.removal_refused) == (frozenset(KEYS[:1]), False)
 
 
 async def test_e8_a_key_that_the_interface_does_not_give_up_is_tried_again_soon() -> None:
     run = Pass(Crowded(*KEYS[:2], refusal="busy"))
     outcome = await run.run(a_hub(), departed=DEPARTED, complete=True)
-    assert (outcome.departed, outcome.again) == (frozenset(KEYS[:2]), True)
+    assert (outcome.departed, outcome.removal_refused) == (frozenset(KEYS[:2]), True)
 
 
 def routed(name: str, *allowed: str) -> Peer:
