@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import structlog
 import uvicorn
 
-from cerebro.bridge.app import make_app
+from cerebro.bridge.app import make_app, make_routes
 from cerebro.bridge.devices.tunnels import Tunnels
-from cerebro.bridge.endpoints.orders import Handlers
+from cerebro.bridge.endpoints.base import BridgeState
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.inbox import Inbox
 from cerebro.bridge.metrics import Metrics
@@ -86,9 +85,10 @@ class Bridge:
         self._metrics.watch(self._sessions.all, self._sessions.devices)
         relay = OrderService(settings, store, self._sessions, self._inbox, self._metrics)
         tunnels = Tunnels(api, self._objects, self._sessions, settings)
-        self._app = make_app(settings, store, self._metrics, Handlers(relay, tunnels, self.state))
+        routes = make_routes(relay, tunnels, self.state)
+        self._app = make_app(settings, store, self._metrics, routes)
 
-    def state(self) -> Mapping[str, Any]:
+    def state(self) -> BridgeState:
         """Say how we are, for the health pages (E11): ready is that a request can be taken into the inbox."""
         forbidden = self._api.forbidden_since()
         refused = forbidden is not None and time.monotonic() - forbidden > FORBIDDEN_FOR
@@ -96,11 +96,9 @@ class Bridge:
         heard = contact is not None and time.monotonic() - contact < SILENT_FOR + HOUSEKEEPING
         ready = not self._stopping and self._store.failed is None and not refused
         complete = self._completeness.complete()
-        return {
-            "ready": ready,
-            "healthy": ready and complete and heard,
-            "store": self._store.failed,
-        }
+        return BridgeState(
+            ready=ready, healthy=ready and complete and heard, store_failure=self._store.failed
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch, serve and keep house until `stop` is set."""

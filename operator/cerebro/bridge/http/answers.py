@@ -1,4 +1,7 @@
-"""Answers: one shape for errors and for JSON."""
+"""The shape of answers: JSON of a model, and one shape for all errors.
+
+The models say what an answer has, in which order and under which names; the OpenAPI page is made of them.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
 from cerebro.bridge.errors import ApiError
@@ -15,8 +20,11 @@ from cerebro.bridge.errors import ApiError
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that was let through. `arrived` is monotonic; `requested_at` the signed time, else the
-    arrival."""
+    """A request that was let through the gate.
+
+    `arrived` is the monotonic time (seconds) of its arrival; `requested_at` the time that the caller signed, else that
+    of the arrival.
+    """
 
     body: bytes
     arrived: float
@@ -24,15 +32,62 @@ class Call:
     trace_id: str
 
 
+def is_none(value: object) -> bool:
+    """Return whether a field is left out of an answer: for `exclude_if`."""
+    return value is None
+
+
+def _require_what_is_always_there(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """List in a JSON schema as required each field that no answer leaves out, also those that have a default."""
+    always = [field.alias or name for name, field in model.model_fields.items() if field.exclude_if is None]
+    schema["required"] = always
+
+
+class Answer(BaseModel):
+    """The body of an answer: its fields in their order, under their names in camelCase.
+
+    A field that is None is null in the JSON, unless it is declared with `exclude_if=is_none`.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        json_schema_extra=_require_what_is_always_there,
+    )
+
+    @property
+    def http_status(self) -> int:
+        """The status that the answer is sent with."""
+        return 200
+
+
+class ErrorAnswer(Answer):
+    """An error, as `ApiError.body` makes it; some have further fields.
+
+    Clients of every age find the text: in `error` or in `message`.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    ok: Literal[False] = False
+    code: str = Field(description="For programs: see docs/http.md.")
+    error: str = Field(description="For people: the field or the reason.")
+    message: str = Field(description="The same text as `error`.")
+
+
 def render(error: ApiError) -> Response:
-    """Turn an error into its answer."""
+    """Return the answer for an error."""
     return json_response(error.body(), error.status)
 
 
+def answer_response(answer: Answer) -> Response:
+    """Return the answer for a model."""
+    return json_response(answer.model_dump(by_alias=True), answer.http_status)
+
+
 def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
-    """Answer with JSON."""
-    return Response(
-        json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"),
-        status,
-        media_type="application/json",
-    )
+    """Return an answer in compact JSON and UTF-8; what UTF-8 cannot carry becomes a question mark."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(text.encode("utf-8", "replace"), status, media_type="application/json")

@@ -19,6 +19,7 @@ from cerebro.bridge.errors import ApiError, starting, unknown_device
 from cerebro.bridge.inbox import Inbox
 from cerebro.bridge.intents import Authorize, Client, Hello, Revoke
 from cerebro.bridge.metrics import Metrics
+from cerebro.bridge.orders.answers import GrantAnswer, HelloAnswer, RevokeAnswer, RouterResult
 from cerebro.bridge.orders.executor import Written
 from cerebro.bridge.orders.outcomes import WaitResult, breaker_open, not_in_time
 from cerebro.bridge.orders.preview import planned_commands
@@ -33,8 +34,6 @@ MARGIN = 0.1
 
 log = structlog.get_logger(__name__)
 
-Body = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class OrderService:
@@ -46,7 +45,7 @@ class OrderService:
     inbox: Inbox[Written]
     metrics: Metrics
 
-    async def grant(self, order: Authorize, arrived: float) -> Body:
+    async def grant(self, order: Authorize, arrived: float) -> GrantAnswer:
         """Let a client in; the answer when the entry is on the router. Raises ApiError."""
         self._must_exist(order.mik_id)
         if order.warning:
@@ -55,18 +54,17 @@ class OrderService:
         if self.settings.dry_run:
             return self._pretend(order)
         done, outcome = await self._through(order, arrived)
-        body: Body = {
-            "ok": True,
-            "pedidoId": order.order_id,
-            "mikId": order.mik_id or done.device.router_id,
-            "deviceToken": order.token,
-            "ip": done.client.ip,
-            "mac": done.client.mac,
-            "mikrotik": self._router(done.device, done.client, outcome),
-        }
-        return body | ({"warning": order.warning} if order.warning else {})
+        return GrantAnswer(
+            pedido_id=order.order_id,
+            mik_id=order.mik_id or done.device.router_id,
+            device_token=order.token,
+            ip=done.client.ip,
+            mac=done.client.mac,
+            mikrotik=self._router(done.device, done.client, outcome),
+            warning=order.warning,
+        )
 
-    async def revoke(self, revoke: Revoke, arrived: float) -> Body:
+    async def revoke(self, revoke: Revoke, arrived: float) -> RevokeAnswer:
         """End access; the answer when nothing on the router is due to it any more. Raises ApiError."""
         self._must_exist(revoke.mik_id)
         if self.settings.dry_run:
@@ -78,20 +76,19 @@ class OrderService:
         dry_run = outcome is WaitResult.DRY_RUN
         return _revoked(revoke, done.device, done.client, _mikrotik(done.device, dry_run=dry_run))
 
-    async def hello(self, hello: Hello) -> Body:
+    async def hello(self, hello: Hello) -> HelloAnswer:
         """Note where a token's phone is. What follows from it goes on after the answer (A6)."""
         self._must_exist(hello.mik_id)
         entry = await self.store.note_hello(hello, now_ms())
         if entry is not None:
             self.inbox.enqueue(entry)
         await self.store.sync()
-        return {
-            "ok": True,
-            "deviceToken": hello.token,
-            "mikId": hello.mik_id,
-            "ipAtual": hello.client.ip,
-            "macAtual": hello.client.mac,
-        }
+        return HelloAnswer(
+            device_token=hello.token,
+            mik_id=hello.mik_id,
+            ip_atual=hello.client.ip,
+            mac_atual=hello.client.mac,
+        )
 
     def known_router(self, mik_id: str | None) -> str | None:
         """Give the routerID where a Device has it: what a metric may be named after."""
@@ -146,7 +143,7 @@ class OrderService:
         if mik_id is not None and self.sessions.complete() and self.sessions.device(mik_id) is None:
             raise unknown_device(mik_id)
 
-    def _router(self, device: Device, client: Client, outcome: WaitResult) -> Body:
+    def _router(self, device: Device, client: Client, outcome: WaitResult) -> RouterResult:
         if outcome is not WaitResult.DRY_RUN:
             return _mikrotik(device)
         commands = planned_commands(device, client, None, self.settings.installation)
@@ -162,38 +159,26 @@ class OrderService:
             raise ApiError(400, "mikId_required", "mikId required: nothing else says which router is meant")
         return device
 
-    def _pretend(self, order: Authorize) -> Body:
+    def _pretend(self, order: Authorize) -> GrantAnswer:
         """Answer an order in dry run: nothing is stored and nothing is made (F6)."""
         device = self._some_device(order.mik_id)
         until = order.expires_at or (order.requested_at + order.duration if order.duration else None)
         commands = planned_commands(device, order.client, until, self.settings.installation)
-        return {
-            "ok": True,
-            "pedidoId": order.order_id,
-            "mikId": order.mik_id or device.router_id,
-            "deviceToken": order.token,
-            "ip": order.client.ip,
-            "mac": order.client.mac,
-            "mikrotik": _mikrotik(device, dry_run=True, commands=commands),
-        }
+        return GrantAnswer(
+            pedido_id=order.order_id,
+            mik_id=order.mik_id or device.router_id,
+            device_token=order.token,
+            ip=order.client.ip,
+            mac=order.client.mac,
+            mikrotik=_mikrotik(device, dry_run=True, commands=commands),
+        )
 
 
-def _revoked(revoke: Revoke, device: Device, client: Client, mikrotik: Body) -> Body:
-    return {
-        "ok": True,
-        "mikId": revoke.mik_id or device.router_id,
-        "ip": client.ip,
-        "mac": client.mac,
-        "mikrotik": mikrotik,
-    }
+def _revoked(revoke: Revoke, device: Device, client: Client, mikrotik: RouterResult) -> RevokeAnswer:
+    return RevokeAnswer(
+        mik_id=revoke.mik_id or device.router_id, ip=client.ip, mac=client.mac, mikrotik=mikrotik
+    )
 
 
-def _mikrotik(device: Device, *, dry_run: bool = False, commands: list[str] | None = None) -> Body:
-    """Give the object of contract 1.4."""
-    return {
-        "ok": True,
-        "host": device.api_address,
-        "commands": commands or [],
-        "dryRun": dry_run,
-        "errors": [],
-    }
+def _mikrotik(device: Device, *, dry_run: bool = False, commands: list[str] | None = None) -> RouterResult:
+    return RouterResult(host=device.api_address, commands=commands or [], dry_run=dry_run)
