@@ -1,4 +1,7 @@
-"""Runs the bridge: opens the store, watches Devices and Sessions, listens, and goes down in order (E14)."""
+"""Runs the bridge: opens the store, watches Devices and Sessions, listens, and ends in order (E14).
+
+This is the only place that knows in what the store is kept. It decides nothing about requests.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +36,13 @@ from cerebro.resources import DEVICE, SESSION, UNFINISHED
 from cerebro.runtime.clock import now_ms
 
 HOUSEKEEPING = 15.0
+"""Seconds between two rounds of forgetting and adopting."""
 CALL_TIMEOUT = 10.0
+"""Seconds that a call to the API server may take."""
 FORBIDDEN_FOR = 60.0
+"""Seconds of refusals by the API server after which the bridge is not ready."""
 SILENT_FOR = 60.0
+"""Seconds without an answer of the API server after which the bridge is degraded."""
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +79,7 @@ class Bridge:
         self._upkeep = Upkeep(self._sessions, self._objects)
         windows = GrantWindows.of_seconds(trial=settings.trial_grant_within, paid=settings.paid_grant_within)
         default_paid = timedelta(minutes=settings.paid_minutes) if settings.paid_minutes else None
-        self._actions = OrderExecutor(
+        self._executor = OrderExecutor(
             self._sessions,
             store,
             complete=self._completeness.wait_complete,
@@ -80,35 +87,45 @@ class Bridge:
             windows=windows,
             default_paid=default_paid,
         )
-        self._inbox: Inbox[Written] = Inbox(store, self._actions.carry_out, windows)
+        self._inbox: Inbox[Written] = Inbox(store, self._executor.carry_out, windows)
         self._metrics = Metrics()
         self._metrics.watch(self._sessions.all, self._sessions.devices)
-        relay = OrderService(settings, store, self._sessions, self._inbox, self._metrics)
+        service = OrderService(settings, store, self._sessions, self._inbox, self._metrics)
         tunnels = Tunnels(api, self._objects, self._sessions, settings)
-        routes = make_routes(relay, tunnels, self.state)
+        routes = make_routes(service, tunnels, self.state)
         self._app = make_app(settings, store, self._metrics, routes)
 
     def state(self) -> BridgeState:
-        """Say how we are, for the health pages (E11): ready is that a request can be taken into the inbox."""
+        """Return how the bridge is, for the health endpoints (E11)."""
+        now = time.monotonic()
+
+        # Ready: a request can be taken into the inbox.
         forbidden = self._api.forbidden_since()
-        refused = forbidden is not None and time.monotonic() - forbidden > FORBIDDEN_FOR
+        is_refused = forbidden is not None and now - forbidden > FORBIDDEN_FOR
+        failure = self._store.failed
+        ready = not self._stopping and failure is None and not is_refused
+
+        # Healthy: what is in the inbox can be carried out.
         contact = self._api.last_contact
-        heard = contact is not None and time.monotonic() - contact < SILENT_FOR + HOUSEKEEPING
-        ready = not self._stopping and self._store.failed is None and not refused
-        complete = self._completeness.complete()
-        return BridgeState(
-            ready=ready, healthy=ready and complete and heard, store_failure=self._store.failed
-        )
+        is_in_contact = contact is not None and now - contact < SILENT_FOR + HOUSEKEEPING
+        healthy = ready and self._completeness.complete() and is_in_contact
+        return BridgeState(ready=ready, healthy=healthy, store_failure=failure)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watch, serve and keep house until `stop` is set."""
+        """Watch, serve and keep house until `stop` is set; then end in order.
+
+        Raises the first error of a part that ended by itself.
+        """
+        # What the process before left behind comes first.
         server = _Server(self._config())
         adopted = await self._inbox.adopt(all_of_it=True)
         if adopted:
             log.info("orders left by the process before are carried out", count=adopted)
+
+        # All parts run side by side, until one of them ends or `stop` is set.
         parts = [
             self._informers.run(),
-            self._look_after(),
+            self._run_upkeep(),
             self._keep_house(),
         ]
         tasks = [asyncio.create_task(part) for part in parts]
@@ -117,6 +134,7 @@ class Bridge:
         try:
             await asyncio.wait([*tasks, serving, stopped], return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # Take nothing new, answer what is under way, finish the inbox, and end the rest.
             self._stopping = True
             server.should_exit = True
             await asyncio.wait([serving])
@@ -124,6 +142,7 @@ class Bridge:
             for task in (*tasks, stopped):
                 task.cancel()
             results = await asyncio.gather(*tasks, serving, return_exceptions=True)
+
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                 raise result
@@ -145,15 +164,17 @@ class Bridge:
         )
 
     def _enqueue(self, entry: Entry) -> None:
+        """Start an entry: the inbox is made after what carries out its entries."""
         self._inbox.enqueue(entry)
 
-    async def _look_after(self) -> None:
+    async def _run_upkeep(self) -> None:
+        """Keep the bridge's Sessions as they should be, as soon as all are known (E7)."""
         await self._completeness.wait_complete()
         log.info("all Devices and Sessions are known")
         await self._upkeep.run()
 
     async def _keep_house(self) -> None:
-        """Forget what is over, and adopt what a bridge that shared our file left behind (E15)."""
+        """Forget what is over, and adopt what a bridge that shared the store left behind (E15)."""
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             try:
