@@ -14,13 +14,13 @@ from datetime import timedelta
 import structlog
 import uvicorn
 
-from cerebro.bridge.app import make_app, make_routes
 from cerebro.bridge.devices.tunnels import Tunnels
+from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.endpoints.base import BridgeState
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.inbox import Inbox
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.executor import OrderExecutor, Written
+from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions
 from cerebro.bridge.orders.upkeep import Upkeep

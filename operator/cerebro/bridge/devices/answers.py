@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cerebro.bridge.http.answers import Answer, is_none
+from cerebro.bridge.answers import Answer, is_none
 
 
 class ScriptAnswer(Answer):

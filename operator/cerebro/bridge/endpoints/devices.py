@@ -6,10 +6,10 @@ import uuid
 
 from starlette.requests import Request
 
+from cerebro.bridge.answers import Answer
 from cerebro.bridge.devices.answers import ScriptAnswer, TunnelAnswer
 from cerebro.bridge.devices.tunnels import Tunnels
 from cerebro.bridge.endpoints.base import read_call
-from cerebro.bridge.http.answers import Answer
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.rate_limit import Limiter
 from cerebro.bridge.http.routes import Route

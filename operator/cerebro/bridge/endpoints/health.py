@@ -11,8 +11,8 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from cerebro.bridge.answers import Answer, is_none
 from cerebro.bridge.endpoints.base import BridgeState
-from cerebro.bridge.http.answers import Answer, is_none
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.orders.service import OrderService

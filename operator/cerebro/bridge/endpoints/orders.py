@@ -8,9 +8,10 @@ from typing import Literal, TypeVar
 
 from starlette.requests import Request
 
+from cerebro.bridge.answers import Answer
 from cerebro.bridge.endpoints.base import read_call
 from cerebro.bridge.errors import ApiError, invalid
-from cerebro.bridge.http.answers import Answer, Call
+from cerebro.bridge.http.answers import Call
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.orders.answers import GrantAnswer, RevokeAnswer

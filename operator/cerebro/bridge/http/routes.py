@@ -10,7 +10,7 @@ from typing import Any, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cerebro.bridge.http.answers import Answer
+from cerebro.bridge.answers import Answer
 from cerebro.bridge.http.auth import Access
 
 Handler = Callable[[Request], Awaitable[Answer | Response]]

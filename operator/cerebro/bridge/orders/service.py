@@ -16,11 +16,11 @@ from typing import Any
 import structlog
 
 from cerebro.bridge.errors import ApiError, starting, unknown_device
-from cerebro.bridge.inbox import Inbox
 from cerebro.bridge.intents import Authorize, Client, Hello, Revoke
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.answers import GrantAnswer, HelloAnswer, RevokeAnswer, RouterResult
 from cerebro.bridge.orders.executor import Written
+from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.orders.outcomes import WaitResult, breaker_open, not_in_time
 from cerebro.bridge.orders.preview import planned_commands
 from cerebro.bridge.orders.sessions import Sessions, Target

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from cerebro.bridge.app import make_routes
+from cerebro.bridge.endpoints.app import make_routes
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access, Tokens
 from cerebro.bridge.metrics import Metrics

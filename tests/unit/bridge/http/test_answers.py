@@ -8,11 +8,12 @@ from typing import Any, cast, get_args
 import pytest
 from fastapi import FastAPI
 
-from cerebro.bridge.app import make_app, make_routes
+from cerebro.bridge.answers import Answer, ErrorAnswer
 from cerebro.bridge.devices.answers import PeerChange, TunnelAnswer
+from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.endpoints.health import HealthAnswer, ReadyAnswer
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.http.answers import Answer, ErrorAnswer, answer_response, render
+from cerebro.bridge.http.answers import answer_response, render
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.answers import GrantAnswer, HelloAnswer, RouterResult

@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp
 
+from cerebro.bridge.answers import Answer, ErrorAnswer
 from cerebro.bridge.devices.tunnels import Tunnels
 from cerebro.bridge.endpoints.base import BridgeState, Endpoints
 from cerebro.bridge.endpoints.devices import DeviceEndpoints
 from cerebro.bridge.endpoints.health import HealthEndpoints
 from cerebro.bridge.endpoints.orders import OrderEndpoints
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.http.answers import Answer, ErrorAnswer, answer_response, render
+from cerebro.bridge.http.answers import answer_response, render
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.gate import Gate
 from cerebro.bridge.http.routes import Handler, Route
