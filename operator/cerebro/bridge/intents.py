@@ -1,7 +1,7 @@
-"""What a caller wants, typed and complete enough to be carried out later: these are what the inbox keeps.
-Pure.
+"""What a caller wants, typed and complete enough to be carried out later: the inbox keeps these. Pure.
 
 An intent knows nothing of Devices or Sessions; what becomes of it is decided in `orders` (`decide`, `revoke`, `move`).
+The names of the fields are the JSON on disk: see `dump` and `load`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cerebro.resources.session import SessionType
 
 
 class Client(BaseModel):
-    """A phone as callers name it; at least one of the two where access is meant."""
+    """A phone as callers name it, by MAC (upper case, with colons), IPv4 address, or both."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,15 +28,11 @@ class Client(BaseModel):
 
     @property
     def key(self) -> str:
-        """The better of the two: the MAC survives a new lease."""
+        """The MAC, which survives a new lease, else the address, else an empty text."""
         return self.mac or self.ip or ""
 
     def is_in(self, session: Session) -> bool:
-        """Say whether a Session is this client's: by MAC where both know one, else by address (rule B2).
-
-        The MAC of a Session without one is what its address was pinned to on the router; the address that is
-        there now counts before the one in spec.
-        """
+        """Return whether a Session is this client's: by MAC if both have one, else by address (B2)."""
         known = Client.of(session)
         if self.mac and known.mac:
             return self.mac == known.mac
@@ -44,22 +40,27 @@ class Client(BaseModel):
 
     @classmethod
     def of(cls, session: Session) -> Client:
-        """Give a Session's client as far as it is known by now: what was asked for, and what its router showed."""
-        asked, placed = session.spec.client, session.placed
-        ip = (placed.ip_address if placed else None) or asked.ip_address
-        return cls(mac=asked.mac_address or (placed.mac_address if placed else None), ip=ip)
+        """Return a Session's client as far as it is known by now.
+
+        The address that its router showed counts before that in its spec. A Session that names no MAC has the one that
+        its address was pinned to on the router.
+        """
+        spec, placed = session.spec.client, session.placed
+        if placed is None:
+            return cls(mac=spec.mac_address, ip=spec.ip_address)
+        return cls(mac=spec.mac_address or placed.mac_address, ip=placed.ip_address or spec.ip_address)
 
 
 class _Intent(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     mik_id: str | None = None
-    """The router's identifier as the caller wrote it; None where it has to be found."""
+    """The router's identifier as the caller wrote it; None if the bridge has to find the router."""
     token: str | None = None
     """The portal's device token."""
     client: Client = Client()
     requested_at: datetime
-    """When the caller asked: the signed time, else arrival."""
+    """When the caller made the request: the signed time, else arrival."""
     trace_id: str = ""
 
 
@@ -73,7 +74,7 @@ class Authorize(_Intent):
     expires_at: datetime | None = None
     duration: timedelta | None = None
     client_first: bool = False
-    """The client in the request is newer than what a hello said: a resync."""
+    """Whether the client in the request is newer than what a hello said: in a resync."""
     warning: str | None = None
     """What was changed of the request, for the answer and the log."""
 
@@ -98,12 +99,12 @@ _ADAPTER: TypeAdapter[Authorize | Revoke | Hello] = TypeAdapter(Intent)
 
 
 def dump(intent: Authorize | Revoke | Hello) -> str:
-    """Write an intent as JSON for the store."""
+    """Return an intent as JSON for the store."""
     return intent.model_dump_json(exclude_none=True)
 
 
 def load(text: str) -> Authorize | Revoke | Hello:
-    """Read back what `dump` wrote. Raises ValueError when it is something else."""
+    """Return the intent that `dump` wrote. Raises ValueError if the text is none."""
     return _ADAPTER.validate_json(text)
 
 

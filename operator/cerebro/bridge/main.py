@@ -1,27 +1,26 @@
-"""The bridge process: it wires the parts together, listens, and goes down in order (E14).
+"""Runs the bridge: opens the store, watches Devices and Sessions, listens, and ends in order (E14).
 
-It opens the store, watches Devices and Sessions, and serves HTTP. What is done about a request is decided in
-`endpoints` and `orders`.
+This is the only place that knows in what the store is kept. It decides nothing about requests.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import structlog
 import uvicorn
 
-from cerebro.bridge.app import make_app
 from cerebro.bridge.devices.tunnels import Tunnels
-from cerebro.bridge.endpoints.orders import Handlers
+from cerebro.bridge.endpoints.app import make_app, make_routes
+from cerebro.bridge.endpoints.base import BridgeState
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.inbox import Inbox
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.executor import OrderExecutor, Written
+from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions
 from cerebro.bridge.orders.upkeep import Upkeep
@@ -34,28 +33,24 @@ from cerebro.kube.cache.informers import Informers
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.connection import load
 from cerebro.resources import DEVICE, SESSION, UNFINISHED
-from cerebro.runtime.clock import monotonic, now_ms
+from cerebro.runtime.clock import now_ms
 
 HOUSEKEEPING = 15.0
-"""Seconds between two rounds of housekeeping."""
+"""Seconds between two rounds of forgetting and adopting."""
 CALL_TIMEOUT = 10.0
-"""Seconds for one call to the API server: clients of the bridge give up after 5 s, the inbox tries again."""
+"""Seconds that a call to the API server may take."""
 FORBIDDEN_FOR = 60.0
-"""Seconds of 403 after which the bridge is not ready any more (E10)."""
+"""Seconds of refusals by the API server after which the bridge is not ready."""
 SILENT_FOR = 60.0
-"""Seconds without an answer of the API server after which the bridge is not healthy any more."""
+"""Seconds without an answer of the API server after which the bridge is degraded."""
 
 log = structlog.get_logger(__name__)
 
 
 async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
-    """Run until `stop` is set, then take nothing new, finish what is under way and close the store.
-
-    Raises ConfigError if the kubeconfig cannot be used.
-    """
+    """Run until `stop` is set, then take nothing new, finish what is under way and close the store."""
     for warning in settings.warnings():
         log.warning(warning)
-
     store = SqliteStore(settings.store)
     await store.open()
     try:
@@ -73,70 +68,64 @@ class Bridge:
         self._store = store
         self._api = api
         self._stopping = False
-
-        # What is known of Devices and Sessions.
         watches = (
             Watch(DEVICE, settings.namespace),
             Watch(SESSION, settings.namespace, UNFINISHED),
         )
         self._informers = Informers(api, watches, settings)
         self._completeness = self._informers.completeness
-        objects = self._informers.store
-        self._sessions = Sessions(api, objects, settings.namespace)
-        self._upkeep = Upkeep(self._sessions, objects)
-
-        # What becomes of an order.
+        self._objects = self._informers.store
+        self._sessions = Sessions(api, self._objects, settings.namespace)
+        self._upkeep = Upkeep(self._sessions, self._objects)
         windows = GrantWindows.of_seconds(trial=settings.trial_grant_within, paid=settings.paid_grant_within)
-        executor = OrderExecutor(
+        default_paid = timedelta(minutes=settings.paid_minutes) if settings.paid_minutes else None
+        self._executor = OrderExecutor(
             self._sessions,
             store,
             complete=self._completeness.wait_complete,
             enqueue=self._enqueue,
             windows=windows,
-            default_paid=_default_paid(settings),
+            default_paid=default_paid,
         )
-        self._inbox: Inbox[Written] = Inbox(store, executor.carry_out, windows)
+        self._inbox: Inbox[Written] = Inbox(store, self._executor.carry_out, windows)
+        self._metrics = Metrics()
+        self._metrics.watch(self._sessions.all, self._sessions.devices)
+        service = OrderService(settings, store, self._sessions, self._inbox, self._metrics)
+        tunnels = Tunnels(api, self._objects, self._sessions, settings)
+        routes = make_routes(service, tunnels, self.state)
+        self._app = make_app(settings, store, self._metrics, routes)
 
-        # What answers HTTP.
-        metrics = Metrics()
-        metrics.watch(self._sessions.all, self._sessions.devices)
-        orders = OrderService(settings, store, self._sessions, self._inbox, metrics)
-        tunnels = Tunnels(api, objects, self._sessions, settings)
-        self._app = make_app(settings, store, metrics, Handlers(orders, tunnels, self.state))
+    def state(self) -> BridgeState:
+        """Return how the bridge is, for the health endpoints (E11)."""
+        now = time.monotonic()
 
-    def state(self) -> Mapping[str, Any]:
-        """Return the state for the health pages (E11).
+        # Ready: a request can be taken into the inbox.
+        forbidden = self._api.forbidden_since()
+        is_refused = forbidden is not None and now - forbidden > FORBIDDEN_FOR
+        failure = self._store.failed
+        ready = not self._stopping and failure is None and not is_refused
 
-        `ready`: a request can be taken into the inbox. `healthy`: orders get through, too. `store`: what is
-        wrong with the store, None if nothing is.
-        """
-        now = monotonic()
-        forbidden_since = self._api.forbidden_since()
-        refused = forbidden_since is not None and now - forbidden_since > FORBIDDEN_FOR
-        ready = not self._stopping and self._store.failed is None and not refused
-
+        # Healthy: what is in the inbox can be carried out.
         contact = self._api.last_contact
-        heard = contact is not None and now - contact < SILENT_FOR + HOUSEKEEPING
-        complete = self._completeness.complete()
-        return {
-            "ready": ready,
-            "healthy": ready and complete and heard,
-            "store": self._store.failed,
-        }
+        is_in_contact = contact is not None and now - contact < SILENT_FOR + HOUSEKEEPING
+        healthy = ready and self._completeness.complete() and is_in_contact
+        return BridgeState(ready=ready, healthy=healthy, store_failure=failure)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watch, serve and keep house until `stop` is set, or until one of these ends.
+        """Watch, serve and keep house until `stop` is set; then end in order.
 
-        Raises the error with which one of them ended.
+        Raises the first error of a part that ended by itself.
         """
+        # What the process before left behind comes first.
         server = _Server(self._config())
         adopted = await self._inbox.adopt(all_of_it=True)
         if adopted:
             log.info("orders left by the process before are carried out", count=adopted)
 
+        # All parts run side by side, until one of them ends or `stop` is set.
         parts = [
             self._informers.run(),
-            self._look_after(),
+            self._run_upkeep(),
             self._keep_house(),
         ]
         tasks = [asyncio.create_task(part) for part in parts]
@@ -145,7 +134,7 @@ class Bridge:
         try:
             await asyncio.wait([*tasks, serving, stopped], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # In this order: no new request, then no new entry, then no more work.
+            # Take nothing new, answer what is under way, finish the inbox, and end the rest.
             self._stopping = True
             server.should_exit = True
             await asyncio.wait([serving])
@@ -175,17 +164,17 @@ class Bridge:
         )
 
     def _enqueue(self, entry: Entry) -> None:
-        """Hand an entry to the inbox, which is made after the executor that it is handed from."""
+        """Start an entry: the inbox is made after what carries out its entries."""
         self._inbox.enqueue(entry)
 
-    async def _look_after(self) -> None:
-        """Look after Sessions of ours, once all are known (E7)."""
+    async def _run_upkeep(self) -> None:
+        """Keep the bridge's Sessions as they should be, as soon as all are known (E7)."""
         await self._completeness.wait_complete()
         log.info("all Devices and Sessions are known")
         await self._upkeep.run()
 
     async def _keep_house(self) -> None:
-        """Forget what is over, and adopt what a bridge that shared our file left behind (E15)."""
+        """Forget what is over, and adopt what a bridge that shared the store left behind (E15)."""
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             try:
@@ -195,13 +184,6 @@ class Bridge:
                 log.warning("housekeeping has to wait", error=str(error))
             except Exception:
                 log.exception("housekeeping failed, and is tried again")
-
-
-def _default_paid(settings: BridgeSettings) -> timedelta | None:
-    """Return how long a paid order lasts that names no end; None: until it is revoked (A5)."""
-    if not settings.paid_minutes:
-        return None
-    return timedelta(minutes=settings.paid_minutes)
 
 
 class _Server(uvicorn.Server):

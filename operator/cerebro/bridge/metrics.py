@@ -1,6 +1,6 @@
 """The bridge's metrics: the old relay's counters under their old names, and figures with labels beside them.
 
-Labels hold routes, Devices and codes only, never what a caller made up, so their number is bounded.
+Labels have routes, Devices and codes only, never a text that a caller made up, so their number is bounded.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from cerebro.domain.lifecycle import is_ours, recorded_end
 from cerebro.resources import Device, Session
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
-_UNUSUAL = re.compile(r"[^A-Za-z0-9_]+")
-_CIRCUIT = {"Closed": 0, "HalfOpen": 1, "Open": 2}
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]+")
+_CIRCUIT_STATES = {"Closed": 0, "HalfOpen": 1, "Open": 2}
 
 
 class Metrics:
@@ -48,38 +48,49 @@ class Metrics:
         self.trials_shortened = Labelled(
             "relay_trials_shortened", "Trials that asked for more than 120 minutes", registry=self.registry
         )
-        self._old: Counter[str] = Counter()
+        self._old_counters: Counter[str] = Counter()
 
     def action(self, name: str, ok: bool, milliseconds: float, router: str | None) -> None:
-        """Count an action as the old relay did; `router` only where a Device of that name exists."""
+        """Count an action as the old relay did.
+
+        `milliseconds` is from its arrival to its answer; `router` is the routerID of a Device, None if none has it.
+        """
+        counters = self._old_counters
         result = "success" if ok else "fail"
+        latency = round(milliseconds)
+
         for key in ("action", f"action.{name}"):
-            self._old[f"{key}.attempt"] += 1
-            self._old[f"{key}.{result}"] += 1
-            self._old[f"{key}.latency_ms_total"] += round(milliseconds)
-        self._old["audit.attempt"] += 1
-        self._old[f"audit.{result}"] += 1
+            counters[f"{key}.attempt"] += 1
+            counters[f"{key}.{result}"] += 1
+            counters[f"{key}.latency_ms_total"] += latency
+
+        counters["audit.attempt"] += 1
+        counters[f"audit.{result}"] += 1
+
         if router is not None:
-            self._old[f"router.{router}.action.attempt"] += 1
-            self._old[f"router.{router}.action.{result}"] += 1
-            self._old[f"router.{router}.latency_ms_total"] += round(milliseconds)
+            counters[f"router.{router}.action.attempt"] += 1
+            counters[f"router.{router}.action.{result}"] += 1
+            counters[f"router.{router}.latency_ms_total"] += latency
 
     def watch(
         self, sessions: Callable[[], Iterable[Session]], devices: Callable[[], Iterable[Device]]
     ) -> None:
-        """Render the figures of Sessions and Devices at each scrape."""
-        self.registry.register(_Watched(sessions, devices))
+        """Count Sessions and Devices at each scrape."""
+        self.registry.register(_WatchedObjects(sessions, devices))
 
     def text(self, backlog: int, oldest: int) -> str:
-        """Render everything as Prometheus text; `backlog` and `oldest` (ms) are the inbox's."""
-        lines = [f"{_old_name(key)} {value}" for key, value in sorted(self._old.items())]
+        """Return everything as Prometheus text.
+
+        `backlog` is how many entries the inbox has, `oldest` when its oldest entry came (ms since 1970, 0 if empty).
+        """
+        lines = [f"{_old_name(key)} {value}" for key, value in sorted(self._old_counters.items())]
         jobs = {"total": backlog, "due": backlog, "pending": backlog, "oldest_run_at": oldest}
         lines += [f"relay_jobs_{name} {value}" for name, value in jobs.items()]
         return generate_latest(self.registry).decode() + "\n".join(lines) + "\n"
 
 
-class _Watched:
-    """Figures that are counted from what the watch shows, at the moment of a scrape."""
+class _WatchedObjects:
+    """Counts the objects that the watch shows, at the moment of a scrape."""
 
     def __init__(
         self, sessions: Callable[[], Iterable[Session]], devices: Callable[[], Iterable[Device]]
@@ -88,29 +99,40 @@ class _Watched:
         self._devices = devices
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Give the families, for prometheus_client."""
+        """Yield the families, for prometheus_client."""
         active: Counter[str] = Counter()
         endless = 0
         for session in self._sessions():
             if session.status.phase == "Active":
                 active[session.spec.device_ref.name] += 1
-            unlimited = session.spec.duration is None and recorded_end(session) is None
-            endless += is_ours(session) and not session.spec.revoked and unlimited
-        family = GaugeMetricFamily("relay_active_sessions", "Active Sessions", labels=("router_id",))
-        circuit = GaugeMetricFamily(
+            if _is_endless(session):
+                endless += 1
+
+        active_sessions = GaugeMetricFamily("relay_active_sessions", "Active Sessions", labels=("router_id",))
+        circuits = GaugeMetricFamily(
             "relay_circuit_breaker_state", "0 closed, 1 half open, 2 open", labels=("router_id",)
         )
         for device in self._devices():
-            family.add_metric((device.name,), active[device.name])
-            state = device.status.circuit.state if device.status.circuit else None
-            circuit.add_metric((device.name,), _CIRCUIT.get(state or "Closed", 0))
-        yield family
-        yield circuit
+            active_sessions.add_metric((device.name,), active[device.name])
+            circuit = device.status.circuit
+            state = (circuit.state if circuit is not None else None) or "Closed"
+            circuits.add_metric((device.name,), _CIRCUIT_STATES.get(state, 0))
+
+        yield active_sessions
+        yield circuits
         yield GaugeMetricFamily(
             "relay_sessions_without_end", "Sessions of the bridge that only a revoke ends", value=endless
         )
 
 
+def _is_endless(session: Session) -> bool:
+    """Return whether only a revoke ends a Session of the bridge."""
+    if not is_ours(session) or session.spec.revoked:
+        return False
+    return session.spec.duration is None and recorded_end(session) is None
+
+
 def _old_name(key: str) -> str:
-    """Render a counter's key as the old relay did (contract 8)."""
-    return "relay_" + re.sub("_+", "_", _UNUSUAL.sub("_", key))
+    """Return a counter's key as the old relay wrote it: `relay_`, and one underscore for what no name can have."""
+    replaced = _NOT_IN_NAMES.sub("_", key)
+    return "relay_" + re.sub("_+", "_", replaced)

@@ -1,7 +1,7 @@
 """Settings of `cerebro bridge`: the old relay's environment names where they still mean the same, and ours.
 
-Times whose names end in _MS are milliseconds, as they were. What a variable of the old relay said about
-routers or WireGuard is a field of Device and Hub now, and not here.
+Times whose names end in _MS are milliseconds, as they were. Variables of the old relay about routers and WireGuard are
+fields of Device and Hub now, and not here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Window = Annotated[int, Field(ge=1_000, le=3_600_000)]
 
 
 class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
-    """What the bridge is told by its environment."""
+    """The settings of `cerebro bridge`."""
 
     bind_host: str = Field(
         default="127.0.0.1", validation_alias="BIND_HOST", description="Address to listen on."
@@ -145,10 +145,11 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
 
     @field_validator("allow_unsigned", "trusted_proxies", mode="before")
     @classmethod
-    def _parts(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    def _split_at_commas(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        parts = [part.strip() for part in value.split(",")]
+        return tuple(part for part in parts if part)
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -174,7 +175,7 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
 
     @property
     def secret(self) -> str | None:
-        """The HMAC key, None when there is none."""
+        """The HMAC key, None if there is none."""
         return self._secret_text() or None
 
     @property
@@ -184,29 +185,33 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
 
     @property
     def window_b_ms(self) -> int:
-        """The clock window of forms B and C."""
+        """The clock window of forms B and C, in milliseconds on both sides."""
         return self.hmac_window_ms or self.ts_skew_ms
 
     @property
     def nonce_memory_ms(self) -> int:
-        """How long nonces are kept: a request dated ahead by the window stays valid for two of them."""
-        return max(self.nonce_ttl_ms, 2 * max(self.ts_skew_ms, self.window_b_ms))
+        """How long nonces are kept, in milliseconds.
+
+        A request that is dated ahead by a window stays valid for two windows.
+        """
+        widest = max(self.ts_skew_ms, self.window_b_ms)
+        return max(self.nonce_ttl_ms, 2 * widest)
 
     def warnings(self) -> list[str]:
-        """Say what a careful operator would want to know at start."""
-        found = []
+        """Return what a careful operator would want to know at start, a sentence each."""
+        warnings: list[str] = []
         if self.nonce_memory_ms > self.nonce_ttl_ms:
-            found.append(f"RELAY_NONCE_TTL_MS is raised to {self.nonce_memory_ms}: twice the clock window")
+            warnings.append(f"RELAY_NONCE_TTL_MS is raised to {self.nonce_memory_ms}: twice the clock window")
         if self.paid_minutes == 0:
-            found.append("RELAY_PAID_MINUTES is not set: paid orders that name no end never end (A5)")
+            warnings.append("RELAY_PAID_MINUTES is not set: paid orders that name no end never end (A5)")
         if self.allow_unsigned:
-            found.append(
+            warnings.append(
                 "RELAY_ALLOW_UNSIGNED is set: who has a token needs no signature on those paths (D5)"
             )
         if self.allow_legacy_signatures:
-            found.append(
+            warnings.append(
                 "RELAY_ALLOW_LEGACY_SIGNATURES is set: forms C and D do not bind method and path (D5)"
             )
         if self.dry_run:
-            found.append("RELAY_DRY_RUN is set: no Session is made")
-        return found
+            warnings.append("RELAY_DRY_RUN is set: no Session is made")
+        return warnings

@@ -1,4 +1,7 @@
-"""Decides what a router's bootstrap over HTTP asks for and changes (contract 1.2 and 6.1; rules F8, F9). Pure."""
+"""Decides what a router's bootstrap over HTTP may have and what it changes (F8, F9). Pure.
+
+The request and its answers are described in docs/http.md.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from cerebro.resources.naming import LABEL_MANAGED_BY, MANAGED_BY_BRIDGE, device
 
 
 def new_device(namespace: str, hub: str, request: Bootstrap) -> dict[str, Any]:
-    """Give the Device for a router that has none (F9). Its credentials are a Secret that a person makes."""
+    """Return the manifest of the Device for a router that has none (F9).
+
+    Its credentials are a Secret that a person makes.
+    """
     name = device_name(request.device_id)
     spec: dict[str, Any] = {
         "routerID": request.device_id,
@@ -31,22 +37,26 @@ def new_device(namespace: str, hub: str, request: Bootstrap) -> dict[str, Any]:
 
 
 def refuse_taken(request: Bootstrap, hub: str, devices: Iterable[Device]) -> None:
-    """Refuse an address of the Hub that another Device has; raises ApiError 409."""
+    """Refuse a tunnel address that another Device of the Hub has. Raises ApiError 409 `tunnel_ip_taken`."""
     for device in devices:
         reference = device.spec.hub_ref
-        if reference and reference.name == hub and _address(device) == request.tunnel_ip:
+        on_this_hub = reference is not None and reference.name == hub
+        if on_this_hub and _tunnel_address(device) == request.tunnel_ip:
             raise ApiError(
                 409, "tunnel_ip_taken", f"tunnelIp {request.tunnel_ip} is that of the Device {device.name}"
             )
 
 
 def check(device: Device, request: Bootstrap) -> str:
-    """Give the Hub's name of a Device that the request fits; raises ApiError."""
+    """Return the name of the Device's Hub.
+
+    Raises ApiError if the Device has no Hub (409), no tunnel address yet (503), or another one than the request (409).
+    """
     if device.spec.hub_ref is None:
         raise ApiError(
             409, "device_without_hub", f"the Device {device.name} has no spec.hubRef: it is reached directly"
         )
-    address = _address(device)
+    address = _tunnel_address(device)
     if address is None:
         raise ApiError(
             503,
@@ -64,9 +74,9 @@ def check(device: Device, request: Bootstrap) -> str:
 
 
 def change(device: Device, request: Bootstrap) -> dict[str, Any]:
-    """Give what of the Device's spec the request changes; empty when nothing.
+    """Return the fields of the Device's spec that the request changes, under their wire names.
 
-    Raises ApiError 409 where somebody else made the Device: only its author changes it (F8).
+    Raises ApiError 409 `device_not_ours` if somebody else made the Device: only its author changes it (F8).
     """
     spec: dict[str, Any] = {}
     if request.public_key != device.spec.public_key:
@@ -86,26 +96,34 @@ def change(device: Device, request: Bootstrap) -> dict[str, Any]:
 
 
 def judge(peer: Peer | None, key: str) -> Literal["applied", "pending"]:
-    """Say whether the key is on the hub's interface; raises ApiError 502 when it is refused there."""
+    """Return whether the Hub's interface has the key. Raises ApiError 502 `wg_peer_failed` if the Hub refuses it."""
     if peer is None or peer.spec.public_key != key:
         return "pending"
+
     for name in ("Accepted", "Applied"):
-        said = peer.status.condition(name)
-        if said is not None and said.status == "False" and _current(said, peer):
+        condition = _current_condition(peer, name)
+        if condition is not None and condition.status == "False":
             raise ApiError(
                 502,
                 "wg_peer_failed",
-                f"the Peer {peer.name} is not on the hub's interface: {said.reason}: {said.message}",
+                f"the Peer {peer.name} is not on the hub's interface: {condition.reason}: {condition.message}",
             )
-    applied = peer.status.condition("Applied")
-    done = applied is not None and applied.status == "True" and _current(applied, peer)
-    return "applied" if done and peer.status.applied_public_key == key else "pending"
+
+    applied = _current_condition(peer, "Applied")
+    if applied is None or applied.status != "True":
+        return "pending"
+    return "applied" if peer.status.applied_public_key == key else "pending"
 
 
-def _current(said: Condition, peer: Peer) -> bool:
-    return (said.observed_generation or 0) >= peer.metadata.generation
+def _current_condition(peer: Peer, name: str) -> Condition | None:
+    """Return a condition that was written for this generation of the Peer; None if it is older or absent."""
+    condition = peer.status.condition(name)
+    if condition is None:
+        return None
+    return condition if (condition.observed_generation or 0) >= peer.metadata.generation else None
 
 
-def _address(device: Device) -> str | None:
-    text = device.spec.tunnel_address or device.status.tunnel_address
-    return str(ipaddress.ip_address(text)) if text else None
+def _tunnel_address(device: Device) -> str | None:
+    """Return the tunnel address in its usual spelling: the one in the spec, else the allocated one."""
+    address = device.spec.tunnel_address or device.status.tunnel_address
+    return str(ipaddress.ip_address(address)) if address else None

@@ -1,20 +1,39 @@
-"""What every endpoint begins with."""
+"""What every endpoint begins with, and what several of them answer."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.requests import Request
 
 from cerebro.bridge.http.answers import Call
-from cerebro.bridge.orders.service import OrderService
+from cerebro.bridge.http.routes import Route
 from cerebro.bridge.requests.fields import Fields, parse_body
 
 
+class Endpoints(Protocol):
+    """A family of endpoints."""
+
+    def routes(self) -> list[Route]:
+        """Return the endpoints of this family."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeState:
+    """How the bridge is, for the health endpoints (E11).
+
+    `ready`: a request can be taken into the inbox. `healthy`: besides, all Devices and Sessions are known and the API
+    server answers. `store_failure`: why the store could not be used the last time, None if it could.
+    """
+
+    ready: bool
+    healthy: bool
+    store_failure: str | None
+
+
 def read_call(request: Request) -> tuple[Call, Fields]:
-    """Return a request that was let through, and the fields of its body. Raises ApiError 400."""
+    """Return a request that the gate let through, and the fields of its body. Raises ApiError 400."""
     call: Call = request.state.call
     return call, parse_body(call.body)
-
-
-def dry_run_fields(relay: OrderService) -> dict[str, bool]:
-    """Return what an answer says of a bridge that only pretends."""
-    return {"dryRun": True} if relay.settings.dry_run else {}

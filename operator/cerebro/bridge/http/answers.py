@@ -1,4 +1,4 @@
-"""Answers: one shape for errors and for JSON."""
+"""Between bytes and values: a request that the gate let through, and the JSON of an answer or of an error."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cerebro.bridge.answers import Answer
 from cerebro.bridge.errors import ApiError
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that was let through. `arrived` is monotonic; `requested_at` the signed time, else the
-    arrival."""
+    """A request that was let through the gate.
+
+    `arrived` is the monotonic time (seconds) of its arrival; `requested_at` the time that the caller signed, else that
+    of the arrival.
+    """
 
     body: bytes
     arrived: float
@@ -25,14 +29,16 @@ class Call:
 
 
 def render(error: ApiError) -> Response:
-    """Turn an error into its answer."""
+    """Return the answer for an error."""
     return json_response(error.body(), error.status)
 
 
+def answer_response(answer: Answer) -> Response:
+    """Return the answer for a model."""
+    return json_response(answer.model_dump(by_alias=True), answer.http_status)
+
+
 def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
-    """Answer with JSON."""
-    return Response(
-        json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"),
-        status,
-        media_type="application/json",
-    )
+    """Return an answer in compact JSON and UTF-8; what UTF-8 cannot carry becomes a question mark."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(text.encode("utf-8", "replace"), status, media_type="application/json")

@@ -1,5 +1,4 @@
-"""Who may call: tokens by scope, compared in constant time, and which paths need a signature (D5). No
-state."""
+"""Who may call: tokens by scope, compared in constant time, and which paths need a signature (D5). No state."""
 
 from __future__ import annotations
 
@@ -14,14 +13,14 @@ from cerebro.bridge.settings import BridgeSettings
 
 
 class Access(Enum):
-    """What a path asks of its caller."""
+    """What a path requires of its caller."""
 
     OPEN = "open"
     """Nothing: probes send no headers."""
     TOKEN = "token"  # noqa: S105 a name
-    """A token."""
+    """The main token."""
     METRICS = "metrics"
-    """The main token, or the one for metrics."""
+    """The main token, or the token for metrics."""
     HEALTH = "health"
     """The main token, or one of those for health and tools."""
     SIGNED = "signed"
@@ -41,15 +40,16 @@ class Tokens:
         }
 
     def check(self, access: Access, headers: Mapping[str, str]) -> None:
-        """Let through who sent a token of this kind of path in any of the headers; else ApiError 401.
+        """Let through a caller who sent a token of this kind of path in any of the headers.
 
-        All are compared, so the time it takes says nothing about which was nearly right.
+        `headers` have lower-case names. Raises ApiError 401. All tokens are compared, so the time that it takes says
+        nothing about which was nearly right.
         """
         if access is Access.OPEN:
             return
+        accepted = self._by_access[access]
         sent = _sent(headers, metrics=access is Access.METRICS)
-        known = self._by_access[access]
-        matches = [hmac.compare_digest(one, other) for one in sent for other in known]
+        matches = [hmac.compare_digest(token, candidate) for token in sent for candidate in accepted]
         if not any(matches):
             raise ApiError(
                 401,
@@ -59,14 +59,19 @@ class Tokens:
 
 
 def _bytes(*tokens: SecretStr | None) -> tuple[bytes, ...]:
-    return tuple(token.get_secret_value().encode() for token in tokens if token and token.get_secret_value())
+    """Return the tokens that are set."""
+    texts = [token.get_secret_value() for token in tokens if token is not None]
+    return tuple(text.encode() for text in texts if text)
 
 
 def _sent(headers: Mapping[str, str], *, metrics: bool) -> list[bytes]:
-    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    """Return the tokens that a caller sent; `x-metrics-token` counts on paths of metrics only."""
     sent = [headers.get("x-relay-token", "")]
+
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         sent.append(bearer.strip())
+
     if metrics:
         sent.append(headers.get("x-metrics-token", ""))
     return [text.encode("latin-1", "replace") for text in sent if text]

@@ -1,7 +1,7 @@
-"""What every request passes before a handler sees it: token, body limit, signature, nonce; and the one
-shape of errors.
+"""What every request passes before an endpoint sees it: token, rate, body limit, signature, nonce.
 
-It works on the bytes as they were received: nothing is parsed before the signature was found good.
+The gate is an ASGI application in front of ours. It works on the bytes as they were received: nothing is parsed
+before the signature was verified. It gives every error its one shape, and counts every request.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -27,7 +28,13 @@ from cerebro.bridge.store.base import NonceStore
 from cerebro.runtime.clock import now_ms
 
 BODY_TIMEOUT = 5.0
-_PLAIN = re.compile(r"[\x21-\x7e]{1,128}")
+"""Seconds in which the whole body has to come."""
+_CALLS_PER_WINDOW = 60
+"""Unsigned calls of a caller in a window, unless RELAY_RATE_LIMIT says otherwise (F7)."""
+_COUNTED_METHODS = frozenset({"GET", "POST", "HEAD", "DELETE"})
+_OTHER = "other"
+"""The label in metrics and logs of what a caller made up."""
+_TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +50,7 @@ class Gate:
         metrics: Metrics,
         paths: Mapping[str, Access],
     ) -> None:
+        """`paths` has every path of `app`, and who may call it."""
         self._app = app
         self._store = store
         self._metrics = metrics
@@ -54,75 +62,131 @@ class Gate:
         self._unsigned = frozenset(settings.allow_unsigned)
         self._nonce_memory = settings.nonce_memory_ms
         self._callers = Callers(settings.trusted_proxies)
-        self._limiter = Limiter(settings.rate_limit or 60, settings.rate_window_ms / 1000)
+        self._limiter = Limiter(settings.rate_limit or _CALLS_PER_WINDOW, settings.rate_window_ms / 1000)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Let a request through to the application, or answer it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        arrived = time.monotonic()
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        given = headers.get("x-request-id", "")
-        trace_id = given if _PLAIN.fullmatch(given) else uuid.uuid4().hex
-        path: str = scope["path"]
-        status, begun = 500, False
-
-        async def answering(message: Message) -> None:
-            nonlocal status, begun
-            if message["type"] == "http.response.start":
-                status, begun = message["status"], True
-                message["headers"] = [*message["headers"], (b"x-request-id", trace_id.encode())]
-            await send(message)
-
+        arrival = _Arrival.of(scope)
+        answer = _TracedAnswer(send, arrival.trace_id)
         try:
-            call = await self._admit(scope, receive, headers, arrived, trace_id)
+            await self._handle(scope, receive, arrival, answer)
+        finally:
+            self._count(scope["method"], arrival, answer.status)
+
+    async def _handle(self, scope: Scope, receive: Receive, arrival: _Arrival, answer: _TracedAnswer) -> None:
+        try:
+            call = await self._admit(scope, receive, arrival)
             scope.setdefault("state", {})["call"] = call
-            await self._app(scope, _nothing_more, answering)
+            await self._app(scope, _nothing_more, answer.send)
         except ApiError as error:
-            await render(error)(scope, receive, answering)
+            await render(error)(scope, receive, answer.send)
         except _GoneError:
             return
         except Exception:
-            log.exception(
-                "a request failed", path=path if path in self._paths else "other", trace_id=trace_id
-            )
-            if not begun:
-                await render(ApiError(500, "internal_error", "internal error"))(scope, receive, answering)
-        finally:
-            route = path if path in self._paths else "other"
-            method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "DELETE") else "other"
-            self._metrics.requests.labels(method, route, str(status)).inc()
-            self._metrics.request_seconds.labels(method, route).observe(time.monotonic() - arrived)
+            log.exception("a request failed", path=self._route(arrival.path), trace_id=arrival.trace_id)
+            if not answer.begun:
+                failure = ApiError(500, "internal_error", "internal error")
+                await render(failure)(scope, receive, answer.send)
 
-    async def _admit(
-        self, scope: Scope, receive: Receive, headers: Mapping[str, str], arrived: float, trace_id: str
-    ) -> Call:
-        path: str = scope["path"]
-        known = self._paths.get(path)
-        access = known or Access.TOKEN
-        self._tokens.check(access, headers)
-        if access not in (Access.OPEN, Access.SIGNED):
-            peer = scope["client"][0] if scope.get("client") else ""
-            self._limiter.check(self._callers.address(peer, headers.get("x-forwarded-for", "")), arrived)
-        if known is None:
-            # Said here: the router behind reads paths less strictly, so that `/relay/revoke%0A` is one to it.
+    async def _admit(self, scope: Scope, receive: Receive, arrival: _Arrival) -> Call:
+        """Check a request; return it with its body. Raises ApiError for what is refused."""
+        path = arrival.path
+        access = self._paths.get(path)
+
+        # The token; a path that does not exist needs one too, so that nobody can find out which do.
+        required = access or Access.TOKEN
+        self._tokens.check(required, arrival.headers)
+
+        # How often this caller may call. Signed calls are limited by router, where the router is known.
+        if required not in (Access.OPEN, Access.SIGNED):
+            self._limiter.check(self._caller(scope, arrival.headers), arrival.monotonic)
+
+        # The path. The router behind reads paths less strictly: `/relay/revoke%0A` is a path to it.
+        if access is None:
             raise ApiError(404, "not_found", "no such path")
-        body = await _read(receive, headers)
-        requested_at = datetime.now(UTC)
-        if access is Access.SIGNED and not self._unsigned & {"all", path}:
-            target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
-            signed = verify(signed_request(scope["method"], target, body, headers), self._policy, now_ms())
-            if signed.ts_ms is not None:
-                requested_at = datetime.fromtimestamp(signed.ts_ms / 1000, UTC)
-            if signed.nonce is not None:
-                await self._use(signed.nonce)
-        return Call(body, arrived, requested_at, trace_id)
 
-    async def _use(self, nonce: str) -> None:
-        fresh = await self._store.use_nonce(nonce, now_ms(), self._nonce_memory)
-        if not fresh:
-            raise ApiError(401, "HMAC_REPLAY", "x-relay-nonce was used before: sign each request anew")
+        # The body, and the signature over its bytes.
+        body = await _read(receive, arrival.headers)
+        requested_at = datetime.now(UTC)
+        if access is Access.SIGNED and not self._may_be_unsigned(path):
+            requested_at = await self._verify(scope, body, arrival.headers) or requested_at
+        return Call(body, arrival.monotonic, requested_at, arrival.trace_id)
+
+    async def _verify(self, scope: Scope, body: bytes, headers: Mapping[str, str]) -> datetime | None:
+        """Verify a signature and use its nonce; return the signed time, None if the form has none.
+
+        Raises ApiError 401. A wrongly signed request uses no nonce.
+        """
+        target: bytes = scope["raw_path"]
+        if scope["query_string"]:
+            target += b"?" + scope["query_string"]
+        request = signed_request(scope["method"], target, body, headers)
+        verified = verify(request, self._policy, now_ms())
+
+        if verified.nonce is not None:
+            is_new = await self._store.use_nonce(verified.nonce, now_ms(), self._nonce_memory)
+            if not is_new:
+                raise ApiError(401, "HMAC_REPLAY", "x-relay-nonce was used before: sign each request anew")
+
+        if verified.ts_ms is None:
+            return None
+        return datetime.fromtimestamp(verified.ts_ms / 1000, UTC)
+
+    def _may_be_unsigned(self, path: str) -> bool:
+        return "all" in self._unsigned or path in self._unsigned
+
+    def _caller(self, scope: Scope, headers: Mapping[str, str]) -> str:
+        peer = scope["client"][0] if scope.get("client") else ""
+        return self._callers.address(peer, headers.get("x-forwarded-for", ""))
+
+    def _count(self, method: str, arrival: _Arrival, status: int) -> None:
+        route = self._route(arrival.path)
+        label = method if method in _COUNTED_METHODS else _OTHER
+        seconds = time.monotonic() - arrival.monotonic
+        self._metrics.requests.labels(label, route, str(status)).inc()
+        self._metrics.request_seconds.labels(label, route).observe(seconds)
+
+    def _route(self, path: str) -> str:
+        return path if path in self._paths else _OTHER
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """What is known of a request when it arrives. `headers` have lower-case names."""
+
+    path: str
+    headers: Mapping[str, str]
+    trace_id: str
+    monotonic: float
+
+    @classmethod
+    def of(cls, scope: Scope) -> _Arrival:
+        """Read a request's path and headers; its trace is the caller's `x-request-id`, else a new one."""
+        arrived = time.monotonic()
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        given = headers.get("x-request-id", "")
+        trace_id = given if _TRACE_ID.fullmatch(given) else uuid.uuid4().hex
+        return cls(scope["path"], headers, trace_id, arrived)
+
+
+class _TracedAnswer:
+    """Sends an answer with its `x-request-id`, and remembers whether it began and with which status."""
+
+    def __init__(self, send: Send, trace_id: str) -> None:
+        self._send = send
+        self._trace_id = trace_id
+        self.status = 500
+        self.begun = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.begun = True
+            message["headers"] = [*message["headers"], (b"x-request-id", self._trace_id.encode())]
+        await self._send(message)
 
 
 class _GoneError(Exception):
@@ -130,32 +194,38 @@ class _GoneError(Exception):
 
 
 async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
-    """Read the body, at most 64 KiB of it and for at most five seconds."""
+    """Read the body: at most MAX_BODY bytes within BODY_TIMEOUT. Raises ApiError 408 or 413, _GoneError."""
     length = headers.get("content-length", "0")
     if length.isdecimal() and int(length) > MAX_BODY:
         raise _too_large()
-    chunks: list[bytes] = []
-    size = 0
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _GoneError
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size > MAX_BODY:
-                    raise _too_large()
-                chunks.append(chunk)
-                if not message.get("more_body"):
-                    return b"".join(chunks)
+            return await _read_chunks(receive)
     except TimeoutError:
         raise ApiError(408, "request_timeout", "the body did not come in time") from None
 
 
+async def _read_chunks(receive: Receive) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _GoneError
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise _too_large()
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
 async def _nothing_more() -> Message:
-    """Stand in for `receive` behind the gate: the body is in the Call, and nobody waits for the caller to
-    hang up."""
+    """Stand in for `receive` behind the gate.
+
+    The body is in the Call, and no endpoint waits for the caller to hang up.
+    """
     return {"type": "http.request", "body": b"", "more_body": False}
 
 

@@ -1,5 +1,4 @@
-"""How often one caller may call (F7): fixed windows in memory, bounded; and who the caller is behind a
-proxy."""
+"""How often a caller may call (F7): fixed windows in memory, bounded; and who the caller is behind a proxy."""
 
 from __future__ import annotations
 
@@ -13,8 +12,10 @@ MAX_CALLERS = 10_000
 
 
 class Limiter:
-    """Counts calls per key in windows of `window` seconds; the callers counted longest ago are forgotten
-    first."""
+    """Counts the calls of each key in windows of `window` seconds.
+
+    At MAX_CALLERS keys, the key that was counted longest ago is forgotten.
+    """
 
     def __init__(self, limit: int, window: float) -> None:
         self._limit = limit
@@ -22,15 +23,19 @@ class Limiter:
         self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def check(self, key: str, now: float) -> None:
-        """Count a call at monotonic time `now`. Raises ApiError 429 `rate_limited` when it is one too
-        many."""
+        """Count a call at monotonic time `now`.
+
+        Raises ApiError 429 `rate_limited`, with the time to wait, if the window has `limit` calls already.
+        """
         began, count = self._counts.get(key, (now, 0))
         if now - began >= self._window:
             began, count = now, 0
+
         self._counts[key] = (began, count + 1)
         self._counts.move_to_end(key)
         if len(self._counts) > MAX_CALLERS:
             self._counts.popitem(last=False)
+
         if count >= self._limit:
             wait = max(1, round(began + self._window - now))
             raise ApiError(
@@ -45,10 +50,16 @@ class Callers:
         self._trusted = [ipaddress.ip_network(network) for network in trusted]
 
     def address(self, peer: str, forwarded: str) -> str:
-        """Give the caller's address: the last one in X-Forwarded-For that no proxy of ours wrote, else the
-        peer's."""
+        """Return the caller's address.
+
+        `peer` is the address of the connection, `forwarded` the header X-Forwarded-For. The caller is the last address
+        in that header that no trusted proxy wrote; without a trusted proxy it is the peer.
+        """
+        hops = [part.strip() for part in forwarded.split(",")]
         address = peer
-        for hop in reversed([part.strip() for part in forwarded.split(",") if part.strip()]):
+        for hop in reversed(hops):
+            if not hop:
+                continue
             if not self._is_trusted(address):
                 break
             address = hop

@@ -1,26 +1,36 @@
-"""What an endpoint is: method, path, who may call it, and what its page says."""
+"""What an endpoint is: where it is, who may call it, what handles it, and what its page says."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import UnionType
+from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cerebro.bridge.answers import Answer
 from cerebro.bridge.http.auth import Access
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Answer | Response]]
+"""Returns the body of the answer as a model, or an answer that is not JSON. Raises ApiError."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """An endpoint: where it is, who may call it, and what its page says."""
+    """An endpoint.
 
-    method: str
+    `answer` is the model, or the union of models, that `handler` returns; None if it answers with plain text.
+    `answers_by_status` has the model of a status whose body is neither `answer` nor an error.
+    `example` is a body that it takes; None if it takes none.
+    """
+
+    method: Literal["GET", "POST"]
     path: str
     access: Access
     handler: Handler
     summary: str
-    example: Mapping[str, Any] | None = field(default=None)
+    answer: type[Answer] | UnionType | None
+    answers_by_status: Mapping[int, type[Answer]] = field(default_factory=dict)
+    example: Mapping[str, Any] | None = None

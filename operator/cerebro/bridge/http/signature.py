@@ -1,8 +1,8 @@
 """Signatures of requests: HMAC-SHA256 in the forms that clients of every age send. Pure: no clock, no store.
 
-Forms A and B bind method, request target, time, nonce and body, over the bytes as they were received; C and D
-bind less and are taken only where a setting says so. Whether a nonce was used before is the store's to say,
-after the signature was found good: a wrongly signed request must not burn a nonce.
+Forms A and B bind method, request target, time, nonce and body, over the bytes as they were received. Forms C and D
+bind less, and are accepted only if a setting says so. Whether a nonce was used before, the caller checks after the
+signature was verified: a wrongly signed request must not use up a nonce. The forms are described in docs/http.md.
 """
 
 from __future__ import annotations
@@ -22,23 +22,27 @@ NONCE_MIN = 8
 NONCE_MAX = 128
 
 _DIGITS = re.compile(r"[0-9]{1,16}")
-_HEX = re.compile(r"[0-9a-fA-F]{64}")
+_SHA256_HEX = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How strict to be. Windows are milliseconds on both sides of our clock."""
+    """How strict to be. Windows are milliseconds on both sides of our clock: A of form A, B of forms B and C."""
 
     secret: str | None
     window_a_ms: int = 120_000
     window_b_ms: int = 120_000
     legacy: bool = False
+    """Whether forms C and D are accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """What is signed: `target` is path and query as they stood on the request line, `body` the bytes
-    received."""
+    """What is signed.
+
+    `target` is path and query as they stood on the request line, `body` the bytes received. `ts`, `nonce` and
+    `signature` are the headers, None if absent.
+    """
 
     method: str
     target: bytes
@@ -50,7 +54,7 @@ class SignedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A good signature: its form, and time (ms since 1970) and nonce, which form D does not have."""
+    """A good signature: its form, its time (ms since 1970) and its nonce. Form D has neither time nor nonce."""
 
     form: Form
     ts_ms: int | None
@@ -58,7 +62,7 @@ class Verified:
 
 
 def signed_request(method: str, target: bytes, body: bytes, headers: Mapping[str, str]) -> SignedRequest:
-    """Pick the three headers out of `headers` (lower-case names)."""
+    """Return a request with the three headers of its signature; `headers` have lower-case names."""
     return SignedRequest(
         method,
         target,
@@ -70,9 +74,9 @@ def signed_request(method: str, target: bytes, body: bytes, headers: Mapping[str
 
 
 def verify(request: SignedRequest, policy: Policy, now_ms: int) -> Verified:
-    """Check a signature against our clock.
+    """Verify a signature against our clock (`now_ms`: milliseconds since 1970).
 
-    Raises ApiError 401 with the codes of contract 2.2; the nonce's novelty is checked by the caller.
+    Raises ApiError 401 with a code `HMAC_…`. It does not check that the nonce is new.
     """
     if not policy.secret:
         raise _refused(
@@ -82,10 +86,14 @@ def verify(request: SignedRequest, policy: Policy, now_ms: int) -> Verified:
         raise _refused("HMAC_SIGNATURE_MISSING", "the header x-relay-signature is missing")
     given = request.signature.strip().removeprefix("v1=")
     key = policy.secret.encode()
+
+    # Form D: the body alone.
     if policy.legacy and request.ts is None and request.nonce is None:
-        if _same(given, hmac.new(key, request.body, hashlib.sha256).hexdigest()):
+        if _matches(given, key, request.body):
             return Verified("D", None, None)
-        raise _refused("HMAC_SIGNATURE_INVALID", "the signature does not match the request")
+        raise _invalid_signature()
+
+    # Time and nonce, in the widest window of any form.
     ts_ms = _time(request.ts)
     nonce = request.nonce or ""
     if not NONCE_MIN <= len(nonce) <= NONCE_MAX:
@@ -93,59 +101,76 @@ def verify(request: SignedRequest, policy: Policy, now_ms: int) -> Verified:
     late_by = abs(now_ms - ts_ms)
     if late_by > max(policy.window_a_ms, policy.window_b_ms):
         raise _out_of_range(late_by)
+
+    # Forms A, B and C, each with its own window.
     for form, message in _messages(request, ts_ms, nonce, legacy=policy.legacy):
-        if _same(given, hmac.new(key, message, hashlib.sha256).hexdigest()):
-            if late_by > (policy.window_a_ms if form == "A" else policy.window_b_ms):
-                raise _out_of_range(late_by)
-            return Verified(form, ts_ms, nonce)
-    raise _refused("HMAC_SIGNATURE_INVALID", "the signature does not match the request")
+        if not _matches(given, key, message):
+            continue
+        window = policy.window_a_ms if form == "A" else policy.window_b_ms
+        if late_by > window:
+            raise _out_of_range(late_by)
+        return Verified(form, ts_ms, nonce)
+    raise _invalid_signature()
 
 
 def sign(form: Form, secret: str, request: SignedRequest) -> str:
-    """Sign a request in one of the forms, as its clients do; the hexadecimal digits."""
+    """Return the signature of a request in one of the forms, as its clients make it: hexadecimal digits."""
     if form == "D":
         message = request.body
     else:
         ts_ms = _time(request.ts)
-        found = dict(_messages(request, ts_ms, request.nonce or "", legacy=True))
-        message = found[form]
+        messages = dict(_messages(request, ts_ms, request.nonce or "", legacy=True))
+        message = messages[form]
     return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
 
 
 def _messages(
     request: SignedRequest, ts_ms: int, nonce: str, *, legacy: bool
 ) -> Iterator[tuple[Form, bytes]]:
-    """Give what each form signs. Form A's first server printed the time anew as a number, so that is tried
-    too."""
-    method, stamp, once = (
-        request.method.upper().encode(),
-        (request.ts or "").encode(),
-        nonce.encode("latin-1"),
-    )
+    """Yield what each form signs.
+
+    The first server of form A printed the time anew as a number, so form A is tried with both spellings.
+    """
+    method = request.method.upper().encode()
+    stamp = (request.ts or "").encode()
+    nonce_bytes = nonce.encode("latin-1")
     digest = hashlib.sha256(request.body).hexdigest().encode()
     number = str(ts_ms).encode()
+
     if number != stamp:
-        yield "A", b"\n".join((method, request.target, number, once, digest))
-    yield "A", b"\n".join((method, request.target, stamp, once, digest))
-    yield "B", b"\n".join((method, request.target, stamp, once, request.body))
+        yield "A", b"\n".join((method, request.target, number, nonce_bytes, digest))
+    yield "A", b"\n".join((method, request.target, stamp, nonce_bytes, digest))
+    yield "B", b"\n".join((method, request.target, stamp, nonce_bytes, request.body))
     if legacy:
-        yield "C", b"\n".join((stamp, once, request.body))
+        yield "C", b"\n".join((stamp, nonce_bytes, request.body))
 
 
 def _time(text: str | None) -> int:
-    """Read the timestamp; an empty one counts as 0, which is out of any window (contract 2.2)."""
+    """Read the timestamp in milliseconds. An empty one counts as 0, which is out of any window.
+
+    Raises ApiError 401 `HMAC_TS_INVALID`.
+    """
     if text is None:
         raise _refused("HMAC_TS_INVALID", "the header x-relay-ts is missing: milliseconds since 1970")
-    if not text.strip():
+    digits = text.strip()
+    if not digits:
         return 0
-    if not _DIGITS.fullmatch(text.strip()):
+    if not _DIGITS.fullmatch(digits):
         raise _refused("HMAC_TS_INVALID", "x-relay-ts must be a number of milliseconds since 1970")
-    return int(text)
+    return int(digits)
 
 
-def _same(given: str, expected: str) -> bool:
-    """Compare in constant time; what is no SHA-256 in hexadecimal is no signature."""
-    return bool(_HEX.fullmatch(given)) and hmac.compare_digest(given.lower(), expected)
+def _matches(given: str, key: bytes, message: bytes) -> bool:
+    """Return whether `given` is the signature of a message, compared in constant time.
+
+    A text that is no SHA-256 in hexadecimal is no signature.
+    """
+    expected = hmac.new(key, message, hashlib.sha256).hexdigest()
+    return bool(_SHA256_HEX.fullmatch(given)) and hmac.compare_digest(given.lower(), expected)
+
+
+def _invalid_signature() -> ApiError:
+    return _refused("HMAC_SIGNATURE_INVALID", "the signature does not match the request")
 
 
 def _out_of_range(late_by_ms: int) -> ApiError:

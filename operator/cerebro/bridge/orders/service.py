@@ -10,15 +10,15 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
 from cerebro.bridge.errors import ApiError, starting, unknown_device
-from cerebro.bridge.inbox import Inbox
 from cerebro.bridge.intents import Authorize, Client, Hello, Revoke
 from cerebro.bridge.metrics import Metrics
+from cerebro.bridge.orders.answers import GrantAnswer, HelloAnswer, RevokeAnswer, RouterResult
 from cerebro.bridge.orders.executor import Written
+from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.orders.outcomes import WaitResult, breaker_open, not_in_time
 from cerebro.bridge.orders.preview import planned_commands
 from cerebro.bridge.orders.sessions import Sessions, Target
@@ -32,8 +32,6 @@ MARGIN = 0.1
 
 log = structlog.get_logger(__name__)
 
-Body = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class OrderService:
@@ -45,7 +43,7 @@ class OrderService:
     inbox: Inbox[Written]
     metrics: Metrics
 
-    async def grant(self, order: Authorize, arrived: float) -> Body:
+    async def grant(self, order: Authorize, arrived: float) -> GrantAnswer:
         """Let a client in; return the answer once the entry is on the router. Raises ApiError."""
         self._must_exist(order.mik_id)
         if order.warning:
@@ -56,12 +54,9 @@ class OrderService:
 
         written, result = await self._carry_through(order, arrived)
         mikrotik = self._router_answer(written.device, written.client, result)
-        body = _granted(order, written.device, written.client, mikrotik)
-        if order.warning:
-            body["warning"] = order.warning
-        return body
+        return _granted(order, written.device, written.client, mikrotik, warning=order.warning)
 
-    async def revoke(self, revoke: Revoke, arrived: float) -> Body:
+    async def revoke(self, revoke: Revoke, arrived: float) -> RevokeAnswer:
         """End access; return the answer once nothing on the router is due to it any more. Raises ApiError."""
         self._must_exist(revoke.mik_id)
         if self.settings.dry_run:
@@ -74,20 +69,19 @@ class OrderService:
         mikrotik = _mikrotik(written.device, dry_run=result is WaitResult.DRY_RUN)
         return _revoked(revoke, written.device, written.client, mikrotik)
 
-    async def hello(self, hello: Hello) -> Body:
+    async def hello(self, hello: Hello) -> HelloAnswer:
         """Note where a token's phone is, and return the answer. What follows goes on after it (A6). Raises ApiError."""
         self._must_exist(hello.mik_id)
         entry = await self.store.note_hello(hello, now_ms())
         if entry is not None:
             self.inbox.enqueue(entry)
         await self.store.sync()
-        return {
-            "ok": True,
-            "deviceToken": hello.token,
-            "mikId": hello.mik_id,
-            "ipAtual": hello.client.ip,
-            "macAtual": hello.client.mac,
-        }
+        return HelloAnswer(
+            device_token=hello.token,
+            mik_id=hello.mik_id,
+            ip_atual=hello.client.ip,
+            mac_atual=hello.client.mac,
+        )
 
     def known_router(self, mik_id: str | None) -> str | None:
         """Return the routerID if a Device has it: a metric may be named after that only."""
@@ -161,7 +155,7 @@ class OrderService:
         if mik_id is not None and self.sessions.complete() and self.sessions.device(mik_id) is None:
             raise unknown_device(mik_id)
 
-    def _router_answer(self, device: Device, client: Client, result: WaitResult) -> Body:
+    def _router_answer(self, device: Device, client: Client, result: WaitResult) -> RouterResult:
         if result is not WaitResult.DRY_RUN:
             return _mikrotik(device)
         commands = planned_commands(device, client, None, self.settings.installation)
@@ -182,7 +176,7 @@ class OrderService:
             raise ApiError(400, "mikId_required", "mikId required: nothing else says which router is meant")
         return device
 
-    def _pretend(self, order: Authorize) -> Body:
+    def _pretend(self, order: Authorize) -> GrantAnswer:
         """Answer an order in dry run: nothing is stored and nothing is made (F6)."""
         device = self._device_in_dry_run(order.mik_id)
         until = order.expires_at
@@ -192,34 +186,26 @@ class OrderService:
         return _granted(order, device, order.client, _mikrotik(device, dry_run=True, commands=commands))
 
 
-def _granted(order: Authorize, device: Device, client: Client, mikrotik: Body) -> Body:
-    return {
-        "ok": True,
-        "pedidoId": order.order_id,
-        "mikId": order.mik_id or device.router_id,
-        "deviceToken": order.token,
-        "ip": client.ip,
-        "mac": client.mac,
-        "mikrotik": mikrotik,
-    }
+def _granted(
+    order: Authorize, device: Device, client: Client, mikrotik: RouterResult, *, warning: str | None = None
+) -> GrantAnswer:
+    return GrantAnswer(
+        pedido_id=order.order_id,
+        mik_id=order.mik_id or device.router_id,
+        device_token=order.token,
+        ip=client.ip,
+        mac=client.mac,
+        mikrotik=mikrotik,
+        warning=warning,
+    )
 
 
-def _revoked(revoke: Revoke, device: Device, client: Client, mikrotik: Body) -> Body:
-    return {
-        "ok": True,
-        "mikId": revoke.mik_id or device.router_id,
-        "ip": client.ip,
-        "mac": client.mac,
-        "mikrotik": mikrotik,
-    }
+def _revoked(revoke: Revoke, device: Device, client: Client, mikrotik: RouterResult) -> RevokeAnswer:
+    return RevokeAnswer(
+        mik_id=revoke.mik_id or device.router_id, ip=client.ip, mac=client.mac, mikrotik=mikrotik
+    )
 
 
-def _mikrotik(device: Device, *, dry_run: bool = False, commands: list[str] | None = None) -> Body:
+def _mikrotik(device: Device, *, dry_run: bool = False, commands: list[str] | None = None) -> RouterResult:
     """Return the part of an answer that tells of the router."""
-    return {
-        "ok": True,
-        "host": device.api_address,
-        "commands": commands or [],
-        "dryRun": dry_run,
-        "errors": [],
-    }
+    return RouterResult(host=device.api_address, commands=commands or [], dry_run=dry_run)

@@ -1,1 +1,1 @@
-"""Reads requests into intents, or says what is wrong with them. Pure."""
+"""Reads the bodies of requests into intents, or raises an ApiError 400 that names the field. Pure."""

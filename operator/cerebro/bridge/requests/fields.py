@@ -1,4 +1,7 @@
-"""Reads single fields of a request, in any of the shapes that clients use. Pure."""
+"""Reads single fields of a request, in any of the shapes that clients use. Pure.
+
+Every reader returns None for a field that is absent, and raises ApiError 400 that names a field it cannot use.
+"""
 
 from __future__ import annotations
 
@@ -15,31 +18,38 @@ from cerebro.bridge.intents import Client
 from cerebro.resources import normalise_mac
 
 Fields = Mapping[str, Any]
-
+"""A JSON object."""
 
 MAX_MINUTES = 10 * 525_600
-
+"""Ten years: no order is longer."""
 
 _MAX_TEXT = 253
+_MAX_TOKEN = 256
+_INNER_OBJECTS = ("contexto", "plano", "device", "dispositivo")
+"""Objects inside a request in which older clients name phone and router."""
+_ROUTER_NAMES = ("mikId", "router", "identity")
+_NOT_PRINTABLE = ("Cc", "Cs")
+"""Unicode categories: control characters, lone surrogates."""
 
 
 def parse_body(body: bytes) -> Fields:
-    """Read a body as a JSON object; an empty one is an empty object. Raises ApiError 400 INVALID_JSON."""
+    """Read a body as a JSON object; an empty body is an empty object. Raises ApiError 400 INVALID_JSON."""
     if not body.strip():
         return {}
     try:
-        found = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        parsed = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "not readable"
         raise ApiError(400, "INVALID_JSON", f"the body is no JSON in UTF-8: {reason}") from None
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise ApiError(400, "INVALID_JSON", "the body must be a JSON object")
-    return found
+    return parsed
 
 
 def read_client(fields: Fields) -> Client:
-    """Find the phone's addresses in any of the places that clients put them."""
-    ip = mac = None
+    """Return the phone's addresses, from the first of the places where clients put them."""
+    ip: str | None = None
+    mac: str | None = None
     for place in _places(fields):
         ip = ip or _address(place, "ipAtual") or _address(place, "ip")
         mac = mac or _mac(place, "macAtual") or _mac(place, "mac")
@@ -47,20 +57,22 @@ def read_client(fields: Fields) -> Client:
 
 
 def mik_id(fields: Fields) -> str | None:
-    """Find the router's identifier; None when the request has none."""
+    """Return the router's identifier, from the first of the places where clients put it."""
     for place in _places(fields):
-        for name in ("mikId", "router", "identity"):
+        for name in _ROUTER_NAMES:
             if isinstance(place.get(name), Mapping):
                 continue
-            found = text(place, name)
-            if found:
-                return found
+            identifier = text(place, name)
+            if identifier:
+                return identifier
     return None
 
 
 def text(fields: Fields, name: str, *, limit: int = _MAX_TEXT) -> str | None:
-    """Give a text field trimmed, None when it is absent, null or blank. Raises ApiError 400 for anything
-    else."""
+    """Return a text field without blanks around it; None if it is absent, null or blank.
+
+    Raises ApiError 400 if it is no text, has more than `limit` characters, or control characters.
+    """
     value = fields.get(name)
     if value is None:
         return None
@@ -75,58 +87,65 @@ def text(fields: Fields, name: str, *, limit: int = _MAX_TEXT) -> str | None:
 
 
 def printable(value: str) -> str:
-    """Give the text without control characters, NUL and lone surrogates, which no store or header can
-    carry."""
-    return "".join(char for char in value if unicodedata.category(char) not in ("Cc", "Cs"))
-
-
-def _places(fields: Fields) -> list[Fields]:
-    """Give the request itself, then the objects inside it in which older clients name phone and router."""
-    inner = (fields.get(name) for name in ("contexto", "plano", "device", "dispositivo"))
-    return [fields, *(place for place in inner if isinstance(place, Mapping))]
+    """Return a text without control characters and lone surrogates, which no store or header can carry."""
+    return "".join(char for char in value if unicodedata.category(char) not in _NOT_PRINTABLE)
 
 
 def read_token(fields: Fields) -> str | None:
-    """Find the device token; older clients call it `token`. `contexto.deviceId` is a router, not a phone."""
-    return text(fields, "deviceToken", limit=256) or text(fields, "token", limit=256)
+    """Return the device token; older clients call it `token`. `contexto.deviceId` is a router, not a phone."""
+    return text(fields, "deviceToken", limit=_MAX_TOKEN) or text(fields, "token", limit=_MAX_TOKEN)
 
 
 def read_number(name: str, value: object) -> float:
-    """Read a positive number, also as text. Raises ApiError 400 that names the field."""
+    """Return a number that is not negative; a text of digits is one too. Raises ApiError 400."""
+    message = f"{name} must be a positive number"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise invalid(f"{name} must be a positive number")
+        raise invalid(message)
     try:
         number = float(value)
     except (ValueError, OverflowError):
-        raise invalid(f"{name} must be a positive number") from None
+        raise invalid(message) from None
     if not math.isfinite(number) or number < 0:
-        raise invalid(f"{name} must be a positive number")
+        raise invalid(message)
     return number
 
 
 def read_moment(fields: Fields, name: str) -> datetime | None:
-    """Read an instant: RFC 3339 with its zone, or milliseconds since 1970."""
+    """Return an instant in UTC: RFC 3339 with its zone, or milliseconds since 1970.
+
+    Raises ApiError 400 if it is neither, or not between 1970 and 9000.
+    """
     value = fields.get(name)
     if value is None or value == "":
         return None
-    moment: datetime | None
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            moment = datetime.fromtimestamp(value / 1000, UTC)
-        elif isinstance(value, str):
-            moment = datetime.fromisoformat(value.strip())
-        else:
-            moment = None
-        if moment is not None:
-            moment = moment.astimezone(UTC) if moment.tzinfo is not None else None
-    except (ValueError, OverflowError, OSError):
-        moment = None
+    moment = _moment(value)
     if moment is None or not 1970 <= moment.year < 9000:
         raise invalid(
             f"{name} must be an instant such as 2026-01-31T12:00:00Z, or milliseconds since 1970, before the "
             "year 9000"
         )
     return moment
+
+
+def _moment(value: object) -> datetime | None:
+    """Return an instant in UTC, None if the value is no instant or has no zone."""
+    try:
+        if isinstance(value, bool):
+            return None
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value / 1000, UTC)
+        if isinstance(value, str):
+            written = datetime.fromisoformat(value.strip())
+            return written.astimezone(UTC) if written.tzinfo is not None else None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None
+
+
+def _places(fields: Fields) -> list[Fields]:
+    """Return the request itself, then the objects inside it that may name phone and router."""
+    inner = [fields.get(name) for name in _INNER_OBJECTS]
+    return [fields, *(value for value in inner if isinstance(value, Mapping))]
 
 
 def _address(fields: Fields, name: str) -> str | None:

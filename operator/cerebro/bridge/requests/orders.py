@@ -1,14 +1,14 @@
-"""Reads the bodies that clients of every age send into typed intents. Pure: tolerant of shape, strict
-about values.
+"""Reads the bodies of orders and revokes, as clients of every age send them, into typed intents. Pure.
 
-Each error is an ApiError 400 that names the field. The shapes are those of contract 1.2, 5 and 10.
+It is tolerant of shape and strict about values: each error is an ApiError 400 that names the field. The fields are
+those of docs/http.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from cerebro.bridge.errors import invalid
 from cerebro.bridge.intents import Authorize, Revoke
@@ -25,90 +25,141 @@ from cerebro.bridge.requests.fields import (
 from cerebro.bridge.settings import MAX_TRIAL_MINUTES
 from cerebro.resources.session import SessionType
 
+_MAX_ID = 128
+_SHORTEST = timedelta(seconds=1)
+_MILLISECONDS_IN_A_MINUTE = 60_000.0
+
+
+class _End(NamedTuple):
+    """The end of an order: an instant or a length, or neither; and what was changed of the request."""
+
+    expires_at: datetime | None = None
+    duration: timedelta | None = None
+    warning: str | None = None
+
 
 def authorize(
-    fields: Fields, at: datetime, trace_id: str, *, resync: bool = False, trial_minutes: float = 5
+    fields: Fields,
+    requested_at: datetime,
+    trace_id: str,
+    *,
+    resync: bool = False,
+    trial_minutes: float = 5,
 ) -> Authorize:
-    """Read an order: contract 1.2, and the richer shapes of older clients."""
-    order = text(fields, "pedidoId", limit=128) or text(fields, "orderCode", limit=128)
+    """Read an order; `resync` is one that brings the client's new address.
+
+    `trial_minutes` is the length of a trial that names none. Raises ApiError 400.
+    """
+    order_id = _order_id(fields)
     token = read_token(fields)
     client = read_client(fields)
     if not client and not token:
         raise invalid("deviceToken required, or the client's address: ipAtual, macAtual")
     if resync and not client:
         raise invalid("ipAtual or macAtual required")
-    kind = _type(fields, order)
+
+    # With an instant the length is not read, and refuses nothing (A5).
+    session_type = _type(fields, order_id)
     expires_at = read_moment(fields, "expiresAt")
-    duration = _duration(fields, kind) if expires_at is None else None  # not read, it refuses nothing (A5)
+    duration = _duration(fields, session_type) if expires_at is None else None
+    if session_type == "Trial":
+        end = _end_of_trial(requested_at, expires_at, duration, trial_minutes)
+    else:
+        end = _End(expires_at, duration)
+
     return Authorize(
         mik_id=mik_id(fields),
         token=token,
         client=client,
-        requested_at=at,
+        requested_at=requested_at,
         trace_id=trace_id,
-        order_id=order,
-        session_id=text(fields, "sessionId", limit=128),
-        type=kind,
-        **_end(kind, at, expires_at, duration, trial_minutes),
+        order_id=order_id,
+        session_id=text(fields, "sessionId", limit=_MAX_ID),
+        type=session_type,
+        expires_at=end.expires_at,
+        duration=end.duration,
+        warning=end.warning,
         client_first=resync,
     )
 
 
-def revoke(fields: Fields, at: datetime, trace_id: str) -> Revoke:
-    """Read a revoke: of an order, or of a client by address."""
-    order = text(fields, "pedidoId", limit=128) or text(fields, "orderCode", limit=128)
+def revoke(fields: Fields, requested_at: datetime, trace_id: str) -> Revoke:
+    """Read a revoke: of an order, or of a client by address or token. Raises ApiError 400."""
+    order_id = _order_id(fields)
     client = read_client(fields)
     token = read_token(fields)
-    if not (client or order or token):
+    if not (client or order_id or token):
         raise invalid("ip or mac required for revoke")
     return Revoke(
-        mik_id=mik_id(fields), token=token, client=client, requested_at=at, trace_id=trace_id, order_id=order
+        mik_id=mik_id(fields),
+        token=token,
+        client=client,
+        requested_at=requested_at,
+        trace_id=trace_id,
+        order_id=order_id,
     )
 
 
-def _type(fields: Fields, order: str | None) -> SessionType:
+def _order_id(fields: Fields) -> str | None:
+    return text(fields, "pedidoId", limit=_MAX_ID) or text(fields, "orderCode", limit=_MAX_ID)
+
+
+def _type(fields: Fields, order_id: str | None) -> SessionType:
+    """Return Trial for `modo: "TRIAL"`, or an order of the form `trial:…`."""
     mode = fields.get("modo")
-    named = isinstance(mode, str) and mode.strip().upper() == "TRIAL"
-    return "Trial" if named or (order or "").startswith("trial:") else "Paid"
+    if isinstance(mode, str) and mode.strip().upper() == "TRIAL":
+        return "Trial"
+    if order_id is not None and order_id.startswith("trial:"):
+        return "Trial"
+    return "Paid"
 
 
-def _duration(fields: Fields, kind: SessionType) -> timedelta | None:
-    """Find a length: minutes under any of its names, else `tempo` in milliseconds; a trial's 0 is none (A5)."""
-    plan = fields.get("plano")
-    names = ("planoMinutos", "minutes", "trialMinutes") if kind == "Trial" else ("planoMinutos", "minutes")
-    found = [(name, fields.get(name), 1.0) for name in names]
-    if isinstance(plan, Mapping):
-        found.insert(1, ("plano.minutos", plan.get("minutos"), 1.0))
-    found.append(("tempo", fields.get("tempo"), 60_000.0))
-    for name, value, parts in found:
+def _duration(fields: Fields, session_type: SessionType) -> timedelta | None:
+    """Return the length that an order names, None if it names none.
+
+    It is in minutes under any of its names, else in milliseconds as `tempo`. A trial's 0 counts as absent (A5).
+    """
+    for name, value, parts_of_a_minute in _lengths(fields, session_type):
         if value is None:
             continue
-        minutes = read_number(name, value) / parts
-        if kind == "Trial":
+        minutes = read_number(name, value) / parts_of_a_minute
+        if session_type == "Trial":
             if minutes == 0:
                 continue
             minutes = min(minutes, MAX_MINUTES)
         if not 0 < minutes <= MAX_MINUTES:
-            raise invalid(f"{name} must be a positive number of {'milliseconds' if parts > 1 else 'minutes'}")
-        return max(timedelta(minutes=minutes), timedelta(seconds=1))
+            unit = "milliseconds" if parts_of_a_minute > 1 else "minutes"
+            raise invalid(f"{name} must be a positive number of {unit}")
+        return max(timedelta(minutes=minutes), _SHORTEST)
     return None
 
 
-def _end(
-    kind: SessionType,
-    at: datetime,
+def _lengths(fields: Fields, session_type: SessionType) -> list[tuple[str, object, float]]:
+    """Return where a length may stand: name, value, and how many of its unit are a minute; the first counts."""
+    plan = fields.get("plano")
+    lengths: list[tuple[str, object, float]] = [("planoMinutos", fields.get("planoMinutos"), 1.0)]
+    if isinstance(plan, Mapping):
+        lengths.append(("plano.minutos", plan.get("minutos"), 1.0))
+    lengths.append(("minutes", fields.get("minutes"), 1.0))
+    if session_type == "Trial":
+        lengths.append(("trialMinutes", fields.get("trialMinutes"), 1.0))
+    lengths.append(("tempo", fields.get("tempo"), _MILLISECONDS_IN_A_MINUTE))
+    return lengths
+
+
+def _end_of_trial(
+    requested_at: datetime,
     expires_at: datetime | None,
     duration: timedelta | None,
     trial_minutes: float,
-) -> dict[str, Any]:
-    """Settle the one end of an order: `expiresAt` before a duration; trials always end, after 120 minutes
-    at most."""
-    if kind == "Trial":
-        longest = timedelta(minutes=MAX_TRIAL_MINUTES)
-        asked = expires_at - at if expires_at is not None else duration or timedelta(minutes=trial_minutes)
-        shortened = asked > longest
-        warning = {"warning": f"a trial is {MAX_TRIAL_MINUTES} minutes at most"} if shortened else {}
-        if expires_at is not None:
-            return {"expires_at": min(expires_at, at + longest), **warning}
-        return {"duration": min(asked, longest), **warning}
-    return {"expires_at": expires_at} if expires_at is not None else {"duration": duration}
+) -> _End:
+    """Return the end of a trial: the instant, else the length, else `trial_minutes`; MAX_TRIAL_MINUTES at most."""
+    longest = timedelta(minutes=MAX_TRIAL_MINUTES)
+    length = duration or timedelta(minutes=trial_minutes)
+    if expires_at is not None:
+        length = expires_at - requested_at
+
+    warning = f"a trial is {MAX_TRIAL_MINUTES} minutes at most" if length > longest else None
+    if expires_at is not None:
+        return _End(expires_at=min(expires_at, requested_at + longest), warning=warning)
+    return _End(duration=min(length, longest), warning=warning)

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from cerebro.bridge.endpoints.orders import Handlers
+from cerebro.bridge.endpoints.app import make_routes
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access, Tokens
 from cerebro.bridge.metrics import Metrics
@@ -37,7 +37,7 @@ def relay() -> OrderService:
 
 
 def test_d5_all_but_health_and_metrics_is_signed() -> None:
-    routes = Handlers(relay(), cast("Any", None), dict).routes()
+    routes = make_routes(relay(), cast("Any", None), cast("Any", None))
     access = {route.path: route.access for route in routes}
     assert {path for path, given in access.items() if given is Access.OPEN} == PROBES
     assert {path for path, given in access.items() if given in (Access.HEALTH, Access.METRICS)} == TOKEN_ONLY

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cerebro.kube.client.api import Secret
+from cerebro.kube.client.secrets import Secret
 from cerebro.routeros.client.credentials import RouterCredentials, router_credentials
 from cerebro.routeros.client.errors import SecretError
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.inbox import Inbox
 from cerebro.bridge.intents import Client, Hello
+from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.store.base import BridgeStore, Entry
 from cerebro.bridge.store.sqlite.store import SqliteStore
 from cerebro.domain.lifecycle import GrantWindows

@@ -1,9 +1,8 @@
-"""The durable inbox: every order and revoke is on disk before it is acted on, and stays until it was
-carried out (F1).
+"""The durable inbox: every order is on disk before anything is done about it, and stays until it was carried out (F1).
 
-Intents of one client are carried out in the order of arrival, those of different clients side by side, and
-none waits for a router (F2). What carries them out is given by the caller; it must be idempotent, for what
-a dead process left is carried out again.
+Intents of one client are carried out in the order of arrival; those of different clients side by side, and none waits
+for a router (F2). The caller hands in what carries them out. It must be idempotent: what a process that died left
+behind is carried out again.
 """
 
 from __future__ import annotations
@@ -28,8 +27,9 @@ R = TypeVar("R")
 
 MAX_SIDE_BY_SIDE = 64
 MAX_FAULTS = 5
+"""Times that an entry is tried whose work fails by a fault of ours; then it is given up."""
 ADOPT_AFTER = 30.0
-"""Seconds after which an entry that nobody here knows belonged to a process that is gone."""
+"""Seconds after which an entry that this process does not know belonged to a process that is gone."""
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +40,7 @@ class Inbox(Generic[R]):
     def __init__(
         self, store: InboxStore, carry_out: Callable[[Entry], Awaitable[R]], windows: GrantWindows
     ) -> None:
+        """`carry_out` raises KubeError for what should be tried again, ApiError below 500 for a final refusal."""
         self._store = store
         self._windows = windows
         self._carry_out = carry_out
@@ -53,13 +54,13 @@ class Inbox(Generic[R]):
 
     @property
     def size(self) -> int:
-        """How many entries are here and not carried out."""
+        """How many entries this process knows that are not carried out."""
         return len(self._known)
 
     async def submit(self, intent: Intent) -> asyncio.Future[R]:
-        """Put an intent on disk and begin with it; the future tells what was written, or the ApiError.
+        """Put an intent on disk and start it; the future has the result of `carry_out`, or its ApiError.
 
-        Raises ApiError 503 when it cannot be kept.
+        Raises ApiError 503 if the intent cannot be kept.
         """
         entry = await self._store.put(intent, now_ms())
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
@@ -69,7 +70,7 @@ class Inbox(Generic[R]):
         return future
 
     def enqueue(self, entry: Entry) -> None:
-        """Begin with an entry that is on disk already."""
+        """Start an entry that is on disk already; it waits for the entries before it in its lane."""
         if entry.seq in self._known or self._closed:
             return
         self._known.add(entry.seq)
@@ -77,24 +78,36 @@ class Inbox(Generic[R]):
         if lane is not None:
             lane.append(entry)
             return
+
+        # The first entry of a lane starts it.
         self._lanes[entry.lane] = deque((entry,))
         task = asyncio.create_task(self._run_lane(entry.lane), name=f"inbox {entry.seq}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def adopt(self, *, all_of_it: bool = False) -> int:
-        """Begin with what is on disk and nobody here knows; gives how many. At start: all of it."""
+        """Start every stored entry that this process does not work on yet; return how many.
+
+        At start (`all_of_it`) all of them; later only those that are older than ADOPT_AFTER: a bridge that shares the
+        store may be at work on the others (E15). Raises ApiError 503 if the store cannot be read.
+        """
         before = now_ms() if all_of_it else now_ms() - int(ADOPT_AFTER * 1000)
-        entries, unreadable = await self._store.left_over(before)
-        if news_of_them := set(unreadable) - self._unreadable:
+        left_over = await self._store.left_over(before)
+
+        # Each unreadable entry is logged once.
+        unreadable = set(left_over.unreadable)
+        new_unreadable = unreadable - self._unreadable
+        if new_unreadable:
             log.error(
-                "orders in the inbox cannot be read, and stay for a newer release", seqs=sorted(news_of_them)
+                "orders in the inbox cannot be read, and stay for a newer release",
+                seqs=sorted(new_unreadable),
             )
-        self._unreadable = set(unreadable)
-        news = [entry for entry in entries if entry.seq not in self._known]
-        for entry in news:
+        self._unreadable = unreadable
+
+        unknown = [entry for entry in left_over.entries if entry.seq not in self._known]
+        for entry in unknown:
             self.enqueue(entry)
-        return len(news)
+        return len(unknown)
 
     async def close(self, grace: float) -> None:
         """Take nothing new, and give what is under way `grace` seconds; the rest stays on disk (E14)."""
@@ -106,6 +119,7 @@ class Inbox(Generic[R]):
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run_lane(self, name: str) -> None:
+        """Carry out the entries of a lane one after the other, until it is empty."""
         lane = self._lanes[name]
         try:
             while lane:
@@ -115,8 +129,9 @@ class Inbox(Generic[R]):
             del self._lanes[name]
 
     async def _finish(self, entry: Entry) -> None:
-        """Carry out one entry, however long the API server is away."""
-        faults, waits = 0, False
+        """Carry out an entry, however long the API server is away."""
+        faults = 0
+        api_server_away = False
         for delay in Backoff(first=0.05, ceiling=5.0):
             try:
                 async with self._slots:
@@ -125,12 +140,13 @@ class Inbox(Generic[R]):
                 if error.status < 500 or error.code == "inbox_full":
                     self._settle(entry, error)
                     return
+                # Who waits is told; the entry itself is tried again.
                 log.warning("an order is tried again", seq=entry.seq, error=str(error))
                 self._tell(entry, error)
             except KubeError as error:
-                say = log.debug if waits else log.warning
-                say("an order waits for the API server", seq=entry.seq, error=str(error))
-                waits = True
+                write = log.debug if api_server_away else log.warning
+                write("an order waits for the API server", seq=entry.seq, error=str(error))
+                api_server_away = True
             except Exception as error:
                 faults += 1
                 log.exception("an order could not be carried out", seq=entry.seq, tries=faults)
@@ -140,13 +156,17 @@ class Inbox(Generic[R]):
             else:
                 self._settle(entry, result)
                 return
+
             if _too_late(entry, now_ms(), self._windows):
                 self._settle(entry, ApiError(503, "too_late", "the API server was away for too long"))
                 return
             await asyncio.sleep(delay)
 
     def _settle(self, entry: Entry, result: R | Exception) -> None:
-        """Take an entry off the disk and tell who waits for it; one that stays there is carried out again."""
+        """Take an entry off the disk and tell who waits for it.
+
+        If the store cannot take it out, it stays there and is carried out again.
+        """
         with suppress(ApiError):
             self._store.take_out_soon(entry.seq)
         self._known.discard(entry.seq)
@@ -158,19 +178,22 @@ class Inbox(Generic[R]):
         if future is None:
             if isinstance(result, Exception):
                 log.warning("an order that nobody waits for failed", seq=entry.seq, error=str(result))
-        elif not future.done():
-            if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
+            return
+        if future.done():
+            return
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
 
 
 def _too_late(entry: Entry, now: int, windows: GrantWindows) -> bool:
-    """Say whether an order is older than the time within which it would have to be granted (A5)."""
+    """Return whether an order is older than the time within which it would have to be granted (A5)."""
     intent = entry.intent
     if not isinstance(intent, Authorize):
         return False
-    return now - entry.received_at > windows.within(intent.type).total_seconds() * 1000
+    window_ms = windows.within(intent.type).total_seconds() * 1000
+    return now - entry.received_at > window_ms
 
 
 def _retrieve(future: asyncio.Future[R]) -> None:
