@@ -367,7 +367,7 @@ class HubLoop:
             self.contacts = {key: one for key, one in self.contacts.items() if key in led}
         self.peers = interface.peers
         self.obstacle = None
-        await self._reports.report(outcome.peers.said)
+        await self._reports.report(outcome.peers.reports)
         self._context.tunnels.wake_devices(self.namespace, self.name)
 
 

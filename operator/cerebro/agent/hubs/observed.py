@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
-from cerebro.agent.contacts import Contact, contact, contact_said
+from cerebro.agent.contacts import Contact, contact_in_status, next_contact
 from cerebro.resources import Peer
 from cerebro.wireguard.model import Interface
 from cerebro.wireguard.networks import interface_address, span
@@ -46,6 +46,6 @@ def contacts_seen(
     for peer in peers:
         key = peer.spec.public_key
         if key in led and peer.status.applied_public_key == key:
-            earlier = before.get(key) or contact_said(peer)
-            contacts[key] = contact(earlier, interface.peers[key].last_handshake, now, online_within)
+            earlier = before.get(key) or contact_in_status(peer)
+            contacts[key] = next_contact(earlier, interface.peers[key].last_handshake, now, online_within)
     return contacts

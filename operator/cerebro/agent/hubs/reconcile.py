@@ -262,7 +262,7 @@ class HubReconciler:
         outcome.again = not outcome.departed.isdisjoint(refused)
         outcome.dialled = remember_dialled(self.asked.dialled, decided.desired, actual, made)
         concluding = partial(
-            peer_results, there=there, refused=refused, unrouted=unrouted, before=self.before
+            peer_results, present=there, refused=refused, unrouted=unrouted, before=self.before
         )
         outcome.peers = await in_thread(lambda: concluding(self.asked, decided, actual))
         _count(outcome.findings, outcome, decided)
