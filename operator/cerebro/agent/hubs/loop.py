@@ -263,7 +263,7 @@ class HubLoop:
             contacts = {key: contact for key, contact in contacts.items() if key in routed}
         self.view = TunnelView(contacts, interface.peers)
 
-        await self._peer_reporter.report(outcome.peers.said)
+        await self._peer_reporter.report(outcome.peers.reports)
         self._wake_devices()
 
     async def _fail(self, hub: Hub, findings: HubFindings, *, seen: bool = False) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from cerebro.agent.contacts import Contact, contact, contact_said, lost
+from cerebro.agent.contacts import Contact, contact_in_status, lost, next_contact
 from cerebro.domain.conditions import Obstacle
 from cerebro.resources import Peer
 from cerebro.wireguard.model import ActualPeer, Interface
@@ -84,7 +84,7 @@ def contacts_seen(
         key = peer.spec.public_key
         if key not in routed or peer.status.applied_public_key != key:
             continue
-        earlier = before.get(key) or contact_said(peer)
+        earlier = before.get(key) or contact_in_status(peer)
         handshake = interface.peers[key].last_handshake
-        contacts[key] = contact(earlier, handshake, now, online_within)
+        contacts[key] = next_contact(earlier, handshake, now, online_within)
     return contacts

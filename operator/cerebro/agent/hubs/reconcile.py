@@ -310,7 +310,7 @@ class HubReconciler:
 
         # Each Peer's status, and the Hub's figures.
         concluding = partial(
-            peer_results, there=present, refused=refused, unrouted=unrouted, before=self.before
+            peer_results, present=present, refused=refused, unrouted=unrouted, before=self.before
         )
         outcome.peers = await in_thread(lambda: concluding(desired, peers_plan, actual))
         _count(outcome, peers_plan)

@@ -9,7 +9,14 @@ from collections.abc import Callable, Iterator
 
 from cerebro.agent.hubs.loop import HubLoop
 from cerebro.agent.hubs.metrics import PeerReading
-from cerebro.agent.tunnel_status import NOT_CARRIED, TunnelSnapshot, came_back, changed, sight, tunnel_up
+from cerebro.agent.tunnel_status import (
+    NOT_CARRIED,
+    TunnelSnapshot,
+    came_back,
+    changed,
+    tunnel_snapshot,
+    tunnel_up,
+)
 from cerebro.domain.conditions import ConditionState
 from cerebro.kube.cache.store import Index, Store
 from cerebro.resources import PEER, Device, Peer
@@ -77,7 +84,10 @@ class HubTunnels:
                 continue
             contact = loop.view.contacts.get(peer.spec.public_key)
             if contact is not None:
-                yield peer.spec.device_ref.name, sight(contact, loop.view.peers.get(peer.spec.public_key))
+                yield (
+                    peer.spec.device_ref.name,
+                    tunnel_snapshot(contact, loop.view.peers.get(peer.spec.public_key)),
+                )
 
     def readings(self) -> Iterator[PeerReading]:
         """Yield what was last seen of each Peer on the interfaces that this agent carries."""

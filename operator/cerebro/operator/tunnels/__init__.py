@@ -1,1 +1,1 @@
-"""Tunnel addresses and Peers for Devices, and routerIDs that several Devices have."""
+"""What a Device gets of the operator: its tunnel address and its Peer; and Devices that share a routerID."""

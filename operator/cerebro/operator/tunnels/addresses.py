@@ -1,8 +1,10 @@
-"""Tunnel addresses of one Hub: who holds which, and which free one a Device gets (rule E9). Pure.
+"""Tunnel addresses of one Hub: who holds which, and which free address a Device gets (rule E9). Pure.
 
-The search starts at a hash of namespace and name and goes on in steps of a second hash that has no common
-factor with the pool's size: it meets each address once, a row of taken addresses does not slow it down, and it
-ends after as many steps as addresses are taken, however large the pool is. No pool is ever listed.
+The search starts at a hash of namespace and name. It goes on in steps of a second hash that has no common factor with
+the size of the pool, so it meets each address once, and a row of held addresses does not slow it down. It ends after
+as many steps as addresses are held, however large the pool is. No pool is ever listed.
+
+This module knows neither objects nor the store: `index` fills the books, `plan` decides who may keep what.
 """
 
 from __future__ import annotations
@@ -17,28 +19,33 @@ from typing import NamedTuple
 
 
 class Address(NamedTuple):
-    """An IP address as numbers: those of ten thousand Devices are compared without parsing."""
+    """An IP address as numbers, so that the addresses of ten thousand Devices are compared without parsing."""
 
     version: int
+    """4 or 6."""
+
     number: int
 
     def __str__(self) -> str:
-        """Write it in its canonical form."""
-        return str(self._parsed())
+        """Return its canonical form: `10.64.0.2`, `fd00::2`."""
+        if self.version == 4:
+            return str(ipaddress.IPv4Address(self.number))
+        return str(ipaddress.IPv6Address(self.number))
 
     def network(self) -> str:
-        """Write it as a network of its own: `10.64.0.2/32`, `fd00::2/128`."""
-        return f"{self}/{32 if self.version == 4 else 128}"
-
-    def _parsed(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-        return ipaddress.IPv4Address(self.number) if self.version == 4 else ipaddress.IPv6Address(self.number)
+        """Return the network of this address alone: `10.64.0.2/32`, `fd00::2/128`."""
+        length = 32 if self.version == 4 else 128
+        return f"{self}/{length}"
 
 
 class Holder(NamedTuple):
-    """Who holds an address: an object by its kind and name, in the Hub's namespace."""
+    """Who holds an address: an object in the Hub's namespace."""
 
     kind: str
+    """Hub, Device or Peer; Promise for an address that a Device gets and does not have in its status yet."""
+
     name: str
+    """Name of the object; for a Promise, of the Device."""
 
 
 @dataclass(frozen=True)
@@ -46,21 +53,26 @@ class Pool:
     """The addresses of one network that a Device may have: all but those of the network and the broadcast."""
 
     version: int
+
     first: int
+
     size: int
 
     @classmethod
     def of(cls, interface_address: str) -> Pool:
-        """Give the pool of a Hub's address such as `10.64.0.1/16`. Raises ValueError when it is none.
+        """Return the pool of a Hub's address such as `10.64.0.1/16`. Raises ValueError if the text is none.
 
-        The first address of an IPv6 network is the routers' anycast address and left out; networks of two
-        addresses or one have neither (RFC 3021, RFC 6164).
+        The first address of an IPv6 network is the anycast address of its routers and left out. Networks of two
+        addresses or of one have neither that nor a broadcast (RFC 3021, RFC 6164): there all may be used.
         """
         network = ipaddress.ip_interface(interface_address).network
-        first, size = int(network.network_address), network.num_addresses
-        if size > 2:
-            first, size = first + 1, size - (2 if network.version == 4 else 1)
-        return cls(network.version, first, size)
+        first = int(network.network_address)
+        size = network.num_addresses
+        if size <= 2:
+            return cls(network.version, first, size)
+
+        reserved = 2 if network.version == 4 else 1  # IPv6 has no broadcast
+        return cls(network.version, first + 1, size - reserved)
 
     def __contains__(self, address: Address) -> bool:
         return self.version == address.version and 0 <= address.number - self.first < self.size
@@ -68,101 +80,124 @@ class Pool:
 
 @lru_cache(maxsize=1 << 16)
 def read_address(text: str) -> Address | None:
-    """Read an IP address, or a network of one address; None for anything else."""
+    """Return the address that a text such as `10.64.0.2` or `10.64.0.2/32` names; None for anything else."""
     host, slash, length = text.partition("/")
     try:
         parsed = ipaddress.ip_address(host)
     except ValueError:
         return None
-    if slash and length != str(parsed.max_prefixlen):
-        return None
-    return Address(parsed.version, int(parsed))
+
+    wider_than_one = slash and length != str(parsed.max_prefixlen)
+    return None if wider_than_one else Address(parsed.version, int(parsed))
 
 
 def read_addresses(texts: Iterable[str | None]) -> frozenset[Address]:
-    """Read those that are addresses, or networks of one address; others are left out."""
-    return frozenset(address for text in texts if text and (address := read_address(text)) is not None)
+    """Return the addresses that the texts name; what is no address, or a network of several, is left out."""
+    addresses = (read_address(text) for text in texts if text)
+    return frozenset(address for address in addresses if address is not None)
 
 
 class AddressBook:
-    """Which addresses of a Hub are held by whom; as large as the number of holders."""
+    """Who holds which addresses of a Hub. Its size is that of the number of holders, not of the pools."""
 
     def __init__(self) -> None:
         self.own: frozenset[Address] = frozenset()
         """The Hub's own addresses."""
+
         self._pools: tuple[Pool, ...] = ()
         self._used: list[int] = []
+        """How many addresses of each pool somebody holds, in the order of the pools."""
         self._holders: dict[Address, set[Holder]] = {}
+        """Several may hold the same address: `plan` decides who keeps it."""
         self._held: dict[Holder, frozenset[Address]] = {}
 
     @property
     def empty(self) -> bool:
-        """Whether there is no Hub, or none with addresses, and no holder."""
+        """Whether nobody holds an address and the Hub has none, or does not exist."""
         return not self._pools and not self._held
 
     def set_hub(self, hub: str, interface_addresses: Collection[str]) -> None:
-        """Take the Hub's addresses as they are now: their networks, in their order, are the pools."""
+        """Replace the pools by the networks of the Hub's addresses, in their order, and its own addresses by them.
+
+        An empty collection stands for a Hub that does not exist.
+        """
         self._pools = tuple(dict.fromkeys(Pool.of(text) for text in interface_addresses))
         self._used = [sum(address in pool for address in self._holders) for pool in self._pools]
+
         self.own = read_addresses(text.partition("/")[0] for text in interface_addresses)
         self.hold(Holder("Hub", hub), self.own)
 
     def hold(self, holder: Holder, addresses: frozenset[Address]) -> bool:
-        """Take what a holder has now, in place of what it had; True when it gave an address up."""
+        """Record what a holder has now, in place of what it had; return whether it gave an address up."""
         before = self._held.get(holder, frozenset())
         if before == addresses:
             return False
+
         for address in addresses - before:
-            holders = self._holders.setdefault(address, set())
-            if not holders:
-                self._count(address, 1)
-            holders.add(holder)
+            self._add(holder, address)
         for address in before - addresses:
-            self._holders[address].discard(holder)
-            if not self._holders[address]:
-                del self._holders[address]
-                self._count(address, -1)
+            self._remove(holder, address)
+
         if addresses:
             self._held[holder] = addresses
         else:
             self._held.pop(holder, None)
         return not before <= addresses
 
+    def _add(self, holder: Holder, address: Address) -> None:
+        holders = self._holders.setdefault(address, set())
+        if not holders:
+            self._count(address, 1)
+        holders.add(holder)
+
+    def _remove(self, holder: Holder, address: Address) -> None:
+        holders = self._holders[address]
+        holders.discard(holder)
+        if not holders:
+            del self._holders[address]
+            self._count(address, -1)
+
+    def _count(self, address: Address, change: int) -> None:
+        for index, pool in enumerate(self._pools):
+            if address in pool:
+                self._used[index] += change
+
     def holders(self, address: Address) -> Collection[Holder]:
-        """Give who holds an address."""
+        """Return all that hold an address."""
         return self._holders.get(address, ())
 
     def covers(self, address: Address) -> bool:
-        """Say whether a Device of this Hub may have it, if nobody else has."""
+        """Return whether a Device of this Hub may have the address, if nobody holds it."""
         return any(address in pool for pool in self._pools)
 
     def free(self) -> int:
-        """Give how many addresses nobody holds."""
+        """Return how many addresses nobody holds."""
         return sum(pool.size - used for pool, used in zip(self._pools, self._used, strict=True))
 
     def find(self, namespace: str, name: str) -> Address | None:
-        """Find the free address that the Device of that name gets; None: every network is full.
+        """Return the free address that the Device of that name gets; None if every network is full.
 
-        The same name finds the same address as long as the same addresses are held. Nothing is held by it.
+        The same name gets the same address as long as the same addresses are held. The address is not held by this.
         """
         digest = hashlib.sha256(f"{namespace}/{name}".encode()).digest()
-        start, step = int.from_bytes(digest[:16]), int.from_bytes(digest[16:])
+        start = int.from_bytes(digest[:16])
+        step = int.from_bytes(digest[16:])
+
         for pool, used in zip(self._pools, self._used, strict=True):
             if used < pool.size:
                 return self._probe(pool, used, start, step)
         return None
 
     def _probe(self, pool: Pool, used: int, start: int, step: int) -> Address:
+        """Return the first free address of a pool that is not full, from `start` on in steps of `step`."""
+        # Without a common factor the steps meet every address before they meet one twice.
         step = step % pool.size or 1
         while math.gcd(step, pool.size) != 1:
             step += 1
+
         for turn in range(used + 1):
-            address = Address(pool.version, pool.first + (start + turn * step) % pool.size)
+            offset = (start + turn * step) % pool.size
+            address = Address(pool.version, pool.first + offset)
             if address not in self._holders:
                 return address
         raise AssertionError(f"{used} held addresses were met more than once")
-
-    def _count(self, address: Address, change: int) -> None:
-        for index, pool in enumerate(self._pools):
-            if address in pool:
-                self._used[index] += change

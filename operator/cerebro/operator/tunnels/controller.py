@@ -1,8 +1,10 @@
-"""Writes what `peers_for_devices` decides: Peers, addresses in statuses, and what stands in the way; a routerID
-that an older Device has is said there too.
+"""Writes what `plan` decides for Devices: Peers, addresses in statuses, and what stands in the way.
 
-One step takes the Devices that changed, in order. An address is promised before the first write, so none is
-given twice; the Peer is written before the status, so that an operator that ends in between finds it again.
+Also the trouble of a Device whose routerID an older Device has is written here. One step takes the next Devices that
+changed, in their order. An address is promised before the first write, so no address is given twice. The Peer is
+written before the status: an operator that ends in between finds the address in the Peer when it starts again.
+
+Nothing is decided here.
 """
 
 from __future__ import annotations
@@ -22,25 +24,35 @@ from cerebro.kube.events import Recorder
 from cerebro.kube.objects import Change, Name
 from cerebro.operator import metrics
 from cerebro.operator.tunnels.index import TunnelIndex
-from cerebro.operator.tunnels.plan import Plan, Planner, Trouble
+from cerebro.operator.tunnels.plan import Plan, Planner
 from cerebro.operator.tunnels.router_ids import RouterIDs
+from cerebro.operator.tunnels.trouble import Trouble
 from cerebro.resources import DEVICE, PEER, Device, reasons, set_condition
 from cerebro.resources.reasons import DUPLICATE_ROUTER_ID, TROUBLES
 
 log = logging.getLogger(__name__)
 
 FIELD_MANAGER = "cerebro-operator-tunnel"
+"""Manager of the address and the Peer's name in a Device's status."""
+
 CONDITION_MANAGER = "cerebro-operator-tunnel-ready"
-"""One manager a concern: an apply drops what its manager wrote before and leaves out now."""
+"""Manager of Ready. Each concern has its own: an apply drops what its manager wrote before and leaves out now."""
+
 BATCH = 500
 """Devices in one step."""
-AGAIN = 60.0
+
+_CHECK_WAITING = 60.0
 """Seconds after which Devices that wait for something are looked at without an occasion."""
-_SOON = 1.0
+
+_RETRY = 1.0
+"""Seconds until a plan is made again for a Device that changed while its plan was written."""
 
 
 class DevicePeers:
-    """The steps; keeps the index of addresses, and what was said of which Device when."""
+    """Gives Devices their addresses and Peers, step by step.
+
+    It keeps the index of addresses, and the trouble that each Device was last found to have.
+    """
 
     def __init__(self, api: KubeApi, store: Store, events: Recorder) -> None:
         self._api = api
@@ -50,149 +62,186 @@ class DevicePeers:
         self._planner = Planner(store, self._index)
         self._router_ids = RouterIDs(store)
         self._troubles: dict[Name, Trouble] = {}
-        self._looked_at = 0.0
+        self._waiting_marked_at = 0.0
+        """Monotonic seconds."""
 
     def changed(self, change: Change) -> bool:
-        """Take a change of the store; True when a step is due."""
+        """Take a change of the store; return whether a step is due."""
         self._index.changed(change)
         self._index.mark(self._router_ids.concerned(change))
         return self._index.any_marked()
 
     def begin(self) -> None:
-        """Have every Device looked at: somebody else may have written meanwhile."""
+        """Mark every Device: another operator may have written until now."""
         self._index.mark_all()
 
     async def step(self) -> float:
-        """Look at the next Devices that changed; gives the seconds until the next step. Raises KubeError."""
-        if time.monotonic() - self._looked_at >= AGAIN:
-            self._looked_at = time.monotonic()
+        """Write what the next marked Devices get; return the seconds until the next step. Raises KubeError."""
+        now = time.monotonic()
+        if now - self._waiting_marked_at >= _CHECK_WAITING:
+            self._waiting_marked_at = now
             self._index.mark_waiting()
-        names = self._index.take(BATCH)
-        left = set(names)
-        again: set[Name] = set()
 
-        async def work(planned: tuple[Device, Plan]) -> bool:
+        names = self._index.take(BATCH)
+        undone = set(names)
+        outdated: set[Name] = set()
+
+        async def write(planned: tuple[Device, Plan]) -> bool:
             device, plan = planned
             name = (device.namespace, device.name)
-            if not await self._carry_out(device, plan):
-                again.add(name)
-            left.discard(name)
+            if not await self._write(device, plan):
+                outdated.add(name)
+            undone.discard(name)
             return True
 
+        # All plans are made before the first write: each promises its address to its Device.
         try:
-            plans = [planned for name in names if (planned := self._plan(name, left)) is not None]
-            await each(plans, work)
+            plans: list[tuple[Device, Plan]] = []
+            for name in names:
+                planned = self._plan(name)
+                if planned is None:
+                    undone.discard(name)
+                else:
+                    plans.append(planned)
+            await each(plans, write)
         finally:
-            self._index.mark(left | again)
+            self._index.mark(undone | outdated)
             self._count()
-        if again:
-            return _SOON
-        return 0.0 if self._index.any_marked() else AGAIN
 
-    def _plan(self, name: Name, left: set[Name]) -> tuple[Device, Plan] | None:
+        if outdated:
+            return _RETRY
+        return 0.0 if self._index.any_marked() else _CHECK_WAITING
+
+    def _plan(self, name: Name) -> tuple[Device, Plan] | None:
+        """Return the plan for a Device; None if it is gone, or cannot be read (rule B9)."""
         stored = self._store.get(DEVICE, *name)
-        device = stored.read(Device) if stored is not None else None
-        if device is None:
-            left.discard(name)
-            if stored is None:
-                self._troubles.pop(name, None)
-                self._index.forget(name)
+        if stored is None:
+            self._troubles.pop(name, None)
+            self._index.forget(name)
             return None
+        device = stored.read(Device)
+        if device is None:
+            return None
+
         plan = self._planner.plan(device)
         self._index.waits(device, plan.trouble is not None)
         if plan.allocated is not None:
             self._index.promise(device, plan.allocated)
+
+        # A Device that has its tunnel may still share its routerID.
         plan.trouble = plan.trouble or self._router_ids.trouble(device)
         return device, plan
 
-    async def _carry_out(self, device: Device, plan: Plan) -> bool:
-        """Write one plan; False when something changed meanwhile and it is to be made anew."""
+    async def _write(self, device: Device, plan: Plan) -> bool:
+        """Write one plan; return False if something changed meanwhile and the plan must be made again."""
         try:
             await self._write_peers(device, plan)
             if plan.status is not None:
                 await self._apply(device, plan.status, FIELD_MANAGER)
-            await self._say(device, plan.trouble)
+            await self._report(device, plan.trouble)
         except (Conflict, AlreadyExists, NotFound):
             return False
         except Invalid:
+            # A new try at once would be refused too, so the Device is one of those that wait.
             self._index.waits(device, True)
             log.exception("Device %s/%s: its Peer or status is refused", device.namespace, device.name)
         return True
 
     async def _write_peers(self, device: Device, plan: Plan) -> None:
-        kind = PEER
         for peer in plan.delete:
-            meta = peer.metadata
             await self._api.delete(
-                kind, peer.namespace, peer.name, uid=meta.uid, resource_version=meta.resource_version
+                PEER,
+                peer.namespace,
+                peer.name,
+                uid=peer.metadata.uid,
+                resource_version=peer.metadata.resource_version,
             )
             log.info("deleted Peer %s/%s of Device %s", peer.namespace, peer.name, device.name)
+
         if plan.create is not None:
-            made = await self._api.create(kind, device.namespace, plan.create)
-            self._store.deliver(kind, "MODIFIED", made)
+            created = await self._api.create(PEER, device.namespace, plan.create)
+            self._store.deliver(PEER, "MODIFIED", created)
+
         if plan.change is not None:
             peer, patch = plan.change
             changed = await self._api.patch(
-                kind, peer.namespace, peer.name, patch, resource_version=peer.metadata.resource_version
+                PEER, peer.namespace, peer.name, patch, resource_version=peer.metadata.resource_version
             )
-            self._store.deliver(kind, "MODIFIED", changed)
+            self._store.deliver(PEER, "MODIFIED", changed)
 
-    async def _say(self, device: Device, trouble: Trouble | None) -> None:
-        """Say what stands in the way, or take it back.
+    async def _report(self, device: Device, trouble: Trouble | None) -> None:
+        """Write into Ready what stands in the way of a Device, or withdraw it (None).
 
-        An agent leaves Ready alone once it sees that, so nobody fights. That its agent is lost goes before.
+        An agent leaves Ready alone once it sees that, so no two writers fight over it. If the agent of the Device is
+        lost, Ready says so and stays.
         """
         name = (device.namespace, device.name)
-        said = self._troubles.get(name)
         if trouble is None:
             self._troubles.pop(name, None)
             if operator_says(device):
-                await self._take_back(device)
+                await self._withdraw_ready(device)
             return
-        self._troubles[name] = trouble
-        if said != trouble:
-            action = "Identify" if trouble.reason == DUPLICATE_ROUTER_ID else "Allocate"
-            self._events.post(device, "Warning", trouble.reason, trouble.message, action=action)
-        ready = device.status.condition("Ready")
-        there = (ready.reason, ready.message, ready.observed_generation) if ready else None
-        if not says_lost(device) and there != (trouble.reason, trouble.message, device.metadata.generation):
-            await self._say_ready(device, "False", trouble)
 
-    async def _take_back(self, device: Device) -> None:
-        """Withdraw Ready. Where an agent has a part in it the API server refuses what would be left of it:
-        then it is Unknown until the agent says it anew.
+        if self._troubles.get(name) != trouble:
+            self._post_event(device, trouble)
+        self._troubles[name] = trouble
+
+        if not says_lost(device) and not _ready_shows(device, trouble):
+            await self._write_ready(device, "False", trouble)
+
+    def _post_event(self, device: Device, trouble: Trouble) -> None:
+        action = "Identify" if trouble.reason == DUPLICATE_ROUTER_ID else "Allocate"
+        self._events.post(device, "Warning", trouble.reason, trouble.message, action=action)
+
+    async def _withdraw_ready(self, device: Device) -> None:
+        """Remove Ready, or set it to Unknown until the agent writes it.
+
+        If an agent has a part in the condition, the API server refuses what would be left of it.
         """
         try:
             await self._apply(device, {"conditions": []}, CONDITION_MANAGER)
         except Invalid:
-            await self._say_ready(
-                device, "Unknown", Trouble(reasons.NOT_LOOKED_YET, "nothing stands in the way any more")
-            )
+            nothing = Trouble(reasons.NOT_LOOKED_YET, "nothing stands in the way any more")
+            await self._write_ready(device, "Unknown", nothing)
 
-    async def _say_ready(self, device: Device, status: ConditionStatus, trouble: Trouble) -> None:
+    async def _write_ready(self, device: Device, status: ConditionStatus, trouble: Trouble) -> None:
         state = ConditionState(status, trouble.reason, trouble.message)
-        condition = make_condition("Ready", state, device.metadata.generation, limit=None)
-        known = set_condition(device.status.conditions, condition, server_now(self._api))
-        ready = [said.wire() for said in known if said.type == "Ready"]
-        await self._apply(device, {"conditions": ready}, CONDITION_MANAGER)
+        ready = make_condition("Ready", state, device.metadata.generation, limit=None)
+
+        conditions = set_condition(device.status.conditions, ready, server_now(self._api))
+        applied = [condition.wire() for condition in conditions if condition.type == "Ready"]
+        await self._apply(device, {"conditions": applied}, CONDITION_MANAGER)
 
     async def _apply(self, device: Device, status: Mapping[str, object], manager: str) -> None:
-        kind = DEVICE
+        """Apply fields of the Device's status; the UID keeps them from a Device of the same name made meanwhile."""
         written = await self._api.apply(
-            kind,
+            DEVICE,
             device.namespace,
             device.name,
             {"metadata": {"uid": device.metadata.uid}, "status": status},
             field_manager=manager,
             subresource="status",
         )
-        self._store.deliver(kind, "MODIFIED", written)
+        self._store.deliver(DEVICE, "MODIFIED", written)
 
     def _count(self) -> None:
+        """Set the metrics of troubles and of free addresses."""
         by_reason = Counter(trouble.reason for trouble in self._troubles.values())
         for reason in TROUBLES:
             metrics.TUNNEL_TROUBLES.labels(reason).set(by_reason[reason])
         metrics.DUPLICATE_ROUTER_IDS.set(by_reason[DUPLICATE_ROUTER_ID])
+
         metrics.POOL_FREE.clear()
         for (namespace, hub), book in self._index.books().items():
             metrics.POOL_FREE.labels(namespace, hub).set(book.free())
+
+
+def _ready_shows(device: Device, trouble: Trouble) -> bool:
+    """Return whether Ready says so already of the Device as it is now."""
+    ready = device.status.condition("Ready")
+    return (
+        ready is not None
+        and ready.reason == trouble.reason
+        and ready.message == trouble.message
+        and ready.observed_generation == device.metadata.generation
+    )

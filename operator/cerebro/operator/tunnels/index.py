@@ -1,8 +1,7 @@
-"""Follows the store's changes of Hubs, Devices and Peers: who holds which tunnel address, and which Devices
-must be looked at. Pure: no I/O, no clock.
+"""Who holds which tunnel address, and which Devices must be looked at, as the changes of the store show it.
 
-So one change costs the look at one Device, however many there are; nothing is computed anew for all of them,
-but after a start and when a Hub changes.
+Pure: no I/O and no clock. A change costs the look at one Device, however many there are: all of them are looked at
+only after a start and when their Hub changes. This module follows and remembers; `plan` decides.
 """
 
 from __future__ import annotations
@@ -17,109 +16,169 @@ from cerebro.operator.tunnels.addresses import Address, AddressBook, Holder, rea
 from cerebro.resources import DEVICE, HUB, PEER, Device, Hub, Peer
 from cerebro.resources.naming import LABEL_MANAGED_BY, MANAGED_BY_OPERATOR
 
-"""Namespace and name."""
+_NO_ADDRESSES: frozenset[Address] = frozenset()
 
 
 def made_for(peer: Peer) -> str | None:
-    """Name the Device that the operator made a Peer for; None for one that a person or the bridge made."""
-    if peer.metadata.labels.get(LABEL_MANAGED_BY) != MANAGED_BY_OPERATOR or peer.spec.device_ref is None:
+    """Return the name of the Device that the operator made a Peer for.
+
+    None for a Peer that a person or the bridge made.
+    """
+    made_by_operator = peer.metadata.labels.get(LABEL_MANAGED_BY) == MANAGED_BY_OPERATOR
+    if not made_by_operator or peer.spec.device_ref is None:
         return None
     return peer.spec.device_ref.name
 
 
 class TunnelIndex:
-    """Knows of every Hub its address book, and of every Device its Peers; subscribe `changed` to the store."""
+    """The address book of every Hub, the Peers of every Device, and the Devices that must be looked at.
+
+    `changed` must be called with each change of the store.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._books: dict[Name, AddressBook] = {}
         self._devices = store.add_index(DEVICE, hub_of)
         self._peers = store.add_index(PEER, _device_name)
-        self._dirty: set[Name] = set()
-        self._waiting: dict[Name, Name] = {}
+
+        self._books: dict[Name, AddressBook] = {}
+        """By Hub."""
         self._promised: dict[Name, Address] = {}
+        """By Device: an address that was allocated to it and is not in its status yet."""
+
+        self._marked: set[Name] = set()
+        """Devices that must be looked at."""
+        self._waiting: dict[Name, Name] = {}
+        """Devices that wait for something, each with its Hub."""
         self._freed: set[Name] = set()
+        """Hubs with an address that was given up since the last `take`."""
 
     def changed(self, change: Change) -> None:
         """Take one change of the store."""
-        name = (change.namespace, change.name)
         if change.kind is HUB:
-            hub = change.new.read(Hub) if change.new is not None else None
-            if change.new is None or hub is not None:
-                self.book(*name).set_hub(change.name, hub.spec.addresses if hub is not None else ())
-                self._drop_if_empty(name)
-            self._dirty.update((change.namespace, item.name) for item in self._devices.get(*name))
+            self._hub_changed(change)
         elif change.kind is DEVICE:
-            self._keep_promise(name, change.new)
-            self._hold(change)
-            self._dirty.add(name)
+            self._device_changed(change)
         elif change.kind is PEER:
-            self._hold(change)
-            self._dirty.add(name)  # the Device of the same name: the name may be free now
-            for item in (change.old, change.new):
-                device = _device_name(item) if item is not None else None
-                if device is not None:
-                    self._dirty.add((change.namespace, device))
+            self._peer_changed(change)
+
+    def _hub_changed(self, change: Change) -> None:
+        hub_name = (change.namespace, change.name)
+        hub = change.new.read(Hub) if change.new is not None else None
+
+        # A Hub that cannot be read keeps its book as it was (rule B9); a Hub that is gone has no addresses.
+        unreadable = change.new is not None and hub is None
+        if not unreadable:
+            addresses = hub.spec.addresses if hub is not None else ()
+            self.book(*hub_name).set_hub(change.name, addresses)
+            self._drop_if_empty(hub_name)
+
+        devices = self._devices.get(*hub_name)
+        self.mark((change.namespace, device.name) for device in devices)
+
+    def _device_changed(self, change: Change) -> None:
+        name = (change.namespace, change.name)
+        self._end_promise(name, change.new)
+        self._hold(change)
+        self._marked.add(name)
+
+    def _peer_changed(self, change: Change) -> None:
+        self._hold(change)
+
+        # The Device of the same name: the name may be free now, and its Peer can have it.
+        self._marked.add((change.namespace, change.name))
+
+        for stored in (change.old, change.new):
+            device = _device_name(stored) if stored is not None else None
+            if device is not None:
+                self._marked.add((change.namespace, device))
+
+    # What the books hold
 
     def book(self, namespace: str, hub: str) -> AddressBook:
-        """Give the address book of a Hub; while the Hub does not exist it is kept for those that hold addresses."""
+        """Return the address book of a Hub, also of a Hub that does not exist: Devices and Peers name it."""
         return self._books.setdefault((namespace, hub), AddressBook())
 
     def books(self) -> Mapping[Name, AddressBook]:
-        """Give the address books by Hub."""
+        """Return the address books, by Hub."""
         return self._books
+
+    def peers(self, namespace: str, device: str) -> list[Peer]:
+        """Return the Peers that the operator made for a Device; without those that cannot be read."""
+        readable = (stored.read(Peer) for stored in self._peers.get(namespace, device))
+        return [peer for peer in readable if peer is not None]
+
+    def _hold(self, change: Change) -> None:
+        """Write a change of a Device or Peer into the books of the Hubs that it named before and names now."""
+        before = hub_of(change.old) if change.old is not None else None
+        after = hub_of(change.new) if change.new is not None else None
+        holder = Holder(change.kind.kind, change.name)
+
+        for hub in {before, after}:
+            if hub is None:
+                continue
+            addresses = _NO_ADDRESSES
+            if hub == after and change.new is not None:
+                addresses = read_addresses(_addresses(change.new))
+
+            hub_name = (change.namespace, hub)
+            gave_up = self.book(*hub_name).hold(holder, addresses)
+            if gave_up:
+                self._freed.add(hub_name)
+            self._drop_if_empty(hub_name)
 
     def _drop_if_empty(self, hub: Name) -> None:
         if hub in self._books and self._books[hub].empty:
             del self._books[hub]
 
-    def peers(self, namespace: str, device: str) -> list[Peer]:
-        """Give the Peers that were made for a Device."""
-        found = (item.read(Peer) for item in self._peers.get(namespace, device))
-        return [peer for peer in found if peer is not None]
-
-    # What is promised to a Device and not in its status yet
+    # Addresses that are allocated to a Device and not in its status yet
 
     def promise(self, device: Device, address: Address) -> None:
-        """Keep an address for a Device until it is seen to have one: nobody else gets it meanwhile."""
+        """Keep an address for a Device until its status shows one: no other Device gets it meanwhile."""
         assert device.spec.hub_ref is not None
-        name = (device.namespace, device.name)
-        self._promised[name] = address
-        self.book(device.namespace, device.spec.hub_ref.name).hold(
-            Holder("Promise", device.name), frozenset({address})
-        )
+        self._promised[(device.namespace, device.name)] = address
+
+        book = self.book(device.namespace, device.spec.hub_ref.name)
+        book.hold(Holder("Promise", device.name), frozenset({address}))
 
     def promised(self, namespace: str, device: str) -> Address | None:
-        """Give the address that a Device was promised."""
+        """Return the address that a Device was promised; None if it was promised none."""
         return self._promised.get((namespace, device))
 
-    def _keep_promise(self, name: Name, item: StoredObject | None) -> None:
-        """A promise ends when the Device has an address, asks for another, or is not there."""
-        if name not in self._promised or (item is not None and not _has_address(item)):
+    def _end_promise(self, name: Name, stored: StoredObject | None) -> None:
+        """End the promise to a Device that has an address, asks for another one, or is gone (None)."""
+        waits = stored is not None and not _names_address(stored)
+        if name not in self._promised or waits:
             return
+
         del self._promised[name]
+        namespace, device = name
         for hub, book in list(self._books.items()):
-            if hub[0] == name[0] and book.hold(Holder("Promise", name[1]), frozenset()):
-                if item is None:
-                    self._freed.add(hub)
-                self._drop_if_empty(hub)
+            if hub[0] != namespace:
+                continue
+            gave_up = book.hold(Holder("Promise", device), _NO_ADDRESSES)
+            if not gave_up:
+                continue
+            if stored is None:
+                self._freed.add(hub)
+            self._drop_if_empty(hub)
 
     # Devices that must be looked at
 
     def mark(self, names: Iterable[Name]) -> None:
-        """Have Devices looked at."""
-        self._dirty.update(names)
+        """Mark Devices: they are looked at next."""
+        self._marked.update(names)
 
     def mark_all(self) -> None:
-        """Have all Devices looked at."""
-        self.mark((item.namespace, item.name) for item in self._store.all(DEVICE))
+        """Mark all Devices."""
+        self.mark((stored.namespace, stored.name) for stored in self._store.all(DEVICE))
 
     def mark_waiting(self) -> None:
-        """Have those looked at that wait for something."""
+        """Mark the Devices that wait for something."""
         self.mark(self._waiting)
 
     def waits(self, device: Device, waiting: bool) -> None:
-        """Remember whether a Device waits: it is looked at as well when an address of its Hub is given up."""
+        """Record whether a Device waits: then it is also looked at when an address of its Hub is given up."""
         name = (device.namespace, device.name)
         if waiting and device.spec.hub_ref is not None:
             self._waiting[name] = (device.namespace, device.spec.hub_ref.name)
@@ -127,58 +186,54 @@ class TunnelIndex:
             self._waiting.pop(name, None)
 
     def forget(self, name: Name) -> None:
-        """Forget a Device that is gone."""
+        """Forget that a Device waits: it is gone."""
         self._waiting.pop(name, None)
 
     def any_marked(self) -> bool:
-        """Say whether there are Devices to look at."""
-        return bool(self._dirty or self._freed)
+        """Return whether a Device must be looked at."""
+        return bool(self._marked or self._freed)
 
     def take(self, number: int) -> list[Name]:
-        """Take Devices to look at, the first by namespace and name: a rebuild comes in the same order (E9)."""
+        """Return up to `number` Devices to look at, and unmark them.
+
+        They come sorted by namespace and name: after a loss of all statuses the Devices get their addresses in the same
+        order (rule E9).
+        """
         if self._freed:
             self.mark(name for name, hub in self._waiting.items() if hub in self._freed)
             self._freed.clear()
-        taken = sorted(self._dirty)[:number]
-        self._dirty.difference_update(taken)
+
+        taken = sorted(self._marked)[:number]
+        self._marked.difference_update(taken)
         return taken
 
-    def _hold(self, change: Change) -> None:
-        """Write a change of a Device or Peer into the books of the Hubs that it names."""
-        before = hub_of(change.old) if change.old is not None else None
-        after = hub_of(change.new) if change.new is not None else None
-        for hub in {before, after}:
-            if hub is None:
-                continue
-            addresses = frozenset[Address]()
-            if hub == after and change.new is not None:
-                addresses = read_addresses(_addresses(change.new))
-            if self.book(change.namespace, hub).hold(Holder(change.kind.kind, change.name), addresses):
-                self._freed.add((change.namespace, hub))
-            self._drop_if_empty((change.namespace, hub))
 
+def _addresses(stored: StoredObject) -> Iterable[str | None]:
+    """Return the texts in which a Device or Peer names tunnel addresses, also if it cannot be read (rule B9)."""
+    model = stored.model
+    if isinstance(model, Device):
+        return (model.spec.tunnel_address, model.status.tunnel_address)
+    if isinstance(model, Peer):
+        return model.spec.allowed_ips
 
-def _addresses(item: StoredObject) -> Iterable[str | None]:
-    """Give the tunnel addresses that an object names, also one that our models cannot read (B9)."""
-    if isinstance(item.model, Device):
-        return (item.model.spec.tunnel_address, item.model.status.tunnel_address)
-    if isinstance(item.model, Peer):
-        return item.model.spec.allowed_ips
-    spec, status = _part(item, "spec"), _part(item, "status")
-    networks = spec.get("allowedIPs")
+    spec = _part(stored, "spec")
+    status = _part(stored, "status")
     texts = [spec.get("tunnelAddress"), status.get("tunnelAddress")]
-    texts += networks if isinstance(networks, list) else []
+    networks = spec.get("allowedIPs")
+    if isinstance(networks, list):
+        texts += networks
     return [text for text in texts if isinstance(text, str)]
 
 
-def _has_address(item: StoredObject) -> bool:
-    return any(_addresses(item))
+def _names_address(stored: StoredObject) -> bool:
+    return any(_addresses(stored))
 
 
-def _device_name(item: StoredObject) -> str | None:
-    return made_for(item.model) if isinstance(item.model, Peer) else None
+def _device_name(stored: StoredObject) -> str | None:
+    return made_for(stored.model) if isinstance(stored.model, Peer) else None
 
 
-def _part(item: StoredObject, name: str) -> dict[str, Any]:
-    part = (item.raw or {}).get(name)
+def _part(stored: StoredObject, name: str) -> dict[str, Any]:
+    """Return the spec or status in the body of an unreadable object; empty if it is none."""
+    part = (stored.raw or {}).get(name)
     return part if isinstance(part, dict) else {}

@@ -198,7 +198,7 @@ async def test_e5_no_route_takes_the_nodes_own_network_and_its_peer_says_why() -
     ]
     outcome = await run.run(a_hub(), peers=peers)
     assert run.interface.routes == {"192.168.7.0/24", "10.9.0.0/25"}
-    said = {peer.name: words for peer, words in outcome.peers.said}
+    said = {peer.name: words for peer, words in outcome.peers.reports}
     assert said["a"].accepted[:2] == ("True", "NetworkConflict")
     assert "192.168.1.0/25 overlaps 192.168.1.0/24 of eth0 on the node n1" in said["a"].accepted[2]
     assert (said["b"].accepted[1], outcome.findings.warnings) == ("Accepted", ())
@@ -209,7 +209,7 @@ async def test_the_nodes_networks_are_not_read_where_no_route_is_asked_for() -> 
     await run.run(a_hub(), peers=[routed("a", "10.64.0.2/32")])
     outcome = await run.run(a_hub(routes="None"), peers=[routed("a", "10.64.0.2/32", "192.168.1.0/25")])
     assert run.looks == 0
-    assert [words.accepted[1] for _, words in outcome.peers.said] == ["Accepted"]
+    assert [words.accepted[1] for _, words in outcome.peers.reports] == ["Accepted"]
 
 
 async def test_a_route_that_is_refused_is_said_of_its_peer_and_the_hub_serves_the_others() -> None:
@@ -217,7 +217,7 @@ async def test_a_route_that_is_refused_is_said_of_its_peer_and_the_hub_serves_th
     run.interface.refusing = {"192.168.7.0/24": "the node has another route to it; remove that one"}
     peers = [routed("a", "10.64.0.2/32", "192.168.7.0/24"), routed("b", "10.64.0.3/32")]
     outcome = await run.run(a_hub(), peers=peers)
-    said = {peer.name: words for peer, words in outcome.peers.said}
+    said = {peer.name: words for peer, words in outcome.peers.reports}
     truth, reason, message = said["a"].ready
     assert (truth, reason) == ("False", "RouteRefused")
     assert "192.168.7.0/24: the node has another route" in message

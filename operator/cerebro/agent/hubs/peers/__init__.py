@@ -1,1 +1,1 @@
-"""Which Peers of a Hub are accepted, what is planned for them, and what their statuses say."""
+"""The Peers of one Hub: which are accepted, what is planned for them, and what their statuses report."""

@@ -1,8 +1,11 @@
-"""Which Peers of a Hub are accepted, and with which allowed networks (rule E5). Pure.
+"""Who is accepted on a Hub's interface, and with which allowed networks (rule E5). Pure.
 
-Of two Peers with one key, one tunnel address or networks that overlap, the one that is applied keeps it, else
-the older. Whoever lost takes over by itself in the first pass in which the winner does not ask any more. A lost
-network is dropped from its Peer and the rest of it stays; a lost key or tunnel address refuses the Peer.
+Two Peers may ask for the same key, for the same tunnel address, or for networks that overlap. The Peer that is
+applied already keeps what it has; if neither is applied, the older Peer gets it. The Peer that lost takes over by
+itself, in the first pass in which the winner no longer asks for it.
+
+A lost network is dropped from its Peer, which is accepted with the rest. A lost key or tunnel address refuses the
+whole Peer. This module only decides: it reads no interface and writes no status.
 """
 
 from __future__ import annotations
@@ -11,41 +14,62 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from types import MappingProxyType
 
 from cerebro.domain.conditions import ConditionState
 from cerebro.resources import Hub, Peer, age_key
 from cerebro.wireguard.keys import InvalidKey, check_key
-from cerebro.wireguard.model import Interface
+from cerebro.wireguard.model import ActualPeer, Interface
 from cerebro.wireguard.networks import Span, interface_address, span
 
-_NAMED = 8  # dropped networks that a message tells of
+_MAX_NAMED = 8
+"""Dropped networks that a message names; it counts the rest."""
+
+_UNREADABLE = "a Peer that cannot be read"
+
+_ACCEPTED = ConditionState("True", "Accepted", "accepted with all its networks")
+
 Rank = tuple[bool, bool, tuple[datetime, str, str]]
+"""Order in which Peers get what several ask for, the first one first: see `_claim_of`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What was decided about one Peer; `said` is its condition Accepted."""
+    """What was decided about one Peer."""
 
     peer: Peer
+
     accepted: bool
-    said: ConditionState
+
+    condition: ConditionState
+    """State of condition Accepted."""
+
     allowed_ips: frozenset[str] = frozenset()
-    """Canonical; without those that were dropped."""
+    """Networks in canonical form, without those that were dropped. Empty if the Peer is refused."""
 
 
 @dataclass(slots=True)
 class _Claim:
-    """A Peer's claims while they are being settled."""
+    """What one Peer asks for, and how much of it it has got so far."""
 
     peer: Peer
-    tunnel: list[Span] = field(default_factory=list)
-    networks: list[Span] = field(default_factory=list)
-    applied: frozenset[str] = frozenset()
-    rank: Rank | None = None
+
+    rank: Rank
+
+    tunnel: list[Span]
+    """Its tunnel addresses: at most one in a family for the Peer of a Device."""
+
+    networks: list[Span]
+    """All other networks that it asks for."""
+
+    applied: frozenset[str]
+    """Networks that it has on the interface now."""
+
     won: set[str] = field(default_factory=set)
+
     dropped: list[tuple[str, str]] = field(default_factory=list)
-    """Reason and words."""
+    """Reason and message for each network that it does not get."""
 
 
 def accept(
@@ -56,55 +80,83 @@ def accept(
     frozen_keys: Collection[str] = (),
     node_networks: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Acceptance]:
-    """Decide about the Peers of the Hub; return it by UID. Peers of other Hubs are not looked at.
+    """Return the decision about each Peer of the Hub, by UID. Peers of other Hubs are ignored.
 
-    Give the terminating Peers that stay (`staying`) and not those that go. `frozen_keys` are keys of Peers that
-    cannot be read (rule B9): what those have on the interface is not given to another. `node_networks` are those
-    that the node is connected to besides, each with where that is: a route to a part of one would take it away.
+    `peers` must hold the terminating Peers that stay on the interface, and not those that leave it.
+    `frozen_keys` are the keys of Peers that cannot be read (rule B9): no other Peer gets what they have on the
+    interface. `node_networks` are the other networks that the node is connected to, each with its place ("eth0 on
+    the node n1"): a route to a part of such a network would take it away from the node.
     """
-    ours = [one for one in peers if one.spec.hub_ref.name == hub.name and one.namespace == hub.namespace]
-    pools = [interface_address(text)[1:] for text in hub.spec.addresses]
-    claims = sorted((_claim(peer, pools, actual) for peer in ours), key=_rank)
+    peers_of_hub = [
+        peer for peer in peers if peer.spec.hub_ref.name == hub.name and peer.namespace == hub.namespace
+    ]
+    hub_addresses = [interface_address(text) for text in hub.spec.addresses]
+    pools = [network for _, _, network in hub_addresses]
     frozen = [actual.peers[key] for key in frozen_keys if key in actual.peers]
-    addresses = {text: "a Peer that cannot be read" for peer in frozen for text in peer.allowed_ips}
-    own_key = actual.public_key or hub.status.public_key
+
+    claims = [_claim_of(peer, pools, actual) for peer in peers_of_hub]
+    claims.sort(key=attrgetter("rank"))
+
+    # First keys and tunnel addresses: a Peer that loses one of them is refused, and its networks are free.
+    identities = _Identities(
+        own_key=actual.public_key or hub.status.public_key,
+        own_addresses={address.text for _, address, _ in hub_addresses},
+        frozen=frozen,
+    )
     result: dict[str, Acceptance] = {}
-    keys: dict[str, str] = {}
-    winners = []
+    winners: list[_Claim] = []
     for claim in claims:
-        refusal = _refusal(claim, own_key, {own.text for own, _ in pools}, keys, addresses)
+        refusal = identities.refusal(claim)
         if refusal is not None:
             result[claim.peer.metadata.uid] = Acceptance(claim.peer, False, refusal)
             continue
-        keys[claim.peer.spec.public_key] = claim.peer.name
-        addresses |= {address.text: f"Peer {claim.peer.name}" for address in claim.tunnel}
-        claim.won |= {address.text for address in claim.tunnel}
+        identities.take(claim)
         winners.append(claim)
-    taken = _NetworkOwners({span(text): where for text, where in node_networks.items()})
-    for peer in frozen:
-        for text in peer.allowed_ips:
-            taken.take(span(text), "a Peer that cannot be read")
-    _settle_networks(winners, [network for _, network in pools], taken)
-    return result | {claim.peer.metadata.uid: _accepted(claim) for claim in winners}
+
+    # Then the networks, among the Peers that are not refused.
+    owners = _NetworkOwners({span(text): place for text, place in node_networks.items()})
+    for unreadable in frozen:
+        for text in unreadable.allowed_ips:
+            owners.take(span(text), _UNREADABLE)
+    _settle_networks(winners, pools, owners)
+
+    for claim in winners:
+        result[claim.peer.metadata.uid] = _accepted(claim)
+    return result
 
 
-def _claim(peer: Peer, pools: list[tuple[Span, Span]], actual: Interface) -> _Claim:
-    claim = _Claim(peer)
-    for network in {one.text: one for one in map(span, peer.spec.allowed_ips)}.values():
-        inside = network.host and any(network.within(pool) for _, pool in pools)
-        # A Device has one tunnel address in a family, its first; any other is a claim of its lanNetworks.
-        first = peer.spec.device_ref is None or all(one.version != network.version for one in claim.tunnel)
-        (claim.tunnel if inside and first else claim.networks).append(network)
-    # While its key is being rotated, what is on the interface has the key before (rule E8).
-    found = next((actual.peers[key] for key in peer.keys if key in actual.peers), None)
-    claim.applied = found.allowed_ips if found is not None else frozenset()
-    on_interface = found is not None and all(one.text in claim.applied for one in claim.tunnel)
-    claim.rank = (not on_interface, not _applied_before(peer), age_key(peer))
-    return claim
+def _claim_of(peer: Peer, pools: list[Span], actual: Interface) -> _Claim:
+    """Return what a Peer asks for, and its rank.
+
+    A Peer whose tunnel addresses are all on the interface comes first, then a Peer that its status notes as
+    applied, then the older Peer.
+    """
+    by_hand = peer.spec.device_ref is None
+    tunnel: list[Span] = []
+    networks: list[Span] = []
+    for network in {network.text: network for network in map(span, peer.spec.allowed_ips)}.values():
+        in_pool = network.host and any(network.within(pool) for pool in pools)
+        # A Device has one tunnel address in a family, its first. Any other address in the pool comes from its
+        # lanNetworks, and is a network like the others.
+        if in_pool and (by_hand or all(address.version != network.version for address in tunnel)):
+            tunnel.append(network)
+        else:
+            networks.append(network)
+
+    # While a key is being rotated, the interface has the Peer under its key before (rule E8).
+    on_interface = next((actual.peers[key] for key in peer.keys if key in actual.peers), None)
+    applied = on_interface.allowed_ips if on_interface is not None else frozenset()
+    has_its_addresses = on_interface is not None and all(address.text in applied for address in tunnel)
+
+    rank = (not has_its_addresses, not _noted_as_applied(peer), age_key(peer))
+    return _Claim(peer, rank, tunnel, networks, applied)
 
 
-def _applied_before(peer: Peer) -> bool:
-    """Tell whether the status says that it was applied as it is, for when the interface had to be made anew."""
+def _noted_as_applied(peer: Peer) -> bool:
+    """Return whether the status notes the Peer as applied and accepted in its current generation.
+
+    This keeps the order of the Peers where the interface had to be made anew and has no peer yet.
+    """
     accepted = peer.status.condition("Accepted")
     return (
         peer.status.applied_public_key == peer.spec.public_key
@@ -114,117 +166,157 @@ def _applied_before(peer: Peer) -> bool:
     )
 
 
-def _rank(claim: _Claim) -> Rank:
-    assert claim.rank is not None
-    return claim.rank
+class _Identities:
+    """Keys and tunnel addresses, each with the Peer that has it. One Peer at a time may have each."""
 
+    def __init__(self, *, own_key: str | None, own_addresses: set[str], frozen: Iterable[ActualPeer]) -> None:
+        self._own_key = own_key
+        self._own_addresses = own_addresses
+        self._keys: dict[str, str] = {}
+        self._addresses = {text: _UNREADABLE for peer in frozen for text in peer.allowed_ips}
 
-def _refusal(
-    claim: _Claim,
-    own_key: str | None,
-    own_addresses: set[str],
-    keys: Mapping[str, str],
-    addresses: Mapping[str, str],
-) -> ConditionState | None:
-    key = claim.peer.spec.public_key
-    try:
-        check_key(key)
-    except InvalidKey as error:
-        return ConditionState("False", "InvalidKey", f"spec.publicKey: {error}")
-    if key == own_key:
-        message = "spec.publicKey is the Hub's own public key: write the one of the router, as it prints it"
-        return ConditionState("False", "InvalidKey", message)
-    if key in keys:
-        message = (
-            f"Peer {keys[key]} has the same publicKey: make a key pair of its own on each router, or delete "
-            "one of the two Peers; this one takes over when the other goes"
-        )
-        return ConditionState("False", "DuplicateKey", message)
-    for address in claim.tunnel:
-        if address.text in own_addresses:
-            message = f"{address.text} is the Hub's own address: write another one of its network"
-            return ConditionState("False", "AddressConflict", message)
-        if address.text in addresses:
+    def take(self, claim: _Claim) -> None:
+        """Record that a Peer has its key and its tunnel addresses."""
+        self._keys[claim.peer.spec.public_key] = claim.peer.name
+        owner = f"Peer {claim.peer.name}"
+        for address in claim.tunnel:
+            self._addresses[address.text] = owner
+            claim.won.add(address.text)
+
+    def refusal(self, claim: _Claim) -> ConditionState | None:
+        """Return why the Peer cannot have its key or one of its tunnel addresses; None if it can."""
+        return self._refusal_of_key(claim.peer.spec.public_key) or self._refusal_of_address(claim.tunnel)
+
+    def _refusal_of_key(self, key: str) -> ConditionState | None:
+        try:
+            check_key(key)
+        except InvalidKey as error:
+            return ConditionState("False", "InvalidKey", f"spec.publicKey: {error}")
+
+        if key == self._own_key:
             message = (
-                f"{address.text} is the tunnel address of {addresses[address.text]}: write another one; this "
-                "Peer takes over when the other gives it up"
+                "spec.publicKey is the Hub's own public key: write the one of the router, as it prints it"
             )
-            return ConditionState("False", "AddressConflict", message)
-    return None
+            return ConditionState("False", "InvalidKey", message)
+
+        if key in self._keys:
+            message = (
+                f"Peer {self._keys[key]} has the same publicKey: make a key pair of its own on each router, or "
+                "delete one of the two Peers; this one takes over when the other goes"
+            )
+            return ConditionState("False", "DuplicateKey", message)
+        return None
+
+    def _refusal_of_address(self, addresses: list[Span]) -> ConditionState | None:
+        for address in addresses:
+            if address.text in self._own_addresses:
+                message = f"{address.text} is the Hub's own address: write another one of its network"
+                return ConditionState("False", "AddressConflict", message)
+
+            owner = self._addresses.get(address.text)
+            if owner is not None:
+                message = (
+                    f"{address.text} is the tunnel address of {owner}: write another one; this Peer takes over "
+                    "when the other gives it up"
+                )
+                return ConditionState("False", "AddressConflict", message)
+        return None
 
 
-def _settle_networks(winners: list[_Claim], pools: list[Span], taken: _NetworkOwners) -> None:
-    """Give each network to one Peer (rule E5): first those that are on the interface, then by rank."""
+def _settle_networks(winners: list[_Claim], pools: list[Span], owners: _NetworkOwners) -> None:
+    """Decide who gets each network (rule E5): first the Peer that has it on the interface, then by rank."""
     for on_interface in (True, False):
         for claim in winners:
             for network in claim.networks:
                 if (network.text in claim.applied) == on_interface:
-                    _settle(claim, network, pools, taken)
+                    _settle(claim, network, pools, owners)
 
 
-def _settle(claim: _Claim, network: Span, pools: list[Span], taken: _NetworkOwners) -> None:
+def _settle(claim: _Claim, network: Span, pools: list[Span], owners: _NetworkOwners) -> None:
+    """Give one network to a Peer, or record why the Peer does not get it."""
+    # A Device must not draw all traffic to itself; an administrator's Peer may (rule D3).
     if network.takes_all and claim.peer.spec.device_ref is not None:
-        words = (
+        message = (
             f"{network.text} would let this router take all traffic and pretend to be any address; write the "
             "networks behind it, or make a Peer by hand, without deviceRef, if that is really meant"
         )
-        claim.dropped.append(("DefaultRouteRefused", words))
+        claim.dropped.append(("DefaultRouteRefused", message))
         return
+
     if network.prefix and any(network.overlaps(pool) for pool in pools):
-        words = f"{network.text} overlaps the Hub's own networks; write only what lies behind the router"
-        claim.dropped.append(("NetworkConflict", words))
+        message = f"{network.text} overlaps the Hub's own networks; write only what lies behind the router"
+        claim.dropped.append(("NetworkConflict", message))
         return
-    if (nodes := taken.of_node(network)) is not None:
-        words = (
-            f"{network.text} overlaps {nodes}: the node would look for its neighbours there in the tunnel; take it "
-            "out, or give the network behind the router other addresses"
+
+    node_network = owners.of_node(network)
+    if node_network is not None:
+        message = (
+            f"{network.text} overlaps {node_network}: the node would look for its neighbours there in the tunnel; "
+            "take it out, or give the network behind the router other addresses"
         )
-        claim.dropped.append(("NetworkConflict", words))
+        claim.dropped.append(("NetworkConflict", message))
         return
-    other = taken.take(network, f"Peer {claim.peer.name}")
-    if other is None:
-        claim.won.add(network.text)
-    else:
-        words = f"{network.text} overlaps a network of {other}; take it out of one of them"
-        claim.dropped.append(("NetworkConflict", words))
+
+    owner = owners.take(network, f"Peer {claim.peer.name}")
+    if owner is not None:
+        message = f"{network.text} overlaps a network of {owner}; take it out of one of them"
+        claim.dropped.append(("NetworkConflict", message))
+        return
+
+    claim.won.add(network.text)
 
 
 def _accepted(claim: _Claim) -> Acceptance:
-    said: ConditionState = ConditionState("True", "Accepted", "accepted with all its networks")
-    if claim.dropped:
-        reasons = {reason for reason, _ in claim.dropped}
-        reason = "DefaultRouteRefused" if "DefaultRouteRefused" in reasons else "NetworkConflict"
-        more = len(claim.dropped) - _NAMED
-        words = [words for _, words in claim.dropped[:_NAMED]] + ([f"and {more} more"] if more > 0 else [])
-        said = ConditionState("True", reason, "accepted without: " + "; ".join(words))
-    return Acceptance(claim.peer, True, said, frozenset(claim.won))
+    """Return the decision about a Peer that is not refused."""
+    won = frozenset(claim.won)
+    if not claim.dropped:
+        return Acceptance(claim.peer, True, _ACCEPTED, won)
+
+    reasons = {reason for reason, _ in claim.dropped}
+    reason = "DefaultRouteRefused" if "DefaultRouteRefused" in reasons else "NetworkConflict"
+
+    messages = [message for _, message in claim.dropped[:_MAX_NAMED]]
+    unnamed = len(claim.dropped) - _MAX_NAMED
+    if unnamed > 0:
+        messages.append(f"and {unnamed} more")
+
+    condition = ConditionState("True", reason, "accepted without: " + "; ".join(messages))
+    return Acceptance(claim.peer, True, condition, won)
 
 
 class _NetworkOwners:
-    """Networks with their owners. Spans of different owners never overlap, so neighbours tell of any conflict.
+    """Networks, each with its owner. Networks of different owners never overlap.
 
-    Default routes are apart: what is more precise always wins over them, so only equal ones conflict. Half of one
-    (0.0.0.0/1) is a network like any other: as an administrator's it must not hold a Device's address (rule D3).
+    They are kept sorted and disjoint, so the neighbours of a network show every conflict.
+
+    Default routes are kept apart: any more precise network wins over them, so only equal ones conflict. Half of a
+    default route (0.0.0.0/1) is a network like any other: if it is an administrator's, it must not hold the
+    address of a Device (rule D3).
     """
 
-    def __init__(self, node: Mapping[Span, str]) -> None:
-        self._node = node
+    def __init__(self, node_networks: Mapping[Span, str]) -> None:
+        self._node_networks = node_networks
         self._spans: dict[int, list[tuple[int, int, str]]] = {4: [], 6: []}
-        self._default: dict[str, str] = {}
+        """First address, last address and owner, by version, sorted."""
+        self._default_routes: dict[str, str] = {}
 
     def of_node(self, network: Span) -> str | None:
-        """Say which network of the node itself a route to this one would take, in whole or in part, and where it is.
+        """Return which network of the node a route to `network` would take, with its place; None if it takes none.
 
-        What is wider than that takes nothing: the more precise route wins.
+        A network that is wider than the node's takes nothing: the more precise route wins.
         """
-        found = next((one for one in self._node if network.within(one)), None)
-        return f"{found.text} of {self._node[found]}" if found is not None else None
+        for node_network, place in self._node_networks.items():
+            if network.within(node_network):
+                return f"{node_network.text} of {place}"
+        return None
 
     def take(self, network: Span, owner: str) -> str | None:
-        """Give the network to the owner; return whose it is, or overlaps, where that is another."""
+        """Give the network to the owner and return None; if it overlaps another owner's, return that owner."""
         if not network.prefix:
-            other = self._default.setdefault(network.text, owner)
-            return other if other != owner else None
+            holder = self._default_routes.setdefault(network.text, owner)
+            return holder if holder != owner else None
+
+        # Find the span before, if it reaches into this network, and all that begin within it.
         spans = self._spans[network.version]
         start = bisect_left(spans, (network.first,))
         if start and spans[start - 1][1] >= network.first:
@@ -234,7 +326,10 @@ class _NetworkOwners:
             if spans[end][2] != owner:
                 return spans[end][2]
             end += 1
-        first = min([network.first, *(one[0] for one in spans[start:end])])
-        last = max([network.last, *(one[1] for one in spans[start:end])])
+
+        # All of them are the same owner's: one span takes their place.
+        overlapping = spans[start:end]
+        first = min([network.first, *(overlap[0] for overlap in overlapping)])
+        last = max([network.last, *(overlap[1] for overlap in overlapping)])
         spans[start:end] = [(first, last, owner)]
         return None

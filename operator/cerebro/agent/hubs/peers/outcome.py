@@ -1,4 +1,7 @@
-"""What a pass led to for each Peer. Pure."""
+"""What a pass led to for each Peer: what its status reports, and the figures of the Hub. Pure.
+
+Called after the changes of a plan were made, with what the interface refused. It decides nothing about the interface.
+"""
 
 from __future__ import annotations
 
@@ -6,45 +9,80 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from cerebro.agent.contacts import Contact, contact, contact_said
+from cerebro.agent.contacts import Contact, contact_in_status, next_contact
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.peers.acceptance import Acceptance
 from cerebro.agent.hubs.peers.plan import Note, PeersPlan
-from cerebro.agent.hubs.peers.status import APPLIED, REMOVED, PeerSaid, handshake_time, missing
+from cerebro.agent.hubs.peers.status import APPLIED, REMOVED, PeerReport, handshake_time, missing
 from cerebro.domain.conditions import ConditionState, Obstacle, truncate_message
 from cerebro.resources import Peer, reasons
 from cerebro.resources.reasons import NOT_ROUTED
 from cerebro.wireguard.model import Interface, PeerChange
 
-_ROTATED = 8  # keys that a status has room for
+_MAX_ROTATED = 8
+"""Rotated keys that a status has room for."""
+
+_DELETED = ConditionState("False", "Deleted", "the Peer is being deleted")
+
+_NOT_ACCEPTED = ConditionState(
+    "False", "NotAccepted", "the Peer is not accepted, so it is not on the interface"
+)
+
+_DRY_RUN = ConditionState("False", reasons.DRY_RUN, "nothing is written in dry run")
+
+_APPLYING = ConditionState("False", "Applying", "the peer is being put on the interface")
+
+_HELD_BACK = ConditionState(
+    "True", "MassRemoval", "many peers would go at once: see condition Ready of the Hub"
+)
+
+_STAYS_WHILE_PAUSED = ConditionState(
+    "True",
+    reasons.PAUSED,
+    "spec.paused of the Hub is All: it stays until that is None or Changes",
+)
 
 
-def mark_blocked(plan: PeersPlan, there: Collection[str], obstacle: Obstacle) -> None:
-    """Say of each accepted Peer that did not get to the interface what kept the Hub's from being changed."""
-    said = truncate_message(ConditionState("False", obstacle.reason, f"the Hub: {obstacle.message}"))
-    for uid, one in plan.accepted.items():
-        if one.accepted and one.peer.spec.public_key not in there:
-            plan.hindered.setdefault(uid, said)
+def mark_blocked(plan: PeersPlan, present: Collection[str], obstacle: Obstacle) -> None:
+    """Record, for each accepted Peer that is not on the interface, what kept the Hub from changing it.
+
+    `present` are the keys on the interface now. A Peer that is blocked for a reason of its own keeps that reason.
+    """
+    state = truncate_message(ConditionState("False", obstacle.reason, f"the Hub: {obstacle.message}"))
+    for uid, acceptance in plan.accepted.items():
+        if acceptance.accepted and acceptance.peer.spec.public_key not in present:
+            plan.blocked.setdefault(uid, state)
 
 
 @dataclass(slots=True)
 class PeersOutcome:
-    """What is so after the changes were made."""
+    """What holds for the Peers of a Hub after the changes were made."""
 
-    said: list[tuple[Peer, PeerSaid]] = field(default_factory=list)
+    reports: list[tuple[Peer, PeerReport]] = field(default_factory=list)
+
     contacts: dict[str, Contact] = field(default_factory=dict)
     """By key, of accepted Peers that are on the interface."""
+
     refused: tuple[str, ...] = ()
+    """Names of the Peers that the interface or the routes refused, sorted."""
+
     desired: int = 0
+    """Accepted Peers."""
+
     applied: int = 0
+    """Those of them that are on the interface."""
+
     online: int = 0
+    """Those of them that have a recent handshake."""
+
     waiting: int = 0
+    """Peers that a next pass puts on the interface."""
 
 
 def keys_after(
     actual: Interface, changes: Iterable[PeerChange], refused: Mapping[str, str]
 ) -> frozenset[str]:
-    """Return the keys on the interface after the changes were made."""
+    """Return the keys on the interface after the changes were made. `refused` are the changes not made, by key."""
     keys = set(actual.peers)
     for change in changes:
         if change.public_key in refused:
@@ -57,68 +95,82 @@ def keys_after(
 
 
 def peer_results(
-    asked: HubDesired,
+    desired: HubDesired,
     plan: PeersPlan,
     actual: Interface,
     *,
-    there: frozenset[str],
+    present: frozenset[str],
     refused: Mapping[str, str],
     before: Mapping[str, Contact],
     unrouted: Mapping[str, str] = MappingProxyType({}),
 ) -> PeersOutcome:
-    """Say what is so of each Peer.
+    """Return the report of each Peer and the figures of all.
 
-    `there` are the keys on the interface now, `refused` what was not done, in words, by key, `before` the
-    contacts at the last reading, `unrouted` why there is no route, by network.
+    `actual` is the interface as it was read before the changes, `present` are the keys on it now. `refused` holds,
+    by key, why the interface refused a change, `unrouted`, by network, why a route is missing. `before` are the
+    contacts at the reading before.
     """
     outcome = PeersOutcome()
-    names = []
-    for peer in asked.peers:
-        one = plan.accepted.get(peer.metadata.uid)
-        if one is None:
-            outcome.said.append((peer, _said_of_going(peer, asked, plan, there, refused)))
+    refused_names: list[str] = []
+    for peer in desired.peers:
+        acceptance = plan.accepted.get(peer.metadata.uid)
+        if acceptance is None:
+            report = _report_of_leaving(peer, desired, plan, present, refused)
+            outcome.reports.append((peer, report))
             continue
+
+        # Its handshakes, and the figures of the Hub.
         key = peer.spec.public_key
-        now: Contact | None = None
-        if one.accepted:
+        contact: Contact | None = None
+        if acceptance.accepted:
             outcome.desired += 1
-            if key in there:
+            if key in present:
+                contact = _contact(peer, desired, actual, before)
+                outcome.contacts[key] = contact
                 outcome.applied += 1
-                found = actual.peers.get(key)
-                earlier = before.get(key) or contact_said(peer)
-                now = contact(
-                    earlier, found.last_handshake if found else 0.0, asked.now, asked.hub.spec.online_within
-                )
-                outcome.contacts[key] = now
-                outcome.online += now.state == "Online"
-        applied = _applied(one, plan, asked, there, refused)
+                outcome.online += contact.state == "Online"
+
+        # Whether the interface has it, and what it lacks there.
+        applied = _applied(acceptance, plan, desired, present, refused)
+        outcome.waiting += applied.reason == "Applying"
         trouble: ConditionState | None = None
         if applied == APPLIED:
-            trouble = missing(one.allowed_ips, unrouted, asked.unresolved.get(peer.spec.endpoint or ""))
+            unresolved = desired.unresolved.get(peer.spec.endpoint or "")
+            trouble = missing(acceptance.allowed_ips, unrouted, unresolved)
         if key in refused or (trouble is not None and trouble.reason == NOT_ROUTED):
-            names.append(peer.name)
-        note = _note(peer, plan, there, may_note=one.accepted and not asked.dry_run)
-        outcome.waiting += applied.reason == "Applying"
-        outcome.said.append((peer, _said(peer, one.said, applied, note, now, trouble=trouble)))
-    outcome.refused = tuple(sorted(names))
+            refused_names.append(peer.name)
+
+        note = _note(peer, plan, present, may_note=acceptance.accepted and not desired.dry_run)
+        report = _report(peer, acceptance.condition, applied, note, contact, trouble=trouble)
+        outcome.reports.append((peer, report))
+    outcome.refused = tuple(sorted(refused_names))
     return outcome
 
 
-def _said(
+def _contact(peer: Peer, desired: HubDesired, actual: Interface, before: Mapping[str, Contact]) -> Contact:
+    """Return the contact of a peer on the interface at this reading; a peer just made has no handshake."""
+    key = peer.spec.public_key
+    earlier = before.get(key) or contact_in_status(peer)
+    read = actual.peers.get(key)
+    last_handshake = read.last_handshake if read is not None else 0.0
+    return next_contact(earlier, last_handshake, desired.now, desired.hub.spec.online_within)
+
+
+def _report(
     peer: Peer,
     accepted: ConditionState,
     applied: ConditionState,
     note: Note,
-    now: Contact | None,
+    contact: Contact | None,
     *,
     trouble: ConditionState | None = None,
-) -> PeerSaid:
+) -> PeerReport:
     noted, rotated = note
-    return PeerSaid(
+    return PeerReport(
         applied_public_key=noted,
         rotated_public_keys=rotated,
-        state=now.state if now else None,
-        last_handshake=handshake_time(peer, now) if now else None,
+        state=contact.state if contact is not None else None,
+        last_handshake=handshake_time(peer, contact) if contact is not None else None,
         accepted=accepted,
         applied=applied,
         generation=peer.metadata.generation,
@@ -126,57 +178,67 @@ def _said(
     )
 
 
-def _note(peer: Peer, plan: PeersPlan, there: frozenset[str], *, may_note: bool) -> Note:
-    """Return which keys to note as ours (rule E8): the wanted one, and those that it takes the place of."""
-    noted, key = peer.status.applied_public_key, peer.spec.public_key
-    others = (one for one in dict.fromkeys(peer.keys) if one != key and one not in plan.desired)
-    before = [one for one in others if one in there]
-    keeps = may_note or (noted == key and key in there)
-    return (key if keeps else None), tuple(before[:_ROTATED])
+def _note(peer: Peer, plan: PeersPlan, present: frozenset[str], *, may_note: bool) -> Note:
+    """Return which keys the status notes as the Peer's own (rule E8): the key of its spec, and those it replaces."""
+    key = peer.spec.public_key
+    rotated = [
+        old for old in dict.fromkeys(peer.keys) if old != key and old not in plan.desired and old in present
+    ]
+    already_applied = peer.status.applied_public_key == key and key in present
+    noted = key if may_note or already_applied else None
+    return noted, tuple(rotated[:_MAX_ROTATED])
 
 
 def _applied(
-    one: Acceptance, plan: PeersPlan, asked: HubDesired, there: frozenset[str], refused: Mapping[str, str]
+    acceptance: Acceptance,
+    plan: PeersPlan,
+    desired: HubDesired,
+    present: frozenset[str],
+    refused: Mapping[str, str],
 ) -> ConditionState:
-    key, paused = one.peer.spec.public_key, asked.hub.spec.paused
+    """Return the state of condition Applied of a Peer that stays."""
+    key = acceptance.peer.spec.public_key
     if key in refused:
-        return ConditionState(
-            "False", "RefusedByInterface", f"{refused[key]}: correct the field that it names"
-        )
-    hindered = plan.hindered.get(one.peer.metadata.uid)
-    if hindered is not None:
-        return hindered
-    if one.accepted and key in there:
+        message = f"{refused[key]}: correct the field that it names"
+        return ConditionState("False", "RefusedByInterface", message)
+
+    blocked = plan.blocked.get(acceptance.peer.metadata.uid)
+    if blocked is not None:
+        return blocked
+    if not acceptance.accepted:
+        return _NOT_ACCEPTED
+    if key in present:
         return APPLIED
-    if not one.accepted:
-        return ConditionState(
-            "False", "NotAccepted", "the Peer is not accepted, so it is not on the interface"
-        )
-    if asked.dry_run:
-        return ConditionState("False", reasons.DRY_RUN, "nothing is written in dry run")
+
+    # It is accepted and not there yet.
+    if desired.dry_run:
+        return _DRY_RUN
+    paused = desired.hub.spec.paused
     if paused != "None":
         return ConditionState("False", reasons.PAUSED, f"spec.paused of the Hub is {paused}")
-    return ConditionState("False", "Applying", "the peer is being put on the interface")
+    return _APPLYING
 
 
-def _said_of_going(
-    peer: Peer, asked: HubDesired, plan: PeersPlan, there: frozenset[str], refused: Mapping[str, str]
-) -> PeerSaid:
-    accepted: ConditionState = ConditionState("False", "Deleted", "the Peer is being deleted")
-    left = [key for key in peer.keys if key in there and key not in plan.desired]
-    applied = REMOVED
-    if left:
-        why = next((refused[key] for key in left if key in refused), "it is taken off the interface next")
-        applied = ConditionState("True", "Removing", why)
-        if not plan.held_back.isdisjoint(left):
-            applied = ConditionState(
-                "True", "MassRemoval", "many peers would go at once: see condition Ready of the Hub"
-            )
-        elif asked.hub.spec.paused == "All":
-            applied = ConditionState(
-                "True",
-                reasons.PAUSED,
-                "spec.paused of the Hub is All: it stays until that is None or Changes",
-            )
-    rotated = tuple(key for key in peer.status.rotated_public_keys if key in left)
-    return _said(peer, accepted, applied, (peer.status.applied_public_key if left else None, rotated), None)
+def _report_of_leaving(
+    peer: Peer,
+    desired: HubDesired,
+    plan: PeersPlan,
+    present: frozenset[str],
+    refused: Mapping[str, str],
+) -> PeerReport:
+    """Return the report of a Peer that is being deleted: removed, or why one of its keys is still there."""
+    still_there = [key for key in peer.keys if key in present and key not in plan.desired]
+    if not still_there:
+        return _report(peer, _DELETED, REMOVED, (None, ()), None)
+
+    if not plan.held_back.isdisjoint(still_there):
+        applied = _HELD_BACK
+    elif desired.hub.spec.paused == "All":
+        applied = _STAYS_WHILE_PAUSED
+    else:
+        refusals = (refused[key] for key in still_there if key in refused)
+        reason = next(refusals, "it is taken off the interface next")
+        applied = ConditionState("True", "Removing", reason)
+
+    rotated = tuple(key for key in peer.status.rotated_public_keys if key in still_there)
+    return _report(peer, _DELETED, applied, (peer.status.applied_public_key, rotated), None)

@@ -1,6 +1,7 @@
-"""Which peers of a Hub's interface are made, changed, left alone and removed, and what is said of each. Pure.
+"""What is done about the peers of a Hub's interface: which are made, changed, kept and removed. Pure.
 
-`plan` decides before anything is written, `conclude` says what came of it. Rules E5 to E8, E13, B8 and B9.
+`plan` decides before anything is written; `outcome` reports afterwards what came of it. The rules are E5 to E8, E13,
+B8 and B9. This module writes nothing and reads no status but those in the objects that it is given.
 """
 
 from __future__ import annotations
@@ -12,134 +13,196 @@ from cerebro.agent.hubs.model import Frozen, HubDesired, PresharedKey
 from cerebro.agent.hubs.peers.acceptance import Acceptance, accept
 from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.resources import Peer, reasons
-from cerebro.wireguard.model import DesiredPeer, Interface, PeerChange
+from cerebro.wireguard.model import ActualPeer, DesiredPeer, Interface, PeerChange
 from cerebro.wireguard.networks import span, without
 from cerebro.wireguard.plan import plan_peers
 
-_MASS_AT_LEAST, _MASS_SHARE = 10, 5  # rule E13: ten, and a fifth
+_MASS_AT_LEAST = 10
+_MASS_SHARE = 5
+"""Rule E13: a mass removal is ten peers or more, and over a fifth of those on the interface."""
+
+_NO_SECRET = PresharedKey()
+
+_KEY_NOT_READ = Obstacle("SecretNotRead", "the preshared key has not been read yet")
+
+_SAME_KEY_AS_UNREADABLE = ConditionState(
+    "Unknown",
+    reasons.INVALID_OBJECT,
+    "a Peer that cannot be read has the same key: correct that one first",
+)
+
+_KEY_NOT_NOTED = ConditionState(
+    "False", "Applying", "the peer is put on the interface once its key is noted in this status"
+)
 
 Note = tuple[str | None, tuple[str, ...]]
-"""What a status notes: the key that is or is to be applied, and those before it that are still there."""
+"""Keys that a status notes: the key that is or will be applied, and older ones still on the interface (rule E8)."""
 
 
 @dataclass(slots=True)
 class PeersPlan:
-    """What is to be done about the peers."""
+    """What is to be done about the peers of an interface."""
 
     changes: list[PeerChange] = field(default_factory=list)
+    """In the order in which they are made."""
+
     desired: dict[str, DesiredPeer] = field(default_factory=dict)
+    """What the interface is to have, by key."""
+
     accepted: dict[str, Acceptance] = field(default_factory=dict)
-    """By UID, of Peers that are not going."""
-    hindered: dict[str, ConditionState] = field(default_factory=dict)
-    """Why a Peer is not applied for now, by UID."""
+    """By UID, of the Peers that stay; also of those that are refused."""
+
+    blocked: dict[str, ConditionState] = field(default_factory=dict)
+    """Why a Peer is not applied for now, by UID: the state of its condition Applied."""
+
     unknown: frozenset[str] = frozenset()
+    """Keys on the interface that belong to no Peer."""
+
     held_back: frozenset[str] = frozenset()
-    """Keys that wait for a person's word to go (rule E13)."""
+    """Keys whose removal waits until a person confirms it (rule E13)."""
+
     frozen: Frozen = field(default_factory=Frozen)
 
     def administrators(self, actual: Interface) -> frozenset[str]:
-        """Networks from which only accepted Peers without a Device send (rule D3).
+        """Return the networks from which only accepted Peers without a Device send (rule D3).
 
-        What another peer on the interface holds within one, such as an unknown one that is kept, is that one's:
-        WireGuard lets it send from there. A peer that is as it was accepted holds nothing of the kind (rule E5).
+        WireGuard lets a peer send from all networks that it has on the interface. So a part of an administrator's
+        network that another peer has there, such as an unknown peer that is kept, is left out. A peer that is on the
+        interface as it was accepted has no such part (rule E5).
         """
-        admins = [one for one in self.accepted.values() if one.accepted and not one.peer.spec.device_ref]
-        own = {key for one in admins for key in one.peer.keys} - self.frozen.keys
-        others = (
+        administrators = [
+            acceptance
+            for acceptance in self.accepted.values()
+            if acceptance.accepted and not acceptance.peer.spec.device_ref
+        ]
+        keys = {key for acceptance in administrators for key in acceptance.peer.keys} - self.frozen.keys
+
+        held_by_others = (
             network
-            for key, found in actual.peers.items()
-            if key not in own
-            and not (key in self.desired and self.desired[key].allowed_ips == found.allowed_ips)
-            for network in found.allowed_ips
+            for key, peer in actual.peers.items()
+            if key not in keys and not self._is_as_accepted(key, peer)
+            for network in peer.allowed_ips
         )
-        theirs = (network for one in admins for network in one.allowed_ips if span(network).prefix)
-        return without(theirs, others)
+        networks = (
+            network
+            for acceptance in administrators
+            for network in acceptance.allowed_ips
+            if span(network).prefix
+        )
+        return without(networks, held_by_others)
+
+    def _is_as_accepted(self, key: str, peer: ActualPeer) -> bool:
+        return key in self.desired and self.desired[key].allowed_ips == peer.allowed_ips
 
     @property
     def keys(self) -> frozenset[str]:
-        """Keys of accepted Peers."""
-        return frozenset(one.peer.spec.public_key for one in self.accepted.values() if one.accepted)
+        """Keys of all accepted Peers."""
+        return frozenset(
+            acceptance.peer.spec.public_key for acceptance in self.accepted.values() if acceptance.accepted
+        )
 
     @property
     def allowed_ips(self) -> frozenset[str]:
-        """All accepted networks."""
+        """Networks of all accepted Peers."""
         return frozenset(
-            network for one in self.accepted.values() if one.accepted for network in one.allowed_ips
+            network
+            for acceptance in self.accepted.values()
+            if acceptance.accepted
+            for network in acceptance.allowed_ips
         )
 
 
-def plan(asked: HubDesired, actual: Interface) -> PeersPlan:
-    """Decide what is changed on the interface; see the module."""
-    result = PeersPlan(frozen=asked.frozen)
-    going = [one for one in asked.peers if _going(one, asked)]
-    active = [one for one in asked.peers if not _going(one, asked)]
-    readable = {one.spec.public_key for one in active}
-    frozen_keys = asked.frozen.keys - readable
+def plan(desired: HubDesired, actual: Interface) -> PeersPlan:
+    """Return what is to be done so that the interface has the accepted Peers. `actual` is the interface as read."""
+    result = PeersPlan(frozen=desired.frozen)
+    leaving = [peer for peer in desired.peers if _is_leaving(peer, desired)]
+    staying = [peer for peer in desired.peers if not _is_leaving(peer, desired)]
+
+    # Who is accepted. A key that a readable Peer has too is not frozen: that Peer decides about it.
+    readable_keys = {peer.spec.public_key for peer in staying}
     result.accepted = accept(
-        asked.hub, active, actual, frozen_keys=frozen_keys, node_networks=asked.node_networks
+        desired.hub,
+        staying,
+        actual,
+        frozen_keys=desired.frozen.keys - readable_keys,
+        node_networks=desired.node_networks,
     )
-    held = set(asked.frozen.keys)
-    for one in result.accepted.values():
-        if one.accepted:
-            _want(one, asked, actual, result, held)
-    wanted = {one.peer.spec.public_key for one in result.accepted.values() if one.accepted} | held
-    ours = {key for peer in going for key in peer.keys} | asked.departed
-    rotated = {key for one in active for key in one.keys if key != one.spec.public_key}
+
+    # What the interface is to have. `held` are keys that keep their place there whatever else is decided.
+    held = set(desired.frozen.keys)
+    for acceptance in result.accepted.values():
+        if acceptance.accepted:
+            _add_desired(acceptance, desired, actual, result, held)
+
+    # Whose the keys are that no accepted Peer has: of a deleted Peer, rotated out, or of a refused Peer.
+    deleted = {key for peer in leaving for key in peer.keys} | desired.departed
+    rotated = {key for peer in staying for key in peer.keys if key != peer.spec.public_key}
     refused = {
-        one.peer.spec.public_key
-        for one in result.accepted.values()
-        if not one.accepted and one.peer.status.applied_public_key == one.peer.spec.public_key
+        acceptance.peer.spec.public_key
+        for acceptance in result.accepted.values()
+        if not acceptance.accepted
+        and acceptance.peer.status.applied_public_key == acceptance.peer.spec.public_key
     }
-    there = actual.peers.keys() - wanted
-    result.unknown = frozenset(there - ours - rotated - refused)
-    _remove(
-        asked, actual, result, rotated=rotated & there, ended=(ours | refused) & there, deleted=ours & there
+
+    without_place = actual.peers.keys() - (result.keys | held)
+    result.unknown = frozenset(without_place - deleted - rotated - refused)
+    _plan_changes(
+        desired,
+        actual,
+        result,
+        rotated=rotated & without_place,
+        ended=(deleted | refused) & without_place,
+        deleted=deleted & without_place,
     )
     return result
 
 
-def _going(peer: Peer, asked: HubDesired) -> bool:
-    return peer.metadata.deletion_timestamp is not None and peer.metadata.uid not in asked.staying
+def _is_leaving(peer: Peer, desired: HubDesired) -> bool:
+    return peer.metadata.deletion_timestamp is not None and peer.metadata.uid not in desired.staying
 
 
-def _want(one: Acceptance, asked: HubDesired, actual: Interface, result: PeersPlan, held: set[str]) -> None:
-    """Add an accepted Peer to what is desired, or say what hinders it."""
-    peer, key, uid = one.peer, one.peer.spec.public_key, one.peer.metadata.uid
-    preshared: str | None = None
+def _add_desired(
+    acceptance: Acceptance, desired: HubDesired, actual: Interface, result: PeersPlan, held: set[str]
+) -> None:
+    """Add an accepted Peer to what the interface is to have, or record what blocks it."""
+    peer = acceptance.peer
+    key = peer.spec.public_key
+    uid = peer.metadata.uid
+
+    # Without the preshared key that its spec names, a peer keeps what it has on the interface.
+    preshared_key: str | None = None
     if peer.spec.preshared_key_secret_ref is not None:
-        read = asked.preshared.get(peer.spec.preshared_key_secret_ref.name, PresharedKey())
-        preshared = read.key
-        if preshared is None:
-            trouble = read.trouble or Obstacle("SecretNotRead", "the preshared key has not been read yet")
-            result.hindered[uid] = ConditionState("False", trouble.reason, trouble.message)
+        secret = desired.preshared.get(peer.spec.preshared_key_secret_ref.name, _NO_SECRET)
+        preshared_key = secret.key
+        if preshared_key is None:
+            trouble = secret.trouble or _KEY_NOT_READ
+            result.blocked[uid] = ConditionState("False", trouble.reason, trouble.message)
             held.add(key)
             return
-    if key in asked.frozen.keys:
-        result.hindered[uid] = ConditionState(
-            "Unknown",
-            reasons.INVALID_OBJECT,
-            "a Peer that cannot be read has the same key: correct that one first",
-        )
+
+    if key in desired.frozen.keys:
+        result.blocked[uid] = _SAME_KEY_AS_UNREADABLE
         return
-    if key not in actual.peers and peer.status.applied_public_key != key and not asked.dry_run:
-        result.hindered[uid] = ConditionState(
-            "False",
-            "Applying",
-            "the peer is put on the interface once its key is noted in this status",
-        )
-        held.update(peer.keys)  # what it had before a rotation keeps its place until then
+
+    # The status notes a key before the interface has it (rule E8).
+    noted = peer.status.applied_public_key == key
+    if key not in actual.peers and not noted and not desired.dry_run:
+        result.blocked[uid] = _KEY_NOT_NOTED
+        held.update(peer.keys)  # the key before a rotation keeps its place until then
         return
+
+    endpoint = desired.endpoints.get(peer.spec.endpoint) if peer.spec.endpoint else None
     result.desired[key] = DesiredPeer(
         key,
-        one.allowed_ips,
-        preshared,
+        acceptance.allowed_ips,
+        preshared_key,
         peer.spec.persistent_keepalive or 0,
-        asked.endpoints.get(peer.spec.endpoint) if peer.spec.endpoint else None,
+        endpoint,
     )
 
 
-def _remove(
-    asked: HubDesired,
+def _plan_changes(
+    desired: HubDesired,
     actual: Interface,
     result: PeersPlan,
     *,
@@ -147,24 +210,41 @@ def _remove(
     ended: Collection[str],
     deleted: Collection[str],
 ) -> None:
-    """Decide about removals and make the plan. `ended` are ours without a place any more, `deleted` those of
-    them whose Peer goes.
+    """Decide which keys are removed, and set the changes of the plan.
+
+    All keys given are on the interface and have no place there any more: `rotated` were replaced by a new key,
+    `ended` belong to Peers that leave or are refused, `deleted` are those of them whose Peer leaves.
     """
-    spec = asked.hub.spec
-    ends = set(ended) | (result.unknown if spec.unknown_peers == "Remove" else frozenset())
-    if asked.frozen.everything or not asked.complete:
-        ends, rotated = set(), ()
-    many = len(ends) >= _MASS_AT_LEAST and len(ends) * _MASS_SHARE > len(actual.peers)
-    if many and len(ends) > asked.confirmed:
-        result.held_back, ends = frozenset(ends), set()
+    spec = desired.hub.spec
+    removals = set(ended)
+    if spec.unknown_peers == "Remove":
+        removals |= result.unknown
+
+    # Nothing is removed while not all Peers are known (rules B9 and E7).
+    if desired.frozen.everything or not desired.complete:
+        removals, rotated = set(), ()
+
+    # A mass removal waits until a person confirms as many (rule E13).
+    if _is_mass_removal(len(removals), len(actual.peers)) and len(removals) > desired.confirmed:
+        result.held_back = frozenset(removals)
+        removals = set()
+
+    # While the Hub is paused, at most the peers of deleted Peers go (rule B8).
     if spec.paused == "All":
         return
     if spec.paused == "Changes":
-        result.changes = [PeerChange(key, remove=True) for key in sorted(ends & set(deleted))]
+        result.changes = [PeerChange(key, remove=True) for key in sorted(removals & set(deleted))]
         return
+
     result.changes = plan_peers(
-        result.desired, actual, remove=sorted(ends | set(rotated)), dialled=asked.dialled, now=asked.now
+        result.desired,
+        actual,
+        remove=sorted(removals | set(rotated)),
+        dialled=desired.dialled,
+        now=desired.now,
     )
 
 
-# --- afterwards
+def _is_mass_removal(removals: int, peers: int) -> bool:
+    """Return whether so many removals from so many peers need a confirmation (rule E13)."""
+    return removals >= _MASS_AT_LEAST and removals * _MASS_SHARE > peers

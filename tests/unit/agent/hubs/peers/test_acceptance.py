@@ -67,12 +67,12 @@ def decide(*peers: Peer, actual: Interface = EMPTY, **more: Any) -> dict[str, Ac
 
 
 def reasons(decided: dict[str, Acceptance]) -> dict[str, str]:
-    return {name: one.said[1] for name, one in decided.items()}
+    return {name: one.condition[1] for name, one in decided.items()}
 
 
 def test_e5_without_conflict_all_is_accepted_in_canonical_text() -> None:
     one = decide(peer("a", "10.64.0.2/32", "FD00:0::2/128", "192.168.1.0/24"))["a"]
-    assert one.said == ConditionState("True", "Accepted", "accepted with all its networks")
+    assert one.condition == ConditionState("True", "Accepted", "accepted with all its networks")
     assert one.allowed_ips == {"10.64.0.2/32", "fd00::2/128", "192.168.1.0/24"}
 
 
@@ -93,7 +93,7 @@ def test_of_two_peers_with_one_key_or_address_the_older_has_it_and_the_other_tak
     lost = "DuplicateKey" if shared == "key" else "AddressConflict"
     assert reasons(decided) == {"old": "Accepted", "new": lost}
     assert (decided["new"].accepted, decided["new"].allowed_ips) == (False, frozenset())
-    assert "Peer old" in decided["new"].said[2]
+    assert "Peer old" in decided["new"].condition[2]
     assert reasons(decide(new)) == {"new": "Accepted"}
 
 
@@ -129,13 +129,13 @@ def test_e5_a_conflict_of_networks_drops_only_that_network(mine: str, others: st
     old = peer("old", "10.64.0.2/32", others, age=2)
     new = peer("new", "10.64.0.3/32", mine, "172.16.0.0/24")
     decided = decide(new, old)
-    assert decided["old"].said[1] == "Accepted"
-    assert decided["new"].said[:2] == ("True", "NetworkConflict")
+    assert decided["old"].condition[1] == "Accepted"
+    assert decided["new"].condition[:2] == ("True", "NetworkConflict")
     assert decided["new"].allowed_ips == {"10.64.0.3/32", "172.16.0.0/24"}
-    assert "Peer old" in decided["new"].said[2]
+    assert "Peer old" in decided["new"].condition[2]
     kept = decide(new, old, actual=there(("new", f"10.64.0.3/32 {mine}")))
-    assert (kept["new"].said[1], kept["old"].said[1]) == ("Accepted", "NetworkConflict")
-    assert decide(new)["new"].said[1] == "Accepted"
+    assert (kept["new"].condition[1], kept["old"].condition[1]) == ("Accepted", "NetworkConflict")
+    assert decide(new)["new"].condition[1] == "Accepted"
 
 
 NODE = {"192.168.1.0/24": "eth0 on the node n1", "fd05::/64": "eth0 on the node n1"}
@@ -149,9 +149,9 @@ def test_e5_a_network_that_the_node_is_in_itself_is_dropped_and_said_of_its_peer
     asked = peer("a", "10.64.0.2/32", lan, "172.16.0.0/24")
     for actual in (EMPTY, there(("a", f"10.64.0.2/32 {lan} 172.16.0.0/24"))):
         one = decide(asked, peer("b", "10.64.0.3/32"), actual=actual, node_networks=NODE)["a"]
-        assert one.said[:2] == ("True", "NetworkConflict")
-        assert lan in one.said[2]
-        assert "of eth0 on the node n1" in one.said[2]
+        assert one.condition[:2] == ("True", "NetworkConflict")
+        assert lan in one.condition[2]
+        assert "of eth0 on the node n1" in one.condition[2]
         assert one.allowed_ips == {"10.64.0.2/32", "172.16.0.0/24"}
 
 
@@ -159,7 +159,7 @@ def test_e5_a_network_that_the_node_is_in_itself_is_dropped_and_said_of_its_peer
 def test_e5_what_takes_nothing_from_the_node_is_left_to_its_peer(lan: str) -> None:
     """E5: the kernel takes the more precise route, which is the node's own, and makes none of a default."""
     one = decide(peer("a", "10.64.0.2/32", lan, device=None), node_networks=NODE)["a"]
-    assert (one.said[1], lan in one.allowed_ips) == ("Accepted", True)
+    assert (one.condition[1], lan in one.allowed_ips) == ("Accepted", True)
 
 
 def test_e5_a_refused_peer_holds_no_network() -> None:
@@ -182,34 +182,34 @@ def test_e5_networks_in_the_pool_and_second_addresses_of_a_device_are_dropped() 
     """A Device's lanNetworks cannot take the tunnel address of another, not even before that one is there."""
     greedy = peer("a", "10.64.0.2/32", "10.64.0.3/32", "10.64.8.0/24", "10.0.0.0/8", age=9)
     decided = decide(greedy, peer("b", "10.64.0.3/32"))
-    assert decided["a"].said[:2] == ("True", "NetworkConflict")
+    assert decided["a"].condition[:2] == ("True", "NetworkConflict")
     assert decided["a"].allowed_ips == {"10.64.0.2/32"}
-    assert decided["b"].said[1] == "Accepted"
+    assert decided["b"].condition[1] == "Accepted"
 
 
 def test_d3_half_a_default_route_by_hand_may_not_hold_the_pool_or_a_devices_networks() -> None:
     by_hand = peer("hand", "0.0.0.0/1", "128.0.0.0/1", "10.64.0.3/32", device=None)
     decided = decide(by_hand, peer("made", "10.64.0.2/32", "172.16.0.0/24", age=1))
-    assert decided["hand"].said[:2] == ("True", "NetworkConflict")
+    assert decided["hand"].condition[:2] == ("True", "NetworkConflict")
     assert decided["hand"].allowed_ips == {"10.64.0.3/32"}
 
 
 @pytest.mark.parametrize("wide", ["0.0.0.0/1", "128.0.0.0/1", "2000::/3"])
 def test_what_acts_like_a_default_route_is_refused_to_a_device(wide: str) -> None:
-    assert decide(peer("made", wide))["made"].said[:2] == ("True", "DefaultRouteRefused")
+    assert decide(peer("made", wide))["made"].condition[:2] == ("True", "DefaultRouteRefused")
 
 
 @pytest.mark.parametrize("wide", ["0.0.0.0/0", "::/0"])
 def test_a_default_route_needs_a_peer_made_by_hand(wide: str) -> None:
     made, by_hand = peer("made", "10.64.0.2/32", wide), peer("hand", "10.64.0.3/32", wide, device=None)
     decided = decide(made, by_hand)
-    assert decided["made"].said[:2] == ("True", "DefaultRouteRefused")
-    assert "all traffic" in decided["made"].said[2]
+    assert decided["made"].condition[:2] == ("True", "DefaultRouteRefused")
+    assert "all traffic" in decided["made"].condition[2]
     assert decided["made"].allowed_ips == {"10.64.0.2/32"}
-    assert decided["hand"].said[1] == "Accepted"
+    assert decided["hand"].condition[1] == "Accepted"
     assert wide in decided["hand"].allowed_ips
     second = peer("other", wide, device=None, age=-1)
-    assert decide(by_hand, second)["other"].said[1] == "NetworkConflict"
+    assert decide(by_hand, second)["other"].condition[1] == "NetworkConflict"
 
 
 @pytest.mark.parametrize("address", ["10.64.0.1/32", "fd00::1/128"])
@@ -222,8 +222,8 @@ def test_a_key_that_is_no_routers_key_is_refused() -> None:
     own = Interface("wg0", public_key=key("hub"))
     decided = decide(peer("zero", of=zero), peer("own", of=key("hub")), actual=own)
     assert reasons(decided) == {"zero": "InvalidKey", "own": "InvalidKey"}
-    assert "all zero" in decided["zero"].said[2]
-    assert "Hub's own" in decided["own"].said[2]
+    assert "all zero" in decided["zero"].condition[2]
+    assert "Hub's own" in decided["own"].condition[2]
 
 
 def test_b9_what_a_peer_that_cannot_be_read_has_is_not_given_to_another() -> None:
@@ -301,7 +301,7 @@ def test_ten_thousand_peers_are_decided_and_stay_as_decided() -> None:
     started = time.perf_counter()
     decided = accept(HUB, peers, EMPTY)
     print(f"10,000 Peers: {time.perf_counter() - started:.2f} s")
-    assert sum(one.said[1] == "Accepted" for one in decided.values()) == 10_000
+    assert sum(one.condition[1] == "Accepted" for one in decided.values()) == 10_000
     actual = Interface(
         "wg0",
         peers={

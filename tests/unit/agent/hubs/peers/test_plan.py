@@ -13,7 +13,7 @@ from cerebro.agent.hubs.desired import frozen_peers
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.peers.outcome import keys_after, peer_results
 from cerebro.agent.hubs.peers.plan import PeersPlan, plan
-from cerebro.agent.hubs.peers.status import PeerSaid, peer_status, said_of
+from cerebro.agent.hubs.peers.status import PeerReport, peer_status, report_in_status
 from cerebro.domain.conditions import Obstacle
 from cerebro.kube.objects import StoredObject
 from cerebro.resources import PEER, Hub, Peer
@@ -118,24 +118,24 @@ def test_a_peer_whose_endpoint_has_no_address_is_applied_and_not_ready() -> None
     actual = there(a="10.64.0.2/32", b="10.64.0.3/32")
     decided = plan(asked, actual)
     assert decided.changes == []
-    outcome = peer_results(asked, decided, actual, there=frozenset(actual.peers), refused={}, before={})
-    said = {peer.name: words for peer, words in outcome.said}
+    outcome = peer_results(asked, decided, actual, present=frozenset(actual.peers), refused={}, before={})
+    said = {peer.name: words for peer, words in outcome.reports}
     assert {one: words.ready[:2] for one, words in said.items()} == {
         "a": ("False", "EndpointNotResolved"),
         "b": ("True", "Applied"),
         "c": ("False", "AddressConflict"),
     }
     assert said["a"].applied[0] == "True", "its Device, if it has one, goes on being dialled through it"
-    for peer, words in outcome.said:
+    for peer, words in outcome.reports:
         status = peer_status(peer, words, BORN)
         shown = peer.model_copy(update={"status": peer.status.model_validate(status)})
-        assert said_of(shown) == words, "nothing is written once it is there"
+        assert report_in_status(shown) == words, "nothing is written once it is there"
 
 
 # --- rule E8: rotated keys
 
 
-def one_pass(wireguard: ReferenceWireGuard, *peers: Peer, **hub: Any) -> dict[str, PeerSaid]:
+def one_pass(wireguard: ReferenceWireGuard, *peers: Peer, **hub: Any) -> dict[str, PeerReport]:
     """Make a pass; no address that has an owner before and after it is without one in between."""
     actual = wireguard.interface()
     asked = HubDesired(a_hub(**hub), peers, complete=True)
@@ -149,11 +149,11 @@ def one_pass(wireguard: ReferenceWireGuard, *peers: Peer, **hub: Any) -> dict[st
         assert lasting <= wireguard.owners.keys()
     assert not decided.unknown
     present = keys_after(actual, decided.changes, {})
-    outcome = peer_results(asked, decided, actual, there=present, refused={}, before={})
-    return {peer.name: said for peer, said in outcome.said}
+    outcome = peer_results(asked, decided, actual, present=present, refused={}, before={})
+    return {peer.name: said for peer, said in outcome.reports}
 
 
-def as_said(peer: Peer, said: PeerSaid) -> Peer:
+def as_said(peer: Peer, said: PeerReport) -> Peer:
     """The Peer once its status is written."""
     status = {
         "appliedPublicKey": said.applied_public_key,
