@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cerebro.routeros.access.model import Actual
+from cerebro.routeros.access.tables import Actual
 from cerebro.routeros.client.command import Command
 
 Rows = list[dict[str, str]]

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 
 from cerebro.routeros.access.cutoff import cut_off
 from cerebro.routeros.access.legacy import LegacyClient, legacy_client
-from cerebro.routeros.access.marker import client_id
+from cerebro.routeros.access.marker import client_id, latest_ends
 from cerebro.routeros.access.model import Client, Ending
-from cerebro.routeros.access.ownership import latest_ends
 from cerebro.routeros.access.result import UNDO, EndingView
 from cerebro.routeros.access.state import PlanState
 from cerebro.routeros.access.tables import IndexedRow, in_order

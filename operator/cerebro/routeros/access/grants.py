@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from cerebro.routeros.access.marker import client_id
+from cerebro.routeros.access.marker import client_id, marker_for
 from cerebro.routeros.access.model import Client
 from cerebro.routeros.access.result import ADD, HOSTS, SET, UNDO, GrantView
 from cerebro.routeros.access.state import PlanState
@@ -62,6 +62,11 @@ def conclude(state: PlanState, granted: GrantedClient) -> None:
         state.result.grants[each] = view if held or not each.hold else replace(view, granted=False)
 
 
+def _comment(state: PlanState, client: Client) -> str:
+    """Return the comment of the client's rows: our marker with the latest end of its grants (rule B3)."""
+    return str(marker_for(state.policy.installation, client.key, client.until))
+
+
 def _is_exact(client: Client, row: IndexedRow) -> bool:
     """Return whether a binding names this very client and no other."""
     if client.mac:
@@ -113,7 +118,7 @@ def _bind(state: PlanState, client: Client) -> None:
         "server": state.policy.server or "all",
         "type": state.policy.binding_type,
         "disabled": "false",
-        "comment": str(client.marker(state.policy.installation)),
+        "comment": _comment(state, client),
     }
     rows = _own_bindings(state, client)
     before = _first_foreign_match(state, client)
@@ -170,7 +175,7 @@ def _first_foreign_match(state: PlanState, client: Client) -> IndexedRow | None:
 
 def _list(state: PlanState, client: Client, ip: str) -> None:
     """Plan the one list row of a client at one address."""
-    comment = str(client.marker(state.policy.installation))
+    comment = _comment(state, client)
     name = state.policy.address_list
     rows = [row for row in state.tables.lists.at_address(ip) if row.row.get("list") == name]
     own = sorted((row for row in rows if not row.foreign), key=lambda row: row.marker is None)
