@@ -14,7 +14,7 @@ from cerebro.routeros.access.result import ADD, HOSTS, SET, UNDO, GrantView
 from cerebro.routeros.access.state import PlanState
 from cerebro.routeros.access.tables import IndexedRow, in_order
 from cerebro.routeros.menus.firewall import ADDRESS_LIST
-from cerebro.routeros.menus.hotspot import IP_BINDING
+from cerebro.routeros.menus.hotspot import HOST, IP_BINDING
 from cerebro.routeros.menus.menu import is_true
 
 _NOWHERE = ""  # a hotspot server that no row names: such a row decides only if it is for all
@@ -56,8 +56,9 @@ def conclude(state: PlanState, granted: GrantedClient) -> None:
     if granted.blocked is None and not held:
         changes += _tidy(state, client)
 
-    in_force = granted.blocked is None and not changes
-    view = GrantView(in_force, client.mac, tuple(client.ips), granted.blocked)
+    unread = state.unread(HOST) if state.policy.binding_type == "bypassed" else None
+    in_force = granted.blocked is None and not changes and unread is None
+    view = GrantView(in_force, client.mac, tuple(client.ips), granted.blocked, unread)
     for each in client.grants:
         state.result.grants[each] = view if held or not each.hold else replace(view, granted=False)
 
@@ -187,8 +188,10 @@ def _list(state: PlanState, client: Client, ip: str) -> None:
             state.changes.drop(UNDO, duplicate)
         return
 
-    by_hand = any(not row.disabled for row in rows)
+    by_hand = [row for row in rows if not row.disabled]
     if by_hand:
+        # The router refuses a second row with this address, so that one has to do for as long as it lasts.
+        state.look_again_after(by_hand[0])
         return
     state.changes.do(ADD, ADDRESS_LIST, "add", {"list": name, "address": ip, "comment": comment})
     moved = state.tables.lists.has_client_id(client_id(client.key))

@@ -10,6 +10,8 @@ from cerebro.routeros.access.marker import client_id
 from cerebro.routeros.access.result import HOSTS, UNDO
 from cerebro.routeros.access.state import PlanState
 from cerebro.routeros.access.tables import IndexedRow
+from cerebro.routeros.menus.firewall import CONNECTION
+from cerebro.routeros.menus.hotspot import HOST
 
 
 def unexplained_rows(state: PlanState) -> list[list[IndexedRow]]:
@@ -53,7 +55,9 @@ def retire(state: PlanState, rows: list[IndexedRow]) -> None:
     for row in in_force:
         state.changes.disable(row)
 
-    let_in = any(is_unexplained(state, host) for host in state.hosts_of(mac, ips))
+    # The last note goes only when nothing of the client can be left.
+    read = state.tables.connections_read and state.unread(HOST, CONNECTION) is None
+    let_in = not read or any(is_unexplained(state, host) for host in state.hosts_of(mac, ips))
     if in_force or let_in:
         return
     for row in rows:

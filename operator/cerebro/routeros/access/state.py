@@ -17,10 +17,13 @@ from cerebro.routeros.access.model import (
     resolve,
 )
 from cerebro.routeros.access.result import SET, UNDO, AccessPlan
-from cerebro.routeros.access.tables import Actual, IndexedRow, LegacyRows, RouterTables, seen_hosts
+from cerebro.routeros.access.tables import Actual, IndexedRow, LegacyRows, RouterTables, in_order, seen_hosts
 from cerebro.routeros.client.command import Command
 from cerebro.routeros.menus.hotspot import HOST
-from cerebro.routeros.menus.menu import Menu, Row, is_dynamic
+from cerebro.routeros.menus.menu import Menu, Row, is_dynamic, seconds
+
+# How long a row is relied on that the router made for a login, in seconds: it goes with the login, which nothing tells.
+_DYNAMIC_ROWS_LAST = 60
 
 
 class Changes:
@@ -107,6 +110,11 @@ class PlanState:
         self.legacy_bindings = LegacyRows(self.tables.bindings, self.is_frozen)
         self.legacy_lists = LegacyRows(self.tables.lists, self.is_frozen)
 
+    def unread(self, *menus: Menu) -> str | None:
+        """Return why the first of some menus that could not be read was not; None when all were."""
+        reasons = (self.tables.unread.get(menu.path) for menu in menus)
+        return next((reason for reason in reasons if reason is not None), None)
+
     def server_of(self, mac: str | None, ips: Iterable[str]) -> str | None:
         """Return the hotspot server of a client: the policy's, else that of all its hosts; None if not known."""
         if self.policy.server is not None:
@@ -153,10 +161,13 @@ class PlanState:
         return all(grant.hold for grant in client.grants)
 
     def granted_by_hand(self, mac: str | None, ips: Collection[str]) -> str | None:
-        """Return which row made by hand still lets a client in after its end; None for none.
+        """Return which row made by hand, or by the router itself, still lets a client in after its end; None for none.
 
-        Of a client that is nowhere a row for any server counts.
+        Of a client that is nowhere a binding for any server counts.
         """
+        return self._bypassed_by_hand(mac, ips) or self._listed_by_hand(mac, ips)
+
+    def _bypassed_by_hand(self, mac: str | None, ips: Collection[str]) -> str | None:
         server = self.server_of(mac, ips)
         for row in self.tables.bindings.matching(mac, ips, server):
             if not row.foreign:
@@ -165,6 +176,32 @@ class PlanState:
                 return None
             return f"ip-binding {row.id}, made by hand, bypasses {mac or ', '.join(ips)}"
         return None
+
+    def _listed_by_hand(self, mac: str | None, ips: Collection[str]) -> str | None:
+        """Return which foreign row of the paid list covers an address of the client (case T3)."""
+        addresses = {firewall_address(host.row) for host in self.hosts_of(mac, ips)} - {None} or set(ips)
+        for ip in sorted(address for address in addresses if address):
+            if ip in self.live_ips:
+                continue
+            for row in self.foreign_listing(ip):
+                self.look_again_after(row)
+                maker = "made by the router itself" if row.dynamic else "made by hand"
+                return f"address-list {row.id} ({row.row['list']} {row.address}), {maker}, lets {ip} in"
+        return None
+
+    def foreign_listing(self, ip: str) -> list[IndexedRow]:
+        """Return the enabled rows of others in the paid list that cover an address."""
+        lists, name = self.tables.lists, self.policy.address_list
+        ranges = (row for row in lists.ranges if row.address and row.covers(ip))
+        rows = in_order(lists.at_address(ip), ranges)
+        return [row for row in rows if row.foreign and not row.disabled and row.row.get("list") == name]
+
+    def look_again_after(self, row: IndexedRow) -> None:
+        """Note that a row on which the plan relies ends by itself (case T5): the router has to be looked at then."""
+        if not row.dynamic and "timeout" not in row.row:
+            return
+        left = seconds(row.row.get("timeout", ""))
+        self.result.look_again(_DYNAMIC_ROWS_LAST if left is None else left)
 
 
 def _servers(hosts: Iterable[Row]) -> dict[str, set[str]]:
