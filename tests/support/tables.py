@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cerebro.routeros.access.model import Actual
+from cerebro.routeros.access.tables import Actual
 from cerebro.routeros.client.command import Command
 
 Rows = list[dict[str, str]]
@@ -51,8 +51,14 @@ class Tables:
 
     def actual(self) -> Actual:
         """Read everything."""
-        parts = (self.bindings, self.lists, self.hosts, self.active, self.cookies, self.connections)
-        return Actual(*(tuple(dict(row) for row in rows) for rows in parts))
+        return Actual(
+            bindings=_copied(self.bindings),
+            lists=_copied(self.lists),
+            hosts=_copied(self.hosts),
+            active=_copied(self.active),
+            cookies=_copied(self.cookies),
+            connections=_copied(self.connections),
+        )
 
     def apply(self, commands: Iterable[Command]) -> None:
         """Run commands as a router would; raises RefusedError for a duplicate or an unknown id."""
@@ -108,3 +114,7 @@ class Tables:
                 same = same and row.get("server", "all") == values.get("server", "all")
             if same and row.get("disabled", "false") == "false":
                 raise RefusedError(f"duplicate of {row['.id']}")
+
+
+def _copied(rows: Rows) -> tuple[dict[str, str], ...]:
+    return tuple(dict(row) for row in rows)

@@ -21,8 +21,9 @@ from cerebro.domain.conditions import Obstacle
 from cerebro.domain.lifecycle import GrantWindows, RouterObservation, judge
 from cerebro.resources import Session
 from cerebro.routeros.access.marker import marker_for
-from cerebro.routeros.access.model import AccessPolicy, Actual
+from cerebro.routeros.access.model import AccessPolicy
 from cerebro.routeros.access.result import EndingView, GrantView
+from cerebro.routeros.access.tables import Actual
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from cerebro.bridge.intents import Client
 from cerebro.resources import Device
-from cerebro.routeros.access.model import AccessPolicy, Actual, DesiredAccess, Grant
+from cerebro.routeros.access.model import AccessPolicy, DesiredAccess, Grant
 from cerebro.routeros.access.plan import access_plan
 from cerebro.routeros.access.result import describe
+from cerebro.routeros.access.tables import Actual
 
 
 def planned_commands(device: Device, client: Client, until: datetime | None, installation: str) -> list[str]:

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 
 from cerebro.routeros.access.cutoff import cut_off
 from cerebro.routeros.access.legacy import LegacyClient, legacy_client
-from cerebro.routeros.access.marker import client_id
+from cerebro.routeros.access.marker import client_id, latest_ends
 from cerebro.routeros.access.model import Client, Ending
-from cerebro.routeros.access.ownership import latest_ends
 from cerebro.routeros.access.result import UNDO, EndingView
 from cerebro.routeros.access.state import PlanState
 from cerebro.routeros.access.tables import IndexedRow, in_order
+from cerebro.routeros.menus.firewall import CONNECTION
+from cerebro.routeros.menus.hotspot import ACTIVE, COOKIE, HOST
 
 
 class Endings:
@@ -68,8 +69,18 @@ class Endings:
         flows, no_host = cut_off(
             state, client.mac, set(client.ips), ending.flows, keep_hosts=by_hand is not None
         )
-        enforced = state.result.count() == before
-        return EndingView(enforced, flows, no_host and shut, by_hand, mac=client.mac)
+
+        # Nothing is proven by rows that were not read.
+        unread = state.unread(HOST, ACTIVE, COOKIE, CONNECTION)
+        read = unread is None and state.tables.connections_read
+        return EndingView(
+            enforced=read and state.result.count() == before,
+            flows=flows,
+            cut=read and no_host and shut,
+            granted_by_hand=by_hand,
+            mac=client.mac,
+            unread=unread,
+        )
 
     def _drop_rows(self, ending: Ending, client: LegacyClient) -> None:
         """Remove the bindings and list rows that are due with a client."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from cerebro.routeros.access.marker import client_id
+from cerebro.routeros.access.marker import client_id, marker_for
 from cerebro.routeros.access.model import Client
 from cerebro.routeros.access.result import ADD, HOSTS, SET, UNDO, GrantView
 from cerebro.routeros.access.state import PlanState
 from cerebro.routeros.access.tables import IndexedRow, in_order
 from cerebro.routeros.menus.firewall import ADDRESS_LIST
-from cerebro.routeros.menus.hotspot import IP_BINDING
+from cerebro.routeros.menus.hotspot import HOST, IP_BINDING
 from cerebro.routeros.menus.menu import is_true
 
 _NOWHERE = ""  # a hotspot server that no row names: such a row decides only if it is for all
@@ -56,10 +56,16 @@ def conclude(state: PlanState, granted: GrantedClient) -> None:
     if granted.blocked is None and not held:
         changes += _tidy(state, client)
 
-    in_force = granted.blocked is None and not changes
-    view = GrantView(in_force, client.mac, tuple(client.ips), granted.blocked)
+    unread = state.unread(HOST) if state.policy.binding_type == "bypassed" else None
+    in_force = granted.blocked is None and not changes and unread is None
+    view = GrantView(in_force, client.mac, tuple(client.ips), granted.blocked, unread)
     for each in client.grants:
         state.result.grants[each] = view if held or not each.hold else replace(view, granted=False)
+
+
+def _comment(state: PlanState, client: Client) -> str:
+    """Return the comment of the client's rows: our marker with the latest end of its grants (rule B3)."""
+    return str(marker_for(state.policy.installation, client.key, client.until))
 
 
 def _is_exact(client: Client, row: IndexedRow) -> bool:
@@ -113,7 +119,7 @@ def _bind(state: PlanState, client: Client) -> None:
         "server": state.policy.server or "all",
         "type": state.policy.binding_type,
         "disabled": "false",
-        "comment": str(client.marker(state.policy.installation)),
+        "comment": _comment(state, client),
     }
     rows = _own_bindings(state, client)
     before = _first_foreign_match(state, client)
@@ -170,7 +176,7 @@ def _first_foreign_match(state: PlanState, client: Client) -> IndexedRow | None:
 
 def _list(state: PlanState, client: Client, ip: str) -> None:
     """Plan the one list row of a client at one address."""
-    comment = str(client.marker(state.policy.installation))
+    comment = _comment(state, client)
     name = state.policy.address_list
     rows = [row for row in state.tables.lists.at_address(ip) if row.row.get("list") == name]
     own = sorted((row for row in rows if not row.foreign), key=lambda row: row.marker is None)
@@ -182,8 +188,10 @@ def _list(state: PlanState, client: Client, ip: str) -> None:
             state.changes.drop(UNDO, duplicate)
         return
 
-    by_hand = any(not row.disabled for row in rows)
+    by_hand = [row for row in rows if not row.disabled]
     if by_hand:
+        # The router refuses a second row with this address, so that one has to do for as long as it lasts.
+        state.look_again_after(by_hand[0])
         return
     state.changes.do(ADD, ADDRESS_LIST, "add", {"list": name, "address": ip, "comment": comment})
     moved = state.tables.lists.has_client_id(client_id(client.key))

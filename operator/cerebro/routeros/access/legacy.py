@@ -36,15 +36,15 @@ def legacy_client(mac: str | None, ips: Collection[str], state: PlanState) -> Le
     bindings, lists, held = state.legacy_bindings, state.legacy_lists, state.held
     known = mac or _only(held[ip] for ip in ips if ip in held) or _named(ips, bindings, lists)
 
-    # Its own bindings, and with them the orders and addresses that they name.
-    own = bindings.at(ips)
-    if known is not None:
-        own = in_order(bindings.with_mac(known), (row for row in own if not row.mac))
+    own = _own_bindings(known, ips, bindings)
     orders = {row.row.get("comment", "") for row in own}
-    places = {*ips, *state.held_by(known), *(row.address for row in own)} - {""}
-    places = {ip for ip in places if known is None or held.get(ip, known) == known}
 
-    # Rows of these orders and at these addresses, but for what names another client.
+    # Where it is: what is known, what hosts show, and what its bindings say, but for what another MAC holds.
+    places = {*ips, *state.held_by(known), *(row.address for row in own)} - {""}
+    if known is not None:
+        places = {ip for ip in places if held.get(ip, known) == known}
+
+    # Rows of its orders and at its addresses, but for what names another client.
     without_mac = (row for row in bindings.of_orders(orders) if not row.mac)
     of_order = (row for row in lists.of_orders(orders) if not _is_of_another(row.address, own, bindings))
     return LegacyClient(
@@ -53,6 +53,14 @@ def legacy_client(mac: str | None, ips: Collection[str], state: PlanState) -> Le
         bindings=tuple(in_order(own, without_mac)),
         lists=tuple(in_order(lists.at(places), of_order)),
     )
+
+
+def _own_bindings(mac: str | None, ips: Collection[str], bindings: LegacyRows) -> list[IndexedRow]:
+    """Return the bindings that name a client: by its MAC where both have one, else by an address."""
+    at_addresses = bindings.at(ips)
+    if mac is None:
+        return at_addresses
+    return in_order(bindings.with_mac(mac), (row for row in at_addresses if not row.mac))
 
 
 def _is_of_another(address: str, own: list[IndexedRow], bindings: LegacyRows) -> bool:

@@ -1,7 +1,8 @@
-"""The marker in `comment` that says whose an entry on a router is and until when (rules A3, B3, B4).
+"""The comment of an entry on a router: the marker that says whose it is and until when (rules A3, B3), and whose the
+entries without one are (rule B4).
 
 The form is `cerebro:<installation>:<client id>:<until>`: ASCII and short, because old tools of RouterOS store
-other text in the code page of whoever typed it (reference: RouterOS text encoding).
+other text in the code page of whoever typed it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from cerebro.routeros.menus.menu import Row, is_dynamic
 
 _PREFIX = "cerebro"
 _MARKER = re.compile(r"cerebro:([A-Za-z0-9_.-]{1,32}):([0-9a-f]{10}):(never|[0-9]{1,12})\Z")
@@ -59,3 +63,46 @@ def parse_marker(comment: str | None, installation: str) -> Marker | None:
 def is_legacy(comment: str | None) -> bool:
     """Tell whether a comment is one of the relay that Cérebro replaces; its rows are taken over (rule B4)."""
     return _LEGACY.match(comment or "") is not None
+
+
+class Ownership:
+    """Whose the rows of a router are, by their comments (rule B4)."""
+
+    def __init__(self, installation: str) -> None:
+        self._installation = installation
+
+    def marker(self, row: Row) -> Marker | None:
+        """Return our marker on a row, None when it is not ours."""
+        return None if is_dynamic(row) else parse_marker(row.get("comment"), self._installation)
+
+    def ours(self, row: Row) -> bool:
+        """Return whether we made the row."""
+        return self.marker(row) is not None
+
+    def legacy(self, row: Row) -> bool:
+        """Return whether the older relay made the row."""
+        return not is_dynamic(row) and is_legacy(row.get("comment"))
+
+    def foreign(self, row: Row) -> bool:
+        """Return whether somebody else made the row: it is never touched."""
+        return not self.ours(row) and not self.legacy(row)
+
+
+def latest_ends(markers: Iterable[Marker | None]) -> dict[str, int | None]:
+    """Return the latest end that markers say, by client id: in unix seconds, None for never."""
+    ends: dict[str, int | None] = {}
+    for marker in markers:
+        if marker is None:
+            continue
+        known = ends.get(marker.client_id, 0)
+        never = known is None or marker.until is None
+        ends[marker.client_id] = None if never else max(known or 0, marker.until or 0)
+    return ends
+
+
+def marked_ends(rows: Iterable[Row], installation: str) -> dict[str, int | None]:
+    """Return the latest end that the rows of each client say, by client id: what an agent that died has promised
+    (rule A11).
+    """
+    whose = Ownership(installation)
+    return latest_ends(whose.marker(row) for row in rows)

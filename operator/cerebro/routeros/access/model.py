@@ -1,5 +1,4 @@
-"""What access on a router means: the wanted clients, the rows that were read, and which client each row
-concerns.
+"""What access on a router means: the clients that are to have it or lose it, and where hosts show them.
 
 Pure: no socket, no clock. The plan that makes one equal to the other is in `plan.py`.
 """
@@ -9,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from cerebro.routeros.access.marker import Marker, marker_for
 from cerebro.routeros.menus.hotspot import HOST
 from cerebro.routeros.menus.menu import Row
 
@@ -80,22 +78,6 @@ class DesiredAccess:
     keep_orphans: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Actual:
-    """The rows that were read, in the router's order; `connections` is None when nobody asked for them.
-
-    `left` are hosts that were there a moment ago: a host that we remove says where its client is, until it is back.
-    """
-
-    bindings: tuple[Row, ...] = ()
-    lists: tuple[Row, ...] = ()
-    hosts: tuple[Row, ...] = ()
-    active: tuple[Row, ...] = ()
-    cookies: tuple[Row, ...] = ()
-    connections: tuple[Row, ...] | None = None
-    left: tuple[Row, ...] = ()
-
-
 @dataclass(slots=True)
 class Client:
     """One client as the rows of a router know it: the grants that share its rows, and the addresses it is
@@ -119,34 +101,54 @@ class Client:
         """The client key of rule A3: the MAC, else the address."""
         return self.mac or self.ips[0]
 
-    def marker(self, installation: str) -> Marker:
-        """Return the marker of the rows that the grants share: with the latest end (rule B3)."""
-        return marker_for(installation, self.key, self.until)
+
+def firewall_address(host: Row) -> str | None:
+    """Return the address of a host that the router's firewall sees: `to-address`, behind an address pool another one
+    than the client's own.
+    """
+    return host.get("to-address") or host.get("address")
 
 
 def holders(hosts: Iterable[Row]) -> dict[str, str]:
-    """Return which MAC holds each address now, from the rows of the host menu."""
-    return {
-        row["address"]: HOST.normal(row, "mac-address")
-        for row in hosts
-        if "address" in row and "mac-address" in row
-    }
+    """Return which MAC holds each address now, from the rows of the host menu.
+
+    An address that the firewall sees is one client's. Behind an address pool two clients may have one own address:
+    such an address says nothing of either.
+    """
+    held: dict[str, str] = {}
+    own: dict[str, set[str]] = {}
+    for row in hosts:
+        mac, seen = HOST.normal(row, "mac-address"), firewall_address(row)
+        if not mac or seen is None:
+            continue
+        held[seen] = mac
+        if "address" in row and row["address"] != seen:
+            own.setdefault(row["address"], set()).add(mac)
+    for address, macs in own.items():
+        if address not in held and len(macs) == 1:
+            held[address] = next(iter(macs))
+    return held
 
 
-def seen_hosts(actual: Actual) -> tuple[Row, ...]:
-    """Return the hosts, and of clients without one those that they had a moment ago; who is there now comes last."""
-    present = {HOST.normal(row, "mac-address") for row in actual.hosts}
-    return (*(row for row in actual.left if HOST.normal(row, "mac-address") not in present), *actual.hosts)
+def firewall_places(hosts: Iterable[Row]) -> dict[str, list[str]]:
+    """Return the addresses at which the firewall sees each MAC, in the order of the hosts, each once."""
+    places: dict[str, dict[str, None]] = {}
+    for row in hosts:
+        seen = firewall_address(row)
+        if seen is not None:
+            places.setdefault(HOST.normal(row, "mac-address"), {})[seen] = None
+    return {mac: list(addresses) for mac, addresses in places.items()}
 
 
 def resolve(grants: Iterable[Grant], hosts: Iterable[Row]) -> list[Client]:
     """Join grants of the same client, pin the MAC of those that came with an address only, and find their
     addresses (rule B2).
 
-    A client with a MAC is at the addresses at which hosts show that MAC; without a host, at the address it
+    A client with a MAC is at the addresses at which the firewall sees that MAC; without a host, at the address it
     came with unless another MAC holds it now. Two clients never get one address: the first by key keeps it.
     """
-    held = holders(hosts)
+    rows = list(hosts)
+    held, places = holders(rows), firewall_places(rows)
     clients: dict[str, Client] = {}
     for grant in grants:
         mac = grant.mac or (held.get(grant.ip) if grant.ip else None)
@@ -157,9 +159,6 @@ def resolve(grants: Iterable[Grant], hosts: Iterable[Row]) -> list[Client]:
         if client is None:
             client = clients[key] = Client(mac)
         client.grants.append(grant)
-    places: dict[str, list[str]] = {}
-    for ip, mac in held.items():
-        places.setdefault(mac, []).append(ip)
     taken: set[str] = set()
     for key in sorted(clients):
         client = clients[key]
@@ -171,7 +170,7 @@ def resolve(grants: Iterable[Grant], hosts: Iterable[Row]) -> list[Client]:
 def _addresses(client: Client, held: Mapping[str, str], places: Mapping[str, list[str]]) -> list[str]:
     if client.mac is None:
         return [ip for grant in client.grants if (ip := grant.ip)][:1]
-    if at := places.get(client.mac):
-        return list(at)
+    if at := [ip for ip in places.get(client.mac, ()) if held.get(ip) == client.mac]:
+        return at
     said = [ip for grant in client.grants for ip in (grant.ip, grant.prior_ip) if ip]
     return [ip for ip in dict.fromkeys(said) if held.get(ip, client.mac) == client.mac][:1]

@@ -10,6 +10,8 @@ from cerebro.routeros.access.marker import client_id
 from cerebro.routeros.access.result import HOSTS, UNDO
 from cerebro.routeros.access.state import PlanState
 from cerebro.routeros.access.tables import IndexedRow
+from cerebro.routeros.menus.firewall import CONNECTION
+from cerebro.routeros.menus.hotspot import HOST
 
 
 def unexplained_rows(state: PlanState) -> list[list[IndexedRow]]:
@@ -40,25 +42,35 @@ def retire(state: PlanState, rows: list[IndexedRow]) -> None:
     They are the only note of it: they are disabled at first, and removed together with what a packet of it began
     before its host was gone.
     """
-    mac = next((row.mac for row in rows if row.mac), None)
-    ips = {row.address for row in rows if row.address}
-    own_ips = {ip for ip in ips if mac is None or state.held.get(ip, mac) == mac}
+    mac, ips = _client_of(rows, state)
 
     # What somebody else needs, or a person granted, is not cut off: only our rows go.
-    if state.is_live(mac, own_ips) or state.granted_by_hand(mac, own_ips) is not None:
+    if state.is_live(mac, ips) or state.granted_by_hand(mac, ips) is not None:
         for row in rows:
             state.changes.drop(UNDO, row)
         return
 
-    cut_off(state, mac, own_ips, None)
+    cut_off(state, mac, ips, None)
     in_force = [row for row in rows if not row.disabled]
     for row in in_force:
         state.changes.disable(row)
-    let_in = any(is_unexplained(state, host) for host in state.hosts_of(mac, own_ips))
+
+    # The last note goes only when nothing of the client can be left.
+    read = state.tables.connections_read and state.unread(HOST, CONNECTION) is None
+    let_in = not read or any(is_unexplained(state, host) for host in state.hosts_of(mac, ips))
     if in_force or let_in:
         return
     for row in rows:
         state.changes.drop(HOSTS, row)
+
+
+def _client_of(rows: list[IndexedRow], state: PlanState) -> tuple[str | None, set[str]]:
+    """Return the MAC that rows name, and their addresses but for those that another MAC holds now."""
+    mac = next((row.mac for row in rows if row.mac), None)
+    ips = {row.address for row in rows if row.address}
+    if mac is not None:
+        ips = {ip for ip in ips if state.held.get(ip, mac) == mac}
+    return mac, ips
 
 
 def cut_off_unexplained(state: PlanState, host: IndexedRow) -> None:

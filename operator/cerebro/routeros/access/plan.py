@@ -13,10 +13,11 @@ from dataclasses import replace
 
 from cerebro.routeros.access.endings import Endings
 from cerebro.routeros.access.grants import conclude, grant
-from cerebro.routeros.access.model import AccessPolicy, Actual, DesiredAccess
+from cerebro.routeros.access.model import AccessPolicy, DesiredAccess
 from cerebro.routeros.access.orphans import cut_off_unexplained, retire, unexplained_rows
 from cerebro.routeros.access.result import AccessPlan
 from cerebro.routeros.access.state import PlanState
+from cerebro.routeros.access.tables import Actual
 
 
 def access_plan(desired: DesiredAccess, actual: Actual, policy: AccessPolicy) -> AccessPlan:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cerebro.routeros.access.marker import client_id, is_legacy
-from cerebro.routeros.access.model import AccessPolicy, Actual
+from cerebro.routeros.access.model import AccessPolicy
+from cerebro.routeros.access.tables import Actual
 from cerebro.routeros.client.command import Command
 from cerebro.routeros.menus.firewall import ADDRESS_LIST, CONNECTION
 from cerebro.routeros.menus.hotspot import ACTIVE, COOKIE, HOST, IP_BINDING
@@ -15,6 +16,7 @@ from cerebro.routeros.menus.menu import Menu, Row
 # A query word costs the router one look at each row: beyond this many clients the whole table is cheaper.
 MOST_CLIENTS = 40
 _CLIENT = ("mac-address", "address")
+_HOST_ADDRESSES = ("address", "to-address")  # its own, and the one that the firewall sees
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,18 @@ class Scope:
     def met(self, hosts: Iterable[Row]) -> Scope:
         """Return it with those whom the hosts show at its addresses, and with the addresses of its clients."""
         rows = list(hosts)
-        macs = self.macs | {HOST.normal(row, "mac-address") for row in rows if row.get("address") in self.ips}
-        ips = self.ips | {row["address"] for row in rows if HOST.normal(row, "mac-address") in macs}
+        macs = self.macs | {
+            HOST.normal(row, "mac-address")
+            for row in rows
+            if any(row.get(name) in self.ips for name in _HOST_ADDRESSES)
+        }
+        ips = self.ips | {
+            row[name]
+            for row in rows
+            if HOST.normal(row, "mac-address") in macs
+            for name in _HOST_ADDRESSES
+            if name in row
+        }
         return Scope(macs, ips, self.comments)
 
     def joined(self, actual: Actual) -> Scope:
@@ -81,7 +93,8 @@ def access_prints(policy: AccessPolicy, scope: Scope | None) -> list[Command]:
     for key in sorted(scope.macs | scope.ips):
         listed += [*_begins(f"{ours}{client_id(key)}:"), *(["?#|"] if listed else [])]
     prints.append(_print(ADDRESS_LIST, listed))
-    prints += [_print(HOST, _any([*macs, *ips])), _print(ACTIVE, _any([*macs, *ips]))]
+    seen_at = [f"?to-address={ip}" for ip in sorted(scope.ips)]
+    prints += [_print(HOST, _any([*macs, *ips, *seen_at])), _print(ACTIVE, _any([*macs, *ips]))]
     prints.append(_print(COOKIE, _any(macs)) if macs else _none(COOKIE))
     return prints
 

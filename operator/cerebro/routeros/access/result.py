@@ -17,12 +17,17 @@ _MASS_AT_LEAST, _MASS_SHARE = 10, 5  # rule E13: ten clients and more than a fif
 
 @dataclass(frozen=True, slots=True)
 class GrantView:
-    """What the rows say of one grant: `granted` when nothing is left to do, else why not."""
+    """What the rows say of one grant: `granted` when nothing is left to do, else why not.
+
+    `ips` are the addresses at which the router's firewall sees the client. `unread` says which menu could not be read,
+    so that nothing is proven (rule B0).
+    """
 
     granted: bool
     mac: str | None
     ips: tuple[str, ...]
     blocked_by_hand: str | None = None
+    unread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,8 @@ class EndingView:
 
     `flows` are its tracked connections; `cut` says that no row and no host lets the client open further ones, so
     those are the last. `too_early`: the rows promise a later end, so they stay until then (rule E1). `mac` is whom
-    the ending was found to be about, where that is known (rule B2).
+    the ending was found to be about, where that is known (rule B2). `unread` says which menu could not be read, so that
+    nothing is proven (rule B0).
     """
 
     enforced: bool
@@ -40,6 +46,7 @@ class EndingView:
     granted_by_hand: str | None = None
     too_early: bool = False
     mac: str | None = None
+    unread: str | None = None
 
 
 @dataclass(slots=True)
@@ -53,11 +60,24 @@ class AccessPlan:
     marked: set[str] = field(default_factory=set)  # client ids of all rows of ours
     repaired: set[str] = field(default_factory=set)  # client ids of rows that were missing or changed
     wants_connections: bool = False
+    recheck_in: float | None = (
+        None  # seconds after which a row that others made, and that counts here, ends by itself
+    )
 
     @property
     def empty(self) -> bool:
         """Tell whether the router already is as wanted."""
         return not any(self.stages)
+
+    @property
+    def unproven(self) -> bool:
+        """Return whether a menu that could not be read leaves a grant or an ending without proof."""
+        views: Iterable[GrantView | EndingView] = (*self.grants.values(), *self.endings.values())
+        return any(view.unread is not None for view in views)
+
+    def look_again(self, after: float) -> None:
+        """Note that the router has to be looked at again in `after` seconds, or earlier."""
+        self.recheck_in = after if self.recheck_in is None else min(self.recheck_in, after)
 
     def count(self) -> int:
         """Return how many commands it has."""

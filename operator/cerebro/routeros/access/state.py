@@ -7,22 +7,77 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from cerebro.routeros.access.changes import Changes
-from cerebro.routeros.access.marker import client_id
+from cerebro.routeros.access.marker import Ownership, client_id
 from cerebro.routeros.access.model import (
     AccessPolicy,
-    Actual,
     Client,
     DesiredAccess,
+    firewall_address,
     holders,
     resolve,
-    seen_hosts,
 )
-from cerebro.routeros.access.ownership import Ownership
-from cerebro.routeros.access.result import AccessPlan
-from cerebro.routeros.access.tables import IndexedRow, LegacyRows, RouterTables
+from cerebro.routeros.access.result import SET, UNDO, AccessPlan
+from cerebro.routeros.access.tables import Actual, IndexedRow, LegacyRows, RouterTables, in_order, seen_hosts
+from cerebro.routeros.client.command import Command
 from cerebro.routeros.menus.hotspot import HOST
-from cerebro.routeros.menus.menu import Row
+from cerebro.routeros.menus.menu import Menu, Row, is_dynamic, seconds
+
+# How long a row is relied on that the router made for a login, in seconds: it goes with the login, which nothing tells.
+_DYNAMIC_ROWS_LAST = 60
+
+
+class Changes:
+    """Adds commands to the stages of a plan. Rows are known by path and id, since each menu counts its own ids."""
+
+    def __init__(self, plan: AccessPlan) -> None:
+        self._plan = plan
+        self._kept: set[tuple[str, str]] = set()
+        self._ended: set[tuple[str, str]] = set()
+
+    def settled(self, row: IndexedRow) -> bool:
+        """Return whether it is decided already that a row stays, or that it is in force no longer."""
+        return (row.menu.path, row.id) in self._kept or self.ended(row)
+
+    def ended(self, row: IndexedRow) -> bool:
+        """Return whether it is decided that a row is in force no longer."""
+        return (row.menu.path, row.id) in self._ended
+
+    def keep(self, row: IndexedRow, desired: Row) -> bool:
+        """Keep a row that a live client needs, with `desired` as its values.
+
+        Returns whether more than our own marker has to be put right.
+        """
+        self._kept.add((row.menu.path, row.id))
+        differences = row.menu.differences(desired, row.row)
+        if differences:
+            self.do(SET, row.menu, "set", {".id": row.id, **differences})
+        return bool(differences.keys() - {"comment"})
+
+    def drop(self, stage: int, row: IndexedRow) -> None:
+        """Remove a row, once."""
+        if self._end(row.menu, row.id, dynamic=row.dynamic):
+            self.do(stage, row.menu, "remove", {".id": row.id})
+
+    def drop_unindexed(self, stage: int, menu: Menu, row: Row) -> None:
+        """Remove a row of a menu that is not indexed row by row, once."""
+        if self._end(menu, row[".id"], dynamic=is_dynamic(row)):
+            self.do(stage, menu, "remove", {".id": row[".id"]})
+
+    def disable(self, row: IndexedRow) -> None:
+        """Let a row count no longer, and leave it as the router's own note that its client is being cut off."""
+        if self._end(row.menu, row.id, dynamic=row.dynamic):
+            self.do(UNDO, row.menu, "set", {".id": row.id, "disabled": "true"})
+
+    def do(self, stage: int, menu: Menu, verb: str, attributes: dict[str, str]) -> None:
+        """Add a command."""
+        self._plan.stages[stage].append(Command(menu.path, verb, attributes))
+
+    def _end(self, menu: Menu, row_id: str, *, dynamic: bool) -> bool:
+        """Note that a row ends; returns False where it has ended already, or is the router's own."""
+        if dynamic or (menu.path, row_id) in self._ended:
+            return False
+        self._ended.add((menu.path, row_id))
+        return True
 
 
 class PlanState:
@@ -34,7 +89,7 @@ class PlanState:
 
     def __init__(self, desired: DesiredAccess, actual: Actual, policy: AccessPolicy) -> None:
         self.desired, self.policy = desired, policy
-        self.tables = RouterTables(actual, Ownership(policy))
+        self.tables = RouterTables(actual, Ownership(policy.installation))
         self.result = AccessPlan()
         self.changes = Changes(self.result)
 
@@ -54,6 +109,11 @@ class PlanState:
 
         self.legacy_bindings = LegacyRows(self.tables.bindings, self.is_frozen)
         self.legacy_lists = LegacyRows(self.tables.lists, self.is_frozen)
+
+    def unread(self, *menus: Menu) -> str | None:
+        """Return why the first of some menus that could not be read was not; None when all were."""
+        reasons = (self.tables.unread.get(menu.path) for menu in menus)
+        return next((reason for reason in reasons if reason is not None), None)
 
     def server_of(self, mac: str | None, ips: Iterable[str]) -> str | None:
         """Return the hotspot server of a client: the policy's, else that of all its hosts; None if not known."""
@@ -82,18 +142,32 @@ class PlanState:
         return row.marker is not None and row.marker.client_id in self.frozen_ids
 
     def hosts_of(self, mac: str | None, ips: Collection[str]) -> list[IndexedRow]:
-        """Return the hosts of a client: those with its MAC, or without one those at its addresses."""
-        return self.tables.hosts.with_mac(mac) if mac else self.tables.hosts.at_addresses(ips)
+        """Return the hosts of a client: those with its MAC, or without one those at its addresses.
+
+        An address that the firewall sees is one client's. One that only phones themselves have, behind an address
+        pool, counts where a single phone has it.
+        """
+        if mac:
+            return self.tables.hosts.with_mac(mac)
+
+        hosts = self.tables.hosts.at_addresses(ips)
+        seen = [host for host in hosts if firewall_address(host.row) in ips]
+        if seen or len({host.mac for host in hosts}) == 1:
+            return seen or hosts
+        return []
 
     def is_held(self, client: Client) -> bool:
         """Return whether nothing may be written for a client now: each of its grants is held."""
         return all(grant.hold for grant in client.grants)
 
     def granted_by_hand(self, mac: str | None, ips: Collection[str]) -> str | None:
-        """Return which row made by hand still lets a client in after its end; None for none.
+        """Return which row made by hand, or by the router itself, still lets a client in after its end; None for none.
 
-        Of a client that is nowhere a row for any server counts.
+        Of a client that is nowhere a binding for any server counts.
         """
+        return self._bypassed_by_hand(mac, ips) or self._listed_by_hand(mac, ips)
+
+    def _bypassed_by_hand(self, mac: str | None, ips: Collection[str]) -> str | None:
         server = self.server_of(mac, ips)
         for row in self.tables.bindings.matching(mac, ips, server):
             if not row.foreign:
@@ -103,11 +177,37 @@ class PlanState:
             return f"ip-binding {row.id}, made by hand, bypasses {mac or ', '.join(ips)}"
         return None
 
+    def _listed_by_hand(self, mac: str | None, ips: Collection[str]) -> str | None:
+        """Return which foreign row of the paid list covers an address of the client (case T3)."""
+        addresses = {firewall_address(host.row) for host in self.hosts_of(mac, ips)} - {None} or set(ips)
+        for ip in sorted(address for address in addresses if address):
+            if ip in self.live_ips:
+                continue
+            for row in self.foreign_listing(ip):
+                self.look_again_after(row)
+                maker = "made by the router itself" if row.dynamic else "made by hand"
+                return f"address-list {row.id} ({row.row['list']} {row.address}), {maker}, lets {ip} in"
+        return None
+
+    def foreign_listing(self, ip: str) -> list[IndexedRow]:
+        """Return the enabled rows of others in the paid list that cover an address."""
+        lists, name = self.tables.lists, self.policy.address_list
+        ranges = (row for row in lists.ranges if row.address and row.covers(ip))
+        rows = in_order(lists.at_address(ip), ranges)
+        return [row for row in rows if row.foreign and not row.disabled and row.row.get("list") == name]
+
+    def look_again_after(self, row: IndexedRow) -> None:
+        """Note that a row on which the plan relies ends by itself (case T5): the router has to be looked at then."""
+        if not row.dynamic and "timeout" not in row.row:
+            return
+        left = seconds(row.row.get("timeout", ""))
+        self.result.look_again(_DYNAMIC_ROWS_LAST if left is None else left)
+
 
 def _servers(hosts: Iterable[Row]) -> dict[str, set[str]]:
     servers: dict[str, set[str]] = {}
     for host in hosts:
-        for key in (HOST.normal(host, "mac-address"), host.get("address", "")):
+        for key in (HOST.normal(host, "mac-address"), host.get("address", ""), firewall_address(host) or ""):
             at = servers.setdefault(key, set())
             if "server" in host:
                 at.add(host["server"])

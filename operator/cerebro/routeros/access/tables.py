@@ -7,17 +7,39 @@ router; only bindings without a MAC and without a single address (`ranges`) are 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from cerebro.routeros.access.marker import Marker
-from cerebro.routeros.access.model import Actual
-from cerebro.routeros.access.ownership import Ownership
+from cerebro.routeros.access.marker import Marker, Ownership
 from cerebro.routeros.menus.firewall import ADDRESS_LIST
 from cerebro.routeros.menus.hotspot import ACTIVE, COOKIE, HOST, IP_BINDING
 from cerebro.routeros.menus.menu import Menu, Row, is_dynamic, is_true
 
 _CONNECTION_ENDS = ("src-address", "dst-address", "reply-src-address", "reply-dst-address")
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """The rows that were read, in the router's order; `connections` is None when nobody asked for them.
+
+    `left` are hosts that were there a moment ago: a host that we remove says where its client is, until it is back.
+    `unread` says, by the path of a menu, why its rows could not be read; they are empty here then.
+    """
+
+    bindings: tuple[Row, ...] = ()
+    lists: tuple[Row, ...] = ()
+    hosts: tuple[Row, ...] = ()
+    active: tuple[Row, ...] = ()
+    cookies: tuple[Row, ...] = ()
+    connections: tuple[Row, ...] | None = None
+    left: tuple[Row, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
+
+
+def seen_hosts(actual: Actual) -> tuple[Row, ...]:
+    """Return the hosts, and of clients without one those that they had a moment ago; who is there now comes last."""
+    present = {HOST.normal(row, "mac-address") for row in actual.hosts}
+    return (*(row for row in actual.left if HOST.normal(row, "mac-address") not in present), *actual.hosts)
 
 
 @dataclass(slots=True)
@@ -76,6 +98,8 @@ class MenuRows:
         """Index the rows; with `whose` also by the client id of our marker."""
         self.menu = menu
         self.all: list[IndexedRow] = []
+        self.ranges: list[IndexedRow] = []
+        """Rows without a MAC whose address is a prefix or a range, or not given: they may concern any client."""
         self._by_mac: dict[str, list[IndexedRow]] = {}
         self._by_address: dict[str, list[IndexedRow]] = {}
         self._by_client_id: dict[str, list[IndexedRow]] = {}
@@ -95,11 +119,14 @@ class MenuRows:
             legacy=marker is None and whose is not None and whose.legacy(row),
             dynamic=is_dynamic(row),
         )
+        indexed.span = _span(indexed.address)
         self.all.append(indexed)
+        if not indexed.mac and (indexed.span is not None or not indexed.address):
+            self.ranges.append(indexed)
         if indexed.mac:
             self._by_mac.setdefault(indexed.mac, []).append(indexed)
-        if indexed.address:
-            self._by_address.setdefault(indexed.address, []).append(indexed)
+        for address in {indexed.address, row.get("to-address", "")} - {""}:
+            self._by_address.setdefault(address, []).append(indexed)
         if marker is not None:
             self._by_client_id.setdefault(marker.client_id, []).append(indexed)
 
@@ -108,7 +135,7 @@ class MenuRows:
         return self._by_mac.get(mac, _NO_ROWS) if mac else _NO_ROWS
 
     def at_address(self, ip: str) -> list[IndexedRow]:
-        """Return the rows whose address is this text, whatever MAC they have."""
+        """Return the rows whose address, or `to-address`, is this text, whatever MAC they have."""
         return self._by_address.get(ip, _NO_ROWS)
 
     def at_addresses(self, ips: Collection[str]) -> list[IndexedRow]:
@@ -133,13 +160,7 @@ class Bindings(MenuRows):
     """The ip-bindings: the first enabled one that matches a client decides, so their order counts."""
 
     def __init__(self, rows: Iterable[Row], whose: Ownership) -> None:
-        self.ranges: list[IndexedRow] = []
-        """Rows without a MAC and without a single address: they may match any client."""
         super().__init__(IP_BINDING, rows, whose)
-        for row in self.all:
-            row.span = _span(row.address)
-            if not row.mac and (row.span is not None or not row.address):
-                self.ranges.append(row)
 
     def matching(self, mac: str | None, ips: Collection[str], server: str | None) -> Iterator[IndexedRow]:
         """Yield the enabled rows that match a client, the deciding one first.
@@ -205,6 +226,8 @@ class RouterTables:
         self.hosts = MenuRows(HOST, actual.hosts)
         self.active = MenuRows(ACTIVE, actual.active)
         self.cookies = MenuRows(COOKIE, actual.cookies)
+        self.connections_read = actual.connections is not None
+        self.unread = actual.unread
         self._connections = actual.connections or ()
         self._by_end: dict[str, list[Row]] | None = None
         self._places: dict[str, int] = {}

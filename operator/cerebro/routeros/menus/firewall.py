@@ -9,8 +9,10 @@ ADDRESS_LIST = Menu(
     key=("list", "address"),
     compared={"list": plain, "address": address, "disabled": boolean, "comment": plain},
     defaults={"disabled": "false"},
+    read=("timeout",),
     may_be_dynamic=True,
 )
+"""`timeout` is the time that an entry still has, on those that vanish by themselves."""
 
 
 CONNECTION = Menu(

@@ -8,6 +8,7 @@ of a MAC, `/32`, `yes`).
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -92,6 +93,21 @@ class Menu:
             if self.normal(actual, name) != self.normal(wanted, name):
                 changes[name if value or name == "comment" else f"!{name}"] = value
         return changes
+
+
+_DURATION_UNITS = {"w": 7 * 86400, "d": 86400, "h": 3600, "m": 60, "s": 1}
+_DURATION = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_CLOCK_TIME = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(\d+):(\d+):(\d+)")
+
+
+def seconds(value: str) -> int | None:
+    """Return a duration as RouterOS writes it (`1w2d`, `4m30s`, `1d00:10:00`) in seconds; None for other text."""
+    match = _DURATION.fullmatch(value) or _CLOCK_TIME.fullmatch(value)
+    if not value or match is None:
+        return None
+    return sum(
+        int(count or 0) * unit for count, unit in zip(match.groups(), _DURATION_UNITS.values(), strict=True)
+    )
 
 
 def is_true(row: Row, name: str) -> bool:

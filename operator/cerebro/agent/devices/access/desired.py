@@ -14,10 +14,10 @@ from typing import Any
 from cerebro.domain.by_address import asks_who_is_there
 from cerebro.domain.lifecycle import GrantWindows, RouterObservation, Verdict, is_current, judge
 from cerebro.resources import AppliedClient, Session, normalise_mac
-from cerebro.routeros.access.marker import client_id, marker_for
-from cerebro.routeros.access.model import AccessPolicy, Actual, DesiredAccess, Ending, Grant, holders
-from cerebro.routeros.access.ownership import marked_ends
+from cerebro.routeros.access.marker import client_id, marked_ends, marker_for
+from cerebro.routeros.access.model import AccessPolicy, DesiredAccess, Ending, Grant, holders
 from cerebro.routeros.access.read import Scope
+from cerebro.routeros.access.tables import Actual
 
 # How long after a revoke by address who has it now is taken for who had it then: longer if the router was away.
 _ADDRESS_STALE = timedelta(minutes=2)
@@ -127,7 +127,7 @@ def judge_all(
 ) -> list[SessionDecision]:
     """Judge Sessions against the clock and the markers on the router; `actual` is None if it could not be read."""
     every = list(sessions)
-    ends = marked_ends(actual, policy) if actual is not None else {}
+    ends = marked_ends((*actual.bindings, *actual.lists), policy.installation) if actual is not None else {}
     promised = _promised(every)
     decisions = []
     for session in every:

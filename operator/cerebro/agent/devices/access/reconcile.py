@@ -24,10 +24,11 @@ from cerebro.agent.devices.access.desired import (
 from cerebro.agent.devices.access.outcome import PassResult, pass_obstacle
 from cerebro.resources import Session
 from cerebro.routeros.access.marker import parse_marker
-from cerebro.routeros.access.model import AccessPolicy, Actual
+from cerebro.routeros.access.model import AccessPolicy
 from cerebro.routeros.access.plan import access_plan, without_orphans
 from cerebro.routeros.access.read import Scope, access_prints, actual_from, connections_print
 from cerebro.routeros.access.result import AccessPlan
+from cerebro.routeros.access.tables import Actual
 from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.errors import Trap, TrapKind
 from cerebro.routeros.client.session import WINDOW, RouterSession
