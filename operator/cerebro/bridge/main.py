@@ -58,6 +58,7 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
 
     store = SqliteStore(settings.store)
     await store.open()
+
     try:
         async with KubeApi(load(settings.kubeconfig), timeout=CALL_TIMEOUT) as api:
             await Bridge(settings, store, api).run(stop)
@@ -118,6 +119,7 @@ class Bridge:
         contact = self._api.last_contact
         heard = contact is not None and now - contact < SILENT_FOR + HOUSEKEEPING
         complete = self._completeness.complete()
+
         return {
             "ready": ready,
             "healthy": ready and complete and heard,
@@ -150,6 +152,7 @@ class Bridge:
             server.should_exit = True
             await asyncio.wait([serving])
             await self._inbox.close(self._settings.drain_timeout)
+
             for task in (*tasks, stopped):
                 task.cancel()
             results = await asyncio.gather(*tasks, serving, return_exceptions=True)

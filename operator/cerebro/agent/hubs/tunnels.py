@@ -53,6 +53,7 @@ class HubTunnels:
         stored = self._store.get(PEER, device.namespace, name) if name else None
         peer = stored.read(Peer) if stored else None
         contact = loop.contacts.get(peer.spec.public_key) if peer else None
+
         return tunnel_up(device, peer, contact)
 
     def wake_devices(self, namespace: str, hub: str) -> None:
@@ -60,9 +61,11 @@ class HubTunnels:
         loop = self.loops.get(namespace, hub)
         if loop is None:
             return
+
         before = self._snapshots.get((namespace, hub), {})
         now = dict(self._seen_by(loop, namespace, hub))
         self._snapshots[(namespace, hub)] = now
+
         for device in now.keys() | before.keys():
             old, new = before.get(device), now.get(device)
             if changed(old, new):
@@ -74,6 +77,7 @@ class HubTunnels:
             peer = stored.read(Peer)
             if peer is None or peer.spec.device_ref is None:
                 continue
+
             contact = loop.contacts.get(peer.spec.public_key)
             if contact is not None:
                 yield peer.spec.device_ref.name, sight(contact, loop.peers.get(peer.spec.public_key))
