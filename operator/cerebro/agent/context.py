@@ -93,6 +93,7 @@ class AgentContext:
                 sessions.append(session)
             elif superseder.model is not None:
                 sessions.append(effective(session, superseder.read(Session)))
+
         return sessions
 
     def frozen_sessions_of(self, namespace: str, device: str) -> list[dict[str, Any]]:
@@ -104,9 +105,11 @@ class AgentContext:
         for stored in self.by_device.get(namespace, device):
             if stored.model is None and stored.raw:
                 frozen.append(stored.raw)
+
         for session, superseder in self._unfinished(namespace, device):
             if superseder is not None and superseder.model is None:
                 frozen.append(session.wire())
+
         return frozen
 
     def _unfinished(self, namespace: str, device: str) -> Iterator[tuple[Session, StoredObject | None]]:

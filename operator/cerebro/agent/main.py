@@ -121,6 +121,7 @@ class Agent:
             self._working = False
             await self._end_loops(drain)
             await self._statuses.drain(drain)
+
             for task in background:
                 task.cancel()
 
@@ -131,6 +132,7 @@ class Agent:
         self._hubs.start(tasks)
         self._devices.start(tasks)
         log.info("the store is complete: %d Devices", self._devices.count())
+
         while True:
             self._context.metrics.show_statuses_waiting(self._statuses.pending())
             self._context.metrics.show_loops(self._devices.count())
@@ -195,6 +197,7 @@ class Agent:
         health.fact("lastContact", lambda: self._api.last_contact)
         health.fact("devices", self._devices.count)
         health.fact("clockSkewSeconds", lambda: self._api.clock_skew)
+
         return health
 
 

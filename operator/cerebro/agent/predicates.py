@@ -43,12 +43,15 @@ def wakes_hub(change: Change) -> bool:
     before, after = old.model.metadata, new.model.metadata
     if _spec_changed(before, after) or before.annotations != after.annotations:
         return True
+
     if isinstance(old.model, Peer) and isinstance(new.model, Peer):
         key_noted = old.model.status.applied_public_key != new.model.status.applied_public_key
         return key_noted or _became_lost(old.model, new.model)
+
     if isinstance(old.model, Hub) and isinstance(new.model, Hub):
         moved = old.model.status.node_name != new.model.status.node_name
         return moved or _became_lost(old.model, new.model)
+
     return True
 
 

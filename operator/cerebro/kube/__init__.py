@@ -1,3 +1,4 @@
-"""Kubernetes: the few calls we make, the watcher that feeds our store, its completeness check, Leases. Knows
-resources only.
+"""Kubernetes: calls, the watched objects of a process, Leases, Events and statuses.
+
+It knows the kinds and no work: what is decided about an object is in `domain` and in the processes.
 """

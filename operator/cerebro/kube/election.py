@@ -96,6 +96,7 @@ class Election:
         if seen.resource_version:
             self._seen = replace(seen, resource_version="")
             self._changed_at = now
+
         ran_out = now - self._changed_at >= max(seen.duration, self.duration)
         return Move.CREATE if ran_out else Move.WAIT
 

@@ -88,6 +88,7 @@ class Recorder:
         note = message.encode("utf-8", "replace")[:_NOTE_SIZE].decode("utf-8", "ignore")
         # No part of a name may end in one of these characters.
         stem = metadata.name[:200].rstrip(".-")
+
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",

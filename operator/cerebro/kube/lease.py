@@ -132,6 +132,7 @@ class Lease:
             answer = await self._write(move, record)
         except (Conflict, AlreadyExists):
             return  # another was faster; the next step sees who
+
         self._election.written(LeaseRecord.from_manifest(answer), sent_at)
         if self._renewed is not None:
             self._renewed()
@@ -156,11 +157,13 @@ class Lease:
         metadata: dict[str, Any] = {"name": self.name, "namespace": self.namespace}
         acquired = now
         transitions = 0
+
         if record is not None:
             metadata["resourceVersion"] = record.resource_version
             transitions = record.transitions
             if move is Move.RENEW:
                 acquired = record.acquired or now
+
         if move is Move.TAKE:
             transitions += 1
 
@@ -185,6 +188,7 @@ class Lease:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
+
         until = self._election.held_until()
         if held and until is not None:
             loop = asyncio.get_running_loop()
@@ -206,6 +210,7 @@ class Lease:
         """Call `lost`, once, if the Lease is not held any more."""
         if not self._announced or self.held():
             return
+
         self._announced = False
         metrics.LEASE_HELD.labels(self.name).set(0)
         log.warning("Lease %s/%s is not ours any more", self.namespace, self.name)
@@ -256,6 +261,7 @@ class Lease:
             except KubeError:
                 await asyncio.sleep(_RETRY)
                 continue
+
             if record is None or record.holder != self._election.identity:
                 return None
             return record

@@ -51,6 +51,7 @@ class StoredObject:
         """
         if self.model is None:
             return None
+
         assert isinstance(self.model, model), f"{self.kind.kind} is not a {model.__name__}"
         return self.model
 

@@ -152,6 +152,7 @@ class StatusWriter:
             key = await self._queue.get()
             self._queued.discard(key)
             self._busy.add(key)
+
             try:
                 await self._write(key, self._waiting.pop(key))
             finally:

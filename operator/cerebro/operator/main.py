@@ -138,6 +138,7 @@ class Operator:
         health.fact("lease", self._lease.held)
         health.fact("storeComplete", self._completeness.complete)
         health.fact("waitingFor", lambda: self._waiting_for)
+
         return health
 
     def _waiting(self, reason: str | None) -> None:

@@ -68,10 +68,12 @@ class Health:
         """
         checks = {**self._alive, **self._ready} if ready else self._alive
         troubles: dict[str, str] = {}
+
         for name, check in checks.items():
             trouble = check()
             if trouble is not None:
                 troubles[name] = trouble
+
         return troubles
 
     def facts(self) -> dict[str, object]:
@@ -150,6 +152,7 @@ class _Pages:
 
         if not self._allowed(request):
             return web.Response(status=401)
+
         body = {"ok": not troubles, "troubles": troubles, "facts": self._health.facts()}
         return web.json_response(body, status=status)
 

@@ -56,6 +56,7 @@ def configure(
         mask_secrets,
     ]
     rendered: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+
     if style == "json":
         rendered += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     else:

@@ -108,6 +108,7 @@ class Loop:
             else:
                 self._passed()
                 delays = iter(self._backoff)
+
             await self._sleep(delay)
 
     async def _sleep(self, delay: float) -> None:
@@ -133,6 +134,7 @@ class Loop:
         if step.cancelled():
             log.info("%s: broken off, the Lease is not ours any more", self.name)
             return None
+
         error = step.exception()
         if error is None:
             return step.result()
@@ -142,6 +144,7 @@ class Loop:
             log.warning("%s: tried again soon: %s", self.name, reason)
         else:
             log.error("%s: failed", self.name, exc_info=error)
+
         return None
 
     async def _bounded(self) -> float:
@@ -238,12 +241,15 @@ class LoopTable(Generic[LoopT]):
             return self._running[key].loop
         if self._tasks is None or self._stopping():
             return None
+
         loop = self._make(namespace, name)
         if loop is None:
             return None
+
         task_name = f"{self._kind.lower()} {namespace}/{name}"
         task = self._tasks.create_task(self._run(loop, key), name=task_name)
         self._running[key] = RunningLoop(loop, task)
+
         return loop
 
     def get(self, namespace: str, name: str) -> LoopT | None:
@@ -274,6 +280,7 @@ class LoopTable(Generic[LoopT]):
         await keep_running(description, loop.run, stopping=self._stopping, failed=self._failed)
         if self._stopping():
             return
+
         del self._running[key]
         self._ended(key)
         self.ensure(namespace, name)

@@ -67,9 +67,11 @@ class DeviceManager:
         """Take a change of a Session: wake the loops of the Devices that it names and named before."""
         if not wakes_device(change.old, change.new):
             return
+
         for stored in _versions(change):
             self._wake(stored, gone=change.new is None)
             self._wake_superseded(stored)
+
         if change.new is not None and change.new.model is None:
             self._context.report_invalid(change.new)
 

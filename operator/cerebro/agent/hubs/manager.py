@@ -54,10 +54,12 @@ class HubManager:
         """Take a change of a Hub or Peer out of the store."""
         if not self._loops.started() or not wakes_hub(change):
             return
+
         if change.kind is HUB:
             self._loops.ensure(change.namespace, change.name)
             self.mark_all()  # a Hub that goes may be what was in the way of another
             return
+
         for stored in (change.old, change.new):
             if stored is not None:
                 self._peer_changed(stored, change)
@@ -68,6 +70,7 @@ class HubManager:
         loop = self._loops.get(change.namespace, hub) if hub else None
         if loop is None:
             return
+
         peer = stored.read(Peer)
         if change.new is None and peer is not None:
             loop.departed(peer)

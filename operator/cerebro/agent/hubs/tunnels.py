@@ -68,9 +68,11 @@ class HubTunnels:
         loop = self.loops.get(namespace, hub)
         if loop is None:
             return
+
         before = self._snapshots.get((namespace, hub), {})
         now = dict(self._seen_by(loop, namespace, hub))
         self._snapshots[(namespace, hub)] = now
+
         for device in now.keys() | before.keys():
             old, new = before.get(device), now.get(device)
             if changed(old, new):

@@ -1,1 +1,4 @@
-"""What this process knows of the cluster: watched by kopf, compared with lists, kept in a store."""
+"""What a process knows of the cluster: watched by kopf, compared with lists, kept in a Store.
+
+The only place that knows kopf.
+"""

@@ -1,5 +1,7 @@
-"""Storages for kopf that store nothing: a watcher has no state on objects (and kopf then compares nothing,
-which is dear).
+"""Storages for kopf that store nothing.
+
+A watcher keeps no state on objects. Without stored state kopf also skips its comparison of each object with the
+one before, which is expensive.
 """
 
 from __future__ import annotations
@@ -13,11 +15,11 @@ class NoDiffbase(kopf.DiffBaseStorage):
     """Sees no essence in any object, so no change to handle, and remembers none."""
 
     def build(self, **_: Any) -> Any:
-        """Give an empty essence."""
+        """Return an empty essence."""
         return cast(Any, {})
 
     def fetch(self, **_: Any) -> Any:
-        """Give an empty essence: the same as now."""
+        """Return an empty essence: the same as that of now, so nothing has changed."""
         return cast(Any, {})
 
     def store(self, **_: Any) -> None:
@@ -28,7 +30,7 @@ class NoProgress(kopf.ProgressStorage):
     """Knows no progress of handlers and stores none."""
 
     def fetch(self, **_: Any) -> Any:
-        """Give none."""
+        """Return no progress."""
         return
 
     def store(self, **_: Any) -> None:
@@ -41,5 +43,5 @@ class NoProgress(kopf.ProgressStorage):
         """Touch nothing."""
 
     def clear(self, *, essence: Any, **_: Any) -> Any:
-        """Give the essence as it is."""
+        """Return the essence as it is."""
         return essence

@@ -1,5 +1,4 @@
-"""Runs kopf as what it is here: the watcher. Its event handlers put objects into the Store and do nothing
-else.
+"""Runs kopf as a watcher and nothing else: its event handlers put objects into the Store.
 
 kopf writes nothing on objects, knows no peering, posts no Events and looks for no kinds after its start.
 Whatever ends it (a CRD that went, an odd answer), this starts it again in the same process. A deletion, also
@@ -31,9 +30,10 @@ from cerebro.kube.client.discovery import wait_served
 from cerebro.resources import API_GROUP, API_VERSION, KINDS, Kind
 from cerebro.runtime import metrics
 from cerebro.runtime.backoff import Backoff
+from cerebro.runtime.clock import monotonic
 
 _SESSION_LIFE = timedelta(minutes=30)
-"""After that kopf asks for credentials again; a 401 makes it ask at once."""
+"""Time after which kopf asks for credentials again; a 401 makes it ask at once."""
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +43,19 @@ class WatchTimes:
     """Times of the watcher, in seconds."""
 
     request_timeout: float = 30.0
+    """Deadline of one request, but for a watch."""
     watch_timeout: float = 240.0
-    """The server ends a watch at this age."""
+    """Age at which the server ends a watch."""
     inactivity_timeout: float = 70.0
     """A watch without event and bookmark for this long is taken for dead; bookmarks come every 60 s."""
     backoff_ceiling: float = 30.0
+    """Longest wait of kopf after an error of the API server."""
     restart_ceiling: float = 30.0
+    """Longest wait until kopf is started again."""
 
     @property
     def silence(self) -> float:
-        """Longest time between two requests of a watcher that turns, API server or not."""
+        """Longest time between two requests of a watcher that turns, whether or not the API server answers."""
         return self.watch_timeout + self.inactivity_timeout + self.request_timeout + self.backoff_ceiling
 
 
@@ -72,7 +75,7 @@ class Watcher:
     ) -> None:
         """`relisted` is called when kopf has handed over a list; `waiting` as in discovery.wait_served.
 
-        Handle signals with the signal module or in a thread: the event loop's own handlers kopf takes for
+        Handle signals with the signal module or in a thread: kopf takes the event loop's own handlers for
         itself.
         """
         self._api = api
@@ -84,8 +87,9 @@ class Watcher:
         self.activity = Activity(self._watches, relisted)
 
     def alive(self) -> bool:
-        """Say whether each watch made a request lately (rule E11); true while we wait for the API server to
-        serve us.
+        """Return whether each watch made a request lately (rule E11).
+
+        True also while we wait for the API server to serve our kinds.
         """
         return self.activity.silence() <= self._times.silence
 
@@ -100,19 +104,21 @@ class Watcher:
                 backoff=Backoff(ceiling=min(5.0, self._times.backoff_ceiling)),
                 waiting=self._waiting,
             )
-            started = asyncio.get_running_loop().time()
+            started = monotonic()
             reason = await self._run_kopf()
             metrics.WATCHER_RESTARTS.inc()
-            if asyncio.get_running_loop().time() - started > 10 * self._times.restart_ceiling:
+
+            ran_long = monotonic() - started > 10 * self._times.restart_ceiling
+            if ran_long:
                 delays = iter(Backoff(first=0.2, ceiling=self._times.restart_ceiling))
             log.error("kopf ended and is started again: %s", reason)
             self.activity.pause()
             await asyncio.sleep(next(delays))
 
     async def _run_kopf(self) -> str:
-        """Run kopf until it ends, and clean up what it started; gives why it ended.
+        """Run kopf until it ends, and clean up what it started; return why it ended.
 
-        Not kopf.operator: at its end that cancels every task of the event loop, ours too.
+        Not by kopf.operator: at its end that cancels every task of the event loop, ours too.
         """
         self.activity.resume()
         with kopf_tasks.signals_kept():
@@ -122,51 +128,66 @@ class Watcher:
                 standalone=True,
                 namespaces=sorted({watch.namespace for watch in self._watches}),
             )
+
         guard = asyncio.create_task(self._until_silent(), name="watch for silent watchers")
         try:
             done, _ = await asyncio.wait([*tasks, guard], return_when=asyncio.FIRST_COMPLETED)
         finally:
             guard.cancel()
             await kopf_tasks.stop(tasks)
+
         errors = [task.exception() for task in done if not task.cancelled()]
-        return "; ".join(f"{type(error).__name__}: {error}" for error in errors if error) or "no error given"
+        reasons = [f"{type(error).__name__}: {error}" for error in errors if error is not None]
+        return "; ".join(reasons) or "no error given"
 
     async def _until_silent(self) -> None:
+        """Raise RuntimeError once a watch makes no request any more."""
         while True:
             await asyncio.sleep(min(5.0, self._times.silence))
             if not self.alive():
                 raise RuntimeError(f"no request of a watch for {self.activity.silence():.0f} s")
 
     def _registry(self) -> kopf.OperatorRegistry:
+        """Return the handlers: one for the login, and one for the events of each kind."""
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry, id="cerebro")(self._login)
-        for kind in {watch.kind.kind: watch.kind for watch in self._watches}.values():
-            handler = self._handler(kind)
-            kopf.on.event(API_GROUP, API_VERSION, kind.plural, registry=registry, id=f"store-{kind.plural}")(
-                handler
+
+        kinds = {watch.kind.kind: watch.kind for watch in self._watches}
+        for kind in kinds.values():
+            register = kopf.on.event(
+                API_GROUP, API_VERSION, kind.plural, registry=registry, id=f"store-{kind.plural}"
             )
+            register(self._handler(kind))
+
         return registry
 
     def _handler(self, kind: Kind) -> Any:
+        """Return the handler of a kind's events, which puts objects into the Store (rule E13)."""
+
         async def deliver(event: dict[str, Any], **_: Any) -> None:
             event_type, body = event["type"], event["object"]
-            meta = body["metadata"]
-            namespace, uid = meta["namespace"], meta["uid"]
-            going = meta.get("deletionTimestamp") and not self._store.believed(kind, namespace, uid)
+            metadata = body["metadata"]
+            namespace, uid = metadata["namespace"], metadata["uid"]
+            is_going = metadata.get("deletionTimestamp") is not None
+            begins_to_go = is_going and not self._store.believed(kind, namespace, uid)
+
             if event_type == "DELETED":
-                if not await self._deletion_counts(kind, meta):
+                if not await self._deletion_counts(kind, metadata):
                     return
-            elif going and await self._deletion_counts(kind, meta):
+            elif begins_to_go and await self._deletion_counts(kind, metadata):
                 self._store.believe(kind, namespace, [uid])
+
             self._store.deliver(kind, cast(EventType, event_type), body)
 
         return deliver
 
-    async def _deletion_counts(self, kind: Kind, meta: dict[str, Any]) -> bool:
-        namespace, name = meta["namespace"], meta["name"]
+    async def _deletion_counts(self, kind: Kind, metadata: dict[str, Any]) -> bool:
+        """Return whether a deletion may be believed; one that may not is logged once."""
+        namespace, name = metadata["namespace"], metadata["name"]
         if await self._presence.intact(kind, namespace):
             return True
-        known = self._store.by_uid(kind, namespace, meta["uid"])
+
+        known = self._store.by_uid(kind, namespace, metadata["uid"])
         if known is None or not known.held:
             metrics.DELETIONS_HELD.labels(kind.kind).inc()
             log.warning(
@@ -175,12 +196,14 @@ class Watcher:
                 namespace,
                 name,
             )
+
         return False
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
-        """Give kopf a new session as soon as the API server takes our credentials; a 401 must not end kopf.
+        """Return a new session for kopf as soon as the API server takes our credentials.
 
-        kopf refuses credentials equal to ones that failed; a session is equal only to itself.
+        A 401 must not end kopf. kopf refuses credentials equal to ones that failed; a session is equal only to
+        itself.
         """
         for delay in Backoff(ceiling=min(5.0, self._times.backoff_ceiling)):
             session = self._session()
@@ -188,7 +211,9 @@ class Watcher:
                 if await self._accepted(session):
                     break
                 await session.close()
+
             await asyncio.sleep(delay)
+
         assert session is not None
         return kopf.AiohttpSession(
             server=self._api.connection.server,
@@ -197,12 +222,14 @@ class Watcher:
         )
 
     def _session(self) -> aiohttp.ClientSession | None:
+        """Return a session with our credentials as they are now, None if they cannot be read."""
         connection = self._api.connection
         try:
             headers, context = connection.headers(), connection.ssl_context()
         except ConfigError as error:
             log.warning("no credentials for the API server yet: %s", error)
             return None
+
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=context),
             headers={"User-Agent": "cerebro", **headers},
@@ -210,6 +237,7 @@ class Watcher:
         )
 
     async def _accepted(self, session: aiohttp.ClientSession) -> bool:
+        """Return whether the API server takes the credentials of a session; every answer but 401 shows it."""
         url = f"{self._api.connection.server}/apis/{API_GROUP}/{API_VERSION}"
         try:
             timeout = aiohttp.ClientTimeout(total=self._times.request_timeout)
@@ -219,17 +247,23 @@ class Watcher:
                 log.warning("the API server does not take our credentials (401): trying again")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("the API server cannot be reached: %s: %s", type(error).__name__, error)
+
         return False
 
     def _settings(self) -> kopf.OperatorSettings:
+        """Return the settings that make kopf a watcher and nothing else."""
         times = self._times
         settings = kopf.OperatorSettings()
+
+        # It writes nothing, looks for nothing, and leaves the process to us.
         settings.process.ultimate_exiting_timeout = None
         settings.posting.enabled = False
         settings.posting.level = logging.WARNING
         settings.posting.loggers = False
         settings.peering.standalone = True
         settings.scanning.disabled = True
+
+        # Times.
         settings.networking.request_timeout = times.request_timeout
         settings.networking.connect_timeout = times.request_timeout
         settings.networking.error_backoffs = Backoff(ceiling=times.backoff_ceiling)
@@ -240,12 +274,15 @@ class Watcher:
         settings.watching.chunk_size = 500
         settings.queueing.idle_timeout = 0.5
         settings.queueing.exit_timeout = 0.5
+
+        # It keeps no state on objects.
         settings.persistence.finalizer = f"{API_GROUP}/watcher-sets-none"
         settings.persistence.diffbase_storage = NoDiffbase()
         settings.persistence.progress_storage = NoProgress()
+
         for watch in self._watches:
             if watch.field_selector:
-                settings.watching.field_selectors[API_GROUP, API_VERSION, watch.kind.plural] = (
-                    watch.field_selector
-                )
+                resource = (API_GROUP, API_VERSION, watch.kind.plural)
+                settings.watching.field_selectors[resource] = watch.field_selector
+
         return settings

@@ -1,1 +1,1 @@
-"""Calls to the API server."""
+"""Calls to the API server: where it is, one request, the calls that we make, and their errors."""

@@ -105,6 +105,7 @@ class KubeApi:
         if resource_version is not None:
             metadata = {**patch.get("metadata", {}), "resourceVersion": resource_version}
             patch = {**patch, "metadata": metadata}
+
         return await self._call(
             "PATCH",
             kind,
@@ -184,7 +185,9 @@ class KubeApi:
                     uids.update(names_by_uid(kind, page))
             except Expired:
                 continue
+
             return Listing(uids, version)
+
         raise Unavailable(
             f"list {kind.plural} in {namespace}: expired {_RESTARTS} times before its last page"
         )
@@ -215,10 +218,12 @@ class KubeApi:
         """Return the verbs of our kinds as discovery has them, by plural. A missing group raises Unavailable."""
         answer = await self._transport.request("GET", _GROUP, call=f"discover {API_GROUP}/{API_VERSION}")
         verbs: dict[str, frozenset[str]] = {}
+
         for entry in answer.get("resources") or ():
             is_subresource = "/" in entry["name"]
             if not is_subresource:
                 verbs[entry["name"]] = frozenset(entry.get("verbs") or ())
+
         return verbs
 
     async def get_namespace(self, name: str) -> Manifest:
@@ -317,6 +322,7 @@ class KubeApi:
         if subresource is not None:
             path += f"/{subresource}"
             call += " status"
+
         return await self._mapping(
             method, path, call=call, named=name is not None, body=body, query=query, content_type=content_type
         )

@@ -33,6 +33,7 @@ async def each(items: Iterable[_Item], call: Callable[[_Item], Awaitable[bool]])
                 return done
             except Exception as error:  # noqa: BLE001 - raised below, after the others had their turn
                 failures.append(error)
+
         return done
 
     workers = [work() for _ in range(AT_ONCE)]

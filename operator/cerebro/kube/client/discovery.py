@@ -42,11 +42,13 @@ async def wait_served(
         reason = await _missing(api, kinds)
         if reason is None:
             break
+
         if reason != known_reason:
             known_reason = reason
             log.warning("waiting for the API server: %s", reason)
             if waiting is not None:
                 waiting(reason)
+
         await asyncio.sleep(delay)
 
     if known_reason is not None:

@@ -111,8 +111,10 @@ def _seconds(retry_after: str | None) -> float | None:
     """Return the seconds of a Retry-After header, at most 60; None if it has none or a date."""
     if not retry_after:
         return None
+
     try:
         seconds = float(retry_after)
     except ValueError:
         return None
+
     return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)

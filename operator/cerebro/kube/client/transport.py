@@ -70,6 +70,7 @@ class Transport:
         configuration.client_session_kwargs = {"trust_env": not is_local}
         self._pool = rest.RESTClientObject(configuration)
         self._pool.ssl_context = self.connection.ssl_context()
+
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -172,10 +173,12 @@ class Transport:
         """
         if not date:
             return
+
         try:
             server = parsedate_to_datetime(date).timestamp() + 0.5
         except ValueError:
             return
+
         between = (sent + received) / 2
         self.clock_skew = between - server
         metrics.CLOCK_SKEW.set(self.clock_skew)
@@ -185,6 +188,7 @@ class Transport:
         if status != 403:
             self._forbidden.pop(call, None)
             return
+
         self._forbidden.setdefault(call, monotonic())
         if len(self._forbidden) > _POOL:
             oldest = next(iter(self._forbidden))
