@@ -68,7 +68,10 @@ class SessionFacts:
 
 
 def session_facts(session: Session, now: datetime) -> SessionFacts:
-    """Return what holds of a Session at `now` (aware)."""
+    """Return what holds of a Session at `now` (aware).
+
+    A Session in whose place another one stands is taken as it is: see `supersession`.
+    """
     spec, phase = session.spec, session.status.phase
     ends_at = recorded_end(session)
     reopened = reopens(session)
@@ -109,7 +112,11 @@ def cause_of(session: Session) -> datetime | None:
 
 
 def is_current(session: Session) -> bool:
-    """Return whether the status of a Session was made from the spec that it has now."""
+    """Return whether the status of a Session was made from the spec that it has now.
+
+    `metadata.generation` counts the changes of the spec; `status.observedGeneration` is the one that the writer of the
+    status saw. A Session without a status is not current.
+    """
     return (session.status.observed_generation or 0) >= session.metadata.generation
 
 
@@ -119,7 +126,10 @@ def is_finished(session: Session) -> bool:
 
 
 def reopens(session: Session) -> bool:
-    """Return whether a Session was changed after its end was recorded, so that it is judged anew (rule A1)."""
+    """Return whether a Session was changed after its end was recorded, so that it is judged anew (rule A1).
+
+    That may give it access: `revoked` taken back, a later end, or a new chance for one that failed.
+    """
     return session.status.phase in _ENDED_PHASES and not is_current(session)
 
 
@@ -233,6 +243,7 @@ def judge(session: Session, seen: RouterObservation, windows: GrantWindows) -> V
     # It failed before, or fails now.
     if session.status.phase == "Failed" and not reopens(session):
         return _still_failed(session, authorized_at)
+
     deadline = grant_deadline(session, windows, seen.now) if authorized_at is None else None
     if deadline is not None and _is_too_late(deadline, seen):
         message = f"it was not on the router by {_utc_text(deadline)}"
@@ -244,6 +255,7 @@ def judge(session: Session, seen: RouterObservation, windows: GrantWindows) -> V
             "the agent's clock is too far from the API server's: nothing new is granted until it is right"
         )
         return Verdict(None, end, authorized_at, reasons.CLOCK_SKEW, message, starts_now, hold=True)
+
     return Verdict(None, end, authorized_at, starts_now=starts_now, wake_at=_first(end, deadline))
 
 

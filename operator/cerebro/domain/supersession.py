@@ -30,7 +30,10 @@ def newest(superseding: Iterable[StoredObject]) -> StoredObject | None:
 
 
 def stand_in_for(holder: Session, sessions: Iterable[Session]) -> Session | None:
-    """Return the newest of our Sessions that supersede `holder`, among `sessions`; None if none does."""
+    """Return the newest of our Sessions that supersede `holder`, among `sessions`; None if none does.
+
+    `sessions` are of the same namespace, and all that can be read of those that may supersede it.
+    """
     ours = [session for session in sessions if supersedes(session, holder.name) and is_ours(session)]
     return max(ours, key=_rank, default=None)
 
@@ -47,9 +50,13 @@ def superseded_names(sessions: Iterable[Session]) -> set[str]:
 
 
 def effective(session: Session, superseder: Session | None) -> Session:
-    """Return the Session as it counts: with client, end and revocation of the one that stands in its place."""
+    """Return the Session as it counts: with client, end and revocation of the one that stands in its place.
+
+    Its client stays if that one names none. Its name, its order and its status stay, for they are reported as its own.
+    """
     if superseder is None:
         return session
+
     client = superseder.spec.client
     names_client = client.mac_address or client.ip_address
     spec = session.spec.model_copy(

@@ -98,6 +98,7 @@ def overtaken(order: Authorize, known: Known) -> Write | None:
     requested_since = facts.cause is not None and facts.cause > revoked_at
     if requested_since or not facts.ours or not facts.live:
         return None
+
     changes = {"revoked": True, "revokedAt": format_time(revoked_at)}
     return patch_write(ours, changes, trace_id=order.trace_id)
 
@@ -192,6 +193,7 @@ def _new_end(order: Authorize, known: Known) -> End:
     duration = order.duration
     if duration is None and order.type == "Paid":
         duration = known.default_paid
+
     return {"duration": duration} if duration is not None else {}
 
 

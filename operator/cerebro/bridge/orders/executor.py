@@ -87,6 +87,10 @@ class OrderExecutor:
             raise invalid(f"the API server refused the Session: {error}") from None
 
     async def _authorize(self, entry: Entry, order: Authorize) -> Written:
+        """Write the Session of an order, and note where it is granted.
+
+        An order whose phone nobody knows waits for its hello: ApiError 409 `device_unknown` (A6).
+        """
         location = await self._resolver.location(order)
         device = self._resolver.device(order, location)
         client = self._resolver.client(order, location, device)
@@ -114,6 +118,7 @@ class OrderExecutor:
 
             self._store.note_grant_soon(order, Placement(device.name, target.name), now_ms())
             return Written(device, client, (target,))
+
         raise Unavailable("the Session is changed by others again and again")
 
     async def _known(self, order: Authorize, client: Client, device: Device) -> Known:
@@ -144,6 +149,7 @@ class OrderExecutor:
         elsewhere = _live_first((one for one in siblings if one.spec.device_ref.name != device.name), now)
         if elsewhere is None and placement is not None and placement.device != device.name:
             elsewhere = await sessions.read(placement.name)
+
         return replace(known, holder=holder, stand_in=stand_in, elsewhere=elsewhere)
 
     async def _revoked_at(self, order: Authorize, client: Client, device: Device) -> datetime | None:
@@ -151,7 +157,10 @@ class OrderExecutor:
         return await self._store.revoked_at(order, client, device.name)
 
     async def _read_anew(self, order: Authorize, client: Client, known: Known, write: Write) -> Known:
-        """Read the object that was in the way, or written, so that the next decision knows it as it is."""
+        """Return what is known, with the object that was in the way, or written, as it is now.
+
+        By its name that object is the order's own Session, else the one that stands in place of somebody else's.
+        """
         session = await self._sessions.read(write.name)
         now = datetime.now(UTC)
         if write.name == order_name(self._sessions.namespace, known.device, order, client):
@@ -159,6 +168,10 @@ class OrderExecutor:
         return replace(known, stand_in=session, now=now)
 
     async def _revoke(self, revoke: Revoke) -> Written:
+        """End the Sessions that a revoke is about, and keep it for orders that come late (A4).
+
+        Raises ApiError 409 `device_unknown` if neither client nor order is known.
+        """
         location = await self._resolver.location(revoke)
         device = self._resolver.device(revoke, location)
 
@@ -166,23 +179,26 @@ class OrderExecutor:
         linked: dict[str, Session] = {}
         if revoke.token and not revoke.client:
             linked = await self._linked(revoke.token)
+
         client = revoke.client or self._resolver.client_of_token(location, device, linked.values())
         if not client and revoke.order_id is None:
             raise _nobody_known()
 
         # Kept first, so that an order that is decided meanwhile meets it (A4).
         await self._store.keep_revoke(revoke, client, device.name, now_ms())
+
         sessions = self._sessions
         conflicting: dict[str, Session] = {}
         for _ in range(MAX_DECISIONS):
             known = await self._known_to_revoke(revoke, device, conflicting)
+            now = datetime.now(UTC)
             writes = decide_revoke(
                 sessions.namespace,
                 revoke,
                 device,
                 known.values(),
                 client=client,
-                now=datetime.now(UTC),
+                now=now,
                 linked=linked,
             )
             try:
@@ -195,6 +211,7 @@ class OrderExecutor:
             devices = (known[write.name].spec.device_ref.name for write in writes if write.name in known)
             ending_on = sessions.device_named(next(devices, device.name))
             return Written(ending_on or device, client, tuple(targets))
+
         raise Unavailable("the Sessions are changed by others again and again")
 
     async def _known_to_revoke(
@@ -209,9 +226,11 @@ class OrderExecutor:
         known = {one.name: one for one in sessions.on_device(device.name)}
         if order_id:
             known |= {one.name: one for one in sessions.of_order(order_id)}
+
         known |= conflicting
         if order_id and not any(one.spec.order_id == order_id for one in known.values()):
             known |= await self._finished_of_order(order_id, device)
+
         return known
 
     async def _linked(self, token: str) -> dict[str, Session]:
@@ -241,15 +260,24 @@ class OrderExecutor:
         device = self._sessions.device(hello.mik_id or "")
         if device is None:
             raise unknown_device(hello.mik_id or "")
-        token = hello.token or ""
 
-        # Orders that waited for this phone go through the inbox, as if they had just come.
-        orders = await self._store.waiting_for(token, now_ms())
+        await self._enqueue_waiting(hello, device)
+        return await self._move(entry, hello, device)
+
+    async def _enqueue_waiting(self, hello: Hello, device: Device) -> None:
+        """Put the orders that waited for this phone into the inbox, as if they had just come."""
+        orders = await self._store.waiting_for(hello.token or "", now_ms())
         here = [order for order in orders if self._is_for(order, device)]
-        for waiting in await self._store.release(here, hello.client, now_ms()):
-            self._enqueue(waiting)
+        for entry in await self._store.release(here, hello.client, now_ms()):
+            self._enqueue(entry)
 
-        # Its live Sessions follow it, three times an hour at most if its MAC changes.
+    async def _move(self, entry: Entry, hello: Hello, device: Device) -> Written:
+        """Let the live Sessions of a phone follow it.
+
+        If that changes the MAC of one of them it counts as a move, of which there are three an hour at most. Whether
+        this hello may move them is settled once: what was written on the first try would look like no change later.
+        """
+        token = hello.token or ""
         names = await self._store.sessions_of(token)
         may_move: bool | None = None
         for _ in range(MAX_DECISIONS):
@@ -264,12 +292,15 @@ class OrderExecutor:
                 log.warning("a device token moved three times within the hour", device=device.name)
             if not writes or not may_move:
                 return Written(device, hello.client, ())
+
             try:
                 targets = [await self._sessions.write(write, Awaited.GRANT) for write in writes]
             except (AlreadyExists, Conflict) as error:
                 await self._read_written(writes, error)
                 continue
+
             return Written(device, hello.client, tuple(targets))
+
         raise Unavailable("the Sessions are changed by others again and again")
 
     def _is_for(self, order: Authorize, device: Device) -> bool:
@@ -289,7 +320,9 @@ class OrderExecutor:
             if not is_ours(session):
                 on_device = self._sessions.on_device(session.spec.device_ref.name)
                 session = stand_in_for(session, on_device) or session
+
             sessions.append(session)
+
         return sessions
 
     async def _wait_for_hello(self, entry: Entry, order: Authorize, location: TokenLocation | None) -> bool:

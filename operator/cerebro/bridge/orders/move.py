@@ -25,10 +25,12 @@ def decide_move(
         requested_since = facts.cause is not None and facts.cause > hello.requested_at
         if moved is None or requested_since:
             continue
+
         if facts.ours:
             writes.append(patch_write(session, {"client": moved}, trace_id=hello.trace_id))
         else:
             writes.append(_stand_in(namespace, hello, device, session))
+
     return writes
 
 

@@ -41,15 +41,20 @@ _ROUTER_CODES = {"Authenticated": "MIKROTIK_AUTH_FAILED", "Reachable": "MIKROTIK
 def judge(session: Session, generation: int, wanted: Awaited) -> WaitResult | None:
     """Return what has come of the given generation of a Session; None while nothing has.
 
+    A status or condition of an older generation says nothing about it. The end of a Session that never had a Device
+    is done once it is finished: no router will tell.
+
     Raises ApiError for what will not come: 409 blocked_by_hand and granted_by_hand, 502 and 503 for the router.
     """
     if (session.status.observed_generation or 0) < generation:
         return None
+
     enforced = _current(session, "Enforced", generation)
     ready = _current(session, "Ready", generation)
 
     if _is_enforced(session, enforced, wanted):
         return WaitResult.DONE
+
     _raise_by_hand(enforced)
     if _is_dry_run(enforced) or _is_dry_run(ready):
         return WaitResult.DRY_RUN
@@ -59,12 +64,16 @@ def judge(session: Session, generation: int, wanted: Awaited) -> WaitResult | No
             raise _ended(session, ready or enforced)
         if session.status.finished:
             return WaitResult.DONE
+
     _raise_blocked(ready)
     return None
 
 
 def not_in_time(device: Device, session: Session | None) -> ApiError:
-    """Return the error for a router that did not answer in time; the Session stays and goes on being tried."""
+    """Return the error for a router that did not answer in time; the Session stays and goes on being tried.
+
+    It names the best cause that is known: the Device's login or reachability, its Ready, that of the Session.
+    """
     for name, code in _ROUTER_CODES.items():
         condition = find_condition(device.status.conditions, name)
         if condition is not None and condition.status == "False":
@@ -81,7 +90,10 @@ def not_in_time(device: Device, session: Session | None) -> ApiError:
 
 
 def breaker_open(device: Device, now: datetime) -> ApiError | None:
-    """Return the error for a router that is left alone for a while; None if it is not."""
+    """Return the error for a router that its agent leaves alone for a while; None if it does not.
+
+    `now` is aware. A breaker whose time is over counts as closed, although the agent has not tried yet.
+    """
     circuit = device.status.circuit
     if circuit is None or circuit.state != "Open":
         return None
@@ -95,6 +107,7 @@ def _current(session: Session, name: str, generation: int) -> Condition | None:
     condition = session.status.condition(name)
     if condition is None:
         return None
+
     observed = condition.observed_generation
     is_older = observed is not None and observed < generation
     return None if is_older else condition

@@ -27,7 +27,7 @@ class Resolver:
         self._store = store
 
     async def location(self, intent: Intent) -> TokenLocation | None:
-        """Return where the last hello of an intent's token placed its phone."""
+        """Return where the last hello of an intent's token placed its phone; None without token or hello."""
         if not intent.token:
             return None
         return await self._store.location_of(intent.token)
@@ -45,6 +45,7 @@ class Resolver:
                 raise unknown_device(intent.mik_id)
             return device
 
+        # By the order and the hello: what is live counts first.
         order_id = None if isinstance(intent, Hello) else intent.order_id
         now = datetime.now(UTC)
         siblings = sessions.of_order(order_id) if order_id else []
@@ -52,18 +53,25 @@ class Resolver:
         candidates = [sessions.device_named(one.spec.device_ref.name) for one in live]
         if location is not None:
             candidates.append(sessions.device(location.mik_id))
+
         candidates += [sessions.device_named(one.spec.device_ref.name) for one in siblings]
         for device in candidates:
             if device is not None:
                 return device
 
+        # By there being no choice.
         devices = sessions.devices()
         if len(devices) == 1:
             return devices[0]
+
         raise ApiError(400, "mikId_required", "mikId required: nothing else says which router is meant")
 
     def client(self, order: Authorize, location: TokenLocation | None, device: Device) -> Client:
-        """Return where the phone of an order is: as its hello on this very router says, else its request (A6)."""
+        """Return the client of an order: that of its hello on this very router, else that of its request (A6).
+
+        An order that waited for its hello brings the client of that hello itself (`client_first`). The client is empty
+        if nobody knows it.
+        """
         if order.client_first and order.client:
             return order.client
         seen = self._seen_here(location, device)
@@ -72,10 +80,15 @@ class Resolver:
     def client_of_token(
         self, location: TokenLocation | None, device: Device, linked: Iterable[Session]
     ) -> Client:
-        """Return which phone a token is on this router: that of its last hello here, else of its latest Session."""
+        """Return the client of a revoke that names a token only.
+
+        It is that of the token's last hello on this router, else that of the latest Session that was made for the token
+        here, else empty.
+        """
         client = self._seen_here(location, device)
         if client is not None:
             return client
+
         here = [one for one in linked if one.spec.device_ref.name == device.name]
         latest = max(here, key=lambda one: (cause_of(one) or _NEVER_REQUESTED, one.name), default=None)
         return Client.of(latest) if latest is not None else Client()

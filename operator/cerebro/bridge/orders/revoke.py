@@ -103,9 +103,10 @@ def _is_about(revoke: Revoke, client: Client, session: Session) -> bool:
 def _ends(
     affected: Iterable[Session], known: Iterable[Session], moment: datetime, trace_id: str, now: datetime
 ) -> list[Write]:
-    """Return the ends of the Sessions that a revoke of `moment` is about.
+    """Return the ends of the Sessions that a revoke of `moment` is about, given all that are known.
 
-    A Session in whose place another one stands is left alone: that one counts. So is one that was requested later.
+    One that ended by the clock is kept, so that its router is waited for. A Session in whose place another one stands
+    is left alone: that one counts. So is one that was requested later.
     """
     superseded = superseded_names(known)
     writes: list[Write] = []
@@ -114,8 +115,10 @@ def _ends(
         requested_later = facts.cause is not None and facts.cause > moment
         if session.name in superseded or facts.finished or requested_later:
             continue
+
         if facts.ended_by_clock:
             writes.append(Keep(session))
         else:
             writes.append(revoke_write(session, moment, trace_id=trace_id))
+
     return writes

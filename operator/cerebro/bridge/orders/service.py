@@ -66,6 +66,7 @@ class OrderService:
         written, result = await self._carry_through(revoke, arrived)
         if not written.targets:
             await self.store.sync()  # nothing but our memory of it keeps a late order from opening
+
         mikrotik = _mikrotik(written.device, dry_run=result is WaitResult.DRY_RUN)
         return _revoked(revoke, written.device, written.client, mikrotik)
 
@@ -75,6 +76,7 @@ class OrderService:
         entry = await self.store.note_hello(hello, now_ms())
         if entry is not None:
             self.inbox.enqueue(entry)
+
         await self.store.sync()
         return HelloAnswer(
             device_token=hello.token,
@@ -109,6 +111,7 @@ class OrderService:
                 "the API server does not answer; the order is kept and carried out when it does",
                 pending=True,
             ) from None
+
         self.metrics.write_seconds.observe(time.monotonic() - arrived)
         return written, await self._wait(written, deadline)
 
@@ -133,6 +136,7 @@ class OrderService:
         finally:
             for task in waiting:
                 task.cancel()
+
         return WaitResult.DRY_RUN if WaitResult.DRY_RUN in results else WaitResult.DONE
 
     def _device_now(self, written: Written) -> Device:
@@ -172,6 +176,7 @@ class OrderService:
             device = self.sessions.device(mik_id)
         elif len(devices) == 1:
             device = devices[0]
+
         if device is None:
             raise ApiError(400, "mikId_required", "mikId required: nothing else says which router is meant")
         return device
@@ -182,6 +187,7 @@ class OrderService:
         until = order.expires_at
         if until is None and order.duration:
             until = order.requested_at + order.duration
+
         commands = planned_commands(device, order.client, until, self.settings.installation)
         return _granted(order, device, order.client, _mikrotik(device, dry_run=True, commands=commands))
 

@@ -57,7 +57,7 @@ class Sessions:
         return min(devices, key=age_key, default=None)
 
     def devices(self) -> list[Device]:
-        """Return all Devices that can be read."""
+        """Return all Devices of the namespace that our models can read."""
         return list(self._store.models(DEVICE, Device, self.namespace))
 
     def device_named(self, name: str) -> Device | None:
@@ -70,16 +70,16 @@ class Sessions:
         return list(self._store.models(SESSION, Session, self.namespace))
 
     def known(self, name: str) -> Session | None:
-        """Return the unfinished Session of that name."""
+        """Return the unfinished Session of that name; None if the store has none, or one that cannot be read."""
         stored = self._store.get(SESSION, self.namespace, name)
         return stored.read(Session) if stored else None
 
     def of_order(self, order_id: str) -> list[Session]:
-        """Return the unfinished Sessions of an order."""
+        """Return the unfinished Sessions of an order on all Devices, of any type, also superseding ones."""
         return _models(self._by_order, self.namespace, order_id, Session)
 
     def on_device(self, name: str) -> list[Session]:
-        """Return the unfinished Sessions on a Device."""
+        """Return the unfinished Sessions on the Device of that name, also if the Device is missing."""
         return _models(self._by_device, self.namespace, name, Session)
 
     async def read(self, name: str) -> Session | None:
@@ -91,6 +91,7 @@ class Sessions:
             body = await self._api.get(SESSION, self.namespace, name)
         except NotFound:
             return None
+
         try:
             session = Session.model_validate(body)
         except ValidationError as error:
@@ -98,8 +99,11 @@ class Sessions:
             raise ApiError(
                 503, "invalid_object", f"the Session {name} cannot be read here, see its {field}: correct it"
             ) from None
+
+        # Finished ones leave the watch, so nothing would ever take them out of the store.
         if not session.status.finished:
             self._store.deliver(SESSION, "MODIFIED", body)
+
         return session
 
     async def write(self, write: Write, wanted: Awaited) -> Target:
@@ -109,10 +113,12 @@ class Sessions:
         """
         if isinstance(write, Keep):
             return Target(write.name, write.session.metadata.generation, wanted)
+
         if isinstance(write, Create):
             body = await self._api.create(SESSION, self.namespace, dict(write.body))
         else:
             body = await self._api.patch(SESSION, self.namespace, write.name, dict(write.body))
+
         self._store.deliver(SESSION, "MODIFIED", body)
         return Target(write.name, body["metadata"].get("generation", 1), wanted)
 
@@ -130,6 +136,7 @@ class Sessions:
                 outcome = judge(session, target.generation, target.wanted)
                 if outcome is not None:
                     return outcome
+
                 await changed.wait()
                 session = self.known(target.name) or await self._read_ended(target)
         finally:
@@ -143,6 +150,7 @@ class Sessions:
             session = await self.read(target.name)
         except KubeError as error:
             raise ApiError(503, "kubernetes_unavailable", f"the API server did not say: {error}") from None
+
         if session is None:
             raise ApiError(409, "session_deleted", f"the Session {target.name} was deleted meanwhile")
         return session

@@ -36,7 +36,10 @@ _NEVER_REQUESTED = datetime.min.replace(tzinfo=UTC)
 
 
 def pin_end(session: Session) -> Patch | None:
-    """Return the patch that writes a known end into the spec; None if nothing is to be written (A11)."""
+    """Return the patch that writes a known end into the spec; None if nothing is to be written (A11).
+
+    Only of a Session of ours with a duration, and only if the end was recorded for the spec that it has now.
+    """
     ends_at = session.status.expires_at
     if not is_ours(session) or session.spec.duration is None:
         return None
@@ -48,7 +51,7 @@ def pin_end(session: Session) -> Patch | None:
 def retire(session: Session, siblings: Collection[Session], now: datetime) -> Write | None:
     """Return the write that revokes a Session whose order was granted later on another Device; else None (A2).
 
-    One that somebody else made is superseded instead (A10).
+    `siblings` are the unfinished Sessions of the order. One that somebody else made is superseded instead, once (A10).
     """
     facts = session_facts(session, now)
     if not facts.live:
@@ -59,6 +62,7 @@ def retire(session: Session, siblings: Collection[Session], now: datetime) -> Wr
     for sibling in siblings:
         if _replaces(sibling, session, now):
             return revoke_write(session, _requested_at(sibling))
+
     return None
 
 
@@ -69,6 +73,7 @@ def _replaces(sibling: Session, session: Session, now: datetime) -> bool:
     same_device = sibling.spec.device_ref.name == session.spec.device_ref.name
     if not facts.ours or not same_order or same_device:
         return False
+
     is_newer = _requested_at(sibling) > _requested_at(session)
     return is_newer and sibling.status.phase == "Active" and facts.live
 
@@ -78,7 +83,10 @@ def _requested_at(session: Session) -> datetime:
 
 
 class Upkeep:
-    """Looks at each Session that changed, and writes what is due."""
+    """Looks at each Session that changed, and writes what is due.
+
+    It works on names, one after the other: what changes meanwhile is looked at once more.
+    """
 
     def __init__(self, sessions: Sessions, store: Store) -> None:
         self._sessions = sessions
@@ -96,6 +104,7 @@ class Upkeep:
             while self._dirty:
                 if not self._sessions.complete():
                     break  # `look_at_all` comes when all are known again
+
                 name = next(iter(self._dirty))
                 del self._dirty[name]
                 try:
@@ -109,6 +118,7 @@ class Upkeep:
                     self._dirty[name] = None
                     await asyncio.sleep(next(delays))
                     continue
+
                 delays = iter(Backoff(first=0.1, ceiling=10.0))
 
     def look_at_all(self) -> None:
@@ -120,6 +130,7 @@ class Upkeep:
         session = self._sessions.known(name)
         if session is None:
             return
+
         now = datetime.now(UTC)
         if asks_who_is_there(session):
             await self._end_whoever_is_there(session, now)
@@ -145,6 +156,7 @@ class Upkeep:
         """Mark the Session that changed, and the other Sessions of its order."""
         if change.kind is not SESSION or change.new is None:
             return
+
         session = change.new.read(Session)
         if session is None or not is_ours(session):
             return
@@ -153,9 +165,11 @@ class Upkeep:
         client_may_be_known = asks_who_is_there(session) and session.placed is not None
         if end_may_be_known or client_may_be_known:
             self._dirty[session.name] = None
+
         if session.spec.order_id:
             siblings = self._sessions.of_order(session.spec.order_id)
             if len(siblings) > 1:
                 self._dirty.update((sibling.name, None) for sibling in siblings)
+
         if self._dirty:
             self._wake.set()

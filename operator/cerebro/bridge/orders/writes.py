@@ -98,6 +98,7 @@ def create_write(
     metadata: dict[str, Any] = {"name": name, "namespace": namespace, "labels": labels}
     if trace_id:
         metadata["annotations"] = {ANNOTATION_TRACE_ID: trace_id}
+
     body = {"apiVersion": GROUP_VERSION, "kind": "Session", "metadata": metadata, "spec": fields.wire()}
     return Create(name, body)
 
@@ -173,4 +174,5 @@ def moved_client(session: Session, client: Client) -> dict[str, str | None] | No
     else:
         placed_ip = placed.ip_address if placed is not None else None
         is_same = client.ip in (None, spec.ip_address, placed_ip)
+
     return None if is_same else {"macAddress": client.mac, "ipAddress": client.ip}

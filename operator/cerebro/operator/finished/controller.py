@@ -66,6 +66,7 @@ class FinishedObjects:
             delay = _AFTER_WRITES
         elif planned.wake_at is not None:
             delay = min(_IDLE, (planned.wake_at - now).total_seconds())
+
         self._wakes_at = time.monotonic() + delay
         return delay
 

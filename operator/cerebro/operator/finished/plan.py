@@ -50,10 +50,12 @@ def plan(finished: Iterable[Finished], now: datetime) -> Plan:
         due = due_at(item)
         if due is None:
             continue
+
         if due <= now:
             delete.append(item)
         else:
             ahead.append(due)
+
     return Plan(tuple(reopen), tuple(delete), min(ahead, default=None))
 
 
@@ -61,6 +63,7 @@ def due_at(item: Finished) -> datetime | None:
     """Return when a finished object goes; None: it stays."""
     if isinstance(item, Session) and item.spec.supersedes is not None:
         return None
+
     ttl, finished_at = item.spec.ttl_after_finished, item.status.finished_at
     if ttl is None or finished_at is None:
         return None

@@ -75,7 +75,10 @@ class _Findings:
 
 
 class OrphanSearch:
-    """The rounds; remembers which Devices were missing in the last one, and when superseded Sessions were there."""
+    """The rounds of the search.
+
+    It remembers which Devices were missing in the last round, and when superseded Sessions were last there.
+    """
 
     def __init__(
         self,
@@ -98,13 +101,17 @@ class OrphanSearch:
         """Unfinished Sessions by namespace and name of their Device, as of the last round."""
 
     async def round(self) -> None:
-        """Search once and write what is due. Raises KubeError if the API server cannot be asked."""
+        """Search once and write what is due.
+
+        Raises KubeError if the API server cannot be asked; what was not done is done in the next round.
+        """
         findings = _Findings()
         for kind, namespace in itertools.product((SESSION, DEVICE_COMMAND), self._namespaces):
             await self._look_at(kind, namespace, findings)
 
         for kind_name, count in findings.orphans.items():
             metrics.ORPHANS.labels(kind_name).set(count)
+
         self._missing = frozenset(findings.missing)
         self.sessions_by_device = findings.sessions_by_device
         await self._end_superseding(findings)
@@ -119,10 +126,14 @@ class OrphanSearch:
         findings.missing |= {(namespace, name) for name in missing}
         if kind is SESSION:
             findings.add_sessions(namespace, rows, by_device)
+
         await self._judge_all(kind, namespace, sorted(missing))
 
     async def _judge_all(self, kind: Kind, namespace: str, devices: list[str]) -> None:
-        """Judge what names a missing Device, a batch at a time, up to the bound on writes."""
+        """Judge what names one of these Devices, a batch at a time, up to the bound on writes.
+
+        A Device that was missing in the last round too is gone for sure.
+        """
         remaining = WRITES_IN_ROUND
         for device in devices:
             if remaining <= 0:
@@ -159,6 +170,7 @@ class OrphanSearch:
             verdict = judge_session(item, gone_for_sure=gone_for_sure, within=self._within, now=now)
         elif isinstance(item, DeviceCommand):
             verdict = judge_command(item, gone_for_sure=gone_for_sure, now=now)
+
         if verdict is None:
             return False
 
@@ -166,6 +178,7 @@ class OrphanSearch:
             return False
         if verdict.event is not None:
             self._events.post(item, "Warning", reasons.DEVICE_GONE, verdict.event, action="Finish")
+
         return True
 
     async def _write(self, kind: Kind, item: Resource, verdict: OrphanVerdict) -> bool:
@@ -185,6 +198,7 @@ class OrphanSearch:
         except Invalid as error:
             log.warning("%s %s/%s: its status is refused: %s", kind.kind, item.namespace, item.name, error)
             return False
+
         return True
 
     async def _end_superseding(self, findings: _Findings) -> None:
@@ -200,6 +214,7 @@ class OrphanSearch:
                 if superseded is not None:
                     uid = session.metadata.uid
                     superseding.append(Superseding(namespace, session.name, uid, superseded.name))
+
         due = self._last_seen.due(superseding, present, time.monotonic())
         await each(due[:WRITES_IN_ROUND], self._delete)
 
@@ -216,6 +231,7 @@ class OrphanSearch:
             await self._api.delete(SESSION, session.namespace, session.name, uid=session.uid)
         except (Conflict, NotFound):
             return False
+
         log.info(
             "deleted Session %s/%s: the one that it superseded has been gone for long enough",
             session.namespace,
@@ -231,5 +247,6 @@ async def _batches(items: AsyncIterator[Manifest]) -> AsyncIterator[list[Manifes
         if len(batch) == _BATCH:
             yield batch
             batch = []
+
     if batch:
         yield batch

@@ -50,16 +50,18 @@ def judge_session(
         ended = _ended_without_device(session, deadline, now)
         if ended is not None:
             return ended
+
     return _waiting(session, deadline, now)
 
 
 def had_device(session: Session) -> bool:
-    """Return whether a Session ever had a Device: only agents write anything but our own reasons."""
+    """Return whether a Session ever had a Device, by its status: only agents write anything but our own reasons."""
     status = session.status
     if status.authorized_at is not None or status.applied is not None or status.phase == "Active":
         return True
     if status.phase is None:
         return False
+
     ready = find_condition(status.conditions, "Ready")
     return ready is None or ready.reason not in _OPERATOR_ONLY
 
@@ -109,29 +111,40 @@ def _ended_without_device(session: Session, deadline: datetime | None, now: date
         )
         states = {"Ready": ConditionState("False", reasons.NEVER_GRANTED, message)}
         return OrphanVerdict(_finished_status(session, "Failed", states, now))
+
     return None
 
 
 def _waiting(session: Session, deadline: datetime | None, now: datetime) -> OrphanVerdict | None:
-    """Return the status of a Session that waits for its Device; None if the Session has it already."""
+    """Return the status of a Session that waits for its Device; None if the Session has it already.
+
+    It also notes when a re-opening was noticed: from then an agent counts the time for the grant too (A5).
+    """
     message = f"there is no Device {session.spec.device_ref.name} in this namespace; apply it"
     if deadline is not None and deadline < LATEST:
         message += f" before {format_time(deadline)}"
+
     states = {"Ready": ConditionState("Unknown", reasons.DEVICE_NOT_FOUND, message)}
 
     status = _status(session, "Pending", states, now)
     reopened_at = now if reopens(session) else session.status.reopened_at
     if reopened_at is not None:
         status["reopenedAt"] = format_time(reopened_at)
+
     return None if _has_already(session, status) else OrphanVerdict(status)
 
 
 def _gone(session: Session, now: datetime) -> OrphanVerdict | None:
-    """Return the status of a Session whose Device was deleted; None if a superseding one has it already."""
+    """Return the status of a Session whose Device was deleted; None if a superseding one has it already.
+
+    It finishes, and the Event names the rows that `deletionPolicy: Retain` leaves on the router. A superseding Session
+    goes on: what it stands for may be made anew.
+    """
     message = f"the Device {session.spec.device_ref.name} was deleted"
     rows = _rows(session)
     if rows:
         message += f"; with deletionPolicy Retain this stays on the router: {rows}"
+
     states = {
         "Ready": ConditionState("False", reasons.DEVICE_GONE, message),
         "Enforced": ConditionState("Unknown", reasons.DEVICE_GONE, message),
@@ -150,12 +163,14 @@ def _rows(session: Session) -> str:
     applied = session.status.applied
     if applied is None:
         return ""
+
     client = applied.mac_address or applied.ip_address
     rows = []
     if client:
         rows.append(f"ip-binding of {client}")
     if applied.ip_address:
         rows.append(f"address-list row of {applied.ip_address}")
+
     return ", ".join(rows)
 
 
@@ -183,5 +198,6 @@ def _has_already(session: Session, status: dict[str, Any]) -> bool:
     for name in ("phase", "observedGeneration"):
         if known.get(name) != status[name]:
             return False
+
     conditions = known.get("conditions", [])
     return all(condition in conditions for condition in status["conditions"])

@@ -46,5 +46,6 @@ class LastSeen:
             seen[session.uid] = now if is_present else self._seen.get(session.uid, now)
             if now - seen[session.uid] >= self.keep:
                 due.append(session)
+
         self._seen = seen
         return due

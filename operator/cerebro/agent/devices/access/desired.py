@@ -81,13 +81,17 @@ def client_keys(session: Session) -> tuple[str | None, frozenset[str]]:
 
 
 def scope_of(sessions: Iterable[Session]) -> Scope:
-    """Return what to ask the router for in order to know everything about the clients of some Sessions."""
+    """Return what to ask the router for in order to know everything about the clients of some Sessions.
+
+    Those are the clients that the Sessions name now, and those that they named before.
+    """
     macs: set[str] = set()
     ips: set[str] = set()
     for session in sessions:
         known_macs, known_ips = _known_by(session)
         macs |= known_macs
         ips |= known_ips
+
     return Scope(frozenset(macs), frozenset(ips))
 
 
@@ -101,6 +105,7 @@ def ends_rows_of_others(session: Session) -> bool:
     """Return whether rows of the older relay go with a Session (rule B4), as far as its end was not seen enforced."""
     if not session.spec.revoked:
         return False
+
     status = session.status
     enforced = status.condition("Enforced")
     is_enforced = enforced is not None and enforced.status == "True"
@@ -119,13 +124,18 @@ def frozen_clients(raw: Iterable[Mapping[str, Any]]) -> tuple[frozenset[str], bo
         names = _names_in(body)
         names_nobody = names_nobody or not names
         frozen |= names
+
     return frozenset(frozen), names_nobody
 
 
 def judge_all(
     sessions: Iterable[Session], actual: Actual | None, policy: AccessPolicy, at: PassContext
 ) -> list[SessionDecision]:
-    """Judge Sessions against the clock and the markers on the router; `actual` is None if it could not be read."""
+    """Return the decisions about Sessions, by the clock and the markers on the router, in the order of the Sessions.
+
+    `actual` is None if the router could not be read. A marker that another Session of the same client explains promises
+    nothing to this one (rule A11).
+    """
     every = list(sessions)
     ends = marked_ends((*actual.bindings, *actual.lists), policy.installation) if actual is not None else {}
     promised = _promised(every)
@@ -144,33 +154,47 @@ def judge_all(
         )
         verdict = judge(session, seen, at.windows)
         decisions.append(_translate(session, verdict, at))
+
     return decisions
 
 
 def pinned(decisions: Iterable[SessionDecision], actual: Actual) -> dict[str, Session]:
-    """Return the live Sessions that name an address only, as if they named the MAC that has it now, by UID (B2)."""
+    """Return the live Sessions that name an address only, as if they named the MAC that has it now, by UID (B2).
+
+    A Session that nothing may be written for is left as it is.
+    """
     macs_by_ip = holders(actual.hosts)
     pins = {}
     for decision in decisions:
         grant, session = decision.grant, decision.session
         if grant is None or grant.hold or grant.mac or not grant.ip:
             continue
+
         mac = macs_by_ip.get(grant.ip)
         if mac:
             client = session.spec.client.model_copy(update={"mac_address": mac})
             spec = session.spec.model_copy(update={"client": client})
             pins[session.metadata.uid] = session.model_copy(update={"spec": spec})
+
     return pins
 
 
 def flows_key(session: Session, client: Grant | Ending) -> str:
-    """Return the key under which the connections at the end of a client's access are remembered."""
+    """Return the key under which the connections at the end of a client's access are remembered.
+
+    It is the Session's UID with the client's MAC, else its addresses: a Session that names another client has another
+    key.
+    """
     ips = client.ips if isinstance(client, Ending) else _some(client.ip)
     return f"{session.metadata.uid} {client.mac or ' '.join(sorted(ips))}"
 
 
 def wanted_of(decisions: Iterable[SessionDecision], at: PassContext, *, everything: bool) -> DesiredAccess:
-    """Return what the plan is to reach; `everything` says that all Sessions of the Device were decided."""
+    """Return what the plan is to reach.
+
+    `everything` says that all Sessions of the Device were decided: only then, and with a complete store, rows that no
+    Session explains may go. Sessions of the same client share one grant or ending.
+    """
     every = list(decisions)
     grants = (decision.grant for decision in every if decision.grant is not None)
     endings = (ending for decision in every for ending in decision.endings)
@@ -208,6 +232,7 @@ def _translate(session: Session, verdict: Verdict, at: PassContext) -> SessionDe
     # Its grant is known by the marker alone: the rows go once the status tells when it began and ended.
     if verdict.authorized_at is not None and session.status.authorized_at is None:
         return SessionDecision(session, verdict, untold=ips | _some(mac))
+
     ending = _ending(session, mac, ips, at, revoked=verdict.phase == "Revoked")
     return SessionDecision(session, verdict, ending=ending, former=former)
 
@@ -217,10 +242,12 @@ def _grant(session: Session, verdict: Verdict, at: PassContext) -> Grant:
     mac, _ = client_keys(session)
     ip, prior = _listed_address(session, mac)
 
+    # A duration begins with the grant, so now at the earliest.
     end = verdict.end
     if end is None and session.spec.duration is not None:
         start = verdict.authorized_at or at.now
         end = start + session.spec.duration
+
     until = None if end is None else end.timestamp()
 
     is_contested = client_id(mac or ip or "") in at.contested
@@ -229,13 +256,18 @@ def _grant(session: Session, verdict: Verdict, at: PassContext) -> Grant:
 
 
 def _listed_address(session: Session, mac: str | None) -> tuple[str | None, str | None]:
-    """Return the address for the address list, and the one that is on it (rule B2)."""
+    """Return the address for the address list, and the one that is on it by now (rule B2).
+
+    With a MAC the list follows the address at which the router shows it.
+    """
     prior = session.placed.ip_address if session.placed else None
     if mac and prior and session.status.observed_generation == session.metadata.generation:
         return prior, prior  # seen since the one in the spec was asked for
+
     ip = session.spec.client.ip_address
     if ip is None and not mac:
         ip = prior
+
     return ip, prior
 
 
@@ -286,6 +318,7 @@ def _names_in(body: Mapping[str, Any]) -> set[str]:
     for client in clients:
         if isinstance(client, Mapping):
             values += [client.get("macAddress"), client.get("ipAddress")]
+
     return {_name(value) for value in values if isinstance(value, str) and value}
 
 
@@ -315,11 +348,13 @@ def _promised(sessions: Iterable[Session]) -> dict[str, list[tuple[str, int | No
         end = session.spec.expires_at or session.status.expires_at
         if end is None and session.spec.duration is not None:
             continue  # not known yet
+
         ends_at = end.timestamp() if end else None
         macs, ips = _known_by(session)
         for key in (*macs, *ips):
             marker = marker_for("", key, ends_at)
             promised.setdefault(client_id(key), []).append((session.metadata.uid, marker.until))
+
     return promised
 
 
@@ -332,4 +367,5 @@ def _promised_to_others(
         for uid, end in promised.get(number, ()):
             if uid != session.metadata.uid:
                 ends.add(end)
+
     return ends

@@ -54,7 +54,11 @@ def pass_obstacle(trap: Trap) -> Obstacle:
 
 
 def granted_and_ended(result: PassResult) -> tuple[dict[str, bool], set[str]]:
-    """Return, by client id, whether each that was looked at is granted now, and whose access ended (B10)."""
+    """Return what the `ContentionTracker` counts by (B10).
+
+    That is, by client id, whether each client that was looked at is granted now; and the ids of those whose access
+    ended and who have no other grant.
+    """
     granted = {}
     for grant, view in result.plan.grants.items():
         key = view.mac or grant.mac or grant.ip or ""
@@ -63,13 +67,17 @@ def granted_and_ended(result: PassResult) -> tuple[dict[str, bool], set[str]]:
     ended = set()
     for ending in result.plan.endings:
         ended |= {client_id(key) for key in (ending.mac, *ending.ips) if key}
+
     return granted, ended - granted.keys()
 
 
 def session_obstacle(
     device: Device, result: PassResult, decision: SessionDecision, *, contested: bool
 ) -> Obstacle | None:
-    """Return what keeps a Session from being as desired on the router after a pass; None if nothing does."""
+    """Return what keeps a Session from being as desired on the router after a pass; None if nothing does.
+
+    What the router refused for its client counts first. `contested` says that its client backs off (B10).
+    """
     if device.spec.dry_run:
         return _DRY_RUN
 
@@ -84,17 +92,23 @@ def session_obstacle(
 
 
 def refusal(result: PassResult, decision: SessionDecision) -> Obstacle | None:
-    """Return why the router refused a write for this Session's client; None if it did not."""
+    """Return why the router refused a write for this Session's client; None if it did not.
+
+    The client is known by the keys that the Session names, and by those that the plan saw on the router.
+    """
     grant = decision.grant
     if grant is None:
         return None
+
     keys = {grant.mac, grant.ip}
     view = result.plan.grants.get(grant)
     if view is not None:
         keys |= {view.mac, *view.ips}
+
     for key in keys:
         if key and client_id(key) in result.refused:
             return result.refused[client_id(key)]
+
     return None
 
 

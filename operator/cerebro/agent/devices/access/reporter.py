@@ -32,7 +32,7 @@ class SessionReporter:
         self._reported: dict[str, SessionStatus] = {}
 
     def known(self, session: Session) -> Session:
-        """Return a Session with the status that was reported last, whether it is written by now or not."""
+        """Return a Session with the status that was reported last, whether that is written by now or not."""
         reported = self._reported.get(session.metadata.uid)
         return session if reported is None else session.model_copy(update={"status": reported})
 
@@ -63,12 +63,16 @@ class SessionReporter:
         return lasting or not has_access
 
     def report(self, decision: SessionDecision, plan: AccessPlan | None, obstacle: Obstacle | None) -> None:
-        """Report the status of a Session after a pass (`plan` is None if the router could not be read)."""
+        """Report the status of a Session after a pass, if it changed.
+
+        `plan` is None if the router could not be read. The first grant is measured from the Session's creation.
+        """
         now = datetime.now(UTC)
         if decision.verdict.live:
             status = _live(decision, plan, obstacle, now)
         else:
             status = _ended(decision, plan, obstacle, now)
+
         session, meta = decision.session, decision.session.metadata
         patch = status_patch(session.status, status)
         if not patch:
@@ -77,6 +81,7 @@ class SessionReporter:
         is_new_grant = status.phase == "Active" and session.status.phase != "Active"
         if is_new_grant and meta.creation_timestamp:
             self._context.metrics.granted((now - meta.creation_timestamp).total_seconds())
+
         self._reported[meta.uid] = status
         self._context.statuses.put(Write(SESSION, meta.namespace, meta.name, meta.uid, patch))
 
@@ -91,6 +96,7 @@ def _live(
     view = plan.grants.get(decision.grant) if plan is not None else None
     if view is not None and not _former_is_out(decision, plan):
         view = replace(view, granted=False)
+
     return live_status(decision.session, decision.verdict, view, obstacle, now)
 
 
@@ -106,6 +112,7 @@ def _ended(
 
     if view is not None and not _former_is_out(decision, plan):
         view = replace(view, enforced=False)
+
     return ended_status(decision.session, decision.verdict, view, obstacle, now)
 
 

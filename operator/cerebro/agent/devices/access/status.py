@@ -25,6 +25,7 @@ def live_status(
     authorized_at = verdict.authorized_at
     if authorized_at is None and granted:
         authorized_at = now
+
     end = verdict.end
     if end is None and session.spec.duration is not None and authorized_at is not None:
         end = authorized_at + session.spec.duration
@@ -75,6 +76,7 @@ def _live_state(
         may_be_granted = not obstacle.looked and old.authorized_at is not None
         status: ConditionStatus = "Unknown" if may_be_granted else "False"
         return ConditionState(status, obstacle.reason, obstacle.message)
+
     if verdict.hold:
         return ConditionState("False", verdict.reason, verdict.message)
 
@@ -115,6 +117,7 @@ def ended_status(
     if enforced:
         state = ConditionState("True", verdict.reason, verdict.message)
         return with_conditions(status, session, state, state, now)
+
     ready = ConditionState("False", verdict.reason, verdict.message)
     return with_conditions(status, session, _ending_state(view, obstacle), ready, now)
 
@@ -139,6 +142,7 @@ def _ending_state(view: EndingView | None, obstacle: Obstacle | None) -> Conditi
     if obstacle is not None:
         status: ConditionStatus = "False" if obstacle.looked else "Unknown"
         return ConditionState(status, obstacle.reason, obstacle.message)
+
     return ConditionState("False", "Ending", "the client's entries are being removed from the router")
 
 
@@ -159,4 +163,5 @@ def status_patch(old: SessionStatus, new: SessionStatus) -> dict[str, Any]:
     if new.applied is not None and "applied" in patch:
         # A merge patch keeps what it does not name: of another client nothing may stay.
         patch["applied"] = new.applied.model_dump(mode="json", by_alias=True)
+
     return patch | dict.fromkeys(removed)
