@@ -97,54 +97,76 @@ def _object_schema(kind: Kind) -> dict[str, Any]:
 
 
 def structural(schema: JsonSchemaValue, shapes: dict[str, JsonSchemaValue]) -> dict[str, Any]:
-    """Give a structural schema: references resolved, no alternative `null`, no titles, defaults that fill in.
+    """Return a structural schema: references resolved, no alternative `null`, no titles, defaults that fill in.
 
     An object that needs nothing and has defaults inside gets the default `{}`, without which the API server
     would not look inside. Raises ValueError for what a structural schema cannot say.
     """
-    found = dict(schema)
-    if "anyOf" in found:
-        choices = [choice for choice in found.pop("anyOf") if choice != {"type": "null"}]
+    plain = _without_references(schema, shapes)
+    plain.pop("title", None)
+    if _is_useless_default(plain):
+        del plain["default"]
+
+    if plain["type"] == "array":
+        items = _inner(plain["items"], shapes)
+        plain = {"x-kubernetes-list-type": "atomic", **plain, "items": items}
+    if plain["type"] == "integer":
+        plain["format"] = "int32" if plain.get("maximum", 2**31) < 2**31 else "int64"
+    if isinstance(plain.get("additionalProperties"), dict):
+        plain["additionalProperties"] = _inner(plain["additionalProperties"], shapes)
+    if "properties" in plain:
+        _resolve_properties(plain, shapes)
+    return _ordered(plain)
+
+
+def _without_references(schema: JsonSchemaValue, shapes: dict[str, JsonSchemaValue]) -> dict[str, Any]:
+    """Return a schema with its one alternative beside `null`, and the shape that it refers to, in place of them."""
+    plain = dict(schema)
+    while "anyOf" in plain:
+        choices = [choice for choice in plain.pop("anyOf") if choice != {"type": "null"}]
         if len(choices) != 1:
             raise ValueError(f"a field of a structural schema has one type, this one has several: {schema}")
-        return structural({**choices[0], **found}, shapes)
-    if "$ref" in found:
-        shape = shapes[found.pop("$ref").removeprefix("#/$defs/")]
-        if shape.get(RULES) and found.get(RULES):
-            found[RULES] = [*shape[RULES], *found[RULES]]
-        found = {**shape, **found}
-    found.pop("title", None)
-    if not found.get("default", True) and found["type"] in ("array", "object"):
-        del found["default"]
-    if found.get("default", ...) is None:
-        del found["default"]
-    if found["type"] == "array":
-        found = {"x-kubernetes-list-type": "atomic", **found, "items": _inner(found["items"], shapes)}
-    if found["type"] == "integer":
-        found["format"] = "int32" if found.get("maximum", 2**31) < 2**31 else "int64"
-    if isinstance(found.get("additionalProperties"), dict):
-        found["additionalProperties"] = _inner(found["additionalProperties"], shapes)
-    if "properties" in found:
-        found["properties"] = {name: structural(part, shapes) for name, part in found["properties"].items()}
-        if not found.get("required") and any("default" in part for part in found["properties"].values()):
-            found["default"] = {}
-    return _ordered(found)
+        plain = {**choices[0], **plain}
+
+    if "$ref" in plain:
+        shape = shapes[plain.pop("$ref").removeprefix("#/$defs/")]
+        if shape.get(RULES) and plain.get(RULES):
+            plain[RULES] = [*shape[RULES], *plain[RULES]]
+        plain = {**shape, **plain}
+    return plain
+
+
+def _is_useless_default(schema: dict[str, Any]) -> bool:
+    """Return whether a default fills in nothing: null, or an empty list or object."""
+    if "default" not in schema:
+        return False
+    if schema["default"] is None:
+        return True
+    return not schema["default"] and schema["type"] in ("array", "object")
+
+
+def _resolve_properties(schema: dict[str, Any], shapes: dict[str, JsonSchemaValue]) -> None:
+    properties = {name: structural(part, shapes) for name, part in schema["properties"].items()}
+    schema["properties"] = properties
+    has_default_inside = any("default" in part for part in properties.values())
+    if has_default_inside and not schema.get("required"):
+        schema["default"] = {}
 
 
 def _inner(schema: JsonSchemaValue, shapes: dict[str, JsonSchemaValue]) -> dict[str, Any]:
-    """The schema of an item or value, which is there or not but never filled in."""
+    """Return the schema of an item or value, which is there or not but never filled in."""
     return {key: value for key, value in structural(schema, shapes).items() if key != "default"}
 
 
 def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
-    """A status says what was found; nothing in it may be filled in."""
-    found = {key: value for key, value in schema.items() if key != "default"}
+    """Return the schema of a status: it tells what was observed, so nothing in it may be filled in."""
+    bare = {key: value for key, value in schema.items() if key != "default"}
     for inner in ("items", "additionalProperties"):
-        if inner in found:
-            found[inner] = _without_defaults(found[inner])
-    if "properties" in found:
-        found["properties"] = {name: _without_defaults(part) for name, part in found["properties"].items()}
-    return found
+        if inner in bare:
+            bare[inner] = _without_defaults(bare[inner])
+    if "properties" in bare:
+        bare["properties"] = {name: _without_defaults(part) for name, part in bare["properties"].items()}
+    return bare
 
 
 def _ordered(schema: dict[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from cerebro.resources.base import Reference, Resource, ResyncedStatus
-from cerebro.resources.hub import DeletionPolicy, Paused
 from cerebro.resources.model import Spec, Status
 from cerebro.resources.values import (
+    DeletionPolicy,
     DurationBetween,
     Host,
     IPAddress,
     Network,
+    Paused,
     Text,
     Time,
     WireGuardKey,

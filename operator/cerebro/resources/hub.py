@@ -8,17 +8,16 @@ from pydantic import ConfigDict, Field
 from cerebro.resources.base import Reference, Resource, ResyncedStatus
 from cerebro.resources.model import Spec, Status
 from cerebro.resources.values import (
+    DeletionPolicy,
     DurationBetween,
     Endpoint,
     InterfaceAddress,
     InterfaceName,
     ObjectName,
+    Paused,
     Text,
     rule,
 )
-
-Paused = Literal["None", "Changes", "All"]
-DeletionPolicy = Literal["Retain", "Cleanup"]
 
 
 class HubSpec(Spec):

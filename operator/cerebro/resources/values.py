@@ -9,7 +9,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -172,6 +172,12 @@ def _read_duration(value: Any) -> timedelta:
         return parse_duration(value)
     raise ValueError("must be a duration text such as 5m or 12h")
 
+
+Paused = Literal["None", "Changes", "All"]
+"""Whether something is written: all, nothing but ends of access, nothing at all (rule B8)."""
+
+DeletionPolicy = Literal["Retain", "Cleanup"]
+"""What stays of an object that is deleted: all that it made, or nothing."""
 
 Time = Annotated[
     AwareDatetime,
