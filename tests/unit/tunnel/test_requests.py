@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cerebro.runtime.times import BootTime
 from cerebro.tunnel.requests import Refusal, encode, explain, parse, refused
 from cerebro.wireguard import backend
 
-NOW = 1000.0
+NOW = BootTime(1000.0)
 
 
 @pytest.mark.parametrize(
