@@ -1,4 +1,7 @@
-"""How a person's command reaches the API server: the kubeconfig that kubectl would take, and errors in words."""
+"""How a person's command reaches the API server: by the kubeconfig that kubectl would take.
+
+What goes wrong becomes an error with a sentence that says what to do.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,17 @@ from cerebro.resources import KINDS, Resource
 from cerebro.resources.values import NAME_PATTERN
 
 TIMEOUT = 10.0
+"""Seconds for one request."""
 _NAME = re.compile(NAME_PATTERN)
 _Result = TypeVar("_Result")
 _Resource = TypeVar("_Resource", bound=Resource)
 
 
 class CommandError(Exception):
-    """A command that cannot do its work: `status` is the exit status, the message says what to do."""
+    """A command cannot do its work; the message says what to do."""
 
     def __init__(self, message: str, *, status: int = 1) -> None:
+        """`status` is the exit status of the command."""
         super().__init__(message)
         self.status = status
 
@@ -39,11 +44,19 @@ class Cluster:
     namespace: str
 
     async def read(self, kind: type[_Resource], name: str) -> _Resource:
-        """Read one object. Raises KubeError (NotFound when it does not exist) and CommandError."""
-        return model(kind, await self.api.get(KINDS[kind.__name__], self.namespace, name))
+        """Return one object as our model.
+
+        Raises KubeError, NotFound among them if the object does not exist, and CommandError if our model cannot
+        read it.
+        """
+        body = await self.api.get(KINDS[kind.__name__], self.namespace, name)
+        return model(kind, body)
 
     async def find(self, kind: type[_Resource], name: str) -> _Resource | None:
-        """Read one object; None when it does not exist, as one with a name that no object can have."""
+        """Return one object as our model, None if it does not exist.
+
+        A name that no object can have exists nowhere. Raises KubeError and CommandError.
+        """
         if not _NAME.fullmatch(name):
             return None
         try:
@@ -53,7 +66,7 @@ class Cluster:
 
 
 def model(kind: type[_Resource], body: Manifest) -> _Resource:
-    """Read an object with our model; raises CommandError naming the field that it cannot read."""
+    """Return an object as our model. Raises CommandError that names the field which it cannot read."""
     try:
         return kind.model_validate(body)
     except ValidationError as error:
@@ -67,17 +80,31 @@ def model(kind: type[_Resource], body: Manifest) -> _Resource:
 async def using(
     kubeconfig: Path | None, namespace: str | None, work: Callable[[Cluster], Awaitable[_Result]]
 ) -> _Result:
-    """Do some work against the cluster. Raises ConfigError, KubeError and CommandError."""
+    """Do some work against the cluster, and return its result.
+
+    The namespace is the one given, else that of the kubeconfig, else `default`. Raises ConfigError, KubeError
+    and CommandError.
+    """
     connection = _connection(kubeconfig)
+    chosen = namespace or connection.namespace or "default"
     async with KubeApi(connection, timeout=TIMEOUT) as api:
-        return await work(Cluster(api, namespace or connection.namespace or "default"))
+        return await work(Cluster(api, chosen))
 
 
 def _connection(kubeconfig: Path | None) -> Connection:
-    """Look where kubectl looks: the option, the first file of KUBECONFIG that exists, ~/.kube/config, the pod."""
+    """Look where kubectl looks: the option, the first file of KUBECONFIG that exists, ~/.kube/config, the pod.
+
+    Raises ConfigError if none of them can be used.
+    """
+    if kubeconfig is not None:
+        return from_kubeconfig(kubeconfig)
+
     named = [Path(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    if named:
+        existing = [path for path in named if path.is_file()]
+        return from_kubeconfig(existing[0] if existing else named[0])
+
     usual = Path.home() / ".kube" / "config"
-    if kubeconfig is not None or named:
-        chosen = kubeconfig or next((path for path in named if path.is_file()), named[0])
-        return from_kubeconfig(chosen)
-    return from_kubeconfig(usual) if usual.is_file() else in_cluster()
+    if usual.is_file():
+        return from_kubeconfig(usual)
+    return in_cluster()

@@ -1,7 +1,7 @@
 """`cerebro export`: Devices as manifests that can be applied again, tunnel addresses pinned (E9).
 
-Specs are given as the API server has them, also fields that a newer release added. Statuses, managed fields and
-Secrets are left out.
+Specs are written as the API server has them, also fields that a newer release added. Statuses, managed fields
+and Secrets are left out.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ from cerebro.kube.client.api import Manifest
 from cerebro.resources import API_GROUP, DEVICE, GROUP_VERSION
 
 _NOT_KEPT = (f"{API_GROUP}/", "kubectl.kubernetes.io/")
-"""Annotations of these are requests of one moment, or another tool's notes on this very object."""
+"""Prefixes of annotations that are left out: requests of one moment, or notes of another tool on this very object."""
 
 
 async def run(cluster: Cluster, tell: Callable[[str], None]) -> str:
-    """Give the Devices of the namespace as YAML; `tell` is told what is not in it. Raises KubeError."""
-    found = [body async for body in cluster.api.list_objects(DEVICE, cluster.namespace)]
-    going = [body for body in found if body["metadata"].get("deletionTimestamp")]
-    staying = [body for body in found if not body["metadata"].get("deletionTimestamp")]
+    """Return the Devices of the namespace as YAML. Raises KubeError.
+
+    `tell` is called with each sentence about what the YAML lacks.
+    """
+    going: list[Manifest] = []
+    staying: list[Manifest] = []
+    async for body in cluster.api.list_objects(DEVICE, cluster.namespace):
+        is_going = body["metadata"].get("deletionTimestamp")
+        (going if is_going else staying).append(body)
+
     if going:
         tell(f"left out, being deleted: {_names(going)}")
     unpinned = [body for body in staying if "hubRef" in body["spec"] and _address(body) is None]
@@ -33,11 +39,13 @@ async def run(cluster: Cluster, tell: Callable[[str], None]) -> str:
 
 
 def document(devices: Iterable[Manifest]) -> str:
-    """Write Devices as one YAML text, after a comment that names the Hubs and Secrets that they need."""
+    """Return Devices as one YAML text, after a comment that names the Hubs and Secrets which they need."""
     exported = [manifest(body) for body in devices]
-    hubs, secrets = set[str](), set[str]()
-    for one in exported:
-        _references(one["spec"], hubs, secrets)
+    hubs: set[str] = set()
+    secrets: set[str] = set()
+    for device in exported:
+        _references(device["spec"], hubs, secrets)
+
     head = [
         "# Devices of Cérebro, with their tunnel addresses pinned. They need, and this does not contain:",
         f"#   Hubs: {', '.join(sorted(hubs)) or 'none'}",
@@ -48,38 +56,42 @@ def document(devices: Iterable[Manifest]) -> str:
 
 
 def manifest(body: Manifest) -> Manifest:
-    """Give what makes the same Device again, at the same tunnel address."""
-    meta = body["metadata"]
+    """Return the manifest that makes the same Device again, at the same tunnel address."""
+    before = body["metadata"]
+    metadata: dict[str, Any] = {"name": before["name"], "namespace": before["namespace"]}
+    if before.get("labels"):
+        metadata["labels"] = before["labels"]
     annotations = {
         name: value
-        for name, value in (meta.get("annotations") or {}).items()
+        for name, value in (before.get("annotations") or {}).items()
         if not name.startswith(_NOT_KEPT)
     }
-    kept = {"labels": meta.get("labels"), "annotations": annotations}
+    if annotations:
+        metadata["annotations"] = annotations
+
     spec = dict(body["spec"])
-    if address := _address(body):
+    address = _address(body)
+    if address:
         spec["tunnelAddress"] = address
     return {
         "apiVersion": GROUP_VERSION,
         "kind": "Device",
-        "metadata": {
-            "name": meta["name"],
-            "namespace": meta["namespace"],
-            **{name: value for name, value in kept.items() if value},
-        },
+        "metadata": metadata,
         "spec": dict(sorted(spec.items())),
     }
 
 
 def _address(body: Manifest) -> str | None:
+    """Return the tunnel address that a Device asks for, else the one that it was given; None without a Hub."""
     spec = body["spec"]
     if "hubRef" not in spec:
         return None
-    return spec.get("tunnelAddress") or (body.get("status") or {}).get("tunnelAddress")
+    status = body.get("status") or {}
+    return spec.get("tunnelAddress") or status.get("tunnelAddress")
 
 
 def _references(value: Any, hubs: set[str], secrets: set[str]) -> None:
-    """Collect the names of what a spec refers to."""
+    """Add the names that a spec refers to, at whatever depth, to `hubs` and `secrets`."""
     if isinstance(value, dict):
         for name, inner in value.items():
             if name == "hubRef":

@@ -1,4 +1,4 @@
-"""The command line: `cerebro agent`, `operator`, `bridge`, `tunnel`, `version`, and those of `cerebro.commands`.
+"""The command line: `cerebro agent`, `operator`, `bridge`, `tunnel` and `version`, and those of `options.py`.
 
 Each command imports what it runs, so that help is there at once. No work is done here.
 """
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 _AnySettings = TypeVar("_AnySettings", bound="BasicSettings")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-# Python looks for cyclic garbage after each 700 objects, and every so often among all that there are: with ten thousand
-# Peers that holds everybody up for half a second, in each pass over them.
 GARBAGE = (50_000, 20, 10)
+"""Thresholds of Python's collector of cyclic garbage. By default it runs after each 700 new objects, and every so
+often looks at all that exist: with ten thousand Peers that holds every loop up for half a second, in each pass over
+them.
+"""
 
 app = typer.Typer(
     name="cerebro",
@@ -142,14 +144,20 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
 
 def _await_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Wait for the signals, in a thread of its own."""
     signal.sigwait(_SIGNALS)
     loop.call_soon_threadsafe(stop.set)
+
+    # Whoever asks twice does not want to wait.
     second = signal.sigwait(_SIGNALS)
     os._exit(128 + second)
 
 
 def _settings(kind: type[_AnySettings]) -> _AnySettings:
-    """Read settings and set up logging; a bad setting ends the process with a message and no traceback."""
+    """Return the settings, with logging set up by them.
+
+    A bad setting ends the process with a message and no traceback.
+    """
     from cerebro.runtime import logs
     from cerebro.runtime.settings import SettingsError, load
 

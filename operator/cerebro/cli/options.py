@@ -1,4 +1,7 @@
-"""The command line of what people run once: options, help, exit statuses. The work is in the other modules."""
+"""The command line of what people run once: options, help, exit statuses.
+
+The work is in `bootstrap.py` and `export.py`, which know no command line.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from cerebro.cli.cluster import Cluster
 
 INSTALLATION = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+"""As in the settings of the agent."""
 _Result = TypeVar("_Result")
 
 Kubeconfig = Annotated[
@@ -103,7 +107,7 @@ def _tell(text: str) -> None:
 def _run(
     kubeconfig: Path | None, namespace: str | None, work: Callable[[Cluster], Awaitable[_Result]]
 ) -> _Result:
-    """Do the work; what goes wrong is one line and an exit status, never a traceback."""
+    """Do the work and return its result; what goes wrong is one line and an exit status, never a traceback."""
     from cerebro.cli.cluster import CommandError, using
     from cerebro.kube.client.connection import ConfigError
     from cerebro.kube.client.errors import KubeError

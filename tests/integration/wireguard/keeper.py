@@ -24,7 +24,7 @@ from network.node import Node
 
 RUN, SOCKETS = Path("/run/cerebro"), Path("/var/run/wireguard")
 USERSPACE = Userspace(RUN, SOCKETS)
-TUNNEL = [sys.executable, "-c", "from cerebro.cli import app; app()", "tunnel"]
+TUNNEL = [sys.executable, "-c", "from cerebro.cli.main import app; app()", "tunnel"]
 
 
 def wait_for(condition: Callable[[], object]) -> None:
