@@ -89,8 +89,8 @@ class Resolver:
         if client is not None:
             return client
 
-        here = [one for one in linked if one.spec.device_ref.name == device.name]
-        latest = max(here, key=lambda one: (cause_of(one) or _NEVER_REQUESTED, one.name), default=None)
+        here = [session for session in linked if session.spec.device_ref.name == device.name]
+        latest = max(here, key=_by_cause, default=None)
         return Client.of(latest) if latest is not None else Client()
 
     def _seen_here(self, location: TokenLocation | None, device: Device) -> Client | None:
@@ -100,3 +100,8 @@ class Resolver:
         seen_on = self._sessions.device(location.mik_id)
         is_here = seen_on is not None and seen_on.name == device.name
         return location.client if is_here else None
+
+
+def _by_cause(session: Session) -> tuple[datetime, str]:
+    """Return the key that orders Sessions by when they were requested, then by name."""
+    return cause_of(session) or _NEVER_REQUESTED, session.name

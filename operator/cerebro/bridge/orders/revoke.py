@@ -32,25 +32,26 @@ def decide_revoke(
     of rows that the older relay made for it. So does an address alone: the one where a Session's phone was seen is
     minutes old, and only the router knows who is there now (B2, see `end_whoever_is_there`).
     """
-    of_order = revoke.order_id is not None
-    by_address = not of_order and not linked and client.mac is None
     record = _record(namespace, revoke, device, client) if client else None
     record_name = record.name if record is not None else None
 
-    # Without an order a revoke is about this Device only.
-    known = [one for one in sessions if of_order or one.spec.device_ref.name == device.name]
-    names = () if of_order else linked
-    affected = [one for one in known if one.name in names or _is_about(revoke, client, one)]
-    is_recorded = any(one.name == record_name for one in affected)
+    known = list(sessions)
+    if revoke.order_id is None:
+        # Without an order it is about this Device only.
+        known = [session for session in known if session.spec.device_ref.name == device.name]
+    affected = _affected(revoke, client, known, linked)
+    is_recorded = any(session.name == record_name for session in affected)
 
     # An address alone ends at once only what names no MAC: who has that address now is for the router to show.
+    by_address = revoke.order_id is None and not linked and client.mac is None
     if by_address:
-        affected = [one for one in affected if one.name == record_name or Client.of(one).mac is None]
+        affected = _without_mac(affected, record_name)
 
     writes = _ends(affected, known, revoke.requested_at, revoke.trace_id, now)
     needs_record = by_address or not affected
     if record is None or is_recorded or not needs_record:
         return writes
+
     return [*writes, record]
 
 
@@ -94,10 +95,18 @@ def _record(namespace: str, revoke: Revoke, device: Device, client: Client) -> C
     )
 
 
-def _is_about(revoke: Revoke, client: Client, session: Session) -> bool:
+def _affected(
+    revoke: Revoke, client: Client, known: Iterable[Session], linked: Collection[str]
+) -> list[Session]:
+    """Return the Sessions that a revoke is about: those of its order, else those of its client or token (A4)."""
     if revoke.order_id is not None:
-        return session.spec.order_id == revoke.order_id
-    return client.is_in(session)
+        return [session for session in known if session.spec.order_id == revoke.order_id]
+    return [session for session in known if session.name in linked or client.is_in(session)]
+
+
+def _without_mac(sessions: Iterable[Session], record_name: str | None) -> list[Session]:
+    """Return the Sessions whose client has no MAC that is known, and the record of the revoke itself."""
+    return [session for session in sessions if session.name == record_name or Client.of(session).mac is None]
 
 
 def _ends(
