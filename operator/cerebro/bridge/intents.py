@@ -16,12 +16,15 @@ from cerebro.resources.session import SessionType
 
 
 class Client(BaseModel):
-    """A phone as callers name it, by MAC (upper case, with colons), IPv4 address, or both."""
+    """A phone as callers name it: by MAC, by address, or by both."""
 
     model_config = ConfigDict(frozen=True)
 
     mac: str | None = None
+    """Upper case, with colons."""
+
     ip: str | None = None
+    """An IPv4 address."""
 
     def __bool__(self) -> bool:
         return bool(self.mac or self.ip)
@@ -56,25 +59,42 @@ class _Intent(BaseModel):
 
     mik_id: str | None = None
     """The router's identifier as the caller wrote it; None if the bridge has to find the router."""
+
     token: str | None = None
     """The portal's device token."""
+
     client: Client = Client()
+    """The phone; empty if its token has to say which it is."""
+
     requested_at: datetime
     """When the caller made the request: the signed time, else arrival."""
+
     trace_id: str = ""
+    """What the request's logs, its Session and its answer have in common."""
 
 
 class Authorize(_Intent):
     """Let a client in for an order; a resync is the same with the client's new address."""
 
     kind: Literal["authorize"] = "authorize"
+
     order_id: str | None = None
+    """The order; None if an action names none."""
+
     session_id: str | None = None
+    """The caller's name for the access, for the name of the Session if there is no order."""
+
     type: SessionType = "Paid"
+
     expires_at: datetime | None = None
+    """The end of the access, if the caller named an instant (A5)."""
+
     duration: timedelta | None = None
+    """Its length, if the caller named one instead. With neither, a paid order ends as a setting says, or never."""
+
     client_first: bool = False
     """Whether the client in the request is newer than what a hello said: in a resync."""
+
     warning: str | None = None
     """What was changed of the request, for the answer and the log."""
 
@@ -83,14 +103,18 @@ class Revoke(_Intent):
     """End an order, or without one all that a client has by then."""
 
     kind: Literal["revoke"] = "revoke"
+
     order_id: str | None = None
+    """The order; None if all is meant that the client has."""
 
 
 class Hello(_Intent):
     """A portal saw a phone: its token has this address on this router now."""
 
     kind: Literal["hello"] = "hello"
+
     user_agent: str | None = None
+    """What the phone's browser calls itself, for people."""
 
 
 Intent = Annotated[Authorize | Revoke | Hello, Field(discriminator="kind")]
@@ -104,7 +128,10 @@ def dump(intent: Authorize | Revoke | Hello) -> str:
 
 
 def load(text: str) -> Authorize | Revoke | Hello:
-    """Return the intent that `dump` wrote. Raises ValueError if the text is none."""
+    """Return the intent that `dump` wrote.
+
+    Raises ValueError if the text is none.
+    """
     return _ADAPTER.validate_json(text)
 
 
@@ -116,10 +143,13 @@ def lane_of(intent: Authorize | Revoke | Hello, located: Client | None) -> str:
     """
     if intent.client.mac:
         return intent.client.mac
+
     if intent.token:
         known_mac = located.mac if located is not None else None
         return known_mac or intent.token
+
     if intent.client.ip:
         return intent.client.ip
+
     order_id = None if isinstance(intent, Hello) else intent.order_id
     return order_id or ""

@@ -51,6 +51,7 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then take nothing new, finish what is under way and close the store."""
     for warning in settings.warnings():
         log.warning(warning)
+
     store = SqliteStore(settings.store)
     await store.open()
     try:
@@ -109,6 +110,7 @@ class Bridge:
         contact = self._api.last_contact
         is_in_contact = contact is not None and now - contact < SILENT_FOR + HOUSEKEEPING
         healthy = ready and self._completeness.complete() and is_in_contact
+
         return BridgeState(ready=ready, healthy=healthy, store_failure=failure)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -141,6 +143,7 @@ class Bridge:
             await self._inbox.close(self._settings.drain_timeout)
             for task in (*tasks, stopped):
                 task.cancel()
+
             results = await asyncio.gather(*tasks, serving, return_exceptions=True)
 
         for result in results:

@@ -105,6 +105,7 @@ class _WatchedObjects:
         for session in self._sessions():
             if session.status.phase == "Active":
                 active[session.spec.device_ref.name] += 1
+
             if _is_endless(session):
                 endless += 1
 

@@ -202,16 +202,21 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         warnings: list[str] = []
         if self.nonce_memory_ms > self.nonce_ttl_ms:
             warnings.append(f"RELAY_NONCE_TTL_MS is raised to {self.nonce_memory_ms}: twice the clock window")
+
         if self.paid_minutes == 0:
             warnings.append("RELAY_PAID_MINUTES is not set: paid orders that name no end never end (A5)")
+
         if self.allow_unsigned:
             warnings.append(
                 "RELAY_ALLOW_UNSIGNED is set: who has a token needs no signature on those paths (D5)"
             )
+
         if self.allow_legacy_signatures:
             warnings.append(
                 "RELAY_ALLOW_LEGACY_SIGNATURES is set: forms C and D do not bind method and path (D5)"
             )
+
         if self.dry_run:
             warnings.append("RELAY_DRY_RUN is set: no Session is made")
+
         return warnings

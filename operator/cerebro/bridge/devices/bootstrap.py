@@ -29,15 +29,21 @@ def new_device(namespace: str, hub: str, request: Bootstrap) -> dict[str, Any]:
     }
     if request.public_key:
         spec["publicKey"] = request.public_key
+
     if request.lan_networks:
         spec["lanNetworks"] = list(request.lan_networks)
+
     labels = {LABEL_MANAGED_BY: MANAGED_BY_BRIDGE}
     metadata = {"name": name, "namespace": namespace, "labels": labels}
+
     return {"apiVersion": GROUP_VERSION, "kind": "Device", "metadata": metadata, "spec": spec}
 
 
 def refuse_taken(request: Bootstrap, hub: str, devices: Iterable[Device]) -> None:
-    """Refuse a tunnel address that another Device of the Hub has. Raises ApiError 409 `tunnel_ip_taken`."""
+    """Refuse a tunnel address that another Device of the Hub has.
+
+    Raises ApiError 409 `tunnel_ip_taken`.
+    """
     for device in devices:
         reference = device.spec.hub_ref
         on_this_hub = reference is not None and reference.name == hub
@@ -56,6 +62,7 @@ def check(device: Device, request: Bootstrap) -> str:
         raise ApiError(
             409, "device_without_hub", f"the Device {device.name} has no spec.hubRef: it is reached directly"
         )
+
     address = _tunnel_address(device)
     if address is None:
         raise ApiError(
@@ -70,6 +77,7 @@ def check(device: Device, request: Bootstrap) -> str:
             f"the tunnel address of the Device {device.name} is {address}, not {request.tunnel_ip}",
             tunnelIp=address,
         )
+
     return device.spec.hub_ref.name
 
 
@@ -81,9 +89,11 @@ def change(device: Device, request: Bootstrap) -> dict[str, Any]:
     spec: dict[str, Any] = {}
     if request.public_key != device.spec.public_key:
         spec["publicKey"] = request.public_key
+
     networks = request.lan_networks
     if networks is not None and set(networks) != set(device.spec.lan_networks):
         spec["lanNetworks"] = list(networks)
+
     if spec and device.metadata.labels.get(LABEL_MANAGED_BY) != MANAGED_BY_BRIDGE:
         fields = " and ".join(f"spec.{name}" for name in spec)
         raise ApiError(
@@ -92,11 +102,15 @@ def change(device: Device, request: Bootstrap) -> dict[str, Any]:
             f"the Device {device.name} was not made over HTTP, so it is not changed over HTTP: write its {fields} "
             "where it is kept",
         )
+
     return spec
 
 
 def judge(peer: Peer | None, key: str) -> Literal["applied", "pending"]:
-    """Return whether the Hub's interface has the key. Raises ApiError 502 `wg_peer_failed` if the Hub refuses it."""
+    """Return whether the Hub's interface has the key.
+
+    Raises ApiError 502 `wg_peer_failed` if the Hub refuses it.
+    """
     if peer is None or peer.spec.public_key != key:
         return "pending"
 
@@ -112,6 +126,7 @@ def judge(peer: Peer | None, key: str) -> Literal["applied", "pending"]:
     applied = _current_condition(peer, "Applied")
     if applied is None or applied.status != "True":
         return "pending"
+
     return "applied" if peer.status.applied_public_key == key else "pending"
 
 

@@ -46,7 +46,9 @@ class Tunnels:
     async def bootstrap(self, request: Bootstrap, arrived: float) -> TunnelResult:
         """Return the script for a router; if the request has its key, once the Hub's interface has that key.
 
-        `arrived` is monotonic: the answer comes before clients give up (A7). Raises ApiError.
+        `arrived` is monotonic: the answer comes before clients give up (A7).
+
+        Raises ApiError.
         """
         deadline = arrived + self._settings.answer_timeout_ms / 1000 - MARGIN
         in_time = ApiError(503, "kubernetes_unavailable", "the API server does not answer: try again")
@@ -56,6 +58,7 @@ class Tunnels:
                 if request.public_key is not None and not self._settings.dry_run:
                     in_time = _peer_pending(device)
                     await self._wait_until_applied(device, request.public_key)
+
                 return answer
         except TimeoutError:
             raise in_time from None
@@ -68,11 +71,13 @@ class Tunnels:
         """Write what the request changes; return the answer and the Device's name."""
         if not self._sessions.complete():
             raise starting()
+
         for _ in range(_TRIES):
             try:
                 return await self._attempt(request)
             except (AlreadyExists, Conflict):
                 await self._read_again(request)
+
         raise ApiError(503, "kubernetes_unavailable", "the Device keeps changing: try again")
 
     async def _attempt(self, request: Bootstrap) -> tuple[TunnelResult, str]:
@@ -99,6 +104,7 @@ class Tunnels:
                 resource_version=device.metadata.resource_version,
             )
             self._deliver(written)
+
         updated = has_key and bool(changes)
         return self._tunnel_answer(lines, created=not has_key, updated=updated), device.name
 
@@ -111,8 +117,10 @@ class Tunnels:
         lines = self._script(hub, device, request)
         if request.public_key is None:
             return ScriptAnswer(need_public_key=True, instructions=lines), device.name
+
         if not self._settings.dry_run:
             self._deliver(await self._api.create(DEVICE, self._sessions.namespace, manifest))
+
         return self._tunnel_answer(lines, created=True, updated=False), device.name
 
     def _tunnel_answer(self, lines: list[str], *, created: bool, updated: bool) -> TunnelAnswer:
@@ -148,6 +156,7 @@ class Tunnels:
             peer = await self._peer(device.status.peer_name) if device.status.peer_name else None
             if bootstrap.judge(peer, key) == "applied":
                 return
+
             await asyncio.sleep(LOOK_AGAIN)
 
     async def _peer(self, name: str) -> Peer | None:
@@ -166,10 +175,12 @@ class Tunnels:
         """Return the Hub that a setting names, else the only one (F9)."""
         if self._settings.hub:
             return await self._hub(self._settings.hub)
+
         hubs = [body async for body in self._api.list_objects(HUB, self._sessions.namespace)]
         if len(hubs) != 1:
             reason = "there are several Hubs" if hubs else "there is no Hub"
             raise ApiError(400, "hub_required", f"{reason}: make one and name it in CEREBRO_HUB")
+
         return _read(Hub, hubs[0])
 
     def _script(self, hub: Hub, device: Device, request: Bootstrap) -> list[str]:
@@ -183,6 +194,7 @@ class Tunnels:
             if error.of_hub:
                 raise ApiError(503, "vps_config_missing", str(error)) from None
             raise invalid(f"tunnelIp: {error}") from None
+
         return script(tunnel, (prompt, ""))
 
 
@@ -196,7 +208,10 @@ def _peer_pending(device: str) -> ApiError:
 
 
 def _read(model: type[R], body: Body) -> R:
-    """Read an object from the API server. Raises ApiError 503 that names the field it cannot read."""
+    """Read an object from the API server.
+
+    Raises ApiError 503 that names the field it cannot read.
+    """
     try:
         return model.model_validate(body)
     except ValidationError as error:

@@ -61,6 +61,7 @@ def make_app(
     for route in routes:
         _add(app, route)
         paths[route.path] = route.access
+
     return Gate(app, settings, store, metrics, paths | dict.fromkeys(_PAGES, Access.TOKEN))
 
 
@@ -103,12 +104,15 @@ def _described(route: Route) -> dict[str, Any]:
     headers: list[str] = []
     if route.access is not Access.OPEN:
         headers.append("authorization")
+
     if route.access is Access.SIGNED:
         headers.extend(_SIGNATURE_HEADERS)
+
     if headers:
         described["parameters"] = [
             {"in": "header", "name": name, "required": True, "schema": {"type": "string"}} for name in headers
         ]
+
     return described
 
 

@@ -22,18 +22,22 @@ class Endpoints(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BridgeState:
-    """How the bridge is, for the health endpoints (E11).
-
-    `ready`: a request can be taken into the inbox. `healthy`: besides, all Devices and Sessions are known and the API
-    server answers. `store_failure`: why the store could not be used the last time, None if it could.
-    """
+    """How the bridge is, for the health endpoints (E11)."""
 
     ready: bool
+    """A request can be taken into the inbox."""
+
     healthy: bool
+    """Besides, all Devices and Sessions are known and the API server answers."""
+
     store_failure: str | None
+    """Why the store could not be used the last time, None if it could."""
 
 
 def read_call(request: Request) -> tuple[Call, Fields]:
-    """Return a request that the gate let through, and the fields of its body. Raises ApiError 400."""
+    """Return a request that the gate let through, and the fields of its body.
+
+    Raises ApiError 400.
+    """
     call: Call = request.state.call
     return call, parse_body(call.body)

@@ -121,6 +121,7 @@ class OrderEndpoints:
             result = await self._act(name, call, payload)
         except ApiError as error:
             raise _error_of_action(error, name, trace_id) from None
+
         return ActionAnswer(action=name, trace_id=trace_id, result=result)
 
     async def _act(self, name: str, call: Call, payload: Fields) -> GrantAnswer | RevokeAnswer:
@@ -143,6 +144,7 @@ class OrderEndpoints:
         )
         if order.order_id is None and (order_required or is_resync):
             raise invalid("pedidoId required")
+
         work = self._service.grant(order, call.arrived)
         return await self._counted(name, call, order.mik_id, work)
 
@@ -168,6 +170,8 @@ def _error_of_action(error: ApiError, name: str, trace_id: str) -> ApiError:
     """Return an error as `/relay/action` answers it: the old relay knew no 404 there."""
     if error.status == 403:
         return ApiError(403, error.code, error.text, **{**error.extra, "status": 403})
+
     status = 400 if error.status == 404 else error.status
     named = {"action": name[:_PRINTED_NAME], "traceId": trace_id}
+
     return ApiError(status, error.code, error.text, **{**error.extra, **named})

@@ -16,16 +16,19 @@ from cerebro.bridge.errors import ApiError
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that was let through the gate.
-
-    `arrived` is the monotonic time (seconds) of its arrival; `requested_at` the time that the caller signed, else that
-    of the arrival.
-    """
+    """A request that was let through the gate."""
 
     body: bytes
+    """The bytes as they were received, at most MAX_BODY."""
+
     arrived: float
+    """When it arrived, in seconds of the monotonic clock: answers have their deadline from then (A7)."""
+
     requested_at: datetime
+    """The time that the caller signed, else that of the arrival: of two requests the later one counts (A4)."""
+
     trace_id: str
+    """What its logs, its Session and its answer's `x-request-id` have in common."""
 
 
 def render(error: ApiError) -> Response:

@@ -42,11 +42,14 @@ class Tokens:
     def check(self, access: Access, headers: Mapping[str, str]) -> None:
         """Let through a caller who sent a token of this kind of path in any of the headers.
 
-        `headers` have lower-case names. Raises ApiError 401. All tokens are compared, so the time that it takes says
-        nothing about which was nearly right.
+        `headers` have lower-case names. All tokens are compared, so the time that it takes says nothing about which
+        was nearly right.
+
+        Raises ApiError 401 `UNAUTHORIZED`.
         """
         if access is Access.OPEN:
             return
+
         accepted = self._by_access[access]
         sent = _sent(headers, metrics=access is Access.METRICS)
         matches = [hmac.compare_digest(token, candidate) for token in sent for candidate in accepted]
@@ -74,4 +77,5 @@ def _sent(headers: Mapping[str, str], *, metrics: bool) -> list[bytes]:
 
     if metrics:
         sent.append(headers.get("x-metrics-token", ""))
+
     return [text.encode("latin-1", "replace") for text in sent if text]

@@ -50,7 +50,10 @@ class Gate:
         metrics: Metrics,
         paths: Mapping[str, Access],
     ) -> None:
-        """`paths` has every path of `app`, and who may call it."""
+        """Wrap an application.
+
+        `paths` has every path of `app`, and who may call it: any other path is 404. `store` remembers the nonces.
+        """
         self._app = app
         self._store = store
         self._metrics = metrics
@@ -65,10 +68,14 @@ class Gate:
         self._limiter = Limiter(settings.rate_limit or _CALLS_PER_WINDOW, settings.rate_window_ms / 1000)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through to the application, or answer it."""
+        """Let a request through to the application, or answer it; count it in either case.
+
+        The answer has `x-request-id`, which the logs name as trace_id.
+        """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+
         arrival = _Arrival.of(scope)
         answer = _TracedAnswer(send, arrival.trace_id)
         try:
@@ -92,7 +99,10 @@ class Gate:
                 await render(failure)(scope, receive, answer.send)
 
     async def _admit(self, scope: Scope, receive: Receive, arrival: _Arrival) -> Call:
-        """Check a request; return it with its body. Raises ApiError for what is refused."""
+        """Check a request; return it with its body.
+
+        Raises ApiError for what is refused.
+        """
         path = arrival.path
         access = self._paths.get(path)
 
@@ -113,6 +123,7 @@ class Gate:
         requested_at = datetime.now(UTC)
         if access is Access.SIGNED and not self._may_be_unsigned(path):
             requested_at = await self._verify(scope, body, arrival.headers) or requested_at
+
         return Call(body, arrival.monotonic, requested_at, arrival.trace_id)
 
     async def _verify(self, scope: Scope, body: bytes, headers: Mapping[str, str]) -> datetime | None:
@@ -123,6 +134,7 @@ class Gate:
         target: bytes = scope["raw_path"]
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
+
         request = signed_request(scope["method"], target, body, headers)
         verified = verify(request, self._policy, now_ms())
 
@@ -133,6 +145,7 @@ class Gate:
 
         if verified.ts_ms is None:
             return None
+
         return datetime.fromtimestamp(verified.ts_ms / 1000, UTC)
 
     def _may_be_unsigned(self, path: str) -> bool:
@@ -155,20 +168,29 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    """What is known of a request when it arrives. `headers` have lower-case names."""
+    """What is known of a request when it arrives."""
 
     path: str
+
     headers: Mapping[str, str]
+    """By lower-case name; of a header that was sent several times the last one."""
+
     trace_id: str
+
     monotonic: float
+    """When it arrived, in seconds of the monotonic clock."""
 
     @classmethod
     def of(cls, scope: Scope) -> _Arrival:
-        """Read a request's path and headers; its trace is the caller's `x-request-id`, else a new one."""
+        """Return the path and headers of a request.
+
+        Its trace is the caller's `x-request-id` if that is printable ASCII without blanks, else a new one.
+        """
         arrived = time.monotonic()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         given = headers.get("x-request-id", "")
         trace_id = given if _TRACE_ID.fullmatch(given) else uuid.uuid4().hex
+
         return cls(scope["path"], headers, trace_id, arrived)
 
 
@@ -194,10 +216,14 @@ class _GoneError(Exception):
 
 
 async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
-    """Read the body: at most MAX_BODY bytes within BODY_TIMEOUT. Raises ApiError 408 or 413, _GoneError."""
+    """Read the body: at most MAX_BODY bytes within BODY_TIMEOUT.
+
+    Raises ApiError 408 or 413, _GoneError.
+    """
     length = headers.get("content-length", "0")
     if length.isdecimal() and int(length) > MAX_BODY:
         raise _too_large()
+
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
             return await _read_chunks(receive)
@@ -212,10 +238,12 @@ async def _read_chunks(receive: Receive) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise _GoneError
+
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > MAX_BODY:
             raise _too_large()
+
         chunks.append(chunk)
         if not message.get("more_body"):
             return b"".join(chunks)

@@ -63,6 +63,7 @@ class Callers:
             if not self._is_trusted(address):
                 break
             address = hop
+
         return address
 
     def _is_trusted(self, address: str) -> bool:

@@ -19,18 +19,25 @@ Handler = Callable[[Request], Awaitable[Answer | Response]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """An endpoint.
-
-    `answer` is the model, or the union of models, that `handler` returns; None if it answers with plain text.
-    `answers_by_status` has the model of a status whose body is neither `answer` nor an error.
-    `example` is a body that it takes; None if it takes none.
-    """
+    """An endpoint."""
 
     method: Literal["GET", "POST"]
+
     path: str
+
     access: Access
+    """What the gate requires before the handler sees a request."""
+
     handler: Handler
+
     summary: str
+    """A line for the page."""
+
     answer: type[Answer] | UnionType | None
+    """The model, or the union of models, that the handler returns; None if it answers with plain text."""
+
     answers_by_status: Mapping[int, type[Answer]] = field(default_factory=dict)
+    """The model of each status whose body is neither `answer` nor an error."""
+
     example: Mapping[str, Any] | None = None
+    """A body that it takes, None if it takes none."""

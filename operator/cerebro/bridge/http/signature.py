@@ -27,38 +27,52 @@ _SHA256_HEX = re.compile(r"[0-9a-fA-F]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How strict to be. Windows are milliseconds on both sides of our clock: A of form A, B of forms B and C."""
+    """How strict to be."""
 
     secret: str | None
+    """The key of the HMAC; without one every signed request is refused."""
+
     window_a_ms: int = 120_000
+    """How far a time in form A may be from our clock, in milliseconds on both sides."""
+
     window_b_ms: int = 120_000
+    """The same for forms B and C."""
+
     legacy: bool = False
     """Whether forms C and D are accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """What is signed.
-
-    `target` is path and query as they stood on the request line, `body` the bytes received. `ts`, `nonce` and
-    `signature` are the headers, None if absent.
-    """
+    """What is signed, and the signature."""
 
     method: str
+
     target: bytes
+    """Path and query as they stood on the request line."""
+
     body: bytes
+    """The bytes as they were received."""
+
     ts: str | None
+    """The header x-relay-ts, None if absent; so are the next two."""
+
     nonce: str | None
+
     signature: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A good signature: its form, its time (ms since 1970) and its nonce. Form D has neither time nor nonce."""
+    """A good signature."""
 
     form: Form
+
     ts_ms: int | None
+    """The signed time in milliseconds since 1970; None in form D."""
+
     nonce: str | None
+    """The nonce, which the caller has to use up; None in form D."""
 
 
 def signed_request(method: str, target: bytes, body: bytes, headers: Mapping[str, str]) -> SignedRequest:
@@ -84,6 +98,7 @@ def verify(request: SignedRequest, policy: Policy, now_ms: int) -> Verified:
         )
     if not request.signature:
         raise _refused("HMAC_SIGNATURE_MISSING", "the header x-relay-signature is missing")
+
     given = request.signature.strip().removeprefix("v1=")
     key = policy.secret.encode()
 
@@ -98,6 +113,7 @@ def verify(request: SignedRequest, policy: Policy, now_ms: int) -> Verified:
     nonce = request.nonce or ""
     if not NONCE_MIN <= len(nonce) <= NONCE_MAX:
         raise _refused("HMAC_NONCE_INVALID", f"x-relay-nonce must have {NONCE_MIN} to {NONCE_MAX} characters")
+
     late_by = abs(now_ms - ts_ms)
     if late_by > max(policy.window_a_ms, policy.window_b_ms):
         raise _out_of_range(late_by)
@@ -106,10 +122,13 @@ def verify(request: SignedRequest, policy: Policy, now_ms: int) -> Verified:
     for form, message in _messages(request, ts_ms, nonce, legacy=policy.legacy):
         if not _matches(given, key, message):
             continue
+
         window = policy.window_a_ms if form == "A" else policy.window_b_ms
         if late_by > window:
             raise _out_of_range(late_by)
+
         return Verified(form, ts_ms, nonce)
+
     raise _invalid_signature()
 
 
@@ -121,6 +140,7 @@ def sign(form: Form, secret: str, request: SignedRequest) -> str:
         ts_ms = _time(request.ts)
         messages = dict(_messages(request, ts_ms, request.nonce or "", legacy=True))
         message = messages[form]
+
     return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
 
 
@@ -139,6 +159,7 @@ def _messages(
 
     if number != stamp:
         yield "A", b"\n".join((method, request.target, number, nonce_bytes, digest))
+
     yield "A", b"\n".join((method, request.target, stamp, nonce_bytes, digest))
     yield "B", b"\n".join((method, request.target, stamp, nonce_bytes, request.body))
     if legacy:
@@ -152,11 +173,13 @@ def _time(text: str | None) -> int:
     """
     if text is None:
         raise _refused("HMAC_TS_INVALID", "the header x-relay-ts is missing: milliseconds since 1970")
+
     digits = text.strip()
     if not digits:
         return 0
     if not _DIGITS.fullmatch(digits):
         raise _refused("HMAC_TS_INVALID", "x-relay-ts must be a number of milliseconds since 1970")
+
     return int(digits)
 
 

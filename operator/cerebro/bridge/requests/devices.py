@@ -18,26 +18,33 @@ _MAX_USER_AGENT = 512
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """A router's request for its tunnel.
-
-    `tunnel_ip` is its address without a prefix length. `lan_networks` are its allowedIps without that address; None if
-    it names none.
-    """
+    """A router's request for its tunnel."""
 
     device_id: str
+    """The routerID, as the caller wrote it."""
+
     tunnel_ip: str
+    """The router's address in the tunnel, without a prefix length."""
+
     public_key: str | None = None
+    """The router's WireGuard key in base64; None while the caller does not know it."""
+
     lan_networks: tuple[str, ...] | None = None
+    """The networks behind the router: allowedIps without its own address. None if the request names none."""
 
 
 def bootstrap(fields: Fields) -> Bootstrap:
-    """Read the body of a bootstrap. Raises ApiError 400 that names the field."""
+    """Read the body of a bootstrap.
+
+    Raises ApiError 400 that names the field.
+    """
     device_id = text(fields, "deviceId", limit=128)
     tunnel_ip = text(fields, "tunnelIp")
     if device_id is None:
         raise invalid("deviceId required")
     if tunnel_ip is None:
         raise invalid("tunnelIp required")
+
     try:
         address = ipaddress.ip_address(tunnel_ip)
     except ValueError:
@@ -54,6 +61,7 @@ def bootstrap(fields: Fields) -> Bootstrap:
     if networks is not None:
         own = str(ipaddress.ip_network(address))
         networks = tuple(network for network in networks if network != own)
+
     return Bootstrap(device_id, str(address), public_key, networks)
 
 
@@ -67,6 +75,7 @@ def hello(fields: Fields, requested_at: datetime, trace_id: str, new_token: str)
         raise invalid("ip required")
     if client.mac is None:
         raise invalid("mac required")
+
     router = mik_id(fields)
     if router is None:
         raise invalid("mikId required")
@@ -88,15 +97,20 @@ def _networks(value: object) -> tuple[str, ...] | None:
     """Read allowedIps, a list or a text with commas; each network once, in its order. None if it is absent."""
     if value is None or value == "":
         return None
+
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list) or len(parts) > _MAX_NETWORKS:
         raise invalid(f"allowedIps must be at most {_MAX_NETWORKS} networks, such as 10.8.0.7/32")
+
     networks = [_network(part) for part in parts]
     return tuple(dict.fromkeys(networks))
 
 
 def _network(part: object) -> str:
-    """Read a network. Raises ApiError 400, also for a default route."""
+    """Read a network.
+
+    Raises ApiError 400, also for a default route.
+    """
     written = part.strip() if isinstance(part, str) else ""
     try:
         network = ipaddress.ip_network(written)
@@ -104,8 +118,10 @@ def _network(part: object) -> str:
         raise invalid(
             "allowedIps must be networks without bits behind the prefix, such as 192.168.88.0/24"
         ) from None
+
     if network.prefixlen == 0:
         raise invalid(
             "allowedIps must not be a default route: this router would take the hub's whole traffic"
         )
+
     return str(network)

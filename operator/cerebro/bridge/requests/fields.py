@@ -33,16 +33,22 @@ _NOT_PRINTABLE = ("Cc", "Cs")
 
 
 def parse_body(body: bytes) -> Fields:
-    """Read a body as a JSON object; an empty body is an empty object. Raises ApiError 400 INVALID_JSON."""
+    """Read a body as a JSON object; an empty body is an empty object.
+
+    Raises ApiError 400 INVALID_JSON.
+    """
     if not body.strip():
         return {}
+
     try:
         parsed = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "not readable"
         raise ApiError(400, "INVALID_JSON", f"the body is no JSON in UTF-8: {reason}") from None
+
     if not isinstance(parsed, dict):
         raise ApiError(400, "INVALID_JSON", "the body must be a JSON object")
+
     return parsed
 
 
@@ -53,6 +59,7 @@ def read_client(fields: Fields) -> Client:
     for place in _places(fields):
         ip = ip or _address(place, "ipAtual") or _address(place, "ip")
         mac = mac or _mac(place, "macAtual") or _mac(place, "mac")
+
     return Client(mac=mac, ip=ip)
 
 
@@ -65,6 +72,7 @@ def mik_id(fields: Fields) -> str | None:
             identifier = text(place, name)
             if identifier:
                 return identifier
+
     return None
 
 
@@ -78,11 +86,13 @@ def text(fields: Fields, name: str, *, limit: int = _MAX_TEXT) -> str | None:
         return None
     if not isinstance(value, str):
         raise invalid(f"{name} must be string")
+
     value = value.strip()
     if len(value) > limit:
         raise invalid(f"{name} must have at most {limit} characters")
     if value != printable(value):
         raise invalid(f"{name} must not contain control characters")
+
     return value or None
 
 
@@ -97,16 +107,22 @@ def read_token(fields: Fields) -> str | None:
 
 
 def read_number(name: str, value: object) -> float:
-    """Return a number that is not negative; a text of digits is one too. Raises ApiError 400."""
+    """Return a number that is not negative; a text of digits is one too.
+
+    Raises ApiError 400.
+    """
     message = f"{name} must be a positive number"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise invalid(message)
+
     try:
         number = float(value)
     except (ValueError, OverflowError):
         raise invalid(message) from None
+
     if not math.isfinite(number) or number < 0:
         raise invalid(message)
+
     return number
 
 
@@ -118,12 +134,14 @@ def read_moment(fields: Fields, name: str) -> datetime | None:
     value = fields.get(name)
     if value is None or value == "":
         return None
+
     moment = _moment(value)
     if moment is None or not 1970 <= moment.year < 9000:
         raise invalid(
             f"{name} must be an instant such as 2026-01-31T12:00:00Z, or milliseconds since 1970, before the "
             "year 9000"
         )
+
     return moment
 
 
@@ -139,6 +157,7 @@ def _moment(value: object) -> datetime | None:
             return written.astimezone(UTC) if written.tzinfo is not None else None
     except (ValueError, OverflowError, OSError):
         return None
+
     return None
 
 

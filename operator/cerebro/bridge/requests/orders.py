@@ -48,7 +48,9 @@ def authorize(
 ) -> Authorize:
     """Read an order; `resync` is one that brings the client's new address.
 
-    `trial_minutes` is the length of a trial that names none. Raises ApiError 400.
+    `trial_minutes` is the length of a trial that names none.
+
+    Raises ApiError 400.
     """
     order_id = _order_id(fields)
     token = read_token(fields)
@@ -84,12 +86,16 @@ def authorize(
 
 
 def revoke(fields: Fields, requested_at: datetime, trace_id: str) -> Revoke:
-    """Read a revoke: of an order, or of a client by address or token. Raises ApiError 400."""
+    """Read a revoke: of an order, or of a client by address or token.
+
+    Raises ApiError 400.
+    """
     order_id = _order_id(fields)
     client = read_client(fields)
     token = read_token(fields)
     if not (client or order_id or token):
         raise invalid("ip or mac required for revoke")
+
     return Revoke(
         mik_id=mik_id(fields),
         token=token,
@@ -111,6 +117,7 @@ def _type(fields: Fields, order_id: str | None) -> SessionType:
         return "Trial"
     if order_id is not None and order_id.startswith("trial:"):
         return "Trial"
+
     return "Paid"
 
 
@@ -122,15 +129,19 @@ def _duration(fields: Fields, session_type: SessionType) -> timedelta | None:
     for name, value, parts_of_a_minute in _lengths(fields, session_type):
         if value is None:
             continue
+
         minutes = read_number(name, value) / parts_of_a_minute
         if session_type == "Trial":
             if minutes == 0:
                 continue
             minutes = min(minutes, MAX_MINUTES)
+
         if not 0 < minutes <= MAX_MINUTES:
             unit = "milliseconds" if parts_of_a_minute > 1 else "minutes"
             raise invalid(f"{name} must be a positive number of {unit}")
+
         return max(timedelta(minutes=minutes), _SHORTEST)
+
     return None
 
 
@@ -140,9 +151,11 @@ def _lengths(fields: Fields, session_type: SessionType) -> list[tuple[str, objec
     lengths: list[tuple[str, object, float]] = [("planoMinutos", fields.get("planoMinutos"), 1.0)]
     if isinstance(plan, Mapping):
         lengths.append(("plano.minutos", plan.get("minutos"), 1.0))
+
     lengths.append(("minutes", fields.get("minutes"), 1.0))
     if session_type == "Trial":
         lengths.append(("trialMinutes", fields.get("trialMinutes"), 1.0))
+
     lengths.append(("tempo", fields.get("tempo"), _MILLISECONDS_IN_A_MINUTE))
     return lengths
 
@@ -162,4 +175,5 @@ def _end_of_trial(
     warning = f"a trial is {MAX_TRIAL_MINUTES} minutes at most" if length > longest else None
     if expires_at is not None:
         return _End(expires_at=min(expires_at, requested_at + longest), warning=warning)
+
     return _End(duration=min(length, longest), warning=warning)

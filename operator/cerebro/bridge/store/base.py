@@ -27,13 +27,25 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 MAX_INBOX = 10_000
+"""Entries in the inbox; a further one is refused."""
+
 MAX_NONCES = 1_000_000
+"""Nonces that are remembered; a further one is refused."""
+
 MAX_TOKENS = 200_000
+"""Tokens whose location is remembered; for a further one the oldest are forgotten."""
+
 MAX_WAITING = 10_000
+"""Orders that wait for a hello; a further one is refused."""
 
 REVOKE_MEMORY = DAY
+"""How long a revoke is kept (A4)."""
+
 MOVE_MEMORY = HOUR
+"""How long a move of a token's Sessions counts (A6)."""
+
 TOKEN_MEMORY = 30 * DAY
+"""How long tokens, their Sessions and the placements of orders are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +53,26 @@ class Entry:
     """An intent in the inbox. Entries of one lane are carried out in the order of `seq`."""
 
     seq: int
+    """Its number; a later entry has a higher one, also after a restart."""
+
     lane: str
+    """The name of its lane: see `cerebro.bridge.intents.lane_of`."""
+
     received_at: int
+    """When it was put into the inbox."""
+
     intent: Intent
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where an order was granted last: the names of the Device and of the Session."""
+    """Where an order was granted last."""
 
     device: str
+    """The name of the Device."""
+
     name: str
+    """The name of the Session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +80,22 @@ class TokenLocation:
     """Where the last hello of a device token saw its phone."""
 
     mik_id: str
+    """The router's identifier as the portal wrote it."""
+
     client: Client
+    """The phone's addresses on that router."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptRevoke:
-    """A revoke that later orders must know: of an order, or of a client (`order_id` is None)."""
+    """A revoke that later orders must know."""
 
     order_id: str | None
+    """The order that it ends; None if it ends what a client has."""
+
     client: Client
+    """The client, also of a revoke that names an order."""
+
     revoked_at: float
     """Seconds since 1970 at which the caller asked for the revoke."""
 
@@ -80,6 +108,7 @@ class KeptRevoke:
             return True
         if self.client.mac and client.mac:
             return self.client.mac == client.mac
+
         return bool(self.client.ip) and self.client.ip == client.ip
 
 
@@ -87,6 +116,8 @@ class LeftOver(NamedTuple):
     """Entries of the inbox that nobody has taken out, oldest first."""
 
     entries: list[Entry]
+    """Those that this release can read."""
+
     unreadable: list[int]
     """The `seq` of each entry that this release cannot read. A newer release wrote it; it stays."""
 
@@ -96,6 +127,8 @@ class Backlog:
     """How full the inbox is."""
 
     count: int
+    """How many entries are in it, readable or not."""
+
     oldest: int
     """When the oldest entry was received, 0 if the inbox is empty."""
 
@@ -118,12 +151,14 @@ class InboxStore(Protocol):
         """Remove an entry that was carried out, in a moment and without waiting for it.
 
         A process that dies in that moment has not removed it: the entry is carried out twice.
-        Raises ApiError 503 if too much is waiting.
         """
         ...
 
     async def left_over(self, before: int) -> LeftOver:
-        """Return the entries received at `before` or earlier, of this bridge and of one that shares its store."""
+        """Return the entries received at `before` or earlier, of this bridge and of one that shares its store.
+
+        Entries that were to be taken out a moment ago are not among them.
+        """
         ...
 
     async def backlog(self) -> Backlog:
@@ -154,7 +189,7 @@ class TokenStore(Protocol):
         ...
 
     async def location_of(self, token: str) -> TokenLocation | None:
-        """Return what the last hello of a token said, None if there was none."""
+        """Return where the last hello of a token saw its phone, None if there was none."""
         ...
 
     async def sessions_of(self, token: str) -> list[str]:
@@ -179,6 +214,7 @@ class WaitingStore(Protocol):
         """Keep an order until its token says hello, or until `until`; return whether it is kept.
 
         It is not kept if the token's location is no longer `location`: a hello came since that was read.
+
         Raises ApiError 503 `inbox_full` if MAX_WAITING orders wait.
         """
         ...
@@ -191,6 +227,7 @@ class WaitingStore(Protocol):
         """Put orders that waited into the inbox, with the address of their phone; return the new entries.
 
         An order that no longer waits is left out, so each is released once.
+
         Raises ApiError 503 `inbox_full`: then none is released.
         """
         ...
@@ -202,13 +239,13 @@ class OrderStore(Protocol):
     def note_grant_soon(self, order: Authorize, placement: Placement, now: int) -> None:
         """Remember where an order was granted and for which token, in a moment and without waiting for it.
 
-        The order waits for no hello any more. A process that dies in that moment has noted nothing.
-        Raises ApiError 503 if too much is waiting.
+        The order waits for no hello any more. A process that dies in that moment has noted nothing: its entry is
+        still in the inbox, and is carried out again.
         """
         ...
 
     async def placement_of(self, order: Authorize) -> Placement | None:
-        """Return where an order of this id and type was granted last."""
+        """Return where an order of this id and type was granted last; None if it never was, or has no id."""
         ...
 
     async def names_of_order(self, order_id: str) -> list[str]:

@@ -74,15 +74,19 @@ class Engine:
         """
         if self._loop is None:
             raise _unavailable("the store is not open")
+
         future: asyncio.Future[_T] = self._loop.create_future()
         self._flush()
         self._enqueue((work, future))
+
         return await future
 
     def read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run `work`, which only reads, at once: with WAL a reader waits for no writer, and sees all commits.
 
-        It may not see yet what was posted. Raises ApiError 503 `store_unavailable`.
+        It may not see yet what was posted.
+
+        Raises ApiError 503 `store_unavailable`.
         """
         if self._reader is None:
             raise _unavailable("the store is not open")
@@ -95,7 +99,7 @@ class Engine:
         """Run `work` in a moment, after all that was handed in before it, without waiting for it.
 
         Nothing wakes the thread for it at once: what answers a caller goes first. A process that dies in that moment
-        has not done it. Raises ApiError 503 `store_unavailable` if too much is waiting.
+        has not done it. While too much is waiting, it stays here, and is handed in with the work that comes next.
         """
         if not self._later and self._loop is not None:
             self._loop.call_later(LATER, self._flush)
@@ -109,6 +113,7 @@ class Engine:
         """Finish what is waiting, and close the file."""
         if self._thread is None:
             return
+
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -161,7 +166,9 @@ class Engine:
                 if db is not None:
                     with suppress(sqlite3.Error):
                         db.rollback()
+
             self._answer(jobs, results)
+
         if db is not None:
             db.close()
 
@@ -173,6 +180,7 @@ class Engine:
                 batch.append(self._queue.get_nowait())
             except queue.Empty:
                 break
+
         return batch
 
     def _answer(self, jobs: list[Job], results: list[Any]) -> None:
@@ -184,7 +192,10 @@ class Engine:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the file with our settings and tables. Raises sqlite3.Error, OSError, StoreVersionError."""
+    """Open the file with our settings and tables.
+
+    Raises sqlite3.Error, OSError, StoreVersionError.
+    """
     path.touch(mode=0o600)  # SQLite gives its other files the same rights
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
@@ -195,6 +206,7 @@ def connect(path: Path) -> sqlite3.Connection:
     except BaseException:
         db.close()
         raise
+
     path.chmod(0o600)
     return db
 
@@ -206,6 +218,7 @@ def _commit(db: sqlite3.Connection, works: list[Work]) -> list[Any]:
     """
     if not works:
         return []
+
     results: list[Any] = []
     db.execute("BEGIN IMMEDIATE")
     for work in works:
@@ -217,7 +230,9 @@ def _commit(db: sqlite3.Connection, works: list[Work]) -> list[Any]:
         except Exception as error:  # noqa: BLE001 - it is the caller's, who waits in the event loop
             db.execute("ROLLBACK TO step")
             results.append(error)
+
         db.execute("RELEASE step")
+
     db.execute("COMMIT")
     return results
 

@@ -11,7 +11,10 @@ from cerebro.bridge.store.sqlite.tokens import location_of
 
 
 def put(db: sqlite3.Connection, intent: Intent, now: int) -> Entry:
-    """Put an intent into the inbox. Raises ApiError 503 `inbox_full`."""
+    """Put an intent into the inbox.
+
+    Raises ApiError 503 `inbox_full`.
+    """
     count = db.execute("SELECT count(*) FROM inbox").fetchone()[0]
     if count >= MAX_INBOX:
         raise ApiError(503, "inbox_full", "too many orders wait for the API server: try again later")
@@ -21,6 +24,7 @@ def put(db: sqlite3.Connection, intent: Intent, now: int) -> Entry:
     cursor = db.execute(
         "INSERT INTO inbox (received_at, lane, intent) VALUES (?, ?, ?)", (now, lane, dump(intent))
     )
+
     return Entry(cursor.lastrowid or 0, lane, now, intent)
 
 
@@ -42,6 +46,7 @@ def left_over(db: sqlite3.Connection, before: int) -> LeftOver:
             unreadable.append(seq)
         else:
             entries.append(Entry(seq, lane, received_at, intent))
+
     return LeftOver(entries, unreadable)
 
 

@@ -57,15 +57,20 @@ def bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
         for step in _STEPS[_version_of(db, path) :]:
             for statement in step.split(";"):
                 db.execute(statement)
+
         db.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
         db.execute("ROLLBACK")
         raise
+
     db.execute("COMMIT")
 
 
 def _version_of(db: sqlite3.Connection, path: Path) -> int:
-    """Return the file's version. Raises StoreVersionError if it is newer than VERSION."""
+    """Return the file's version.
+
+    Raises StoreVersionError if it is newer than VERSION.
+    """
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version > VERSION:
         raise StoreVersionError(

@@ -126,6 +126,7 @@ def _note_hello(db: sqlite3.Connection, hello: Hello, now: int) -> Entry | None:
     tokens.note_location(db, hello, now)
     if waiting.is_awaited(db, token) or tokens.has_session(db, token):
         return inbox.put(db, hello, now)
+
     return None
 
 

@@ -15,6 +15,7 @@ def location_of(db: sqlite3.Connection, token: str) -> TokenLocation | None:
     row = db.execute("SELECT mik_id, mac, ip FROM tokens WHERE token = ?", (token,)).fetchone()
     if row is None:
         return None
+
     mik_id, mac, ip = row
     return TokenLocation(mik_id, Client(mac=mac, ip=ip))
 
@@ -29,6 +30,7 @@ def note_location(db: sqlite3.Connection, hello: Hello, now: int) -> None:
                 "DELETE FROM tokens WHERE token IN (SELECT token FROM tokens ORDER BY seen_at LIMIT ?)",
                 (_FORGOTTEN_AT_ONCE,),
             )
+
     db.execute(
         "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?, ?)",
         (token, hello.mik_id, hello.client.ip, hello.client.mac, hello.user_agent, now),
@@ -56,10 +58,12 @@ def note_move(db: sqlite3.Connection, token: str, moved_at: int, limit: int) -> 
     noted = db.execute("SELECT 1 FROM moves WHERE token = ? AND at = ?", (token, moved_at)).fetchone()
     if noted:
         return True
+
     moves = db.execute(
         "SELECT count(*) FROM moves WHERE token = ? AND at > ?", (token, moved_at - MOVE_MEMORY)
     ).fetchone()[0]
     if moves >= limit:
         return False
+
     db.execute("INSERT INTO moves VALUES (?, ?)", (token, moved_at))
     return True

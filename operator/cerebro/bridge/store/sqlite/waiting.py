@@ -17,9 +17,11 @@ def wait_for_hello(
     """Keep an order until its token says hello; return False if it said so since `location` was read."""
     if tokens.location_of(db, order.token or "") != location:
         return False
+
     count = db.execute("SELECT count(*) FROM waiting").fetchone()[0]
     if count >= MAX_WAITING:
         raise ApiError(503, "inbox_full", "too many orders wait for their device's hello")
+
     db.execute(
         "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?)",
         (order.token, _key(order), dump(order), max(now, until)),
@@ -49,6 +51,7 @@ def release(db: sqlite3.Connection, orders: Sequence[Authorize], client: Client,
         if stop_waiting(db, order):
             located = order.model_copy(update={"client": client, "client_first": True})
             entries.append(inbox.put(db, located, now))
+
     return entries
 
 
