@@ -1,1 +1,1 @@
-"""Agents that no longer renew their Lease, and what is said of the objects they owned (E12)."""
+"""Agents that no longer renew their Lease, and what the objects that they owned report then (rule E12)."""

@@ -1,7 +1,7 @@
-"""Looks at the Leases of the agents, and says on Hubs, Peers and Devices whose agent is lost that it is.
+"""Looks at the Leases of the agents, and reports on Hubs, Peers and Devices that their agent is lost.
 
-What is lost is decided in `lost_agents`. Only the condition Ready is written, by server-side apply, and
-only while the reason holds; an agent that is back takes the condition back with its own next apply.
+`liveness` decides who is lost. Only the condition Ready is written, by server-side apply, and only while the reason
+holds. An agent that is back takes the condition back with its own next apply.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cerebro.kube.client.api import KubeApi, server_now
 from cerebro.kube.client.batch import each
 from cerebro.kube.client.errors import Invalid, NotFound
 from cerebro.operator import metrics
-from cerebro.operator.agents.liveness import LeaseAges, Life, lease_of, lost_condition, must_say
+from cerebro.operator.agents.liveness import LeaseAges, Life, is_news, lease_of, lost_condition
 from cerebro.resources import KINDS, Condition, Device, Hub, Peer, set_condition
 
 _Model = TypeVar("_Model", bound=Hub | Peer | Device)
@@ -27,15 +27,19 @@ _Model = TypeVar("_Model", bound=Hub | Peer | Device)
 log = logging.getLogger(__name__)
 
 FIELD_MANAGER = "cerebro-operator-lost-agents"
-"""One manager a concern: an apply drops what its manager wrote before and leaves out now."""
+"""Each concern has its manager: an apply drops what its manager wrote before and leaves out now."""
 
 
 class AgentWatch:
-    """The looks; keeps the age of each Lease and whether the last look reached the API server."""
+    """Watches the agents, look by look.
+
+    It keeps the age of each Lease, and whether the last look reached the API server.
+    """
 
     def __init__(
         self, api: KubeApi, store: Store, *, namespace: str, namespaces: Iterable[str], lost_after: float
     ) -> None:
+        """`namespace` holds the Leases, `namespaces` the objects; `lost_after` is in seconds."""
         self._api = api
         self._store = store
         self._namespace = namespace
@@ -43,36 +47,53 @@ class AgentWatch:
         self._ages = LeaseAges(lost_after)
         self._reached = True
         self._holders: dict[str, str] = {}
-        self._said: set[str] = set()
-        self._released: set[str] = set()
+        """Who held each Lease last, by its name."""
+        self._withdrawn: set[str] = set()
+        """UIDs of objects whose agent is back, and whose Ready the operator has withdrawn."""
+
         self.lost_devices: frozenset[tuple[str, str]] = frozenset()
         """Namespace and name of the Devices whose agent is lost, as of the last look."""
 
     async def look(self) -> None:
-        """Look once and write what is news. Raises KubeError when the API server cannot be asked."""
-        hubs = {(hub.namespace, hub.name): hub for hub in self._models(Hub)}
-        items: list[Owned] = [*hubs.values(), *self._models(Peer), *self._models(Device)]
-        owners = [(item, lease) for item in items if (lease := lease_of(item, hubs)) is not None]
-        reached, self._reached = self._reached, False
-        versions = await self._versions({lease for _, lease in owners})
+        """Look at all Leases once and write what is news. Raises KubeError if the API server cannot be reached."""
+        owned = self._owned()
+
+        # Without an answer nothing is known of any agent, and ages count anew from the next answer on.
+        reached_before = self._reached
+        self._reached = False
+        versions = await self._read_leases({lease for _, lease in owned})
         self._reached = True
+
         now = time.monotonic()
-        if not reached:
+        if not reached_before:
             self._ages.begin_anew(now)
         self._ages.look(versions, now)
         lives = {lease: self._ages.life(lease, now) for lease in versions}
-        lost = [(item, lease) for item, lease in owners if lives[lease] is Life.LOST]
-        back = [item for item, lease in owners if lives[lease] is Life.ALIVE and says_lost(item)]
+
+        lost = [(item, lease) for item, lease in owned if lives[lease] is Life.LOST]
+        back = [item for item, lease in owned if lives[lease] is Life.ALIVE and says_lost(item)]
         self._count(lives, lost)
-        await each(lost, lambda owned: self._say(*owned))
-        await self._let_go(back)
+        await each(lost, lambda item_and_lease: self._report_lost(*item_and_lease))
+        await self._withdraw(back)
+
+    def _owned(self) -> list[tuple[Owned, str]]:
+        """Return the objects that an agent is meant to own, each with the Lease of that agent."""
+        hubs = {(hub.namespace, hub.name): hub for hub in self._models(Hub)}
+        items: list[Owned] = [*hubs.values(), *self._models(Peer), *self._models(Device)]
+
+        owned: list[tuple[Owned, str]] = []
+        for item in items:
+            lease = lease_of(item, hubs)
+            if lease is not None:
+                owned.append((item, lease))
+        return owned
 
     def _models(self, model: type[_Model]) -> list[_Model]:
         kind = KINDS[model.__name__]
-        return [item for of in self._namespaces for item in self._store.models(kind, model, of)]
+        return [item for namespace in self._namespaces for item in self._store.models(kind, model, namespace)]
 
-    async def _versions(self, leases: set[str]) -> dict[str, str | None]:
-        """Read the Leases; the holder of each is remembered for the message."""
+    async def _read_leases(self, leases: set[str]) -> dict[str, str | None]:
+        """Return the resourceVersion of each Lease, None if it does not exist. Remembers their holders."""
         versions: dict[str, str | None] = dict.fromkeys(leases)
 
         async def read(name: str) -> bool:
@@ -88,25 +109,27 @@ class AgentWatch:
         self._holders = {name: holder for name, holder in self._holders.items() if name in leases}
         return versions
 
-    async def _say(self, item: Owned, lease: str) -> bool:
+    async def _report_lost(self, item: Owned, lease: str) -> bool:
+        """Write into Ready that the agent is lost; return whether that was news."""
         holder = self._holders.get(lease) or node_of_agent_lease(lease)
         condition = lost_condition(item, holder or None)
-        if not must_say(item, condition):
+        if not is_news(item, condition):
             return False
-        self._released.discard(item.metadata.uid)
+
+        self._withdrawn.discard(item.metadata.uid)
         await self._apply(item, condition)
         log.warning("%s %s/%s: its agent is lost", item.kind, item.namespace, item.name)
         return True
 
-    async def _let_go(self, back: list[Owned]) -> None:
-        """Withdraw, once for each, what no agent takes back because only we ever wrote Ready there.
+    async def _withdraw(self, back: list[Owned]) -> None:
+        """Withdraw Ready of the objects whose agent is back, once for each.
 
-        Where the agent has a part in the condition, the API server refuses what would be left of it, and
-        the agent writes it anew.
+        No agent takes the condition back where only the operator ever wrote Ready. Where the agent has a part in the
+        condition, the API server refuses what would be left of it, and the agent writes it anew.
         """
 
         async def withdraw(item: Owned) -> bool:
-            self._released.add(item.metadata.uid)
+            self._withdrawn.add(item.metadata.uid)
             try:
                 await self._apply(item, None)
             except Invalid as error:
@@ -114,19 +137,21 @@ class AgentWatch:
                 return False
             return True
 
-        uids = {item.metadata.uid for item in back}
-        self._released &= uids
-        await each([item for item in back if item.metadata.uid not in self._released], withdraw)
+        self._withdrawn &= {item.metadata.uid for item in back}
+        await each([item for item in back if item.metadata.uid not in self._withdrawn], withdraw)
 
     async def _apply(self, item: Owned, condition: Condition | None) -> None:
-        conditions: list[Condition] = []
+        """Apply Ready to an object, or nothing (None), which withdraws it. An object that is gone is left alone."""
+        kind = KINDS[item.kind]
+        applied: list[Condition] = []
         if condition is not None:
-            known = set_condition(item.status.conditions, condition, server_now(self._api))
-            conditions = [other for other in known if other.type == condition.type]
-        status = {"conditions": [said.wire() for said in conditions]}
+            conditions = set_condition(item.status.conditions, condition, server_now(self._api))
+            applied = [known for known in conditions if known.type == condition.type]
+
+        status = {"conditions": [known.wire() for known in applied]}
         try:
             written = await self._api.apply(
-                KINDS[item.kind],
+                kind,
                 item.namespace,
                 item.name,
                 {"metadata": {"uid": item.metadata.uid}, "status": status},
@@ -135,13 +160,15 @@ class AgentWatch:
             )
         except NotFound:
             return
-        self._store.deliver(KINDS[item.kind], "MODIFIED", written)
+        self._store.deliver(kind, "MODIFIED", written)
 
     def _count(self, lives: dict[str, Life], lost: list[tuple[Owned, str]]) -> None:
+        """Set the metrics of lost agents and of their objects, and `lost_devices`."""
         metrics.LOST_AGENTS.set(sum(life is Life.LOST for life in lives.values()))
-        kinds = Counter(item.kind for item, _ in lost)
+
+        by_kind = Counter(item.kind for item, _ in lost)
         for kind in ("Hub", "Peer", "Device"):
-            metrics.LOST_OBJECTS.labels(kind).set(kinds[kind])
-        self.lost_devices = frozenset(
-            (item.namespace, item.name) for item, _ in lost if isinstance(item, Device)
-        )
+            metrics.LOST_OBJECTS.labels(kind).set(by_kind[kind])
+
+        devices = [item for item, _ in lost if isinstance(item, Device)]
+        self.lost_devices = frozenset((device.namespace, device.name) for device in devices)

@@ -1,8 +1,9 @@
-"""Which agents are lost, and what is said of the objects that they owned (rule E12). Pure.
+"""Which agents are lost, and what the objects that they owned report then (rule E12). Pure.
 
-An agent's life is seen in its Leases. Their age is counted on our own monotonic clock from the last change
-that we saw, so no clock but ours matters; an outage of the API server, during which nobody can renew, does
-not count. `operator_agents` reads the Leases and writes what is decided here.
+The Leases of an agent show whether it lives. Their age is counted on our own monotonic clock, from the last change that
+we saw: no other clock matters. An outage of the API server does not count, as nobody can renew during it.
+
+`controller` reads the Leases and writes what is decided here.
 """
 
 from __future__ import annotations
@@ -21,59 +22,75 @@ class Life(Enum):
     """What is known of an agent."""
 
     ALIVE = "alive"
+
     LOST = "lost"
+
     UNDECIDED = "undecided"
-    """Seen for too short a time to say either; what was said before stays."""
+    """Watched for too short a time: what was written before stays."""
 
 
 @dataclass
-class _Seen:
+class _Observation:
+    """What was seen of one Lease."""
+
     version: str | None
+    """Its resourceVersion; None if it does not exist."""
+
     since: float
-    moved: bool = False
+    """When this version was seen first, in monotonic seconds."""
+
+    renewed: bool = False
+    """Whether the Lease changed since it is watched."""
 
 
 @dataclass
 class LeaseAges:
-    """The age of each Lease that we look at; as large as their number."""
+    """The age of each Lease that is watched."""
 
     limit: float
-    """Seconds without a change after which its agent is lost."""
-    _seen: dict[str, _Seen] = field(default_factory=dict)
+    """Seconds without a change after which the agent of a Lease is lost."""
+
+    _observed: dict[str, _Observation] = field(default_factory=dict)
+    """By name of the Lease."""
 
     def look(self, versions: dict[str, str | None], now: float) -> None:
-        """Look at all Leases of interest: name to resourceVersion, None for one that does not exist."""
-        seen: dict[str, _Seen] = {}
+        """Record the Leases as they are now; others are forgotten.
+
+        `versions` holds the resourceVersion of each watched Lease by its name, None for a Lease that does not exist.
+        """
+        observed: dict[str, _Observation] = {}
         for name, version in versions.items():
-            before = self._seen.get(name)
+            before = self._observed.get(name)
             if before is None:
-                seen[name] = _Seen(version, now)
+                observed[name] = _Observation(version, now)
             elif before.version != version:
-                seen[name] = _Seen(version, now, moved=version is not None)
+                observed[name] = _Observation(version, now, renewed=version is not None)
             else:
-                seen[name] = before
-        self._seen = seen
+                observed[name] = before
+        self._observed = observed
 
     def begin_anew(self, now: float) -> None:
-        """Count all ages from now: the API server has been reached again."""
-        self._seen = {name: _Seen(seen.version, now) for name, seen in self._seen.items()}
+        """Count all ages from now on: the API server is reached again after an outage."""
+        self._observed = {
+            name: _Observation(observation.version, now) for name, observation in self._observed.items()
+        }
 
     def life(self, lease: str, now: float) -> Life:
-        """Judge the agent behind a Lease."""
-        seen = self._seen.get(lease)
-        if seen is None:
+        """Return what is known of the agent of a Lease."""
+        observation = self._observed.get(lease)
+        if observation is None:
             return Life.UNDECIDED
-        if now - seen.since >= self.limit:
+        if now - observation.since >= self.limit:
             return Life.LOST
-        return Life.ALIVE if seen.moved else Life.UNDECIDED
+        return Life.ALIVE if observation.renewed else Life.UNDECIDED
 
 
 def lease_of(item: Owned, hubs: dict[tuple[str, str], Hub]) -> str | None:
-    """Name the Lease that shows the life of the agent that owns an object; None: no agent is meant to.
+    """Return the name of the Lease of the agent that owns an object; None if no agent is meant to own it.
 
-    Devices without a Hub belong to whoever holds `cerebro-direct`: without a holder nobody serves them,
-    whichever agents are alive. What has a Hub belongs to the agent of the node that carries it; without the
-    Hub it is the Hub that is missing and not an agent.
+    Devices without a Hub belong to the holder of `cerebro-direct`: without a holder nobody serves them, whichever
+    agents live. An object with a Hub belongs to the agent of the node that carries the Hub. If that Hub does not exist,
+    the Hub is missing and not an agent. `hubs` are the Hubs by namespace and name.
     """
     hub: Hub | None
     if isinstance(item, Hub):
@@ -82,6 +99,7 @@ def lease_of(item: Owned, hubs: dict[tuple[str, str], Hub]) -> str | None:
         return DIRECT_LEASE
     else:
         hub = hubs.get((item.namespace, item.spec.hub_ref.name))
+
     if hub is None:
         return None
     node = hub.status.node_name or hub.spec.node_name
@@ -89,26 +107,31 @@ def lease_of(item: Owned, hubs: dict[tuple[str, str], Hub]) -> str | None:
 
 
 def lost_condition(item: Owned, holder: str | None) -> Condition:
-    """Give Ready of an object whose agent is lost; `holder` is who had the Lease last, if known."""
-    known = find_condition(item.status.conditions, "Ready")
-    if holder:
-        message = f"the agent {holder} is silent: nothing is granted, ended or repaired here until it is back"
-    else:
-        message = (
-            "no agent has ever taken this up: is the agent's DaemonSet running on a node that may carry it?"
-        )
-        if known is not None and known.reason != AGENT_LOST:
-            message = "no agent carries this now: nothing is granted, ended or repaired here until one does"
-        elif known is not None:
-            message = known.message
+    """Return condition Ready of an object whose agent is lost. `holder` is the last holder of the Lease, if known."""
+    message = _lost_message(item, holder)
     state = ConditionState("Unknown", AGENT_LOST, message)
     return make_condition("Ready", state, item.metadata.generation, limit=None)
 
 
-def must_say(item: Owned, condition: Condition) -> bool:
-    """Tell whether the condition is news; each write comes back as an event to every watcher."""
+def _lost_message(item: Owned, holder: str | None) -> str:
+    if holder:
+        return f"the agent {holder} is silent: nothing is granted, ended or repaired here until it is back"
+
+    ready = find_condition(item.status.conditions, "Ready")
+    if ready is None:
+        return (
+            "no agent has ever taken this up: is the agent's DaemonSet running on a node that may carry it?"
+        )
+    if ready.reason == AGENT_LOST:
+        return ready.message  # it may name the agent that is lost
+    return "no agent carries this now: nothing is granted, ended or repaired here until one does"
+
+
+def is_news(item: Owned, condition: Condition) -> bool:
+    """Return whether an object's Ready differs from the condition; each write is an event to every watcher."""
     ready = find_condition(item.status.conditions, "Ready")
     if ready is None:
         return True
-    old = (ready.status, ready.reason, ready.message, ready.observed_generation)
-    return old != (condition.status, condition.reason, condition.message, condition.observed_generation)
+
+    shown = (ready.status, ready.reason, ready.message, ready.observed_generation)
+    return shown != (condition.status, condition.reason, condition.message, condition.observed_generation)

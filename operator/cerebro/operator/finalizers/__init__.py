@@ -1,1 +1,1 @@
-"""Finalizers: when they are set, and when an object is let go."""
+"""Finalizers of Peers, Devices and Hubs: when they are set, and when they are taken off."""

@@ -1,8 +1,10 @@
-"""Puts finalizers on Peers, Devices and Hubs and takes them off, as `finalizers` decides.
+"""Puts our finalizers on Peers, Devices and Hubs and takes them off, as `plan` decides.
 
-Each write names the version that was judged, so that finalizers of others, and changes that nobody has judged
-yet, survive. Only the Lease is needed: what an object says of itself holds also while the store is not known
-to be complete; that a Hub is gone is believed only of a complete one.
+Each write names the version of the object that was judged. So finalizers of others survive, and changes that nobody has
+judged yet do too. A step needs only the Lease: what an object says of itself holds also while the store is not
+complete. That a Hub is gone is believed only of a complete store.
+
+Nothing is decided here.
 """
 
 from __future__ import annotations
@@ -18,123 +20,159 @@ from cerebro.kube.client.errors import Conflict, NotFound
 from cerebro.kube.events import Recorder
 from cerebro.kube.objects import Change, Name
 from cerebro.operator import metrics
-from cerebro.operator.finalizers.plan import Decision, Subject, Why, decide, subject
+from cerebro.operator.finalizers.plan import FINALIZERS, Cause, Decision, Subject, decide, subject_of
 from cerebro.resources import HUB, KINDS, Resource, reasons
 
 log = logging.getLogger(__name__)
 
 _IDLE = 60.0
-_SOON = 1.0
-_SAYS = {
-    Why.TIME_LIMIT: (
+"""Seconds until the next step if nothing is due before."""
+
+_RETRY = 1.0
+"""Seconds until an object that changed while it was written is judged again."""
+
+_EVENTS = {
+    Cause.TIME_LIMIT: (
         "FinalizerTimeout",
         "no agent reported its clean-up within {limit:.0f} s; what it left behind is to be removed by hand",
     ),
-    Why.FORCED: (
+    Cause.FORCED: (
         "FinalizerForced",
         "let go because of its annotation, without clean-up; what it left behind is unknown from now on",
     ),
-    Why.HUB_GONE: (reasons.HUB_NOT_FOUND, "let go without clean-up: its Hub does not exist any more"),
+    Cause.HUB_GONE: (
+        reasons.HUB_NOT_FOUND,
+        "let go without clean-up: its Hub does not exist any more",
+    ),
 }
+"""Reason and message of the event for a release without clean-up; the other causes are the usual way."""
+
+_Key = tuple[str, Name]
+"""An object by its kind, namespace and name."""
 
 
 class Finalizers:
-    """The steps; keeps which objects changed, and which are on their way out."""
+    """Sets and removes finalizers, step by step.
+
+    It keeps which objects changed since the last step, and which wait for their agent or for their time limit.
+    """
 
     def __init__(
         self, api: KubeApi, store: Store, events: Recorder, *, limit: float, complete: Callable[[], bool]
     ) -> None:
+        """`limit` is how long a deletion waits for an agent, in seconds; `complete` is true of a complete store."""
         self._api = api
         self._store = store
         self._events = events
         self._limit = timedelta(seconds=limit)
         self._complete = complete
-        self._marked: set[tuple[str, Name]] = set()
-        self._going: set[tuple[str, Name]] = set()
+        self._marked: set[_Key] = set()
+        self._waiting: set[_Key] = set()
 
     def changed(self, change: Change) -> bool:
-        """Take a change of the store; True when a step is due."""
+        """Take a change of the store; return whether a step is due."""
         kind = change.kind.kind
-        if kind not in ("Hub", "Peer", "Device"):
+        if kind not in FINALIZERS:
             return False
         self._marked.add((kind, (change.namespace, change.name)))
         return True
 
     def begin(self) -> None:
-        """Have everything looked at."""
-        for kind in ("Hub", "Peer", "Device"):
-            self._marked.update((kind, (item.namespace, item.name)) for item in self._store.all(KINDS[kind]))
+        """Mark every object: another operator may have written until now."""
+        for kind in FINALIZERS:
+            stored_objects = self._store.all(KINDS[kind])
+            self._marked.update((kind, (stored.namespace, stored.name)) for stored in stored_objects)
 
     async def step(self) -> float:
-        """Look at what changed and at all that is going; gives the seconds until the next. Raises KubeError."""
-        marked, self._marked = self._marked | self._going, set()
-        left, again = set(marked), set[tuple[str, Name]]()
-        now = server_now(self._api)
-        due: list[datetime] = []
-        writes: list[tuple[tuple[str, Name], Subject, Decision]] = []
-        for key in marked:
-            item = self._read(*key)
-            decision = self._decide(item, now) if item is not None else Decision()
-            self._going.discard(key)
-            if decision.due is not None:
-                self._going.add(key)
-                due.append(decision.due)
-            if item is not None and decision.finalizers is not None:
-                writes.append((key, item, decision))
-            else:
-                left.discard(key)
+        """Judge the objects that changed and those that wait; return the seconds until the next step.
 
-        async def work(write: tuple[tuple[str, Name], Subject, Decision]) -> bool:
-            key, item, decision = write
-            if not await self._write(item, decision):
-                again.add(key)
-            left.discard(key)
+        Raises KubeError.
+        """
+        keys = self._marked | self._waiting
+        self._marked = set()
+        undone = set(keys)
+        outdated: set[_Key] = set()
+        now = server_now(self._api)
+
+        # Judge all of them before the first write.
+        deadlines: list[datetime] = []
+        writes: list[tuple[_Key, Subject, Decision]] = []
+        for key in keys:
+            subject = self._read(key)
+            decision = self._decide(subject, now) if subject is not None else Decision()
+
+            self._waiting.discard(key)
+            if decision.due is not None:
+                self._waiting.add(key)
+                deadlines.append(decision.due)
+
+            if subject is not None and decision.finalizers is not None:
+                writes.append((key, subject, decision))
+            else:
+                undone.discard(key)
+
+        async def write(item: tuple[_Key, Subject, Decision]) -> bool:
+            key, subject, decision = item
+            if not await self._write(subject, decision):
+                outdated.add(key)
+            undone.discard(key)
             return True
 
         try:
-            await each(writes, work)
+            await each(writes, write)
         finally:
-            self._marked |= left | again
-        if again:
-            return _SOON
-        return min([_IDLE, *((moment - now).total_seconds() for moment in due)])
+            self._marked |= undone | outdated
 
-    def _read(self, kind: str, name: Name) -> Subject | None:
+        if outdated:
+            return _RETRY
+        waits = [(deadline - now).total_seconds() for deadline in deadlines]
+        return min([_IDLE, *waits])
+
+    def _read(self, key: _Key) -> Subject | None:
+        kind, name = key
         stored = self._store.get(KINDS[kind], *name)
-        return subject(stored) if stored is not None else None
+        return subject_of(stored) if stored is not None else None
 
-    def _decide(self, item: Subject, now: datetime) -> Decision:
-        meta = item.resource.metadata
-        gone = (
-            item.hub is not None
-            and meta.deletion_timestamp is not None
+    def _decide(self, subject: Subject, now: datetime) -> Decision:
+        metadata = subject.resource.metadata
+        hub_gone = (
+            subject.hub is not None
+            and metadata.deletion_timestamp is not None
             and self._complete()
-            and self._store.get(HUB, meta.namespace, item.hub) is None
+            and self._store.get(HUB, metadata.namespace, subject.hub) is None
         )
-        return decide(item, hub_gone=gone, now=now, limit=self._limit)
+        return decide(subject, hub_gone=hub_gone, now=now, limit=self._limit)
 
-    async def _write(self, item: Subject, decision: Decision) -> bool:
-        """Write the finalizers; False when the object changed meanwhile and is to be judged again."""
-        meta, kind = item.resource.metadata, KINDS[item.resource.kind]
-        patch = {"metadata": {"uid": meta.uid, "finalizers": list(decision.finalizers or ())}}
+    async def _write(self, subject: Subject, decision: Decision) -> bool:
+        """Write the finalizers; return False if the object changed meanwhile and must be judged again."""
+        kind = KINDS[subject.resource.kind]
+        metadata = subject.resource.metadata
+        patch = {"metadata": {"uid": metadata.uid, "finalizers": list(decision.finalizers or ())}}
         try:
             written = await self._api.patch(
-                kind, meta.namespace, meta.name, patch, resource_version=meta.resource_version
+                kind,
+                metadata.namespace,
+                metadata.name,
+                patch,
+                resource_version=metadata.resource_version,
             )
         except Conflict:
             return False
         except NotFound:
             return True
-        if decision.why is not None:
-            self._tell(item.resource, decision.why)
+
+        if decision.cause is not None:
+            self._report_release(subject.resource, decision.cause)
         self._store.deliver(kind, "MODIFIED", written)
         return True
 
-    def _tell(self, item: Resource, why: Why) -> None:
-        log.info("%s %s/%s: let go: %s", item.kind, item.namespace, item.name, why.value)
-        if why not in _SAYS:
+    def _report_release(self, resource: Resource, cause: Cause) -> None:
+        """Log a release; count one without clean-up and post an event about it."""
+        log.info("%s %s/%s: let go: %s", resource.kind, resource.namespace, resource.name, cause.value)
+        if cause not in _EVENTS:
             return
-        metrics.FINALIZERS_FORCED.labels(item.kind, why.name.lower()).inc()
-        reason, message = _SAYS[why]
-        text = message.format(limit=self._limit.total_seconds())
-        self._events.post(item, "Warning", reason, text, action="Finalize")
+
+        metrics.FINALIZERS_FORCED.labels(resource.kind, cause.name.lower()).inc()
+        reason, text = _EVENTS[cause]
+        message = text.format(limit=self._limit.total_seconds())
+        self._events.post(resource, "Warning", reason, message, action="Finalize")

@@ -6,7 +6,7 @@ from typing import Any
 
 from cerebro.domain.leases import NO_LEASE
 from cerebro.domain.ready_owner import says_lost
-from cerebro.operator.agents.liveness import LeaseAges, Life, lease_of, lost_condition, must_say
+from cerebro.operator.agents.liveness import LeaseAges, Life, is_news, lease_of, lost_condition
 from cerebro.resources import Device, Hub, Peer
 
 LEASE = "cerebro-agent-node-1"
@@ -91,15 +91,15 @@ def test_e12_it_is_said_once_for_each_generation() -> None:
     assert "node-1" in condition.message
     told = device(conditions=[condition.model_copy(update={"last_transition_time": None}).wire()])
     assert says_lost(told)
-    assert not must_say(told, lost_condition(told, "node-1"))
-    assert must_say(device(), condition)
+    assert not is_news(told, lost_condition(told, "node-1"))
+    assert is_news(device(), condition)
 
 
 def test_e12_no_agent_ever_is_said_and_stays_said() -> None:
     first = lost_condition(device(), None)
     assert "no agent has ever" in first.message
     told = device(conditions=[first.wire()])
-    assert not must_say(told, lost_condition(told, None))
+    assert not is_news(told, lost_condition(told, None))
 
 
 def _peer_spec() -> dict[str, Any]:

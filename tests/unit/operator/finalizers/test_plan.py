@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cerebro.kube.cache.store import Store
-from cerebro.operator.finalizers.plan import Decision, Subject, Why, decide, subject
+from cerebro.operator.finalizers.plan import Cause, Decision, Subject, decide, subject_of
 from cerebro.resources import KINDS
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -57,7 +57,7 @@ def make(
     )
     stored = store.get(KINDS[kind], "ns", "x")
     assert stored is not None
-    return subject(stored)
+    return subject_of(stored)
 
 
 def judge(item: Subject, *, hub_gone: bool = False) -> Decision:
@@ -82,9 +82,9 @@ def test_finalizer_is_put_on_once_and_others_stay(kind: str) -> None:
 def test_retain_has_none(kind: str) -> None:
     assert judge(make(kind, deletionPolicy="Retain")) == Decision()
     again = make(kind, deletionPolicy="Retain", metadata={"finalizers": [OURS[kind], "a/b"]})
-    assert judge(again) == Decision(finalizers=("a/b",), why=Why.NOT_WANTED)
+    assert judge(again) == Decision(finalizers=("a/b",), cause=Cause.NOT_WANTED)
     going = make(kind, deletionPolicy="Retain", going=timedelta(seconds=1))
-    assert judge(going) == Decision(finalizers=("a/b", "c/d"), why=Why.NOT_WANTED)
+    assert judge(going) == Decision(finalizers=("a/b", "c/d"), cause=Cause.NOT_WANTED)
 
 
 @ALL
@@ -102,21 +102,21 @@ def test_e6_only_the_agents_word_of_the_object_as_it_is_lets_go(kind: str) -> No
     ):
         assert judge(make(kind, going=going, said=wrong)) == due
     done = judge(make(kind, going=going, said=word(type_, reason)))
-    assert done == Decision(finalizers=("a/b", "c/d"), why=Why.REPORTED)
+    assert done == Decision(finalizers=("a/b", "c/d"), cause=Cause.REPORTED)
 
 
 @ALL
 def test_ways_around_an_agent_that_is_away(kind: str) -> None:
     force = "relay.cerebro.dev/force-finalize"
     short = timedelta(minutes=1)
-    assert judge(make(kind, going=short, metadata={"annotations": {force: "true"}})).why is Why.FORCED
-    assert judge(make(kind, going=short, metadata={"annotations": {force: "yes"}})).why is None
+    assert judge(make(kind, going=short, metadata={"annotations": {force: "true"}})).cause is Cause.FORCED
+    assert judge(make(kind, going=short, metadata={"annotations": {force: "yes"}})).cause is None
     assert (
         judge(make(kind, metadata={"annotations": {force: "true"}, "finalizers": [OURS[kind]]})) == Decision()
     )
-    assert judge(make(kind, going=short), hub_gone=True).why is Why.HUB_GONE
-    assert judge(make(kind, going=LIMIT - timedelta(seconds=1))).why is None
-    assert judge(make(kind, going=LIMIT)).why is Why.TIME_LIMIT
+    assert judge(make(kind, going=short), hub_gone=True).cause is Cause.HUB_GONE
+    assert judge(make(kind, going=LIMIT - timedelta(seconds=1))).cause is None
+    assert judge(make(kind, going=LIMIT)).cause is Cause.TIME_LIMIT
 
 
 @ALL
@@ -138,13 +138,13 @@ def test_b9_what_our_models_cannot_read_is_let_go_by_annotation_hub_or_time_limi
     assert judge(make(kind, metadata={"finalizers": [OURS[kind]]}, **spec)) == Decision()
     assert judge(make(kind, going=short, **spec)) == Decision(due=NOW - short + LIMIT)
     type_, reason = ("Applied", "Removed") if kind == "Peer" else ("Ready", "CleanedUp")
-    assert judge(make(kind, going=short, said=word(type_, reason), **spec)).why is None
+    assert judge(make(kind, going=short, said=word(type_, reason), **spec)).cause is None
     forced = make(
         kind, going=short, metadata={"annotations": {"relay.cerebro.dev/force-finalize": "true"}}, **spec
     )
-    assert judge(forced) == Decision(finalizers=("a/b", "c/d"), why=Why.FORCED)
-    assert judge(make(kind, going=short, **spec), hub_gone=True).why is Why.HUB_GONE
-    assert judge(make(kind, going=LIMIT, **spec)).why is Why.TIME_LIMIT
+    assert judge(forced) == Decision(finalizers=("a/b", "c/d"), cause=Cause.FORCED)
+    assert judge(make(kind, going=short, **spec), hub_gone=True).cause is Cause.HUB_GONE
+    assert judge(make(kind, going=LIMIT, **spec)).cause is Cause.TIME_LIMIT
 
 
 @pytest.mark.parametrize("spec", [{"allowedIPs": 7}, {"hubRef": "hub"}, {"hubRef": {"name": 7}}])
@@ -158,6 +158,6 @@ def test_e13_what_goes_with_its_crd_or_namespace_is_let_go_without_clean_up(kind
     short = timedelta(minutes=1)
     assert judge(make(kind, going=short, believed=False)) == Decision(due=NOW - short + LIMIT)
     assert judge(make(kind, going=short, believed=False, metadata={"finalizers": ["a/b"]})) == Decision()
-    assert judge(make(kind, going=LIMIT, believed=False)).why is Why.TIME_LIMIT
+    assert judge(make(kind, going=LIMIT, believed=False)).cause is Cause.TIME_LIMIT
     force = {"annotations": {"relay.cerebro.dev/force-finalize": "true"}}
-    assert judge(make(kind, going=short, believed=False, metadata=force)).why is Why.FORCED
+    assert judge(make(kind, going=short, believed=False, metadata=force)).cause is Cause.FORCED

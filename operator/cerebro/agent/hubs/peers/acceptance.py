@@ -115,9 +115,7 @@ def accept(
 
     # Then the networks, among the Peers that are not refused.
     owners = _NetworkOwners({span(text): place for text, place in node_networks.items()})
-    for unreadable in frozen:
-        for text in unreadable.allowed_ips:
-            owners.take(span(text), _UNREADABLE)
+    owners.take_frozen(frozen)
     _settle_networks(winners, pools, owners)
 
     for claim in winners:
@@ -309,6 +307,12 @@ class _NetworkOwners:
             if network.within(node_network):
                 return f"{node_network.text} of {place}"
         return None
+
+    def take_frozen(self, peers: Iterable[ActualPeer]) -> None:
+        """Give the networks of peers on the interface to Peers that cannot be read (rule B9)."""
+        for peer in peers:
+            for text in peer.allowed_ips:
+                self.take(span(text), _UNREADABLE)
 
     def take(self, network: Span, owner: str) -> str | None:
         """Give the network to the owner and return None; if it overlaps another owner's, return that owner."""
