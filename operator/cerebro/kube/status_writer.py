@@ -1,8 +1,9 @@
 """Writes statuses: of each object the newest, until the API server took it. One writer for a process.
 
 Bounded by the number of objects: a newer status of the same object takes the place of the one that waits. Kinds
-take turns, so that a Session does not wait for ten thousand Peers. Answers go to the Store, so that the loops
-read their own writes.
+take turns, so that a Session does not wait for ten thousand Peers. A status that cannot be written now waits for its
+next try beside the queue, and keeps no worker from the others. Answers go to the Store, so that the loops read their
+own writes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -108,11 +109,18 @@ class StatusWriter:
         self._queue = _FairQueue()
         self._queued: set[Key] = set()
         """Objects in the queue; none is there twice."""
+        self._backoffs: dict[Key, Iterator[float]] = {}
+        """Of objects whose last try failed: the waits before the next ones, in seconds."""
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        """Of objects that wait for their next try."""
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def put(self, write: Write) -> None:
         """Take a status to be written; a merge patch that still waits is joined with it."""
         older = self._waiting.get(write.key)
         self._waiting[write.key] = write if older is None else write.over(older)
+        self._idle.clear()
         self._enqueue(write.key)
 
     def waits(self, kind: Kind, namespace: str, name: str) -> bool:
@@ -134,7 +142,7 @@ class StatusWriter:
         """Wait until everything is written, at most `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
-                await self._queue.join()
+                await self._idle.wait()
         except TimeoutError:
             log.warning(
                 "%d statuses were not written before the end; they are computed again after the start",
@@ -142,8 +150,11 @@ class StatusWriter:
             )
 
     def _enqueue(self, key: Key) -> None:
-        """Queue an object whose status waits, unless it is queued already or a worker writes it."""
-        if key in self._waiting and key not in self._queued and key not in self._busy:
+        """Queue an object whose status waits, unless it is queued already, a worker writes it, or its next try is not
+        due.
+        """
+        taken = key in self._queued or key in self._busy or key in self._timers
+        if key in self._waiting and not taken:
             self._queued.add(key)
             self._queue.put_nowait(key)
 
@@ -153,36 +164,50 @@ class StatusWriter:
             self._queued.discard(key)
             self._busy.add(key)
 
+            write = self._waiting.pop(key)
             try:
-                await self._write(key, self._waiting.pop(key))
+                is_settled = await self._write(key, write)
             finally:
                 self._busy.discard(key)
-                self._enqueue(key)  # a newer status may have come meanwhile
-                self._queue.task_done()
 
-    async def _write(self, key: Key, write: Write) -> None:
-        """Write one status until the API server took it, or will never take it."""
-        for delay in Backoff(first=0.1, ceiling=10.0):
-            self._turned()
-            try:
-                answer = await self._send(write)
-            except NotFound:
-                return
-            except Invalid:
-                log.exception("the API server refuses the status of %s %s/%s", *key)
-                return
-            except KubeError as error:
-                if isinstance(error, Conflict) and self._replaced(write):
-                    return
-                log.warning("status of %s %s/%s could not be written, trying again: %s", *key, error)
+            if is_settled:
+                self._backoffs.pop(key, None)
             else:
-                self._store.deliver(write.kind, "MODIFIED", answer)
-                return
+                self._put_off(key, write)
+            self._enqueue(key)  # a newer status may have come meanwhile
+            if not self.pending():
+                self._idle.set()
 
-            await asyncio.sleep(delay)
-            newer = self._waiting.pop(key, None)
-            if newer is not None:
-                write = newer.over(write)
+    async def _write(self, key: Key, write: Write) -> bool:
+        """Try to write one status; return whether it is settled: the API server took it, or will never take it."""
+        self._turned()
+        try:
+            answer = await self._send(write)
+        except NotFound:
+            return True
+        except Invalid:
+            log.exception("the API server refuses the status of %s %s/%s", *key)
+            return True
+        except KubeError as error:
+            if isinstance(error, Conflict) and self._replaced(write):
+                return True
+            log.warning("status of %s %s/%s could not be written, trying again: %s", *key, error)
+            return False
+
+        self._store.deliver(write.kind, "MODIFIED", answer)
+        return True
+
+    def _put_off(self, key: Key, write: Write) -> None:
+        """Keep a status that could not be written, joined with a newer one, for a try after a growing wait."""
+        newer = self._waiting.get(key)
+        self._waiting[key] = write if newer is None else newer.over(write)
+        backoff = self._backoffs.setdefault(key, iter(Backoff(first=0.1, ceiling=10.0)))
+        loop = asyncio.get_running_loop()
+        self._timers[key] = loop.call_later(next(backoff), self._try_again, key)
+
+    def _try_again(self, key: Key) -> None:
+        del self._timers[key]
+        self._enqueue(key)
 
     def _replaced(self, write: Write) -> bool:
         """Return whether the object went, or another of its name came, since the status was computed."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any, cast
 
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi
+from cerebro.kube.client.errors import Unavailable
 from cerebro.kube.status_writer import StatusWriter, Write
 from cerebro.resources import KINDS, Kind
 
@@ -57,3 +59,59 @@ async def test_a_session_does_not_wait_for_all_peers() -> None:
 async def test_a_newer_status_takes_the_place_of_one_that_waits() -> None:
     done = await written(a_write("Peer", "p", a=1, b=1), a_write("Peer", "q"), a_write("Peer", "p", a=2))
     assert done == [("Peer p", {"a": 2, "b": 1}), ("Peer q", {})]
+
+
+class Refusing(Server):
+    """Refuses all statuses of one namespace, as a quota or a webhook does, until `heals` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tries: Counter[str] = Counter()
+        self.heals = False
+
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, patch: dict[str, Any], *, subresource: str
+    ) -> dict[str, Any]:
+        self.tries[name] += 1
+        if name.startswith("refused") and not self.heals:
+            raise Unavailable("exceeded quota", status=403)
+        return await super().patch(kind, namespace, name, patch, subresource=subresource)
+
+
+async def test_z4_statuses_that_cannot_be_written_keep_no_worker_from_the_others() -> None:
+    server = Refusing()
+    writer = StatusWriter(cast(KubeApi, server), Store(), workers=4)
+    for number in range(40):
+        writer.put(a_write("Session", f"refused-{number}", a=1))
+    for number in range(40):
+        writer.put(a_write("Session", f"good-{number}"))
+    running = asyncio.create_task(writer.run())
+    while len(server.written) < 40:
+        await asyncio.sleep(0.01)
+    assert {name for name, _ in server.written} == {f"Session good-{number}" for number in range(40)}
+    assert writer.pending() == 40
+
+    # They are tried again, and what came meanwhile goes with them.
+    writer.put(a_write("Session", "refused-0", b=2))
+    server.heals = True
+    await writer.drain(60)
+    assert writer.pending() == 0
+    assert ("Session refused-0", {"a": 1, "b": 2}) in server.written
+    assert len(server.written) == 80
+    running.cancel()
+
+
+async def test_z4_each_object_that_fails_waits_longer_and_longer() -> None:
+    server = Refusing()
+    writer = StatusWriter(cast(KubeApi, server), Store(), workers=1)
+    writer.put(a_write("Session", "refused", a=1))
+    running = asyncio.create_task(writer.run())
+    while server.tries["refused"] < 3:
+        writer.put(a_write("Session", "refused", a=server.tries["refused"]))
+        await asyncio.sleep(0.01)
+    # A caller that puts a new status every 10 ms causes no further try.
+    assert server.tries["refused"] == 3
+    server.heals = True
+    await writer.drain(60)
+    assert [status for _, status in server.written] == [{"a": 2}]
+    running.cancel()
