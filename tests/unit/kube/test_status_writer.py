@@ -68,6 +68,12 @@ class Refusing(Server):
         super().__init__()
         self.tries: Counter[str] = Counter()
         self.heals = False
+        self._enough = (0, asyncio.Event())
+
+    async def until_written(self, count: int) -> None:
+        """Wait until so many statuses were written."""
+        self._enough = (count, asyncio.Event())
+        await asyncio.wait_for(self._enough[1].wait(), 60)
 
     async def patch(
         self, kind: Kind, namespace: str, name: str, patch: dict[str, Any], *, subresource: str
@@ -75,7 +81,11 @@ class Refusing(Server):
         self.tries[name] += 1
         if name.startswith("refused") and not self.heals:
             raise Unavailable("exceeded quota", status=403)
-        return await super().patch(kind, namespace, name, patch, subresource=subresource)
+        answer = await super().patch(kind, namespace, name, patch, subresource=subresource)
+        count, event = self._enough
+        if len(self.written) >= count:
+            event.set()
+        return answer
 
 
 async def test_z4_statuses_that_cannot_be_written_keep_no_worker_from_the_others() -> None:
@@ -86,8 +96,7 @@ async def test_z4_statuses_that_cannot_be_written_keep_no_worker_from_the_others
     for number in range(40):
         writer.put(a_write("Session", f"good-{number}"))
     running = asyncio.create_task(writer.run())
-    while len(server.written) < 40:
-        await asyncio.sleep(0.01)
+    await server.until_written(40)
     assert {name for name, _ in server.written} == {f"Session good-{number}" for number in range(40)}
     assert writer.pending() == 40
 
