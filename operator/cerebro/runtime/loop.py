@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from cerebro.runtime.backoff import Backoff
+from cerebro.runtime.clock import monotonic
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +64,11 @@ class Loop:
         self._expected = (*expected, TimeoutError)
         self._passed = passed
         self._failed = failed
-        self._turned = time.monotonic()
+        self._turned_at = monotonic()
         self._wake = asyncio.Event()
         self._stopping = False
         self._running: asyncio.Task[float] | None = None
+        """The step that is being taken."""
 
     def wake(self) -> None:
         """Take the next step now: something is due earlier than the last step returned."""
@@ -88,14 +89,14 @@ class Loop:
 
         A loop that waits for the API server turns.
         """
-        silent = time.monotonic() - self._turned
+        silent = monotonic() - self._turned_at
         return f"has not turned for {silent:.0f} s" if silent > 2 * STEP_DEADLINE else None
 
     async def run(self) -> None:
         """Run until `finish`."""
         delays = iter(self._backoff)
         while not self._stopping:
-            self._turned = time.monotonic()
+            self._turned_at = monotonic()
             self._wake.clear()
             if not self._allowed():
                 await self._sleep(_LOOK)
@@ -249,7 +250,6 @@ class LoopTable(Generic[LoopT]):
         task_name = f"{self._kind.lower()} {namespace}/{name}"
         task = self._tasks.create_task(self._run(loop, key), name=task_name)
         self._running[key] = RunningLoop(loop, task)
-
         return loop
 
     def get(self, namespace: str, name: str) -> LoopT | None:

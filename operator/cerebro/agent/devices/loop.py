@@ -37,6 +37,7 @@ from cerebro.kube.objects import StoredObject
 from cerebro.resources import DEVICE, Device
 from cerebro.routeros.client.errors import ConnectionLost, RouterError, Stalled
 from cerebro.routeros.client.session import RouterSession
+from cerebro.runtime.loop import wait_for_wake
 
 log = logging.getLogger(__name__)
 
@@ -123,11 +124,7 @@ class DeviceLoop:
     async def _sleep(self) -> None:
         """Wait until the next turn is due, or until something happens."""
         wait = self._schedule.next_turn(time.monotonic(), datetime.now(UTC), heartbeat=self.context.heartbeat)
-        try:
-            async with asyncio.timeout(wait):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+        await wait_for_wake(self._wake, wait)
         self._wake.clear()
 
     async def _turn(self, stored: StoredObject) -> None:

@@ -50,7 +50,7 @@ class DeviceManager:
             loop.look_at_everything()
 
     def tunnel_changed(self, namespace: str, device: str, came_back: bool) -> None:
-        """Tell a Device's loop that its tunnel came, went or moved."""
+        """Hand to a Device's loop that its tunnel came, went or moved; `came_back`: after an absence."""
         loop = self._loops.get(namespace, device)
         if loop is not None:
             loop.tunnel_changed(came_back=came_back)
