@@ -1,4 +1,7 @@
-"""WireGuard keys: making a pair, deriving, checking. Pure but for the randomness; never repeats a key's text."""
+"""WireGuard keys: making a pair, deriving, checking. Pure but for the randomness.
+
+Keys are text: base64 of 32 bytes, as `wg` prints them. No error and no log ever repeats a key's text.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import binascii
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 LENGTH = 32
+"""Bytes of a key."""
 
 
 class InvalidKey(ValueError):
@@ -15,40 +19,53 @@ class InvalidKey(ValueError):
 
 
 def generate_private_key() -> str:
-    """Make a new private key, clamped as WireGuard keeps it, so that what an interface gives back is equal."""
-    return _encode(_clamp(X25519PrivateKey.generate().private_bytes_raw()))
+    """Return a new private key.
+
+    It is clamped as WireGuard keeps it, so that the key which an interface gives back is equal.
+    """
+    raw = X25519PrivateKey.generate().private_bytes_raw()
+    return _encode(_clamp(raw))
 
 
 def derive_public_key(private_key: str) -> str:
-    """Give the public key of a private one; raises InvalidKey."""
-    private = _decode(private_key, "private key")
-    return _encode(X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw())
+    """Return the public key of a private one. Raises InvalidKey."""
+    raw = _decode(private_key, "private key")
+    public = X25519PrivateKey.from_private_bytes(raw).public_key()
+    return _encode(public.public_bytes_raw())
 
 
 def check_private_key(text: str) -> str:
-    """Give a private key in the clamped form in which WireGuard keeps it; raises InvalidKey."""
-    return _encode(_clamp(_decode(text, "private key")))
+    """Return a private key in the clamped form in which WireGuard keeps it. Raises InvalidKey."""
+    raw = _decode(text, "private key")
+    return _encode(_clamp(raw))
 
 
-def check_key(text: str, what: str = "public key") -> str:
-    """Give a public or preshared key without blanks around it; `what` names it in the message of InvalidKey."""
-    return _encode(_decode(text, what))
+def check_key(text: str, name: str = "public key") -> str:
+    """Return a public or preshared key without the blanks around it.
+
+    Raises InvalidKey, whose message calls the key by `name`.
+    """
+    return _encode(_decode(text, name))
 
 
-def _decode(text: str, what: str) -> bytes:
+def _decode(text: str, name: str) -> bytes:
     try:
         key = base64.b64decode(text.strip(), validate=True)
     except (ValueError, binascii.Error):
-        raise InvalidKey(f"the {what} is not base64: write it as wg prints it, 44 characters") from None
+        raise InvalidKey(f"the {name} is not base64: write it as wg prints it, 44 characters") from None
+
     if len(key) != LENGTH:
-        raise InvalidKey(f"the {what} has {len(key)} bytes, not {LENGTH}: write it as wg prints it")
+        raise InvalidKey(f"the {name} has {len(key)} bytes, not {LENGTH}: write it as wg prints it")
     if not any(key):
-        raise InvalidKey(f"the {what} is all zero, which WireGuard takes as none: write a real one")
+        raise InvalidKey(f"the {name} is all zero, which WireGuard takes as none: write a real one")
     return key
 
 
 def _clamp(key: bytes) -> bytes:
-    return bytes([key[0] & 248, *key[1:31], (key[31] & 127) | 64])
+    """Return a private key with the bits set that Curve25519 fixes (RFC 7748, section 5)."""
+    first = key[0] & 248
+    last = (key[31] & 127) | 64
+    return bytes([first, *key[1:31], last])
 
 
 def _encode(key: bytes) -> str:

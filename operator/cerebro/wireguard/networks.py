@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from cerebro.wireguard.model import Endpoint
 
-WIDEST_V4, WIDEST_V6 = 8, 7
+WIDEST_V4 = 8
+WIDEST_V6 = 7
 """Prefix lengths of the widest networks that anybody owns (10.0.0.0/8, fc00::/7)."""
 
 
@@ -29,28 +30,29 @@ class Span(NamedTuple):
 
     @property
     def host(self) -> bool:
-        """Tell whether it is one address."""
+        """Whether it is a single address."""
         return self.first == self.last
 
     @property
     def takes_all(self) -> bool:
-        """Tell whether it is a default route, or so wide (0.0.0.0/1, 2000::/3) that it acts like one."""
-        return self.prefix < (WIDEST_V4 if self.version == 4 else WIDEST_V6)
+        """Whether it is a default route, or so wide (0.0.0.0/1, 2000::/3) that it acts like one."""
+        widest = WIDEST_V4 if self.version == 4 else WIDEST_V6
+        return self.prefix < widest
 
-    def overlaps(self, other: Span) -> bool:
-        """Tell whether the two share an address."""
-        return self.version == other.version and self.first <= other.last and other.first <= self.last
+    def overlaps(self, network: Span) -> bool:
+        """Return whether the two share an address."""
+        return self.version == network.version and self.first <= network.last and network.first <= self.last
 
-    def within(self, other: Span) -> bool:
-        """Tell whether the other has all its addresses."""
-        return self.version == other.version and other.first <= self.first and self.last <= other.last
+    def within(self, network: Span) -> bool:
+        """Return whether all its addresses lie in `network`."""
+        return self.version == network.version and network.first <= self.first and self.last <= network.last
 
 
 @lru_cache(maxsize=1 << 16)
 def span(network: str) -> Span:
     """Read a network such as `10.64.0.0/16`; an address without prefix length is a host route.
 
-    Raises ValueError when it is none, or has bits set behind its prefix.
+    Raises ValueError if the text is no network, or has bits set behind its prefix.
     """
     read = ipaddress.ip_network(network)
     first = int(read.network_address)
@@ -59,27 +61,40 @@ def span(network: str) -> Span:
 
 
 def without(networks: Iterable[str], holes: Iterable[str]) -> frozenset[str]:
-    """Return what is left of the networks, as networks, without those of `holes` that lie within one."""
-    sorted_holes = sorted({span(text) for text in holes}, key=_first)
-    starts = [_first(hole) for hole in sorted_holes]
-    left: set[str] = set()
+    """Return the networks without those of `holes` that lie within one of them; the rest again as networks."""
+    sorted_holes = sorted({span(text) for text in holes}, key=_start)
+    starts = [_start(hole) for hole in sorted_holes]
+
+    result: set[str] = set()
     for text in networks:
         whole = span(text)
-        start = bisect_left(starts, _first(whole))
-        end = bisect_right(starts, (whole.version, whole.last))
-        inside = [hole for hole in sorted_holes[start:end] if hole.within(whole)]
-        left |= set(_left(whole, inside)) if inside else {whole.text}
-    return frozenset(left)
+        inside = _holes_in(whole, sorted_holes, starts)
+        if inside:
+            result.update(_around(whole, inside))
+        else:
+            result.add(whole.text)
+    return frozenset(result)
 
 
-def _first(network: Span) -> tuple[int, int]:
+def _start(network: Span) -> tuple[int, int]:
     return network.version, network.first
 
 
-def _left(whole: Span, holes: Iterable[Span]) -> Iterator[str]:
+def _holes_in(whole: Span, holes: Sequence[Span], starts: Sequence[tuple[int, int]]) -> list[Span]:
+    """Return the holes that lie within a network. `holes` are in the order of their `starts`."""
+    begin = bisect_left(starts, _start(whole))
+    end = bisect_right(starts, (whole.version, whole.last))
+    return [hole for hole in holes[begin:end] if hole.within(whole)]
+
+
+def _around(whole: Span, holes: Iterable[Span]) -> Iterator[str]:
+    """Yield the networks that make up a network without its holes, which are in order and lie within it."""
     address = ipaddress.IPv4Address if whole.version == 4 else ipaddress.IPv6Address
+    gaps = [(hole.first, hole.last) for hole in holes]
+    gaps.append((whole.last + 1, whole.last))
+
     first = whole.first
-    for start, end in [*((hole.first, hole.last) for hole in holes), (whole.last + 1, whole.last)]:
+    for start, end in gaps:
         if start > first:
             for part in ipaddress.summarize_address_range(address(first), address(start - 1)):
                 yield str(part)
@@ -90,41 +105,45 @@ def _left(whole: Span, holes: Iterable[Span]) -> Iterator[str]:
 def interface_address(text: str) -> tuple[str, Span, Span]:
     """Read an interface's address such as `10.64.0.1/16`: canonical text, the address alone, its network.
 
-    Raises ValueError when it is none.
+    Raises ValueError if the text is none.
     """
     read = ipaddress.ip_interface(text)
     return read.with_prefixlen, span(str(read.ip)), span(str(read.network))
 
 
 def connected_networks(addresses: Iterable[tuple[str, str]], leave_out: Collection[str]) -> dict[str, str]:
-    """Return the networks whose neighbours a node reaches directly, each with a link's name, from its links' addresses.
+    """Return the networks whose neighbours a node reaches directly, each with the name of its link.
 
-    Without the links in `leave_out`, and without loopback, link-local and single addresses: the kernel looks for
-    those before any route, or there is nobody else in them.
+    `addresses` are those of the node's links, each after the link's name. Left out are the links in `leave_out`,
+    and loopback, link-local and single addresses: the kernel looks for those before any route, or nobody else is
+    in them.
     """
-    found: dict[str, str] = {}
-    for name, text in addresses:
+    connected: dict[str, str] = {}
+    for link, text in addresses:
+        if link in leave_out:
+            continue
         network = ipaddress.ip_interface(text).network
         alone = network.prefixlen == network.max_prefixlen
-        if name not in leave_out and not (alone or network.is_loopback or network.is_link_local):
-            found.setdefault(str(network), name)
-    return found
+        if not (alone or network.is_loopback or network.is_link_local):
+            connected.setdefault(str(network), link)
+    return connected
 
 
 def split_endpoint(text: str) -> tuple[str, int]:
     """Split `host:port` or `[v6]:port` into host, without brackets, and port.
 
-    Raises ValueError when it has no port from 1 to 65535.
+    Raises ValueError if it has no port from 1 to 65535.
     """
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not (host and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+    number = int(port) if port.isascii() and port.isdigit() else 0
+    if not host or not 1 <= number <= 65535:
         raise ValueError(f"{text!r} is no endpoint: write host:port, such as vpn.example.net:51820")
-    return host, int(port)
+    return host, number
 
 
 def literal_endpoint(text: str) -> Endpoint | None:
-    """Give the endpoint where its host is an IP address; None where it is a name that must be looked up first.
+    """Return the endpoint if its host is an IP address; None if it is a name that must be looked up first.
 
     Raises ValueError as `split_endpoint`.
     """

@@ -24,8 +24,13 @@ class TableStep(Enum):
     """What is done about the isolation table of an interface (rule D3)."""
 
     KEEP = "keep"
+    """Nothing, not even a look."""
+
     REPAIR = "repair"
+    """What differs is written."""
+
     REMOVE = "remove"
+    """No table stays."""
 
 
 @dataclass(slots=True)
@@ -36,20 +41,30 @@ class DesiredInterface:
     """
 
     name: str
+
     listen_port: int
+
     mtu: int
+
     addresses: Sequence[str]
     """With prefix length, as `10.64.0.1/16`."""
+
     private_key: str | None = field(default=None, repr=False)
     """For an interface that has none; one that has a key keeps it (rule E3)."""
+
     own_addresses: frozenset[str] = frozenset()
     """Addresses that were desired earlier; see `plan_link`."""
+
     routed_ips: frozenset[str] = frozenset()
     """Allowed networks that get a route where they need one; see `routes_for`."""
+
     table: TableStep = TableStep.KEEP
+
     administrators: frozenset[str] = frozenset()
     """Networks from which administrators send; used only with `TableStep.REPAIR`."""
+
     peer_changes: Sequence[PeerChange] = ()
+
     peers_only: bool = False
     """Leave device, table and link as they are: the Hub is paused."""
 
@@ -63,16 +78,26 @@ class InterfacePlan:
     """
 
     name: str
+
     private_key: str | None = field(default=None, repr=False)
     """None leaves the key as it is."""
+
     listen_port: int | None = None
     """None leaves the port as it is."""
+
     table_step: TableStep = TableStep.KEEP
+
     table: Sequence[NftObject] = ()
-    """The whole table as it should be. What differs is known only once the table is read, when it is written."""
+    """The whole table as it should be, with `TableStep.REPAIR`.
+
+    What differs from the table that exists is known only when that one is read, just before it is written.
+    """
+
     peers: Sequence[PeerChange] = ()
+
     link: LinkChange = field(default_factory=LinkChange)
     """Addresses, MTU, state and routes."""
+
     foreign_addresses: frozenset[str] = frozenset()
     """Addresses on the interface that nobody desires and that stay; to be reported."""
 
@@ -115,37 +140,42 @@ def plan_peers(
     dialled: Mapping[str, Endpoint] | None = None,
     now: float,
 ) -> list[PeerChange]:
-    """Return the changes, in the order in which they must be made, that bring the peers to what is desired.
+    """Return the changes that bring the peers to what is desired, in the order in which they must be made.
 
-    `desired` is by public key, and no two of its peers want one network. `remove` names keys that are to go
-    where they are there and not desired; any other key that is not desired is left alone, but loses an address
-    that a desired peer needs. `dialled` says by key which endpoint we set last (see `remember_dialled`), `now`
-    is in Unix seconds. A change of a peer that exists is `update_only`: one that was removed by hand meanwhile
-    is made whole by the next plan, not in part by this one.
+    `desired` is by public key, and no two of its peers want one network. `remove` names keys that are to go if
+    they are on the interface and not desired; any other key that is not desired is left alone, but loses a
+    network that a desired peer needs. `dialled` is by key the endpoint that we set last (see
+    `remember_dialled`), `now` is in Unix seconds. A change of a peer that exists is `update_only`: one that was
+    removed by hand meanwhile is made whole by the next plan, not in part by this one.
     """
+    if dialled is None:
+        dialled = {}
     changes: list[PeerChange] = []
     shrinking: list[tuple[DesiredPeer, frozenset[str]]] = []
+
     for key, want in desired.items():
-        found = actual.peers.get(key)
-        if found is None:
+        peer = actual.peers.get(key)
+        if peer is None:
             changes.append(_creation(want))
             continue
         if (
-            want.allowed_ips == found.allowed_ips
+            want.allowed_ips == peer.allowed_ips
             and want.endpoint is None
-            and want.preshared_key == found.preshared_key
-            and want.persistent_keepalive == found.persistent_keepalive
+            and want.preshared_key == peer.preshared_key
+            and want.persistent_keepalive == peer.persistent_keepalive
         ):
             continue  # nearly all of them: this is only faster
-        missing = want.allowed_ips - found.allowed_ips
-        change = _update(want, found, missing, (dialled or {}).get(key), now)
+        missing = want.allowed_ips - peer.allowed_ips
+        change = _update(want, peer, missing, dialled.get(key), now)
         if change is not None:
             changes.append(change)
-        if len(found.allowed_ips) + len(missing) > len(want.allowed_ips):
-            shrinking.append((want, found.allowed_ips - want.allowed_ips))
-    moving = {network for change in changes for network in change.allowed_ips} if shrinking else set()
-    changes += [_replacement(want) for want, surplus in shrinking if not surplus <= moving]
-    changes += [PeerChange(key, remove=True) for key in remove if key in actual.peers and key not in desired]
+        if len(peer.allowed_ips) + len(missing) > len(want.allowed_ips):
+            shrinking.append((want, peer.allowed_ips - want.allowed_ips))
+
+    if shrinking:
+        changes += _replacements(shrinking, changes)
+    unwanted = [key for key in remove if key in actual.peers and key not in desired]
+    changes += [PeerChange(key, remove=True) for key in unwanted]
     return changes
 
 
@@ -160,13 +190,18 @@ def _creation(want: DesiredPeer) -> PeerChange:
 
 
 def _update(
-    want: DesiredPeer, found: ActualPeer, missing: frozenset[str], dialled: Endpoint | None, now: float
+    want: DesiredPeer, peer: ActualPeer, missing: frozenset[str], dialled: Endpoint | None, now: float
 ) -> PeerChange | None:
-    rekeyed = want.preshared_key != found.preshared_key
-    paced = want.persistent_keepalive != found.persistent_keepalive
+    """Return what adds to a peer and sets its properties; None if nothing does.
+
+    `missing` are the networks that the peer lacks, `dialled` is the endpoint that we set last.
+    """
+    rekeyed = want.preshared_key != peer.preshared_key
+    paced = want.persistent_keepalive != peer.persistent_keepalive
     endpoint = None
-    if want.endpoint is not None and want.endpoint != found.endpoint and _dial(want, found, dialled, now):
+    if want.endpoint is not None and want.endpoint != peer.endpoint and _dials(want, peer, dialled, now):
         endpoint = want.endpoint
+
     if not (missing or rekeyed or paced or endpoint):
         return None
     return PeerChange(
@@ -179,13 +214,30 @@ def _update(
     )
 
 
-def _dial(want: DesiredPeer, found: ActualPeer, dialled: Endpoint | None, now: float) -> bool:
-    """Decide whether an endpoint that is not the desired one is set, or is where the peer roamed to."""
-    if found.endpoint is None or (dialled is not None and dialled != want.endpoint):
+def _dials(want: DesiredPeer, peer: ActualPeer, dialled: Endpoint | None, now: float) -> bool:
+    """Return whether an endpoint that is not the desired one is set, or is where the peer roamed to."""
+    if peer.endpoint is None:
         return True
-    live = now - found.last_handshake <= LIVE_SECONDS
+    if dialled is not None and dialled != want.endpoint:
+        return True
+
+    live = now - peer.last_handshake <= LIVE_SECONDS
+    if live:
+        return False
     # Without keepalive of ours an old handshake may only mean that nobody had anything to say.
-    return not live and (dialled is None or want.persistent_keepalive > 0)
+    return dialled is None or want.persistent_keepalive > 0
+
+
+def _replacements(
+    shrinking: Iterable[tuple[DesiredPeer, frozenset[str]]], additions: Iterable[PeerChange]
+) -> list[PeerChange]:
+    """Return what takes networks off peers that have too many of them.
+
+    `shrinking` has each such peer with its surplus. A surplus that the additions before move to other peers is
+    gone by then.
+    """
+    moving = {network for change in additions for network in change.allowed_ips}
+    return [_replacement(want) for want, surplus in shrinking if not surplus <= moving]
 
 
 def _replacement(want: DesiredPeer) -> PeerChange:
@@ -203,20 +255,22 @@ def remember_dialled(
     actual: Interface,
     made: Iterable[PeerChange],
 ) -> dict[str, Endpoint]:
-    """Return which endpoint we set last, by key, after the changes in `made`; without those refused.
+    """Return by public key which endpoint we set last, after the changes in `made`; without those refused.
 
-    An endpoint that was found as desired counts as set by us, so that a later change of it is one.
+    An endpoint that was read as desired counts as set by us, so that a later change of it is one.
     """
     just_set = {change.public_key: change.endpoint for change in made if change.endpoint is not None}
     after: dict[str, Endpoint] = {}
     for key, want in desired.items():
         if want.endpoint is None:
             continue
-        found = actual.peers.get(key)
-        endpoint = just_set.get(key) or (
-            found.endpoint if found and found.endpoint == want.endpoint else None
-        )
-        endpoint = endpoint or dialled.get(key)
+
+        endpoint = just_set.get(key)
+        peer = actual.peers.get(key)
+        if endpoint is None and peer is not None and peer.endpoint == want.endpoint:
+            endpoint = peer.endpoint
+        if endpoint is None:
+            endpoint = dialled.get(key)
         if endpoint is not None:
             after[key] = endpoint
     return after
@@ -232,27 +286,28 @@ def plan_link(
 ) -> LinkChange:
     """Return what brings the link to these addresses (`10.64.0.1/16`), MTU, routes, and up.
 
-    `own_addresses` are those that were wanted earlier; of them those that are not wanted any more are removed.
+    `own_addresses` are those that were desired earlier; of them those that are not desired any more are removed.
     Any other address stays (`foreign_addresses`). Routes are all ours (`Interface.routes`), so those not in
-    `routes` go; give none where a Hub keeps no routes.
+    `routes` go; pass none where a Hub keeps no routes.
     """
     wanted = {interface_address(address)[0] for address in addresses}
     gone = (set(own_addresses) & actual.addresses) - wanted
+    wanted_routes = set(routes)
     return LinkChange(
         mtu=None if actual.mtu == mtu else mtu,
         up=None if actual.up else True,
         add_addresses=tuple(sorted(wanted - actual.addresses)),
         remove_addresses=tuple(sorted(gone)),
-        add_routes=tuple(sorted(set(routes) - actual.routes)),
-        remove_routes=tuple(sorted(actual.routes - set(routes))),
+        add_routes=tuple(sorted(wanted_routes - actual.routes)),
+        remove_routes=tuple(sorted(actual.routes - wanted_routes)),
     )
 
 
 def foreign_addresses(actual: Interface, addresses: Iterable[str]) -> frozenset[str]:
     """Return the interface's addresses that are not among these, but link-local ones: to be reported."""
     wanted = {interface_address(address)[0] for address in addresses}
-    others = actual.addresses - wanted
-    return frozenset(text for text in others if not ipaddress.ip_interface(text).is_link_local)
+    foreign = actual.addresses - wanted
+    return frozenset(text for text in foreign if not ipaddress.ip_interface(text).is_link_local)
 
 
 def routes_for(allowed_ips: Iterable[str], addresses: Iterable[str]) -> frozenset[str]:
