@@ -285,6 +285,9 @@ class DeviceLoop:
             resync_interval=device.spec.resync_interval.total_seconds(),
         )
 
+        if result.plan.recheck_in is not None:
+            self._schedule.look_again(time.monotonic() + result.plan.recheck_in)
+
         contested = self._sessions.note_repairs(result, full_pass=full_pass)
         self.context.report_contested(device, contested - self._findings.contested)
         self._findings = findings.after_pass(

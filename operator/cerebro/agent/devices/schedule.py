@@ -120,6 +120,10 @@ class Schedule:
         """Note that a Session came, changed or went."""
         self.changed[uid] = now
 
+    def look_again(self, at: float) -> None:
+        """Make the next full pass due at `at` or earlier: a row that others made, and that counts, ends then."""
+        self.resync_at = min(self.resync_at, at)
+
     def request_full_pass(self) -> None:
         """Note that something changed that concerns the whole router."""
         self.full_pass_due = True

@@ -16,6 +16,8 @@ from cerebro.routeros.menus.menu import Menu, Row
 # A query word costs the router one look at each row: beyond this many clients the whole table is cheaper.
 MOST_CLIENTS = 40
 _CLIENT = ("mac-address", "address")
+VOLATILE = frozenset({HOST.path, ACTIVE.path, COOKIE.path, CONNECTION.path})
+"""Menus whose rows come and go by themselves. One that cannot be read delays a proof and no write (rule B0)."""
 _HOST_ADDRESSES = ("address", "to-address")  # its own, and the one that the firewall sees
 
 

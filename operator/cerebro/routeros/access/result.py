@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cerebro.routeros.access.model import Ending, Grant
@@ -19,8 +19,8 @@ _MASS_AT_LEAST, _MASS_SHARE = 10, 5  # rule E13: ten clients and more than a fif
 class GrantView:
     """What the rows say of one grant: `granted` when nothing is left to do, else why not.
 
-    `ips` are the addresses at which the router's firewall sees the client. `unread` says which menu could not be read,
-    so that nothing is proven (rule B0).
+    `ips` are the addresses at which the router's firewall sees the client. `unread` is the path of a menu that could
+    not be read, so that nothing is proven (rule B0).
     """
 
     granted: bool
@@ -36,8 +36,8 @@ class EndingView:
 
     `flows` are its tracked connections; `cut` says that no row and no host lets the client open further ones, so
     those are the last. `too_early`: the rows promise a later end, so they stay until then (rule E1). `mac` is whom
-    the ending was found to be about, where that is known (rule B2). `unread` says which menu could not be read, so that
-    nothing is proven (rule B0).
+    the ending was found to be about, where that is known (rule B2). `unread` is the path of a menu that could not be
+    read, so that nothing is proven (rule B0).
     """
 
     enforced: bool
@@ -60,9 +60,10 @@ class AccessPlan:
     marked: set[str] = field(default_factory=set)  # client ids of all rows of ours
     repaired: set[str] = field(default_factory=set)  # client ids of rows that were missing or changed
     wants_connections: bool = False
-    recheck_in: float | None = (
-        None  # seconds after which a row that others made, and that counts here, ends by itself
-    )
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Why a menu could not be read, by its path."""
+    recheck_in: float | None = None
+    """Seconds after which a row that others made, and that counts here, ends by itself."""
 
     @property
     def empty(self) -> bool:

@@ -90,7 +90,7 @@ class PlanState:
     def __init__(self, desired: DesiredAccess, actual: Actual, policy: AccessPolicy) -> None:
         self.desired, self.policy = desired, policy
         self.tables = RouterTables(actual, Ownership(policy.installation))
-        self.result = AccessPlan()
+        self.result = AccessPlan(unread=actual.unread)
         self.changes = Changes(self.result)
 
         hosts = seen_hosts(actual)
@@ -111,9 +111,8 @@ class PlanState:
         self.legacy_lists = LegacyRows(self.tables.lists, self.is_frozen)
 
     def unread(self, *menus: Menu) -> str | None:
-        """Return why the first of some menus that could not be read was not; None when all were."""
-        reasons = (self.tables.unread.get(menu.path) for menu in menus)
-        return next((reason for reason in reasons if reason is not None), None)
+        """Return the path of the first of some menus that could not be read; None when all were."""
+        return next((menu.path for menu in menus if menu.path in self.tables.unread), None)
 
     def server_of(self, mac: str | None, ips: Iterable[str]) -> str | None:
         """Return the hotspot server of a client: the policy's, else that of all its hosts; None if not known."""

@@ -14,6 +14,14 @@ from cerebro.routeros.client.errors import Trap, TrapKind
 _DRY_RUN = Obstacle(reasons.DRY_RUN, "spec.dryRun of the Device is true: nothing is written to the router")
 _CONTESTED = Obstacle("Contested", "somebody else keeps changing the client's rows on the router")
 
+_NOT_READ = {
+    "/ip/hotspot/host": "HostsNotRead",
+    "/ip/hotspot/active": "LoginsNotRead",
+    "/ip/hotspot/cookie": "CookiesNotRead",
+    "/ip/firewall/connection": "ConnectionsNotRead",
+}
+"""The reason when a menu cannot be read, by its path."""
+
 _NEVER_ACCEPTED = ("invalid value", "value of ", "input does not match")
 """How RouterOS begins its refusal of an argument that it will never take."""
 
@@ -81,7 +89,7 @@ def session_obstacle(
     if device.spec.dry_run:
         return _DRY_RUN
 
-    obstacle = refusal(result, decision)
+    obstacle = refusal(result, decision) or _not_read(result, decision)
     if obstacle is None and device.spec.paused != "None" and decision.verdict.live:
         return Obstacle(reasons.PAUSED, f"spec.paused of the Device is {device.spec.paused}")
     if obstacle is None and not _all_enforced(result, decision):
@@ -110,6 +118,21 @@ def refusal(result: PassResult, decision: SessionDecision) -> Obstacle | None:
             return result.refused[client_id(key)]
 
     return None
+
+
+def _not_read(result: PassResult, decision: SessionDecision) -> Obstacle | None:
+    """Return which menu could not be read that would prove a Session's access or end (rule B0); None for none."""
+    views = [result.plan.endings[ending] for ending in decision.endings if ending in result.plan.endings]
+    paths = [view.unread for view in views]
+    if decision.grant is not None and decision.grant in result.plan.grants:
+        paths.append(result.plan.grants[decision.grant].unread)
+
+    path = next((path for path in paths if path is not None), None)
+    if path is None:
+        return None
+    why = result.plan.unread[path]
+    message = f"the router did not print {path}: {why}; what else is due was done, and it is read again"
+    return Obstacle(_NOT_READ[path], message)
 
 
 def _all_enforced(result: PassResult, decision: SessionDecision) -> bool:

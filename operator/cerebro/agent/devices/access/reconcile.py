@@ -27,12 +27,13 @@ from cerebro.resources import Session
 from cerebro.routeros.access.marker import parse_marker
 from cerebro.routeros.access.model import AccessPolicy, DesiredAccess
 from cerebro.routeros.access.plan import access_plan, without_orphans
-from cerebro.routeros.access.read import Scope, access_prints, actual_from, connections_print
+from cerebro.routeros.access.read import VOLATILE, Scope, access_prints, actual_from, connections_print
 from cerebro.routeros.access.result import AccessPlan
 from cerebro.routeros.access.tables import Actual
 from cerebro.routeros.client.command import Command, Reply
-from cerebro.routeros.client.errors import Trap, TrapKind
+from cerebro.routeros.client.errors import DeadlineExceeded, Trap, TrapKind
 from cerebro.routeros.client.session import WINDOW, RouterSession
+from cerebro.routeros.menus.firewall import CONNECTION
 from cerebro.routeros.menus.menu import Row
 
 _ROUNDS = 4
@@ -42,6 +43,13 @@ _PATIENCE = 1.0
 """Seconds: a write that a client waits for and that brought no byte for this long goes over a fresh connection (rule
 B5).
 """
+
+
+_READ_AGAIN = 3
+"""How often a menu is read whose rows came and went while the router printed it."""
+
+_LOOK_FOR_URGENT = 0.05
+"""Seconds between two looks, while a long print runs, whether a client waits for something newer."""
 
 
 @dataclass
@@ -146,10 +154,10 @@ class AccessReconciler:
         subject = _Subject.of(sessions, changed)
         writes = _Writes()
 
-        for _ in range(_ROUNDS):
+        for number in range(_ROUNDS):
             reading = await self._read(subject)
-            decision = await self._decide(subject, reading)
-            if decision.plan.empty or self.dry_run:
+            decision = await self._decide(subject, reading, writes, first=number == 0)
+            if decision.plan.empty or self.dry_run or writes.interrupted:
                 break
 
             # The host goes in this round and may be away in the next: the MAC is what it was at first sight.
@@ -189,13 +197,42 @@ class AccessReconciler:
         return _Reading(None, await self._read_rows(None))
 
     async def _read_rows(self, scope: Scope | None) -> Actual:
-        replies = await self._run_all(access_prints(self.policy, scope))
-        return actual_from([_rows(reply) for reply in replies])
+        """Read the menus of access. Raises Trap for bindings and list rows; the others may stay unread (rule B0)."""
+        prints = access_prints(self.policy, scope)
+        replies = await self._run_all(prints)
+        tables: list[list[dict[str, str]]] = []
+        unread: dict[str, str] = {}
+        for command, reply in zip(prints, replies, strict=True):
+            if isinstance(reply, Trap) and command.path not in VOLATILE:
+                raise reply
+
+            rows = await self._rows_of(command, reply)
+            if isinstance(rows, str):
+                unread[command.path] = rows
+                rows = []
+            tables.append(rows)
+        return replace(actual_from(tables), unread=unread)
+
+    async def _rows_of(self, command: Command, reply: Reply | Trap) -> list[dict[str, str]] | str:
+        """Return the rows of a print, or why there are none. What changed under the print is read again."""
+        for _ in range(_READ_AGAIN):
+            if not isinstance(reply, Trap):
+                return reply.rows
+            if reply.kind is not TrapKind.GONE:
+                break
+            (reply,) = await self._run_all([command])
+        return str(reply) if isinstance(reply, Trap) else reply.rows
 
     # --- decide
 
-    async def _decide(self, subject: _Subject, reading: _Reading) -> _Decision:
-        """Judge the Sessions and plan. Connections are read only if the plan asks for them."""
+    async def _decide(
+        self, subject: _Subject, reading: _Reading, writes: _Writes, *, first: bool
+    ) -> _Decision:
+        """Judge the Sessions and plan.
+
+        Connections are read only if the plan asks for them, and not before what else is due was written once: who is to
+        be shut out is shut out first (rule B0).
+        """
         chosen = subject.chosen(reading.scope)
         judged = judge_all(chosen, reading.actual, self.policy, self.at)
         self._forget_flows(judged)
@@ -203,17 +240,41 @@ class AccessReconciler:
         wanted = wanted_of(judged, self.at, everything=reading.scope is None)
         actual = reading.actual
         plan = access_plan(wanted, actual, self.policy)
-        if plan.wants_connections and not self.dry_run:
-            actual = await self._with_connections(actual)
+        if plan.wants_connections and (plan.empty or not first):
+            actual = await self._with_connections(actual, writes)
             plan = access_plan(wanted, actual, self.policy)
             self._remember_flows(judged, plan)
 
         plan, held_back = self._hold_back(plan, wanted, actual)
         return _Decision(judged, plan, held_back, settled=_is_settled(judged, plan))
 
-    async def _with_connections(self, actual: Actual) -> Actual:
-        (reply,) = await self._run_all([connections_print()])
-        return replace(actual, connections=tuple(_rows(reply)))
+    async def _with_connections(self, actual: Actual, writes: _Writes) -> Actual:
+        """Return the rows with the tracked connections, or with the reason why these could not be read.
+
+        A large table takes seconds: the read is given up when a client waits for something newer.
+        """
+        reading = asyncio.ensure_future(self._read_connections())
+        try:
+            while not reading.done():
+                await asyncio.wait({reading}, timeout=_LOOK_FOR_URGENT)
+                if not reading.done() and self.urgent():
+                    writes.interrupted = True
+                    return actual
+        finally:
+            reading.cancel()
+
+        rows = reading.result()
+        if isinstance(rows, str):
+            return replace(actual, unread={**actual.unread, CONNECTION.path: rows})
+        return replace(actual, connections=tuple(rows))
+
+    async def _read_connections(self) -> list[dict[str, str]] | str:
+        command = connections_print()
+        try:
+            (reply,) = await self.session.run_all([command])
+            return await self._rows_of(command, reply)
+        except DeadlineExceeded as error:
+            return str(error)
 
     def _hold_back(self, plan: AccessPlan, wanted: DesiredAccess, actual: Actual) -> tuple[AccessPlan, int]:
         """Return the plan without a mass removal that nobody confirmed, and how many clients stay for that (rule
@@ -243,20 +304,24 @@ class AccessReconciler:
     # --- apply
 
     async def _apply(self, plan: AccessPlan, writes: _Writes) -> None:
-        """Run the plan's commands, stage by stage, and note what became of them."""
-        writes.repaired |= plan.repaired
-        for stage in plan.stages:
-            for start in range(0, len(stage), WINDOW):
-                # The first window of a stage runs whoever waits, so that a pass always gets on.
-                overtaken = start > 0 and self.urgent()
-                if overtaken or not self.may_write():
-                    writes.interrupted = True
-                    return
+        """Run the plan's commands in the order of its stages, a window at a time, and note what became of them.
 
-                window = stage[start : start + WINDOW]
-                replies = await self._run_all(window)
-                for command, reply in zip(window, replies, strict=True):
-                    self._note(command, reply, writes)
+        A router takes what one window holds one after the other. Should it ever do otherwise, and remove a host before
+        the binding is there, the next round sees that host and removes it again.
+        """
+        writes.repaired |= plan.repaired
+        commands = list(plan.commands())
+        for start in range(0, len(commands), WINDOW):
+            # The first window runs whoever waits, so that a pass always gets on.
+            overtaken = start > 0 and self.urgent()
+            if overtaken or not self.may_write():
+                writes.interrupted = True
+                return
+
+            window = commands[start : start + WINDOW]
+            replies = await self._run_all(window)
+            for command, reply in zip(window, replies, strict=True):
+                self._note(command, reply, writes)
 
     def _note(self, command: Command, reply: Reply | Trap, writes: _Writes) -> None:
         """Note a write that was refused; a row that is gone already is as wanted."""
@@ -325,10 +390,6 @@ def _is_settled(judged: Iterable[SessionDecision], plan: AccessPlan) -> bool:
         return False
     if any(decision.untold for decision in judged):
         return False
+    if plan.unproven:
+        return False
     return not any(view.too_early for view in plan.endings.values())
-
-
-def _rows(reply: Reply | Trap) -> list[dict[str, str]]:
-    if isinstance(reply, Trap):
-        raise reply
-    return reply.rows
