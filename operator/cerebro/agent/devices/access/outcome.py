@@ -18,7 +18,7 @@ _NEVER_ACCEPTED = ("invalid value", "value of ", "input does not match")
 """How RouterOS begins its refusal of an argument that it will never take."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class PassResult:
     """What a pass saw and did."""
 

@@ -1,7 +1,7 @@
-"""One pass over a router: read, judge, plan, apply, and read again until nothing is left to do.
+"""A pass over a router's access: read, decide, apply, and read again until nothing is left to do.
 
-It decides nothing by itself: `desired.py` judges the Sessions, `routeros/access/plan.py` plans. A pass looks
-at everything, or only at the clients of some Sessions, which new ones need at once.
+This file decides nothing by itself: `desired` judges the Sessions, `routeros/access/plan` plans. A pass looks at
+everything, or only at the clients of some Sessions: whoever waits for a new one needs it at once.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from cerebro.agent.devices.access.desired import (
     wanted_of,
 )
 from cerebro.agent.devices.access.outcome import PassResult, pass_obstacle
+from cerebro.domain.conditions import Obstacle
 from cerebro.resources import Session
 from cerebro.routeros.access.marker import parse_marker
-from cerebro.routeros.access.model import AccessPolicy
+from cerebro.routeros.access.model import AccessPolicy, DesiredAccess
 from cerebro.routeros.access.plan import access_plan, without_orphans
 from cerebro.routeros.access.read import Scope, access_prints, actual_from, connections_print
 from cerebro.routeros.access.result import AccessPlan
@@ -35,155 +36,296 @@ from cerebro.routeros.client.session import WINDOW, RouterSession
 from cerebro.routeros.menus.menu import Row
 
 _ROUNDS = 4
-# Rule B5: a write that a client waits for and that brought no byte for this long goes over a fresh
-# connection.
+"""A round reads, decides and applies. The second one finds nothing left to do, unless somebody else writes too."""
+
 _PATIENCE = 1.0
+"""Seconds: a write that a client waits for and that brought no byte for this long goes over a fresh connection (rule
+B5).
+"""
+
+
+@dataclass
+class _Subject:
+    """What a pass is about; each round may narrow or widen it."""
+
+    sessions: list[Session]
+    """All Sessions of the Device."""
+
+    changed: list[Session] | None
+    """Those at whose clients the pass looks; None: at everything."""
+
+    uids: frozenset[str]
+    """UIDs of the changed ones, also of those that name no client."""
+
+    scope: Scope = field(default_factory=Scope)
+    """The clients at which the last round looked: the next one looks at no fewer."""
+
+    hosts: tuple[Row, ...] = ()
+    """Hosts that earlier rounds have read."""
+
+    @classmethod
+    def of(cls, sessions: Sequence[Session], changed: Iterable[Session] | None) -> _Subject:
+        """Return what a pass begins with."""
+        if changed is None:
+            return cls(list(sessions), None, frozenset())
+        some = list(changed)
+        uids = frozenset(session.metadata.uid for session in some)
+        return cls(list(sessions), some, uids)
+
+    def chosen(self, scope: Scope | None) -> list[Session]:
+        """Return the Sessions that are to be decided about: of a scope, those of its clients."""
+        if scope is None:
+            return self.sessions
+        return [
+            session
+            for session in self.sessions
+            if session.metadata.uid in self.uids or in_scope(session, scope)
+        ]
+
+    def pin(self, pins: dict[str, Session]) -> None:
+        """Take these Sessions, by UID, in place of theirs."""
+        self.sessions = [pins.get(session.metadata.uid, session) for session in self.sessions]
+        if self.changed is not None:
+            self.changed = [pins.get(session.metadata.uid, session) for session in self.changed]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The router's rows as a round has read them; `scope` None: all."""
+
+    scope: Scope | None
+    actual: Actual
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """What a round is to do. `settled`: nothing, and nothing is left for later."""
+
+    judged: list[SessionDecision]
+    plan: AccessPlan
+    held_back: int
+    settled: bool
+
+
+@dataclass
+class _Writes:
+    """What became of the writes of all rounds; see `PassResult`."""
+
+    interrupted: bool = False
+    collided: bool = False
+    repaired: set[str] = field(default_factory=set)
+    refused: dict[str, Obstacle] = field(default_factory=dict)
+    obstacle: Obstacle | None = None
 
 
 @dataclass
 class AccessReconciler:
-    """A pass over one router with what it needs.
+    """A pass over one router, with what it needs.
 
-    `urgent()` tells whether a client waits for something newer, `may_write()` whether this agent still may do
-    what `at` says: a Lease can run out within a pass, and another agent may have written since (rule E1).
+    `flows` are the connections at the end of a client's access, by `flows_key`; the pass adds to them. `confirmed` is
+    how many clients a mass removal may end (rule E13). `impatient`: a client waits, so commands that bring no byte
+    raise Stalled soon. `urgent()` returns whether a client waits for something newer, `may_write()` whether this agent
+    still may do what `at` says: a Lease can run out within a pass, and another agent may have written since (rule E1).
     """
 
     session: RouterSession
     policy: AccessPolicy
     at: PassContext
     dry_run: bool = False
-    flows: dict[str, frozenset[str]] = field(default_factory=dict)  # by `flows_key`: connections at the end
-    confirmed: int = 0  # how many clients a mass removal may end (rule E13)
+    flows: dict[str, frozenset[str]] = field(default_factory=dict)
+    confirmed: int = 0
     impatient: bool = False
     urgent: Callable[[], bool] = lambda: False
     may_write: Callable[[], bool] = lambda: True
 
     async def run(self, sessions: Sequence[Session], changed: Iterable[Session] | None) -> PassResult:
-        """Make the router equal to its Sessions; `changed` None looks at everything, else at their clients
-        only.
+        """Make the router equal to its Sessions; with `changed` only as far as the clients of these are concerned.
 
-        Raises RouterError when the connection is lost or stalls: then the outcome of the writes is unknown.
+        Raises RouterError when the connection is lost or stalls: then it is not known which writes ran.
         """
-        asked = None if changed is None else list(changed)
-        uids = {one.metadata.uid for one in asked or ()}  # also those that name no client
-        outcome = PassResult()
-        written = {one.metadata.uid: one for one in sessions}
-        met: Scope = Scope()
-        left: tuple[Row, ...] = ()
+        subject = _Subject.of(sessions, changed)
+        writes = _Writes()
+
         for _ in range(_ROUNDS):
-            scope, actual = await self._look(None if asked is None else scope_of(asked) | met, sessions)
-            asked, met = (None, met) if scope is None else (asked, scope)
-            actual, left = replace(actual, left=left), (*left, *actual.hosts)
-            chosen = [
-                one for one in sessions if scope is None or one.metadata.uid in uids or in_scope(one, scope)
-            ]
-            outcome.judged = judge_all(chosen, actual, self.policy, self.at)
-            self._forget_flows(outcome.judged)
-            outcome.plan = await self._plan(outcome, actual, everything=scope is None)
-            undone = any(one.untold for one in outcome.judged) or any(
-                view.too_early for view in outcome.plan.endings.values()
-            )
-            outcome.settled = outcome.plan.empty and not undone
-            if outcome.plan.empty or self.dry_run:
+            reading = await self._read(subject)
+            decision = await self._decide(subject, reading)
+            if decision.plan.empty or self.dry_run:
                 break
+
             # The host goes in this round and may be away in the next: the MAC is what it was at first sight.
-            pins = pinned(outcome.judged, actual)
-            sessions = [pins.get(one.metadata.uid, one) for one in sessions]
-            asked = None if asked is None else [pins.get(one.metadata.uid, one) for one in asked]
-            await self._apply(outcome)
-            if outcome.interrupted or outcome.collided:
+            subject.pin(pinned(decision.judged, reading.actual))
+            await self._apply(decision.plan, writes)
+            if writes.interrupted or writes.collided:
                 break
-        if outcome.settled:
-            outcome.obstacle = None
-        # What is reported is compared with the status that was written, not with what we know since.
-        outcome.judged = [replace(one, session=written[one.session.metadata.uid]) for one in outcome.judged]
-        return outcome
 
-    async def _look(self, scope: Scope | None, sessions: Sequence[Session]) -> tuple[Scope | None, Actual]:
-        """Read what concerns some clients, and whoever the hosts show to share their addresses; of one that is
-        revoked also what rows of the older relay say.
+        return self._finish(sessions, decision, writes)
+
+    # --- read
+
+    async def _read(self, subject: _Subject) -> _Reading:
+        """Read what concerns the subject's clients. Hosts of earlier rounds count as left."""
+        reading = await self._read_scope(subject)
+        if reading.scope is None:
+            subject.changed = None
+        else:
+            subject.scope = reading.scope
+
+        hosts = reading.actual.hosts
+        actual = replace(reading.actual, left=subject.hosts)
+        subject.hosts = (*subject.hosts, *hosts)
+        return replace(reading, actual=actual)
+
+    async def _read_scope(self, subject: _Subject) -> _Reading:
+        """Read the rows of the changed Sessions' clients and of any client that shares an address with them. For one
+        that is revoked, also read the rows that the older relay made.
         """
+        scope = None if subject.changed is None else scope_of(subject.changed) | subject.scope
         while scope is not None and not scope.wide:
-            actual = await self._read(scope)
-            met = scope.met(actual.hosts)
-            ends = any(ends_rows_of_others(one) and in_scope(one, scope) for one in sessions)
-            if ends:
-                met = met.joined(actual) | scope_of(one for one in sessions if in_scope(one, met))
-            new = any(in_scope(one, met) and not in_scope(one, scope) for one in sessions)
-            if not new and not (ends and met != scope):
-                return scope, actual
-            scope = met
-        return None, await self._read(None)
+            actual = await self._read_rows(scope)
+            wider = _widened(scope, actual, subject.sessions)
+            if wider is None:
+                return _Reading(scope, actual)
+            scope = wider
+        return _Reading(None, await self._read_rows(None))
 
-    async def _read(self, scope: Scope | None) -> Actual:
+    async def _read_rows(self, scope: Scope | None) -> Actual:
         replies = await self._run_all(access_prints(self.policy, scope))
         return actual_from([_rows(reply) for reply in replies])
 
-    async def _plan(self, outcome: PassResult, actual: Actual, *, everything: bool) -> AccessPlan:
-        wanted = wanted_of(outcome.judged, self.at, everything=everything)
+    # --- decide
+
+    async def _decide(self, subject: _Subject, reading: _Reading) -> _Decision:
+        """Judge the Sessions and plan. Connections are read only if the plan asks for them."""
+        chosen = subject.chosen(reading.scope)
+        judged = judge_all(chosen, reading.actual, self.policy, self.at)
+        self._forget_flows(judged)
+
+        wanted = wanted_of(judged, self.at, everything=reading.scope is None)
+        actual = reading.actual
         plan = access_plan(wanted, actual, self.policy)
         if plan.wants_connections and not self.dry_run:
-            (reply,) = await self._run_all([connections_print()])
-            actual = replace(actual, connections=tuple(_rows(reply)))
+            actual = await self._with_connections(actual)
             plan = access_plan(wanted, actual, self.policy)
-            self._remember_flows(outcome.judged, plan)
-        outcome.held_back = 0
-        if plan.is_mass_removal() and len(plan.orphans) > self.confirmed:
-            outcome.held_back = len(plan.orphans)
-            plan = without_orphans(wanted, actual, self.policy)
-        return plan
+            self._remember_flows(judged, plan)
+
+        plan, held_back = self._hold_back(plan, wanted, actual)
+        return _Decision(judged, plan, held_back, settled=_is_settled(judged, plan))
+
+    async def _with_connections(self, actual: Actual) -> Actual:
+        (reply,) = await self._run_all([connections_print()])
+        return replace(actual, connections=tuple(_rows(reply)))
+
+    def _hold_back(self, plan: AccessPlan, wanted: DesiredAccess, actual: Actual) -> tuple[AccessPlan, int]:
+        """Return the plan without a mass removal that nobody confirmed, and how many clients stay for that (rule
+        E13).
+        """
+        orphans = len(plan.orphans)
+        if not plan.is_mass_removal() or orphans <= self.confirmed:
+            return plan, 0
+        return without_orphans(wanted, actual, self.policy), orphans
 
     def _remember_flows(self, judged: Iterable[SessionDecision], plan: AccessPlan) -> None:
-        """Note which connections were there when the last host of a client had gone: later ones are not let
-        through (B1).
+        """Remember which connections a client had when its last host had gone: later ones are not let through
+        (B1).
         """
-        for one in judged:
-            for ending in one.endings:
+        for decision in judged:
+            for ending in decision.endings:
                 view = plan.endings[ending]
                 if view.cut:
-                    self.flows.setdefault(flows_key(one.session, ending), view.flows)
+                    self.flows.setdefault(flows_key(decision.session, ending), view.flows)
 
     def _forget_flows(self, judged: Iterable[SessionDecision]) -> None:
         """Forget the connections at an earlier end of clients that are to have access again."""
-        for one in judged:
-            if one.grant is not None:
-                self.flows.pop(flows_key(one.session, one.grant), None)
+        for decision in judged:
+            if decision.grant is not None:
+                self.flows.pop(flows_key(decision.session, decision.grant), None)
 
-    async def _apply(self, outcome: PassResult) -> None:
-        outcome.repaired |= outcome.plan.repaired
-        for stage in outcome.plan.stages:
+    # --- apply
+
+    async def _apply(self, plan: AccessPlan, writes: _Writes) -> None:
+        """Run the plan's commands, stage by stage, and note what became of them."""
+        writes.repaired |= plan.repaired
+        for stage in plan.stages:
             for start in range(0, len(stage), WINDOW):
-                if (start and self.urgent()) or not self.may_write():
-                    outcome.interrupted = True
+                # The first window of a stage runs whoever waits, so that a pass always gets on.
+                overtaken = start > 0 and self.urgent()
+                if overtaken or not self.may_write():
+                    writes.interrupted = True
                     return
-                window = stage[start : start + WINDOW]
-                for command, reply in zip(window, await self._run_all(window), strict=True):
-                    self._note(outcome, command, reply)
 
-    def _note(self, outcome: PassResult, command: Command, reply: Reply | Trap) -> None:
+                window = stage[start : start + WINDOW]
+                replies = await self._run_all(window)
+                for command, reply in zip(window, replies, strict=True):
+                    self._note(command, reply, writes)
+
+    def _note(self, command: Command, reply: Reply | Trap, writes: _Writes) -> None:
+        """Note a write that was refused; a row that is gone already is as wanted."""
         if not isinstance(reply, Trap) or reply.kind is TrapKind.GONE:
             return
-        marker = parse_marker(command.attributes.get("comment"), self.policy.installation)
         if reply.kind is TrapKind.EXISTS:
-            outcome.collided = True
+            writes.collided = True
+
+        marker = parse_marker(command.attributes.get("comment"), self.policy.installation)
         if marker is not None:
-            outcome.refused[marker.client_id] = pass_obstacle(reply)
+            writes.refused[marker.client_id] = pass_obstacle(reply)
         else:
-            outcome.obstacle = replace(pass_obstacle(reply), final=False)
+            writes.obstacle = replace(pass_obstacle(reply), final=False)
+
+    # --- finish
+
+    def _finish(self, sessions: Sequence[Session], decision: _Decision, writes: _Writes) -> PassResult:
+        """Return the result: the last decision, and what became of all writes."""
+        # What is reported is compared with the status that was written, not with what we know since.
+        written = {session.metadata.uid: session for session in sessions}
+        judged = [replace(each, session=written[each.session.metadata.uid]) for each in decision.judged]
+        return PassResult(
+            judged=judged,
+            plan=decision.plan,
+            settled=decision.settled,
+            interrupted=writes.interrupted,
+            collided=writes.collided,
+            held_back=decision.held_back,
+            refused=writes.refused,
+            obstacle=None if decision.settled else writes.obstacle,
+            repaired=writes.repaired,
+        )
+
+    # --- commands
 
     async def _run_all(self, commands: Sequence[Command]) -> list[Reply | Trap]:
+        """Run commands together; raises RouterError, but returns Traps."""
         if not self.impatient or len(commands) > WINDOW:
             return await self.session.run_all(commands)
-        replies = await asyncio.gather(
-            *(self.session.run(command, first_byte_within=_PATIENCE) for command in commands),
-            return_exceptions=True,
-        )
+
+        runs = [self.session.run(command, first_byte_within=_PATIENCE) for command in commands]
+        replies = await asyncio.gather(*runs, return_exceptions=True)
         outcomes: list[Reply | Trap] = []
         for reply in replies:
             if isinstance(reply, BaseException) and not isinstance(reply, Trap):
                 raise reply
             outcomes.append(reply)
         return outcomes
+
+
+def _widened(scope: Scope, actual: Actual, sessions: Sequence[Session]) -> Scope | None:
+    """Return the scope with the clients that its rows show, if that is more to read; else None."""
+    met = scope.met(actual.hosts)
+    ends_others = any(ends_rows_of_others(session) and in_scope(session, scope) for session in sessions)
+    if ends_others:
+        met = met.joined(actual) | scope_of(session for session in sessions if in_scope(session, met))
+
+    new_client = any(in_scope(session, met) and not in_scope(session, scope) for session in sessions)
+    new_rows = ends_others and met != scope
+    return met if new_client or new_rows else None
+
+
+def _is_settled(judged: Iterable[SessionDecision], plan: AccessPlan) -> bool:
+    """Return whether nothing is left to do, now or when time has passed."""
+    if not plan.empty:
+        return False
+    if any(decision.untold for decision in judged):
+        return False
+    return not any(view.too_early for view in plan.endings.values())
 
 
 def _rows(reply: Reply | Trap) -> list[dict[str, str]]:
