@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RouterFacts:
-    """What a router says of itself, in printable form; None where it has no such thing (a CHR has no serial
-    number).
+    """What a router says of itself, in printable form; None where it says nothing (a CHR has no serial number).
+
+    From `/system/identity`, `/system/resource` and `/system/routerboard`.
     """
 
     identity: str | None = None

@@ -1,4 +1,7 @@
-"""The status of a Device: what the loop found, as conditions and figures. Pure."""
+"""The text of a Device's status: from findings to conditions and figures. Pure.
+
+This file neither looks nor remembers; `findings` makes the findings, `reporter` writes the status.
+"""
 
 from __future__ import annotations
 
@@ -16,122 +19,163 @@ from cerebro.resources import Device, reasons
 
 @dataclass(frozen=True, slots=True)
 class DeviceFindings:
-    """What the last tries brought. `settled` None: no pass has ended yet."""
+    """What the last tries showed of a router; None where nothing is known."""
 
     facts: RouterFacts = field(default_factory=RouterFacts)
+
     reachable: bool | None = None
+    """Whether the router answers."""
+
     authenticated: bool | None = None
-    obstacle: Obstacle | None = None  # why nothing, or not everything, can be done
+    """Whether the router took the credentials."""
+
+    obstacle: Obstacle | None = None
+    """Why nothing, or not everything, can be done."""
+
     settled: bool | None = None
+    """Whether the last pass left nothing to do; None: no pass has ended yet."""
+
     held_back: int = 0
+    """Clients whose rows stay until a person confirms that they may go (rule E13)."""
+
     contested: int = 0
+    """Clients whose rows somebody else keeps changing (rule B10)."""
+
     plan: list[str] | None = None
+    """In dry run: what would be written, a command a line."""
+
     active: int = 0
+    """Unfinished Sessions in phase Active."""
+
     pending: int = 0
+    """Unfinished Sessions in phase Pending."""
+
     circuit: State = "Closed"
+    """State of the circuit breaker."""
+
     open_until: datetime | None = None
+    """When an open breaker lets the next try through."""
+
     last_resync_at: str | None = None
+    """The request for a resync that the last full pass answered, as its annotation has it."""
+
     cleaned_up: bool = False
     """All rows of ours are off the router of a Device that goes."""
+
     tunnel: ConditionState | None = None
-    """TunnelUp; None for a Device that is reached without one."""
+    """TunnelUp; None for a Device that is reached without a tunnel."""
 
 
-def device_status(device: Device, found: DeviceFindings, now: datetime) -> dict[str, Any]:
-    """Return the part of a Device's status that the agent owns, for server-side apply."""
-    facts, old = found.facts, device.status
+def device_status(device: Device, findings: DeviceFindings, now: datetime) -> dict[str, Any]:
+    """Return the part of a Device's status that the agent owns, in the form of the API, for server-side apply.
+
+    Facts that the router has not told since the agent started stay as the status has them.
+    """
+    facts, old = findings.facts, device.status
     status: dict[str, Any] = {
         "identity": facts.identity or old.identity,
         "version": facts.version or old.version,
         "board": facts.board or old.board,
         "serialNumber": facts.serial_number or old.serial_number,
-        "sessions": {"active": found.active, "pending": found.pending},
-        "circuit": {"state": found.circuit, "openUntil": _whole_second(found.open_until)},
-        "plan": found.plan,
-        "lastResyncAt": found.last_resync_at or old.last_resync_at,
+        "sessions": {"active": findings.active, "pending": findings.pending},
+        "circuit": {"state": findings.circuit, "openUntil": _whole_second(findings.open_until)},
+        "plan": findings.plan,
+        "lastResyncAt": findings.last_resync_at or old.last_resync_at,
     }
-    said = dict(
-        zip(("Ready", "Reachable", "Authenticated", "Configured"), _truths(device, found), strict=True)
-    )
-    if found.tunnel is not None:
-        said["TunnelUp"] = found.tunnel
-    if operator_says(device):
-        # There the operator says what is wrong with address, Peer or routerID; it takes that back itself.
-        del said["Ready"]
-    status["conditions"] = wire_states(old.conditions, said, device.metadata.generation, now)
+    states = _states(device, findings)
+    status["conditions"] = wire_states(old.conditions, states, device.metadata.generation, now)
     stripped: dict[str, Any] = _without_none(status)
     return stripped
 
 
-def _truths(device: Device, found: DeviceFindings) -> list[ConditionState]:
-    why = found.obstacle
-    ready = _ready(device, found)
-    reachable = _two(found.reachable, "Reachable", "the router answers", why)
-    authenticated = _two(found.authenticated, "LoggedIn", "the router took the credentials", why)
+def _states(device: Device, findings: DeviceFindings) -> dict[str, ConditionState]:
+    """Return the conditions that the agent writes, by type."""
+    obstacle = findings.obstacle
+    states: dict[str, ConditionState] = {}
+
+    # While the operator reports what is wrong with address, Peer or routerID, Ready is the operator's to take back.
+    if not operator_says(device):
+        states["Ready"] = _ready(device, findings)
+
+    states["Reachable"] = _known(findings.reachable, "Reachable", "the router answers", obstacle)
+    states["Authenticated"] = _known(
+        findings.authenticated, "LoggedIn", "the router took the credentials", obstacle
+    )
+    states["Configured"] = _configured(device, findings)
+    if findings.tunnel is not None:
+        states["TunnelUp"] = findings.tunnel
+    return states
+
+
+def _configured(device: Device, findings: DeviceFindings) -> ConditionState:
     if device.spec.dry_run:
-        configured: ConditionState = ConditionState(
-            "Unknown",
-            reasons.DRY_RUN,
-            "nothing is written; status.plan says what would change",
-        )
-    elif found.settled:
-        configured = ConditionState(
-            "True", "Equal", "the marked entries on the router are those of its Sessions"
-        )
-    elif why is not None:
-        configured = ConditionState("Unknown", why.reason, why.message)
-    elif found.settled is None:
-        configured = ConditionState("Unknown", reasons.NOT_LOOKED_YET, "no pass has ended yet")
-    else:
-        configured = ConditionState("False", "Changing", "entries on the router are being changed")
-    return [ready, reachable, authenticated, configured]
+        message = "nothing is written; status.plan says what would change"
+        return ConditionState("Unknown", reasons.DRY_RUN, message)
+    if findings.settled:
+        message = "the marked entries on the router are those of its Sessions"
+        return ConditionState("True", "Equal", message)
+    if findings.obstacle is not None:
+        return ConditionState("Unknown", findings.obstacle.reason, findings.obstacle.message)
+    if findings.settled is None:
+        return ConditionState("Unknown", reasons.NOT_LOOKED_YET, "no pass has ended yet")
+    return ConditionState("False", "Changing", "entries on the router are being changed")
 
 
-def _ready(device: Device, found: DeviceFindings) -> ConditionState:
-    if found.cleaned_up and device.metadata.deletion_timestamp is not None:
+def _ready(device: Device, findings: DeviceFindings) -> ConditionState:
+    """Return Ready: first what keeps the router from being looked at, then what the look showed."""
+    if findings.cleaned_up and device.metadata.deletion_timestamp is not None:
         return ConditionState("False", reasons.CLEANED_UP, "all marked entries are removed from the router")
-    if found.obstacle is not None:
-        truth: ConditionStatus = "False" if found.reachable is not None else "Unknown"
-        return ConditionState(truth, found.obstacle.reason, found.obstacle.message)
+
+    obstacle = findings.obstacle
+    if obstacle is not None:
+        status: ConditionStatus = "Unknown" if findings.reachable is None else "False"
+        return ConditionState(status, obstacle.reason, obstacle.message)
+
     if device.spec.paused != "None":
-        return ConditionState(
-            "False", reasons.PAUSED, f"spec.paused is {device.spec.paused}: set it to None to go on"
-        )
-    if found.settled is None:
+        message = f"spec.paused is {device.spec.paused}: set it to None to go on"
+        return ConditionState("False", reasons.PAUSED, message)
+    if findings.settled is None:
         return ConditionState("Unknown", reasons.NOT_LOOKED_YET, "the router has not been compared yet")
-    return _ready_of_entries(device, found)
+    return _ready_by_entries(device, findings)
 
 
-def _ready_of_entries(device: Device, found: DeviceFindings) -> ConditionState:
-    if found.held_back:
+def _ready_by_entries(device: Device, findings: DeviceFindings) -> ConditionState:
+    """Return Ready of a router that was compared."""
+    if findings.held_back:
         message = (
-            f"{found.held_back} clients on the router have no Session any more; their entries stay "
-            f"{until_confirmed(found.held_back)}"
+            f"{findings.held_back} clients on the router have no Session any more; their entries stay "
+            f"{until_confirmed(findings.held_back)}"
         )
         return ConditionState("False", "MassRemoval", message)
-    if found.contested:
+    if findings.contested:
         message = (
-            f"rows of {found.contested} clients were changed by somebody else three times in ten minutes"
+            f"rows of {findings.contested} clients were changed by somebody else three times in ten minutes"
         )
         return ConditionState("False", "Contested", message)
+
     if device.spec.dry_run:
         return ConditionState("True", reasons.DRY_RUN, "the router can be read; nothing is written")
-    if found.settled:
+    if findings.settled:
         return ConditionState("True", "Equal", "the router is as wanted")
     return ConditionState("True", "Changing", "the router is being changed")
 
 
-def _two(value: bool | None, reason: str, message: str, why: Obstacle | None) -> ConditionState:
+def _known(value: bool | None, reason: str, message: str, obstacle: Obstacle | None) -> ConditionState:
+    """Return a condition that is True with this reason and message; if it is not, the obstacle is the reason."""
     if value:
         return ConditionState("True", reason, message)
-    truth: ConditionStatus = "Unknown" if value is None else "False"
-    return ConditionState(
-        truth, why.reason if why else reasons.NOT_LOOKED_YET, why.message if why else "nobody has looked yet"
-    )
+
+    status: ConditionStatus = "Unknown" if value is None else "False"
+    if obstacle is None:
+        return ConditionState(status, reasons.NOT_LOOKED_YET, "nobody has looked yet")
+    return ConditionState(status, obstacle.reason, obstacle.message)
 
 
 def _whole_second(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Return a moment as the API writes it, without fractions of a second."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _without_none(value: Any) -> Any:
