@@ -12,18 +12,33 @@ from cerebro.wireguard.nft import Nft
 
 @dataclass(frozen=True, slots=True)
 class NodeBackends:
-    """What a node carries interfaces with, and the time that a Lease of a Hub lasts, in seconds."""
+    """The backends of a node, and the settings that all its Hubs share."""
 
     node: str
+    """The node's name."""
+
     kernel: Backend
+
     userspace: Backend
+
     nft: Nft
+
     lease_duration: float
+    """Seconds that a Lease of a Hub lasts without a renewal."""
+
     lease_renew: float
+    """Seconds between two renewals."""
+
     dry_run: bool = False
 
     def backends(self, hub: Hub) -> Sequence[Backend]:
-        """Return those that may carry a Hub, in the order in which they are tried (rule E4)."""
-        if hub.spec.node_name is None or hub.spec.implementation == "Userspace":
+        """Return the backends that may carry a Hub, in the order in which they are tried (rule E4).
+
+        A leased Hub is carried in userspace only: the kernel has no watchdog.
+        """
+        leased = hub.spec.node_name is None
+        if leased or hub.spec.implementation == "Userspace":
             return (self.userspace,)
-        return (self.kernel,) if hub.spec.implementation == "Kernel" else (self.kernel, self.userspace)
+        if hub.spec.implementation == "Kernel":
+            return (self.kernel,)
+        return (self.kernel, self.userspace)

@@ -1,5 +1,4 @@
-"""The key of a Hub's interface by rule E3: the interface's, else the Secret's, else a new one. It is never
-changed.
+"""The key of a Hub's interface (rule E3): the interface's, else the Secret's, else a new one. It is never changed.
 
 The interface gets a key only once the Secret holds the same one: a key that only an interface has is lost
 with it, and with it every router's way back.
@@ -22,21 +21,25 @@ _LABELS = {"app.kubernetes.io/managed-by": "cerebro-agent"}
 
 @dataclass(frozen=True, slots=True)
 class HubKey:
-    """The key that the interface has or is to have. `trouble` without a key is in the way of everything."""
+    """The key that the interface has or is to have."""
 
     private_key: str | None = field(default=None, repr=False)
+    """None: it cannot be had, and the interface cannot be configured."""
+
     trouble: Obstacle | None = None
+    """What is wrong. Beside a key it is a warning only."""
 
     @property
     def public_key(self) -> str | None:
-        """The public key of it."""
+        """The public key that belongs to the private one."""
         return derive_public_key(self.private_key) if self.private_key else None
 
 
 async def settle_key(api: KubeApi, hub: Hub, on_interface: str | None, *, create: bool = True) -> HubKey:
-    """Return the key, from the Secret or, with `create`, put there first. Raises nothing: trouble is said.
+    """Return the key, from the Secret or, with `create`, put into a new Secret first.
 
-    `on_interface` is the private key that the interface has already; it stays whatever the Secret says.
+    `on_interface` is the private key that the interface has already; it stays whatever the Secret holds. Raises
+    nothing: an error of the API server is in `trouble`.
     """
     name = hub.private_key_secret_name
     try:
@@ -46,26 +49,34 @@ async def settle_key(api: KubeApi, hub: Hub, on_interface: str | None, *, create
             return await _make(api, hub, on_interface, create=create)
         return _compare(hub, on_interface, secret)
     except KubeError as error:
+        # A key that the interface has already needs no Secret for now.
+        if on_interface:
+            return HubKey(on_interface)
         message = f"Secret {name} (spec.privateKeySecretRef) could not be read or made yet: {error}"
-        return HubKey(
-            on_interface, None if on_interface else Obstacle("SecretNotRead", message, looked=False)
-        )
+        return HubKey(None, Obstacle("SecretNotRead", message, looked=False))
 
 
 async def _make(api: KubeApi, hub: Hub, on_interface: str | None, *, create: bool) -> HubKey:
+    """Return a key for a Hub without a Secret; make the Secret with `create`. Raises KubeError."""
     private = on_interface or generate_private_key()
     if not create:
         return HubKey(private)
+
     name = hub.private_key_secret_name
-    data = {"privateKey": private.encode(), "publicKey": derive_public_key(private).encode()}
+    data = {
+        "privateKey": private.encode(),
+        "publicKey": derive_public_key(private).encode(),
+    }
     try:
         await api.create_secret(hub.namespace, name, type=SECRET_TYPE_WIREGUARD, data=data, labels=_LABELS)
     except AlreadyExists:
+        # Somebody else made it since it was read: that one counts.
         return _compare(hub, on_interface, await api.get_secret(hub.namespace, name))
     return HubKey(private)
 
 
 def _compare(hub: Hub, on_interface: str | None, secret: Secret) -> HubKey:
+    """Return the key of a Hub that has a Secret, with what is wrong about the Secret."""
     where = f"Secret {secret.name} (spec.privateKeySecretRef)"
     trouble: str | None = None
     private: str | None = None
@@ -79,8 +90,10 @@ def _compare(hub: Hub, on_interface: str | None, secret: Secret) -> HubKey:
             private = check_private_key(text)
     except (InvalidKey, KubeError) as error:
         trouble = f"cannot be used: {error}"
+
     if trouble is not None:
         return HubKey(on_interface, Obstacle("SecretNotUsable", f"{where} {trouble}"))
+
     if on_interface is not None and private != on_interface:
         message = (
             f"{where} holds another key than interface {hub.spec.interface} has; nothing is changed. To keep "

@@ -1,4 +1,7 @@
-"""Handshakes and traffic of the peers, as metrics of the last look: read by whoever scrapes, kept nowhere."""
+"""Handshakes and traffic of the peers, as metrics.
+
+They are computed from the last look at each interface whenever somebody scrapes; nothing is kept here.
+"""
 
 from __future__ import annotations
 
@@ -18,30 +21,36 @@ class PeerReading:
     """What was last seen of one Peer on the interface."""
 
     namespace: str
+
     hub: str
+
     peer: str
+    """The name of the Peer, not its key."""
+
     actual: ActualPeer
 
     @property
     def labels(self) -> tuple[str, str, str]:
-        """The values of the labels."""
+        """The values of the labels, in the order of the labels' names."""
         return self.namespace, self.hub, self.peer
 
 
 class PeerCollector(Collector):
-    """Metrics of each Peer; `readings` gives those of all Hubs that this agent carries."""
+    """Metrics of each Peer; `readings` returns those of all Hubs that this agent carries."""
 
     def __init__(self, readings: Callable[[], Iterable[PeerReading]]) -> None:
         self._readings = readings
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing beforehand."""
+        """Return nothing: the metrics are named when they are collected."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Give what was seen at the last look; a peer that never connected has no handshake."""
+        """Yield what the last look showed; a peer that never connected has no handshake."""
         handshake = GaugeMetricFamily(
-            "cerebro_peer_last_handshake_seconds", "Unix time of a Peer's last handshake.", labels=_LABELS
+            "cerebro_peer_last_handshake_seconds",
+            "Unix time of a Peer's last handshake.",
+            labels=_LABELS,
         )
         received = CounterMetricFamily(
             "cerebro_peer_receive_bytes",
@@ -53,9 +62,12 @@ class PeerCollector(Collector):
             "Bytes sent to a Peer since it is on the interface.",
             labels=_LABELS,
         )
+
         for reading in self._readings():
-            if reading.actual.last_handshake:
-                handshake.add_metric(reading.labels, reading.actual.last_handshake)
-            received.add_metric(reading.labels, reading.actual.rx_bytes)
-            sent.add_metric(reading.labels, reading.actual.tx_bytes)
+            peer = reading.actual
+            if peer.last_handshake:
+                handshake.add_metric(reading.labels, peer.last_handshake)
+            received.add_metric(reading.labels, peer.rx_bytes)
+            sent.add_metric(reading.labels, peer.tx_bytes)
+
         yield from (handshake, received, sent)

@@ -1,4 +1,4 @@
-"""Values about a Hub that its desired state, its pass and its status share."""
+"""Values about a Hub that its desired state, its pass and its status share. Pure."""
 
 from __future__ import annotations
 
@@ -12,45 +12,72 @@ from cerebro.wireguard.model import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class PresharedKey:
-    """What a Secret holds; `trouble` stands beside the last good key where only the API server is away."""
+    """What a Secret holds."""
 
     key: str | None = field(default=None, repr=False)
+
     trouble: Obstacle | None = None
+    """Why the key cannot be had. Beside a key: the API server is away, and this is the last good one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """Keys of Peers that our model cannot read (rule B9). `everything`: one of them names none."""
+    """What Peers hold that our model cannot read (rule B9)."""
 
     keys: frozenset[str] = frozenset()
+    """The public keys that they name."""
+
     everything: bool = False
+    """Whether one of them names no key: then any key on the interface may be its own."""
+
     count: int = 0
+    """How many there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubDesired:
-    """What is asked for, and what holds for this pass."""
+    """What is desired of a Hub's interface, and what holds for one pass."""
 
     hub: Hub
+
     peers: Collection[Peer]
+    """The Hub's Peers that can be read, also those that are being deleted."""
+
     staying: frozenset[str] = frozenset()
     """UIDs of terminating Peers that stay until their Device is cleaned up (rule E6)."""
+
     frozen: Frozen = Frozen()
+
     departed: frozenset[str] = frozenset()
-    """Keys of Peers that we saw go."""
+    """Keys of Peers whose deletion this agent saw."""
+
     preshared: Mapping[str, PresharedKey] = field(default_factory=dict)
+    """By the Secret's name."""
+
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    """The addresses to dial, by spec.endpoint."""
+
     unresolved: Mapping[str, Obstacle] = field(default_factory=dict)
     """Why there is no address to dial, by spec.endpoint."""
+
     dialled: Mapping[str, Endpoint] = field(default_factory=dict)
+    """The endpoint that was set last, by public key."""
+
     node: str = ""
+
     beside: frozenset[str] = frozenset()
     """Interfaces of other Hubs on the node."""
+
     node_networks: Mapping[str, str] = field(default_factory=dict)
-    """Networks that the node is connected to besides, and where; a pass reads them."""
+    """Networks that the node is connected to besides, and where; the pass reads them."""
+
     complete: bool = False
-    """Whether the Store is (rule E7): until then nothing is removed."""
+    """Whether the Store is complete (rule E7): until then nothing is removed."""
+
     dry_run: bool = False
+
     confirmed: int = 0
+    """How many peers a person lets a mass removal end (rule E13)."""
+
     now: float = 0.0
     """Unix seconds."""

@@ -1,4 +1,4 @@
-"""What the loop of a Hub says of it, and what it remembers of having said it."""
+"""Writes the status of one Hub when its meaning changed, and remembers what was written."""
 
 from __future__ import annotations
 
@@ -12,30 +12,37 @@ from cerebro.domain.conditions import same_meaning
 from cerebro.kube.status_writer import Write
 from cerebro.resources import HUB, Hub
 
-_WROTE = 10.0  # seconds in which a status comes back by the watch
+_ROUND_TRIP = 10.0
+"""Seconds in which a written status comes back by the watch."""
 
 
 class HubReporter:
     """The status of one Hub that this node carries, or tries to."""
 
     def __init__(self, context: AgentContext, node: str) -> None:
-        self._context, self._node = context, node
-        self._written: tuple[dict[str, Any], float] | None = None
+        self._context = context
+        self._node = node
+        self._written: dict[str, Any] = {}
+        self._written_at = 0.0
 
-    def report(self, hub: Hub, found: HubFindings) -> None:
-        """Have it written unless the Store shows it or it is on its way."""
-        status = hub_status(hub, found, self._node, datetime.now(UTC))
+    def report(self, hub: Hub, findings: HubFindings) -> None:
+        """Hand the status to the writer, unless the Store shows it or it is on its way."""
+        status = hub_status(hub, findings, self._node, datetime.now(UTC))
         now = time.monotonic()
-        written, at = self._written or ({}, 0.0)
-        if same_meaning(written, status) and (now - at < _WROTE or _shown(hub, status)):
+        on_its_way = now - self._written_at < _ROUND_TRIP
+        if same_meaning(self._written, status) and (on_its_way or _shown(hub, status)):
             return
-        self._written = (status, now)
+
+        self._written = status
+        self._written_at = now
         meta = hub.metadata
         self._context.statuses.put(Write(HUB, meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER))
 
 
 def _shown(hub: Hub, status: dict[str, Any]) -> bool:
-    """Tell whether the Store shows the conditions that were written; the operator may have said AgentLost."""
-    said = {one["type"]: (one["status"], one["reason"]) for one in status["conditions"]}
-    there = {one.type: (one.status, one.reason) for one in hub.status.conditions}
-    return all(there.get(name) == words for name, words in said.items())
+    """Return whether the Store shows the conditions of a status; the operator may have written AgentLost."""
+    written = {
+        condition["type"]: (condition["status"], condition["reason"]) for condition in status["conditions"]
+    }
+    shown = {condition.type: (condition.status, condition.reason) for condition in hub.status.conditions}
+    return all(shown.get(name) == state for name, state in written.items())

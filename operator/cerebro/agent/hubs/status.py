@@ -22,7 +22,12 @@ CLEANED_UP: ConditionState = ConditionState(
     reasons.CLEANED_UP,
     "the interface and what belongs to it are removed from the node",
 )
+
 _PLAN_LINES = 20
+"""Lines of a dry run that a message has room for."""
+
+_REFUSED_NAMES = 5
+"""Names of refused Peers that a message has room for."""
 
 
 @dataclass(slots=True)
@@ -30,162 +35,206 @@ class HubFindings:
     """What the last pass brought."""
 
     implementation: Implementation | None = None
+    """Which one carries the interface; None: none does, or nobody could look."""
+
     public_key: str | None = None
+
     up: bool | None = None
-    """Whether the interface is there and up; None: nobody could look."""
+    """Whether the interface exists and is up; None: nobody could look."""
+
     obstacle: Obstacle | None = None
     """Why nothing, or not everything, can be done."""
+
     desired: int | None = None
+    """Accepted Peers; this and the next three are None where nobody could count."""
+
     applied: int | None = None
+    """Accepted Peers that are on the interface."""
+
     online: int | None = None
+    """Applied Peers with a recent handshake."""
+
     unknown: int | None = None
+    """Peers on the interface that belong to no Peer object."""
+
     waiting: int = 0
     """Peers whose key waits until it is noted in their status (rule E8)."""
+
     refused: tuple[str, ...] = ()
     """Names of Peers that could not be applied."""
+
     held_back: int = 0
     """Peers on the interface that wait for a person's word to go (rule E13)."""
+
     frozen: int = 0
     """Peers that our model cannot read (rule B9)."""
+
     warnings: tuple[Obstacle, ...] = ()
     """What is wrong without being in the way: a Secret that differs, an address that was refused."""
+
     plan: list[str] | None = None
     """In dry run: what would change, in words."""
+
     cleaned_up: bool = False
+    """Whether the interface was removed because the Hub is being deleted."""
+
     last_resync_at: str | None = None
+    """The request for a resync that was answered last."""
 
 
 def failed_pass(error: Exception) -> HubFindings:
-    """Return what a pass found that ended in an error: no interface of ours, or nothing."""
-    absent = isinstance(error, NotAvailable | ForeignInterface) and not isinstance(
-        error, IsolationNotAvailable
-    )
-    return HubFindings(up=False if absent else None, obstacle=_in_the_way(error))
+    """Return the findings of a pass that failed: no interface of ours, or nothing is known."""
+    absent = isinstance(error, NotAvailable | ForeignInterface)
+    if isinstance(error, IsolationNotAvailable):
+        absent = False  # nftables is missing, not the interface
+    return HubFindings(up=False if absent else None, obstacle=_obstacle_of(error))
 
 
-def _in_the_way(error: Exception) -> Obstacle:
+def _obstacle_of(error: Exception) -> Obstacle:
     if isinstance(error, WireGuardError):
         return Obstacle(error.reason, str(error))
     if isinstance(error, TimeoutError):
         return Obstacle("NoAnswer", str(error) or "the node's network did not answer in time")
-    message = (  # not the error's own words, which may hold anything
+
+    # Not the error's own words, which may hold anything.
+    message = (
         f"an error of ours, {type(error).__name__}, ended the comparison: the agent's log says where. It is tried "
         "again; please report it"
     )
     return Obstacle("InternalError", message)
 
 
-def peers_out_of_sight(found: HubFindings) -> ConditionState:
+def peers_out_of_sight(findings: HubFindings) -> ConditionState:
     """Return condition Applied of all Peers of a Hub that something keeps from being carried."""
-    assert found.obstacle is not None
-    truth: ConditionStatus = "Unknown" if found.up is None else "False"
-    return ConditionState(truth, found.obstacle.reason, f"the Hub: {found.obstacle.message}")
+    assert findings.obstacle is not None
+    status: ConditionStatus = "Unknown" if findings.up is None else "False"
+    return ConditionState(status, findings.obstacle.reason, f"the Hub: {findings.obstacle.message}")
 
 
-def hub_status(hub: Hub, found: HubFindings, node: str, now: datetime) -> dict[str, Any]:
-    """Return the status of a Hub that this node carries, for server-side apply."""
-    old = hub.status
-    peers = {
-        "desired": found.desired,
-        "applied": found.applied,
-        "online": found.online,
-        "unknown": found.unknown,
+def hub_status(hub: Hub, findings: HubFindings, node: str, now: datetime) -> dict[str, Any]:
+    """Return the status of a Hub that this node carries, for server-side apply.
+
+    What the pass did not find out stays as it is, but for the figures: those are left out.
+    """
+    before = hub.status
+    figures = {
+        "desired": findings.desired,
+        "applied": findings.applied,
+        "online": findings.online,
+        "unknown": findings.unknown,
     }
+    known_figures = {name: figure for name, figure in figures.items() if figure is not None}
     status: dict[str, Any] = {
-        "publicKey": found.public_key or old.public_key,
+        "publicKey": findings.public_key or before.public_key,
         "nodeName": node,
-        "implementation": found.implementation or old.implementation,
-        "peers": {name: value for name, value in peers.items() if value is not None} or None,
-        "lastResyncAt": found.last_resync_at or old.last_resync_at,
+        "implementation": findings.implementation or before.implementation,
+        "peers": known_figures or None,
+        "lastResyncAt": findings.last_resync_at or before.last_resync_at,
     }
-    states = {"Ready": _ready(hub, found), "InterfaceUp": _up(hub, found)}
-    status["conditions"] = wire_states(old.conditions, states, hub.metadata.generation, now)
+    states = {
+        "Ready": _ready(hub, findings),
+        "InterfaceUp": _interface_up(hub, findings),
+    }
+    status["conditions"] = wire_states(before.conditions, states, hub.metadata.generation, now)
     return {name: value for name, value in status.items() if value is not None}
 
 
-def _up(hub: Hub, found: HubFindings) -> ConditionState:
-    name = hub.spec.interface
-    if found.cleaned_up:
-        return CLEANED_UP
-    if found.up:
-        return ConditionState("True", "Up", f"{name} is up")
-    if found.obstacle is not None:
-        return ConditionState(
-            "Unknown" if found.up is None else "False", found.obstacle.reason, found.obstacle.message
-        )
-    if found.up is None:
-        return ConditionState("Unknown", reasons.NOT_LOOKED_YET, "nobody has looked yet")
-    if found.plan is not None:
-        return ConditionState("False", reasons.DRY_RUN, f"{name} is not up; nothing is written in dry run")
-    return ConditionState("False", "Down", f"{name} is not up")
-
-
-def _ready(hub: Hub, found: HubFindings) -> ConditionState:
-    if found.cleaned_up:
-        return CLEANED_UP
-    if found.obstacle is not None:
-        return ConditionState("False", found.obstacle.reason, found.obstacle.message)
-    if hub.spec.paused != "None":
-        return ConditionState(
-            "False", reasons.PAUSED, f"spec.paused is {hub.spec.paused}: set it to None to go on"
-        )
-    if found.up is None:
-        return ConditionState("Unknown", reasons.NOT_LOOKED_YET, "the interface has not been compared yet")
-    return _ready_of_interface(hub, found)
-
-
-def _ready_of_interface(hub: Hub, found: HubFindings) -> ConditionState:
+def _interface_up(hub: Hub, findings: HubFindings) -> ConditionState:
     interface = hub.spec.interface
-    if found.held_back:
+    obstacle = findings.obstacle
+    if findings.cleaned_up:
+        return CLEANED_UP
+    if findings.up:
+        return ConditionState("True", "Up", f"{interface} is up")
+
+    if obstacle is not None:
+        status: ConditionStatus = "Unknown" if findings.up is None else "False"
+        return ConditionState(status, obstacle.reason, obstacle.message)
+    if findings.up is None:
+        return ConditionState("Unknown", reasons.NOT_LOOKED_YET, "nobody has looked yet")
+
+    if findings.plan is not None:
+        message = f"{interface} is not up; nothing is written in dry run"
+        return ConditionState("False", reasons.DRY_RUN, message)
+    return ConditionState("False", "Down", f"{interface} is not up")
+
+
+def _ready(hub: Hub, findings: HubFindings) -> ConditionState:
+    if findings.cleaned_up:
+        return CLEANED_UP
+    if findings.obstacle is not None:
+        return ConditionState("False", findings.obstacle.reason, findings.obstacle.message)
+    if hub.spec.paused != "None":
+        message = f"spec.paused is {hub.spec.paused}: set it to None to go on"
+        return ConditionState("False", reasons.PAUSED, message)
+    if findings.up is None:
+        return ConditionState("Unknown", reasons.NOT_LOOKED_YET, "the interface has not been compared yet")
+    return _ready_of_interface(hub, findings)
+
+
+def _ready_of_interface(hub: Hub, findings: HubFindings) -> ConditionState:
+    """Return condition Ready of a Hub whose interface was compared, and nothing was in the way."""
+    interface = hub.spec.interface
+    if findings.held_back:
         message = (
-            f"{found.held_back} peers on {interface} are asked for by no Peer any more; they stay "
-            f"{until_confirmed(found.held_back)}"
+            f"{findings.held_back} peers on {interface} are asked for by no Peer any more; they stay "
+            f"{until_confirmed(findings.held_back)}"
         )
         return ConditionState("False", "MassRemoval", message)
-    if found.plan is not None:
-        return _dry_run(found.plan)
-    if found.warnings:
-        return ConditionState(
-            "False", found.warnings[0].reason, "; ".join(one.message for one in found.warnings)
-        )
-    if not found.up:
+
+    if findings.plan is not None:
+        return _dry_run(findings.plan)
+
+    if findings.warnings:
+        message = "; ".join(warning.message for warning in findings.warnings)
+        return ConditionState("False", findings.warnings[0].reason, message)
+
+    if not findings.up:
         return ConditionState("False", "Down", f"{interface} is not up")
-    words = "; ".join([_state(found), *_notes(hub, found)])
-    return ConditionState("True", "Changing" if found.waiting else "Equal", words)
+
+    reason = "Changing" if findings.waiting else "Equal"
+    message = "; ".join([_progress(findings), *_notes(hub, findings)])
+    return ConditionState("True", reason, message)
 
 
-def _state(found: HubFindings) -> str:
-    if found.waiting:
-        return f"{found.waiting} Peers wait until their key is noted in their status"
+def _progress(findings: HubFindings) -> str:
+    if findings.waiting:
+        return f"{findings.waiting} Peers wait until their key is noted in their status"
     return "the interface is as wanted"
 
 
-def _notes(hub: Hub, found: HubFindings) -> list[str]:
+def _notes(hub: Hub, findings: HubFindings) -> list[str]:
+    """Return what a person may want to know of an interface that is as desired."""
     notes = []
-    if found.unknown:
+    if findings.unknown:
         notes.append(
-            f"{found.unknown} peers on {hub.spec.interface} are asked for by no Peer and are kept: make Peers "
+            f"{findings.unknown} peers on {hub.spec.interface} are asked for by no Peer and are kept: make Peers "
             "for them, or set spec.unknownPeers to Remove"
         )
-    if found.refused:
-        some = ", ".join(found.refused[:5])
-        notes.append(f"{len(found.refused)} Peers could not be applied, their conditions say why: {some}")
-    if found.frozen:
-        notes.append(f"{found.frozen} Peers cannot be read and stay as they are")
+    if findings.refused:
+        count = len(findings.refused)
+        names = ", ".join(findings.refused[:_REFUSED_NAMES])
+        notes.append(f"{count} Peers could not be applied, their conditions say why: {names}")
+    if findings.frozen:
+        notes.append(f"{findings.frozen} Peers cannot be read and stay as they are")
     return notes
 
 
 def _dry_run(plan: list[str]) -> ConditionState:
     if not plan:
-        return ConditionState(
-            "True", reasons.DRY_RUN, "the interface is as wanted; nothing is written in dry run"
-        )
+        message = "the interface is as wanted; nothing is written in dry run"
+        return ConditionState("True", reasons.DRY_RUN, message)
+
+    lines = plan[:_PLAN_LINES]
     more = len(plan) - _PLAN_LINES
-    lines = [*plan[:_PLAN_LINES], *([f"and {more} more"] if more > 0 else [])]
+    if more > 0:
+        lines = [*lines, f"and {more} more"]
     return ConditionState("False", reasons.DRY_RUN, "nothing is written; would change: " + "; ".join(lines))
 
 
 def confirmed_removals(hub: Hub) -> int:
-    """Return how many peers a person lets a mass removal end (rule E13)."""
+    """Return how many peers a person lets a mass removal end, by the Hub's annotation (rule E13)."""
     value = hub.metadata.annotations.get(CONFIRM_REMOVAL, "")
-    return int(value) if value.isdecimal() and len(value) < 9 else 0
+    if not value.isdecimal() or len(value) >= 9:
+        return 0
+    return int(value)

@@ -1,4 +1,4 @@
-"""Keeps the watchdog of userspace interfaces from dropping what we carry by a Lease (rule E4).
+"""Keeps the watchdog of userspace interfaces from dropping what this node carries by a Lease (rule E4).
 
 It follows the Lease alone: a pass may be slow or fail, and a Hub be paused or unreadable, while its tunnel works.
 """
@@ -17,29 +17,35 @@ from cerebro.wireguard.backend import Backend, WireGuardError
 
 log = logging.getLogger(__name__)
 
-_THREADS = ThreadPoolExecutor(2, thread_name_prefix="keeping")  # waits for no pass
+_THREADS = ThreadPoolExecutor(2, thread_name_prefix="keeping")
+"""Of their own, so that a renewal waits for no pass."""
 
 
 class Watchdog:
-    """What the loop of one Hub carries.
+    """What the loop of one Hub carries, and the deadline at which the keeper would drop it.
 
-    `renewed` is set when the Lease was; `gone` is called when the keeper may not have the interface any more.
+    `renewed` is set whenever the Lease was renewed; `gone` is called when the keeper may not have the interface
+    any more.
     """
 
     def __init__(
-        self, claim: Ownership, userspace: Backend, renewed: asyncio.Event, gone: Callable[[], None]
+        self, ownership: Ownership, userspace: Backend, renewed: asyncio.Event, gone: Callable[[], None]
     ) -> None:
-        self._claim, self._userspace, self._renewed, self._gone = claim, userspace, renewed, gone
-        self._interface = ""
         self.backend: Backend | None = None
-        """Who carries it; None: we carry nothing."""
+        """Which backend carries the interface; None: this node carries none."""
+        self._interface = ""
+        self._ownership = ownership
+        self._userspace = userspace
+        self._renewed = renewed
+        self._gone = gone
 
     def begin(self, backend: Backend, interface: str) -> None:
-        """Keep this one from now on."""
-        self.backend, self._interface = backend, interface
+        """Keep an interface from now on."""
+        self.backend = backend
+        self._interface = interface
 
     def end(self) -> None:
-        """Keep it no more."""
+        """Keep it no more; it stays as it is until its deadline."""
         self.backend = None
 
     async def run(self) -> None:
@@ -47,34 +53,51 @@ class Watchdog:
         while True:
             await self._renewed.wait()
             self._renewed.clear()
-            backend, interface, deadline = self.backend, self._interface, self._claim.deadline()
-            if backend is None or deadline is None or not self._claim.owns():
-                continue
-            try:
-                await in_thread(partial(backend.refresh, interface, deadline), _THREADS)
-            except (WireGuardError, TimeoutError) as error:
-                log.warning("interface %s was not kept: %s", interface, error or "no answer in time")
-                self._gone()
+            await self._move_deadline()
 
-    async def adopt(self, interface: object, key: object) -> None:
-        """Begin with one that was ours before a restart, as its public key says."""
-        if self._claim.fixed or self.backend or not isinstance(interface, str) or key is None:
+    async def _move_deadline(self) -> None:
+        backend = self.backend
+        interface = self._interface
+        deadline = self._ownership.deadline()
+        if backend is None or deadline is None or not self._ownership.owns():
             return
+
+        try:
+            await in_thread(partial(backend.refresh, interface, deadline), _THREADS)
+        except (WireGuardError, TimeoutError) as error:
+            log.warning("interface %s was not kept: %s", interface, error or "no answer in time")
+            self._gone()
+
+    async def adopt(self, interface: object, public_key: object) -> None:
+        """Take over an interface from before a restart if it has the Hub's public key.
+
+        Both are as the Hub names them, which may be anything. An interface that this node carries by its name in
+        the spec needs no deadline.
+        """
+        if self._ownership.fixed or self.backend is not None:
+            return
+        if not isinstance(interface, str) or public_key is None:
+            return
+
         try:
             actual = await in_thread(partial(self._userspace.read, interface))
-            if actual is not None and actual.public_key == key:
-                await in_thread(partial(self._userspace.refresh, interface, self._claim.deadline()))
-                self.begin(self._userspace, interface)
+            if actual is None or actual.public_key != public_key:
+                return
+            deadline = self._ownership.deadline()
+            await in_thread(partial(self._userspace.refresh, interface, deadline))
         except (WireGuardError, TimeoutError) as error:
-            log.debug("interface %s is not as it was: %s", interface, error)  # the pass says it
+            log.debug("interface %s is not as it was: %s", interface, error)  # the pass reports it
+        else:
+            self.begin(self._userspace, interface)
 
     async def drop(self, interface: str) -> bool:
-        """Drop the interface if it is ours; tell whether there surely is none now."""
-        carried, self.backend = self.backend, None
+        """Drop the interface if this node carries it; return whether surely none of that name exists now."""
+        carrier = self.backend
+        self.backend = None
 
         def gone() -> bool:
-            if carried is not None and carried.read(interface) is not None:
-                carried.drop(interface)
+            if carrier is not None and carrier.read(interface) is not None:
+                carrier.drop(interface)
             return self._userspace.read(interface) is None
 
         try:

@@ -54,7 +54,7 @@ async def test_a_hub_made_again_under_its_name_gets_a_loop_that_knows_nothing_of
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As one is that is to have another nodeName: its first status must not wait for that of the one before."""
-    monkeypatch.setattr(hub_reports, "_WROTE", 1e9)
+    monkeypatch.setattr(hub_reports, "_ROUND_TRIP", 1e9)
     story = Story(CARRIED)
     async with running(story) as hubs:
         await until(lambda: story.statuses.hubs)
