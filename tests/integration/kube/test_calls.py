@@ -110,17 +110,17 @@ async def test_d1_secrets_are_read_by_name_and_never_shown(agent: Agent, namespa
     data = {"username": b"relay", "password": "hüsh".encode()}
     notes = {"relay.cerebro.dev/device": "router-1"}
     await api.create_secret(
-        namespace, "router-1", type="relay.cerebro.dev/router", data=data, annotations=notes
+        namespace, "router-1", type="relay.cerebro.dev/wireguard", data=data, annotations=notes
     )
     secret = await api.get_secret(namespace, "router-1")
     assert (secret.type, secret.annotations, secret.text("password")) == (
-        "relay.cerebro.dev/router",
+        "relay.cerebro.dev/wireguard",
         notes,
         "hüsh",
     )
     assert "sh" not in repr(secret).replace("namespace", "")
     with pytest.raises(AlreadyExists) as error:
-        await api.create_secret(namespace, "router-1", type="relay.cerebro.dev/router", data=data)
+        await api.create_secret(namespace, "router-1", type="relay.cerebro.dev/wireguard", data=data)
     assert "relay" not in str(error.value).replace("router-1", "").replace(namespace, "")
     with pytest.raises(NotFound):
         await api.get_secret(namespace, "absent")

@@ -244,7 +244,7 @@ def test_e4_a_request_that_was_held_up_until_its_deadline_makes_and_keeps_nothin
 def test_e4_a_client_that_is_stopped_or_killed_loses_its_interface(carrying: Host) -> None:
     refreshing = (
         "import time; from pathlib import Path; from cerebro.wireguard.userspace import Userspace\n"
-        "from cerebro.clock import boottime; from cerebro.wireguard.backend import WireGuardError\n"
+        "from cerebro.runtime.clock import boottime; from cerebro.wireguard.backend import WireGuardError\n"
         "backend = Userspace(Path('/run/cerebro'), Path('/var/run/wireguard'))\n"
         "while True:\n    try: backend.ensure('wg0', 1420, boottime() + 10.0); print('asked', flush=True)\n"
         "    except WireGuardError: pass\n    time.sleep(0.2)\n"
