@@ -1,4 +1,7 @@
-"""The five kinds of `relay.cerebro.dev/v1alpha1`: models, names, values. Pure; imports nothing of ours."""
+"""The five kinds of `relay.cerebro.dev/v1alpha1`: models, names, values. Pure.
+
+The other packages import from here. This package imports nothing of them, and knows no server, router or interface.
+"""
 
 from cerebro.resources.base import (
     API_GROUP,

@@ -1,4 +1,8 @@
-"""What all five kinds have in common: group, metadata, references, and which object is older. Pure."""
+"""What all five kinds have in common: group, metadata, references, and which object is older. Pure.
+
+Descriptions in the CRDs come from the docstrings of fields and of the models that a kind contains: a change of one
+changes the CRDs.
+"""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -14,6 +18,7 @@ API_VERSION = "v1alpha1"
 GROUP_VERSION = f"{API_GROUP}/{API_VERSION}"
 
 _NEVER_CREATED = datetime.max.replace(tzinfo=UTC)
+"""Stands for the creation of an object that the API server does not have."""
 
 
 class OwnerReference(Model):
@@ -27,7 +32,7 @@ class OwnerReference(Model):
 
 
 class ObjectMeta(Model):
-    """The part of Kubernetes' metadata that we read."""
+    """The part of Kubernetes' metadata that we read. A field that is absent reads as empty."""
 
     name: str = ""
     namespace: str = ""
@@ -56,7 +61,7 @@ class ConditionedStatus(Status):
     """What is true of this object now; Ready on every kind tells the truth about the data plane."""
 
     def condition(self, type: str) -> Condition | None:  # noqa: A002 the field's own name
-        """Give the condition of that type, or None when nobody has set it."""
+        """Return the condition of that type; None if nobody has set it."""
         return find_condition(self.conditions, type)
 
 
@@ -86,11 +91,15 @@ class Resource(Model):
 
 
 def age_key(resource: Resource) -> tuple[datetime, str, str]:
-    """Sort key of age: creationTimestamp, namespace, name. What is not created yet is youngest."""
-    meta = resource.metadata
-    return (meta.creation_timestamp or _NEVER_CREATED, meta.namespace, meta.name)
+    """Return the sort key of age, the oldest first: creationTimestamp, namespace, name.
+
+    An object that is not created yet is the youngest.
+    """
+    metadata = resource.metadata
+    created = metadata.creation_timestamp or _NEVER_CREATED
+    return (created, metadata.namespace, metadata.name)
 
 
-def older(one: Resource, other: Resource) -> bool:
-    """Say whether `one` is older than `other`: the one order by which all conflicts are settled."""
-    return age_key(one) < age_key(other)
+def older(first: Resource, second: Resource) -> bool:
+    """Return whether `first` is older than `second`. All conflicts between objects are settled by this order."""
+    return age_key(first) < age_key(second)

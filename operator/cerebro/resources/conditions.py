@@ -1,4 +1,7 @@
-"""Conditions of a status, after the conventions of the Kubernetes API: model, setting, finding. Pure."""
+"""Conditions of a status, after the conventions of the Kubernetes API: their model, and how one is set and found. Pure.
+
+What conditions of our kinds mean, and which reasons they have, is no concern of this module.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,6 +13,10 @@ from cerebro.resources.model import Model
 from cerebro.resources.values import Time
 
 REASON_PATTERN = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+"""What the API server accepts as the reason of a condition (metav1.Condition)."""
+
+_MAX_MESSAGE = 4096
+"""Characters that the schema allows in a message."""
 
 
 class Condition(Model):
@@ -22,14 +29,19 @@ class Condition(Model):
 
     type: Annotated[str, Field(min_length=1, max_length=128)]
     """Which condition, such as Ready."""
+
     status: Literal["True", "False", "Unknown"]
     """True, False or Unknown."""
+
     reason: Annotated[str, Field(max_length=128, json_schema_extra={"pattern": REASON_PATTERN})]
     """The cause of the status in one CamelCase word."""
-    message: Annotated[str, Field(json_schema_extra={"maxLength": 4096})] = ""
+
+    message: Annotated[str, Field(json_schema_extra={"maxLength": _MAX_MESSAGE})] = ""
     """What is so, and what to do about it, in words."""
+
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The metadata.generation that this was said of."""
+
     last_transition_time: Time | None = None
     """When the status last changed from one value to another."""
 
@@ -48,22 +60,27 @@ Conditions = Annotated[
 
 
 def find_condition(conditions: Iterable[Condition], type: str) -> Condition | None:  # noqa: A002 the field's own name
-    """Give the condition of that type, or None when nobody has set it."""
+    """Return the condition of that type; None if nobody has set it."""
     return next((condition for condition in conditions if condition.type == type), None)
 
 
 def set_condition(conditions: Iterable[Condition], condition: Condition, now: datetime) -> list[Condition]:
-    """Give the conditions with this one in the place of that of its type, else at the end.
+    """Return the conditions with this one in place of the one of its type, else at the end.
 
-    `lastTransitionTime` stays that of the old one where the status is the same, else it is `now` (aware).
-    Nothing that was given is changed. A message over 4096 characters is cut: the API server would refuse it.
+    `lastTransitionTime` is that of the condition before if the status is the same, else `now` (aware). A message over
+    4096 characters is cut: the API server would refuse it. The arguments stay as they are.
     """
     before = list(conditions)
     old = find_condition(before, condition.type)
-    kept = old.last_transition_time if old is not None and old.status == condition.status else None
+    same_status = old is not None and old.status == condition.status
+    unchanged_since = old.last_transition_time if old is not None and same_status else None
+
     new = condition.model_copy(
-        update={"last_transition_time": kept or now, "message": condition.message[:4096]}
+        update={
+            "last_transition_time": unchanged_since or now,
+            "message": condition.message[:_MAX_MESSAGE],
+        }
     )
     if old is None:
         return [*before, new]
-    return [new if item.type == new.type else item for item in before]
+    return [new if known.type == new.type else known for known in before]

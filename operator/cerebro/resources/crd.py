@@ -1,6 +1,6 @@
 """Writes the CRDs from the models: `python -m cerebro.resources.crd [--check] [--output crds]`.
 
-The YAML is checked in and never applied by a program; `--check` fails when it is not what the models say.
+The YAML is checked in, and no program applies it to a cluster. `--check` fails if it is not what the models make.
 """
 
 import argparse
@@ -22,21 +22,23 @@ RULES = "x-kubernetes-validations"
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes a thing that occurs twice out twice: anchors make a CRD hard to read."""
+    """Writes a value that occurs twice in full both times: YAML's anchors make a CRD hard to read."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 yaml's signature
         return True
 
 
 class _WireDefaults(GenerateJsonSchema):
-    """Writes default durations as the fields do, where pydantic would write ISO 8601."""
+    """Writes default durations as `5m`, as the fields do; pydantic would write ISO 8601."""
 
     def encode_default(self, dft: Any) -> Any:
-        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+        if isinstance(dft, timedelta):
+            return format_duration(dft)
+        return super().encode_default(dft)
 
 
 def definition(kind: Kind) -> dict[str, Any]:
-    """Give the CustomResourceDefinition of one kind, ready to be written."""
+    """Return the CustomResourceDefinition of one kind, as the API server takes it."""
     version: dict[str, Any] = {
         "name": API_VERSION,
         "served": True,
@@ -47,6 +49,7 @@ def definition(kind: Kind) -> dict[str, Any]:
     }
     if kind.selectable_fields:
         version["selectableFields"] = [{"jsonPath": path} for path in kind.selectable_fields]
+
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -68,20 +71,23 @@ def definition(kind: Kind) -> dict[str, Any]:
 
 
 def render(kind: Kind) -> str:
-    """Give the text of a kind's file."""
-    return HEADER + yaml.dump(
-        definition(kind), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110
-    )
+    """Return the text of the file of a kind."""
+    body = yaml.dump(definition(kind), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return HEADER + body
 
 
 def _column(column: Column) -> dict[str, Any]:
     described: dict[str, Any] = {"name": column.name, "type": column.type, "jsonPath": column.json_path}
-    return described | ({"priority": column.priority} if column.priority else {})
+    if column.priority:
+        described["priority"] = column.priority
+    return described
 
 
 def _object_schema(kind: Kind) -> dict[str, Any]:
+    """Return the schema of a whole object. The API server knows itself what metadata is."""
     schema = kind.model.model_json_schema(by_alias=True, schema_generator=_WireDefaults)
-    parts, shapes = schema["properties"], schema["$defs"]
+    parts = schema["properties"]
+    shapes = schema["$defs"]
     return {
         "description": schema["description"],
         "type": "object",
@@ -170,23 +176,28 @@ def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ordered(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema with its keys in the order in which a person reads them, the rest by name."""
     first = ("description", "type", "format", "enum", "default", "required", "properties", "items")
-    return {key: schema[key] for key in first if key in schema} | {
-        key: value for key, value in sorted(schema.items()) if key not in first
-    }
+    head = {key: schema[key] for key in first if key in schema}
+    rest = {key: value for key, value in sorted(schema.items()) if key not in first}
+    return head | rest
 
 
 def stale(folder: Path) -> list[Path]:
-    """Give the files in the folder that are missing or differ from what the models say."""
-    files = {folder / f"{kind.crd_name}.yaml": render(kind) for kind in KINDS.values()}
+    """Return the paths in the folder whose file is missing or differs from what the models make."""
+    files = {_path(folder, kind): render(kind) for kind in KINDS.values()}
     return [path for path, text in files.items() if not path.exists() or path.read_text("utf-8") != text]
 
 
 def write(folder: Path) -> None:
-    """Write the file of each kind into the folder."""
+    """Write the file of each kind into the folder, which is made if it does not exist."""
     folder.mkdir(parents=True, exist_ok=True)
     for kind in KINDS.values():
-        (folder / f"{kind.crd_name}.yaml").write_text(render(kind), "utf-8")
+        _path(folder, kind).write_text(render(kind), "utf-8")
+
+
+def _path(folder: Path, kind: Kind) -> Path:
+    return folder / f"{kind.crd_name}.yaml"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -195,9 +206,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a file differs")
     parser.add_argument("--output", type=Path, default=Path("crds"), help="folder of the YAML [crds]")
     options = parser.parse_args(arguments)
+
     if not options.check:
         write(options.output)
         return 0
+
     wrong = stale(options.output)
     for path in wrong:
         sys.stderr.write(f"{path} is not what the models say; run: {COMMAND} --output {options.output}\n")

@@ -1,4 +1,7 @@
-"""The model of a DeviceCommand: one run of API sentences on one router, with its result, like a Job."""
+"""The model of a DeviceCommand: one run of API sentences on one router, with its result, like a Job. Pure.
+
+Docstrings of models and fields are the descriptions in the CRD.
+"""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -51,18 +54,24 @@ class DeviceCommandSpec(Spec):
 
     device_ref: Reference
     """The router that it runs on."""
+
     operation: Operation = "Raw"
     """Raw runs sentences; the others are built by the agent from parameters."""
+
     parameters: Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)] = Field(
         default_factory=dict
     )
     """What the operation is about, such as address and count of Ping."""
+
     sentences: Annotated[list[Sentence], Field(max_length=64)] = Field(default_factory=list)
     """For Raw: sentences of API words, run in order; a word may hold $(secret:KEY)."""
+
     secret_ref: Reference | None = None
     """Secret of type relay.cerebro.dev/command: values for those words, or other credentials (Probe)."""
+
     timeout: Annotated[timedelta, DurationBetween("1s", "10m")] = timedelta(seconds=3)
     """How long the whole run may take."""
+
     ttl_after_finished: Annotated[timedelta, DurationBetween("0s", "8760h")] = timedelta(minutes=10)
     """The record goes this long after its end."""
 
@@ -72,6 +81,7 @@ class CommandError(Status):
 
     category: Annotated[int, Field(ge=0, le=7)] | None = None
     """RouterOS' category of the trap, where it gave one."""
+
     message: Annotated[str, Field(json_schema_extra={"maxLength": 4096})] = ""
     """In the router's words, or ours."""
 
@@ -81,8 +91,10 @@ class CommandResult(Status):
 
     ok: bool
     """It ended without a trap."""
+
     rows: Annotated[list[Row], Field(json_schema_extra={"maxItems": 16384})] = Field(default_factory=list)
     """The rows that it gave; values of sensitive properties are masked."""
+
     error: CommandError | None = None
     """Why it failed."""
 
@@ -92,14 +104,19 @@ class DeviceCommandStatus(ConditionedStatus):
 
     phase: Literal["Pending", "Running", "Succeeded", "Failed", "Denied"] | None = None
     """Pending, Running, Succeeded, Failed or Denied."""
+
     started_at: Time | None = None
     """Written before the first word is sent."""
+
     finished_at: Time | None = None
     """When it ended."""
+
     finished: bool | None = None
     """It is over."""
+
     results: Annotated[list[CommandResult], Field(json_schema_extra={"maxItems": 64})] | None = None
     """One for each sentence that was run."""
+
     truncated: bool | None = None
     """The results were over 512 KiB and were cut."""
 

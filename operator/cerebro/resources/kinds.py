@@ -1,4 +1,7 @@
-"""The five kinds as data: names, model, what kubectl prints and selects. The one list of them."""
+"""The five kinds as data: their names, models, printed columns and selectable fields. Their only list. Pure.
+
+A kind is compared by identity (`change.kind is DEVICE`): each exists once.
+"""
 
 from dataclasses import dataclass
 
@@ -12,12 +15,16 @@ from cerebro.resources.session import Session
 
 @dataclass(frozen=True)
 class Column:
-    """A column of `kubectl get`; priority 1 shows with `-o wide` only."""
+    """A column of `kubectl get`."""
 
     name: str
+
     json_path: str
+
     type: str = "string"
+
     priority: int = 0
+    """1: shown with `-o wide` only."""
 
     @property
     def cell(self) -> str:
@@ -27,30 +34,39 @@ class Column:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind: its names on the API server, model, columns, and the fields that the server selects by."""
+    """One kind: its names on the API server, its model, and what kubectl prints and selects."""
 
     kind: str
+
     plural: str
+
     singular: str
+
     short_names: tuple[str, ...]
+
     model: type[Resource]
+
     columns: tuple[Column, ...]
+
     selectable_fields: tuple[str, ...] = ()
+    """Paths of the fields by which the API server selects objects."""
 
     @property
     def crd_name(self) -> str:
-        """The name of its CustomResourceDefinition."""
+        """Return the name of its CustomResourceDefinition."""
         return f"{self.plural}.{API_GROUP}"
 
 
 UNFINISHED = "status.finished!=true"
 """Field selector of Sessions and DeviceCommands that an agent still has to do something about."""
+
 FINISHED = "status.finished=true"
-"""Field selector of those that are over."""
+"""Field selector of Sessions and DeviceCommands that are over."""
 
 
-def _condition(type: str, what: str = "status") -> str:  # noqa: A002 the field's own name
-    return f'.status.conditions[?(@.type=="{type}")].{what}'
+def _condition(type: str, field: str = "status") -> str:  # noqa: A002 the field's own name
+    """Return the JSON path of a field of a condition."""
+    return f'.status.conditions[?(@.type=="{type}")].{field}'
 
 
 _READY = Column("Ready", _condition("Ready"))
@@ -62,6 +78,7 @@ DEVICE_COLUMN = Column("Device", ".spec.deviceRef.name")
 SUPERSEDES_COLUMN = Column("Supersedes", ".spec.supersedes.name", priority=1)
 
 _LAST = (Column("Age", ".metadata.creationTimestamp", "date"), UID_COLUMN)
+"""The last columns of every kind."""
 
 HUB = Kind(
     kind="Hub",
@@ -165,4 +182,4 @@ DEVICE_COMMAND = Kind(
 )
 
 KINDS: dict[str, Kind] = {kind.kind: kind for kind in (HUB, PEER, DEVICE, SESSION, DEVICE_COMMAND)}
-"""The five kinds by their name."""
+"""The five kinds, by name."""

@@ -1,4 +1,7 @@
-"""The base of every model: wire names in camelCase, unknown fields left alone. Holds no field itself."""
+"""The base of every model: how its fields are named on the wire, and what happens to unknown ones. Pure.
+
+It has no field itself.
+"""
 
 from typing import Any
 
@@ -7,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Model(BaseModel):
-    """A part of an object: snake_case here, camelCase on the wire; what a newer CRD adds is ignored."""
+    """A part of an object: snake_case here, camelCase on the wire. Fields that a newer CRD adds are ignored."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -18,7 +21,7 @@ class Model(BaseModel):
     )
 
     def wire(self) -> dict[str, Any]:
-        """Give what the API server takes: JSON values under wire names, without what is not set."""
+        """Return what the API server takes: JSON values under their wire names, without fields that are None."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 

@@ -1,5 +1,7 @@
-"""Names that are derived and not chosen, of Sessions, Peers and label values; our labels, annotations and
-finalizers. Pure.
+"""Names: derived ones of Sessions, Peers, Devices and label values; our labels, annotations, finalizers, types. Pure.
+
+A derived name is the same wherever it is derived: processes agree on it without asking each other. A change of a
+derivation leaves objects under the old name behind.
 """
 
 import hashlib
@@ -22,10 +24,11 @@ ANNOTATION_EVENT_ID = f"{API_GROUP}/event-id"
 ANNOTATION_DEVICE = f"{API_GROUP}/device"
 ANNOTATION_ADDRESS = f"{API_GROUP}/address"
 ANNOTATION_FORCE_FINALIZE = f"{API_GROUP}/force-finalize"
-"""With the value "true" a terminating object is let go without its clean-up."""
+"""With the value "true" an object that is being deleted goes without its clean-up (rule E6)."""
 
 FINALIZER_INTERFACE = f"{API_GROUP}/interface"
-"""On every Peer: its entry goes from the interface before the object goes."""
+"""On every Peer: its entry leaves the interface before the object goes."""
+
 FINALIZER_CLEANUP = f"{API_GROUP}/cleanup"
 """On Devices and Hubs with `deletionPolicy: Cleanup`."""
 
@@ -37,19 +40,21 @@ _LABEL_VALUE = re.compile("[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
 
 def session_name(namespace: str, device: str, type: SessionType, order: str) -> str:  # noqa: A002 the field's own name
-    """Name the one Session of a Device, type and order (rule A1).
+    """Return the name of the only Session of a Device, type and order (rule A1).
 
-    `<device, cut to 200>-<10 hex of SHA-256 over the JSON array [namespace, device, type, order]>`; the array
-    is written in ASCII without blanks. A cut that ends in `.` or `-` loses those, or the name were invalid.
+    `<device, cut to 200>-<10 hex of SHA-256 over the JSON array [namespace, device, type, order]>`. The array is
+    written in ASCII without blanks. A cut device loses `.` and `-` at its end, which no name may have there.
     """
     array = json.dumps([namespace, device, type, order], ensure_ascii=True, separators=(",", ":"))
-    return f"{device[:200].rstrip('.-')}-{hashlib.sha256(array.encode()).hexdigest()[:10]}"
+    digest = hashlib.sha256(array.encode()).hexdigest()[:10]
+    prefix = device[:200].rstrip(".-")
+    return f"{prefix}-{digest}"
 
 
 def place_of_order(*, session_id: str | None, client: str | None, requested_at: datetime | None) -> str:
-    """Give what stands in place of an order that is not there: session, else client and time (rule A1).
+    """Return what stands in place of a missing order: the session, else the client and the time (rule A1).
 
-    `client` is a MAC or an IP. Raises ValueError when there is neither a session nor a client with its time.
+    `client` is a MAC or an IP address. Raises ValueError if neither the session nor the client with its time is known.
     """
     if session_id:
         return f"session:{session_id}"
@@ -59,32 +64,43 @@ def place_of_order(*, session_id: str | None, client: str | None, requested_at: 
 
 
 def supersession_name(namespace: str, device: str, type: SessionType, superseded: str) -> str:  # noqa: A002 as above
-    """Name the Session that stands in place of the one called `superseded` (rules A1 and A10)."""
+    """Return the name of the Session that stands in place of the Session `superseded` (rules A1 and A10)."""
     return session_name(namespace, device, type, f"supersedes:{superseded}")
 
 
 def second_peer_name(device: str, uid: str) -> str:
-    """Name the Peer of a Device where another Peer has the Device's own name: `<device>-<6 hex of its UID>`."""
-    return f"{device[:246].rstrip('.-')}-{hashlib.sha256(uid.encode()).hexdigest()[:6]}"
+    """Return the name of a Device's Peer where another Peer has the Device's own name.
+
+    `<device, cut to 246>-<6 hex of SHA-256 over the Device's UID>`.
+    """
+    digest = hashlib.sha256(uid.encode()).hexdigest()[:6]
+    prefix = device[:246].rstrip(".-")
+    return f"{prefix}-{digest}"
 
 
 def device_name(device_id: str) -> str:
-    """Name the Device that a caller knows as `device_id` (rule F9); `routerID` keeps the text itself.
+    """Return the name of the Device that a caller knows as `device_id` (rule F9); `routerID` keeps the text itself.
 
-    In lower case, what no name may have becomes `-`; where that changed it, 6 hex of the text's SHA-256 follow.
+    The text in lower case, with `-` for what no name may have. If that changed the text, 6 hex of its SHA-256 follow,
+    so that different texts keep different names.
     """
     lower = device_id.lower()
-    name = re.sub("-*[.][.-]*", ".", re.sub("[^a-z0-9.-]", "-", lower)).strip(".-")[:200].rstrip(".-")
+    allowed = re.sub("[^a-z0-9.-]", "-", lower)
+    single_dots = re.sub(
+        "-*[.][.-]*", ".", allowed
+    )  # each part between dots begins and ends with a letter or digit
+    name = single_dots.strip(".-")[:200].rstrip(".-")
     if name == lower:
         return name
+
     digest = hashlib.sha256(device_id.encode("utf-8", "surrogatepass")).hexdigest()[:6]
     return f"{name or 'router'}-{digest}"
 
 
 def label_value(text: str) -> str:
-    """Give the text where it is a valid label value, else the first 40 hex digits of its SHA-256 (rule A3).
+    """Return the text if it is a valid label value, else the first 40 hex digits of its SHA-256 (rule A3).
 
-    The empty text is a valid value. Look-ups go by the field; a label only helps people select.
+    The empty text is a valid value. Our processes look up fields; labels only help people to select.
     """
     if not text or _LABEL_VALUE.fullmatch(text):
         return text

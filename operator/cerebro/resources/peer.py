@@ -1,4 +1,7 @@
-"""The model of a Peer: one WireGuard peer of a Hub, made for a Device or by hand."""
+"""The model of a Peer: one WireGuard peer of a Hub, made for a Device or by hand. Pure.
+
+Docstrings of models and fields are the descriptions in the CRD.
+"""
 
 from typing import Annotated, Literal
 
@@ -26,19 +29,25 @@ class PeerSpec(Spec):
         ),
     ]
     """The Hub whose interface it is on."""
+
     public_key: WireGuardKey
     """The peer's public key."""
+
     preshared_key_secret_ref: Reference | None = None
     """Secret of type relay.cerebro.dev/wireguard with the key presharedKey."""
+
     allowed_ips: Annotated[
         list[Network],
         Field(alias="allowedIPs", max_length=256, json_schema_extra={"x-kubernetes-list-type": "set"}),
     ] = Field(default_factory=list)
     """Networks that are reached through it and that it may send from."""
+
     endpoint: Endpoint | None = None
     """Where it is dialled; none: it dials us, and its address is left to roam."""
+
     persistent_keepalive: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Seconds between keepalives; none or 0: off."""
+
     device_ref: Reference | None = None
     """The Device that it was made for; set by the operator."""
 
@@ -48,10 +57,13 @@ class PeerStatus(ConditionedStatus):
 
     state: Literal["NeverConnected", "Online", "Offline"] | None = None
     """Whether its handshake is recent."""
+
     last_handshake_time: Time | None = None
     """The last handshake, written when the state changes."""
+
     applied_public_key: Text | None = None
     """The key that is on the interface, written before it is applied."""
+
     rotated_public_keys: Annotated[list[Text], Field(max_length=8)] = Field(default_factory=list)
     """Keys that it had before and that are still on the interface; they go once the new one has their place."""
 
@@ -65,6 +77,8 @@ class Peer(Resource):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The key that it is to have, and those on the interface that are or were its own (rule E8)."""
-        noted = self.status.applied_public_key
-        return (self.spec.public_key, *((noted,) if noted else ()), *self.status.rotated_public_keys)
+        """Return the key of the spec, and the keys that the interface may have of this Peer (rule E8)."""
+        applied = self.status.applied_public_key
+        if not applied:
+            return (self.spec.public_key, *self.status.rotated_public_keys)
+        return (self.spec.public_key, applied, *self.status.rotated_public_keys)

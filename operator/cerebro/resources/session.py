@@ -1,4 +1,7 @@
-"""The model of a Session: one client's access on one Device, for one order, until a time."""
+"""The model of a Session: one client's access on one Device, for one order, until a time. Pure.
+
+Docstrings of models and fields are the descriptions in the CRD.
+"""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -27,6 +30,7 @@ class SessionClient(Spec):
 
     mac_address: MacAddress | None = None
     """The client's MAC, AA:BB:CC:DD:EE:FF; the better of the two, it survives a new lease."""
+
     ip_address: IPv4Address | None = None
     """The client's IPv4 address behind the hotspot."""
 
@@ -36,8 +40,10 @@ class HotspotUser(Spec):
 
     name: Word
     """The user's name."""
+
     profile: Word | None = None
     """The hotspot user profile; none: the router's default."""
+
     password_secret_ref: Reference | None = None
     """Secret of type relay.cerebro.dev/router with the password."""
 
@@ -79,28 +85,40 @@ class SessionSpec(Spec):
         ),
     ]
     """The router that lets the client in."""
+
     client: SessionClient = Field(default_factory=SessionClient)
     """Who is let in: macAddress, ipAddress or both, unless hotspotUser is given."""
+
     hotspot_user: HotspotUser | None = None
     """A hotspot user that is made with the access and removed at its end."""
+
     type: SessionType = "Paid"
     """Paid or Trial."""
+
     order_id: Annotated[Word | None, Field(alias="orderID")] = None
     """The backend's order (pedidoId), any text."""
+
     expires_at: SpecTime | None = None
     """A fixed end. Neither this nor duration: until revoked."""
+
     duration: Annotated[timedelta, DurationBetween("1ms", "87600h")] | None = None
     """Counts from the moment access was first on the router."""
+
     revoked: bool = False
     """Ends access and keeps the record; false again: access again, with the original end."""
+
     grant_before: SpecTime | None = None
     """Not on the router by then: Failed, NeverGranted."""
+
     requested_at: SpecTime | None = None
     """When the backend asked for it; none: creationTimestamp."""
+
     revoked_at: SpecTime | None = None
     """When the backend asked for its end."""
+
     supersedes: Reference | None = None
     """This Session's client, end and revocation stand in place of that one's."""
+
     ttl_after_finished: Annotated[timedelta, DurationBetween("0s", "87600h")] | None = None
     """The record goes this long after its end is enforced; none: it stays. Not for Sessions in Git."""
 
@@ -110,8 +128,10 @@ class AppliedClient(Status):
 
     mac_address: Text | None = None
     """The MAC in the binding."""
+
     ip_address: Text | None = None
     """The address on the address list."""
+
     pinned_for: Text | None = None
     """The address in spec.client by which this client was found; none where spec.client names its MAC."""
 
@@ -121,18 +141,25 @@ class SessionStatus(ConditionedStatus):
 
     phase: SessionPhase | None = None
     """Pending, Active, Expired, Revoked or Failed."""
+
     authorized_at: Time | None = None
     """When access was first on the router."""
+
     reopened_at: Time | None = None
     """When it was seen to be changed after its end: from then it is to be granted, not from its creation."""
+
     expires_at: Time | None = None
     """When it ends; none: until revoked, or not known before it is granted."""
+
     finished_at: Time | None = None
     """When its end was enforced."""
+
     finished: bool | None = None
     """The end is enforced on the router; counts for observedGeneration only."""
+
     applied: AppliedClient | None = None
     """What is on the router."""
+
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The metadata.generation that this status was made from."""
 
@@ -146,10 +173,17 @@ class Session(Resource):
 
     @property
     def placed(self) -> AppliedClient | None:
-        """What is on the router of the client that spec names now; None too while another's is there (B2)."""
-        asked, there = self.spec.client, self.status.applied
-        if there is None:
+        """Return what is on the router of the client that spec names now.
+
+        None if nothing is, or if what is there belongs to the client that spec named before (rule B2).
+        """
+        client = self.spec.client
+        applied = self.status.applied
+        if applied is None:
             return None
-        if asked.mac_address and there.mac_address:
-            return there if asked.mac_address == there.mac_address else None
-        return there if asked.ip_address and asked.ip_address == there.pinned_for else None
+
+        if client.mac_address and applied.mac_address:
+            same_client = client.mac_address == applied.mac_address
+        else:
+            same_client = bool(client.ip_address) and client.ip_address == applied.pinned_for
+        return applied if same_client else None

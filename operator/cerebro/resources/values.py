@@ -1,8 +1,8 @@
-"""The kinds of text that fields hold: durations, times, MACs, keys, addresses.
+"""The types of text that fields hold: durations, times, MACs, keys, addresses. Pure; knows nothing of any kind.
 
-Each type is checked twice: by the API server, with a message that says what to write instead (the rules here
-become part of the CRD), and again when an object is read, so that one that came past an older CRD is noticed
-rather than acted on. Pure; knows nothing of any kind.
+Each type is checked twice. The API server checks it with a message that says what to write instead: the rules here
+become part of the CRD. When an object is read it is checked again, so that a value that an older CRD let pass is
+noticed and not acted on.
 """
 
 import ipaddress
@@ -36,71 +36,80 @@ INTERFACE_PATTERN = "^[A-Za-z0-9_.-]{1,15}$"
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?(?:(\d{1,9})ms)?", re.ASCII)
 _MILLISECOND = timedelta(milliseconds=1)
 _MAC_SEPARATORS = str.maketrans("", "", ":-. ")
-_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def rule(expression: str, message: str, **more: str) -> JsonDict:
-    """One entry of `x-kubernetes-validations`: a CEL expression that must hold, and what to write instead."""
+    """Return an entry of `x-kubernetes-validations`: a CEL expression that must hold, and what to write instead."""
     return {"rule": expression, "message": message, **more}
 
 
 def matches(pattern: str) -> str:
-    """The CEL expression that the field's text matches a pattern."""
+    """Return the CEL expression that is true if the field's text matches a pattern."""
     return f"self.matches({pattern!r})"
 
 
 def text_schema(max_length: int, *rules: JsonDict) -> WithJsonSchema:
-    """The API server's side of a text field: its bound and its CEL rules."""
+    """Return what the API server checks of a text field: its length in characters, and CEL rules."""
     schema: JsonSchema = {"type": "string", "maxLength": max_length}
-    return WithJsonSchema(schema | ({"x-kubernetes-validations": list(rules)} if rules else {}))
+    if rules:
+        schema["x-kubernetes-validations"] = list(rules)
+    return WithJsonSchema(schema)
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read `1h30m`, `90s` or `500ms`: hours, minutes, seconds, milliseconds, in that order, whole numbers.
+    """Return the duration of a text such as `1h30m`, `90s` or `500ms`.
 
-    Raises ValueError for anything else; days are written as hours, as in Go.
+    Hours, minutes, seconds and milliseconds come in that order, in whole numbers; days are written as hours, as in Go.
+    Raises ValueError for anything else.
     """
     match = _DURATION.fullmatch(text)
     if match is None or not text:
         raise ValueError(
             f"{text!r} is no duration: write hours, minutes and seconds, such as 5m, 12h or 1h30m"
         )
+
     hours, minutes, seconds, milliseconds = (int(part or 0) for part in match.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds)
 
 
 def format_duration(duration: timedelta) -> str:
-    """Write a duration as `parse_duration` reads it; less than a millisecond is rounded up.
+    """Return the text of a duration that `parse_duration` reads; a part of a millisecond is rounded up to a whole one.
 
-    Raises ValueError for a negative one.
+    Raises ValueError if the duration is negative.
     """
     if duration < timedelta(0):
         raise ValueError(f"a duration cannot be negative: {duration}")
-    total = -(-duration // _MILLISECOND)
-    hours, rest = divmod(total, 3_600_000)
-    minutes, rest = divmod(rest, 60_000)
-    seconds, milliseconds = divmod(rest, 1000)
+
+    total = -(-duration // _MILLISECOND)  # rounds up
+    hours, below_hour = divmod(total, 3_600_000)
+    minutes, below_minute = divmod(below_hour, 60_000)
+    seconds, milliseconds = divmod(below_minute, 1000)
+
     parts = ((hours, "h"), (minutes, "m"), (seconds, "s"), (milliseconds, "ms"))
     return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
 
 
 def normalise_mac(text: str) -> str:
-    """Give a MAC in any usual spelling (`aa-bb-..`, `aabb.ccdd.eeff`, bare hex) as `AA:BB:CC:DD:EE:FF`.
+    """Return a MAC address as `AA:BB:CC:DD:EE:FF`, from any usual spelling (`aa-bb-..`, `aabb.ccdd.eeff`, bare hex).
 
-    Raises ValueError when it is not twelve hexadecimal digits.
+    Raises ValueError if it is not twelve hexadecimal digits.
     """
     digits = text.strip().translate(_MAC_SEPARATORS).upper()
     if re.fullmatch("[0-9A-F]{12}", digits) is None:
         raise ValueError(f"{text!r} is no MAC address: write it as AA:BB:CC:DD:EE:FF")
-    return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
+    pairs = (digits[start : start + 2] for start in range(0, 12, 2))
+    return ":".join(pairs)
 
 
 def format_time(moment: datetime) -> str:
-    """Write an aware time as RFC 3339 in UTC with `Z`, with a fraction only where it has one."""
+    """Return an aware time as RFC 3339 in UTC with `Z`, with a fraction only if it has one."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
 def _in_utc(moment: datetime) -> datetime:
+    """Return the time in UTC. Raises ValueError for a time with which arithmetic could overflow."""
     if not _EARLIEST <= moment < _LATEST:
         raise ValueError("time must lie between 1970 and 9000; leave the field out for 'never'")
     return moment.astimezone(UTC)
@@ -134,10 +143,12 @@ def _network(text: str) -> str:
 class DurationBetween:
     """Marks a timedelta field that is a text on the wire; the API server holds it between two durations.
 
-    The bounds are not held again on reading: a neighbouring release may have other ones.
+    The bounds are not checked again on reading: a neighbouring release may have other bounds.
     """
 
     minimum: str
+    """Such as `1s`."""
+
     maximum: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
