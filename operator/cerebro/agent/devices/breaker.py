@@ -34,8 +34,10 @@ class Breaker:
         """Return whether tries go through (Closed), one may (HalfOpen), or none (Open)."""
         if self.open_until is None:
             return "Closed"
+
         if now < self.open_until:
             return "Open"
+
         return "HalfOpen"
 
     def succeeded(self) -> None:
@@ -67,4 +69,5 @@ class Breaker:
         """Let one try through at once: something changed (a new Secret, a new handshake)."""
         if self.open_until is not None:
             self.open_until = now
+
         self.next_try = now

@@ -25,6 +25,7 @@ def wants_cleanup(device: Device) -> bool:
     meta = device.metadata
     if meta.deletion_timestamp is None:
         return False
+
     return device.spec.deletion_policy == "Cleanup" and FINALIZER_CLEANUP in meta.finalizers
 
 
@@ -41,4 +42,5 @@ async def clean_up(
     # No Session, in a complete store: the plan finds every row of ours to be an orphan.
     at = PassContext(now=datetime.now(UTC), complete=True)
     reconciler = AccessReconciler(session=session, policy=policy, at=at, confirmed=_ALL, may_write=may_write)
+
     return await reconciler.run([], None)

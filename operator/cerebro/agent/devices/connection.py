@@ -48,6 +48,7 @@ class RouterLink:
         session = self._session
         if session is None:
             return False
+
         return session.closed is None and not session.suspect
 
     async def session(self, device: Device) -> tuple[RouterSession, bool]:
@@ -60,6 +61,7 @@ class RouterLink:
         moved = self._dialled != destination
         if self._session is not None and (moved or not self.open):
             self.drop()
+
         if self._session is not None:
             return self._session, False
 
@@ -69,12 +71,15 @@ class RouterLink:
         timeout = device.spec.api.timeout.total_seconds()
 
         session = await connect(address, port, credentials.attempts, tls, timeout)
+
         try:
             self.facts = await _read_facts(session)
         except BaseException:
             await session.close()
             raise
+
         self._session, self._dialled = session, destination
+
         return session, True
 
     async def secret_state(self, device: Device) -> str:
@@ -86,6 +91,7 @@ class RouterLink:
             secret = await self._api.get_secret(device.namespace, name)
         except KubeError as error:
             return type(error).__name__
+
         return _digest(secret)
 
     def drop(self) -> None:
@@ -94,12 +100,14 @@ class RouterLink:
             task = asyncio.create_task(self._session.close(), name="close router session")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
         self._session = None
 
     def drop_stale(self) -> None:
         """Let go of a connection that brought no byte of late: it may have died with the tunnel (rule B5)."""
         if self._session is None:
             return
+
         silence = time.monotonic() - self._session.last_byte_at
         if silence > _STALE:
             self.drop()
@@ -113,6 +121,7 @@ class RouterLink:
     async def _read_credentials(self, device: Device, address: str) -> RouterCredentials:
         """Read the Device's Secret; while the API server does not answer, the credentials that were read last hold."""
         name = device.spec.api.credentials_secret_ref.name
+
         try:
             secret = await self._api.get_secret(device.namespace, name)
         except NotFound:
@@ -124,9 +133,11 @@ class RouterLink:
         except KubeError as error:
             if self._credentials is None:
                 raise SecretError(f"Secret {name} could not be read yet: {error}") from None
+
             return self._credentials
 
         self._credentials = router_credentials(secret, device=device.name, address=address)
+
         return self._credentials
 
     async def _read_tls(self, device: Device) -> TlsSettings:
@@ -136,13 +147,16 @@ class RouterLink:
             return TlsSettings(tls.mode, None, tls.server_name)
 
         where = f"Secret {tls.ca_secret_ref.name} (spec.api.tls.caSecretRef)"
+
         try:
             secret = await self._api.get_secret(device.namespace, tls.ca_secret_ref.name)
             authorities = secret.text("ca.crt")
         except KubeError as error:
             raise SecretError(f"{where}: {error}") from None
+
         if authorities is None:
             raise SecretError(f"{where} has no key ca.crt: add it")
+
         return TlsSettings(tls.mode, authorities, tls.server_name)
 
 
@@ -151,6 +165,7 @@ def _digest(secret: Secret) -> str:
     digest = hashlib.sha256(identity.encode())
     for name in sorted(secret.data):
         digest.update(name.encode() + b"\0" + secret.data[name] + b"\0")
+
     return digest.hexdigest()
 
 
@@ -181,11 +196,13 @@ def _allowed_address(device: Device) -> tuple[str, int]:
 
     plain = api.tls.mode == "Disabled"
     through_tunnel = _same_address(address, device.tunnel_address)
+
     if plain and not api.allow_plaintext and not through_tunnel:
         raise SecretError(
             "without TLS the password would cross the network in plain text: set spec.api.tls.mode, or "
             "spec.api.allowPlaintext where that network is trusted"
         )
+
     return address, api.effective_port
 
 
@@ -193,6 +210,7 @@ def _same_address(address: str, tunnel_address: str | None) -> bool:
     """Return whether both are one address, however they are spelt; a name is compared as text."""
     if tunnel_address is None:
         return False
+
     try:
         return ipaddress.ip_address(address) == ipaddress.ip_address(tunnel_address)
     except ValueError:
@@ -209,6 +227,7 @@ async def _read_facts(session: RouterSession) -> RouterFacts:
         ]
     )
     system = _first_row(resource)
+
     return RouterFacts(
         identity=_first_row(identity).get("name"),
         version=system.get("version"),
@@ -221,4 +240,5 @@ def _first_row(reply: Reply | Trap) -> dict[str, str]:
     """Return the first row in printable form, which a status takes; empty if the router has no such menu."""
     if isinstance(reply, Trap) or not reply.rows:
         return {}
+
     return {name: printable(text) for name, text in reply.rows[0].items()}

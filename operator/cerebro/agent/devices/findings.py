@@ -43,8 +43,10 @@ def reason_of(error: RouterError) -> str:
     """Return the condition reason for an error of a router."""
     if isinstance(error, Unreachable):
         return error.reason
+
     if isinstance(error, Trap):
         return _TRAP_REASONS.get(error.kind, "RefusedByRouter")
+
     return _REASONS.get(type(error), "RouterError")
 
 
@@ -89,15 +91,18 @@ def after_pass(
     complete = outcome.settled or device.spec.dry_run
     if full_pass or not complete:
         findings = replace(findings, settled=outcome.settled, held_back=outcome.held_back)
+
     if full_pass:
         requested = device.metadata.annotations.get(ANNOTATION_RESYNC_AT)
         findings = replace(findings, last_resync_at=requested)
 
     if not device.spec.dry_run:
         return replace(findings, plan=None)
+
     if full_pass:
         commands = list(outcome.plan.commands())
         return replace(findings, plan=describe(commands)[:_MAX_PLAN_LINES])
+
     return findings
 
 

@@ -42,17 +42,22 @@ from cerebro.runtime.loop import wait_for_wake
 log = logging.getLogger(__name__)
 
 _FROZEN_FOR = 3600.0
-"""Seconds until the resync of a Device that cannot be read; it is asked about at every heartbeat anyway."""
+"""Seconds until the resync of a Device that cannot be read. The loop still turns at every heartbeat."""
 
-_ROUTER_ASKED_EVERY = 5.0
-"""Seconds between looks at the Secret and the clock while the next try is not due."""
+_WAITING_TURN = 5.0
+"""Seconds between turns while the next try is not due: each looks at the clock, and at the Secret if that may help."""
 
 _SECRET_REASONS = ("LoginRefused", "SecretNotUsable")
 """Reasons of an obstacle that another Secret may take away."""
 
 
 class DeviceLoop:
-    """One task for one Device, until the Device goes. Whoever else has news only notes them and wakes the loop."""
+    """One task for one Device, until the Device goes.
+
+    The methods above `run` note that something happened and wake the loop; all work is done by `run`. `uid` is the
+    Device's: another Device of the same name has a loop of its own. `link` is the connection to the router; the loop
+    closes it.
+    """
 
     def __init__(self, context: AgentContext, namespace: str, name: str, uid: str, link: RouterLink) -> None:
         self.context = context
@@ -71,9 +76,13 @@ class DeviceLoop:
     # --- what happens around the loop
 
     def session_changed(self, uid: str, *, gone: bool = False) -> None:
-        """Note that a Session came, changed or went. One that was deleted after its end was enforced needs no pass."""
+        """Note that a Session came, changed or went (`gone`).
+
+        A Session that was deleted after its end was enforced needs no pass.
+        """
         if gone and self._sessions.drop_finished(uid):
             return
+
         self._schedule.session_changed(uid, time.monotonic())
         self._wake.set()
 
@@ -83,28 +92,33 @@ class DeviceLoop:
         self._wake.set()
 
     def try_again(self) -> None:
-        """Note that something changed that may let the router answer now."""
+        """Note that something changed that may let the router answer now: the breaker lets one try through."""
         self._breaker.half_open(time.monotonic())
         self._schedule.retry_now()
         self._wake.set()
 
     def tunnel_changed(self, *, came_back: bool) -> None:
-        """Note that the tunnel came, went or moved: a connection from before may be dead without knowing it (rule
-        B5).
+        """Note that the tunnel came, went or moved.
+
+        `came_back`: the router may answer again. A connection from before may be dead without knowing it (rule B5).
         """
         if came_back:
             self._link.drop_stale()
             self._schedule.request_full_pass()
             self.try_again()
+
         self._wake.set()
 
     # --- the loop
 
     async def run(self) -> None:
-        """Turn until the agent stops, or the Device is deleted (its entries stay, rule A8) or created anew, or this is
-        cancelled; then close the connection.
+        """Turn until the agent stops, or the Device is deleted or created anew; then close the connection.
+
+        The Device's entries on the router stay (rule A8). Raises what a turn raises that is no RouterError: an error
+        of ours, after which the caller may call `run` again.
         """
         heartbeat = f"device {self.namespace}/{self.name}"
+
         try:
             while not self.context.stopping and (stored := self._stored()) is not None:
                 self.context.turned(heartbeat)
@@ -119,6 +133,7 @@ class DeviceLoop:
         stored = self.context.store.get(DEVICE, self.namespace, self.name)
         if stored is None or stored.uid != self._uid:
             return None
+
         return stored
 
     async def _sleep(self) -> None:
@@ -130,6 +145,7 @@ class DeviceLoop:
     async def _turn(self, stored: StoredObject) -> None:
         """Do what is due now."""
         device = stored.read(Device)
+
         match self._standing(device), device:
             case Standing.FROZEN, _:
                 await self._freeze(stored)
@@ -146,7 +162,9 @@ class DeviceLoop:
         """Return whether the router may be reached now, by what the Device asks for by now."""
         if device is None:
             return Standing.FROZEN
+
         self._breaker.configure(device.spec.circuit_breaker)
+
         return standing(
             device,
             cleaned_up=self._findings.cleaned_up and wants_cleanup(device),
@@ -177,29 +195,36 @@ class DeviceLoop:
         await self._link.close()
         if obstacle is not None:
             self._findings = findings.without_route(self._findings, obstacle)
+
         self._schedule.suspend(retry_at=time.monotonic() + self.context.heartbeat, full_pass=True)
         self._report_unreached(device, lasting=True)
 
     async def _wait_for_router(self, device: Device) -> None:
-        """Report what the clock changes while the next try is not due, and look at the Secret (rule B5)."""
+        """Report what the clock changes while the next try is not due, and look at the Secret (rule B5).
+
+        A Secret that changed since it was refused lets one try through at once.
+        """
         obstacle = self._findings.obstacle
+
         if obstacle is not None and obstacle.reason in _SECRET_REASONS:
             secret = await self._link.secret_state(device)
+
             if secret != self._secret_at_failure:
                 self._secret_at_failure = secret
                 self._breaker.half_open(time.monotonic())
                 self._schedule.at_once = True
                 return
 
-        next_look = time.monotonic() + _ROUTER_ASKED_EVERY
-        self._schedule.suspend(retry_at=min(self._breaker.next_try, next_look))
+        next_turn = time.monotonic() + _WAITING_TURN
+        self._schedule.suspend(retry_at=min(self._breaker.next_try, next_turn))
         self._report_unreached(device)
 
     # --- turns with a pass
 
     async def _reach(self, device: Device) -> None:
-        """Make a pass over the router, if one is due."""
+        """Make a pass over the router, if one is due; an error of the router counts at the breaker."""
         started = time.perf_counter()
+
         try:
             session, fresh = await self._link.session(device)
             self._findings = findings.after_connect(self._findings, self._link.facts)
@@ -215,6 +240,7 @@ class DeviceLoop:
     async def _clean_up(self, device: Device, session: RouterSession) -> None:
         """Remove all rows of ours from the router of a Device that goes; its Sessions get no status any more."""
         self._schedule.suspend()
+
         if device.spec.paused == "None" and self.context.may_write(device):
             result = await clean_up(
                 session,
@@ -223,13 +249,19 @@ class DeviceLoop:
                 may_write=partial(self.context.still_acts, device, leased=True),
             )
             self._findings = findings.after_cleanup(self._findings, result)
+
         self._breaker.succeeded()
         if not self._findings.cleaned_up:
             self._schedule.retry_at = time.monotonic() + UNSETTLED_RETRY
+
         self._report(device)
 
     async def _pass(self, device: Device, session: RouterSession, *, fresh: bool) -> None:
-        """Make the router equal to its Sessions, as widely as is due."""
+        """Make the router equal to its Sessions, as widely as is due.
+
+        Raises RouterError.
+        """
+        # What holds now.
         now = time.monotonic()
         sessions = self._sessions.current()
         at = self._sessions.pass_context(device, resync=self._schedule.resync_is_due(now))
@@ -239,15 +271,18 @@ class DeviceLoop:
         if self._schedule.clock_is_due(at.now):
             # Nobody waits for these: their change counts as one of long ago.
             changed_at |= dict.fromkeys(self._sessions.ended_by_clock(sessions, at), 0.0)
+
         changed = [session for session in sessions if session.metadata.uid in changed_at]
         gone = self._sessions.any_gone(changed_at)
 
+        # How widely to look.
         look = self._schedule.next_look(now, fresh=fresh, present=bool(changed), gone=gone)
         if look is Look.NOTHING:
             self._schedule.clock_at = self._sessions.next_clock(sessions, at.now)
             self._report(device)
             return
 
+        # The pass.
         somebody_waits = any(now - moment < CLIENT_WAITS for moment in changed_at.values())
         reconciler = AccessReconciler(
             session=session,
@@ -262,6 +297,7 @@ class DeviceLoop:
         )
         result = await reconciler.run(sessions, changed if look is Look.CLIENTS else None)
 
+        # What came of it.
         self._breaker.succeeded()
         self._secret_at_failure = None
         self._completed(device, result, look)
@@ -306,11 +342,13 @@ class DeviceLoop:
             breaker.connection_broke(now)
         else:
             breaker.failed(now)
+
         log.warning("router of Device %s/%s: %s", self.namespace, self.name, error)
 
         open_until = None
         if breaker.open_until is not None:
             open_until = datetime.now(UTC) + timedelta(seconds=breaker.open_until - now)
+
         self._findings = findings.after_failure(self._findings, error, open_until)
         self._schedule.failed(breaker.next_try)
         self.context.metrics.router_failed(findings.reason_of(error))
@@ -322,7 +360,7 @@ class DeviceLoop:
     # --- what is reported
 
     def _report(self, device: Device) -> None:
-        """Report the Device's status."""
+        """Report the Device's status, and come again when the reporter asks for it."""
         phases = [session.status.phase for session in self._sessions.current()]
         later = self._reporter.report(device, self._findings, phases, self._breaker)
         if later is not None:

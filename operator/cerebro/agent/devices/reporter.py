@@ -43,6 +43,7 @@ class DeviceReporter:
         """
         if not self._context.may_write(device):
             return None
+
         now = time.monotonic()
         status = device_status(
             device, self._with_figures(device, findings, phases, breaker), datetime.now(UTC)
@@ -56,6 +57,7 @@ class DeviceReporter:
         if not lost and self._written is not None:
             if same_meaning(self._written, status):
                 return _in_seconds(_ROUND_TRIP) if differs else None
+
             figures_only = same_meaning(_without_figures(self._written), _without_figures(status))
             if figures_only and age < _FIGURES_EVERY:
                 return _in_seconds(_FIGURES_EVERY)
@@ -64,6 +66,7 @@ class DeviceReporter:
         meta = device.metadata
         write = Write(DEVICE, meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER)
         self._context.statuses.put(write)
+
         return None
 
     def _with_figures(
@@ -87,12 +90,14 @@ class DeviceReporter:
         """
         if self._written is None:
             return False
+
         conditions = self._written["conditions"]
         ours = next((condition for condition in conditions if condition["type"] == "Ready"), None)
         if ours is None:
             return False
 
         ready = device.status.condition("Ready")
+
         return ready is None or (ready.status, ready.reason) != (ours["status"], ours["reason"])
 
 

@@ -76,6 +76,7 @@ def standing(
     goes_ahead = client_waits and breaker.state(now) == "Closed"
     if too_early and not goes_ahead:
         return Standing.BACKING_OFF
+
     return Standing.READY
 
 
@@ -148,6 +149,7 @@ class Schedule:
 
         if resync_at is not None:
             self.resync_at = resync_at
+
         if full_pass:
             self.full_pass_due = True
 
@@ -180,6 +182,7 @@ class Schedule:
 
         if interrupted or collided:
             self.full_pass_due = True
+
         # A full pass that collided waits for its retry: it has read everything, and would collide again.
         if interrupted or (collided and not full_pass):
             self.at_once = True
@@ -228,10 +231,13 @@ class Schedule:
             # The mark is taken at the start of the pass: one that is set meanwhile is for the next.
             self.full_pass_due = False
             return Look.EVERYTHING
+
         if not present:
             return Look.NOTHING
+
         if goes_ahead or gone:
             self.full_pass_due = True
+
         return Look.CLIENTS
 
     def also_at(self, moment: datetime) -> None:
@@ -251,4 +257,5 @@ class Schedule:
         if self.clock_at is not None:
             until_clock = (self.clock_at - wall).total_seconds()
             wait = min(wait, until_clock)
+
         return max(0.0, wait)

@@ -59,7 +59,9 @@ class DeviceSessions:
         """Forget a Session that was deleted, if its end was reported as enforced; return whether it was."""
         if not self._reporter.finished(uid):
             return False
+
         self._reporter.drop(uid)
+
         return True
 
     def forget_gone(self, sessions: Iterable[Session]) -> None:
@@ -82,11 +84,13 @@ class DeviceSessions:
         be trusted again (A9).
         """
         ended: set[str] = set()
+
         for decision in judge_all(sessions, None, AccessPolicy(), at):
             session = decision.session
             moved = decision.verdict.phase not in (None, session.status.phase)
             if moved or self._reporter.awaits_clock(decision):
                 ended.add(session.metadata.uid)
+
         return ended
 
     def next_clock(self, sessions: Iterable[Session], since: datetime) -> datetime | None:
@@ -99,6 +103,7 @@ class DeviceSessions:
 
         at = PassContext(now=since, windows=self._context.windows)
         known = [self._reporter.known(session) for session in sessions]
+
         return next_wake(judge_all(known, None, AccessPolicy(), at), since)
 
     # --- what is reported
@@ -128,8 +133,10 @@ class DeviceSessions:
             never_let_in = decision.session.status.authorized_at is None
             if rejects and decision.verdict.live and never_let_in:
                 reason = _OFFLINE
+
             if self._reporter.may_say(decision, lasting=lasting):
                 self._reporter.report(decision, None, reason)
+
         return self.next_clock(sessions, at.now)
 
     # --- rows that somebody else keeps changing (rule B10)
@@ -139,6 +146,7 @@ class DeviceSessions:
         now = time.monotonic()
         granted, ended = granted_and_ended(result)
         self._contention.note(result.repaired, granted, ended, now, everything=full_pass)
+
         return len(self._contention.contested(now))
 
     def _is_contested(self, decision: SessionDecision) -> bool:

@@ -85,6 +85,7 @@ def device_status(device: Device, findings: DeviceFindings, now: datetime) -> di
     states = _states(device, findings)
     status["conditions"] = wire_states(old.conditions, states, device.metadata.generation, now)
     stripped: dict[str, Any] = _without_none(status)
+
     return stripped
 
 
@@ -104,6 +105,7 @@ def _states(device: Device, findings: DeviceFindings) -> dict[str, ConditionStat
     states["Configured"] = _configured(device, findings)
     if findings.tunnel is not None:
         states["TunnelUp"] = findings.tunnel
+
     return states
 
 
@@ -111,13 +113,17 @@ def _configured(device: Device, findings: DeviceFindings) -> ConditionState:
     if device.spec.dry_run:
         message = "nothing is written; status.plan says what would change"
         return ConditionState("Unknown", reasons.DRY_RUN, message)
+
     if findings.settled:
         message = "the marked entries on the router are those of its Sessions"
         return ConditionState("True", "Equal", message)
+
     if findings.obstacle is not None:
         return ConditionState("Unknown", findings.obstacle.reason, findings.obstacle.message)
+
     if findings.settled is None:
         return ConditionState("Unknown", reasons.NOT_LOOKED_YET, "no pass has ended yet")
+
     return ConditionState("False", "Changing", "entries on the router are being changed")
 
 
@@ -134,8 +140,10 @@ def _ready(device: Device, findings: DeviceFindings) -> ConditionState:
     if device.spec.paused != "None":
         message = f"spec.paused is {device.spec.paused}: set it to None to go on"
         return ConditionState("False", reasons.PAUSED, message)
+
     if findings.settled is None:
         return ConditionState("Unknown", reasons.NOT_LOOKED_YET, "the router has not been compared yet")
+
     return _ready_by_entries(device, findings)
 
 
@@ -146,7 +154,9 @@ def _ready_by_entries(device: Device, findings: DeviceFindings) -> ConditionStat
             f"{findings.held_back} clients on the router have no Session any more; their entries stay "
             f"{until_confirmed(findings.held_back)}"
         )
+
         return ConditionState("False", "MassRemoval", message)
+
     if findings.contested:
         message = (
             f"rows of {findings.contested} clients were changed by somebody else three times in ten minutes"
@@ -155,8 +165,10 @@ def _ready_by_entries(device: Device, findings: DeviceFindings) -> ConditionStat
 
     if device.spec.dry_run:
         return ConditionState("True", reasons.DRY_RUN, "the router can be read; nothing is written")
+
     if findings.settled:
         return ConditionState("True", "Equal", "the router is as wanted")
+
     return ConditionState("True", "Changing", "the router is being changed")
 
 
@@ -168,6 +180,7 @@ def _known(value: bool | None, reason: str, message: str, obstacle: Obstacle | N
     status: ConditionStatus = "Unknown" if value is None else "False"
     if obstacle is None:
         return ConditionState(status, reasons.NOT_LOOKED_YET, "nobody has looked yet")
+
     return ConditionState(status, obstacle.reason, obstacle.message)
 
 
@@ -175,10 +188,12 @@ def _whole_second(moment: datetime | None) -> str | None:
     """Return a moment as the API writes it, without fractions of a second."""
     if moment is None:
         return None
+
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _without_none(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _without_none(part) for name, part in value.items() if part is not None}
+
     return value

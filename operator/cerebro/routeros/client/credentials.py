@@ -53,6 +53,7 @@ class RouterCredentials:
         previous = self.previous_password
         if previous is not None and previous != self.password:
             passwords.append(previous)
+
         return [(self.username, password) for password in passwords]
 
 
@@ -74,11 +75,13 @@ def router_credentials(secret: SecretContent, *, device: str, address: str) -> R
     for key in ("username", "password"):
         if key not in secret.data:
             raise SecretError(f"{where} has no key {key}: add it")
+
     username = _text(secret.data["username"])
     if not username:
         raise SecretError(f"{where}: username is empty")
 
     previous = secret.data.get("previousPassword")
+
     return RouterCredentials(
         username,
         _text(secret.data["password"]),
@@ -91,6 +94,7 @@ def _check(where: str, annotations: Mapping[str, str], annotation: str, actual: 
     named = annotations.get(annotation)
     if not named or _normal(named) == _normal(actual):
         return
+
     raise SecretError(
         f"{where} is for {named!r} only (annotation {annotation}), not for {actual!r}: "
         "use the Secret made for this Device, or change the annotation"

@@ -76,14 +76,17 @@ class _Subject:
         """Return what a pass begins with."""
         if changed is None:
             return cls(list(sessions), None, frozenset())
+
         some = list(changed)
         uids = frozenset(session.metadata.uid for session in some)
+
         return cls(list(sessions), some, uids)
 
     def chosen(self, scope: Scope | None) -> list[Session]:
         """Return the Sessions that are to be decided about: of a scope, those of its clients."""
         if scope is None:
             return self.sessions
+
         return [
             session
             for session in self.sessions
@@ -181,6 +184,7 @@ class AccessReconciler:
         hosts = reading.actual.hosts
         actual = replace(reading.actual, left=subject.hosts)
         subject.hosts = (*subject.hosts, *hosts)
+
         return replace(reading, actual=actual)
 
     async def _read_scope(self, subject: _Subject) -> _Reading:
@@ -188,12 +192,15 @@ class AccessReconciler:
         that is revoked, also read the rows that the older relay made.
         """
         scope = None if subject.changed is None else scope_of(subject.changed) | subject.scope
+
         while scope is not None and not scope.wide:
             actual = await self._read_rows(scope)
             wider = _widened(scope, actual, subject.sessions)
             if wider is None:
                 return _Reading(scope, actual)
+
             scope = wider
+
         return _Reading(None, await self._read_rows(None))
 
     async def _read_rows(self, scope: Scope | None) -> Actual:
@@ -202,6 +209,7 @@ class AccessReconciler:
         replies = await self._run_all(prints)
         tables: list[list[dict[str, str]]] = []
         unread: dict[str, str] = {}
+
         for command, reply in zip(prints, replies, strict=True):
             if isinstance(reply, Trap) and command.path not in VOLATILE:
                 raise reply
@@ -210,7 +218,9 @@ class AccessReconciler:
             if isinstance(rows, str):
                 unread[command.path] = rows
                 rows = []
+
             tables.append(rows)
+
         return replace(actual_from(tables), unread=unread)
 
     async def _rows_of(self, command: Command, reply: Reply | Trap) -> list[dict[str, str]] | str:
@@ -218,9 +228,12 @@ class AccessReconciler:
         for _ in range(_READ_AGAIN):
             if not isinstance(reply, Trap):
                 return reply.rows
+
             if reply.kind is not TrapKind.GONE:
                 break
+
             (reply,) = await self._run_all([command])
+
         return str(reply) if isinstance(reply, Trap) else reply.rows
 
     # --- decide
@@ -246,6 +259,7 @@ class AccessReconciler:
             self._remember_flows(judged, plan)
 
         plan, held_back = self._hold_back(plan, wanted, actual)
+
         return _Decision(judged, plan, held_back, settled=_is_settled(judged, plan))
 
     async def _with_connections(self, actual: Actual, writes: _Writes) -> Actual:
@@ -254,6 +268,7 @@ class AccessReconciler:
         A large table takes seconds: the read is given up when a client waits for something newer.
         """
         reading = asyncio.ensure_future(self._read_connections())
+
         try:
             while not reading.done():
                 await asyncio.wait({reading}, timeout=_LOOK_FOR_URGENT)
@@ -266,10 +281,12 @@ class AccessReconciler:
         rows = reading.result()
         if isinstance(rows, str):
             return replace(actual, unread={**actual.unread, CONNECTION.path: rows})
+
         return replace(actual, connections=tuple(rows))
 
     async def _read_connections(self) -> list[dict[str, str]] | str:
         command = connections_print()
+
         try:
             (reply,) = await self.session.run_all([command])
             return await self._rows_of(command, reply)
@@ -283,6 +300,7 @@ class AccessReconciler:
         orphans = len(plan.orphans)
         if not plan.is_mass_removal() or orphans <= self.confirmed:
             return plan, 0
+
         return without_orphans(wanted, actual, self.policy), orphans
 
     def _remember_flows(self, judged: Iterable[SessionDecision], plan: AccessPlan) -> None:
@@ -311,6 +329,7 @@ class AccessReconciler:
         """
         writes.repaired |= plan.repaired
         commands = list(plan.commands())
+
         for start in range(0, len(commands), WINDOW):
             # The first window runs whoever waits, so that a pass always gets on.
             overtaken = start > 0 and self.urgent()
@@ -327,6 +346,7 @@ class AccessReconciler:
         """Note a write that was refused; a row that is gone already is as wanted."""
         if not isinstance(reply, Trap) or reply.kind is TrapKind.GONE:
             return
+
         if reply.kind is TrapKind.EXISTS:
             writes.collided = True
 
@@ -343,6 +363,7 @@ class AccessReconciler:
         # What is reported is compared with the status that was written, not with what we know since.
         written = {session.metadata.uid: session for session in sessions}
         judged = [replace(each, session=written[each.session.metadata.uid]) for each in decision.judged]
+
         return PassResult(
             judged=judged,
             plan=decision.plan,
@@ -368,7 +389,9 @@ class AccessReconciler:
         for reply in replies:
             if isinstance(reply, BaseException) and not isinstance(reply, Trap):
                 raise reply
+
             outcomes.append(reply)
+
         return outcomes
 
 
@@ -381,6 +404,7 @@ def _widened(scope: Scope, actual: Actual, sessions: Sequence[Session]) -> Scope
 
     new_client = any(in_scope(session, met) and not in_scope(session, scope) for session in sessions)
     new_rows = ends_others and met != scope
+
     return met if new_client or new_rows else None
 
 
@@ -388,8 +412,11 @@ def _is_settled(judged: Iterable[SessionDecision], plan: AccessPlan) -> bool:
     """Return whether nothing is left to do, now or when time has passed."""
     if not plan.empty:
         return False
+
     if any(decision.untold for decision in judged):
         return False
+
     if plan.unproven:
         return False
+
     return not any(view.too_early for view in plan.endings.values())
