@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from dataclasses import dataclass
 from ipaddress import ip_interface, ip_network
 from struct import Struct
 
@@ -23,12 +24,14 @@ from cerebro.wireguard.model import Link, LinkChange
 ROUTE_PROTOCOL = 206
 """Marks routes as ours; free in iproute2's rt_protos (`ip route show proto 206`)."""
 
+# Of linux/if.h, if_link.h and rtnetlink.h.
 _IFF_UP = 1
 _RTEXT_FILTER_SKIP_STATS = 8
 _MAIN_TABLE = 254
 _SCOPE_LINK = 253
 _UNICAST = 1
-_RTA_DST, _RTA_OIF = 1, 4
+_RTA_DST = 1
+_RTA_OIF = 4
 
 # struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _ROUTE = Struct("=8BI")
@@ -37,46 +40,58 @@ _INDEX = Struct("=I")
 
 
 def read(name: str) -> Link | None:
-    """Return the link, None when there is none of that name; raise WireGuardError."""
+    """Return the link; None if none has that name. Raises WireGuardError."""
     return _sockets.run(lambda routes: _read(routes, name))
 
 
 def connected() -> list[tuple[str, str]]:
-    """Return the addresses of all links that are up, each with the link's name, without link-local ones of IPv6.
+    """Return the addresses of all links that are up, each after its link's name, as `("eth0", "10.0.0.5/24")`.
 
-    A point-to-point address is given as its peer's, whose network it is. Raises WireGuardError.
+    Link-local addresses of IPv6 are left out. A point-to-point address is given as its peer's, whose network it
+    is. Raises WireGuardError.
     """
     return _sockets.run(_connected)
 
 
 def create(name: str, mtu: int) -> None:
-    """Have a WireGuard link in the kernel; one that exists stays as it is.
+    """Make a WireGuard link in the kernel if none has that name; one that exists stays as it is.
 
-    Raises NotAvailable without the kernel module, ForeignInterface when another kind of link has the name,
-    NotPermitted.
+    Raises NotAvailable without the kernel module, ForeignInterface if another kind of link has the name,
+    NotPermitted, WireGuardError.
     """
     _sockets.run(lambda routes: _create(routes, name, mtu))
 
 
 def delete(name: str) -> None:
-    """Delete a WireGuard link of the kernel; none is no error; another kind raises ForeignInterface."""
+    """Delete a WireGuard link of the kernel; it is no error if none has that name.
+
+    Raises ForeignInterface if another kind of link has the name, NotPermitted, WireGuardError.
+    """
     _sockets.run(lambda routes: _delete(routes, name))
 
 
 def change(name: str, wanted: LinkChange) -> dict[str, str]:
-    """Make the change; return what was refused, in words, by address or network.
+    """Make the change; return why a part was refused, in words, by address or network.
 
-    First what goes, then MTU, addresses, state, and routes, which need the link up. Raises PortInUse when the
-    link cannot come up because of its listen port, NotPermitted, WireGuardError.
+    First what goes, then MTU, addresses, state, and routes, which need the link up. Raises PortInUse if the link
+    cannot come up because of its listen port, NotPermitted, WireGuardError.
     """
     return _sockets.run(lambda routes: _change(routes, name, wanted))
 
 
 def foreign(name: str, kind: str | None) -> ForeignInterface:
-    """Return the error for a name that something else has."""
+    """Return the error for a name that something else has; `kind` as in `Link`."""
     return ForeignInterface(
         f"an interface {name} of kind {kind or 'device'} exists on this node and is not ours: "
         "set another spec.interface, or remove it"
+    )
+
+
+def not_available() -> NotAvailable:
+    """Return the error for a kernel without WireGuard."""
+    return NotAvailable(
+        "the kernel of this node has no WireGuard: load the module (modprobe wireguard), "
+        "or set spec.implementation: Userspace"
     )
 
 
@@ -89,48 +104,75 @@ _sockets = netlink.ThreadSocket(_open)
 """One socket for each thread of the process: all that this module keeps between calls."""
 
 
-async def _find(routes: AsyncIPRoute, name: str) -> tuple[int, str | None, int, bool] | None:
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """What the kernel lists of a link itself."""
+
+    index: int
+    kind: str | None
+    mtu: int
+    up: bool
+
+
+async def _find(routes: AsyncIPRoute, name: str) -> _Device | None:
     try:
-        (found,) = await routes.link("get", ifname=name, ext_mask=_RTEXT_FILTER_SKIP_STATS)
+        (link,) = await routes.link("get", ifname=name, ext_mask=_RTEXT_FILTER_SKIP_STATS)
     except NetlinkError as error:
         if error.code == errno.ENODEV:
             return None
         raise
-    return (
-        found["index"], found.get(("linkinfo", "kind")), found.get("mtu"), bool(found["flags"] & _IFF_UP)
-    )  # fmt: skip
+    return _Device(
+        index=link["index"],
+        kind=link.get(("linkinfo", "kind")),
+        mtu=link.get("mtu"),
+        up=bool(link["flags"] & _IFF_UP),
+    )
 
 
 async def _read(routes: AsyncIPRoute, name: str) -> Link | None:
-    if (found := await _find(routes, name)) is None:
+    device = await _find(routes, name)
+    if device is None:
         return None
-    index, kind, mtu, up = found
-    return Link(index, kind, mtu, up, await _addresses(routes, index), _routes(routes, index))
+    return Link(
+        index=device.index,
+        kind=device.kind,
+        mtu=device.mtu,
+        up=device.up,
+        addresses=await _addresses(routes, device.index),
+        routes=_routes(routes, device.index),
+    )
 
 
 async def _addresses(routes: AsyncIPRoute, index: int) -> frozenset[str]:
     addresses = set()
-    async for found in await routes.addr("dump", index=index):
-        if found["family"] == socket.AF_INET6 and found["scope"] == _SCOPE_LINK:
+    async for address in await routes.addr("dump", index=index):
+        if _is_link_local(address["family"], address["scope"]):
             continue
         # A point-to-point address has its peer in IFA_ADDRESS, and itself in IFA_LOCAL.
-        addresses.add(f"{found.get('local') or found.get('address')}/{found['prefixlen']}")
+        text = address.get("local") or address.get("address")
+        addresses.add(f"{text}/{address['prefixlen']}")
     return frozenset(addresses)
+
+
+def _is_link_local(family: int, scope: int) -> bool:
+    return family == socket.AF_INET6 and scope == _SCOPE_LINK
 
 
 async def _connected(routes: AsyncIPRoute) -> list[tuple[str, str]]:
     by_link: dict[int, list[str]] = {}
-    async for found in await routes.addr("dump"):
-        if found["family"] != socket.AF_INET6 or found["scope"] != _SCOPE_LINK:
-            text = f"{found.get('address') or found.get('local')}/{found['prefixlen']}"
-            by_link.setdefault(found["index"], []).append(text)
+    async for address in await routes.addr("dump"):
+        if _is_link_local(address["family"], address["scope"]):
+            continue
+        text = address.get("address") or address.get("local")
+        by_link.setdefault(address["index"], []).append(f"{text}/{address['prefixlen']}")
+
     result = []
     for index, addresses in by_link.items():
         try:
             (link,) = await routes.link("get", index=index, ext_mask=_RTEXT_FILTER_SKIP_STATS)
         except NetlinkError as error:
             if error.code == errno.ENODEV:
-                continue
+                continue  # it went meanwhile
             raise
         if link["flags"] & _IFF_UP:
             result += [(link.get("ifname"), text) for text in addresses]
@@ -138,12 +180,14 @@ async def _connected(routes: AsyncIPRoute) -> list[tuple[str, str]]:
 
 
 def _routes(routes: AsyncIPRoute, index: int) -> frozenset[str]:
+    """Return the networks that have a route of ours over a link."""
     networks = set()
     for family in (socket.AF_INET, socket.AF_INET6):
         wanted = _ROUTE.pack(family, 0, 0, 0, 0, ROUTE_PROTOCOL, 0, 0, 0)
         wanted += netlink.attribute(_RTA_OIF, _INDEX.pack(index))
         for answer in netlink.dump(routes, RTM_GETROUTE, wanted):
-            if network := _network(answer, index):
+            network = _network(answer, index)
+            if network is not None:
                 networks.add(network)
     return frozenset(networks)
 
@@ -153,6 +197,7 @@ def _network(answer: bytes, index: int) -> str | None:
     family, length, _, _, table, protocol, *_ = _ROUTE.unpack_from(answer)
     if protocol != ROUTE_PROTOCOL or table != _MAIN_TABLE:
         return None
+
     destination = bytes(4 if family == socket.AF_INET else 16)
     link = 0
     offset = _ROUTE.size
@@ -163,11 +208,15 @@ def _network(answer: bytes, index: int) -> str | None:
         elif kind == _RTA_OIF:
             (link,) = _INDEX.unpack_from(answer, offset + 4)
         offset += max(size + 3 & ~3, 4)
-    return f"{socket.inet_ntop(family, destination)}/{length}" if link == index else None
+
+    if link != index:
+        return None
+    return f"{socket.inet_ntop(family, destination)}/{length}"
 
 
 async def _create(routes: AsyncIPRoute, name: str, mtu: int) -> None:
-    if (found := await _find(routes, name)) is None:
+    device = await _find(routes, name)
+    if device is None:
         try:
             await routes.link("add", ifname=name, kind="wireguard", mtu=mtu)
         except NetlinkError as error:
@@ -177,39 +226,37 @@ async def _create(routes: AsyncIPRoute, name: str, mtu: int) -> None:
                 raise
         else:
             return
-        found = await _find(routes, name)
-    if found and found[1] != "wireguard":
-        raise foreign(name, found[1])
+        device = await _find(routes, name)  # somebody made it meanwhile
 
-
-def not_available() -> NotAvailable:
-    """Return the error for a kernel without WireGuard."""
-    return NotAvailable(
-        "the kernel of this node has no WireGuard: load the module (modprobe wireguard), "
-        "or set spec.implementation: Userspace"
-    )
+    if device is not None and device.kind != "wireguard":
+        raise foreign(name, device.kind)
 
 
 async def _delete(routes: AsyncIPRoute, name: str) -> None:
-    if (found := await _find(routes, name)) is None:
+    device = await _find(routes, name)
+    if device is None:
         return
-    index, kind, *_ = found
-    if kind != "wireguard":
-        raise foreign(name, kind)
+    if device.kind != "wireguard":
+        raise foreign(name, device.kind)
     try:
-        await routes.link("del", index=index)
+        await routes.link("del", index=device.index)
     except NetlinkError as error:
         if error.code != errno.ENODEV:
             raise
 
 
 async def _change(routes: AsyncIPRoute, name: str, wanted: LinkChange) -> dict[str, str]:
-    if (found := await _find(routes, name)) is None:
+    device = await _find(routes, name)
+    if device is None:
         raise WireGuardError(f"the interface {name} is gone; the next pass makes it again")
-    index = found[0]
+    index = device.index
+
+    # What goes.
     refused = _change_routes(routes, index, wanted.remove_routes, add=False)
     for address in wanted.remove_addresses:
         await _change_address(routes, "del", index, address, refused)
+
+    # What comes; routes need the link up.
     if wanted.mtu is not None:
         await routes.link("set", index=index, mtu=wanted.mtu)
     for address in wanted.add_addresses:
@@ -234,6 +281,7 @@ async def _set_state(routes: AsyncIPRoute, name: str, index: int, *, up: bool) -
 async def _change_address(
     routes: AsyncIPRoute, command: str, index: int, text: str, refused: dict[str, str]
 ) -> None:
+    """Add or delete (`command`) an address; note in `refused` why it was refused."""
     try:
         address = ip_interface(text)
         await routes.addr(command, index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
@@ -248,40 +296,49 @@ async def _change_address(
 def _change_routes(
     routes: AsyncIPRoute, index: int, networks: tuple[str, ...], *, add: bool
 ) -> dict[str, str]:
+    """Add or delete routes to networks over a link; return why one was refused, by network."""
+    kind = RTM_NEWROUTE if add else RTM_DELROUTE
+    flags = NLM_F_CREATE | NLM_F_EXCL if add else 0
     refused: dict[str, str] = {}
-    messages: dict[str, netlink.Request] = {}
-    kind, flags = (RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL) if add else (RTM_DELROUTE, 0)
+    requests: dict[str, netlink.Request] = {}
     for network in networks:
         try:
-            messages[network] = netlink.Request(kind, flags, _packed_route(network, index))
-        except ValueError as wrong:
-            refused[network] = f"no network: {wrong}"
-    outcomes = dict(zip(messages, netlink.send(routes, list(messages.values())), strict=True))
-    exists = {network for network, error in outcomes.items() if error and error.code == errno.EEXIST}
+            requests[network] = netlink.Request(kind, flags, _packed_route(network, index))
+        except ValueError as error:
+            refused[network] = f"no network: {error}"
+
+    answers = dict(zip(requests, netlink.send(routes, list(requests.values())), strict=True))
+
+    # A route that exists may be ours, over this link: then it is as it should be.
+    exists = {network for network, answer in answers.items() if answer and answer.code == errno.EEXIST}
     ours = _routes(routes, index) if exists else frozenset()
-    for network, error in outcomes.items():
-        if error is None or network in ours or (not add and error.code == errno.ESRCH):
+    for network, answer in answers.items():
+        if answer is None or network in ours:
             continue
-        refused[network] = (
-            f"the node has another route to {network}; remove that one, or take the network off the Peer"
-            if network in exists
-            else _refusal(network, error)
-        )
+        gone = not add and answer.code == errno.ESRCH
+        if gone:
+            continue
+        if network in exists:
+            refused[network] = (
+                f"the node has another route to {network}; remove that one, or take the network off the Peer"
+            )
+        else:
+            refused[network] = _refusal(network, answer)
     return refused
 
 
 def _packed_route(text: str, index: int) -> bytes:
+    """Return the payload of a message about a route over a link. Raises ValueError if the text is no network."""
     network = ip_network(text)
     family = socket.AF_INET if network.version == 4 else socket.AF_INET6
     scope = _SCOPE_LINK if network.version == 4 else 0
-    return (
-        _ROUTE.pack(family, network.prefixlen, 0, 0, _MAIN_TABLE, ROUTE_PROTOCOL, scope, _UNICAST, 0)
-        + netlink.attribute(_RTA_DST, network.network_address.packed)
-        + netlink.attribute(_RTA_OIF, _INDEX.pack(index))
-    )
+    header = _ROUTE.pack(family, network.prefixlen, 0, 0, _MAIN_TABLE, ROUTE_PROTOCOL, scope, _UNICAST, 0)
+    destination = netlink.attribute(_RTA_DST, network.network_address.packed)
+    return header + destination + netlink.attribute(_RTA_OIF, _INDEX.pack(index))
 
 
 def _refusal(text: str, error: NetlinkError) -> str:
+    """Return in words why the kernel refused an address or network. Raises `error` if it concerns all of them."""
     if error.code == errno.EPERM:
         raise error
     if ":" in text and error.code in (errno.EACCES, errno.EOPNOTSUPP, errno.EAFNOSUPPORT):

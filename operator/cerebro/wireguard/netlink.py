@@ -37,6 +37,9 @@ DEADLINE = 30.0
 BATCH = 64
 
 NLM_F_DUMP_INTR = 0x10
+"""Of linux/netlink.h: the kernel's list changed while it was dumped."""
+
+_DUMP_TRIES = 5
 
 # The kernel fills packets of a dump up to 32 KiB for a reader that takes as much.
 _PACKET_BYTES = 1 << 16
@@ -57,11 +60,16 @@ class Request:
     """A message to the kernel, of a netlink type, with its payload packed."""
 
     kind: int
+    """The netlink type: of an object's kind, or of a generic family."""
+
     flags: int
+    """Besides those of every request."""
+
     payload: bytes = field(repr=False)
+    """May hold keys."""
 
     def packed(self, number: int) -> bytes:
-        """Return it as it is sent, with its sequence number."""
+        """Return the message as it is sent, with its sequence number."""
         length = _HEADER.size + len(self.payload)
         return _HEADER.pack(length, self.kind, self.flags | _ANSWERED, number, 0) + self.payload
 
@@ -74,28 +82,49 @@ def attribute(kind: int, value: bytes) -> bytes:
     return _ATTRIBUTE.pack(length, kind) + value + b"\0" * (-length & 3)
 
 
+@dataclass(frozen=True, slots=True)
+class _Open(Generic[Socket]):
+    """What a thread has open."""
+
+    namespace: int
+    """The network namespace that the socket is in, by its inode."""
+
+    runner: asyncio.Runner
+
+    manager: AbstractAsyncContextManager[Socket]
+    """What opened the socket, and closes it."""
+
+    socket: Socket
+
+
 class ThreadSocket(threading.local, Generic[Socket]):
-    """A socket and its event loop, which every thread opens for itself and keeps: to open both takes ten times
-    as long as to change a peer over them. A thread that went to another network namespace opens them anew.
+    """A socket and its event loop, which every thread opens for itself and keeps.
+
+    To open both takes ten times as long as to change a peer over them. A thread that went to another network
+    namespace opens them anew.
     """
 
     def __init__(self, opening: Callable[[], AbstractAsyncContextManager[Socket]]) -> None:
         self._opening = opening
-        self._kept: tuple[int, asyncio.Runner, AbstractAsyncContextManager[Socket], Socket] | None = None
+        self._open: _Open[Socket] | None = None
 
     def run(self, call: Callable[[Socket], Coroutine[Any, Any, Answer]]) -> Answer:
-        """Run a call of the library over the socket, in whatever thread this is; raise WireGuardError."""
-        with self._in_words():
-            runner, socket = self._get()
-            return runner.run(_in_time(call(socket)))
+        """Run a call of the library over this thread's socket. Raises WireGuardError."""
+        with self._errors_in_words():
+            current = self._current()
+            return current.runner.run(_in_time(call(current.socket)))
 
     def ask(self, call: Callable[[Socket], Answer]) -> Answer:
-        """Have packed messages sent over the socket: no event loop is needed for them. Raises as `run`."""
-        with self._in_words():
-            return call(self._get()[1])
+        """Call a function that sends packed messages over this thread's socket: they need no event loop.
+
+        Raises as `run`.
+        """
+        with self._errors_in_words():
+            return call(self._current().socket)
 
     @contextmanager
-    def _in_words(self) -> Iterator[None]:
+    def _errors_in_words(self) -> Iterator[None]:
+        """Raise WireGuardError for what goes wrong; close a socket whose state nobody knows any more."""
         try:
             yield
         except TimeoutError as error:
@@ -108,25 +137,29 @@ class ThreadSocket(threading.local, Generic[Socket]):
             raise WireGuardError(f"netlink: {error.strerror or error}") from error
 
     def close(self) -> None:
-        """Let go of what this thread has open; the next call opens it anew."""
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            _, runner, manager, _ = kept
-            with runner, suppress(OSError):
-                runner.run(_exit(manager))
+        """Close what this thread has open; the next call opens it anew."""
+        current, self._open = self._open, None
+        if current is None:
+            return
+        with current.runner, suppress(OSError):
+            current.runner.run(_exit(current.manager))
 
-    def _get(self) -> tuple[asyncio.Runner, Socket]:
+    def _current(self) -> _Open[Socket]:
+        """Return what this thread has open in the namespace that it is in now."""
         namespace = _NAMESPACE.stat().st_ino
-        if self._kept is None or self._kept[0] != namespace:
-            self.close()
-            runner, manager = asyncio.Runner(), self._opening()
-            try:
-                socket = runner.run(_in_time(_enter(manager)))
-            except BaseException:
-                runner.close()
-                raise
-            self._kept = namespace, runner, manager, socket
-        return self._kept[1], self._kept[3]
+        if self._open is not None and self._open.namespace == namespace:
+            return self._open
+
+        self.close()
+        runner = asyncio.Runner()
+        manager = self._opening()
+        try:
+            socket = runner.run(_in_time(_enter(manager)))
+        except BaseException:
+            runner.close()
+            raise
+        self._open = _Open(namespace, runner, manager, socket)
+        return self._open
 
 
 async def _in_time(call: Coroutine[Any, Any, Answer]) -> Answer:
@@ -157,26 +190,35 @@ def reason(error: NetlinkError) -> str:
 
 
 def send(socket: AsyncNetlinkSocket, requests: Sequence[Request]) -> list[NetlinkError | None]:
-    """Send requests in their order, many in one go; return what became of each. One refusal stops no other."""
+    """Send requests in their order, many in one go; return what became of each, None for success.
+
+    One that is refused stops no other. Raises TimeoutError, OSError.
+    """
     outcomes: list[NetlinkError | None] = []
     for start in range(0, len(requests), BATCH):
-        numbered = {next(_numbers): request for request in requests[start : start + BATCH]}
-        found: dict[int, NetlinkError | None] = {}
-        socket.socket.send(b"".join([request.packed(number) for number, request in numbered.items()]))
-        while len(found) < len(numbered):
-            for kind, _, number, data, offset, _ in _packet(socket):
-                if kind == NLMSG_ERROR and number in numbered:
-                    found[number] = _refusal(data, offset)
-        outcomes += [found[number] for number in numbered]
+        outcomes += _send_batch(socket, requests[start : start + BATCH])
     return outcomes
 
 
-def dump(socket: AsyncNetlinkSocket, kind: int, payload: bytes) -> list[bytes]:
-    """Ask for all objects of a kind; return the payloads of the answers. Raises NetlinkError.
+def _send_batch(socket: AsyncNetlinkSocket, requests: Sequence[Request]) -> list[NetlinkError | None]:
+    numbered = {next(_numbers): request for request in requests}
+    socket.socket.send(b"".join([request.packed(number) for number, request in numbered.items()]))
 
-    The kernel marks a dump during which something changed; such a one is asked for again.
+    outcomes: dict[int, NetlinkError | None] = {}
+    while len(outcomes) < len(numbered):
+        for kind, _, number, data, offset, _ in _packet(socket):
+            if kind == NLMSG_ERROR and number in numbered:
+                outcomes[number] = _refusal(data, offset)
+    return [outcomes[number] for number in numbered]
+
+
+def dump(socket: AsyncNetlinkSocket, kind: int, payload: bytes) -> list[bytes]:
+    """Request all objects of a kind; return the payloads of the answers.
+
+    The kernel marks a dump during which something changed; such a dump is requested anew. Raises NetlinkError,
+    WireGuardError if the list never holds still, TimeoutError, OSError.
     """
-    for _ in range(5):
+    for _ in range(_DUMP_TRIES):
         answers, whole = _dump(socket, Request(kind, NLM_F_DUMP, payload))
         if whole:
             return answers
@@ -186,14 +228,17 @@ def dump(socket: AsyncNetlinkSocket, kind: int, payload: bytes) -> list[bytes]:
 
 
 def _dump(socket: AsyncNetlinkSocket, request: Request) -> tuple[list[bytes], bool]:
-    asked, whole = next(_numbers), True
+    """Return the payloads of the answers, and whether nothing changed meanwhile."""
+    own_number = next(_numbers)
+    whole = True
     answers: list[bytes] = []
-    socket.socket.send(request.packed(asked))
+    socket.socket.send(request.packed(own_number))
     while True:
         for kind, flags, number, data, offset, end in _packet(socket):
-            if number != asked:
+            if number != own_number:
                 continue
-            whole = whole and not flags & NLM_F_DUMP_INTR
+            if flags & NLM_F_DUMP_INTR:
+                whole = False
             if kind == NLMSG_DONE:
                 return answers, whole
             if kind == NLMSG_ERROR:
@@ -204,7 +249,7 @@ def _dump(socket: AsyncNetlinkSocket, request: Request) -> tuple[list[bytes], bo
 
 
 def _packet(socket: AsyncNetlinkSocket) -> Iterator[tuple[int, int, int, bytes, int, int]]:
-    """Yield type, flags and number of each message in one packet, with the packet, its start and its end there."""
+    """Yield type, flags and number of each message in one packet, then the packet, and start and end in it."""
     ready = select.poll()  # select() knows no descriptor above 1023, and an agent has one for each router
     ready.register(socket.socket, select.POLLIN)
     if not ready.poll(DEADLINE * 1000):
@@ -218,6 +263,7 @@ def _packet(socket: AsyncNetlinkSocket) -> Iterator[tuple[int, int, int, bytes, 
 
 
 def _refusal(data: bytes, offset: int) -> NetlinkError | None:
+    """Return the error in an answer to a request; None if the answer says that the request was done."""
     if _ERROR.unpack_from(data, offset + _HEADER.size)[0] == 0:
         return None
     message = nlmsgerr(data, offset=offset)

@@ -1,7 +1,7 @@
-"""The adapter to nftables: the `nft` program, spoken to in JSON over its standard streams. Decides nothing.
+"""The adapter to nftables: runs the program `nft`, in JSON over its standard streams. Decides nothing.
 
 Calls block, for at most their deadline, and belong in a thread. What a failure of nft means is read from its
-words, which are those of strerror(3) in the C locale.
+message, which has the text of strerror(3) in the C locale.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from cerebro.wireguard.isolation import FAMILY, NftObject, removal, table_name
 
 DEADLINE = 10.0
 """Seconds that one run may take."""
+
 SYSTEM_FOLDERS = "/usr/sbin:/sbin"
+"""Where nft is on a node whose PATH lacks them."""
+
 WAY_OUT = "or set isolation: None on the Hub, which then keeps no peer from another"
 
 
@@ -28,44 +31,47 @@ class NftError(WireGuardError):
 
 
 class Nft:
-    """Reads and writes the tables of ours; each call raises WireGuardError."""
+    """Reads and writes the isolation tables. Each call raises WireGuardError."""
 
     def __init__(self, program: str = "nft", *, deadline: float = DEADLINE) -> None:
-        self._program, self._deadline = program, deadline
+        self._program = program
+        self._deadline = deadline
 
     def read(self, interface: str) -> list[NftObject] | None:
-        """Return the objects of the interface's table as nft lists them; None when there is none."""
+        """Return the objects of an interface's table as nft lists them; None if no such table exists."""
         table = {"family": FAMILY, "name": table_name(interface)}
-        status, output, complaint = self._run([{"list": {"table": table}}])
-        if status == 0:
-            listed: list[NftObject] = json.loads(output)["nftables"]
-            return listed
-        if "No such file or directory" in complaint:
+        result = self._run([{"list": {"table": table}}])
+        if result.returncode == 0:
+            objects: list[NftObject] = json.loads(result.stdout)["nftables"]
+            return objects
+
+        if "No such file or directory" in result.stderr:
             return None
-        raise _error(complaint)
+        raise _error(result.stderr)
 
     def apply(self, commands: Sequence[NftObject]) -> None:
         """Run the commands as one transaction: all of them, or none."""
-        status, _, complaint = self._run(commands)
-        if status != 0:
-            raise _error(complaint)
+        result = self._run(commands)
+        if result.returncode != 0:
+            raise _error(result.stderr)
 
     def drop(self, interface: str) -> None:
-        """Remove the interface's table; none is no error, nor is a node without nftables."""
+        """Remove an interface's table; it is no error if none exists, nor if the node has no nftables."""
         try:
             if self.read(interface) is not None:
                 self.apply(removal(interface))
         except IsolationNotAvailable:
             return
 
-    def _run(self, commands: Sequence[NftObject]) -> tuple[int, str, str]:
+    def _run(self, commands: Sequence[NftObject]) -> subprocess.CompletedProcess[str]:
+        """Run nft with these commands. Raises IsolationNotAvailable if the node has no nft, NftError."""
         program = shutil.which(self._program) or shutil.which(self._program, path=SYSTEM_FOLDERS)
         if program is None:
             raise IsolationNotAvailable(
                 f"isolation: Strict needs the program nft, which this node lacks: install nftables, {WAY_OUT}"
             )
         try:
-            done = subprocess.run(  # noqa: S603 - found above, words are ours
+            return subprocess.run(  # noqa: S603 - the program is looked up above, the arguments are ours
                 [program, "-j", "-f", "-"],
                 input=json.dumps({"nftables": list(commands)}),
                 env=os.environ | {"LC_ALL": "C"},
@@ -78,18 +84,20 @@ class Nft:
             raise NftError(f"nft gave no answer within {self._deadline:.0f} s") from error
         except OSError as error:
             raise NftError(f"nft does not start: {error.strerror}") from error
-        return done.returncode, done.stdout, done.stderr
 
 
 def _error(complaint: str) -> WireGuardError:
-    said = " ".join(complaint.split())[:300]
-    if "Operation not permitted" in said or "Permission denied" in said:
+    """Return the error that says what to do about a complaint of nft."""
+    text = " ".join(complaint.split())[:300]
+    if "Operation not permitted" in text or "Permission denied" in text:
         return NotPermitted(
             f"isolation: Strict needs the capability NET_ADMIN to write nftables: give it to the agent, {WAY_OUT}"
         )
-    if any(one in said for one in ("not supported", "No such file or directory", "Unable to initialize")):
+
+    signs = ("not supported", "No such file or directory", "Unable to initialize")
+    if any(sign in text for sign in signs):
         return IsolationNotAvailable(
             "this node's kernel lacks a part of nftables: load the modules nf_tables, nf_conntrack and nft_ct, "
-            f"{WAY_OUT}; nft says: {said}"
+            f"{WAY_OUT}; nft says: {text}"
         )
-    return NftError(f"nft refused: {said}")
+    return NftError(f"nft refused: {text}")
