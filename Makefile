@@ -30,11 +30,12 @@ down: ## Stop the local relay
 
 test: lint test-unit test-integration ## All checks and tests of every change
 
-lint: $(VENV) ## Style, types, import layers, drift of generated files
+lint: $(VENV) ## Style, types, import layers, branches and names, drift of generated files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(HACK) style
 	$(BIN)/python -m cerebro.resources.crd --check
 
 test-unit: $(VENV) ## Tests without I/O

@@ -1,4 +1,5 @@
-"""The fake backend's HTTP: feed and ACK as the contract has them, and a control path for tests and people.
+"""The fake backend's HTTP: feed and ACK as the contract has them, and a
+control path for tests and people.
 
 | path | what |
 | --- | --- |
@@ -29,7 +30,9 @@ def sign(secret: str, content: bytes) -> str:
 
 
 class Backend:
-    """What the fake backend remembers. With an empty `secret` nothing is signed or checked."""
+    """What the fake backend remembers. With an empty `secret` nothing is
+    signed or checked.
+    """
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
@@ -56,11 +59,19 @@ class Backend:
 
     async def _feed(self, request: web.Request) -> web.Response:
         self._polls += 1
-        if not self._signed(request, request.headers.get("x-relay-ts", "").encode()):
+        if not self._signed(
+            request, request.headers.get("x-relay-ts", "").encode()
+        ):
             return self._refuse()
         body = json.dumps(list(self._events.values())).encode()
-        headers = {"x-backend-hmac": sign(self._secret, body)} if self._secret else {}
-        return web.Response(body=body, content_type="application/json", headers=headers)
+        headers = (
+            {"x-backend-hmac": sign(self._secret, body)}
+            if self._secret
+            else {}
+        )
+        return web.Response(
+            body=body, content_type="application/json", headers=headers
+        )
 
     async def _acknowledge(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -71,7 +82,9 @@ class Backend:
             event_id, ok = ack["eventId"], ack["ok"]
         except (ValueError, KeyError, TypeError):
             return _bad("an ACK is JSON with eventId, ok and payload")
-        self._acks.append({"eventId": event_id, "ok": ok, "payload": ack.get("payload")})
+        self._acks.append(
+            {"eventId": event_id, "ok": ok, "payload": ack.get("payload")}
+        )
         self._events.pop(event_id, None)
         return web.json_response({"ok": True})
 
@@ -81,12 +94,21 @@ class Backend:
         except ValueError:
             return _bad("the body is no JSON")
         events = given if isinstance(given, list) else [given]
-        if not all(isinstance(event, dict) and event.get("eventId") for event in events):
-            return _bad("an event is an object with eventId, type, payload and timestamp")
+        if not all(
+            isinstance(event, dict) and event.get("eventId")
+            for event in events
+        ):
+            return _bad(
+                "an event is an object with eventId, type, payload and timestamp"
+            )
         if len(self._events) + len(events) > REMEMBERED:
             return _bad(f"the feed holds at most {REMEMBERED} events")
         for event in events:
-            self._events[event["eventId"]] = {"payload": {}, "timestamp": int(time.time() * 1000), **event}
+            self._events[event["eventId"]] = {
+                "payload": {},
+                "timestamp": int(time.time() * 1000),
+                **event,
+            }
         return web.json_response({"queued": len(self._events)}, status=201)
 
     async def _list_events(self, _: web.Request) -> web.Response:
@@ -96,7 +118,9 @@ class Backend:
         return web.json_response(list(self._acks))
 
     async def _count(self, _: web.Request) -> web.Response:
-        return web.json_response({"polls": self._polls, "refused": self._refused})
+        return web.json_response(
+            {"polls": self._polls, "refused": self._refused}
+        )
 
     async def _forget(self, _: web.Request) -> web.Response:
         self._events.clear()
@@ -106,11 +130,15 @@ class Backend:
 
     def _signed(self, request: web.Request, content: bytes) -> bool:
         given = request.headers.get("x-relay-hmac", "")
-        return not self._secret or hmac.compare_digest(given.encode(), sign(self._secret, content).encode())
+        return not self._secret or hmac.compare_digest(
+            given.encode(), sign(self._secret, content).encode()
+        )
 
     def _refuse(self) -> web.Response:
         self._refused += 1
-        return web.json_response({"error": "x-relay-hmac is absent or wrong"}, status=401)
+        return web.json_response(
+            {"error": "x-relay-hmac is absent or wrong"}, status=401
+        )
 
 
 def _bad(text: str) -> web.Response:

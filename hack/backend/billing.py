@@ -1,8 +1,8 @@
-"""What a billing backend sends to the relay: a POST with the token, signed over method, target, time, nonce
-and body.
+"""What a billing backend sends to the relay: a POST with the token, signed
+over method, target, time, nonce and body.
 
-The form is variant A of the old relay's contract (section 2.2). Shares no code with the bridge that checks
-it.
+The form is variant A of the old relay's contract (section 2.2). Shares no code
+with the bridge that checks it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ TIMEOUT = 10.0
 
 
 class Billing:
-    """A backend that holds the relay's token and secret. Use it as a context manager."""
+    """A backend that holds the relay's token and secret. Use it as a context
+    manager.
+    """
 
     def __init__(self, base_url: str, token: str, secret: str) -> None:
         self._token, self._secret = token, secret.encode()
@@ -33,21 +35,33 @@ class Billing:
         self._http.close()
 
     def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        """Send one signed call; a status of 4xx or 5xx is an answer like any other."""
+        """Send one signed call; a status of 4xx or 5xx is an answer like any
+        other.
+        """
         raw = json.dumps(body).encode()
         return self._http.post(
-            path, content=raw, headers=signed_headers("POST", path, raw, self._token, self._secret)
+            path,
+            content=raw,
+            headers=signed_headers(
+                "POST", path, raw, self._token, self._secret
+            ),
         )
 
 
-def signed_headers(method: str, target: str, body: bytes, token: str, secret: bytes) -> dict[str, str]:
+def signed_headers(
+    method: str, target: str, body: bytes, token: str, secret: bytes
+) -> dict[str, str]:
     """Return the headers of a signed call; the timestamp is in milliseconds."""
     stamp, nonce = str(int(time.time() * 1000)), uuid.uuid4().hex
-    message = "\n".join((method, target, stamp, nonce, hashlib.sha256(body).hexdigest()))
+    message = "\n".join(
+        (method, target, stamp, nonce, hashlib.sha256(body).hexdigest())
+    )
     return {
         "content-type": "application/json",
         "authorization": f"Bearer {token}",
         "x-relay-ts": stamp,
         "x-relay-nonce": nonce,
-        "x-relay-signature": hmac.new(secret, message.encode(), hashlib.sha256).hexdigest(),
+        "x-relay-signature": hmac.new(
+            secret, message.encode(), hashlib.sha256
+        ).hexdigest(),
     }

@@ -1,4 +1,5 @@
-"""Finds the control plane's programs, or gets them: `KUBEBUILDER_ASSETS`, cache folder, Go, download.
+"""Finds the control plane's programs, or gets them: `KUBEBUILDER_ASSETS`,
+cache folder, Go, download.
 
 The versions stand in `go.mod` beside this file and nowhere else.
 """
@@ -26,12 +27,16 @@ INSTALL_HINT = (
 
 
 class MissingBinariesError(RuntimeError):
-    """The programs are neither there nor to be had; the message says what was tried and what to install."""
+    """The programs are neither there nor to be had; the message says what was
+    tried and what to install.
+    """
 
 
 @dataclass(frozen=True)
 class Binaries:
-    """Paths of the programs. Without a controller manager there is no garbage collection."""
+    """Paths of the programs. Without a controller manager there is no garbage
+    collection.
+    """
 
     etcd: Path
     kube_apiserver: Path
@@ -40,8 +45,14 @@ class Binaries:
 
 
 def version_of(module: str, go_mod: str) -> str:
-    """The version that the text of a go.mod requires of `module`, such as `v1.36.3`."""
-    found = re.search(rf"^\s*(?:require\s+)?{re.escape(module)}\s+(v\S+)", go_mod, re.MULTILINE)
+    """The version that the text of a go.mod requires of `module`, such as
+    `v1.36.3`.
+    """
+    found = re.search(
+        rf"^\s*(?:require\s+)?{re.escape(module)}\s+(v\S+)",
+        go_mod,
+        re.MULTILINE,
+    )
     if found is None:
         raise ValueError(f"go.mod requires no {module}")
     return found[1]
@@ -53,7 +64,9 @@ def kubernetes_version() -> str:
 
 
 def cache_folder() -> Path:
-    """Where built and fetched programs are kept: survives the checkout, one folder per version."""
+    """Where built and fetched programs are kept: survives the checkout, one
+    folder per version.
+    """
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return root / "cerebro" / "controlplane" / kubernetes_version()
 
@@ -61,20 +74,32 @@ def cache_folder() -> Path:
 def find() -> Binaries | None:
     """The programs, if they are on this machine already.
 
-    `KUBEBUILDER_ASSETS` goes first; the one program that such a folder usually lacks is taken from the cache.
+    `KUBEBUILDER_ASSETS` goes first; the one program that such a folder usually
+    lacks is taken from the cache.
     """
     cache = cache_folder()
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     for folder in ([Path(assets)] if assets else []) + [cache]:
         if all(_runnable(folder / name) for name in REQUIRED):
-            managers = (folder / CONTROLLER_MANAGER, cache / CONTROLLER_MANAGER)
-            manager = next((path for path in managers if _runnable(path)), None)
-            return Binaries(folder / "etcd", folder / "kube-apiserver", folder / "kubectl", manager)
+            managers = (
+                folder / CONTROLLER_MANAGER,
+                cache / CONTROLLER_MANAGER,
+            )
+            manager = next(
+                (path for path in managers if _runnable(path)), None
+            )
+            return Binaries(
+                folder / "etcd",
+                folder / "kube-apiserver",
+                folder / "kubectl",
+                manager,
+            )
     return None
 
 
 def ensure() -> Binaries:
-    """Find the programs, or build or fetch them into the cache folder, saying how far that is.
+    """Find the programs, or build or fetch them into the cache folder, saying
+    how far that is.
 
     Raises MissingBinariesError with what was tried and what to install.
     """
@@ -88,15 +113,23 @@ def ensure() -> Binaries:
             _obtain(cache)
             found = find()
     if found is None:
-        raise MissingBinariesError(f"{cache} is incomplete after the installation. {INSTALL_HINT}")
+        raise MissingBinariesError(
+            f"{cache} is incomplete after the installation. {INSTALL_HINT}"
+        )
     return found
 
 
 def _obtain(target: Path) -> None:
-    """Fill `target`, all at once: an interrupted run leaves no half-filled folder under that name."""
+    """Fill `target`, all at once: an interrupted run leaves no half-filled
+    folder under that name.
+    """
     version = kubernetes_version()
     tried: list[str] = []
-    for way in (build.with_installed_go, fetch.envtest_archive, build.with_go_from_pypi):
+    for way in (
+        build.with_installed_go,
+        fetch.envtest_archive,
+        build.with_go_from_pypi,
+    ):
         partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -121,7 +154,9 @@ def _runnable(path: Path) -> bool:
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Let one process at a time install; the lock goes with the process that holds it."""
+    """Let one process at a time install; the lock goes with the process that
+    holds it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

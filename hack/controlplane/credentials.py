@@ -1,4 +1,6 @@
-"""Certificates, keys, tokens and kubeconfig files of a control plane of one's own, made with openssl."""
+"""Certificates, keys, tokens and kubeconfig files of a control plane of one's
+own, made with openssl.
+"""
 
 import base64
 import json
@@ -15,7 +17,9 @@ NAMES = "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc"
 
 @dataclass(frozen=True)
 class Credentials:
-    """Files that the API server needs, all below one folder, and the administrator's token."""
+    """Files that the API server needs, all below one folder, and the
+    administrator's token.
+    """
 
     ca: Path
     certificate: Path
@@ -26,27 +30,26 @@ class Credentials:
 
 
 def make_credentials(folder: Path) -> Credentials:
-    """Make everything anew in `folder`. Raises RuntimeError when openssl is missing or fails."""
+    """Make everything anew in `folder`. Raises RuntimeError when openssl is
+    missing or fails.
+    """
     if shutil.which("openssl") is None:
         raise RuntimeError(
             "openssl is needed for the control plane's certificates: install the package openssl"
         )
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    ca, ca_key = folder / "ca.crt", folder / "ca.key"
-    certificate, key, request = folder / "server.crt", folder / "server.key", folder / "server.csr"
-    extensions = folder / "server.ext"
-    extensions.write_text(f"{NAMES}\nextendedKeyUsage=serverAuth\n")
-    _openssl(
-        "req", "-x509", *_new_key(ca_key), "-subj", "/CN=cerebro-local-ca", "-days", DAYS, "-out", str(ca)
-    )
-    _openssl("req", *_new_key(key), "-subj", "/CN=kube-apiserver", "-out", str(request))
-    _openssl(
-        *("x509", "-req", "-in", str(request), "-CA", str(ca), "-CAkey", str(ca_key), "-CAcreateserial"),
-        *("-days", DAYS, "-extfile", str(extensions), "-out", str(certificate)),
-    )
+    ca, certificate, key = _make_certificates(folder)
     account_key = folder / "service-account.key"
-    _openssl("ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", str(account_key))
+    _openssl(
+        "ecparam",
+        "-genkey",
+        "-name",
+        "prime256v1",
+        "-noout",
+        "-out",
+        str(account_key),
+    )
     token = secrets.token_urlsafe(32)
     tokens = folder / "tokens.csv"
     tokens.write_text(f'{token},admin,admin,"system:masters"\n')
@@ -54,18 +57,95 @@ def make_credentials(folder: Path) -> Credentials:
     return Credentials(ca, certificate, key, account_key, tokens, token)
 
 
-def write_kubeconfig(path: Path, *, server: str, ca: Path, token: str, namespace: str = "default") -> Path:
-    """Write a kubeconfig (JSON is YAML) that reaches `server` with a token; readable by its owner only."""
+def _make_certificates(folder: Path) -> tuple[Path, Path, Path]:
+    """Make a certificate authority and the API server's certificate; return
+    both certificates and the server's key.
+    """
+    ca, ca_key = folder / "ca.crt", folder / "ca.key"
+    certificate, key, request = (
+        folder / "server.crt",
+        folder / "server.key",
+        folder / "server.csr",
+    )
+    extensions = folder / "server.ext"
+    extensions.write_text(f"{NAMES}\nextendedKeyUsage=serverAuth\n")
+    _openssl(
+        "req",
+        "-x509",
+        *_new_key(ca_key),
+        "-subj",
+        "/CN=cerebro-local-ca",
+        "-days",
+        DAYS,
+        "-out",
+        str(ca),
+    )
+    _openssl(
+        "req",
+        *_new_key(key),
+        "-subj",
+        "/CN=kube-apiserver",
+        "-out",
+        str(request),
+    )
+    _openssl(
+        *(
+            "x509",
+            "-req",
+            "-in",
+            str(request),
+            "-CA",
+            str(ca),
+            "-CAkey",
+            str(ca_key),
+            "-CAcreateserial",
+        ),
+        *(
+            "-days",
+            DAYS,
+            "-extfile",
+            str(extensions),
+            "-out",
+            str(certificate),
+        ),
+    )
+    return ca, certificate, key
+
+
+def write_kubeconfig(
+    path: Path,
+    *,
+    server: str,
+    ca: Path,
+    token: str,
+    namespace: str = "default",
+) -> Path:
+    """Write a kubeconfig (JSON is YAML) that reaches `server` with a token;
+    readable by its owner only.
+    """
     authority = base64.b64encode(ca.read_bytes()).decode()
     content = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
-            {"name": "local", "cluster": {"server": server, "certificate-authority-data": authority}},
+            {
+                "name": "local",
+                "cluster": {
+                    "server": server,
+                    "certificate-authority-data": authority,
+                },
+            },
         ],
         "users": [{"name": "local", "user": {"token": token}}],
         "contexts": [
-            {"name": "local", "context": {"cluster": "local", "user": "local", "namespace": namespace}},
+            {
+                "name": "local",
+                "context": {
+                    "cluster": "local",
+                    "user": "local",
+                    "namespace": namespace,
+                },
+            },
         ],
         "current-context": "local",
     }
@@ -76,7 +156,9 @@ def write_kubeconfig(path: Path, *, server: str, ca: Path, token: str, namespace
 
 
 def redirect_kubeconfig(source: Path, target: Path, server: str) -> Path:
-    """A copy of the kubeconfig `source` in `target` that goes to another server, such as a proxy."""
+    """A copy of the kubeconfig `source` in `target` that goes to another
+    server, such as a proxy.
+    """
     content = json.loads(source.read_text())
     for cluster in content["clusters"]:
         cluster["cluster"]["server"] = server
@@ -89,12 +171,24 @@ def redirect_kubeconfig(source: Path, target: Path, server: str) -> Path:
 
 
 def _new_key(path: Path) -> tuple[str, ...]:
-    return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(path))
+    return (
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-keyout",
+        str(path),
+    )
 
 
 def _openssl(*arguments: str) -> None:
     done = subprocess.run(
-        ["openssl", *arguments], check=False, capture_output=True, text=True, timeout=OPENSSL_TIMEOUT
+        ["openssl", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=OPENSSL_TIMEOUT,
     )
     if done.returncode != 0:
         raise RuntimeError(f"openssl {arguments[0]}: {done.stderr.strip()}")

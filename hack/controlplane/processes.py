@@ -1,4 +1,6 @@
-"""Starts programs that cannot outlive whoever started them, each with a log file of its own."""
+"""Starts programs that cannot outlive whoever started them, each with a log
+file of its own.
+"""
 
 import os
 import random
@@ -12,9 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# The kernel's parent-death signal follows the *thread* that started a child, and a worker thread of an event
-# loop may end long before the process does. So all children are started by one thread that stays.
-_STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="process-starter")
+# The kernel's parent-death signal follows the *thread* that started a child,
+# and a worker thread of an event loop may end long before the process does. So
+# all children are started by one thread that stays.
+_STARTER = ThreadPoolExecutor(
+    max_workers=1, thread_name_prefix="process-starter"
+)
 _LOWEST_PORT, _HIGHEST_PORT = 10000, 65535
 _FEWEST_PORTS = 4000
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -24,7 +29,9 @@ _given: set[int] = set()
 
 @dataclass(frozen=True)
 class Process:
-    """A program to run: its name in logs and pid files, its words, and what is added to the environment."""
+    """A program to run: its name in logs and pid files, its words, and what is
+    added to the environment.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -33,15 +40,21 @@ class Process:
 
 
 def launch(process: Process, log: Path) -> subprocess.Popen[bytes]:
-    """Start `process` with its output appended to `log`, in a session of its own (Ctrl-C does not reach it).
+    """Start `process` with its output appended to `log`, in a session of its
+    own (Ctrl-C does not reach it).
 
-    It is killed when this process dies, however it dies (Linux; elsewhere only an orderly end stops it).
+    It is killed when this process dies, however it dies (Linux; elsewhere only
+    an orderly end stops it).
     """
     return _STARTER.submit(_launch, process, log).result()
 
 
 def _launch(process: Process, log: Path) -> subprocess.Popen[bytes]:
-    guard = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+    guard = (
+        ("setpriv", "--pdeathsig", "KILL", "--")
+        if shutil.which("setpriv")
+        else ()
+    )
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
         return subprocess.Popen(
@@ -56,7 +69,9 @@ def _launch(process: Process, log: Path) -> subprocess.Popen[bytes]:
 
 
 def end(*children: subprocess.Popen[bytes], grace: float = 5.0) -> None:
-    """Ask the children to end, all at once, and kill those that did not within `grace` seconds (0: at once)."""
+    """Ask the children to end, all at once, and kill those that did not within
+    `grace` seconds (0: at once).
+    """
     deadline = time.monotonic() + grace
     if grace > 0:
         for child in children:
@@ -70,18 +85,22 @@ def end(*children: subprocess.Popen[bytes], grace: float = 5.0) -> None:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on; each process gets each port once.
+    """A TCP port on 127.0.0.1 that nobody listens on; each process gets each
+    port once.
 
-    A server may take it much later, and stop and come back on it, and nobody else may have it meanwhile: no
-    client by chance, so it lies outside of the range of outgoing connections; no other worker of pytest, as each
-    has a part of its own.
+    A server may take it much later, and stop and come back on it, and nobody
+    else may have it meanwhile: no client by chance, so it lies outside of the
+    range of outgoing connections; no other worker of pytest, as each has a
+    part of its own.
     """
     lowest, highest = _USUAL_RANGE
     if _EPHEMERAL_RANGE.exists():
         lowest, highest = map(int, _EPHEMERAL_RANGE.read_text().split())
     worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    ports = _port_range(lowest, highest, int(worker) if worker.isdecimal() else 0, workers)
+    ports = _port_range(
+        lowest, highest, int(worker) if worker.isdecimal() else 0, workers
+    )
     for _ in range(1000):
         port = random.choice(ports)  # noqa: S311 - any free one will do
         if port in _given:
@@ -93,11 +112,15 @@ def free_port() -> int:
                 continue
         _given.add(port)
         return port
-    raise OSError(f"no free port on 127.0.0.1 between {ports[0]} and {ports[-1]}")
+    raise OSError(
+        f"no free port on 127.0.0.1 between {ports[0]} and {ports[-1]}"
+    )
 
 
 def _port_range(lowest: int, highest: int, worker: int, workers: int) -> range:
-    """The ports for a worker, the first being 0, where outgoing connections use those from `lowest` to `highest`."""
+    """The ports for a worker, the first being 0, where outgoing connections
+    use those from `lowest` to `highest`.
+    """
     if lowest - _LOWEST_PORT >= _FEWEST_PORTS:
         ports = range(_LOWEST_PORT, lowest)
     elif _HIGHEST_PORT - highest >= _FEWEST_PORTS:

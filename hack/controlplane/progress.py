@@ -1,4 +1,6 @@
-"""Says on standard error what is going on: a bar on a terminal, now and then a line elsewhere."""
+"""Says on standard error what is going on: a bar on a terminal, now and then a
+line elsewhere.
+"""
 
 import sys
 import threading
@@ -13,11 +15,18 @@ BAR_WIDTH = 24
 class Progress:
     """A context manager around one long step.
 
-    It prints the step's name at once, a heartbeat with the elapsed time while the step runs, and one line
-    at the end. `update(done, total)` may be called from any thread to show how far the step is.
+    It prints the step's name at once, a heartbeat with the elapsed time while
+    the step runs, and one line at the end. `update(done, total)` may be called
+    from any thread to show how far the step is.
     """
 
-    def __init__(self, step: str, *, stream: TextIO | None = None, interval: float | None = None) -> None:
+    def __init__(
+        self,
+        step: str,
+        *,
+        stream: TextIO | None = None,
+        interval: float | None = None,
+    ) -> None:
         self.step = step
         self._stream = stream or sys.stderr
         self._tty = self._stream.isatty()
@@ -26,15 +35,21 @@ class Progress:
         self._total: int | None = None
         self._note = ""
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="progress", daemon=True)
+        self._thread = threading.Thread(
+            target=self._beat, name="progress", daemon=True
+        )
         self._started = time.monotonic()
 
     def update(self, done: int, total: int | None = None) -> None:
-        """Set how many of how many parts are done; the next heartbeat shows it."""
+        """Set how many of how many parts are done; the next heartbeat shows
+        it.
+        """
         self._done, self._total = done, total
 
     def note(self, text: str) -> None:
-        """Set a short remark for the last line, such as where something was found."""
+        """Set a short remark for the last line, such as where something was
+        found.
+        """
         self._note = text
 
     def __enter__(self) -> Self:
@@ -45,14 +60,19 @@ class Progress:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._stop.set()
         self._thread.join()
         outcome = "done" if kind is None else "failed"
         note = f" ({self._note})" if self._note else ""
         start = "\r\x1b[K" if self._tty else ""
-        self._line(f"{start}{self.step}: {outcome} after {self._elapsed()}{note}")
+        self._line(
+            f"{start}{self.step}: {outcome} after {self._elapsed()}{note}"
+        )
 
     def _beat(self) -> None:
         while not self._stop.wait(self._interval):
@@ -65,7 +85,11 @@ class Progress:
 
     def _elapsed(self) -> str:
         seconds = time.monotonic() - self._started
-        return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
+        return (
+            f"{seconds:.1f} s"
+            if seconds < 60
+            else f"{int(seconds // 60)} min {int(seconds % 60)} s"
+        )
 
     def _share(self) -> str:
         if self._done is None:
@@ -73,7 +97,11 @@ class Progress:
         if not self._total:
             return f", {self._done} done"
         filled = min(BAR_WIDTH, self._done * BAR_WIDTH // self._total)
-        bar = f" [{'#' * filled}{'.' * (BAR_WIDTH - filled)}]" if self._tty else ""
+        bar = (
+            f" [{'#' * filled}{'.' * (BAR_WIDTH - filled)}]"
+            if self._tty
+            else ""
+        )
         return f",{bar} {min(self._done, self._total)} of {self._total}"
 
     def _line(self, text: str) -> None:
@@ -81,8 +109,16 @@ class Progress:
         self._stream.flush()
 
 
-def wait_until(check: Callable[[], bool], what: str, *, timeout: float, interval: float = 0.05) -> None:
-    """Poll `check` until it is true; raise TimeoutError that names `what` after `timeout` seconds."""
+def wait_until(
+    check: Callable[[], bool],
+    what: str,
+    *,
+    timeout: float,
+    interval: float = 0.05,
+) -> None:
+    """Poll `check` until it is true; raise TimeoutError that names `what`
+    after `timeout` seconds.
+    """
     deadline = time.monotonic() + timeout
     while not check():
         if time.monotonic() > deadline:

@@ -1,7 +1,8 @@
-"""A proxy before kube-apiserver that breaks things when told to, and otherwise streams everything through.
+"""A proxy before kube-apiserver that breaks things when told to, and otherwise
+streams everything through.
 
-Tests put it between a process and the API server: refused or delayed answers, cut watches, no connection at
-all. It keeps a bounded record of what passed.
+Tests put it between a process and the API server: refused or delayed answers,
+cut watches, no connection at all. It keeps a bounded record of what passed.
 """
 
 import asyncio
@@ -26,7 +27,16 @@ REMEMBERED = 10_000
 CONNECT_TIMEOUT = 10.0
 MAX_BODY = 16 << 20
 HOP_BY_HOP = frozenset(
-    {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "host"}
+    {
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "host",
+    }
 )
 REASONS = {
     400: "BadRequest",
@@ -44,7 +54,9 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Request:
-    """One request as far as faults look at it. `resource` is the plural, `name` is empty for a collection."""
+    """One request as far as faults look at it. `resource` is the plural,
+    `name` is empty for a collection.
+    """
 
     method: str
     path: str
@@ -61,7 +73,12 @@ class Request:
     @property
     def list(self) -> bool:
         """Whether this lists a collection."""
-        return self.method == "GET" and bool(self.resource) and not self.name and not self.watch
+        return (
+            self.method == "GET"
+            and bool(self.resource)
+            and not self.name
+            and not self.watch
+        )
 
     @property
     def write(self) -> bool:
@@ -79,7 +96,9 @@ def everything(_: Request) -> bool:
 
 @dataclass(eq=False)
 class Fault:
-    """Something that is done to matching requests until it ends, by count, by time or by `end()`."""
+    """Something that is done to matching requests until it ends, by count, by
+    time or by `end()`.
+    """
 
     matching: Match
     status: int | None = None
@@ -108,8 +127,9 @@ class Fault:
 class FaultProxy:
     """An async context manager; `url` is where clients connect.
 
-    With `certificate` (certificate and key file) it speaks TLS to them, else plain HTTP. `upstream_ca` is the
-    file with the authority of an upstream with https.
+    With `certificate` (certificate and key file) it speaks TLS to them, else
+    plain HTTP. `upstream_ca` is the file with the authority of an upstream
+    with https.
     """
 
     def __init__(
@@ -121,13 +141,21 @@ class FaultProxy:
     ) -> None:
         self.upstream = upstream.rstrip("/")
         self.port = free_port()
-        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}"
+        self.url = (
+            f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}"
+        )
         self.requests: deque[Request] = deque(maxlen=REMEMBERED)
         self.date_shift = 0.0
-        """Seconds by which the `Date` of answers is put forward: to clients, the API server's clock."""
+        """Seconds by which the `Date` of answers is put forward: to clients,
+        the API server's clock.
+        """
         self._faults: list[Fault] = []
         self._watches: set[asyncio.Transport] = set()
-        self._upstream_tls = ssl.create_default_context(cafile=str(upstream_ca)) if upstream_ca else None
+        self._upstream_tls = (
+            ssl.create_default_context(cafile=str(upstream_ca))
+            if upstream_ca
+            else None
+        )
         self._tls: ssl.SSLContext | None = None
         if certificate:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -136,9 +164,15 @@ class FaultProxy:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
-        connector = aiohttp.TCPConnector(limit=0, ssl=self._upstream_tls or True)
-        self._session = aiohttp.ClientSession(timeout=timeout, connector=connector, auto_decompress=False)
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_TIMEOUT
+        )
+        connector = aiohttp.TCPConnector(
+            limit=0, ssl=self._upstream_tls or True
+        )
+        self._session = aiohttp.ClientSession(
+            timeout=timeout, connector=connector, auto_decompress=False
+        )
         await self.accept()
         return self
 
@@ -156,9 +190,15 @@ class FaultProxy:
         seconds: float | None = None,
         retry_after: int | None = None,
     ) -> Fault:
-        """Answer matching requests with `status` and a Status body; the upstream never sees them."""
-        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-        return self._add(Fault(matching, status, 0.0, times, _deadline(seconds), headers))
+        """Answer matching requests with `status` and a Status body; the
+        upstream never sees them.
+        """
+        headers = (
+            {} if retry_after is None else {"Retry-After": str(retry_after)}
+        )
+        return self._add(
+            Fault(matching, status, 0.0, times, _deadline(seconds), headers)
+        )
 
     def delay(
         self,
@@ -168,7 +208,9 @@ class FaultProxy:
         times: int | None = None,
         seconds: float | None = None,
     ) -> Fault:
-        """Hold matching requests back for `by` seconds before they go upstream."""
+        """Hold matching requests back for `by` seconds before they go
+        upstream.
+        """
         return self._add(Fault(matching, None, by, times, _deadline(seconds)))
 
     def clear(self) -> None:
@@ -176,14 +218,18 @@ class FaultProxy:
         self._faults.clear()
 
     def cut_watches(self) -> int:
-        """Break the connections of all open watches, mid-stream; returns how many."""
+        """Break the connections of all open watches, mid-stream; returns how
+        many.
+        """
         transports = list(self._watches)
         for transport in transports:
             transport.abort()
         return len(transports)
 
     async def refuse(self) -> None:
-        """Close all connections and take no more, as when nobody listens; harmless when it is so already."""
+        """Close all connections and take no more, as when nobody listens;
+        harmless when it is so already.
+        """
         if self._runner is not None:
             self.cut_watches()
             runner, self._runner = self._runner, None
@@ -195,10 +241,15 @@ class FaultProxy:
             app = web.Application(client_max_size=MAX_BODY)
             app.router.add_route("*", "/{path:.*}", self._handle)
             self._runner = web.AppRunner(
-                app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
+                app,
+                handler_cancellation=True,
+                access_log=None,
+                shutdown_timeout=0.1,
             )
             await self._runner.setup()
-            await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._tls).start()
+            await web.TCPSite(
+                self._runner, "127.0.0.1", self.port, ssl_context=self._tls
+            ).start()
 
     def _add(self, fault: Fault) -> Fault:
         self._faults.append(fault)
@@ -216,7 +267,9 @@ class FaultProxy:
             return await self._forward(request)
 
     @asynccontextmanager
-    async def _watched(self, request: web.Request, asked: Request) -> AsyncIterator[None]:
+    async def _watched(
+        self, request: web.Request, asked: Request
+    ) -> AsyncIterator[None]:
         transport = request.transport if asked.watch else None
         if transport is not None:
             self._watches.add(transport)
@@ -228,25 +281,37 @@ class FaultProxy:
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         assert self._session is not None
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
+        headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() not in HOP_BY_HOP
+        }
         url = URL(self.upstream + request.raw_path, encoded=True)
         body = await request.read()
         response: web.StreamResponse | None = None
         try:
             async with self._session.request(
-                request.method, url, headers=headers, data=body or None, allow_redirects=False
+                request.method,
+                url,
+                headers=headers,
+                data=body or None,
+                allow_redirects=False,
             ) as answer:
                 response = web.StreamResponse(status=answer.status)
                 for name, value in answer.headers.items():
                     if name.lower() not in HOP_BY_HOP:
                         response.headers.add(
-                            name, _add_seconds(value, self.date_shift) if name.lower() == "date" else value
+                            name,
+                            _add_seconds(value, self.date_shift)
+                            if name.lower() == "date"
+                            else value,
                         )
                 await response.prepare(request)
                 async for chunk in answer.content.iter_any():
                     await response.write(chunk)
         except (aiohttp.ClientError, OSError):
-            # The upstream is gone, or our client is. Neither gets a well-formed end that nobody sent.
+            # The upstream is gone, or our client is. Neither gets a
+            # well-formed end that nobody sent.
             if request.transport is not None:
                 request.transport.abort()
             return response or web.Response(status=502)
@@ -255,13 +320,23 @@ class FaultProxy:
 
 
 def _add_seconds(date: str, seconds: float) -> str:
-    return format_datetime(parsedate_to_datetime(date) + timedelta(seconds=seconds), usegmt=True)
+    return format_datetime(
+        parsedate_to_datetime(date) + timedelta(seconds=seconds), usegmt=True
+    )
 
 
 def parse(method: str, path: str, query: dict[str, str]) -> Request:
-    """Split an API path into its parts: `/apis/G/V/namespaces/NS/RESOURCE/NAME/SUB` and its shorter forms."""
+    """Split an API path into its parts:
+    `/apis/G/V/namespaces/NS/RESOURCE/NAME/SUB` and its shorter forms.
+    """
     parts = path.strip("/").split("/")
-    rest = parts[3:] if parts[0] == "apis" else parts[2:] if parts[0] == "api" else []
+    rest = (
+        parts[3:]
+        if parts[0] == "apis"
+        else parts[2:]
+        if parts[0] == "api"
+        else []
+    )
     if len(rest) > 2 and rest[0] == "namespaces":
         rest = rest[2:]
     resource, name, subresource = (*rest, "", "", "")[:3]

@@ -1,7 +1,9 @@
-"""Runs etcd, kube-apiserver and kube-controller-manager on loopback, each on a free port.
+"""Runs etcd, kube-apiserver and kube-controller-manager on loopback, each on a
+free port.
 
-Several may run at once. The API server can be stopped and started on its port with its data, and etcd's
-history can be compacted, so that tests meet what a real cluster does to its clients.
+Several may run at once. The API server can be stopped and started on its port
+with its data, and etcd's history can be compacted, so that tests meet what a
+real cluster does to its clients.
 """
 
 import base64
@@ -19,21 +21,33 @@ from controlplane.progress import wait_until
 
 READY_TIMEOUT = 240.0
 CALL_TIMEOUT = 120.0
-ETCD, API_SERVER, CONTROLLER_MANAGER = "etcd", "kube-apiserver", "kube-controller-manager"
+ETCD, API_SERVER, CONTROLLER_MANAGER = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+)
 ISSUER = "https://kubernetes.default.svc"
 
 
 class ControlPlane:
-    """One control plane below `folder`: certificates, etcd's data, logs and kubeconfig files lie there.
+    """One control plane below `folder`: certificates, etcd's data, logs and
+    kubeconfig files lie there.
 
-    `kubeconfig` is the administrator's; processes under test get `account_kubeconfig`.
+    `kubeconfig` is the administrator's; processes under test get
+    `account_kubeconfig`.
     """
 
-    def __init__(self, folder: Path, *, programs: binaries.Binaries | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, programs: binaries.Binaries | None = None
+    ) -> None:
         self.folder = folder
         self.programs = programs or binaries.ensure()
         self.logs = folder / "log"
-        self.port, self._etcd_port, peer_port = free_port(), free_port(), free_port()
+        self.port, self._etcd_port, peer_port = (
+            free_port(),
+            free_port(),
+            free_port(),
+        )
         self._peer_url = f"http://127.0.0.1:{peer_port}"
         self.url = f"https://127.0.0.1:{self.port}"
         self.credentials = credentials.make_credentials(folder / "pki")
@@ -51,19 +65,27 @@ class ControlPlane:
         return f"http://127.0.0.1:{self._etcd_port}"
 
     def processes(self) -> list[Process]:
-        """What has to run, in the order of starting, for a supervisor of one's own; `start` does the same."""
+        """What has to run, in the order of starting, for a supervisor of one's
+        own; `start` does the same.
+        """
         listed = [self._etcd(), self._api_server()]
         if self.programs.kube_controller_manager is not None:
-            listed.append(self._controller_manager(self.programs.kube_controller_manager))
+            listed.append(
+                self._controller_manager(self.programs.kube_controller_manager)
+            )
         return listed
 
     def start(self) -> Self:
-        """Start everything and wait until the API server is ready; on failure nothing stays behind."""
+        """Start everything and wait until the API server is ready; on failure
+        nothing stays behind.
+        """
         try:
             for process in self.processes():
                 if process.name == CONTROLLER_MANAGER:
                     self.wait_ready()
-                self._children[process.name] = launch(process, self.logs / f"{process.name}.log")
+                self._children[process.name] = launch(
+                    process, self.logs / f"{process.name}.log"
+                )
             self.wait_ready()
         except BaseException:
             self.stop()
@@ -84,14 +106,18 @@ class ControlPlane:
         self.stop()
 
     def stop_api_server(self, *, grace: float = 0) -> None:
-        """Stop the API server alone: killed at once, or asked to end with `grace` seconds to do so."""
+        """Stop the API server alone: killed at once, or asked to end with
+        `grace` seconds to do so.
+        """
         end(self._children.pop(API_SERVER), grace=grace)
 
     def start_api_server(self, *, wait: bool = True) -> None:
         """Start it again on the same port with the same data."""
         if API_SERVER in self._children:
             raise RuntimeError("the API server is running already")
-        self._children[API_SERVER] = launch(self._api_server(), self.logs / f"{API_SERVER}.log")
+        self._children[API_SERVER] = launch(
+            self._api_server(), self.logs / f"{API_SERVER}.log"
+        )
         if wait:
             self.wait_ready()
 
@@ -99,36 +125,77 @@ class ControlPlane:
         """Whether `/readyz` says ok now."""
         context = ssl.create_default_context(cafile=str(self.credentials.ca))
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2, context=context) as answer:  # noqa: S310
+            with urllib.request.urlopen(  # noqa: S310 - the URL is ours
+                f"{self.url}/readyz", timeout=2, context=context
+            ) as answer:
                 return bool(answer.status == 200)
         except (OSError, urllib.error.URLError):
             return False
 
     def wait_ready(self, timeout: float = READY_TIMEOUT) -> None:
-        """Wait for `/readyz`. Raises RuntimeError with the end of the log when a process has ended."""
+        """Wait for `/readyz`. Raises RuntimeError with the end of the log when
+        a process has ended.
+        """
 
         def check() -> bool:
             for name, child in self._children.items():
                 if child.poll() is not None:
-                    tail = (self.logs / f"{name}.log").read_text(errors="replace")[-2000:]
-                    raise RuntimeError(f"{name} ended with {child.returncode}:\n{tail}")
+                    tail = (self.logs / f"{name}.log").read_text(
+                        errors="replace"
+                    )[-2000:]
+                    raise RuntimeError(
+                        f"{name} ended with {child.returncode}:\n{tail}"
+                    )
             return self.is_ready()
 
-        wait_until(check, f"kube-apiserver at {self.url} ready", timeout=timeout)
+        wait_until(
+            check, f"kube-apiserver at {self.url} ready", timeout=timeout
+        )
 
-    def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = CALL_TIMEOUT) -> str:
-        """Run kubectl as administrator and return its output. Raises RuntimeError with its error text."""
-        command = [str(self.programs.kubectl), "--kubeconfig", str(self.kubeconfig), *arguments]
+    def kubectl(
+        self,
+        *arguments: str,
+        stdin: str | None = None,
+        timeout: float = CALL_TIMEOUT,
+    ) -> str:
+        """Run kubectl as administrator and return its output. Raises
+        RuntimeError with its error text.
+        """
+        command = [
+            str(self.programs.kubectl),
+            "--kubeconfig",
+            str(self.kubeconfig),
+            *arguments,
+        ]
         done = subprocess.run(
-            command, input=stdin, check=False, capture_output=True, text=True, timeout=timeout
+            command,
+            input=stdin,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
         )
         if done.returncode != 0:
-            raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+            raise RuntimeError(
+                f"kubectl {' '.join(arguments)}: {done.stderr.strip()}"
+            )
         return done.stdout
 
-    def account_kubeconfig(self, account: str, namespace: str, *, server: str | None = None) -> Path:
-        """A kubeconfig with a token of a service account that exists; `server` may be a proxy."""
-        token = self.kubectl("create", "token", account, "--namespace", namespace, "--duration", "8760h")
+    def account_kubeconfig(
+        self, account: str, namespace: str, *, server: str | None = None
+    ) -> Path:
+        """A kubeconfig with a token of a service account that exists; `server`
+        may be a proxy.
+        """
+        token = self.kubectl(
+            "create",
+            "token",
+            account,
+            "--namespace",
+            namespace,
+            "--duration",
+            "8760h",
+        )
         return credentials.write_kubeconfig(
             self.folder / "accounts" / f"{namespace}-{account}.kubeconfig",
             server=server or self.url,
@@ -140,17 +207,22 @@ class ControlPlane:
     def compact(self) -> int:
         """Drop etcd's history up to now and return that revision.
 
-        A running API server still has recent changes in its own watch cache: a watch that resumes gets
-        410 Gone only after `stop_api_server` and `start_api_server`.
+        A running API server still has recent changes in its own watch cache: a
+        watch that resumes gets 410 Gone only after `stop_api_server` and
+        `start_api_server`.
         """
         any_key = base64.b64encode(b"\0").decode()
-        revision = int(self._etcd_call("range", {"key": any_key})["header"]["revision"])
+        revision = int(
+            self._etcd_call("range", {"key": any_key})["header"]["revision"]
+        )
         self._etcd_call("compaction", {"revision": revision, "physical": True})
         return revision
 
     def _etcd_call(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
         data = json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.etcd_url}/v3/kv/{method}", data=data)  # noqa: S310
+        request = urllib.request.Request(  # noqa: S310 - the URL is ours
+            f"{self.etcd_url}/v3/kv/{method}", data=data
+        )
         with urllib.request.urlopen(request, timeout=CALL_TIMEOUT) as answer:  # noqa: S310
             result: dict[str, Any] = json.load(answer)
         return result
@@ -186,7 +258,9 @@ class ControlPlane:
             "disable-admission-plugins": "ServiceAccount",  # it waits for a controller that does not run here
             "endpoint-reconciler-type": "none",
         }
-        return Process(API_SERVER, (str(self.programs.kube_apiserver), *_words(flags)))
+        return Process(
+            API_SERVER, (str(self.programs.kube_apiserver), *_words(flags))
+        )
 
     def _controller_manager(self, program: Path) -> Process:
         flags = {

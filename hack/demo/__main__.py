@@ -1,4 +1,6 @@
-"""The story: a router is declared, an order opens it, a reboot, a revoke, and a trial that the clock ends."""
+"""The story: a router is declared, an order opens it, a reboot, a revoke, and
+a trial that the clock ends.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ TRIAL_SECONDS = 6
 
 
 def main() -> int:
-    """Play the story in a relay of its own; what was not seen is said, and is the exit status."""
+    """Play the story in a relay of its own; what was not seen is said, and is
+    the exit status.
+    """
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="cerebro-demo-"))
     settings = draw(1)
@@ -37,13 +41,22 @@ def main() -> int:
         supervisor, tunnels = prepare(stack, settings, folder)
         plane = start(supervisor, settings, folder, tunnels)
         with Billing(
-            settings.bridge_url, settings.secrets["RELAY_TOKEN"], settings.secrets["RELAY_API_SECRET"]
+            settings.bridge_url,
+            settings.secrets["RELAY_TOKEN"],
+            settings.secrets["RELAY_API_SECRET"],
         ) as billing:
             stage = Stage(plane, settings, billing, tunnels, began, seen)
-            stage.tell("control plane, CRDs, roles, operator, bridge, agent and a simulated router are up")
+            stage.tell(
+                "control plane, CRDs, roles, operator, bridge, agent and a simulated router are up"
+            )
             for chapter in CHAPTERS:
                 chapter(stage)
-    except (NotSeenError, RuntimeError, TimeoutError, httpx.HTTPError) as error:
+    except (
+        NotSeenError,
+        RuntimeError,
+        TimeoutError,
+        httpx.HTTPError,
+    ) as error:
         failure = f"{error}"
     except KeyboardInterrupt:
         failure = "interrupted"
@@ -57,7 +70,9 @@ def main() -> int:
     return _summary(failure, seen, began, folder)
 
 
-def _summary(failure: str | None, seen: list[str], began: float, folder: Path) -> int:
+def _summary(
+    failure: str | None, seen: list[str], began: float, folder: Path
+) -> int:
     print(
         f"\n{'═' * 78}\n Summary: {len(seen)} facts seen in {time.monotonic() - began:.0f} s; all is stopped again"
     )
@@ -65,14 +80,23 @@ def _summary(failure: str | None, seen: list[str], began: float, folder: Path) -
     for fact in seen:
         print(f"  ✓ {fact}")
     if failure is not None:
-        print(f"  ✗ {failure}\n\nThe demo failed; logs: {folder / 'log'}", file=sys.stderr)
+        print(
+            f"  ✗ {failure}\n\nThe demo failed; logs: {folder / 'log'}",
+            file=sys.stderr,
+        )
         return 1
     return 0
 
 
 def declare(stage: Stage) -> None:
-    """A person applies a Device, and a Hub that it dials where WireGuard can run."""
-    what = "a router" if stage.tunnels is None else "a Hub, and a router that dials it,"
+    """A person applies a Device, and a Hub that it dials where WireGuard can
+    run.
+    """
+    what = (
+        "a router"
+        if stage.tunnels is None
+        else "a Hub, and a router that dials it,"
+    )
     stage.chapter(f"A person declares {what} with kubectl")
     wanted = json.dumps(manifests((stage.router,), stage.tunnels))
     stage.kubectl("apply", "--server-side", "-f", "-", stdin=wanted)
@@ -81,19 +105,28 @@ def declare(stage: Stage) -> None:
     else:
         dial(stage, stage.tunnels)
     stage.until(
-        "the Device is Ready: the agent logged in to the router and compared it", lambda: _ready(stage)
+        "the Device is Ready: the agent logged in to the router and compared it",
+        lambda: _ready(stage),
     )
     stage.kubectl("get", "devices")
 
 
 def dial(stage: Stage, tunnels: Tunnels) -> None:
-    """The router dials the Hub; a person has given it the address and the key that are in the statuses."""
+    """The router dials the Hub; a person has given it the address and the key
+    that are in the statuses.
+    """
     tunnels.connect(stage.plane)
-    stage.until("the Hub is Ready: its interface is up", lambda: _ready(stage, "hub", HUB))
+    stage.until(
+        "the Hub is Ready: its interface is up",
+        lambda: _ready(stage, "hub", HUB),
+    )
     peer = stage.get("device", stage.router.name)["status"]["peerName"]
     stage.until(
         "the router has shaken hands with the Hub: its Peer is Online and Ready",
-        lambda: _ready(stage, "peer", peer) and stage.get("peer", peer)["status"].get("state") == "Online",
+        lambda: (
+            _ready(stage, "peer", peer)
+            and stage.get("peer", peer)["status"].get("state") == "Online"
+        ),
         lambda: stage.get("peer", peer).get("status"),
     )
     stage.tell(reached(None))
@@ -104,33 +137,59 @@ def order(stage: Stage) -> None:
     """A paid order lets a phone in."""
     stage.chapter("An order is paid: the backend lets a phone in")
     stage.control("POST", "/clients", mac=PHONE, ip=PHONE_IP)
-    stage.check(f"before the order a packet of {PHONE} is not forwarded", not stage.forwarded(PHONE))
+    stage.check(
+        f"before the order a packet of {PHONE} is not forwarded",
+        not stage.forwarded(PHONE),
+    )
     stage.show_tables()
-    stage.post("/relay/device/hello", deviceToken="token-1", mikId=stage.router.name, ip=PHONE_IP, mac=PHONE)
+    stage.post(
+        "/relay/device/hello",
+        deviceToken="token-1",
+        mikId=stage.router.name,
+        ip=PHONE_IP,
+        mac=PHONE,
+    )
     answer = stage.post(
-        "/relay/authorize-by-pedido", pedidoId="P-123", mikId=stage.router.name, deviceToken="token-1"
+        "/relay/authorize-by-pedido",
+        pedidoId="P-123",
+        mikId=stage.router.name,
+        deviceToken="token-1",
     )
     stage.check("the answer is 200", answer.status_code == 200, answer.text)
-    stage.check("the phone's packet is forwarded as soon as the answer is there", stage.forwarded(PHONE))
-    stage.check("an established connection of the phone works", stage.forwarded(PHONE, "download"))
+    stage.check(
+        "the phone's packet is forwarded as soon as the answer is there",
+        stage.forwarded(PHONE),
+    )
+    stage.check(
+        "an established connection of the phone works",
+        stage.forwarded(PHONE, "download"),
+    )
     stage.show_tables()
     stage.kubectl("get", "sessions")
-    stage.check("the Session is Active", _phases(stage) == ["Active"], _phases(stage))
+    stage.check(
+        "the Session is Active", _phases(stage) == ["Active"], _phases(stage)
+    )
 
 
 def reboot(stage: Stage) -> None:
     """A reboot and a row that somebody removed are put right."""
     stage.chapter("The router reboots, and somebody removes an entry by hand")
     stage.control("POST", "/reboot", seconds=2)
-    stage.tell("the router is rebooting: its hosts and connections are lost, its configuration is not")
+    stage.tell(
+        "the router is rebooting: its hosts and connections are lost, its configuration is not"
+    )
     row = next(iter(stage.table("/ip/hotspot/ip-binding")))
-    stage.control("DELETE", f"/rows?path=/ip/hotspot/ip-binding&id={row['.id']}")
+    stage.control(
+        "DELETE", f"/rows?path=/ip/hotspot/ip-binding&id={row['.id']}"
+    )
     stage.tell("and meanwhile a person removed the ip-binding")
     stage.until(
         "after the reboot the entry is back on the router",
         lambda: bool(stage.table("/ip/hotspot/ip-binding")),
     )
-    stage.until("the phone's packet is forwarded again", lambda: stage.forwarded(PHONE))
+    stage.until(
+        "the phone's packet is forwarded again", lambda: stage.forwarded(PHONE)
+    )
     stage.until("the Device is Ready again", lambda: _ready(stage))
     stage.show_tables()
 
@@ -138,20 +197,38 @@ def reboot(stage: Stage) -> None:
 def revoke(stage: Stage) -> None:
     """The order is revoked."""
     stage.chapter("The order is revoked")
-    stage.check("the phone has a connection open", stage.forwarded(PHONE, "stream"))
-    answer = stage.post("/relay/revoke", mikId=stage.router.name, ip=PHONE_IP, mac=PHONE)
+    stage.check(
+        "the phone has a connection open", stage.forwarded(PHONE, "stream")
+    )
+    answer = stage.post(
+        "/relay/revoke", mikId=stage.router.name, ip=PHONE_IP, mac=PHONE
+    )
     stage.check("the answer is 200", answer.status_code == 200, answer.text)
-    stage.check("a new packet of the phone is not forwarded", not stage.forwarded(PHONE))
-    stage.check("nor is one of the connection that was open", not stage.forwarded(PHONE, "stream"))
+    stage.check(
+        "a new packet of the phone is not forwarded",
+        not stage.forwarded(PHONE),
+    )
+    stage.check(
+        "nor is one of the connection that was open",
+        not stage.forwarded(PHONE, "stream"),
+    )
     stage.show_tables()
-    stage.check("the Session is Revoked", _phases(stage) == ["Revoked"], _phases(stage))
+    stage.check(
+        "the Session is Revoked", _phases(stage) == ["Revoked"], _phases(stage)
+    )
 
 
 def trial(stage: Stage) -> None:
     """A trial ends by the clock."""
     stage.chapter(f"A trial of {TRIAL_SECONDS} seconds, which the clock ends")
     stage.control("POST", "/clients", mac=GUEST, ip=GUEST_IP)
-    stage.post("/relay/device/hello", deviceToken="token-2", mikId=stage.router.name, ip=GUEST_IP, mac=GUEST)
+    stage.post(
+        "/relay/device/hello",
+        deviceToken="token-2",
+        mikId=stage.router.name,
+        ip=GUEST_IP,
+        mac=GUEST,
+    )
     answer = stage.post(
         "/relay/authorize-by-pedido",
         pedidoId="trial:7f3e",
@@ -162,23 +239,49 @@ def trial(stage: Stage) -> None:
     stage.check("the answer is 200", answer.status_code == 200, answer.text)
     stage.check("the guest's packet is forwarded", stage.forwarded(GUEST))
     stage.until(
-        "the guest's packet is no longer forwarded: its time was over", lambda: not stage.forwarded(GUEST)
+        "the guest's packet is no longer forwarded: its time was over",
+        lambda: not stage.forwarded(GUEST),
     )
-    stage.until("the Session says so", lambda: "Expired" in _phases(stage), lambda: _phases(stage))
-    stage.check("nothing of ours is left on the router", not stage.table("/ip/hotspot/ip-binding"))
+    stage.until(
+        "the Session says so",
+        lambda: "Expired" in _phases(stage),
+        lambda: _phases(stage),
+    )
+    stage.check(
+        "nothing of ours is left on the router",
+        not stage.table("/ip/hotspot/ip-binding"),
+    )
     stage.kubectl("get", "sessions,devices")
 
 
-def _ready(stage: Stage, kind: str = "device", name: str | None = None) -> bool:
-    conditions = stage.get(kind, name or stage.router.name).get("status", {}).get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+def _ready(
+    stage: Stage, kind: str = "device", name: str | None = None
+) -> bool:
+    conditions = (
+        stage.get(kind, name or stage.router.name)
+        .get("status", {})
+        .get("conditions", [])
+    )
+    return any(
+        one["type"] == "Ready" and one["status"] == "True"
+        for one in conditions
+    )
 
 
 def _phases(stage: Stage) -> list[str]:
-    return [session.get("status", {}).get("phase", "") for session in stage.sessions()]
+    return [
+        session.get("status", {}).get("phase", "")
+        for session in stage.sessions()
+    ]
 
 
-CHAPTERS: tuple[Callable[[Stage], None], ...] = (declare, order, reboot, revoke, trial)
+CHAPTERS: tuple[Callable[[Stage], None], ...] = (
+    declare,
+    order,
+    reboot,
+    revoke,
+    trial,
+)
 
 if __name__ == "__main__":
     os.environ["PYTHONUNBUFFERED"] = "1"

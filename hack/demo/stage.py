@@ -1,5 +1,5 @@
-"""What the demo acts on: the relay that it started, its routers and its clients, and how it tells what it
-sees.
+"""What the demo acts on: the relay that it started, its routers and its
+clients, and how it tells what it sees.
 """
 
 from __future__ import annotations
@@ -54,18 +54,29 @@ class Stage:
         print(f"\n{_RULE}\n {self.step}. {title}\n{_RULE}", flush=True)
 
     def check(self, fact: str, holds: bool, found: object = "") -> None:
-        """Note something that was looked at; raises NotSeenError when it is not so."""
+        """Note something that was looked at; raises NotSeenError when it is
+        not so.
+        """
         if not holds:
             raise NotSeenError(f"{fact}: not so; seen: {found}")
         self.seen.append(fact)
         self.tell(f"seen: {fact}")
 
-    def until(self, fact: str, look: Callable[[], bool], found: Callable[[], object] = lambda: "") -> float:
-        """Wait until something is so, and note it; returns the seconds that it took."""
+    def until(
+        self,
+        fact: str,
+        look: Callable[[], bool],
+        found: Callable[[], object] = lambda: "",
+    ) -> float:
+        """Wait until something is so, and note it; returns the seconds that it
+        took.
+        """
         start = time.monotonic()
         while not look():
             if time.monotonic() - start > PATIENCE:
-                raise NotSeenError(f"{fact}: not so after {PATIENCE:.0f} s; seen: {found()}")
+                raise NotSeenError(
+                    f"{fact}: not so after {PATIENCE:.0f} s; seen: {found()}"
+                )
             time.sleep(0.02)
         took = time.monotonic() - start
         self.seen.append(fact)
@@ -74,25 +85,33 @@ class Stage:
 
     # --- Kubernetes
 
-    def kubectl(self, *words: str, stdin: str | None = None, show: bool = True) -> str:
-        """Run kubectl in our namespace; `show` prints the command and its output as a person would see them."""
+    def kubectl(
+        self, *words: str, stdin: str | None = None, show: bool = True
+    ) -> str:
+        """Run kubectl in our namespace; `show` prints the command and its
+        output as a person would see them.
+        """
         if show:
             print(f"\n$ kubectl {' '.join(words)}", flush=True)
-        output = self.plane.kubectl("--namespace", NAMESPACE, *words, stdin=stdin)
+        output = self.plane.kubectl(
+            "--namespace", NAMESPACE, *words, stdin=stdin
+        )
         if show:
             print(output, flush=True)
         return output
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """Read one object."""
-        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json", show=False))
+        found: dict[str, Any] = json.loads(
+            self.kubectl("get", kind, name, "-o", "json", show=False)
+        )
         return found
 
     def sessions(self) -> list[dict[str, Any]]:
         """Read all Sessions."""
-        items: list[dict[str, Any]] = json.loads(self.kubectl("get", "sessions", "-o", "json", show=False))[
-            "items"
-        ]
+        items: list[dict[str, Any]] = json.loads(
+            self.kubectl("get", "sessions", "-o", "json", show=False)
+        )["items"]
         return items
 
     # --- the router, by the simulator's control port
@@ -106,11 +125,15 @@ class Stage:
 
     def table(self, path: str) -> list[dict[str, str]]:
         """Read one menu of the router."""
-        rows: list[dict[str, str]] = self.control("GET", f"/tables?path={path}")
+        rows: list[dict[str, str]] = self.control(
+            "GET", f"/tables?path={path}"
+        )
         return rows
 
     def forwarded(self, mac: str, flow: str | None = None) -> bool:
-        """Send a packet of a client to the internet and say whether the router forwarded it."""
+        """Send a packet of a client to the internet and say whether the router
+        forwarded it.
+        """
         body = {"mac": mac} if flow is None else {"mac": mac, "flow": flow}
         return bool(self.control("POST", "/packets", **body)["forwarded"])
 
@@ -118,10 +141,18 @@ class Stage:
         """Print what the router itself says about access."""
         for path in ("/ip/hotspot/ip-binding", "/ip/firewall/address-list"):
             rows = self.table(path)
-            print(f"\n[{self.router.user}@{self.router.name}] {path} print", flush=True)
+            print(
+                f"\n[{self.router.user}@{self.router.name}] {path} print",
+                flush=True,
+            )
             shown = ("type", "mac-address", "list", "address", "comment")
             for row in rows:
-                print("   " + "  ".join(f"{name}={row[name]}" for name in shown if name in row))
+                print(
+                    "   "
+                    + "  ".join(
+                        f"{name}={row[name]}" for name in shown if name in row
+                    )
+                )
             if not rows:
                 print("   (empty)")
         print(flush=True)
@@ -129,7 +160,9 @@ class Stage:
     # --- the backend
 
     def post(self, path: str, **body: Any) -> httpx.Response:
-        """Send a signed call as the billing backend does, and print it with its answer."""
+        """Send a signed call as the billing backend does, and print it with
+        its answer.
+        """
         start = time.monotonic()
         answer = self.billing.post(path, body)
         took = (time.monotonic() - start) * 1000
@@ -140,5 +173,7 @@ class Stage:
 
 def leftover(folder: Path) -> list[str]:
     """Return command lines of processes that still have files in `folder`."""
-    listing = subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True).stdout
+    listing = subprocess.run(
+        ["ps", "-eo", "args"], check=True, capture_output=True, text=True
+    ).stdout
     return [line for line in listing.splitlines() if str(folder) in line]

@@ -1,4 +1,6 @@
-"""`python -m local up [--routers N] | down | status`: the local relay in the background of this machine."""
+"""`python -m local up [--routers N] | down | status`: the local relay in the
+background of this machine.
+"""
 
 import argparse
 import fcntl
@@ -22,34 +24,63 @@ DOWN_TIMEOUT = 60.0
 
 
 class _Stop(BaseException):
-    """SIGTERM came; nothing but the supervising process's outermost code catches it."""
+    """SIGTERM came; nothing but the supervising process's outermost code
+    catches it.
+    """
 
 
 def main() -> int:
     """Run one command; the exit status is 0 when what was asked for is so."""
-    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="up|down|status")
+    parser = argparse.ArgumentParser(
+        prog="python -m local", description=__doc__
+    )
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="up|down|status"
+    )
     for name in ("up", "supervise"):
-        commands.add_parser(name).add_argument("--routers", type=int, default=3, metavar="1..1000")
+        commands.add_parser(name).add_argument(
+            "--routers", type=int, default=3, metavar="1..1000"
+        )
     for name in ("down", "status"):
         commands.add_parser(name)
     given = parser.parse_args()
     if given.command in {"up", "supervise"}:
         if not 1 <= given.routers <= 1000:
-            parser.error(f"--routers: {given.routers} is not within 1 and 1000")
-        return up(given.routers) if given.command == "up" else supervise(given.routers)
+            parser.error(
+                f"--routers: {given.routers} is not within 1 and 1000"
+            )
+        return (
+            up(given.routers)
+            if given.command == "up"
+            else supervise(given.routers)
+        )
     return down() if given.command == "down" else status()
 
 
 def up(routers: int) -> int:
-    """Start the supervising process and show its progress until all is ready; harmless when it runs."""
+    """Start the supervising process and show its progress until all is ready;
+    harmless when it runs.
+    """
     shown = os.path.relpath(FOLDER, ROOT)
     if _is_up():
         print(f"already up (`. {shown}/env`); `make down` stops it")
         return 0
     began = time.monotonic()
-    command = [sys.executable, "-m", "local", "supervise", "--routers", str(routers)]
-    child = subprocess.Popen(command, cwd=HACK, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    command = [
+        sys.executable,
+        "-m",
+        "local",
+        "supervise",
+        "--routers",
+        str(routers),
+    ]
+    child = subprocess.Popen(
+        command,
+        cwd=HACK,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     assert child.stdout is not None
     try:
         ready = any(line.strip() == READY for line in child.stdout)
@@ -61,14 +92,22 @@ def up(routers: int) -> int:
         child.wait()
         print(f"not up; the logs are in {shown}/log", file=sys.stderr)
         return 1
-    print(f"up after {time.monotonic() - began:.0f} s. Now `. {shown}/env`, then `kubectl get devices`")
-    print(f"logs: {shown}/log, process ids: {shown}/pid, all stopped by `make down`")
-    child.returncode = 0  # it stays; without this Python would warn that nobody waited for it
+    print(
+        f"up after {time.monotonic() - began:.0f} s. Now `. {shown}/env`, then `kubectl get devices`"
+    )
+    print(
+        f"logs: {shown}/log, process ids: {shown}/pid, all stopped by `make down`"
+    )
+    child.returncode = (
+        0  # it stays; without this Python would warn that nobody waited for it
+    )
     return 0
 
 
 def supervise(routers: int) -> int:
-    """Bring everything up, say so on standard output, keep it running until SIGTERM."""
+    """Bring everything up, say so on standard output, keep it running until
+    SIGTERM.
+    """
     FOLDER.mkdir(mode=0o700, exist_ok=True)
     signal.signal(signal.SIGTERM, _stop_once)
     with _lock() as held:
@@ -114,7 +153,9 @@ def down() -> int:
 
 
 def status() -> int:
-    """Print which processes run; the exit status is 1 when the local relay is not up."""
+    """Print which processes run; the exit status is 1 when the local relay is
+    not up.
+    """
     if not _is_up():
         print("not up")
         return 1
@@ -145,7 +186,9 @@ def _is_up() -> bool:
 
 @contextmanager
 def _lock() -> Iterator[bool]:
-    """Hold the lock of the supervising process, if nobody does; it goes with the process that has it."""
+    """Hold the lock of the supervising process, if nobody does; it goes with
+    the process that has it.
+    """
     with LOCK.open("a") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,6 @@
-"""What the local relay consists of and in which order it comes up; the supervising process runs it."""
+"""What the local relay consists of and in which order it comes up; the
+supervising process runs it.
+"""
 
 import json
 import os
@@ -14,20 +16,32 @@ from controlplane import apply, credentials
 from controlplane.processes import Process
 from controlplane.progress import Progress, wait_until
 from controlplane.server import CONTROLLER_MANAGER, ControlPlane
-from local.settings import ADDRESS, NAMESPACE, Router, Settings, draw, environment_file
+from local.settings import (
+    ADDRESS,
+    NAMESPACE,
+    Router,
+    Settings,
+    draw,
+    environment_file,
+)
 from local.supervisor import Supervisor
 from local.tunnels import Tunnels, device, why_not
 
 ROOT = Path(__file__).parents[2]
 HACK = ROOT / "hack"
-FOLDER = Path(os.environ.get("CEREBRO_LOCAL_FOLDER") or ROOT / ".local").resolve()
+FOLDER = Path(
+    os.environ.get("CEREBRO_LOCAL_FOLDER") or ROOT / ".local"
+).resolve()
 START_TIMEOUT = 120.0
 READY_TIMEOUT = "180s"
-RESYNC_INTERVAL = "30s"  # an entry that somebody removed by hand at a router is soon back
+RESYNC_INTERVAL = (
+    "30s"  # an entry that somebody removed by hand at a router is soon back
+)
 
 
 def bring_up(routers: int) -> ExitStack:
-    """Start everything and return once each Device is Ready; closing what is returned stops it all.
+    """Start everything and return once each Device is Ready; closing what is
+    returned stops it all.
 
     On failure everything is stopped again.
     """
@@ -45,8 +59,12 @@ def bring_up(routers: int) -> ExitStack:
         return stack.pop_all()
 
 
-def prepare(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Supervisor, Tunnels | None]:
-    """Make what `start` needs; nothing runs yet. The tunnels are None, and it is said why, where none can be."""
+def prepare(
+    stack: ExitStack, settings: Settings, folder: Path
+) -> tuple[Supervisor, Tunnels | None]:
+    """Make what `start` needs; nothing runs yet. The tunnels are None, and it
+    is said why, where none can be.
+    """
     supervisor = Supervisor(folder / "pid", folder / "log")
     reason = why_not(len(settings.routers))
     tunnels = None if reason else Tunnels(supervisor, settings, folder)
@@ -65,16 +83,24 @@ def reached(reason: str | None) -> str:
 
 
 def start(
-    supervisor: Supervisor, settings: Settings, folder: Path, tunnels: Tunnels | None = None
+    supervisor: Supervisor,
+    settings: Settings,
+    folder: Path,
+    tunnels: Tunnels | None = None,
 ) -> ControlPlane:
-    """Start control plane, backend, routers and our processes, with their files in `folder`; no Device yet."""
+    """Start control plane, backend, routers and our processes, with their
+    files in `folder`; no Device yet.
+    """
     plane = ControlPlane(folder / "controlplane")
     with Progress("control plane"):
         _start_control_plane(supervisor, plane)
     with Progress("CRDs, service accounts and roles"):
         apply.apply_crds(plane)
         accounts = apply.apply_rights(plane, NAMESPACE)
-        tokens = {account: plane.account_kubeconfig(account, NAMESPACE) for account in accounts}
+        tokens = {
+            account: plane.account_kubeconfig(account, NAMESPACE)
+            for account in accounts
+        }
     with Progress(f"backend and {len(settings.routers)} simulated routers"):
         supervisor.add(backend(settings))
         supervisor.add(simulator(settings))
@@ -84,19 +110,31 @@ def start(
     with Progress("agent, operator and bridge"):
         for process in relay(settings, tokens, folder, tunnels):
             supervisor.add(process)
-        for ready in (f"{settings.bridge_url}/health", *(f"{url}/readyz" for url in settings.health_urls)):
+        for ready in (
+            f"{settings.bridge_url}/health",
+            *(f"{url}/readyz" for url in settings.health_urls),
+        ):
             _wait_for(ready, folder)
     write_environment(settings, plane, folder)
     return plane
 
 
-def _apply_devices(plane: ControlPlane, settings: Settings, tunnels: Tunnels | None) -> None:
+def _apply_devices(
+    plane: ControlPlane, settings: Settings, tunnels: Tunnels | None
+) -> None:
     wanted = manifests(settings.routers, tunnels)
-    plane.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(wanted))
+    plane.kubectl(
+        "apply", "--server-side", "-f", "-", stdin=json.dumps(wanted)
+    )
     if tunnels is not None:
         tunnels.connect(plane)
     plane.kubectl(
-        *("wait", "devices.relay.cerebro.dev", "--all", "--for=condition=Ready"),
+        *(
+            "wait",
+            "devices.relay.cerebro.dev",
+            "--all",
+            "--for=condition=Ready",
+        ),
         *(f"--namespace={NAMESPACE}", f"--timeout={READY_TIMEOUT}"),
         timeout=200,
     )
@@ -104,7 +142,13 @@ def _apply_devices(plane: ControlPlane, settings: Settings, tunnels: Tunnels | N
 
 def backend(settings: Settings) -> Process:
     """The fake backend."""
-    argv = (sys.executable, "-m", "backend", "--listen", f"{ADDRESS}:{settings.backend_port}")
+    argv = (
+        sys.executable,
+        "-m",
+        "backend",
+        "--listen",
+        f"{ADDRESS}:{settings.backend_port}",
+    )
     secret = settings.secrets["BACKEND_HMAC_SECRET"]
     return Process("backend", argv, {"BACKEND_HMAC_SECRET": secret}, cwd=HACK)
 
@@ -116,16 +160,28 @@ def simulator(settings: Settings) -> Process:
         f",user={router.user},password={router.password}"
         for router in settings.routers
     ]
-    argv = (sys.executable, "-m", "simulator", "--control", f"{ADDRESS}:{settings.simulator_port}", *routers)
+    argv = (
+        sys.executable,
+        "-m",
+        "simulator",
+        "--control",
+        f"{ADDRESS}:{settings.simulator_port}",
+        *routers,
+    )
     return Process("simulator", argv, cwd=HACK)
 
 
 def relay(
-    settings: Settings, tokens: dict[str, Path], folder: Path, tunnels: Tunnels | None
+    settings: Settings,
+    tokens: dict[str, Path],
+    folder: Path,
+    tunnels: Tunnels | None,
 ) -> list[Process]:
-    """Agent, operator and bridge; the bridge shares the operator's account, as in one pod.
+    """Agent, operator and bridge; the bridge shares the operator's account, as
+    in one pod.
 
-    With tunnels the agent is in the hub's node, and beside it `cerebro tunnel`, which carries its interfaces.
+    With tunnels the agent is in the hub's node, and beside it `cerebro
+    tunnel`, which carries its interfaces.
     """
     program = str(Path(sys.executable).parent / "cerebro")
     agent, operator = (
@@ -139,7 +195,9 @@ def relay(
         "CEREBRO_NODE_NAME": "local",
         "CEREBRO_HEALTH_ADDRESS": f"{ADDRESS}:{settings.agent_health_port}",
     }
-    operator |= {"CEREBRO_HEALTH_ADDRESS": f"{ADDRESS}:{settings.operator_health_port}"}
+    operator |= {
+        "CEREBRO_HEALTH_ADDRESS": f"{ADDRESS}:{settings.operator_health_port}"
+    }
     on_node = [Process("agent", (program, "agent"), agent, cwd=folder)]
     if tunnels is not None:
         on_node.insert(0, Process("tunnel", (program, "tunnel"), cwd=folder))
@@ -151,10 +209,18 @@ def relay(
     ]
 
 
-def manifests(routers: tuple[Router, ...], tunnels: Tunnels | None = None) -> dict[str, Any]:
-    """A List with a Secret and a Device for each router, as a person would apply them; with tunnels, the Hub."""
+def manifests(
+    routers: tuple[Router, ...], tunnels: Tunnels | None = None
+) -> dict[str, Any]:
+    """A List with a Secret and a Device for each router, as a person would
+    apply them; with tunnels, the Hub.
+    """
     hubs = [] if tunnels is None else [tunnels.manifest()]
-    items = [part for router in routers for part in (_secret(router, tunnels), _device(router, tunnels))]
+    items = [
+        part
+        for router in routers
+        for part in (_secret(router, tunnels), _device(router, tunnels))
+    ]
     return {"apiVersion": "v1", "kind": "List", "items": hubs + items}
 
 
@@ -165,7 +231,11 @@ def _secret(router: Router, tunnels: Tunnels | None) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": router.name, "namespace": NAMESPACE, "annotations": bound},
+        "metadata": {
+            "name": router.name,
+            "namespace": NAMESPACE,
+            "annotations": bound,
+        },
         "type": "relay.cerebro.dev/router",
         "stringData": {"username": router.user, "password": router.password},
     }
@@ -197,7 +267,9 @@ def _start_control_plane(supervisor: Supervisor, plane: ControlPlane) -> None:
     plane.wait_ready()
 
 
-def write_environment(settings: Settings, plane: ControlPlane, folder: Path) -> None:
+def write_environment(
+    settings: Settings, plane: ControlPlane, folder: Path
+) -> None:
     """Write `env`, the file that people and tests source, and what it names."""
     kubeconfig = credentials.write_kubeconfig(
         folder / "kubeconfig",
@@ -222,11 +294,17 @@ def _wait_for(url: str, folder: Path) -> None:
         except (OSError, urllib.error.URLError):
             return False
 
-    wait_until(answers, f"{url} answers (its log is in {folder / 'log'})", timeout=START_TIMEOUT)
+    wait_until(
+        answers,
+        f"{url} answers (its log is in {folder / 'log'})",
+        timeout=START_TIMEOUT,
+    )
 
 
 def clear_folder(*, keep: Path) -> None:
-    """Empty `.local/` but for the file `keep`; only its owner may enter it, for it holds keys and tokens."""
+    """Empty `.local/` but for the file `keep`; only its owner may enter it,
+    for it holds keys and tokens.
+    """
     FOLDER.chmod(0o700)
     for path in FOLDER.iterdir():
         if path.is_dir() and not path.is_symlink():

@@ -1,4 +1,6 @@
-"""Where the local relay's parts listen and which secrets they share, drawn anew at each `up`."""
+"""Where the local relay's parts listen and which secrets they share, drawn
+anew at each `up`.
+"""
 
 import secrets
 import shlex
@@ -56,10 +58,15 @@ class Settings:
     @property
     def health_urls(self) -> tuple[str, str]:
         """Where agent and operator answer probes and give metrics."""
-        return (f"http://{ADDRESS}:{self.agent_health_port}", f"http://{ADDRESS}:{self.operator_health_port}")
+        return (
+            f"http://{ADDRESS}:{self.agent_health_port}",
+            f"http://{ADDRESS}:{self.operator_health_port}",
+        )
 
     def relay_environment(self) -> dict[str, str]:
-        """What a client of the relay and the bridge itself both know, by the old relay's names."""
+        """What a client of the relay and the bridge itself both know, by the
+        old relay's names.
+        """
         return {
             "RELAY_BASE_URL": self.bridge_url,
             **self.secrets,
@@ -87,8 +94,12 @@ def draw(routers: int) -> Settings:
     )
 
 
-def environment_file(settings: Settings, kubeconfig: Path, programs: Path) -> str:
-    """The text of `.local/env`: a shell that sources it has all addresses, tokens and `kubectl`."""
+def environment_file(
+    settings: Settings, kubeconfig: Path, programs: Path
+) -> str:
+    """The text of `.local/env`: a shell that sources it has all addresses,
+    tokens and `kubectl`.
+    """
     values = {
         "KUBECONFIG": str(kubeconfig),
         "CEREBRO_NAMESPACE": NAMESPACE,
@@ -107,6 +118,8 @@ def environment_file(settings: Settings, kubeconfig: Path, programs: Path) -> st
             f"{prefix}_USER": router.user,
             f"{prefix}_PASSWORD": router.password,
         }
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+    lines = [
+        f"export {name}={shlex.quote(value)}" for name, value in values.items()
+    ]
     path = f'export PATH={shlex.quote(str(programs))}:"$PATH"'
     return "\n".join([*lines, path, ""])

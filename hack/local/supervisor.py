@@ -1,4 +1,6 @@
-"""Keeps processes running as a kubelet would: one that ends is started again after a growing pause."""
+"""Keeps processes running as a kubelet would: one that ends is started again
+after a growing pause.
+"""
 
 import contextlib
 import subprocess
@@ -30,7 +32,8 @@ class _Child:
 class Supervisor:
     """Starts what it is given and starts it again when it ends.
 
-    `pids/NAME` holds the current process id and is absent while there is none; `logs/NAME.log` the output.
+    `pids/NAME` holds the current process id and is absent while there is none;
+    `logs/NAME.log` the output.
     """
 
     def __init__(self, pids: Path, logs: Path) -> None:
@@ -38,12 +41,16 @@ class Supervisor:
         self._children: list[_Child] = []
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._thread = threading.Thread(
+            target=self._watch, name="supervisor", daemon=True
+        )
         pids.mkdir(parents=True, exist_ok=True)
         self._thread.start()
 
     def add(self, process: Process, *, foundation: bool = False) -> None:
-        """Start `process` and keep it running. What others stand on is stopped after them."""
+        """Start `process` and keep it running. What others stand on is stopped
+        after them.
+        """
         with self._lock:
             child = _Child(process, None, 0.0, foundation=foundation)
             self._start(child)
@@ -52,15 +59,30 @@ class Supervisor:
     def unsteady(self) -> list[str]:
         """Names of the processes that ended at least once."""
         with self._lock:
-            return [child.process.name for child in self._children if child.ends]
+            return [
+                child.process.name for child in self._children if child.ends
+            ]
 
     def stop(self) -> None:
-        """Ask everything to end, and kill what is left after a few seconds; then kill the foundation."""
+        """Ask everything to end, and kill what is left after a few seconds;
+        then kill the foundation.
+        """
         self._stopped.set()
         self._thread.join()
         for foundation, grace in ((False, GRACE), (True, 0.0)):
-            group = [child for child in self._children if child.foundation is foundation]
-            end(*(child.running for child in group if child.running is not None), grace=grace)
+            group = [
+                child
+                for child in self._children
+                if child.foundation is foundation
+            ]
+            end(
+                *(
+                    child.running
+                    for child in group
+                    if child.running is not None
+                ),
+                grace=grace,
+            )
         for child in self._children:
             (self._pids / child.process.name).unlink(missing_ok=True)
 
@@ -74,7 +96,11 @@ class Supervisor:
         now = time.monotonic()
         if child.running is not None and child.running.poll() is not None:
             (self._pids / child.process.name).unlink(missing_ok=True)
-            child.delay = FIRST_DELAY if now - child.started > STABLE_AFTER else child.delay
+            child.delay = (
+                FIRST_DELAY
+                if now - child.started > STABLE_AFTER
+                else child.delay
+            )
             child.due = now + child.delay
             self._say(
                 f"{child.process.name} ended with {child.running.returncode}, again in {child.delay:.1f} s"
@@ -99,5 +125,10 @@ class Supervisor:
         self._say(f"{name} started, process {child.running.pid}")
 
     def _say(self, text: str) -> None:
-        with contextlib.suppress(OSError), (self._logs / "supervisor.log").open("a") as log:
-            log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}\n")
+        with (
+            contextlib.suppress(OSError),
+            (self._logs / "supervisor.log").open("a") as log,
+        ):
+            log.write(
+                f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}\n"
+            )

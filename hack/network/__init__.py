@@ -1,1 +1,3 @@
-"""Network namespaces for tests and the local relay: nodes, cables between them, and ways in and out."""
+"""Network namespaces for tests and the local relay: nodes, cables between
+them, and ways in and out.
+"""

@@ -1,8 +1,11 @@
-"""Carries connections between network namespaces: `python -m network.forward RULE...`, LISTEN=CONNECT each.
+"""Carries connections between network namespaces: `python -m network.forward
+RULE...`, LISTEN=CONNECT each.
 
-`tcp:127.0.0.1:6443=unix:/tmp/x/6443` and `unix:/tmp/x/6443=tcp:127.0.0.1:6443`: Unix sockets cross network
-namespaces, ports do not. The end of one side ends the other at once, after what was sent has been passed on; a
-reset arrives as an end. Half-closed connections are not carried. Prints `forwarding` once all rules listen.
+`tcp:127.0.0.1:6443=unix:/tmp/x/6443` and
+`unix:/tmp/x/6443=tcp:127.0.0.1:6443`: Unix sockets cross network namespaces,
+ports do not. The end of one side ends the other at once, after what was sent
+has been passed on; a reset arrives as an end. Half-closed connections are not
+carried. Prints `forwarding` once all rules listen.
 """
 
 from __future__ import annotations
@@ -33,14 +36,18 @@ def parse_rule(rule: str) -> tuple[Address, Address]:
 
 
 def parse_address(text: str) -> Address:
-    """Read `tcp:HOST:PORT`, with an IPv6 host in brackets, or `unix:PATH`. Raises RuleError."""
+    """Read `tcp:HOST:PORT`, with an IPv6 host in brackets, or `unix:PATH`.
+    Raises RuleError.
+    """
     kind, _, rest = text.partition(":")
     if kind == "unix" and rest.startswith("/"):
         return Path(rest)
     host, _, port = rest.rpartition(":")
     if kind == "tcp" and host and port.isdecimal() and 0 < int(port) < 65536:
         return host.strip("[]"), int(port)
-    raise RuleError(f"{text!r}: an end of a rule is tcp:HOST:PORT or unix:/PATH")
+    raise RuleError(
+        f"{text!r}: an end of a rule is tcp:HOST:PORT or unix:/PATH"
+    )
 
 
 class _End(asyncio.Protocol):
@@ -77,14 +84,17 @@ class _End(asyncio.Protocol):
 class _Accepted(_End):
     """The side that was dialled; dials the other one before it reads."""
 
-    def __init__(self, connect: Address, dialling: set[asyncio.Task[None]]) -> None:
+    def __init__(
+        self, connect: Address, dialling: set[asyncio.Task[None]]
+    ) -> None:
         super().__init__()
         self._connect, self._dialling = connect, dialling
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         loop = asyncio.get_running_loop()
-        # Older releases of Python begin to read after this call even if it pauses, so the pause comes later.
+        # Older releases of Python begin to read after this call even if it
+        # pauses, so the pause comes later.
         loop.call_soon(cast("asyncio.Transport", transport).pause_reading)
         task = loop.create_task(self._dial())
         self._dialling.add(task)
@@ -97,7 +107,9 @@ class _Accepted(_End):
         try:
             async with asyncio.timeout(CONNECT_WITHIN):
                 if isinstance(self._connect, Path):
-                    await loop.create_unix_connection(lambda: other, str(self._connect))
+                    await loop.create_unix_connection(
+                        lambda: other, str(self._connect)
+                    )
                 else:
                     await loop.create_connection(lambda: other, *self._connect)
         except OSError:  # TimeoutError is one
@@ -114,7 +126,9 @@ class _Accepted(_End):
 
 
 async def forward(rules: list[tuple[Address, Address]]) -> None:
-    """Carry connections until cancelled. Raises OSError when an address cannot be listened on."""
+    """Carry connections until cancelled. Raises OSError when an address cannot
+    be listened on.
+    """
     loop = asyncio.get_running_loop()
     dialling: set[asyncio.Task[None]] = set()
     servers = []
@@ -125,9 +139,15 @@ async def forward(rules: list[tuple[Address, Address]]) -> None:
 
         if isinstance(listen, Path):
             listen.unlink(missing_ok=True)
-            servers.append(await loop.create_unix_server(accepted, str(listen), backlog=512))
+            servers.append(
+                await loop.create_unix_server(
+                    accepted, str(listen), backlog=512
+                )
+            )
         else:
-            servers.append(await loop.create_server(accepted, *listen, backlog=512))
+            servers.append(
+                await loop.create_server(accepted, *listen, backlog=512)
+            )
     print(READY, flush=True)
     await asyncio.gather(*(server.serve_forever() for server in servers))
 

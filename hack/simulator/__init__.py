@@ -1,14 +1,17 @@
-"""Simulated MikroTik routers: the RouterOS binary API and the behaviour of a hotspot, in one process.
+"""Simulated MikroTik routers: the RouterOS binary API and the behaviour of a
+hotspot, in one process.
 
-It stands in for routers in tests and demos, and is written from the protocol's description alone: it shares
-no code with its client.
+It stands in for routers in tests and demos, and is written from the protocol's
+description alone: it shares no code with its client.
 
 As a program (`hack/` on PYTHONPATH):
 
-    python -m simulator --control 127.0.0.1:18700 --router name=r1,port=18728,user=cerebro,password=secret
-    python -m simulator --routers 50 --base-port 19000 --port-file ports.json
+    python -m simulator --control 127.0.0.1:18700 --router
+    name=r1,port=18728,user=cerebro,password=secret python -m simulator
+    --routers 50 --base-port 19000 --port-file ports.json
 
-It prints `ready control=URL routers=N` once everything listens, and ends on SIGINT or SIGTERM.
+It prints `ready control=URL routers=N` once everything listens, and ends on
+SIGINT or SIGTERM.
 
 In a test:
 
@@ -22,18 +25,23 @@ In a test:
             await control.remove_row("r1", "/ip/hotspot/host", "*1")
             await control.wait("r1", "AA:BB:CC:00:00:01", forwarded=True)
 
-Where to find what: `codec` words and sentences; `session` a connection, login, cancel; `dispatch` the way to
-a handler; `commands`, `printing`, `actions` the verbs; `menu`, `menus`, `menus_system`, `computed` the menus
-as data; `values` kinds and normal forms; `query` query words; `row`, `table` rows; `hotspot`, `network` what
-happens to clients and their packets; `faults` latency and all that goes wrong; `clock` time; `options` the switches;
-`router`, `simulator` what holds them together; `control_server`, `control` the control port and its client;
-`cli` the command line. "Reference" means the project's notes on the RouterOS API, by their numbers.
+Where to find what: `codec` words and sentences; `session` a connection, login,
+cancel; `dispatch` the way to a handler; `commands`, `printing`, `actions` the
+verbs; `menu`, `menus`, `menus_system`, `computed` the menus as data; `values`
+kinds and normal forms; `query` query words; `row`, `table` rows; `hotspot`,
+`network` what happens to clients and their packets; `faults` latency and all
+that goes wrong; `clock` time; `options` the switches; `router`, `simulator`
+what holds them together; `control_server`, `control` the control port and its
+client; `cli` the command line. "Reference" means the project's notes on the
+RouterOS API, by their numbers.
 
-No circle of imports: what a menu, the hotspot, the network, a command or a session needs of its router, each says
-in a Protocol of its own (`MenuRouter`, `HotspotRouter`, ...), and `Router` has it all.
+No circle of imports: what a menu, the hotspot, the network, a command or a
+session needs of its router, each says in a Protocol of its own (`MenuRouter`,
+`HotspotRouter`, ...), and `Router` has it all.
 
-Two faults are easily mixed up: `hang` takes bytes and never answers, `blackhole` is a dead link, on which the
-router does not even learn that a client has gone. What was held is handed on when the fault ends.
+Two faults are easily mixed up: `hang` takes bytes and never answers,
+`blackhole` is a dead link, on which the router does not even learn that a
+client has gone. What was held is handed on when the fault ends.
 """
 
 from simulator.control import ControlError, SimulatorControl
@@ -41,4 +49,10 @@ from simulator.options import RouterOptions
 from simulator.router import Router
 from simulator.simulator import Simulator
 
-__all__ = ["ControlError", "Router", "RouterOptions", "Simulator", "SimulatorControl"]
+__all__ = [
+    "ControlError",
+    "Router",
+    "RouterOptions",
+    "Simulator",
+    "SimulatorControl",
+]

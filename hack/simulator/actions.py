@@ -1,4 +1,6 @@
-"""Verbs that single menus have beside the common ones: hotspot login, make-binding, ping, reboot."""
+"""Verbs that single menus have beside the common ones: hotspot login,
+make-binding, ping, reboot.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +27,31 @@ def hotspot_login(call: Call) -> None:
         raise Trap(f"unknown host IP {ip}")
     if "user" not in arguments:
         raise missing("user")
-    call.router.hotspot.log_in(host, arguments["user"], arguments.get("password", ""))
+    call.router.hotspot.log_in(
+        host, arguments["user"], arguments.get("password", "")
+    )
     call.done()
 
 
 def make_binding(call: Call) -> None:
-    """`/ip/hotspot/host/make-binding`: an ip-binding out of a host row; the row keeps its treatment."""
-    rows: list[Row] = targets(call, call.arguments.get("numbers", call.arguments.get(".id")))
+    """`/ip/hotspot/host/make-binding`: an ip-binding out of a host row; the
+    row keeps its treatment.
+    """
+    rows: list[Row] = targets(
+        call, call.arguments.get("numbers", call.arguments.get(".id"))
+    )
     bindings = call.router.tables["/ip/hotspot/ip-binding"]
     for row in rows:
-        values = {"mac-address": row.values["mac-address"], "address": row.values["address"]}
+        values = {
+            "mac-address": row.values["mac-address"],
+            "address": row.values["address"],
+        }
         for name in ("type", "comment"):
             if name in call.arguments:
                 kind = bindings.properties[name].kind
-                values[name] = kind.parse(name, call.arguments[name], call.router.tables)
+                values[name] = kind.parse(
+                    name, call.arguments[name], call.router.tables
+                )
         bindings.add(values)
     call.done()
 
@@ -49,7 +62,9 @@ def reboot(call: Call) -> None:
 
 
 def ping(call: Call) -> None:
-    """`/ping` and `/tool/ping`: one `!re` a probe; without count it never ends."""
+    """`/ping` and `/tool/ping`: one `!re` a probe; without count it never
+    ends.
+    """
     arguments = call.arguments
     if "address" not in arguments:
         raise missing("address")
@@ -61,14 +76,25 @@ def ping(call: Call) -> None:
         pause = parse_duration(arguments.get("interval", "1s"))
     except ValueError:
         raise Trap("invalid value for argument interval", BAD_VALUE) from None
-    _Ping(call, address, None if count is None else int(count), max(0.01, pause)).start()
+    _Ping(
+        call, address, None if count is None else int(count), max(0.01, pause)
+    ).start()
 
 
 class _Ping:
-    """One running ping: a probe each interval until the count is reached or it is stopped."""
+    """One running ping: a probe each interval until the count is reached or it
+    is stopped.
+    """
 
-    def __init__(self, call: Call, address: str, count: int | None, pause: float) -> None:
-        self.call, self.address, self.count, self.pause = call, address, count, pause
+    def __init__(
+        self, call: Call, address: str, count: int | None, pause: float
+    ) -> None:
+        self.call, self.address, self.count, self.pause = (
+            call,
+            address,
+            count,
+            pause,
+        )
         self.sent = self.received = 0
         self.timer: asyncio.TimerHandle | None = None
 
@@ -81,21 +107,38 @@ class _Ping:
             self.timer.cancel()
 
     def probe(self) -> None:
-        answers = any(client.ip == self.address for client in self.call.router.network.clients.values())
+        answers = any(
+            client.ip == self.address
+            for client in self.call.router.network.clients.values()
+        )
         self.received += answers
         sentence = [f"=seq={self.sent}", f"=host={self.address}"]
         self.sent += 1
-        sentence += ["=size=56", "=ttl=64", "=time=1ms500us"] if answers else ["=status=timeout"]
+        sentence += (
+            ["=size=56", "=ttl=64", "=time=1ms500us"]
+            if answers
+            else ["=status=timeout"]
+        )
         loss = 100 * (self.sent - self.received) // self.sent
-        sentence += [f"=sent={self.sent}", f"=received={self.received}", f"=packet-loss={loss}"]
+        sentence += [
+            f"=sent={self.sent}",
+            f"=received={self.received}",
+            f"=packet-loss={loss}",
+        ]
         if self.received:
-            sentence += ["=min-rtt=1ms500us", "=avg-rtt=1ms500us", "=max-rtt=1ms500us"]
+            sentence += [
+                "=min-rtt=1ms500us",
+                "=avg-rtt=1ms500us",
+                "=max-rtt=1ms500us",
+            ]
         self.call.emit(self.call.sentence("!re", *sentence))
         if self.count is not None and self.sent >= self.count:
             self.call.emit(self.call.sentence("!done"))
             self.call.finished()
         else:
-            self.timer = asyncio.get_running_loop().call_later(self.pause, self.probe)
+            self.timer = asyncio.get_running_loop().call_later(
+                self.pause, self.probe
+            )
 
 
 ACTIONS: dict[str, tuple[Callable[[Call], None], str]] = {

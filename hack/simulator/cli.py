@@ -1,4 +1,6 @@
-"""The command line: routers from options, the control port, a ready line, an end on SIGINT and SIGTERM."""
+"""The command line: routers from options, the control port, a ready line, an
+end on SIGINT and SIGTERM.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ simulator.options.RouterOptions exist: """
 
 
 def parse_router(text: str) -> dict[str, Any]:
-    """Return `name=r1,port=18728,...` as options; raises ArgumentTypeError that names the pair."""
+    """Return `name=r1,port=18728,...` as options; raises ArgumentTypeError
+    that names the pair.
+    """
     values: dict[str, Any] = {}
     for pair in text.split(","):
         name, separator, value = pair.partition("=")
@@ -32,10 +36,14 @@ def parse_router(text: str) -> dict[str, Any]:
         field = RouterOptions.__dataclass_fields__.get(name)
         if field is None:
             known = ", ".join(RouterOptions.__dataclass_fields__)
-            raise argparse.ArgumentTypeError(f"unknown option {name!r}; known: {known}")
+            raise argparse.ArgumentTypeError(
+                f"unknown option {name!r}; known: {known}"
+            )
         if field.type == "int":
             if not value.isdigit():
-                raise argparse.ArgumentTypeError(f"{name}: expects a number, not {value!r}")
+                raise argparse.ArgumentTypeError(
+                    f"{name}: expects a number, not {value!r}"
+                )
             values[name] = int(value)
         elif field.type == "bool":
             values[name] = value in {"yes", "true", "1"}
@@ -72,13 +80,33 @@ def make_parser() -> argparse.ArgumentParser:
         "--router", type=parse_router, action="append", default=[], metavar="NAME=VALUE,...",
         help="one router; may be given several times",
     )  # fmt: skip
-    parser.add_argument("--routers", type=int, default=0, metavar="N", help="make routers r1 to rN besides")
     parser.add_argument(
-        "--base-port", type=int, default=0, metavar="P", help="API port of r1, r2 has the next"
+        "--routers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="make routers r1 to rN besides",
     )
-    parser.add_argument("--address", default="127.0.0.1", help="address on which --routers listen")
-    parser.add_argument("--user", default="cerebro", help="API user of --routers (default cerebro)")
-    parser.add_argument("--password", default="secret", help="its password (default secret)")
+    parser.add_argument(
+        "--base-port",
+        type=int,
+        default=0,
+        metavar="P",
+        help="API port of r1, r2 has the next",
+    )
+    parser.add_argument(
+        "--address",
+        default="127.0.0.1",
+        help="address on which --routers listen",
+    )
+    parser.add_argument(
+        "--user",
+        default="cerebro",
+        help="API user of --routers (default cerebro)",
+    )
+    parser.add_argument(
+        "--password", default="secret", help="its password (default secret)"
+    )
     parser.add_argument(
         "--port-file", type=Path, metavar="FILE",
         help="write {control, routers} as JSON there once everything listens",
@@ -94,7 +122,9 @@ def router_options(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             {
                 "name": f"r{number}",
                 "address": arguments.address,
-                "port": arguments.base_port + number - 1 if arguments.base_port else 0,
+                "port": arguments.base_port + number - 1
+                if arguments.base_port
+                else 0,
                 "user": arguments.user,
                 "password": arguments.password,
                 "serial": f"SIM{number:08}",
@@ -120,8 +150,13 @@ async def serve(arguments: argparse.Namespace) -> None:
             partial.write_text(json.dumps(ready, indent=2) + "\n")
             partial.replace(arguments.port_file)
         for router in book:
-            print(f"router {router['name']} {router['address']}:{router['port']} user={router['user']}")
-        print(f"ready control={simulator.control_url} routers={len(book)}", flush=True)
+            print(
+                f"router {router['name']} {router['address']}:{router['port']} user={router['user']}"
+            )
+        print(
+            f"ready control={simulator.control_url} routers={len(book)}",
+            flush=True,
+        )
         await stopped.wait()
 
 

@@ -1,4 +1,6 @@
-"""A router's own clock, which tests may push forward, and the rows that vanish when their time has come."""
+"""A router's own clock, which tests may push forward, and the rows that vanish
+when their time has come.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from simulator.row import Row
 
 
 class Clock:
-    """Seconds that only go up; `advance` skips ahead. The date follows the machine's, plus the skips."""
+    """Seconds that only go up; `advance` skips ahead. The date follows the
+    machine's, plus the skips.
+    """
 
     def __init__(self) -> None:
         self.skipped = 0.0
@@ -53,7 +57,9 @@ class Expiring(Protocol):
 
 
 class Deadlines:
-    """Removes rows whose `hidden["expires"]` has passed; an entry may be late, never early."""
+    """Removes rows whose `hidden["expires"]` has passed; an entry may be late,
+    never early.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -62,16 +68,23 @@ class Deadlines:
         self._compact_at = 1024
 
     def watch(self, table: Expiring, row: Row) -> None:
-        """Remove the row when it expires; a later `expires` is found when the old one falls due."""
+        """Remove the row when it expires; a later `expires` is found when the
+        old one falls due.
+        """
         watched = row.hidden.get("watched")
         if watched is None or row.hidden["expires"] < watched:
             self._push(table, row)
 
     def _push(self, table: Expiring, row: Row) -> None:
         row.hidden["watched"] = row.hidden["expires"]
-        heapq.heappush(self._heap, (row.hidden["expires"], next(self._numbers), table, row))
+        heapq.heappush(
+            self._heap,
+            (row.hidden["expires"], next(self._numbers), table, row),
+        )
         if len(self._heap) > self._compact_at:
-            self._heap = [entry for entry in self._heap if entry[3].id in entry[2].rows]
+            self._heap = [
+                entry for entry in self._heap if entry[3].id in entry[2].rows
+            ]
             heapq.heapify(self._heap)
             self._compact_at = max(1024, 2 * len(self._heap))
 

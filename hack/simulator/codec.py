@@ -1,7 +1,9 @@
-"""Words and sentences of the binary API (reference 1.1): length prefixes, encoding, an incremental decoder.
+"""Words and sentences of the binary API (reference 1.1): length prefixes,
+encoding, an incremental decoder.
 
-Words are bytes on the wire and text inside the simulator; bytes that are not UTF-8 pass through unchanged by
-the `surrogateescape` handler. Must not know what a sentence means.
+Words are bytes on the wire and text inside the simulator; bytes that are not
+UTF-8 pass through unchanged by the `surrogateescape` handler. Must not know
+what a sentence means.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from collections.abc import Iterable
 _SHORT = [bytes((n,)) for n in range(0x80)]
 
 MAX_WORD = 64 * 1024 * 1024
-"""Largest word taken from a client, in bytes. The real limit is not published."""
+"""Largest word taken from a client, in bytes. The real limit is not published.
+"""
 
 
 class ProtocolError(Exception):
@@ -32,7 +35,9 @@ def encode_length(length: int) -> bytes:
 
 
 def prefix_size(first: int) -> int:
-    """Return the number of prefix bytes that start with `first`; raises ProtocolError for the undefined ones."""
+    """Return the number of prefix bytes that start with `first`; raises
+    ProtocolError for the undefined ones.
+    """
     if first < 0x80:
         return 1
     if first < 0xC0:
@@ -47,11 +52,16 @@ def prefix_size(first: int) -> int:
 
 
 def decode_length(prefix: bytes) -> int:
-    """Return the length of the word behind a complete `prefix` of 1 to 5 bytes."""
+    """Return the length of the word behind a complete `prefix` of 1 to 5
+    bytes.
+    """
     size = len(prefix)
     if size == 5:
         return int.from_bytes(prefix[1:], "big")
-    return int.from_bytes(prefix, "big") & (0x7F, 0x3FFF, 0x1FFFFF, 0xFFFFFFF)[size - 1]
+    return (
+        int.from_bytes(prefix, "big")
+        & (0x7F, 0x3FFF, 0x1FFFFF, 0xFFFFFFF)[size - 1]
+    )
 
 
 def to_bytes(text: str) -> bytes:
@@ -80,9 +90,13 @@ def encode_sentence(sentence: Iterable[bytes]) -> bytes:
 
 
 class Decoder:
-    """Takes the bytes of one direction as they come, gives whole sentences; empty ones are dropped."""
+    """Takes the bytes of one direction as they come, gives whole sentences;
+    empty ones are dropped.
+    """
 
-    def __init__(self, max_word: int = MAX_WORD, max_sentence: int = MAX_WORD) -> None:
+    def __init__(
+        self, max_word: int = MAX_WORD, max_sentence: int = MAX_WORD
+    ) -> None:
         self.max_word = max_word
         self.max_sentence = max_sentence
         self._buffer = bytearray()
@@ -91,7 +105,9 @@ class Decoder:
         self._size = 0
 
     def feed(self, data: bytes) -> list[list[bytes]]:
-        """Return the sentences completed by `data`, in order. Raises ProtocolError on a control byte or an oversize."""
+        """Return the sentences completed by `data`, in order. Raises
+        ProtocolError on a control byte or an oversize.
+        """
         self._buffer += data
         sentences: list[list[bytes]] = []
         if len(self._buffer) < self._needed:
@@ -104,8 +120,15 @@ class Decoder:
             if end - at < size:
                 self._needed = size
                 break
-            length = first if size == 1 else decode_length(bytes(buffer[at : at + size]))
-            if length > self.max_word or self._size + length > self.max_sentence:
+            length = (
+                first
+                if size == 1
+                else decode_length(bytes(buffer[at : at + size]))
+            )
+            if (
+                length > self.max_word
+                or self._size + length > self.max_sentence
+            ):
                 raise ProtocolError(f"word of {length} bytes is too long")
             if end - at < size + length:
                 self._needed = size + length

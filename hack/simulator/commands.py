@@ -1,7 +1,9 @@
-"""The verbs that menus share: add, set, unset, remove, enable, disable, comment, move (reference 2.4, 2.5).
+"""The verbs that menus share: add, set, unset, remove, enable, disable,
+comment, move (reference 2.4, 2.5).
 
-`Call` is one command on its way; the answer is written into it. Printing lives in `printing.py`, verbs of
-single menus in `actions.py`, the way to a handler in `dispatch.py`.
+`Call` is one command on its way; the answer is written into it. Printing lives
+in `printing.py`, verbs of single menus in `actions.py`, the way to a handler
+in `dispatch.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from simulator.codec import encode_sentence, to_bytes
-from simulator.errors import BAD_VALUE, Trap, missing, no_such_item, unknown_parameter
+from simulator.errors import (
+    BAD_VALUE,
+    Trap,
+    missing,
+    no_such_item,
+    unknown_parameter,
+)
 from simulator.menu import MenuRouter
 from simulator.network import Network, NetworkRouter
 from simulator.options import Version
@@ -24,7 +32,9 @@ Stop = Callable[[], None]
 
 
 class CommandRouter(NetworkRouter, MenuRouter, Protocol):
-    """The part of the router that a command needs. `absent` are the paths of the menus that the router lacks."""
+    """The part of the router that a command needs. `absent` are the paths of
+    the menus that the router lacks.
+    """
 
     version: Version
     absent: set[str]
@@ -38,8 +48,8 @@ class CommandRouter(NetworkRouter, MenuRouter, Protocol):
 class Call:
     """One command with what it may use; `out` collects its encoded sentences.
 
-    A command that goes on sets `stop`, which ends it, and later sends through `emit`; `finished` tells the
-    session that it came to its end by itself.
+    A command that goes on sets `stop`, which ends it, and later sends through
+    `emit`; `finished` tells the session that it came to its end by itself.
     """
 
     router: CommandRouter
@@ -61,27 +71,44 @@ class Call:
         return self.router.tables[self.path]
 
     def sentence(self, *parts: str) -> bytes:
-        """Return an encoded sentence of this command, with its tag where the router puts it."""
+        """Return an encoded sentence of this command, with its tag where the
+        router puts it.
+        """
         raw = [to_bytes(word) for word in parts]
         if self.tag is not None:
-            raw.insert(1 if self.router.options.tag_position == "front" else len(raw), b".tag=" + self.tag)
+            raw.insert(
+                1 if self.router.options.tag_position == "front" else len(raw),
+                b".tag=" + self.tag,
+            )
         return encode_sentence(raw)
 
     def done(self, ret: str | None = None) -> None:
-        """Write the closing sentence; `ret` is its `=ret=`, the new id of an add."""
+        """Write the closing sentence; `ret` is its `=ret=`, the new id of an
+        add.
+        """
         self.ret = ret
-        self.out.append(self.sentence("!done", *([] if ret is None else [f"=ret={ret}"])))
+        self.out.append(
+            self.sentence("!done", *([] if ret is None else [f"=ret={ret}"]))
+        )
 
     def trap(self, trap: Trap) -> None:
         """Write a `!trap` sentence, and those that come with it."""
-        category = [] if trap.category is None else [f"=category={trap.category}"]
-        self.out.append(self.sentence("!trap", *category, f"=message={trap.message}"))
+        category = (
+            [] if trap.category is None else [f"=category={trap.category}"]
+        )
+        self.out.append(
+            self.sentence("!trap", *category, f"=message={trap.message}")
+        )
         for further in trap.more:
             self.trap(further)
 
 
-def parse_values(call: Call, arguments: dict[str, str]) -> dict[str, str | None]:
-    """Return the normal forms of the arguments; None for those to be removed. Raises Trap for a wrong one."""
+def parse_values(
+    call: Call, arguments: dict[str, str]
+) -> dict[str, str | None]:
+    """Return the normal forms of the arguments; None for those to be removed.
+    Raises Trap for a wrong one.
+    """
     changes: dict[str, str | None] = {}
     for given, text in arguments.items():
         name = given.removeprefix("!")
@@ -98,7 +125,9 @@ def parse_values(call: Call, arguments: dict[str, str]) -> dict[str, str | None]
 
 
 def targets(call: Call, text: str | None) -> list[Row]:
-    """Return the rows of `.id` or `numbers`: ids, a comma list of ids, or unambiguous names."""
+    """Return the rows of `.id` or `numbers`: ids, a comma list of ids, or
+    unambiguous names.
+    """
     if text is None:
         raise missing(".id")
     rows = []
@@ -122,33 +151,53 @@ def _unlocked(row: Row) -> Row:
 
 
 def add(call: Call) -> None:
-    """`add`: gives the new id. Knows copy-from, and place-before in ordered menus."""
+    """`add`: gives the new id. Knows copy-from, and place-before in ordered
+    menus.
+    """
     table, arguments = call.table, dict(call.arguments)
     before = None
     if table.menu.ordered and "place-before" in arguments:
         before = targets(call, arguments.pop("place-before"))[0]
     values: dict[str, str | None] = {}
     if "copy-from" in arguments:
-        values.update(_copied(targets(call, arguments.pop("copy-from"))[0], table))
+        values.update(
+            _copied(targets(call, arguments.pop("copy-from"))[0], table)
+        )
     values.update(parse_values(call, arguments))
     for prop in table.menu.properties:
         if prop.required and values.get(prop.name) is None:
             raise missing(prop.name)
-    hidden = {n: v for n, v in values.items() if table.properties[n].kept_hidden and v is not None}
-    visible = {n: v for n, v in values.items() if n not in hidden and v is not None}
+    hidden = {
+        n: v
+        for n, v in values.items()
+        if table.properties[n].kept_hidden and v is not None
+    }
+    visible = {
+        n: v for n, v in values.items() if n not in hidden and v is not None
+    }
     row = table.add(visible, hidden=hidden, before=before)
     call.done(row.id)
 
 
 def _copied(row: Row, table: Table) -> dict[str, str | None]:
-    return {n: v for n, v in row.values.items() if n in table.properties and table.properties[n].writable}
+    return {
+        n: v
+        for n, v in row.values.items()
+        if n in table.properties and table.properties[n].writable
+    }
 
 
 def change(call: Call) -> None:
-    """`set`: the named arguments of the ids; of the only row in a singleton menu."""
+    """`set`: the named arguments of the ids; of the only row in a singleton
+    menu.
+    """
     table, arguments = call.table, dict(call.arguments)
     single = table.menu.singleton
-    rows = list(table.rows.values()) if single else targets(call, _pop_targets(arguments))
+    rows = (
+        list(table.rows.values())
+        if single
+        else targets(call, _pop_targets(arguments))
+    )
     changes = parse_values(call, arguments)
     for row in rows:
         table.set(_unlocked(row), changes)
@@ -198,7 +247,9 @@ def unset(call: Call) -> None:
 
 
 def remove(call: Call) -> None:
-    """`remove`: one id after the other; one that is gone ends the command, those before it stay removed."""
+    """`remove`: one id after the other; one that is gone ends the command,
+    those before it stay removed.
+    """
     text = _pop_targets(call.arguments)
     if text is None:
         raise missing(".id")
@@ -213,7 +264,9 @@ def remove(call: Call) -> None:
 
 
 def move(call: Call) -> None:
-    """`move`: before the destination; without one, or with an unknown one, to the end of the whole table."""
+    """`move`: before the destination; without one, or with an unknown one, to
+    the end of the whole table.
+    """
     arguments = dict(call.arguments)
     text = _pop_targets(arguments)
     if text is None:
@@ -231,7 +284,9 @@ def move(call: Call) -> None:
 
 
 def _loosely(table: Table, reference: str) -> Row | None:
-    """Return an item as `move` takes it: by id, name, comment or bare position, the first that matches."""
+    """Return an item as `move` takes it: by id, name, comment or bare
+    position, the first that matches.
+    """
     row = table.find(reference)
     if row is not None or not reference:
         return row
@@ -239,7 +294,11 @@ def _loosely(table: Table, reference: str) -> Row | None:
     for row in rows:
         if row.values.get("comment") == reference:
             return row
-    if reference.isascii() and reference.isdigit() and int(reference) < len(rows):
+    if (
+        reference.isascii()
+        and reference.isdigit()
+        and int(reference) < len(rows)
+    ):
         return rows[int(reference)]
     return None
 

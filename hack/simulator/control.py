@@ -1,4 +1,6 @@
-"""An async client of the control port, one method for each endpoint; for tests and for the demo."""
+"""An async client of the control port, one method for each endpoint; for tests
+and for the demo.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ TIMEOUT = 30.0
 
 
 class ControlError(Exception):
-    """The control port refused; `status` is the HTTP status, the text its reason."""
+    """The control port refused; `status` is the HTTP status, the text its
+    reason.
+    """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {message}")
@@ -19,7 +23,9 @@ class ControlError(Exception):
 
 
 class SimulatorControl:
-    """Use as `async with SimulatorControl("http://127.0.0.1:18700") as control`, or `close` it at the end."""
+    """Use as `async with SimulatorControl("http://127.0.0.1:18700") as
+    control`, or `close` it at the end.
+    """
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url.rstrip("/")
@@ -49,64 +55,107 @@ class SimulatorControl:
             self._session = aiohttp.ClientSession()
         limit = aiohttp.ClientTimeout(total=timeout)
         url = self.base_url + path
-        async with self._session.request(method, url, json=body, params=query, timeout=limit) as response:
+        async with self._session.request(
+            method, url, json=body, params=query, timeout=limit
+        ) as response:
             answer = await response.json()
             if response.status >= 400:
                 raise ControlError(response.status, answer.get("error", ""))
             return answer
 
     async def health(self) -> bool:
-        """Return whether the simulator answers. Raises aiohttp.ClientError when it does not."""
+        """Return whether the simulator answers. Raises aiohttp.ClientError
+        when it does not.
+        """
         return bool((await self._call("GET", "/health"))["ok"])
 
     async def routers(self) -> list[dict[str, Any]]:
-        """Return all routers: name, address, port, user, password, version, serial, up."""
+        """Return all routers: name, address, port, user, password, version,
+        serial, up.
+        """
         return list(await self._call("GET", "/routers"))
 
     async def add_router(self, name: str, **options: Any) -> dict[str, Any]:
-        """Make a router; options are those of RouterOptions (port 0 or none takes a free one)."""
-        return dict(await self._call("POST", "/routers", {"name": name, **options}))
+        """Make a router; options are those of RouterOptions (port 0 or none
+        takes a free one).
+        """
+        return dict(
+            await self._call("POST", "/routers", {"name": name, **options})
+        )
 
     async def remove_router(self, router: str) -> None:
         """Stop and forget a router."""
         await self._call("DELETE", f"/routers/{router}")
 
     async def router(self, router: str) -> dict[str, Any]:
-        """Return the state: up, api_sessions, uptime (s), counters {commands, writes, logins}, faults."""
+        """Return the state: up, api_sessions, uptime (s), counters {commands,
+        writes, logins}, faults.
+        """
         return dict(await self._call("GET", f"/routers/{router}"))
 
     async def table(self, router: str, path: str) -> list[dict[str, str]]:
         """Return the rows of one menu as the API would show them."""
-        return list(await self._call("GET", f"/routers/{router}/tables", query={"path": path}))
+        return list(
+            await self._call(
+                "GET", f"/routers/{router}/tables", query={"path": path}
+            )
+        )
 
     async def tables(self, router: str) -> dict[str, list[dict[str, str]]]:
         """Return the rows of all menus by path."""
         return dict(await self._call("GET", f"/routers/{router}/tables"))
 
     async def add_row(self, router: str, path: str, **values: Any) -> str:
-        """Add a row as a person at the router would; underscores in names stand for dashes. Returns its id."""
-        body = {"path": path, "values": {name.replace("_", "-"): value for name, value in values.items()}}
-        return str((await self._call("POST", f"/routers/{router}/rows", body))[".id"])
+        """Add a row as a person at the router would; underscores in names
+        stand for dashes. Returns its id.
+        """
+        body = {
+            "path": path,
+            "values": {
+                name.replace("_", "-"): value for name, value in values.items()
+            },
+        }
+        return str(
+            (await self._call("POST", f"/routers/{router}/rows", body))[".id"]
+        )
 
-    async def add_rows(self, router: str, path: str, rows: Sequence[dict[str, Any]]) -> list[str]:
+    async def add_rows(
+        self, router: str, path: str, rows: Sequence[dict[str, Any]]
+    ) -> list[str]:
         """Add many rows; names as the API has them. Returns their ids."""
         body = {"path": path, "values": list(rows)}
-        return list((await self._call("POST", f"/routers/{router}/rows", body))[".ids"])
+        return list(
+            (await self._call("POST", f"/routers/{router}/rows", body))[".ids"]
+        )
 
-    async def set_row(self, router: str, path: str, row_id: str, **values: Any) -> None:
+    async def set_row(
+        self, router: str, path: str, row_id: str, **values: Any
+    ) -> None:
         """Change a row; `row_id` is empty for the row of a singleton menu."""
-        plain = {name.replace("_", "-"): value for name, value in values.items()}
+        plain = {
+            name.replace("_", "-"): value for name, value in values.items()
+        }
         body = {"path": path, ".id": row_id, "values": plain}
         await self._call("PATCH", f"/routers/{router}/rows", body)
 
     async def remove_row(self, router: str, path: str, row_id: str) -> None:
         """Remove a row."""
-        await self._call("DELETE", f"/routers/{router}/rows", query={"path": path, "id": row_id})
+        await self._call(
+            "DELETE",
+            f"/routers/{router}/rows",
+            query={"path": path, "id": row_id},
+        )
 
-    async def move_in(self, router: str, mac: str, ip: str, *, dhcp: bool = False) -> dict[str, str]:
-        """Put a client there, or give it another address; `dhcp` makes the host row at once."""
+    async def move_in(
+        self, router: str, mac: str, ip: str, *, dhcp: bool = False
+    ) -> dict[str, str]:
+        """Put a client there, or give it another address; `dhcp` makes the
+        host row at once.
+        """
         body = {"mac": mac, "ip": ip, "dhcp": dhcp}
-        return dict(await self._call("POST", f"/routers/{router}/clients", body))
+        return dict(
+            await self._call("POST", f"/routers/{router}/clients", body)
+        )
 
     async def clients(self, router: str) -> list[dict[str, str]]:
         """Return the clients that are there: mac, ip."""
@@ -116,18 +165,30 @@ class SimulatorControl:
         """Take a client away; its rows stay."""
         await self._call("DELETE", f"/routers/{router}/clients/{mac}")
 
-    async def packet(self, router: str, mac: str, flow: str | None = None) -> dict[str, Any]:
+    async def packet(
+        self, router: str, mac: str, flow: str | None = None
+    ) -> dict[str, Any]:
         """Send a packet of the client to the internet: {forwarded, reason}."""
         body = {"mac": mac} if flow is None else {"mac": mac, "flow": flow}
-        return dict(await self._call("POST", f"/routers/{router}/packets", body))
+        return dict(
+            await self._call("POST", f"/routers/{router}/packets", body)
+        )
 
-    async def forwarded(self, router: str, mac: str, flow: str | None = None) -> bool:
+    async def forwarded(
+        self, router: str, mac: str, flow: str | None = None
+    ) -> bool:
         """Return whether a packet of the client is forwarded."""
         return bool((await self.packet(router, mac, flow))["forwarded"])
 
-    async def login(self, router: str, mac: str, user: str, password: str | None = None) -> dict[str, str]:
-        """Log the client in as the portal would; return the active row. Without password it is not checked."""
-        body = {"mac": mac, "user": user} | ({} if password is None else {"password": password})
+    async def login(
+        self, router: str, mac: str, user: str, password: str | None = None
+    ) -> dict[str, str]:
+        """Log the client in as the portal would; return the active row.
+        Without password it is not checked.
+        """
+        body = {"mac": mac, "user": user} | (
+            {} if password is None else {"password": password}
+        )
         return dict(await self._call("POST", f"/routers/{router}/login", body))
 
     async def wait(
@@ -139,25 +200,47 @@ class SimulatorControl:
         timeout: float = 10,  # noqa: ASYNC109 - handed on to the simulator
         flow: str | None = None,
     ) -> float:
-        """Send packets until forwarded (or not) as wanted; return the seconds. ControlError 408 else."""
-        body: dict[str, Any] = {"mac": mac, "forwarded": forwarded, "timeout": timeout}
+        """Send packets until forwarded (or not) as wanted; return the seconds.
+        ControlError 408 else.
+        """
+        body: dict[str, Any] = {
+            "mac": mac,
+            "forwarded": forwarded,
+            "timeout": timeout,
+        }
         if flow is not None:
             body["flow"] = flow
-        answer = await self._call("POST", f"/routers/{router}/wait", body, timeout=timeout + TIMEOUT)
+        answer = await self._call(
+            "POST", f"/routers/{router}/wait", body, timeout=timeout + TIMEOUT
+        )
         return float(answer["elapsed"])
 
     async def log(self, router: str, since: int = 0) -> list[dict[str, Any]]:
-        """Return the commands after number `since`: n, t, session, sentence, outcome; the last 4000 are kept."""
-        return list(await self._call("GET", f"/routers/{router}/log", query={"since": str(since)}))
+        """Return the commands after number `since`: n, t, session, sentence,
+        outcome; the last 4000 are kept.
+        """
+        return list(
+            await self._call(
+                "GET", f"/routers/{router}/log", query={"since": str(since)}
+            )
+        )
 
     async def faults(self, router: str, **faults: Any) -> dict[str, Any]:
-        """Set faults (see simulator.faults.Faults, and cut, stall_ms); none at all clears them."""
-        return dict(await self._call("POST", f"/routers/{router}/faults", faults))
+        """Set faults (see simulator.faults.Faults, and cut, stall_ms); none at
+        all clears them.
+        """
+        return dict(
+            await self._call("POST", f"/routers/{router}/faults", faults)
+        )
 
     async def reboot(self, router: str, seconds: float = 2) -> None:
         """Reboot; back after `seconds`."""
-        await self._call("POST", f"/routers/{router}/reboot", {"seconds": seconds})
+        await self._call(
+            "POST", f"/routers/{router}/reboot", {"seconds": seconds}
+        )
 
     async def advance_clock(self, router: str, seconds: float) -> None:
         """Push the router's own clock forward."""
-        await self._call("POST", f"/routers/{router}/clock", {"advance": seconds})
+        await self._call(
+            "POST", f"/routers/{router}/clock", {"advance": seconds}
+        )

@@ -1,4 +1,5 @@
-"""The control port: HTTP and JSON for tests and for people, to stand beside the routers and act on the world.
+"""The control port: HTTP and JSON for tests and for people, to stand beside
+the routers and act on the world.
 
 Errors are 4xx with {"error": text}.
 """
@@ -33,7 +34,9 @@ class BadRequest(Exception):
 
 
 @web.middleware
-async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _errors(
+    request: web.Request, handler: Handler
+) -> web.StreamResponse:
     try:
         return await handler(request)
     except BadRequest as error:
@@ -65,7 +68,11 @@ def _text(body: dict[str, Any], name: str) -> str:
 
 def _number(body: dict[str, Any], name: str, default: float) -> float:
     value = body.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or value < 0
+    ):
         raise BadRequest(f"{name}: expects a number of 0 or more")
     return value
 
@@ -82,8 +89,12 @@ def _as_word(value: Any) -> str:
     return str(value)
 
 
-def act(router: Router, path: str, verb: str, arguments: dict[str, str]) -> str:
-    """Do what a person at the router would; return the new id of an add. Raises Trap."""
+def act(
+    router: Router, path: str, verb: str, arguments: dict[str, str]
+) -> str:
+    """Do what a person at the router would; return the new id of an add.
+    Raises Trap.
+    """
     router.settle()
     call = Call(router, ROOT, path, verb, arguments, [])
     execute(call)
@@ -121,7 +132,9 @@ class Control:
 
     async def list_routers(self, _request: web.Request) -> web.Response:
         """All routers."""
-        return web.json_response([r.address_book() for r in self.simulator.routers.values()])
+        return web.json_response(
+            [r.address_book() for r in self.simulator.routers.values()]
+        )
 
     async def add_router(self, request: web.Request) -> web.Response:
         """A new router."""
@@ -129,7 +142,8 @@ class Control:
         name = _text(body, "name")
         options = {key: value for key, value in body.items() if key != "name"}
         return web.json_response(
-            (await self.simulator.add_router(name, **options)).address_book(), status=201
+            (await self.simulator.add_router(name, **options)).address_book(),
+            status=201,
         )
 
     async def remove_router(self, request: web.Request) -> web.Response:
@@ -145,7 +159,9 @@ class Control:
         """Rows as the API shows them; of all menus without `path`."""
         router, path = self.router(request), request.query.get("path")
         if path is None:
-            return web.json_response({path: router.show(path) for path in router.tables})
+            return web.json_response(
+                {path: router.show(path) for path in router.tables}
+            )
         if path not in router.tables:
             raise BadRequest(f"path: no menu {path!r}", 404)
         return web.json_response(router.show(path))
@@ -155,9 +171,14 @@ class Control:
         router, body = self.router(request), await _body(request)
         path, values = _text(body, "path"), body.get("values", {})
         if isinstance(values, list):
-            ids = [act(router, path, "add", _plain(row, f"values[{at}]")) for at, row in enumerate(values)]
+            ids = [
+                act(router, path, "add", _plain(row, f"values[{at}]"))
+                for at, row in enumerate(values)
+            ]
             return web.json_response({".ids": ids}, status=201)
-        return web.json_response({".id": act(router, path, "add", _plain(values))}, status=201)
+        return web.json_response(
+            {".id": act(router, path, "add", _plain(values))}, status=201
+        )
 
     async def set_row(self, request: web.Request) -> web.Response:
         """Change a row."""
@@ -171,19 +192,28 @@ class Control:
     async def remove_row(self, request: web.Request) -> web.Response:
         """Remove a row."""
         arguments = {".id": request.query.get("id", "")}
-        act(self.router(request), request.query.get("path", ""), "remove", arguments)
+        act(
+            self.router(request),
+            request.query.get("path", ""),
+            "remove",
+            arguments,
+        )
         return web.json_response({})
 
     async def move_in(self, request: web.Request) -> web.Response:
         """A client comes, or gets another address."""
         router, body = self.router(request), await _body(request)
         dhcp = body.get("dhcp", False) is True
-        client = router.network.move_in(_text(body, "mac"), _text(body, "ip"), dhcp=dhcp)
+        client = router.network.move_in(
+            _text(body, "mac"), _text(body, "ip"), dhcp=dhcp
+        )
         return web.json_response(asdict(client), status=201)
 
     async def clients(self, request: web.Request) -> web.Response:
         """Who is there."""
-        return web.json_response([asdict(c) for c in self.router(request).network.clients.values()])
+        return web.json_response(
+            [asdict(c) for c in self.router(request).network.clients.values()]
+        )
 
     async def move_out(self, request: web.Request) -> web.Response:
         """A client goes."""
@@ -206,14 +236,20 @@ class Control:
         try:
             router.network.client(mac)
         except KeyError:
-            raise BadRequest(f"no client {mac}: move it in first", 404) from None
+            raise BadRequest(
+                f"no client {mac}: move it in first", 404
+            ) from None
 
     async def login(self, request: web.Request) -> web.Response:
         """Hotspot login as the portal would do it."""
         router, body = self.router(request), await _body(request)
         self._present(router, _text(body, "mac"))
         client = router.network.client(body["mac"])
-        host = router.hotspot.arrive(client.mac, client.ip, "HTTP") if router.up else None
+        host = (
+            router.hotspot.arrive(client.mac, client.ip, "HTTP")
+            if router.up
+            else None
+        )
         if host is None:
             raise BadRequest("no hotspot server is running", 409)
         router.hotspot.log_in(host, _text(body, "user"), body.get("password"))
@@ -231,16 +267,24 @@ class Control:
             verdict = router.network.packet(mac, body.get("flow"))
             elapsed = time.monotonic() - started
             if verdict.forwarded == wanted:
-                return web.json_response({"forwarded": wanted, "elapsed": elapsed})
+                return web.json_response(
+                    {"forwarded": wanted, "elapsed": elapsed}
+                )
             if elapsed > timeout:
-                answer = {"error": f"still {verdict.reason}", "forwarded": not wanted, "elapsed": elapsed}
+                answer = {
+                    "error": f"still {verdict.reason}",
+                    "forwarded": not wanted,
+                    "elapsed": elapsed,
+                }
                 return web.json_response(answer, status=408)
             await asyncio.sleep(WAIT_PAUSE)
 
     async def log(self, request: web.Request) -> web.Response:
         """Commands after `since`."""
         since = int(request.query.get("since", "0"))
-        return web.json_response([entry for entry in self.router(request).log if entry["n"] > since])
+        return web.json_response(
+            [entry for entry in self.router(request).log if entry["n"] > since]
+        )
 
     async def faults(self, request: web.Request) -> web.Response:
         """Set faults, or clear all."""
@@ -265,7 +309,9 @@ class Control:
 def make_app(simulator: RouterKeeper) -> web.Application:
     """Return the control port as an aiohttp application."""
     control = Control(simulator)
-    app = web.Application(middlewares=[_errors], client_max_size=64 * 1024 * 1024)
+    app = web.Application(
+        middlewares=[_errors], client_max_size=64 * 1024 * 1024
+    )
     path = "/routers/{name}"
     app.add_routes(
         [

@@ -1,4 +1,6 @@
-"""From a sentence to a handler: its words, menu and verb, policies, traps (reference 1.2, 1.8 and 3)."""
+"""From a sentence to a handler: its words, menu and verb, policies, traps
+(reference 1.2, 1.8 and 3).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,11 @@ from simulator.codec import to_text
 from simulator.commands import Call, CommandRouter
 from simulator.errors import MISSING, Trap, unknown_parameter
 
-READ_VERBS = {"print": printing.show, "getall": printing.show, "listen": printing.listen}
+READ_VERBS = {
+    "print": printing.show,
+    "getall": printing.show,
+    "listen": printing.listen,
+}
 
 
 @dataclass
@@ -25,7 +31,9 @@ class Request:
 
 
 def parse_request(sentence: list[bytes]) -> Request:
-    """Sort the words of a sentence by their kinds; a word of no known kind is kept as `stray`."""
+    """Sort the words of a sentence by their kinds; a word of no known kind is
+    kept as `stray`.
+    """
     request = Request(to_text(sentence[0]))
     for raw in sentence[1:]:
         first = raw[:1]
@@ -42,7 +50,9 @@ def parse_request(sentence: list[bytes]) -> Request:
 
 
 def execute(call: Call) -> None:
-    """Run one command; its answer, traps included, is in `call.out` or follows. Raises Trap."""
+    """Run one command; its answer, traps included, is in `call.out` or
+    follows. Raises Trap.
+    """
     router = call.router
     full = f"{call.path}/{call.verb}"
     action = ACTIONS.get(full)
@@ -61,7 +71,9 @@ def execute(call: Call) -> None:
     handler = commands.HANDLERS.get(call.verb)
     if handler is None or call.verb not in menu.verbs:
         raise Trap("no such command", MISSING)
-    call.rights.need("write", *([menu.write_policy] if menu.write_policy else []))
+    call.rights.need(
+        "write", *([menu.write_policy] if menu.write_policy else [])
+    )
     if call.queries:
         call.queries.clear()
     _refuse_by_device_mode(call)
@@ -71,20 +83,31 @@ def execute(call: Call) -> None:
 def _refuse_by_device_mode(call: Call) -> None:
     if call.router.options.device_mode_hotspot or call.path != "/ip/hotspot":
         return
-    enables = call.verb in {"add", "enable"} or call.arguments.get("disabled") in {"no", "false"}
+    enables = call.verb in {"add", "enable"} or call.arguments.get(
+        "disabled"
+    ) in {"no", "false"}
     if enables:
         raise Trap("failure: not allowed by device-mode")
 
 
 def _unknown(router: CommandRouter, full: str) -> Trap:
-    """Return the refusal of a menu that is not there: two traps, or the first alone; missing packages differ."""
+    """Return the refusal of a menu that is not there: two traps, or the first
+    alone; missing packages differ.
+    """
     path = full.rpartition("/")[0]
     prefix = Trap("no such command prefix")
     if path in router.absent:
         return prefix
     known = {part for known in router.tables for part in _prefixes(known)}
     names = full.strip("/").split("/")
-    at = next((i for i in range(len(names)) if "/" + "/".join(names[: i + 1]) not in known), len(names) - 1)
+    at = next(
+        (
+            i
+            for i in range(len(names))
+            if "/" + "/".join(names[: i + 1]) not in known
+        ),
+        len(names) - 1,
+    )
     if at == len(names) - 1 and path in known:
         return Trap("no such command", MISSING)
     more = (prefix,) if router.options.double_trap else ()
@@ -97,7 +120,9 @@ def _prefixes(path: str) -> list[str]:
 
 
 def check_request(request: Request) -> tuple[str, str]:
-    """Return the menu path and verb of a request. Raises Trap when the command word is none of the API's."""
+    """Return the menu path and verb of a request. Raises Trap when the command
+    word is none of the API's.
+    """
     if not request.command.startswith("/") or " " in request.command:
         name = request.command.split(" ")[0]
         raise Trap(f"no such command or directory ({name})", MISSING)

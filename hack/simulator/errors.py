@@ -1,4 +1,6 @@
-"""What a router answers instead of a result: traps (the command failed), fatals (the session ends)."""
+"""What a router answers instead of a result: traps (the command failed),
+fatals (the session ends).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,16 @@ INTERRUPTED = 2
 
 
 class Trap(Exception):
-    """One `!trap` sentence; `more` holds further ones for the rare commands that give several."""
+    """One `!trap` sentence; `more` holds further ones for the rare commands
+    that give several.
+    """
 
-    def __init__(self, message: str, category: int | None = None, more: tuple[Trap, ...] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        category: int | None = None,
+        more: tuple[Trap, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.category = category
@@ -18,16 +27,22 @@ class Trap(Exception):
 
 
 class Fatal(Exception):
-    """A `!fatal` sentence with its bare word; the connection is closed behind it."""
+    """A `!fatal` sentence with its bare word; the connection is closed behind
+    it.
+    """
 
 
 def no_such_item(*, old: bool = False) -> Trap:
-    """Return the trap of an id that is gone; `old` gives the spelling of older versions."""
+    """Return the trap of an id that is gone; `old` gives the spelling of older
+    versions.
+    """
     return Trap("no such item (4)" if old else "no such item", MISSING)
 
 
 def unknown_parameter(name: str) -> Trap:
-    """Return the trap of an argument that does not exist in this menu or is read-only."""
+    """Return the trap of an argument that does not exist in this menu or is
+    read-only.
+    """
     return Trap(f"unknown parameter {name}")
 
 
@@ -37,7 +52,9 @@ def missing(name: str) -> Trap:
 
 
 def no_match(name: str) -> Trap:
-    """Return the trap of a wrong enumeration word, or of a reference to nothing."""
+    """Return the trap of a wrong enumeration word, or of a reference to
+    nothing.
+    """
     return Trap(f"input does not match any value of {name}", BAD_VALUE)
 
 

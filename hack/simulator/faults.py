@@ -1,7 +1,9 @@
-"""What can be wrong with a router or the way to it: latency, cost per command, stalls, silence, cuts.
+"""What can be wrong with a router or the way to it: latency, cost per command,
+stalls, silence, cuts.
 
-`DelayLine` delays one direction of one connection without serialising what is in flight; `Processor` models
-the one processor that all connections of a router share.
+`DelayLine` delays one direction of one connection without serialising what is
+in flight; `Processor` models the one processor that all connections of a
+router share.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ SLICE = 4096
 
 @dataclass
 class TrapFault:
-    """A trap instead of (or, with `after_rows`, behind some rows of) the next `times` matching commands."""
+    """A trap instead of (or, with `after_rows`, behind some rows of) the next
+    `times` matching commands.
+    """
 
     path: str
     verb: str
@@ -29,7 +33,9 @@ class TrapFault:
 
 @dataclass
 class SlowFault:
-    """Each matching command is answered `ms` milliseconds late; other commands are not held up."""
+    """Each matching command is answered `ms` milliseconds late; other commands
+    are not held up.
+    """
 
     path: str
     verb: str
@@ -60,12 +66,18 @@ class Faults:
     slow: SlowFault | None = None
 
     def change(self, wanted: dict[str, Any]) -> None:
-        """Set the given faults. Raises ValueError for unknown names or wrong types."""
+        """Set the given faults. Raises ValueError for unknown names or wrong
+        types.
+        """
         known = {field.name for field in fields(self)}
         unknown = wanted.keys() - known
         if unknown:
-            raise ValueError(f"unknown fault {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
-        checked = {name: _checked(name, value) for name, value in wanted.items()}
+            raise ValueError(
+                f"unknown fault {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}"
+            )
+        checked = {
+            name: _checked(name, value) for name, value in wanted.items()
+        }
         for name, value in checked.items():
             setattr(self, name, value)
 
@@ -77,7 +89,12 @@ class Faults:
     def take_trap(self, path: str, verb: str) -> TrapFault | None:
         """Return the trap for this command, counted down."""
         trap = self.trap
-        if trap is None or trap.path != path or trap.verb != verb or trap.times <= 0:
+        if (
+            trap is None
+            or trap.path != path
+            or trap.verb != verb
+            or trap.times <= 0
+        ):
             return None
         trap.times -= 1
         if trap.times == 0:
@@ -87,16 +104,25 @@ class Faults:
     def delay_of(self, path: str, verb: str) -> float:
         """Return by how many seconds the reply to a command is late."""
         slow = self.slow
-        return slow.ms / 1000 if slow is not None and (slow.path, slow.verb) == (path, verb) else 0.0
+        return (
+            slow.ms / 1000
+            if slow is not None and (slow.path, slow.verb) == (path, verb)
+            else 0.0
+        )
 
     def shown(self) -> dict[str, Any]:
         """Return, as JSON, the faults that differ from a sound router."""
         sound = Faults()
-        return {k: v for k, v in asdict(self).items() if v != getattr(sound, k)}
+        return {
+            k: v for k, v in asdict(self).items() if v != getattr(sound, k)
+        }
 
 
 def _checked(name: str, value: Any) -> Any:
-    kinds: dict[str, type[TrapFault] | type[SlowFault]] = {"trap": TrapFault, "slow": SlowFault}
+    kinds: dict[str, type[TrapFault] | type[SlowFault]] = {
+        "trap": TrapFault,
+        "slow": SlowFault,
+    }
     if name in kinds and value is not None:
         try:
             return kinds[name](**value)
@@ -108,15 +134,23 @@ def _checked(name: str, value: Any) -> Any:
         if not isinstance(value, bool):
             raise ValueError(f"{name}: expects true or false")
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or value < 0
+    ):
         raise ValueError(f"{name}: expects a number of 0 or more")
     return value
 
 
 class DelayLine:
-    """Hands chunks on in order, each half a round trip (plus its time on a narrow line) after it came."""
+    """Hands chunks on in order, each half a round trip (plus its time on a
+    narrow line) after it came.
+    """
 
-    def __init__(self, faults: Faults, deliver: Callable[[bytes], None], *, narrow: bool) -> None:
+    def __init__(
+        self, faults: Faults, deliver: Callable[[bytes], None], *, narrow: bool
+    ) -> None:
         self._faults = faults
         self._deliver = deliver
         self._narrow = narrow
@@ -130,11 +164,20 @@ class DelayLine:
         faults = self._faults
         bandwidth = faults.bandwidth if self._narrow else 0
         held = faults.blackhole and self._narrow
-        if not faults.latency_ms and not bandwidth and not held and not self._waiting:
+        if (
+            not faults.latency_ms
+            and not bandwidth
+            and not held
+            and not self._waiting
+        ):
             self._deliver(data)
             return
         now = asyncio.get_running_loop().time()
-        for piece in [data] if not bandwidth else [data[i : i + SLICE] for i in range(0, len(data), SLICE)]:
+        for piece in (
+            [data]
+            if not bandwidth
+            else [data[i : i + SLICE] for i in range(0, len(data), SLICE)]
+        ):
             due = max(now + faults.latency_ms / 2000, self._last)
             self._last = due + (len(piece) / bandwidth if bandwidth else 0)
             self._waiting.append((self._last, piece))
@@ -142,7 +185,9 @@ class DelayLine:
         self.resume()
 
     def resume(self) -> None:
-        """Hand on what is due; called again by a timer, and when a fault has gone."""
+        """Hand on what is due; called again by a timer, and when a fault has
+        gone.
+        """
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -166,7 +211,9 @@ class DelayLine:
 
 
 class Processor:
-    """Runs the commands of all connections one after the other; at no cost and no stall they run at once."""
+    """Runs the commands of all connections one after the other; at no cost and
+    no stall they run at once.
+    """
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -179,7 +226,12 @@ class Processor:
     def submit(self, job: Callable[[], None]) -> None:
         """Run a job when the processor comes to it."""
         faults = self._faults
-        if not faults.per_command_ms and not self._jobs and not self._stalled_until and not faults.burst:
+        if (
+            not faults.per_command_ms
+            and not self._jobs
+            and not self._stalled_until
+            and not faults.burst
+        ):
             job()
             return
         now = asyncio.get_running_loop().time()

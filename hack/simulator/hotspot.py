@@ -1,7 +1,8 @@
-"""What a hotspot server does with a client (reference 5.1 to 5.4): host rows, bindings, logins, cookies.
+"""What a hotspot server does with a client (reference 5.1 to 5.4): host rows,
+bindings, logins, cookies.
 
-A binding acts when a host row is made; the row keeps that treatment until it is removed. Knows nothing of the
-API; packets come from `network.py`.
+A binding acts when a host row is made; the row keeps that treatment until it
+is removed. Knows nothing of the API; packets come from `network.py`.
 """
 
 from __future__ import annotations
@@ -22,15 +23,21 @@ COOKIE_LIFETIME = 3 * 86400.0
 BAD_LOGIN = "invalid username or password"
 
 
-def first_match(bindings: list[dict[str, str]], mac: str, address: str, server: str) -> dict[str, str] | None:
-    """Return the first enabled binding, in order, that fits the client: by MAC, address (or range), and server.
+def first_match(
+    bindings: list[dict[str, str]], mac: str, address: str, server: str
+) -> dict[str, str] | None:
+    """Return the first enabled binding, in order, that fits the client: by
+    MAC, address (or range), and server.
 
     A binding that names neither a MAC nor an address fits nobody.
     """
     number = address_span(address)[0]
     for row in bindings:
         own_mac, own_address = row.get("mac-address"), row.get("address")
-        if row.get("disabled") == "true" or row.get("server", "all") not in {"all", server}:
+        if row.get("disabled") == "true" or row.get("server", "all") not in {
+            "all",
+            server,
+        }:
             continue
         if own_mac is None and own_address is None:
             continue
@@ -45,17 +52,24 @@ def first_match(bindings: list[dict[str, str]], mac: str, address: str, server: 
 
 
 class Pool:
-    """Addresses that clients get by 1:1 NAT; each MAC keeps the first one it got."""
+    """Addresses that clients get by 1:1 NAT; each MAC keeps the first one it
+    got.
+    """
 
     def __init__(self, span: str) -> None:
         self._free: Iterator[str] = iter(())
         self._taken: dict[str, str] = {}
         if span:
             first, last = (IPv4Address(part) for part in span.split("-"))
-            self._free = (str(IPv4Address(number)) for number in range(int(first), int(last) + 1))
+            self._free = (
+                str(IPv4Address(number))
+                for number in range(int(first), int(last) + 1)
+            )
 
     def take(self, mac: str) -> str | None:
-        """Return the address of a client; None without a pool, or when it is used up."""
+        """Return the address of a client; None without a pool, or when it is
+        used up.
+        """
         if mac not in self._taken:
             address = next(self._free, None)
             if address is None:
@@ -74,7 +88,9 @@ class HotspotRouter(Protocol):
 
 
 class Hotspot:
-    """Host, active and cookie rows of one router and how they follow each other."""
+    """Host, active and cookie rows of one router and how they follow each
+    other.
+    """
 
     def __init__(self, router: HotspotRouter) -> None:
         self.router = router
@@ -86,7 +102,9 @@ class Hotspot:
         self.users = router.tables["/ip/hotspot/user"]
         self.profiles = router.tables["/ip/hotspot/user/profile"]
         self.lists = router.tables["/ip/firewall/address-list"]
-        self._listed: dict[str, Row] = {}  # by host id: the dynamic list row of its login
+        self._listed: dict[
+            str, Row
+        ] = {}  # by host id: the dynamic list row of its login
         self._host_ids: dict[tuple[str, str], str] = {}
         self._pool = Pool(router.options.address_pool)
         self.hosts.subscribe(self._host_event)
@@ -94,7 +112,14 @@ class Hotspot:
 
     def server(self) -> Row | None:
         """Return the server the clients are behind: the first enabled one."""
-        return next((s for s in self.servers.rows.values() if s.values["disabled"] == "false"), None)
+        return next(
+            (
+                s
+                for s in self.servers.rows.values()
+                if s.values["disabled"] == "false"
+            ),
+            None,
+        )
 
     def host(self, mac: str, address: str) -> Row | None:
         """Return the host row of a client."""
@@ -102,28 +127,46 @@ class Hotspot:
 
     def host_by_address(self, address: str) -> Row | None:
         """Return the newest host row with this address."""
-        rows = [row for row in self.hosts.rows.values() if row.values["address"] == address]
+        rows = [
+            row
+            for row in self.hosts.rows.values()
+            if row.values["address"] == address
+        ]
         return rows[-1] if rows else None
 
-    def arrive(self, mac: str, address: str, found_by: str = "UDP traffic") -> Row | None:
-        """Return the host row of the client a packet came from, made now when there is none; None without a server."""
+    def arrive(
+        self, mac: str, address: str, found_by: str = "UDP traffic"
+    ) -> Row | None:
+        """Return the host row of the client a packet came from, made now when
+        there is none; None without a server.
+        """
         server = self.server()
         if server is None:
             return None
         now = self.router.clock.now()
-        row = self.host(mac, address) or self._new_host(mac, address, server, found_by)
+        row = self.host(mac, address) or self._new_host(
+            mac, address, server, found_by
+        )
         row.hidden["seen"] = now
         idle = server.values["idle-timeout"]
         if idle != "none":
             row.hidden["expires"] = now + parse_duration(idle)
             self.router.deadlines.watch(self.hosts, row)
-        if row.values["authorized"] == "false" and row.values["bypassed"] == "false":
+        if (
+            row.values["authorized"] == "false"
+            and row.values["bypassed"] == "false"
+        ):
             self._log_in_by_cookie(row)
-        if row.values["authorized"] == "false" and row.values["bypassed"] == "false":
+        if (
+            row.values["authorized"] == "false"
+            and row.values["bypassed"] == "false"
+        ):
             self._log_in_by_mac(row, server)
         return row
 
-    def _new_host(self, mac: str, address: str, server: Row, found_by: str) -> Row:
+    def _new_host(
+        self, mac: str, address: str, server: Row, found_by: str
+    ) -> Row:
         bindings = [row.values for row in self.bindings.rows.values()]
         binding = first_match(bindings, mac, address, server.id) or {}
         kind = binding.get("type", "regular")
@@ -132,7 +175,9 @@ class Hotspot:
         values = {
             "mac-address": mac,
             "address": address,
-            "to-address": binding.get("to-address") or self._pool.take(mac) or address,
+            "to-address": binding.get("to-address")
+            or self._pool.take(mac)
+            or address,
             "server": server.id,
             "found-by": found_by,
             "idle-timeout": server.values["idle-timeout"],
@@ -148,15 +193,27 @@ class Hotspot:
 
     def _make_room(self, mac: str, server: Row) -> None:
         limit = server.values["addresses-per-mac"]
-        rows = [row for row in self.hosts.rows.values() if row.values["mac-address"] == mac]
+        rows = [
+            row
+            for row in self.hosts.rows.values()
+            if row.values["mac-address"] == mac
+        ]
         if limit != "unlimited" and len(rows) >= int(limit):
-            self.hosts.remove(min(rows, key=lambda row: float(row.hidden["seen"])))
+            self.hosts.remove(
+                min(rows, key=lambda row: float(row.hidden["seen"]))
+            )
 
-    def log_in(self, host: Row, user: str, password: str | None, login_by: str = "http-chap") -> Row:
+    def log_in(
+        self,
+        host: Row,
+        user: str,
+        password: str | None,
+        login_by: str = "http-chap",
+    ) -> Row:
         """Log a host in and return its active row.
 
-        `password` None takes the login for right (a portal that has checked it). Raises Trap with the texts
-        of reference 3 when it is refused.
+        `password` None takes the login for right (a portal that has checked
+        it). Raises Trap with the texts of reference 3 when it is refused.
         """
         account = self.users.find(user)
         if password is not None:
@@ -172,22 +229,37 @@ class Hotspot:
             if used + self.running_time(user) >= limit:
                 raise Trap(f"user {user} has reached uptime limit")
             hidden["limit"] = hidden["expires"] = now + limit - used
-        values = {name: host.values[name] for name in ("address", "mac-address", "server")}
-        values |= {"user": user, "login-by": login_by, "radius": "false", "blocked": "false"}
+        values = {
+            name: host.values[name]
+            for name in ("address", "mac-address", "server")
+        }
+        values |= {
+            "user": user,
+            "login-by": login_by,
+            "radius": "false",
+            "blocked": "false",
+        }
         self._mark(host, authorized=True)
         row = self.active.add(values, hidden=hidden)
         self._list_while_logged_in(host, user)
         if "expires" in hidden:
             self.router.deadlines.watch(self.active, row)
-        self._leave_cookie(user, host.values["mac-address"], checked=password is not None)
+        self._leave_cookie(
+            user, host.values["mac-address"], checked=password is not None
+        )
         return row
 
-    def _check_account(self, account: Row | None, host: Row, password: str) -> None:
+    def _check_account(
+        self, account: Row | None, host: Row, password: str
+    ) -> None:
         if account is None or account.values["disabled"] == "true":
             raise Trap(BAD_LOGIN)
         if account.values.get("password", "") != password:
             raise Trap(BAD_LOGIN)
-        if account.values.get("mac-address", host.values["mac-address"]) != host.values["mac-address"]:
+        if (
+            account.values.get("mac-address", host.values["mac-address"])
+            != host.values["mac-address"]
+        ):
             raise Trap("wrong MAC provided")
 
     def _check_shared(self, account: Row | None, user: str, mac: str) -> None:
@@ -215,35 +287,65 @@ class Hotspot:
     def _leave_cookie(self, user: str, mac: str, *, checked: bool) -> None:
         if not self.router.options.cookies:
             return
-        for row in [row for row in self.cookies.rows.values() if row.values["mac-address"] == mac]:
+        for row in [
+            row
+            for row in self.cookies.rows.values()
+            if row.values["mac-address"] == mac
+        ]:
             self.cookies.remove(row)
-        hidden = {"expires": self.router.clock.now() + COOKIE_LIFETIME, "checked": checked}
+        hidden = {
+            "expires": self.router.clock.now() + COOKIE_LIFETIME,
+            "checked": checked,
+        }
         values = {"user": user, "mac-address": mac, "mac-cookie": "true"}
-        self.router.deadlines.watch(self.cookies, self.cookies.add(values, hidden=hidden))
+        self.router.deadlines.watch(
+            self.cookies, self.cookies.add(values, hidden=hidden)
+        )
 
     def _log_in_by_cookie(self, host: Row) -> None:
         mac = host.values["mac-address"]
-        cookie = next((c for c in self.cookies.rows.values() if c.values["mac-address"] == mac), None)
+        cookie = next(
+            (
+                c
+                for c in self.cookies.rows.values()
+                if c.values["mac-address"] == mac
+            ),
+            None,
+        )
         if cookie is None or host.values.get("blocked") == "true":
             return
         user = cookie.values["user"]
         account = self.users.find(user)
-        if cookie.hidden["checked"] and (account is None or account.values["disabled"] == "true"):
+        if cookie.hidden["checked"] and (
+            account is None or account.values["disabled"] == "true"
+        ):
             self.cookies.remove(cookie)
             return
-        password = account.values.get("password", "") if account and cookie.hidden["checked"] else None
+        password = (
+            account.values.get("password", "")
+            if account and cookie.hidden["checked"]
+            else None
+        )
         try:
             self.log_in(host, user, password, "mac-cookie")
         except Trap:
             return
 
     def _log_in_by_mac(self, host: Row, server: Row) -> None:
-        """Log a client in without a question when the profile says `mac` and its MAC is a user's name (4.3)."""
-        profile = self.router.tables["/ip/hotspot/profile"].find(server.values["profile"])
+        """Log a client in without a question when the profile says `mac` and
+        its MAC is a user's name (4.3).
+        """
+        profile = self.router.tables["/ip/hotspot/profile"].find(
+            server.values["profile"]
+        )
         ways = profile.values["login-by"].split(",") if profile else []
         mac = host.values["mac-address"]
         account = self.users.find(mac)
-        if "mac" not in ways or account is None or account.values["disabled"] == "true":
+        if (
+            "mac" not in ways
+            or account is None
+            or account.values["disabled"] == "true"
+        ):
             return
         if host.values.get("blocked") == "true":
             return
@@ -253,9 +355,13 @@ class Hotspot:
             return
 
     def _list_while_logged_in(self, host: Row, user: str) -> None:
-        """Add the dynamic address-list row that a user's profile asks for (5.5)."""
+        """Add the dynamic address-list row that a user's profile asks for
+        (5.5).
+        """
         account = self.users.find(user)
-        profile = self.profiles.find(account.values["profile"]) if account else None
+        profile = (
+            self.profiles.find(account.values["profile"]) if account else None
+        )
         name = profile.values["address-list"] if profile else ""
         address = host.values["to-address"]
         if name and self.lists.holder(0, (name, address)) is None:

@@ -1,7 +1,8 @@
-"""How a menu is described: properties with their kinds, what is unique, ordered, volatile, which verbs exist.
+"""How a menu is described: properties with their kinds, what is unique,
+ordered, volatile, which verbs exist.
 
-A further menu is a further description in `menus.py`; behaviour beyond add/set/print/remove hangs on table
-events or on an own verb in `actions.py`.
+A further menu is a further description in `menus.py`; behaviour beyond
+add/set/print/remove hangs on table events or on an own verb in `actions.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from simulator.values import Kind
 
 TEXT = Kind()
 
-CONFIG_VERBS = frozenset({"add", "set", "remove", "enable", "disable", "comment"})
+CONFIG_VERBS = frozenset(
+    {"add", "set", "remove", "enable", "disable", "comment"}
+)
 
 
 class MenuHotspot(Protocol):
@@ -29,9 +32,11 @@ class MenuHotspot(Protocol):
 
 
 class MenuRouter(Protocol):
-    """The part of the router that a menu needs: computed properties, refusals and changes read it.
+    """The part of the router that a menu needs: computed properties, refusals
+    and changes read it.
 
-    A Protocol, because a router is made of tables and a table of a menu: menus may not import the router.
+    A Protocol, because a router is made of tables and a table of a menu: menus
+    may not import the router.
     """
 
     options: RouterOptions
@@ -95,7 +100,9 @@ class Property:
 
 @dataclass(frozen=True)
 class Unique:
-    """A natural key and the text of the refusal; `key` gives None where the rule does not apply."""
+    """A natural key and the text of the refusal; `key` gives None where the
+    rule does not apply.
+    """
 
     key: Callable[[Mapping[str, str]], Hashable | None]
     message: str
@@ -127,7 +134,12 @@ class Menu:
 
     def for_version(self, version: Version) -> Menu:
         """Return the same menu with the properties that this version has."""
-        return replace(self, properties=tuple(p for p in self.properties if p.since <= version < p.until))
+        return replace(
+            self,
+            properties=tuple(
+                p for p in self.properties if p.since <= version < p.until
+            ),
+        )
 
     def by_name(self) -> dict[str, Property]:
         """Return the properties by their names."""
@@ -135,5 +147,7 @@ class Menu:
 
 
 def comment() -> Property:
-    """Return the comment every configuration menu has: absent when unset, an empty value removes it."""
+    """Return the comment every configuration menu has: absent when unset, an
+    empty value removes it.
+    """
     return Property("comment", empty_unsets=True)

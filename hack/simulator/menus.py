@@ -6,7 +6,16 @@ from collections.abc import Hashable, Mapping
 
 from simulator import computed
 from simulator.menu import Menu, Property, Unique, comment
-from simulator.values import Address, AddressRange, Bool, Duration, Enum, Int, Mac, Reference
+from simulator.values import (
+    Address,
+    AddressRange,
+    Bool,
+    Duration,
+    Enum,
+    Int,
+    Mac,
+    Reference,
+)
 
 BOOL = Bool()
 MAC = Mac()
@@ -20,7 +29,10 @@ SERVER = Reference("/ip/hotspot", ("all",))
 
 def _counters() -> tuple[Property, ...]:
     names = ("bytes-in", "bytes-out", "packets-in", "packets-out")
-    return tuple(Property(name, COUNT, computed=computed.counter(name)) for name in names)
+    return tuple(
+        Property(name, COUNT, computed=computed.counter(name))
+        for name in names
+    )
 
 
 def _flags(*names: str) -> tuple[Property, ...]:
@@ -32,15 +44,19 @@ def _text(*names: str) -> tuple[Property, ...]:
 
 
 def by(*names: str, fallback: str = "") -> Unique:
-    """Return the uniqueness of the given properties, refused as an already existing entry with such a name."""
+    """Return the uniqueness of the given properties, refused as an already
+    existing entry with such a name.
+    """
     return Unique(
-        lambda row: tuple(row.get(n, fallback) for n in names), "failure: already have such name", False
+        lambda row: tuple(row.get(n, fallback) for n in names),
+        "failure: already have such name",
+        False,
     )
 
 
 def _binding_key(row: Mapping[str, str]) -> Hashable | None:
-    # Reference 3: the exact key is not documented; the same MAC for the same server is refused, and the same
-    # address where no MAC is given.
+    # Reference 3: the exact key is not documented; the same MAC for the same
+    # server is refused, and the same address where no MAC is given.
     if "mac-address" in row:
         return row["mac-address"], row.get("server", "all")
     return row.get("address")
@@ -53,13 +69,17 @@ IP_BINDING = Menu(
         Property("mac-address", MAC),
         Property("to-address", ADDRESS),
         Property("server", SERVER),
-        Property("type", Enum(("regular", "bypassed", "blocked")), empty_unsets=True),
+        Property(
+            "type", Enum(("regular", "bypassed", "blocked")), empty_unsets=True
+        ),
         comment(),
         DISABLED,
         Property("bypassed", BOOL, computed=computed.binding_flag("bypassed")),
         Property("blocked", BOOL, computed=computed.binding_flag("blocked")),
     ),
-    verbs=frozenset({"add", "set", "remove", "enable", "disable", "comment", "move"}),
+    verbs=frozenset(
+        {"add", "set", "remove", "enable", "disable", "comment", "move"}
+    ),
     ordered=True,
     unique=(Unique(_binding_key, "failure: such client already exists"),),
 )
@@ -70,7 +90,9 @@ SERVERS = Menu(
         Property("name", required=True),
         Property("interface", required=True),
         Property("address-pool", default="none"),
-        Property("profile", Reference("/ip/hotspot/profile"), default="default"),
+        Property(
+            "profile", Reference("/ip/hotspot/profile"), default="default"
+        ),
         Property("idle-timeout", SPAN, default="5m"),
         Property("keepalive-timeout", SPAN, default="none"),
         Property("login-timeout", SPAN, default="none"),
@@ -80,7 +102,14 @@ SERVERS = Menu(
         *_text("ip-of-dns-name", "proxy-status"),
     ),
     unique=(by("name"),),
-    initial=({"name": "hotspot1", "interface": "bridge", "HTTPS": "false", "proxy-status": "running"},),
+    initial=(
+        {
+            "name": "hotspot1",
+            "interface": "bridge",
+            "HTTPS": "false",
+            "proxy-status": "running",
+        },
+    ),
 )
 
 PROFILES = Menu(
@@ -132,7 +161,9 @@ USERS = Menu(
     (
         Property("name", required=True),
         Property("password", secret=True),
-        Property("profile", Reference("/ip/hotspot/user/profile"), default="default"),
+        Property(
+            "profile", Reference("/ip/hotspot/user/profile"), default="default"
+        ),
         Property("server", SERVER, default="all"),
         Property("address", ADDRESS),
         Property("mac-address", MAC),
@@ -156,7 +187,9 @@ USERS = Menu(
             enabled_only=False,
         ),
     ),
-    initial=({"name": "default-trial", "default": "true", "dynamic": "false"},),
+    initial=(
+        {"name": "default-trial", "default": "true", "dynamic": "false"},
+    ),
 )
 
 HOSTS = Menu(
@@ -171,7 +204,9 @@ HOSTS = Menu(
         Property("idle-time", Duration(), computed=computed.idle),
         Property("idle-timeout", SPAN, readonly=True),
         *_counters(),
-        *_flags("authorized", "bypassed", "blocked", "DHCP", "static", "dynamic"),
+        *_flags(
+            "authorized", "bypassed", "blocked", "DHCP", "static", "dynamic"
+        ),
     ),
     verbs=frozenset({"remove", "make-binding"}),
     volatile=True,
@@ -210,7 +245,9 @@ COOKIES = Menu(
 WALLED_GARDEN_IP = Menu(
     "/ip/hotspot/walled-garden/ip",
     (
-        Property("action", Enum(("accept", "drop", "reject")), default="accept"),
+        Property(
+            "action", Enum(("accept", "drop", "reject")), default="accept"
+        ),
         Property("server", SERVER, unset=True),
         Property("src-address", AddressRange(), unset=True),
         Property("src-address-list", unset=True),
@@ -223,7 +260,18 @@ WALLED_GARDEN_IP = Menu(
         DISABLED,
         *_flags("invalid"),
     ),
-    verbs=frozenset({"add", "set", "remove", "enable", "disable", "comment", "move", "unset"}),
+    verbs=frozenset(
+        {
+            "add",
+            "set",
+            "remove",
+            "enable",
+            "disable",
+            "comment",
+            "move",
+            "unset",
+        }
+    ),
     ordered=True,
 )
 
@@ -232,13 +280,20 @@ ADDRESS_LIST = Menu(
     (
         Property("list", required=True),
         Property("address", AddressRange(names=True), required=True),
-        Property("timeout", Duration(), computed=computed.remaining, accepts=True),
+        Property(
+            "timeout", Duration(), computed=computed.remaining, accepts=True
+        ),
         DISABLED,
         comment(),
         Property("creation-time", readonly=True),
         Property("dynamic", BOOL, readonly=True),
     ),
-    unique=(Unique(lambda row: (row["list"], row["address"]), "failure: already have such entry"),),
+    unique=(
+        Unique(
+            lambda row: (row["list"], row["address"]),
+            "failure: already have such entry",
+        ),
+    ),
     changed=computed.list_entry_changed,
 )
 
@@ -253,10 +308,22 @@ CONNECTIONS = Menu(
         Property("tcp-state", readonly=True),
         Property("timeout", Duration(), computed=computed.remaining),
         Property("orig-bytes", COUNT, computed=computed.counter("bytes-out")),
-        Property("orig-packets", COUNT, computed=computed.counter("packets-out")),
+        Property(
+            "orig-packets", COUNT, computed=computed.counter("packets-out")
+        ),
         Property("repl-bytes", COUNT, computed=computed.counter("bytes-in")),
-        Property("repl-packets", COUNT, computed=computed.counter("packets-in")),
-        *_flags("assured", "seen-reply", "confirmed", "fasttrack", "dying", "srcnat", "dstnat"),
+        Property(
+            "repl-packets", COUNT, computed=computed.counter("packets-in")
+        ),
+        *_flags(
+            "assured",
+            "seen-reply",
+            "confirmed",
+            "fasttrack",
+            "dying",
+            "srcnat",
+            "dstnat",
+        ),
     ),
     verbs=frozenset({"remove"}),
     volatile=True,

@@ -1,4 +1,6 @@
-"""The menus of the router itself as data: system, router users, services (reference 4.15, 4.16, 4.18)."""
+"""The menus of the router itself as data: system, router users, services
+(reference 4.15, 4.16, 4.18).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,14 @@ from simulator import computed
 from simulator.menu import TEXT, Menu, Property, Unique, comment
 from simulator.menus import BOOL, COUNT, DISABLED, by
 from simulator.rights import POLICIES
-from simulator.values import Duration, Enum, Int, PrefixList, Reference, WordSet
+from simulator.values import (
+    Duration,
+    Enum,
+    Int,
+    PrefixList,
+    Reference,
+    WordSet,
+)
 
 _NONE: frozenset[str] = frozenset()
 
@@ -20,8 +29,15 @@ IDENTITY = Menu(
 RESOURCE = Menu(
     "/system/resource",
     (
-        Property("uptime", Duration(), computed=lambda router, _row: router.uptime_text()),
-        Property("version", computed=lambda router, _row: f"{router.options.version} (stable)"),
+        Property(
+            "uptime",
+            Duration(),
+            computed=lambda router, _row: router.uptime_text(),
+        ),
+        Property(
+            "version",
+            computed=lambda router, _row: f"{router.options.version} (stable)",
+        ),
         Property("build-time", default="2026-01-15 09:12:33", readonly=True),
         Property("factory-software", default="7.1", readonly=True),
         Property("free-memory", COUNT, default="783003648", readonly=True),
@@ -32,11 +48,18 @@ RESOURCE = Menu(
         Property("cpu-load", COUNT, default="3", readonly=True),
         Property("free-hdd-space", COUNT, default="92274688", readonly=True),
         Property("total-hdd-space", COUNT, default="134217728", readonly=True),
-        Property("write-sect-since-reboot", COUNT, default="1184", readonly=True),
+        Property(
+            "write-sect-since-reboot", COUNT, default="1184", readonly=True
+        ),
         Property("write-sect-total", COUNT, default="20318", readonly=True),
         Property("bad-blocks", default="0", readonly=True),
         Property("architecture-name", default="arm64", readonly=True),
-        Property("board-name", computed=lambda router, _row: "CHR" if router.options.chr else "hAP ax^2"),
+        Property(
+            "board-name",
+            computed=lambda router, _row: (
+                "CHR" if router.options.chr else "hAP ax^2"
+            ),
+        ),
         Property("platform", default="MikroTik", readonly=True),
     ),
     verbs=_NONE,
@@ -49,11 +72,20 @@ ROUTERBOARD = Menu(
         Property("routerboard", BOOL, default="true", readonly=True),
         Property("board-name", default="hAP ax^2", readonly=True),
         Property("model", default="C52iG-5HaxD2HaxD", readonly=True),
-        Property("serial-number", computed=lambda router, _row: router.options.serial),
+        Property(
+            "serial-number",
+            computed=lambda router, _row: router.options.serial,
+        ),
         Property("firmware-type", default="ipq6000", readonly=True),
         Property("factory-firmware", default="7.1", readonly=True),
-        Property("current-firmware", computed=lambda router, _row: router.options.version),
-        Property("upgrade-firmware", computed=lambda router, _row: router.options.version),
+        Property(
+            "current-firmware",
+            computed=lambda router, _row: router.options.version,
+        ),
+        Property(
+            "upgrade-firmware",
+            computed=lambda router, _row: router.options.version,
+        ),
     ),
     verbs=_NONE,
     singleton=True,
@@ -63,8 +95,12 @@ ROUTERBOARD = Menu(
 CLOCK = Menu(
     "/system/clock",
     (
-        Property("date", computed=lambda router, _row: router.clock.date_text()),
-        Property("time", computed=lambda router, _row: router.clock.time_text()),
+        Property(
+            "date", computed=lambda router, _row: router.clock.date_text()
+        ),
+        Property(
+            "time", computed=lambda router, _row: router.clock.time_text()
+        ),
         Property("time-zone-autodetect", BOOL, default="true"),
         Property("time-zone-name", default="manual"),
         Property("gmt-offset", default="+00:00", readonly=True),
@@ -78,7 +114,12 @@ GROUPS = Menu(
     "/user/group",
     (
         Property("name", required=True),
-        Property("policy", WordSet(POLICIES), computed=computed.policies, accepts=True),
+        Property(
+            "policy",
+            WordSet(POLICIES),
+            computed=computed.policies,
+            accepts=True,
+        ),
         Property("skin", default="default"),
         comment(),
     ),
@@ -95,15 +136,30 @@ USERS = Menu(
         Property("name", required=True),
         Property("group", Reference("/user/group"), required=True),
         Property("password", TEXT, write_only=True),
-        Property("address", PrefixList(mask=False), default="", empty_unsets=False),
+        Property(
+            "address", PrefixList(mask=False), default="", empty_unsets=False
+        ),
         DISABLED,
         comment(),
-        Property("inactivity-policy", Enum(("none", "logout", "lockscreen")), default="none", since=(7, 16)),
-        Property("inactivity-timeout", Duration(), default="10m", since=(7, 16)),
+        Property(
+            "inactivity-policy",
+            Enum(("none", "logout", "lockscreen")),
+            default="none",
+            since=(7, 16),
+        ),
+        Property(
+            "inactivity-timeout", Duration(), default="10m", since=(7, 16)
+        ),
         Property("expired", BOOL, default="false", readonly=True),
         Property("last-logged-in", readonly=True),
     ),
-    unique=(Unique(lambda row: row["name"], "failure: user with the same name already exists", False),),
+    unique=(
+        Unique(
+            lambda row: row["name"],
+            "failure: user with the same name already exists",
+            False,
+        ),
+    ),
     write_policy="policy",
     removable=computed.not_last_full_user,
 )
@@ -136,7 +192,9 @@ SERVICES = Menu(
         Property("vrf", default="main"),
         Property("max-sessions", Int(1, 1000), default="20", since=(7, 16)),
         Property("invalid", BOOL, default="false", readonly=True),
-        Property("dynamic", BOOL, default="false", readonly=True, since=(7, 19)),
+        Property(
+            "dynamic", BOOL, default="false", readonly=True, since=(7, 19)
+        ),
         Property("connection", BOOL, readonly=True, since=(7, 19)),
         Property("local", readonly=True, since=(7, 19)),
         Property("remote", readonly=True, since=(7, 19)),
@@ -167,4 +225,13 @@ SERVICES = Menu(
     ),
 )
 
-MENUS = (IDENTITY, RESOURCE, ROUTERBOARD, CLOCK, GROUPS, USERS, USER_ACTIVE, SERVICES)
+MENUS = (
+    IDENTITY,
+    RESOURCE,
+    ROUTERBOARD,
+    CLOCK,
+    GROUPS,
+    USERS,
+    USER_ACTIVE,
+    SERVICES,
+)

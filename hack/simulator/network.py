@@ -1,10 +1,13 @@
-"""The clients behind a router and their packets: whether a packet is forwarded, and connection tracking.
+"""The clients behind a router and their packets: whether a packet is
+forwarded, and connection tracking.
 
-A packet is forwarded when it belongs to a tracked connection whose row is still there, or when the router
-grants a new connection: by the client's host row (bypassed or authorized), or, with `access=list`, by an
-enabled address-list entry. A host that is blocked gets nothing through. The firewall and connection tracking see the
-`to-address` of a host, which differs from the client's own where there is an address pool (reference 5.1).
-Tracked connections outlive bindings and host rows (reference 5.3, 5.5).
+A packet is forwarded when it belongs to a tracked connection whose row is
+still there, or when the router grants a new connection: by the client's host
+row (bypassed or authorized), or, with `access=list`, by an enabled
+address-list entry. A host that is blocked gets nothing through. The firewall
+and connection tracking see the `to-address` of a host, which differs from the
+client's own where there is an address pool (reference 5.1). Tracked
+connections outlive bindings and host rows (reference 5.3, 5.5).
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from simulator.table import Event
 from simulator.values import Address, Mac, address_span
 
 SHORT_CONNECTIONS = 64
-"""Rows kept for packets without a flow name; the oldest makes room for the newest."""
+"""Rows kept for packets without a flow name; the oldest makes room for the
+newest.
+"""
 
 SHORT_TIMEOUT = 10.0
 ESTABLISHED_TIMEOUT = 86400.0
@@ -55,7 +60,9 @@ class NetworkRouter(HotspotRouter, Protocol):
 
 
 class Network:
-    """Clients of one router; they are the world around it and survive its reboots."""
+    """Clients of one router; they are the world around it and survive its
+    reboots.
+    """
 
     def __init__(self, router: NetworkRouter) -> None:
         self.router = router
@@ -68,7 +75,9 @@ class Network:
         self.connections.subscribe(self._connection_event)
 
     def move_in(self, mac: str, ip: str, *, dhcp: bool = False) -> Client:
-        """Put a client there, or give it another address; no packet yet unless it asks DHCP. Raises Trap."""
+        """Put a client there, or give it another address; no packet yet unless
+        it asks DHCP. Raises Trap.
+        """
         client = Client(Mac().parse("mac", mac), Address().parse("ip", ip))
         self.clients[client.mac] = client
         if dhcp and self.router.up:
@@ -84,7 +93,9 @@ class Network:
         return self.clients[Mac().parse("mac", mac)]
 
     def packet(self, mac: str, flow: str | None = None) -> Verdict:
-        """Send one packet of the client to the internet. Raises KeyError for an unknown client."""
+        """Send one packet of the client to the internet. Raises KeyError for
+        an unknown client.
+        """
         client = self.client(mac)
         if not self.router.up:
             return Verdict(False, "the router is down")
@@ -107,8 +118,13 @@ class Network:
             return Verdict(True, "no hotspot server")
         options = self.router.options
         if options.access == "list":
-            listed = self._listed(options.access_list, host.values["to-address"])
-            return Verdict(listed, f"{'in' if listed else 'not in'} address-list {options.access_list}")
+            listed = self._listed(
+                options.access_list, host.values["to-address"]
+            )
+            return Verdict(
+                listed,
+                f"{'in' if listed else 'not in'} address-list {options.access_list}",
+            )
         if host.values["bypassed"] == "true":
             return Verdict(True, "host is bypassed")
         if host.values["authorized"] == "true":
@@ -133,9 +149,13 @@ class Network:
     def _tracked(self, client: Client, flow: str | None) -> Row | None:
         if flow is None:
             return None
-        return self.connections.rows.get(self._flows.get((client.mac, client.ip, flow), ""))
+        return self.connections.rows.get(
+            self._flows.get((client.mac, client.ip, flow), "")
+        )
 
-    def _track(self, client: Client, flow: str | None, host: Row | None) -> Row:
+    def _track(
+        self, client: Client, flow: str | None, host: Row | None
+    ) -> Row:
         address = host.values["to-address"] if host is not None else client.ip
         now = self.router.clock.now()
         while len(self._short) >= SHORT_CONNECTIONS:
@@ -153,7 +173,11 @@ class Network:
             "assured": "true" if flow else "false",
         }
         life = ESTABLISHED_TIMEOUT if flow else SHORT_TIMEOUT
-        hidden: dict[str, object] = {"created": now, "seen": now, "expires": now + life}
+        hidden: dict[str, object] = {
+            "created": now,
+            "seen": now,
+            "expires": now + life,
+        }
         if flow is not None:
             hidden["flow"] = (client.mac, client.ip, flow)
         row = self.connections.add(values, hidden=hidden)
@@ -167,7 +191,9 @@ class Network:
         self._port = self._port + 1 if self._port < 60000 else 40000
         return self._port
 
-    def _count(self, connection: Row, host: Row | None, client: Client) -> None:
+    def _count(
+        self, connection: Row, host: Row | None, client: Client
+    ) -> None:
         now = self.router.clock.now()
         if "flow" in connection.hidden:
             connection.hidden["expires"] = now + ESTABLISHED_TIMEOUT
@@ -176,12 +202,20 @@ class Network:
             rows.append(host)
             if host.values["authorized"] == "true":
                 active = self.router.hotspot.active.rows.values()
-                rows += [row for row in active if row.values["mac-address"] == client.mac]
+                rows += [
+                    row
+                    for row in active
+                    if row.values["mac-address"] == client.mac
+                ]
         for row in rows:
             row.hidden["seen"] = now
             for way in ("in", "out"):
-                row.hidden[f"packets-{way}"] = row.hidden.get(f"packets-{way}", 0) + 1
-                row.hidden[f"bytes-{way}"] = row.hidden.get(f"bytes-{way}", 0) + PACKET_BYTES
+                row.hidden[f"packets-{way}"] = (
+                    row.hidden.get(f"packets-{way}", 0) + 1
+                )
+                row.hidden[f"bytes-{way}"] = (
+                    row.hidden.get(f"bytes-{way}", 0) + PACKET_BYTES
+                )
 
     def _learn_arp(self, client: Client) -> None:
         table = self.router.tables["/ip/arp"]

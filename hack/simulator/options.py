@@ -15,7 +15,8 @@ Version = tuple[int, ...]
 
 @dataclass
 class RouterOptions:
-    """How a router is made: where it listens, who may log in, and the switches of its behaviour.
+    """How a router is made: where it listens, who may log in, and the switches
+    of its behaviour.
 
     access: `hotspot` lets a client out by its host row, `list` by an enabled entry of the address-list
     `access_list` instead. cookies: a hotspot login leaves a MAC cookie. seed: of every shuffle.
@@ -58,7 +59,9 @@ class RouterOptions:
         if self.tag_position not in {"front", "end"}:
             raise ValueError("tag_position: expects front or end")
         if self.group not in BUILT_IN_GROUPS:
-            raise ValueError(f"group: expects one of {', '.join(BUILT_IN_GROUPS)}")
+            raise ValueError(
+                f"group: expects one of {', '.join(BUILT_IN_GROUPS)}"
+            )
         if self.address_pool and not _is_range(self.address_pool):
             raise ValueError(
                 "address_pool: expects two IPv4 addresses with a dash, such as 10.9.0.10-10.9.0.99"
@@ -79,7 +82,9 @@ def parse_version(text: str) -> Version:
     try:
         return tuple(int(part) for part in text.split("."))
     except ValueError:
-        raise ValueError(f"version: expects numbers with dots such as 7.21.5, not {text!r}") from None
+        raise ValueError(
+            f"version: expects numbers with dots such as 7.21.5, not {text!r}"
+        ) from None
 
 
 def options_from(values: dict[str, Any]) -> RouterOptions:
@@ -87,7 +92,9 @@ def options_from(values: dict[str, Any]) -> RouterOptions:
     known: Iterable[str] = RouterOptions.__dataclass_fields__
     unknown = set(values) - set(known)
     if unknown:
-        raise ValueError(f"unknown field {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+        raise ValueError(
+            f"unknown field {', '.join(sorted(unknown))}; known: {', '.join(known)}"
+        )
     if "name" not in values:
         raise ValueError("name: required")
     return RouterOptions(**values)

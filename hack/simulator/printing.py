@@ -1,4 +1,5 @@
-"""`print`, `getall` and `listen` (reference 2.1 to 2.3): selecting rows and showing them.
+"""`print`, `getall` and `listen` (reference 2.1 to 2.3): selecting rows and
+showing them.
 
 Shows normal forms in an attribute order that is shuffled by the router's seed.
 """
@@ -48,7 +49,9 @@ Shown = Callable[[Row], str | None]
 
 
 class View:
-    """How one command sees a table: which properties, typed queries, secrets masked or not."""
+    """How one command sees a table: which properties, typed queries, secrets
+    masked or not.
+    """
 
     def __init__(self, call: Call) -> None:
         self.call = call
@@ -59,10 +62,16 @@ class View:
             shown = self._special(prop.name)
             if shown is not None:
                 self.special[prop.name] = shown
-        kinds: dict[str, Kind] = {p.name: p.kind for p in self.table.menu.properties}
+        kinds: dict[str, Kind] = {
+            p.name: p.kind for p in self.table.menu.properties
+        }
         self.test = compile_query(call.queries, kinds, router.tables)
         equality = single_equality(call.queries, kinds, router.tables)
-        self.equality = None if equality is None or equality[0] in self.special else equality
+        self.equality = (
+            None
+            if equality is None or equality[0] in self.special
+            else equality
+        )
         self.orders = self._orders(call.arguments.get(".proplist"))
         self._turn = 0
 
@@ -78,12 +87,18 @@ class View:
             return lambda row: MASK if name in row.values else None
         if isinstance(prop.kind, Reference):
             kind = prop.kind
-            return lambda row: kind.show(row.values[name], router.tables) if name in row.values else None
+            return lambda row: (
+                kind.show(row.values[name], router.tables)
+                if name in row.values
+                else None
+            )
         return None
 
     def _orders(self, proplist: str | None) -> list[list[tuple[str, bytes]]]:
         router, menu = self.call.router, self.table.menu
-        names = [".id"] * (not menu.singleton) + [p.name for p in menu.properties]
+        names = [".id"] * (not menu.singleton) + [
+            p.name for p in menu.properties
+        ]
         if router.options.extra_keys:
             names += ["about"] + [".nextid"] * menu.ordered
             self.special["about"] = lambda _row: "a remark of this version"
@@ -92,7 +107,9 @@ class View:
             wanted = set(proplist.split(","))
             names = [name for name in names if name in wanted]
         pairs = [(name, b"=" + to_bytes(name) + b"=") for name in names]
-        return [router.random.sample(pairs, len(pairs)) for _ in range(SHUFFLES)]
+        return [
+            router.random.sample(pairs, len(pairs)) for _ in range(SHUFFLES)
+        ]
 
     def _next_id(self, row: Row) -> str:
         ids = list(self.table.rows)
@@ -100,25 +117,37 @@ class View:
         return ids[at] if at < len(ids) else "*FFFFFFFF"
 
     def value(self, row: Row, name: str) -> str | None:
-        """Return the text that a reply shows of a property; None when the row has it not."""
+        """Return the text that a reply shows of a property; None when the row
+        has it not.
+        """
         shown = self.special.get(name)
         return row.values.get(name) if shown is None else shown(row)
 
     def selects(self, row: Row) -> bool:
         """Return whether the queries keep the row."""
-        return self.test is None or self.test(lambda name: self.value(row, name))
+        return self.test is None or self.test(
+            lambda name: self.value(row, name)
+        )
 
     def rows(self) -> Iterator[Row]:
         """Return the selected rows in the table's order."""
         wanted = self.call.arguments.get("from")
-        rows = [row for row in self.table.rows.values() if wanted is None or row.id in wanted.split(",")]
+        rows = [
+            row
+            for row in self.table.rows.values()
+            if wanted is None or row.id in wanted.split(",")
+        ]
         test = self.test
         if test is None:
             yield from rows
         elif self.equality is not None:
             name, wanted_value = self.equality
-            yield from [row for row in rows if row.values.get(name) == wanted_value]
-        elif not self.special.keys().isdisjoint(queried_names(self.call.queries)):
+            yield from [
+                row for row in rows if row.values.get(name) == wanted_value
+            ]
+        elif not self.special.keys().isdisjoint(
+            queried_names(self.call.queries)
+        ):
             for row in rows:
                 if test(lambda name, row=row: self.value(row, name)):  # type: ignore[misc]
                     yield row
@@ -182,7 +211,9 @@ def show(call: Call) -> None:
 
 
 def listen(call: Call) -> None:
-    """`listen`: each addition and change as a full row, each removal as `.id` and `.dead`."""
+    """`listen`: each addition and change as a full row, each removal as `.id`
+    and `.dead`.
+    """
     _check_arguments(call)
     _follow(call, View(call))
 
@@ -191,7 +222,9 @@ def _follow(call: Call, view: View) -> None:
     def tell(event: Event, row: Row) -> None:
         if event == "remove":
             if row.id in seen or view.selects(row):
-                call.emit(call.sentence("!re", f"=.id={row.id}", "=.dead=true"))
+                call.emit(
+                    call.sentence("!re", f"=.id={row.id}", "=.dead=true")
+                )
             seen.discard(row.id)
         elif view.selects(row):
             seen.add(row.id)

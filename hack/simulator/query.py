@@ -1,7 +1,9 @@
-"""Query words of `print` (reference 2.1): compiled once per command, then asked for every row.
+"""Query words of `print` (reference 2.1): compiled once per command, then
+asked for every row.
 
-Each word pushes a boolean or works on the stack; a row is returned when no `false` is left at the end. Must
-not know menus: properties are read through a getter, typed by their kinds.
+Each word pushes a boolean or works on the stack; a row is returned when no
+`false` is left at the end. Must not know menus: properties are read through a
+getter, typed by their kinds.
 """
 
 from __future__ import annotations
@@ -19,15 +21,21 @@ _OPERATION = re.compile(r"\d+|[^\d]")
 _TEXT = Kind()
 
 
-def compile_query(query: Sequence[str], kinds: Mapping[str, Kind], tables: Tables) -> Test | None:
-    """Turn query words (with their leading `?`) into one test of a row; None when there are none.
+def compile_query(
+    query: Sequence[str], kinds: Mapping[str, Kind], tables: Tables
+) -> Test | None:
+    """Turn query words (with their leading `?`) into one test of a row; None
+    when there are none.
 
     Raises Trap for stack operations that do not exist.
     """
     if not query:
         return None
     steps: list[Test | list[str]] = [
-        _operations(word[2:]) if word.startswith("?#") else _test(word[1:], kinds, tables) for word in query
+        _operations(word[2:])
+        if word.startswith("?#")
+        else _test(word[1:], kinds, tables)
+        for word in query
     ]
     tests = [step for step in steps if not isinstance(step, list)]
     if len(tests) == len(steps):
@@ -40,8 +48,14 @@ def compile_query(query: Sequence[str], kinds: Mapping[str, Kind], tables: Table
 def single_equality(
     query: Sequence[str], kinds: Mapping[str, Kind], tables: Tables
 ) -> tuple[str, str] | None:
-    """Return the name and normal form when the query is one `?name=x`: the common look-up, which can be made fast."""
-    if len(query) != 1 or query[0][1:2] in {"-", "<", ">", "#"} or "=" not in query[0][2:]:
+    """Return the name and normal form when the query is one `?name=x`: the
+    common look-up, which can be made fast.
+    """
+    if (
+        len(query) != 1
+        or query[0][1:2] in {"-", "<", ">", "#"}
+        or "=" not in query[0][2:]
+    ):
         return None
     name, _, text = query[0][1:].removeprefix("=").partition("=")
     return name, _normal_form(kinds.get(name, _TEXT), name, text, tables)
@@ -49,7 +63,9 @@ def single_equality(
 
 def queried_names(query: Sequence[str]) -> set[str]:
     """Return the names of the properties that query words look at."""
-    bodies = [word[1:].lstrip("-<>=") for word in query if not word.startswith("?#")]
+    bodies = [
+        word[1:].lstrip("-<>=") for word in query if not word.startswith("?#")
+    ]
     return {body.partition("=")[0] for body in bodies}
 
 
@@ -71,10 +87,12 @@ def _evaluate(steps: Sequence[Test | list[str]], get: Get) -> bool:
 
 
 def operate(stack: list[bool], tokens: Sequence[str]) -> list[bool]:
-    """Apply the operations of one `?#` word; the stack lies on endless `true`, its last item is the top.
+    """Apply the operations of one `?#` word; the stack lies on endless `true`,
+    its last item is the top.
 
-    A number followed by another operation copies the value at that index (0 is the top), a number at the end
-    replaces the whole stack by it, `.` copies the top unless it follows a number.
+    A number followed by another operation copies the value at that index (0 is
+    the top), a number at the end replaces the whole stack by it, `.` copies
+    the top unless it follows a number.
     """
     stack = list(stack)
 
@@ -128,12 +146,18 @@ def _test(body: str, kinds: Mapping[str, Kind], tables: Tables) -> Test:
 def _normal_form(kind: Kind, name: str, text: str, tables: Tables) -> str:
     try:
         stored = kind.parse(name, text, tables)
-        return kind.show(stored, tables) if isinstance(kind, Reference) else stored
+        return (
+            kind.show(stored, tables)
+            if isinstance(kind, Reference)
+            else stored
+        )
     except Trap:
         return text
 
 
-def _compare(kind: Kind, actual: str | None, wanted: str, relation: str) -> bool:
+def _compare(
+    kind: Kind, actual: str | None, wanted: str, relation: str
+) -> bool:
     if actual is None:
         return False
     if wanted == "":
@@ -142,4 +166,6 @@ def _compare(kind: Kind, actual: str | None, wanted: str, relation: str) -> bool
         actual_key, wanted_key = kind.key(actual), kind.key(wanted)
     except ValueError:
         actual_key, wanted_key = (actual,), (wanted,)
-    return actual_key < wanted_key if relation == "<" else actual_key > wanted_key
+    return (
+        actual_key < wanted_key if relation == "<" else actual_key > wanted_key
+    )

@@ -1,4 +1,6 @@
-"""One simulated router: its tables, its clients, its API listener, its sessions, its reboots."""
+"""One simulated router: its tables, its clients, its API listener, its
+sessions, its reboots.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,13 @@ from simulator.values import format_duration
 
 LOG_SIZE = 4000
 LOG_WORD = 200
-SECRET_WORDS = ("password", "response", "private-key", "preshared-key", "otp-secret")
+SECRET_WORDS = (
+    "password",
+    "response",
+    "private-key",
+    "preshared-key",
+    "otp-secret",
+)
 
 
 class Router:
@@ -67,11 +75,21 @@ class Router:
 
     def _make_tables(self) -> None:
         described = (*menus_system.MENUS, *menus.MENUS)
-        present = [menu for menu in described if not (menu.absent and menu.absent(self))]
-        self.absent = {menu.path for menu in described} - {menu.path for menu in present}
+        present = [
+            menu
+            for menu in described
+            if not (menu.absent and menu.absent(self))
+        ]
+        self.absent = {menu.path for menu in described} - {
+            menu.path for menu in present
+        }
         for menu in present:
-            self.tables[menu.path] = Table(self, menu.for_version(self.version))
-        for menu in sorted(present, key=lambda menu: menu.path.count("/"), reverse=True):
+            self.tables[menu.path] = Table(
+                self, menu.for_version(self.version)
+            )
+        for menu in sorted(
+            present, key=lambda menu: menu.path.count("/"), reverse=True
+        ):
             self._fill(menu)
         self._make_users()
 
@@ -80,38 +98,59 @@ class Router:
         if menu.singleton:
             table.add({})
         for values in menu.initial:
-            known = {name: text for name, text in values.items() if name in table.properties}
+            known = {
+                name: text
+                for name, text in values.items()
+                if name in table.properties
+            }
             for prop in table.menu.properties:
                 text = known.get(prop.name, prop.default)
                 if text is not None:
-                    known[prop.name] = prop.kind.parse(prop.name, text, self.tables)
+                    known[prop.name] = prop.kind.parse(
+                        prop.name, text, self.tables
+                    )
             table.add(known)
         if menu.path == "/system/identity":
-            table.set(next(iter(table.rows.values())), {"name": self.options.identity})
+            table.set(
+                next(iter(table.rows.values())),
+                {"name": self.options.identity},
+            )
 
     def _make_users(self) -> None:
         groups = self.tables["/user/group"]
         for name, policies in BUILT_IN_GROUPS.items():
-            text = ",".join(policy for policy in POLICIES if policy in policies)
+            text = ",".join(
+                policy for policy in POLICIES if policy in policies
+            )
             groups.add({"name": name}, hidden={"policy": text})
         group = groups.id_of(self.options.group) or ""
         values = {"name": self.options.user, "group": group}
-        self.tables["/user"].add(values, hidden={"password": self.options.password})
+        self.tables["/user"].add(
+            values, hidden={"password": self.options.password}
+        )
         if self.options.group != "full":
             admin = {"name": "admin", "group": groups.id_of("full") or ""}
-            self.tables["/user"].add(admin, hidden={"password": self.options.password})
+            self.tables["/user"].add(
+                admin, hidden={"password": self.options.password}
+            )
 
     def policies_of(self, user: Row) -> frozenset[str]:
         """Return the policies of a router user by the group."""
         group = self.tables["/user/group"].rows.get(user.values["group"])
-        return frozenset(group.hidden["policy"].split(",")) if group else frozenset()
+        return (
+            frozenset(group.hidden["policy"].split(","))
+            if group
+            else frozenset()
+        )
 
     def settle(self) -> None:
         """Let happen what the clock has made due."""
         self.deadlines.settle()
 
     def show(self, path: str) -> list[dict[str, str]]:
-        """Return the rows of a menu as the API would show them to a full user. Raises KeyError."""
+        """Return the rows of a menu as the API would show them to a full user.
+        Raises KeyError.
+        """
         self.settle()
         view = View(Call(self, ROOT, path, "print", {}, []))
         return [view.shown(row) for row in self.tables[path].rows.values()]
@@ -134,15 +173,29 @@ class Router:
     def address_book(self) -> dict[str, Any]:
         """Return where the router listens and who may log in."""
         options = asdict(self.options)
-        shown = {name: options[name] for name in ("name", "address", "user", "password", "version", "serial")}
+        shown = {
+            name: options[name]
+            for name in (
+                "name",
+                "address",
+                "user",
+                "password",
+                "version",
+                "serial",
+            )
+        }
         return shown | {"port": self.port, "up": self.up}
 
     # --- sessions
 
     def admit(self, session: Session, remote: str) -> bool:
-        """Take a new connection, unless the service has its number of sessions already."""
+        """Take a new connection, unless the service has its number of sessions
+        already.
+        """
         service = self.tables["/ip/service"].find("api")
-        limit = int(service.values.get("max-sessions", "20")) if service else 20
+        limit = (
+            int(service.values.get("max-sessions", "20")) if service else 20
+        )
         if not self.up or len(self.sessions) >= limit:
             return False
         self.sessions[session.number] = session
@@ -156,7 +209,12 @@ class Router:
                 "local": f"{self.options.address}:{self.port}",
                 "remote": remote,
             }
-            session.rows.append(("/ip/service", self.tables["/ip/service"].add(values, locked=True)))
+            session.rows.append(
+                (
+                    "/ip/service",
+                    self.tables["/ip/service"].add(values, locked=True),
+                )
+            )
         return True
 
     def logged_in(self, session: Session, user: Row) -> None:
@@ -167,14 +225,19 @@ class Router:
             "name": user.values["name"],
             "address": session.peer,
             "via": "api",
-            "group": self.tables["/user/group"].name_of(user.values["group"]) or "",
+            "group": self.tables["/user/group"].name_of(user.values["group"])
+            or "",
             "when": self.clock.stamp(),
         }
-        row = self.tables["/user/active"].add(values, hidden={"session": session.number})
+        row = self.tables["/user/active"].add(
+            values, hidden={"session": session.number}
+        )
         session.rows.append(("/user/active", row))
 
     def leave(self, session: Session) -> None:
-        """Forget a connection that has ended. In a black hole nobody hears of it: it stays until that is over."""
+        """Forget a connection that has ended. In a black hole nobody hears of
+        it: it stays until that is over.
+        """
         if self.faults.blackhole and self.up:
             return
         self.sessions.pop(session.number, None)
@@ -198,7 +261,9 @@ class Router:
         if not self.options.reorder_commands:
             return sentences
         tagged = [
-            i for i, sentence in enumerate(sentences) if any(word.startswith(b".tag=") for word in sentence)
+            i
+            for i, sentence in enumerate(sentences)
+            if any(word.startswith(b".tag=") for word in sentence)
         ]
         shuffled = self.random.sample(tagged, len(tagged))
         result = list(sentences)
@@ -207,7 +272,9 @@ class Router:
         return result
 
     def interleave(self, streams: list[list[bytes]]) -> list[bytes]:
-        """Return sentences of several commands mixed, each command's own in order."""
+        """Return sentences of several commands mixed, each command's own in
+        order.
+        """
         turns = [at for at, stream in enumerate(streams) for _ in stream]
         self.random.shuffle(turns)
         waiting = [iter(stream) for stream in streams]
@@ -218,18 +285,30 @@ class Router:
         self._log_number += 1
         sentence = [request.command[:LOG_WORD]]
         for name, value in request.attributes.items():
-            sentence.append(f"={name}={'*****' if name in SECRET_WORDS else value[:LOG_WORD]}")
+            sentence.append(
+                f"={name}={'*****' if name in SECRET_WORDS else value[:LOG_WORD]}"
+            )
         sentence += [query[:LOG_WORD] for query in request.queries]
         if request.tag is not None:
             sentence.append(f".tag={request.tag.decode(errors='replace')}")
-        entry = {"n": self._log_number, "t": self.clock.now() - self._booted, "session": session}
+        entry = {
+            "n": self._log_number,
+            "t": self.clock.now() - self._booted,
+            "session": session,
+        }
         self.log.append(entry | {"sentence": sentence, "outcome": outcome})
 
     # --- faults, boot, listener
 
     async def set_faults(self, wanted: dict[str, Any]) -> None:
-        """Change the faults; an empty mapping clears all. `cut`, `stall_ms` act once. Raises ValueError."""
-        lasting = {name: value for name, value in wanted.items() if name not in {"cut", "stall_ms"}}
+        """Change the faults; an empty mapping clears all. `cut`, `stall_ms`
+        act once. Raises ValueError.
+        """
+        lasting = {
+            name: value
+            for name, value in wanted.items()
+            if name not in {"cut", "stall_ms"}
+        }
         stall = wanted.get("stall_ms", 0)
         if isinstance(stall, bool) or not isinstance(stall, int | float):
             raise ValueError("stall_ms: expects a number")  # noqa: TRY004 - an answer to the control port
@@ -265,7 +344,9 @@ class Router:
             self._socket = None
 
     def reboot(self, seconds: float) -> None:
-        """Go down now, losing what a reboot loses (reference 5.6), and come back after `seconds`."""
+        """Go down now, losing what a reboot loses (reference 5.6), and come
+        back after `seconds`.
+        """
         self.up = False
         self.processor.clear()
         self.cut()
@@ -275,7 +356,10 @@ class Router:
         loop = asyncio.get_running_loop()
         if self._boot is not None:
             self._boot.cancel()
-        self._boot = loop.call_later(seconds, lambda: self._tasks.add(loop.create_task(self._come_back())))
+        self._boot = loop.call_later(
+            seconds,
+            lambda: self._tasks.add(loop.create_task(self._come_back())),
+        )
 
     async def _come_back(self) -> None:
         self._tasks.clear()
@@ -304,7 +388,12 @@ class Router:
                 row.hidden.pop("watched", None)
                 self.deadlines.watch(table, row)
             else:
-                for name in ("packets-in", "packets-out", "bytes-in", "bytes-out"):
+                for name in (
+                    "packets-in",
+                    "packets-out",
+                    "bytes-in",
+                    "bytes-out",
+                ):
                     row.hidden.pop(name, None)
 
     def _bind(self) -> None:
@@ -328,7 +417,9 @@ class Router:
     async def _listen(self, wanted: bool) -> None:
         if wanted and self._server is None and self._socket is not None:
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(lambda: Session(self), sock=self._socket, backlog=128)
+            self._server = await loop.create_server(
+                lambda: Session(self), sock=self._socket, backlog=128
+            )
         elif not wanted and self._server is not None:
             self._close_listener()
             self._bind()

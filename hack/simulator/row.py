@@ -1,4 +1,6 @@
-"""A row of a menu, as the router keeps it. Imports no other file of the simulator."""
+"""A row of a menu, as the router keeps it. Imports no other file of the
+simulator.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from typing import Any
 
 @dataclass(slots=True)
 class Row:
-    """One item. `values` are normal forms as a reply shows them, `hidden` what the router knows besides.
+    """One item. `values` are normal forms as a reply shows them, `hidden` what
+    the router knows besides.
 
     A `locked` row belongs to a service: nobody edits it.
     """

@@ -1,4 +1,6 @@
-"""One API connection: login, commands in and out, cancel, quit, and what faults do to its bytes."""
+"""One API connection: login, commands in and out, cancel, quit, and what
+faults do to its bytes.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,13 @@ from typing import Protocol, cast
 
 from simulator.codec import Decoder, ProtocolError, encode_sentence, to_bytes
 from simulator.commands import Call, CommandRouter
-from simulator.dispatch import READ_VERBS, Request, check_request, execute, parse_request
+from simulator.dispatch import (
+    READ_VERBS,
+    Request,
+    check_request,
+    execute,
+    parse_request,
+)
 from simulator.errors import INTERRUPTED, Fatal, Trap
 from simulator.faults import DelayLine, Faults, Processor
 from simulator.rights import Rights
@@ -34,7 +42,9 @@ class SessionRouter(CommandRouter, Protocol):
     counters: dict[str, int]
 
     def admit(self, session: Session, remote: str) -> bool:
-        """Take a new connection, unless the service has its number of sessions already."""
+        """Take a new connection, unless the service has its number of sessions
+        already.
+        """
 
     def logged_in(self, session: Session, user: Row) -> None:
         """Note a login."""
@@ -46,7 +56,9 @@ class SessionRouter(CommandRouter, Protocol):
         """Return sentences that came together in the order in which they run."""
 
     def interleave(self, streams: list[list[bytes]]) -> list[bytes]:
-        """Return sentences of several commands mixed, each command's own in order."""
+        """Return sentences of several commands mixed, each command's own in
+        order.
+        """
 
     def journal(self, session: int, request: Request, outcome: str) -> None:
         """Write a command to the log ring."""
@@ -144,13 +156,19 @@ class Session(asyncio.Protocol):
         except ProtocolError:
             self._close()
             return
-        self._backlog.extend(sentences if self.rights is None else self.router.reorder(sentences))
+        self._backlog.extend(
+            sentences
+            if self.rights is None
+            else self.router.reorder(sentences)
+        )
         self._work()
 
     def _work(self) -> None:
         while self._backlog and self._writable and not self._closing:
             sentence = self._backlog.popleft()
-            self.router.processor.submit(lambda sentence=sentence: self._run(sentence))  # type: ignore[misc]
+            self.router.processor.submit(
+                lambda sentence=sentence: self._run(sentence)  # type: ignore[misc]
+            )
         self._throttle()
 
     def _run(self, sentence: list[bytes]) -> None:
@@ -171,7 +189,13 @@ class Session(asyncio.Protocol):
     def _call(self, request: Request, path: str = "", verb: str = "") -> Call:
         rights = self.rights or Rights("", frozenset())
         call = Call(
-            self.router, rights, path, verb, dict(request.attributes), list(request.queries), request.tag
+            self.router,
+            rights,
+            path,
+            verb,
+            dict(request.attributes),
+            list(request.queries),
+            request.tag,
         )
         call.emit = self._write
         call.finished = lambda: self._finished(call)
@@ -194,12 +218,20 @@ class Session(asyncio.Protocol):
             call.trap(trap)
             ret = None
         call.done(ret)
-        outcome = "done" if self.rights else "challenge" if ret else "trap: login refused"
+        outcome = (
+            "done"
+            if self.rights
+            else "challenge"
+            if ret
+            else "trap: login refused"
+        )
         self.router.journal(self.number, request, outcome)
         self._write(b"".join(call.out))
 
     def _log_in(self, request: Request) -> str | None:
-        """Log in, or return the challenge of a router before 6.43. Raises Trap."""
+        """Log in, or return the challenge of a router before 6.43. Raises
+        Trap.
+        """
         attributes = request.attributes
         legacy = self.router.options.legacy_login
         name = attributes.get("name", "")
@@ -209,20 +241,36 @@ class Session(asyncio.Protocol):
             self._challenge = secrets.token_bytes(16)
             return self._challenge.hex()
         if legacy:
-            good = self._challenge is not None and attributes["response"] == _response(
-                password, self._challenge
-            )
+            good = self._challenge is not None and attributes[
+                "response"
+            ] == _response(password, self._challenge)
         else:
             good = attributes.get("password") == password
-        if user is None or user.id not in self.router.tables["/user"].rows or not good:
-            raise Trap("cannot log in" if legacy else "invalid user name or password (6)")
+        if (
+            user is None
+            or user.id not in self.router.tables["/user"].rows
+            or not good
+        ):
+            raise Trap(
+                "cannot log in"
+                if legacy
+                else "invalid user name or password (6)"
+            )
         if user.values["disabled"] == "true" or user.values["name"] != name:
-            raise Trap("cannot log in" if legacy else "invalid user name or password (6)")
+            raise Trap(
+                "cannot log in"
+                if legacy
+                else "invalid user name or password (6)"
+            )
         policies = self.router.policies_of(user)
-        if "api" not in policies or not _allowed(user.values.get("address", ""), self.peer):
+        if "api" not in policies or not _allowed(
+            user.values.get("address", ""), self.peer
+        ):
             raise Trap("access denied")
         self.rights = Rights(name, policies)
-        self._decoder.max_word = self._decoder.max_sentence = self.router.options.max_word
+        self._decoder.max_word = self._decoder.max_sentence = (
+            self.router.options.max_word
+        )
         self.router.logged_in(self, user)
         return None
 
@@ -265,13 +313,17 @@ class Session(asyncio.Protocol):
             self._write(b"".join(call.out))
 
     def _answer_later(self, call: Call, answer: bytes, delay: float) -> None:
-        """Answer a command after `delay` seconds, unless it is cancelled before."""
+        """Answer a command after `delay` seconds, unless it is cancelled
+        before.
+        """
 
         def answer_now() -> None:
             self._finished(call)
             self._write(answer)
 
-        call.stop = asyncio.get_running_loop().call_later(delay, answer_now).cancel
+        call.stop = (
+            asyncio.get_running_loop().call_later(delay, answer_now).cancel
+        )
 
     def _execute(self, call: Call) -> None:
         """Run the command, or what a fault makes of it. Raises Trap."""
@@ -284,7 +336,11 @@ class Session(asyncio.Protocol):
 
     def _cancel(self, request: Request) -> None:
         wanted = request.attributes.get("tag")
-        victims = [c for c in self.running if wanted is None or c.tag == to_bytes(wanted)]
+        victims = [
+            c
+            for c in self.running
+            if wanted is None or c.tag == to_bytes(wanted)
+        ]
         for victim in victims:
             self._stop(victim)
             victim.out.clear()
@@ -337,7 +393,9 @@ class Session(asyncio.Protocol):
         faults = self.router.faults
         if faults.drop_after_bytes is not None:
             allowed = faults.drop_after_bytes
-            faults.drop_after_bytes = allowed - len(data) if len(data) <= allowed else None
+            faults.drop_after_bytes = (
+                allowed - len(data) if len(data) <= allowed else None
+            )
             if len(data) > allowed:
                 self.transport.write(data[:allowed])
                 self._closing = True
@@ -360,11 +418,16 @@ class Session(asyncio.Protocol):
 
 
 def _response(password: str, challenge: bytes) -> str:
-    digest = hashlib.md5(b"\x00" + to_bytes(password) + challenge, usedforsecurity=False)
+    digest = hashlib.md5(
+        b"\x00" + to_bytes(password) + challenge, usedforsecurity=False
+    )
     return "00" + digest.hexdigest()
 
 
 def _allowed(prefixes: str, peer: str) -> bool:
     if not prefixes:
         return True
-    return any(IPv4Address(peer) in IPv4Network(prefix) for prefix in prefixes.split(","))
+    return any(
+        IPv4Address(peer) in IPv4Network(prefix)
+        for prefix in prefixes.split(",")
+    )

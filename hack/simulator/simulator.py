@@ -16,7 +16,9 @@ TICK = 0.5
 
 
 class Simulator:
-    """Routers by name. `control` is the address and port of the control port, None for none."""
+    """Routers by name. `control` is the address and port of the control port,
+    None for none.
+    """
 
     def __init__(self, control: tuple[str, int] | None = None) -> None:
         self.routers: dict[str, Router] = {}
@@ -30,7 +32,9 @@ class Simulator:
         self._ticker = asyncio.create_task(self._tick())
         if self._control is None:
             return
-        self._runner = web.AppRunner(make_app(self), access_log=None, shutdown_timeout=1)
+        self._runner = web.AppRunner(
+            make_app(self), access_log=None, shutdown_timeout=1
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, *self._control)
         await site.start()
@@ -57,7 +61,9 @@ class Simulator:
         await self.stop()
 
     async def add_router(self, name: str, **options: Any) -> Router:
-        """Make and start a router; `options` are the fields of RouterOptions. Raises ValueError, OSError."""
+        """Make and start a router; `options` are the fields of RouterOptions.
+        Raises ValueError, OSError.
+        """
         if name in self.routers:
             raise ValueError(f"name: there is a router {name!r} already")
         router = Router(options_from({"name": name, **options}))
@@ -70,7 +76,9 @@ class Simulator:
         await self.routers.pop(name).stop()
 
     async def _tick(self) -> None:
-        """Let rows expire on routers that nobody talks to, so that listeners hear of it."""
+        """Let rows expire on routers that nobody talks to, so that listeners
+        hear of it.
+        """
         while True:
             await asyncio.sleep(TICK)
             for router in self.routers.values():

@@ -1,4 +1,6 @@
-"""The rows of one menu: ids, order, uniqueness, subscribers. Works on normal forms, parsed before."""
+"""The rows of one menu: ids, order, uniqueness, subscribers. Works on normal
+forms, parsed before.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ Subscriber = Callable[[Event, Row], None]
 
 
 class Table:
-    """One menu of one router. Every change is told to the subscribers at once, first come first."""
+    """One menu of one router. Every change is told to the subscribers at once,
+    first come first.
+    """
 
     def __init__(self, router: MenuRouter, menu: Menu) -> None:
         self.router = router
@@ -34,8 +38,14 @@ class Table:
         before: Row | None = None,
         locked: bool = False,
     ) -> Row:
-        """Make a row of normal forms; defaults are filled in. Raises Trap for a duplicate."""
-        filled = {p.name: p.default for p in self.menu.properties if p.default is not None}
+        """Make a row of normal forms; defaults are filled in. Raises Trap for
+        a duplicate.
+        """
+        filled = {
+            p.name: p.default
+            for p in self.menu.properties
+            if p.default is not None
+        }
         filled.update(values)
         self._check(filled, None)
         row = Row(f"*{self._next_id:X}", filled, dict(hidden or {}), locked)
@@ -51,7 +61,9 @@ class Table:
         return row
 
     def set(self, row: Row, changes: Mapping[str, str | None]) -> None:
-        """Change or (None) drop properties of a row. Raises Trap for a duplicate, having changed nothing."""
+        """Change or (None) drop properties of a row. Raises Trap for a
+        duplicate, having changed nothing.
+        """
         visible = {n: v for n, v in changes.items() if not self._is_hidden(n)}
         values = {n: v for n, v in row.values.items() if n not in visible}
         values.update({n: v for n, v in visible.items() if v is not None})
@@ -83,7 +95,9 @@ class Table:
             taken.clear()
 
     def move(self, rows: Sequence[Row], before: Row | None) -> None:
-        """Put `rows` as a block, in their given order, before a row or (None) at the end of the table."""
+        """Put `rows` as a block, in their given order, before a row or (None)
+        at the end of the table.
+        """
         ids = {row.id for row in rows}
         order = [row for row in self.rows.values() if row.id not in ids]
         at = order.index(before) if before in order else len(order)
@@ -92,7 +106,9 @@ class Table:
 
     def find(self, reference: str) -> Row | None:
         """Return the row with this id or unambiguous name."""
-        return self.rows.get(reference) or self.rows.get(self._by_name.get(reference, ""))
+        return self.rows.get(reference) or self.rows.get(
+            self._by_name.get(reference, "")
+        )
 
     def id_of(self, name: str) -> str | None:
         """Return the id of the row with this name or id."""
@@ -105,13 +121,19 @@ class Table:
         return row.values.get("name") if row else None
 
     def holder(self, rule: int, key: Hashable) -> Row | None:
-        """Return the row that holds a natural key under the menu's unique rule number `rule`."""
+        """Return the row that holds a natural key under the menu's unique rule
+        number `rule`.
+        """
         return self.rows.get(self._taken[rule].get(key, ""))
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Tell `subscriber` of every change from now on; the result ends that."""
         self.subscribers.append(subscriber)
-        return lambda: self.subscribers.remove(subscriber) if subscriber in self.subscribers else None
+        return lambda: (
+            self.subscribers.remove(subscriber)
+            if subscriber in self.subscribers
+            else None
+        )
 
     def _is_hidden(self, name: str) -> bool:
         prop = self.properties.get(name)

@@ -1,7 +1,8 @@
-"""Kinds of property values: what is accepted on input, the normal form a reply shows, how two values compare.
+"""Kinds of property values: what is accepted on input, the normal form a reply
+shows, how two values compare.
 
-Sources: reference 2.1 (typed comparison), 2.7 (spellings accepted), 3 (error texts), 4.0 (normal forms).
-Must not know any menu.
+Sources: reference 2.1 (typed comparison), 2.7 (spellings accepted), 3 (error
+texts), 4.0 (normal forms). Must not know any menu.
 """
 
 from __future__ import annotations
@@ -9,7 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    NetmaskValueError,
+)
 from typing import Protocol
 
 from simulator.errors import BAD_VALUE, Trap, no_match
@@ -19,7 +25,9 @@ Comparable = tuple[float | str, ...]
 _DURATION = re.compile(
     r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?(?:(\d+)us)?"
 )
-_CLOCK = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(\d+):([0-5]?\d)(?::([0-5]?\d(?:\.\d+)?))?")
+_CLOCK = re.compile(
+    r"(?:(\d+)w)?(?:(\d+)d)?(\d+):([0-5]?\d)(?::([0-5]?\d(?:\.\d+)?))?"
+)
 _NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 
@@ -42,14 +50,18 @@ class Kind:
     """Free text; whatever bytes came in go out again."""
 
     def parse(self, name: str, text: str, tables: Tables | None = None) -> str:  # noqa: ARG002
-        """Return the normal form of an argument; raises Trap with the router's text when it is not accepted.
+        """Return the normal form of an argument; raises Trap with the router's
+        text when it is not accepted.
 
-        `name` is the argument's name, for the text; `tables` are needed by references alone.
+        `name` is the argument's name, for the text; `tables` are needed by
+        references alone.
         """
         return self._parse(name, text)
 
     def key(self, text: str) -> Comparable:
-        """Return the sort key of a normal form; raises ValueError for text that is none."""
+        """Return the sort key of a normal form; raises ValueError for text
+        that is none.
+        """
         return self._key(text)
 
     def _parse(self, _name: str, text: str) -> str:
@@ -76,7 +88,9 @@ class Bool(Kind):
 
 @dataclass(frozen=True)
 class Int(Kind):
-    """A whole number, or one of the field's own keywords; `suffixes` allows k, M and G."""
+    """A whole number, or one of the field's own keywords; `suffixes` allows k,
+    M and G.
+    """
 
     low: int = 0
     high: int = 2**63 - 1
@@ -89,9 +103,15 @@ class Int(Kind):
         match = re.fullmatch(r"(-?\d+)([kMG]?)", text)
         if match is None or (match[2] and not self.suffixes):
             raise Trap(f"invalid value for argument {name}", BAD_VALUE)
-        value = int(match[1]) * {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}[match[2]]
+        value = (
+            int(match[1])
+            * {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}[match[2]]
+        )
         if not self.low <= value <= self.high:
-            raise Trap(f"value of {name} out of range ({self.low}..{self.high})", BAD_VALUE)
+            raise Trap(
+                f"value of {name} out of range ({self.low}..{self.high})",
+                BAD_VALUE,
+            )
         return str(value)
 
     def _key(self, text: str) -> Comparable:
@@ -111,22 +131,37 @@ class Enum(Kind):
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds of `1h30m`, `01:30:00`, `1d01:30:00`, `300ms` or plain seconds; raises ValueError."""
+    """Return the seconds of `1h30m`, `01:30:00`, `1d01:30:00`, `300ms` or
+    plain seconds; raises ValueError.
+    """
     if re.fullmatch(r"\d+", text):
         return float(text)
     match = _CLOCK.fullmatch(text)
     if match:
-        weeks, days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-        return weeks * 604800 + days * 86400 + hours * 3600 + minutes * 60 + seconds
+        weeks, days, hours, minutes, seconds = (
+            float(part or 0) for part in match.groups()
+        )
+        return (
+            weeks * 604800
+            + days * 86400
+            + hours * 3600
+            + minutes * 60
+            + seconds
+        )
     match = _DURATION.fullmatch(text)
     if not text or match is None:
         raise ValueError(f"{text!r} is no duration")
     scale = (604800, 86400, 3600, 60, 1, 1e-3, 1e-6)
-    return sum(float(part or 0) * unit for part, unit in zip(match.groups(), scale, strict=True))
+    return sum(
+        float(part or 0) * unit
+        for part, unit in zip(match.groups(), scale, strict=True)
+    )
 
 
 def format_duration(seconds: float) -> str:
-    """Return `1w2d3h4m5s` without the parts that are zero; `0s` for zero; `300ms` below a second."""
+    """Return `1w2d3h4m5s` without the parts that are zero; `0s` for zero;
+    `300ms` below a second.
+    """
     micros = max(0, round(seconds * 1_000_000))
     parts = []
     for unit, size in (
@@ -164,7 +199,9 @@ class Duration(Kind):
         try:
             seconds = parse_duration(text)
         except ValueError:
-            raise Trap(f"invalid value for argument {name}", BAD_VALUE) from None
+            raise Trap(
+                f"invalid value for argument {name}", BAD_VALUE
+            ) from None
         if not self.low <= seconds <= self.high:
             limits = f"({_clock_form(self.low)} .. {_clock_form(self.high)})"
             raise Trap(f"value of {name} is out of range {limits}", BAD_VALUE)
@@ -175,18 +212,24 @@ class Duration(Kind):
 
 
 class Mac(Kind):
-    """A MAC address: `:`, `-`, `.` and any case in, upper case with colons out."""
+    """A MAC address: `:`, `-`, `.` and any case in, upper case with colons
+    out.
+    """
 
     def _parse(self, name: str, text: str) -> str:
         digits = re.sub(r"[:.-]", "", text)
         if digits == text or not re.fullmatch(r"[0-9A-Fa-f]{12}", digits):
-            raise Trap(f"invalid value of {name}, mac address required", BAD_VALUE)
+            raise Trap(
+                f"invalid value of {name}, mac address required", BAD_VALUE
+            )
         digits = digits.upper()
         return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
 
 
 def address_span(text: str) -> tuple[int, int]:
-    """Return the first and last address of `a.b.c.d`, a prefix or a range `a-b`; raises ValueError."""
+    """Return the first and last address of `a.b.c.d`, a prefix or a range
+    `a-b`; raises ValueError.
+    """
     if "/" in text:
         network = IPv4Network(text, strict=False)
         return int(network.network_address), int(network.broadcast_address)
@@ -207,13 +250,17 @@ def _span_text(first: int, last: int, *, as_prefix: bool) -> str:
 
 
 class Address(Kind):
-    """One IPv4 address; one with a port behind it compares by address, then port."""
+    """One IPv4 address; one with a port behind it compares by address, then
+    port.
+    """
 
     def _parse(self, name: str, text: str) -> str:
         try:
             return str(IPv4Address(text))
         except AddressValueError:
-            raise Trap(f"invalid value for argument {name}", BAD_VALUE) from None
+            raise Trap(
+                f"invalid value for argument {name}", BAD_VALUE
+            ) from None
 
     def _key(self, text: str) -> Comparable:
         address, _, port = text.partition(":")
@@ -224,8 +271,9 @@ class Address(Kind):
 class AddressRange(Kind):
     """An address, a prefix or a range.
 
-    `collapse`: a range that is exactly a prefix is shown as that prefix (address lists; not ip-bindings).
-    `names`: a DNS name is accepted as well. A host never shows /32.
+    `collapse`: a range that is exactly a prefix is shown as that prefix
+    (address lists; not ip-bindings). `names`: a DNS name is accepted as well.
+    A host never shows /32.
     """
 
     collapse: bool = True
@@ -237,7 +285,9 @@ class AddressRange(Kind):
         except (AddressValueError, NetmaskValueError, ValueError):
             if self.names and _NAME.fullmatch(text):
                 return text
-            raise Trap(f"value of {name} expects range of ip addresses", BAD_VALUE) from None
+            raise Trap(
+                f"value of {name} expects range of ip addresses", BAD_VALUE
+            ) from None
         return _span_text(first, last, as_prefix=self.collapse or "/" in text)
 
     def _key(self, text: str) -> Comparable:
@@ -246,16 +296,27 @@ class AddressRange(Kind):
 
 @dataclass(frozen=True)
 class PrefixList(Kind):
-    """Comma list of prefixes; `mask` keeps /32 on hosts, as queues, peers and addresses do."""
+    """Comma list of prefixes; `mask` keeps /32 on hosts, as queues, peers and
+    addresses do.
+    """
 
     mask: bool = True
 
     def _parse(self, name: str, text: str) -> str:
         try:
-            networks = [IPv4Network(part, strict=False) for part in text.split(",") if part]
+            networks = [
+                IPv4Network(part, strict=False)
+                for part in text.split(",")
+                if part
+            ]
         except (AddressValueError, NetmaskValueError, ValueError):
-            raise Trap(f"invalid value for argument {name}", BAD_VALUE) from None
-        return ",".join(str(n) if self.mask or n.prefixlen < 32 else str(n.network_address) for n in networks)
+            raise Trap(
+                f"invalid value for argument {name}", BAD_VALUE
+            ) from None
+        return ",".join(
+            str(n) if self.mask or n.prefixlen < 32 else str(n.network_address)
+            for n in networks
+        )
 
 
 @dataclass(frozen=True)
@@ -273,13 +334,17 @@ class WordSet(Kind):
 
 @dataclass(frozen=True)
 class Reference(Kind):
-    """Name of a row of another menu, checked when set; shows the dead row's id once that row is gone."""
+    """Name of a row of another menu, checked when set; shows the dead row's id
+    once that row is gone.
+    """
 
     path: str
     keywords: tuple[str, ...] = ()
 
     def parse(self, name: str, text: str, tables: Tables | None = None) -> str:
-        """Return the id of the row with this name. Raises Trap when there is none."""
+        """Return the id of the row with this name. Raises Trap when there is
+        none.
+        """
         if text in self.keywords:
             return text
         if tables is None:
@@ -290,7 +355,9 @@ class Reference(Kind):
         return row_id
 
     def show(self, stored: str, tables: Tables) -> str:
-        """Return the name of the row with this id, or the id once that row is gone."""
+        """Return the name of the row with this id, or the id once that row is
+        gone.
+        """
         if stored in self.keywords:
             return stored
         return tables[self.path].name_of(stored) or stored

@@ -1,1 +1,3 @@
-"""Measures of code style that no linter has: branches, vague names, density, folders and circles of imports."""
+"""Measures of code style that no linter has: branches, vague names, density,
+folders and circles of imports.
+"""

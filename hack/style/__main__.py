@@ -1,4 +1,6 @@
-"""`python -m style [--report] [--root FOLDER]`: check the bounds of `[tool.cerebro.style]` in pyproject.toml."""
+"""`python -m style [--report] [--root FOLDER]`: check the bounds of
+`[tool.cerebro.style]` in pyproject.toml.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +22,35 @@ Exit status: 0 if all bounds hold, 1 if one is broken, 2 if the bounds or a file
 def main(arguments: list[str] | None = None) -> int:
     """Print the table and the broken bounds; return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m style", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m style",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--report", action="store_true", help="print the full tables, by folder and by function"
+        "--report",
+        action="store_true",
+        help="print the full tables, by folder and by function",
     )
-    parser.add_argument("--root", type=Path, default=Path(), help="the repository's root (default: here)")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=Path(),
+        help="the repository's root (default: here)",
+    )
     options = parser.parse_args(arguments)
 
     try:
-        bounds = Bounds.from_toml((options.root / "pyproject.toml").read_text("utf-8"))
+        bounds = Bounds.from_toml(
+            (options.root / "pyproject.toml").read_text("utf-8")
+        )
         sources = read_sources(options.root, bounds.folders)
-    except (OSError, SyntaxError, UnicodeDecodeError, BoundsError, tomllib.TOMLDecodeError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        UnicodeDecodeError,
+        BoundsError,
+        tomllib.TOMLDecodeError,
+    ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 

@@ -16,10 +16,14 @@ class BoundsError(Exception):
 
 @dataclass(frozen=True)
 class Bounds:
-    """Where to look, and what to allow. A setting's name in the file has `-` for `_`."""
+    """Where to look, and what to allow. A setting's name in the file has `-`
+    for `_`.
+    """
 
     folders: list[str]
-    """The folders that module names start from; branches and circles are checked in all of them."""
+    """The folders that module names start from; branches and circles are
+    checked in all of them.
+    """
     packages: list[str]
     """The folders whose names, density, files and floors are checked."""
     function_lines: int
@@ -32,15 +36,21 @@ class Bounds:
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
-        """Return the bounds in the text of a pyproject.toml; raises BoundsError and TOMLDecodeError."""
-        table = tomllib.loads(text).get("tool", {}).get("cerebro", {}).get("style")
+        """Return the bounds in the text of a pyproject.toml; raises
+        BoundsError and TOMLDecodeError.
+        """
+        table = (
+            tomllib.loads(text).get("tool", {}).get("cerebro", {}).get("style")
+        )
         if table is None:
             raise BoundsError(f"{_TABLE} is missing")
         return cls._from_table(table)
 
     @classmethod
     def _from_table(cls, table: Mapping[str, Any]) -> Self:
-        settings = {name.replace("-", "_"): value for name, value in table.items()}
+        settings = {
+            name.replace("-", "_"): value for name, value in table.items()
+        }
         known = {field.name for field in fields(cls)}
         unknown, missing = settings.keys() - known, known - settings.keys()
         if unknown or missing:

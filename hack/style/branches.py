@@ -1,14 +1,18 @@
 """The length of each function in lines, and the number of its branches.
 
-A branch is a place where the reader must think of two ways: an `if` or `elif`, a `for`, a `while`, an `except`, a
-`case`, each operand of `and` and `or` after the first, a conditional expression, and each `for` and `if` of a
-comprehension. An `assert` is none: it says what always holds. ruff counts neither comprehensions nor conditional
-expressions, so that a function of 24 branches passes its bound of 12.
+A branch is a place where the reader must think of two ways: an `if` or `elif`,
+a `for`, a `while`, an `except`, a `case`, each operand of `and` and `or` after
+the first, a conditional expression, and each `for` and `if` of a
+comprehension. An `assert` is none: it says what always holds. ruff counts
+neither comprehensions nor conditional expressions, so that a function of 24
+branches passes its bound of 12.
 
-The length counts lines of code from `def` on. The docstring, blank lines and comments do not count: a bound that
-counts them is met by leaving them out, which makes a function shorter and harder to read.
+The length counts lines of code from `def` on. The docstring, blank lines and
+comments do not count: a bound that counts them is met by leaving them out,
+which makes a function shorter and harder to read.
 
-A nested function counts for itself, not for the function around it. A lambda belongs to the function around it.
+A nested function counts for itself, not for the function around it. A lambda
+belongs to the function around it.
 """
 
 from __future__ import annotations
@@ -30,7 +34,9 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class Function:
-    """The measures of a function; `name` has the names of the classes and functions around it before dots."""
+    """The measures of a function; `name` has the names of the classes and
+    functions around it before dots.
+    """
 
     path: str
     line: int
@@ -40,7 +46,9 @@ class Function:
 
 
 def measure(source: Source) -> list[Function]:
-    """Return the measures of every function of a file, in the order of the file."""
+    """Return the measures of every function of a file, in the order of the
+    file.
+    """
     strings = _lines_in_strings(source.nodes)
     return [
         Function(
@@ -54,21 +62,36 @@ def measure(source: Source) -> list[Function]:
     ]
 
 
-def breaches(functions: Iterable[Function], *, max_lines: int, max_branches: int) -> list[Breach]:
-    """Return a breach for each function that is too long, and for each that has too many branches."""
+def breaches(
+    functions: Iterable[Function], *, max_lines: int, max_branches: int
+) -> list[Breach]:
+    """Return a breach for each function that is too long, and for each that
+    has too many branches.
+    """
     broken = []
     for function in functions:
         place = f"{function.path}:{function.line}"
         if function.branches > max_branches:
             excess = f"function {function.name} has {function.branches} branches, the bound is {max_branches}"
-            broken.append(Breach(place, f"{excess}: split a decision out, or name an intermediate"))
+            broken.append(
+                Breach(
+                    place,
+                    f"{excess}: split a decision out, or name an intermediate",
+                )
+            )
         if function.lines > max_lines:
             excess = f"function {function.name} has {function.lines} lines, the bound is {max_lines}"
-            broken.append(Breach(place, f"{excess}: move a step into a function of its own"))
+            broken.append(
+                Breach(
+                    place, f"{excess}: move a step into a function of its own"
+                )
+            )
     return broken
 
 
-def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Definition]]:
+def _definitions(
+    node: ast.AST, prefix: str
+) -> Iterator[tuple[str, Definition]]:
     """Return each function below a node, with its name after the prefix."""
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, _NESTED):
@@ -81,7 +104,9 @@ def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Definition]]
 
 
 def _own_nodes(definition: Definition) -> Iterator[ast.AST]:
-    """Return the nodes of a function's body. A nested function or class is returned, but nothing inside it."""
+    """Return the nodes of a function's body. A nested function or class is
+    returned, but nothing inside it.
+    """
     nodes: list[ast.AST] = list(definition.body)
     while nodes:
         node = nodes.pop()
@@ -104,8 +129,12 @@ def _branches_of(node: ast.AST) -> int:
     return 0
 
 
-def _count_lines(definition: Definition, lines: tuple[str, ...], strings: set[int]) -> int:
-    """Return the number of a function's lines of code; `strings` are the lines inside multi-line strings."""
+def _count_lines(
+    definition: Definition, lines: tuple[str, ...], strings: set[int]
+) -> int:
+    """Return the number of a function's lines of code; `strings` are the lines
+    inside multi-line strings.
+    """
     skipped: set[int] = set()
     docstring = docstring_of(definition)
     if docstring is not None:
@@ -115,7 +144,9 @@ def _count_lines(definition: Definition, lines: tuple[str, ...], strings: set[in
             skipped |= _line_numbers(node)
 
     counted = _line_numbers(definition) - skipped
-    return sum(number in strings or _is_code(lines[number - 1]) for number in counted)
+    return sum(
+        number in strings or _is_code(lines[number - 1]) for number in counted
+    )
 
 
 def _is_code(line: str) -> bool:
@@ -124,14 +155,21 @@ def _is_code(line: str) -> bool:
 
 
 def _line_numbers(node: ast.stmt | ast.expr) -> set[int]:
-    """Return the numbers of all lines of a node, without those of its decorators."""
+    """Return the numbers of all lines of a node, without those of its
+    decorators.
+    """
     return set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
 
 
 def _lines_in_strings(nodes: Iterable[ast.AST]) -> set[int]:
-    """Return the numbers of the lines of multi-line strings: blank lines and `#` mean nothing special there."""
+    """Return the numbers of the lines of multi-line strings: blank lines and
+    `#` mean nothing special there.
+    """
     numbers: set[int] = set()
     for node in nodes:
-        if isinstance(node, ast.Constant | ast.JoinedStr) and node.lineno != node.end_lineno:
+        if (
+            isinstance(node, ast.Constant | ast.JoinedStr)
+            and node.lineno != node.end_lineno
+        ):
             numbers |= _line_numbers(node)
     return numbers

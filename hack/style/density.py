@@ -1,7 +1,8 @@
 """Lines for each statement: how much room the code has.
 
-All lines of a file count, with blank lines, comments and docstrings; all statements count, with imports, docstrings
-and those inside other statements. So counted, kopf 1.45 has 2.69 lines a statement, httpx 0.28 has 2.62 and
+All lines of a file count, with blank lines, comments and docstrings; all
+statements count, with imports, docstrings and those inside other statements.
+So counted, kopf 1.45 has 2.69 lines a statement, httpx 0.28 has 2.62 and
 gafaelfawr about 3.2.
 """
 
@@ -34,7 +35,9 @@ def measure(source: Source) -> Density:
 
 
 def total(measured: Iterable[tuple[str, Density]], folder: str) -> Density:
-    """Return the density of a folder and all below it, from the paths and densities of files."""
+    """Return the density of a folder and all below it, from the paths and
+    densities of files.
+    """
     files = [density for path, density in measured if within(path, folder)]
     return Density(
         lines=sum(density.lines for density in files),
@@ -43,14 +46,24 @@ def total(measured: Iterable[tuple[str, Density]], folder: str) -> Density:
 
 
 def breaches(
-    measured: Iterable[tuple[str, Density]], *, folders: Iterable[str], at_least: float
+    measured: Iterable[tuple[str, Density]],
+    *,
+    folders: Iterable[str],
+    at_least: float,
 ) -> list[Breach]:
-    """Return a breach for each of the folders that holds statements and has too few lines for them."""
+    """Return a breach for each of the folders that holds statements and has
+    too few lines for them.
+    """
     known = list(measured)
     broken = []
     for folder in folders:
         density = total(known, folder)
         if density.statements and density.lines_per_statement < at_least:
             excess = f"{density.lines_per_statement:.2f} lines a statement, the least is {at_least:g}"
-            broken.append(Breach(folder, f"{excess}: one decision a line, a blank line between steps"))
+            broken.append(
+                Breach(
+                    folder,
+                    f"{excess}: one decision a line, a blank line between steps",
+                )
+            )
     return broken

@@ -1,8 +1,11 @@
-"""Runs programs in the virtual machine for a process outside: a server inside, a client outside.
+"""Runs programs in the virtual machine for a process outside: a server inside,
+a client outside.
 
-`python remote.py serve PORT` listens; it trusts whoever connects. `python remote.py PORT CMD...` runs a command
-inside as if it ran here: environment, working folder, what is in a pipe at its input, both outputs, exit status;
-SIGTERM is passed on, and the end of the client kills the command. Needs only the standard library.
+`python remote.py serve PORT` listens; it trusts whoever connects. `python
+remote.py PORT CMD...` runs a command inside as if it ran here: environment,
+working folder, what is in a pipe at its input, both outputs, exit status;
+SIGTERM is passed on, and the end of the client kills the command. Needs only
+the standard library.
 """
 
 from __future__ import annotations
@@ -30,7 +33,9 @@ def serve(port: int) -> NoReturn:
         print("serving", flush=True)
         while True:
             connection, _ = listener.accept()
-            threading.Thread(target=_serve_one, args=(connection,), daemon=True).start()
+            threading.Thread(
+                target=_serve_one, args=(connection,), daemon=True
+            ).start()
 
 
 def _serve_one(connection: socket.socket) -> None:
@@ -60,7 +65,9 @@ def _serve_one(connection: socket.socket) -> None:
             send(_ERROR, f"{error}\n".encode())
             send(_EXIT, b"127")
             return
-        threading.Thread(target=_watch, args=(reader, child), daemon=True).start()
+        threading.Thread(
+            target=_watch, args=(reader, child), daemon=True
+        ).start()
         assert child.stdin is not None
         assert child.stdout is not None
         assert child.stderr is not None
@@ -91,9 +98,19 @@ def _watch(reader: IO[bytes], child: subprocess.Popen[bytes]) -> None:
 def run(port: int, argv: list[str]) -> int:
     """Run a command inside; return its exit status, as a shell has it."""
     stdin = sys.stdin.read() if stat.S_ISFIFO(os.fstat(0).st_mode) else ""
-    order = {"argv": argv, "cwd": str(os.getcwd()), "env": dict(os.environ), "stdin": stdin}  # noqa: PTH109
-    with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rb") as reader:
-        signal.signal(signal.SIGTERM, lambda *_: connection.sendall(_TERMINATE))
+    order = {
+        "argv": argv,
+        "cwd": str(os.getcwd()),  # noqa: PTH109 - the text as it is
+        "env": dict(os.environ),
+        "stdin": stdin,
+    }
+    with (
+        socket.create_connection(("127.0.0.1", port)) as connection,
+        connection.makefile("rb") as reader,
+    ):
+        signal.signal(
+            signal.SIGTERM, lambda *_: connection.sendall(_TERMINATE)
+        )
         connection.sendall(json.dumps(order).encode() + b"\n")
         while head := reader.read(_FRAME.size):
             kind, length = _FRAME.unpack(head)

@@ -29,13 +29,25 @@ def address_of(number: int) -> str:
 
 
 def condition(name: str) -> Object:
-    words = {"status": "True", "reason": "Applied", "message": "the peer is on the interface"}
-    return {"type": name, **words, "observedGeneration": 1, "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    words = {
+        "status": "True",
+        "reason": "Applied",
+        "message": "the peer is on the interface",
+    }
+    return {
+        "type": name,
+        **words,
+        "observedGeneration": 1,
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
 
 
 def says_applied(peer: Object) -> bool:
     conditions = peer.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Applied" and one["status"] == "True" for one in conditions)
+    return any(
+        one["type"] == "Applied" and one["status"] == "True"
+        for one in conditions
+    )
 
 
 async def at_once(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
@@ -57,4 +69,6 @@ async def all_peers(api: KubeApi, namespace: str) -> AsyncIterator[Object]:
 def administrator(plane: ControlPlane) -> httpx.Client:
     trusted = ssl.create_default_context(cafile=str(plane.credentials.ca))
     headers = {"Authorization": f"Bearer {plane.credentials.admin_token}"}
-    return httpx.Client(base_url=plane.url, verify=trusted, headers=headers, timeout=60)
+    return httpx.Client(
+        base_url=plane.url, verify=trusted, headers=headers, timeout=60
+    )

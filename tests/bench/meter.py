@@ -38,7 +38,9 @@ def probe(agent: NodeAgent, times: list[float]) -> None:
     start = time.monotonic()
     with (
         suppress(OSError, HTTPException),
-        closing(HTTPConnection("127.0.0.1", agent.port, timeout=_DEADLINE)) as asked,
+        closing(
+            HTTPConnection("127.0.0.1", agent.port, timeout=_DEADLINE)
+        ) as asked,
     ):
         asked.request("GET", "/healthz")
         asked.getresponse().read()
@@ -47,15 +49,25 @@ def probe(agent: NodeAgent, times: list[float]) -> None:
 
 def memory_of(agent: NodeAgent) -> float:
     """Resident bytes."""
-    return int(Path(f"/proc/{agent.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(
+        Path(f"/proc/{agent.pid}/statm").read_text().split()[1]
+    ) * os.sysconf("SC_PAGE_SIZE")
 
 
 def processor_time_of(agent: NodeAgent) -> float:
     """Seconds of processor time, with those of all its threads."""
-    fields = Path(f"/proc/{agent.pid}/stat").read_text().rpartition(")")[2].split()
+    fields = (
+        Path(f"/proc/{agent.pid}/stat").read_text().rpartition(")")[2].split()
+    )
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def timed(name: str, seconds: float, beside: str = "", other: float = 0.0) -> str:
-    ratio = f"   {seconds / other:6.2f} times {beside} ({other * 1000:.1f} ms)" if beside else ""
+def timed(
+    name: str, seconds: float, beside: str = "", other: float = 0.0
+) -> str:
+    ratio = (
+        f"   {seconds / other:6.2f} times {beside} ({other * 1000:.1f} ms)"
+        if beside
+        else ""
+    )
     return f"  {name:46} {seconds * 1000:10.1f} ms{ratio}"

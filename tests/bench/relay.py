@@ -39,14 +39,22 @@ class Relay:
 
     async def authorize(self, order: str, mac: str, ip: str) -> httpx.Response:
         """Send one signed order; the answer comes when the entry is on the router."""
-        body = {"pedidoId": order, "mikId": self.router, "deviceToken": order, "ipAtual": ip, "macAtual": mac}
+        body = {
+            "pedidoId": order,
+            "mikId": self.router,
+            "deviceToken": order,
+            "ipAtual": ip,
+            "macAtual": mac,
+        }
         raw = json.dumps(body).encode()
         token, secret = (
             self.settings.secrets["RELAY_TOKEN"],
             self.settings.secrets["RELAY_API_SECRET"].encode(),
         )
         return await self.http.post(
-            AUTHORIZE, content=raw, headers=signed_headers("POST", AUTHORIZE, raw, token, secret)
+            AUTHORIZE,
+            content=raw,
+            headers=signed_headers("POST", AUTHORIZE, raw, token, secret),
         )
 
     async def boot_time(self) -> float:
@@ -63,13 +71,26 @@ async def running(folder: Path) -> AsyncIterator[Relay]:
     settings = draw(1)
     try:
         plane = await asyncio.to_thread(start, supervisor, settings, folder)
-        plane.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(manifests(settings.routers)))
         plane.kubectl(
-            "wait", "devices", "--all", "--for=condition=Ready", f"--namespace={NAMESPACE}", READY_WITHIN
+            "apply",
+            "--server-side",
+            "-f",
+            "-",
+            stdin=json.dumps(manifests(settings.routers)),
+        )
+        plane.kubectl(
+            "wait",
+            "devices",
+            "--all",
+            "--for=condition=Ready",
+            f"--namespace={NAMESPACE}",
+            READY_WITHIN,
         )
         async with (
             SimulatorControl(settings.simulator_url) as control,
-            httpx.AsyncClient(base_url=settings.bridge_url, timeout=10.0) as http,
+            httpx.AsyncClient(
+                base_url=settings.bridge_url, timeout=10.0
+            ) as http,
         ):
             yield Relay(plane, settings, control, http)
     finally:

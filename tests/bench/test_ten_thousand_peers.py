@@ -23,7 +23,15 @@ from typing import Any, TypeVar
 import pytest
 
 from bench.figures import Figures
-from bench.many_peers import a_key, address_of, administrator, all_peers, at_once, condition, says_applied
+from bench.many_peers import (
+    a_key,
+    address_of,
+    administrator,
+    all_peers,
+    at_once,
+    condition,
+    says_applied,
+)
 from bench.meter import memory_of, probe, processor_time_of, repeated, timed
 from cerebro.kube.client import connection
 from cerebro.kube.client.api import KubeApi
@@ -96,12 +104,33 @@ class _Bench:
         print(timed("one status patch, one after another", wrote))
         agent, found = self.cold_start()
         print("from the agent's start:")
-        print(timed("to all Peers on the interface", found.applied, "list and setconf", listed + applied))
+        print(
+            timed(
+                "to all Peers on the interface",
+                found.applied,
+                "list and setconf",
+                listed + applied,
+            )
+        )
         said = 2 * PEERS  # the key is noted before it is applied (rule E8)
-        print(timed(f"to all {said} statuses written", found.said, "bare patches", said * wrote))
+        print(
+            timed(
+                f"to all {said} statuses written",
+                found.said,
+                "bare patches",
+                said * wrote,
+            )
+        )
         self.see_all_applied()
         print("what others in the agent had of it meanwhile:")
-        print(timed("a Session let in, median", found.sessions.p50, "at rest without Peers", rest.p50))
+        print(
+            timed(
+                "a Session let in, median",
+                found.sessions.p50,
+                "at rest without Peers",
+                rest.p50,
+            )
+        )
         print(timed("a Session let in, 99th percentile", found.sessions.p99))
         print(timed("the longest that a probe waited", max(found.probes)))
         _print_memory(agent, empty)
@@ -128,7 +157,13 @@ class _Bench:
 
         async def make(api: KubeApi) -> None:
             async def one(namespace: str, name: str, address: str) -> None:
-                peer = a_peer(name, HUB, self.peers[name], address, deviceRef={"name": name})
+                peer = a_peer(
+                    name,
+                    HUB,
+                    self.peers[name],
+                    address,
+                    deviceRef={"name": name},
+                )
                 await api.create(PEER, namespace, peer)
                 if (number := next(made)) % 1000 == 0:
                     print(f"  {number} made", flush=True)
@@ -136,8 +171,14 @@ class _Bench:
             bare = itertools.islice(self.peers, BARE_PATCHES)
             await at_once(
                 itertools.chain(
-                    (one(self.world.namespace, name, address_of(n)) for n, name in enumerate(self.peers)),
-                    (one(self.bare_namespace, name, address_of(n)) for n, name in enumerate(bare)),
+                    (
+                        one(self.world.namespace, name, address_of(n))
+                        for n, name in enumerate(self.peers)
+                    ),
+                    (
+                        one(self.bare_namespace, name, address_of(n))
+                        for n, name in enumerate(bare)
+                    ),
                 )
             )
 
@@ -151,7 +192,9 @@ class _Bench:
 
     def bare_list(self) -> float:
         async def listed(api: KubeApi) -> int:
-            return len([one async for one in all_peers(api, self.world.namespace)])
+            return len(
+                [one async for one in all_peers(api, self.world.namespace)]
+            )
 
         start = time.monotonic()
         assert self.ask(listed) == PEERS
@@ -162,7 +205,9 @@ class _Bench:
         status = {
             "appliedPublicKey": a_key(),
             "state": "NeverConnected",
-            "conditions": [condition(name) for name in ("Accepted", "Applied", "Ready")],
+            "conditions": [
+                condition(name) for name in ("Accepted", "Applied", "Ready")
+            ],
         }
 
         async def patch(api: KubeApi) -> list[float]:
@@ -183,13 +228,19 @@ class _Bench:
         return Figures.of(self.ask(patch)).p50
 
     def bare_setconf(self) -> float:
-        node = HubNode(OTHER, self.world.internet, "Userspace", self.world.folder)
+        node = HubNode(
+            OTHER, self.world.internet, "Userspace", self.world.folder
+        )
         with node:
             make_interface(node, WIREGUARD, "Userspace")
             configure(node, WIREGUARD, private_key=make_keys().private)
             lines = ["[Interface]", f"PrivateKey = {make_keys().private}"]
             for number, key in enumerate(self.peers.values()):
-                lines += ["[Peer]", f"PublicKey = {key}", f"AllowedIPs = {address_of(number)}"]
+                lines += [
+                    "[Peer]",
+                    f"PublicKey = {key}",
+                    f"AllowedIPs = {address_of(number)}",
+                ]
             file = self.world.folder / "wg.conf"
             file.write_text("\n".join(lines) + "\n")
             start = time.monotonic()
@@ -213,10 +264,17 @@ class _Bench:
         ):
             start = time.monotonic()
             agent.start()
-            self.world.until(agent.ready, "the agent is ready", agent.output, within=DEADLINE)
+            self.world.until(
+                agent.ready,
+                "the agent is ready",
+                agent.output,
+                within=DEADLINE,
+            )
             times: list[float] = []
             while not (done.is_set() and found.applied):
-                assert time.monotonic() - start < DEADLINE, agent.output()[-5000:]
+                assert time.monotonic() - start < DEADLINE, agent.output()[
+                    -5000:
+                ]
                 times.append(self.let_in())
             found.applied -= start
             found.said -= start
@@ -229,12 +287,16 @@ class _Bench:
         world = self.world
         path = f"/apis/{API}/namespaces/{world.namespace}/peers"
         client = administrator(world.plane)
-        version = client.get(path, params={"limit": 1}).json()["metadata"]["resourceVersion"]
+        version = client.get(path, params={"limit": 1}).json()["metadata"][
+            "resourceVersion"
+        ]
 
         def follow() -> None:
             left = set(self.peers)
             query = {"watch": "1", "resourceVersion": version}
-            with client.stream("GET", path, params=query, timeout=DEADLINE) as answer:
+            with client.stream(
+                "GET", path, params=query, timeout=DEADLINE
+            ) as answer:
                 for line in answer.iter_lines():
                     one = json.loads(line)["object"]
                     if says_applied(one):
@@ -254,49 +316,92 @@ class _Bench:
 
     def look(self, found: _Found) -> None:
         """Note when all Peers are on the interface."""
-        if not found.applied and self.on_interface() == set(self.peers.values()):
+        if not found.applied and self.on_interface() == set(
+            self.peers.values()
+        ):
             found.applied = time.monotonic()
 
     def on_interface(self) -> set[str]:
-        return set(self.node.run(["wg", "show", WIREGUARD, "peers"], check=False).stdout.split())
+        return set(
+            self.node.run(
+                ["wg", "show", WIREGUARD, "peers"], check=False
+            ).stdout.split()
+        )
 
     def see_all_applied(self) -> None:
         """Each Peer has its own address on the interface, says that it is applied, and nothing else is there."""
         shown = self.node.shown(WIREGUARD)
-        wanted = {key: {address_of(number)} for number, key in enumerate(self.peers.values())}
-        assert {key: set(peer.allowed_ips) for key, peer in shown.peers.items()} == wanted
+        wanted = {
+            key: {address_of(number)}
+            for number, key in enumerate(self.peers.values())
+        }
+        assert {
+            key: set(peer.allowed_ips) for key, peer in shown.peers.items()
+        } == wanted
 
         async def read(api: KubeApi) -> dict[str, tuple[bool, str | None]]:
             return {
-                one["metadata"]["name"]: (says_applied(one), one["status"].get("appliedPublicKey"))
+                one["metadata"]["name"]: (
+                    says_applied(one),
+                    one["status"].get("appliedPublicKey"),
+                )
                 async for one in all_peers(api, self.world.namespace)
             }
 
-        assert self.ask(read) == {name: (True, key) for name, key in self.peers.items()}
-        wanted_of_hub = {"desired": PEERS, "applied": PEERS, "online": 0, "unknown": 0}
-        self.world.until(lambda: self.world.status(HUB, "Hub")["peers"] == wanted_of_hub, "the Hub says so")
+        assert self.ask(read) == {
+            name: (True, key) for name, key in self.peers.items()
+        }
+        wanted_of_hub = {
+            "desired": PEERS,
+            "applied": PEERS,
+            "online": 0,
+            "unknown": 0,
+        }
+        self.world.until(
+            lambda: self.world.status(HUB, "Hub")["peers"] == wanted_of_hub,
+            "the Hub says so",
+        )
 
     def at_rest(self, agent: NodeAgent, rest: Figures) -> None:
         """Watch it while nothing changes, but for the time that passes."""
-        passes, used, start = self.world.passes(agent), processor_time_of(agent), time.monotonic()
+        passes, used, start = (
+            self.world.passes(agent),
+            processor_time_of(agent),
+            time.monotonic(),
+        )
         time.sleep(REST)
         took, spent = time.monotonic() - start, processor_time_of(agent) - used
         passes = self.world.passes(agent) - passes
-        print(f"at rest, {REST:.0f} s with {passes} passes over all Peers (resyncInterval {RESYNC}):")
-        print(f"  {'processor time':44} {100 * spent / took:8.1f} % of one core")
+        print(
+            f"at rest, {REST:.0f} s with {passes} passes over all Peers (resyncInterval {RESYNC}):"
+        )
+        print(
+            f"  {'processor time':44} {100 * spent / took:8.1f} % of one core"
+        )
         probes: list[float] = []
         with repeated(0.02, lambda: probe(agent, probes)):
-            sessions = Figures.of([self.let_in() for _ in range(SESSIONS_AT_REST)])
+            sessions = Figures.of(
+                [self.let_in() for _ in range(SESSIONS_AT_REST)]
+            )
             self.world.compared(HUB, 3)
         print("at rest, in passes that change nothing:")
-        print(timed("a Session let in, median", sessions.p50, "without Peers", rest.p50))
+        print(
+            timed(
+                "a Session let in, median",
+                sessions.p50,
+                "without Peers",
+                rest.p50,
+            )
+        )
         print(timed("the longest that a probe waited", max(probes)))
 
     def one_more(self, agent: NodeAgent) -> None:
         times = []
         for number in range(5):
             key = a_key()
-            manifest = a_peer(f"more-{number}", HUB, key, address_of(PEERS + number))
+            manifest = a_peer(
+                f"more-{number}", HUB, key, address_of(PEERS + number)
+            )
 
             async def make(api: KubeApi, manifest: Object = manifest) -> None:
                 await api.create(PEER, self.world.namespace, manifest)
@@ -304,9 +409,15 @@ class _Bench:
             start = time.monotonic()
             self.ask(make)
             while key not in self.on_interface():
-                assert time.monotonic() - start < DEADLINE, agent.output()[-5000:]
+                assert time.monotonic() - start < DEADLINE, agent.output()[
+                    -5000:
+                ]
             times.append(time.monotonic() - start)
-        print(timed("one more Peer on the interface, median", Figures.of(times).p50))
+        print(
+            timed(
+                "one more Peer on the interface, median", Figures.of(times).p50
+            )
+        )
 
     def restart(self, agent: NodeAgent) -> None:
         """A second start finds all as it is, and changes nothing."""
@@ -314,8 +425,18 @@ class _Bench:
         agent.end()
         start = time.monotonic()
         agent.start()
-        self.world.until(lambda: self.world.passes(agent), "a pass is done", agent.output, within=DEADLINE)
-        print(timed("an agent's restart to its first whole pass", time.monotonic() - start))
+        self.world.until(
+            lambda: self.world.passes(agent),
+            "a pass is done",
+            agent.output,
+            within=DEADLINE,
+        )
+        print(
+            timed(
+                "an agent's restart to its first whole pass",
+                time.monotonic() - start,
+            )
+        )
         assert self.node.shown(WIREGUARD) == before
 
     # --- small things
@@ -325,26 +446,43 @@ class _Bench:
         number = next(self.sessions)
         name, client = (
             f"session-{number}",
-            {"macAddress": f"AA:00:00:00:{number // 256:02X}:{number % 256:02X}"},
+            {
+                "macAddress": f"AA:00:00:00:{number // 256:02X}:{number % 256:02X}"
+            },
         )
         client["ipAddress"] = f"10.9.{number // 250}.{number % 250 + 1}"
         manifest = {
             "metadata": {"name": name},
-            "spec": {"deviceRef": {"name": self.router.name}, "client": client},
+            "spec": {
+                "deviceRef": {"name": self.router.name},
+                "client": client,
+            },
         }
         start = time.monotonic()
         path = f"/apis/{API}/namespaces/{self.world.namespace}/sessions"
-        self._http.post(path, json={"apiVersion": API, "kind": "Session", **manifest}).raise_for_status()
-        while self._http.get(f"{path}/{name}").json().get("status", {}).get("phase") != "Active":
+        self._http.post(
+            path, json={"apiVersion": API, "kind": "Session", **manifest}
+        ).raise_for_status()
+        while (
+            self._http.get(f"{path}/{name}")
+            .json()
+            .get("status", {})
+            .get("phase")
+            != "Active"
+        ):
             assert time.monotonic() - start < DEADLINE, self.world.status(name)
             time.sleep(0.005)
         return time.monotonic() - start
 
-    def ask(self, call: Callable[[KubeApi], Coroutine[Any, Any, _Answer]]) -> _Answer:
+    def ask(
+        self, call: Callable[[KubeApi], Coroutine[Any, Any, _Answer]]
+    ) -> _Answer:
         """Do something with the API server as administrator, with a connection of its own."""
 
         async def run() -> _Answer:
-            async with KubeApi(connection.load(self.world.plane.kubeconfig), timeout=60) as api:
+            async with KubeApi(
+                connection.load(self.world.plane.kubeconfig), timeout=60
+            ) as api:
                 return await call(api)
 
         return asyncio.run(run())

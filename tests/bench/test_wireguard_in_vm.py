@@ -20,7 +20,11 @@ from bench.figures import Figures
 from vm.machine import run, supported
 
 ROOT = Path(__file__).resolve().parents[2]
-ROUNDS = {2_000: 5, 10_000: 5} if os.environ.get("CEREBRO_TEST_LONG") else {2_000: 3, 10_000: 3}
+ROUNDS = (
+    {2_000: 5, 10_000: 5}
+    if os.environ.get("CEREBRO_TEST_LONG")
+    else {2_000: 3, 10_000: 3}
+)
 DEADLINE = 1800.0
 AIMS = {
     "apply": ("applied to an empty interface (wg setconf)", 1.0),
@@ -39,11 +43,23 @@ def test_our_backend_beside_wg(tmp_path: Path) -> None:
         pytest.skip(reason)
     module = wireguard_inside.__name__
     files = {peers: tmp_path / f"{peers}.json" for peers in ROUNDS}
-    orders = [f"'{sys.executable}' -m {module} '{files[peers]}' {peers} {ROUNDS[peers]}" for peers in ROUNDS]
-    env = {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), str(ROOT / "hack")])}
+    orders = [
+        f"'{sys.executable}' -m {module} '{files[peers]}' {peers} {ROUNDS[peers]}"
+        for peers in ROUNDS
+    ]
+    env = {
+        "PYTHONPATH": os.pathsep.join(
+            [str(ROOT / "tests"), str(ROOT / "hack")]
+        )
+    }
     print()
     status = run(
-        ["sh", "-ec", "\n".join(orders)], tmp_path, deadline=DEADLINE, env=env, cwd=ROOT, follow=True
+        ["sh", "-ec", "\n".join(orders)],
+        tmp_path,
+        deadline=DEADLINE,
+        env=env,
+        cwd=ROOT,
+        follow=True,
     )
     assert status == 0, (tmp_path / "output.log").read_text()[-4000:]
     for peers, file in files.items():
@@ -53,7 +69,16 @@ def test_our_backend_beside_wg(tmp_path: Path) -> None:
             print(_line(name, times[f"we: {what}"], times[f"wg: {what}"], aim))
 
 
-def _line(name: str, ours: Sequence[float], theirs: Sequence[float], aim: float | None) -> str:
+def _line(
+    name: str,
+    ours: Sequence[float],
+    theirs: Sequence[float],
+    aim: float | None,
+) -> str:
     we, wg = Figures.of(ours).p50, Figures.of(theirs).p50
-    aimed = "" if aim is None else f"   aim {aim:.1f}, {'met' if we <= aim * wg else 'MISSED'}"
+    aimed = (
+        ""
+        if aim is None
+        else f"   aim {aim:.1f}, {'met' if we <= aim * wg else 'MISSED'}"
+    )
     return f"  {name:44} we {we * 1000:9.1f} ms   wg {wg * 1000:9.1f} ms   ratio {we / wg:5.2f}{aimed}"

@@ -38,34 +38,59 @@ class Bench:
         self.times: dict[str, list[float]] = {}
         self._backend = Kernel()
         self._private_key = generate_private_key()
-        self._desired = {peer.public_key: peer for peer in map(_peer, range(peers))}
+        self._desired = {
+            peer.public_key: peer for peer in map(_peer, range(peers))
+        }
         self._more = [_peer(peers + number) for number in range(ADDITIONS)]
         self._config = folder / "wg.conf"
         lines = ["[Interface]", f"PrivateKey = {self._private_key}"]
         for peer in self._desired.values():
-            lines += ["[Peer]", f"PublicKey = {peer.public_key}", f"AllowedIPs = {min(peer.allowed_ips)}"]
+            lines += [
+                "[Peer]",
+                f"PublicKey = {peer.public_key}",
+                f"AllowedIPs = {min(peer.allowed_ips)}",
+            ]
         self._config.write_text("\n".join(lines) + "\n")
 
     def round(self, number: int) -> None:
         """Do all of it once with each of both."""
-        theirs, ours = f"{len(self._desired)}-{number}-wg", f"{len(self._desired)}-{number}-we"
+        theirs, ours = (
+            f"{len(self._desired)}-{number}-wg",
+            f"{len(self._desired)}-{number}-we",
+        )
         for name in (theirs, ours):
-            subprocess.run(["ip", "link", "add", name, "type", "wireguard"], check=True)
+            subprocess.run(
+                ["ip", "link", "add", name, "type", "wireguard"], check=True
+            )
         self._read(ours)  # an agent that is there has its sockets open
         self._time("wg: apply", lambda: _wg("setconf", theirs, self._config))
         self._time("we: apply", lambda: self._apply(ours))
         for _ in range(PASSES):
-            self._time("wg: no difference", lambda: _wg("syncconf", theirs, self._config))
+            self._time(
+                "wg: no difference",
+                lambda: _wg("syncconf", theirs, self._config),
+            )
             self._time("we: no difference", lambda: self._no_difference(ours))
         for peer in self._more:
-            words = ("set", theirs, "peer", peer.public_key, "allowed-ips", min(peer.allowed_ips))
+            words = (
+                "set",
+                theirs,
+                "peer",
+                peer.public_key,
+                "allowed-ips",
+                min(peer.allowed_ips),
+            )
             self._time("wg: add one", partial(_wg, *words))
             self._time("we: add one", partial(self._add, ours, peer))
         for _ in range(3):
             self._time("wg: read", lambda: _wg("show", theirs, "dump"))
             self._time("we: read", lambda: self._read(ours))
         found, wanted = self._read(ours), self._read(theirs)
-        assert found.public_key == wanted.public_key == derive_public_key(self._private_key)
+        assert (
+            found.public_key
+            == wanted.public_key
+            == derive_public_key(self._private_key)
+        )
         assert found.peers == wanted.peers
         assert len(found.peers) == len(self._desired) + ADDITIONS
 
@@ -92,13 +117,20 @@ class Bench:
         assert self._changes(name) == []
 
     def _add(self, name: str, peer: DesiredPeer) -> None:
-        change = PeerChange(peer.public_key, allowed_ips=tuple(peer.allowed_ips))
+        change = PeerChange(
+            peer.public_key, allowed_ips=tuple(peer.allowed_ips)
+        )
         assert self._backend.set_peers(name, [change]) == {}
 
 
 def _peer(number: int) -> DesiredPeer:
     key = base64.b64encode(secrets.token_bytes(32)).decode()
-    return DesiredPeer(key, frozenset({f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}/32"}))
+    return DesiredPeer(
+        key,
+        frozenset(
+            {f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}/32"}
+        ),
+    )
 
 
 def _wg(*words: str | Path) -> None:

@@ -27,11 +27,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Get the programs before the first test, in sight and outside of any test's time limit."""
-    wanted = any("control_plane_programs" in getattr(item, "fixturenames", ()) for item in session.items)
+    wanted = any(
+        "control_plane_programs" in getattr(item, "fixturenames", ())
+        for item in session.items
+    )
     if not wanted or session.config.option.collectonly:
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled(), suppress(binaries.MissingBinariesError):
+    with (
+        capture.global_and_fixture_disabled(),
+        suppress(binaries.MissingBinariesError),
+    ):
         binaries.ensure()
 
 
@@ -48,7 +54,8 @@ def control_plane_programs() -> binaries.Binaries:
 
 @pytest.fixture(scope="session")
 def bare_control_plane(
-    tmp_path_factory: pytest.TempPathFactory, control_plane_programs: binaries.Binaries
+    tmp_path_factory: pytest.TempPathFactory,
+    control_plane_programs: binaries.Binaries,
 ) -> Iterator[ControlPlane]:
     """A control plane with nothing applied to it yet."""
     folder = tmp_path_factory.mktemp("controlplane")
@@ -73,6 +80,8 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
 
 
 @pytest.fixture
-def account_kubeconfig(control_plane: ControlPlane, namespace: str) -> AccountKubeconfig:
+def account_kubeconfig(
+    control_plane: ControlPlane, namespace: str
+) -> AccountKubeconfig:
     """Call it with a service account's name for a kubeconfig file with its rights in `namespace`."""
     return lambda account: control_plane.account_kubeconfig(account, namespace)

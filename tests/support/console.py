@@ -10,7 +10,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_LETTERS = dict(zip('nrt_abfv"\\$?', (10, 13, 9, 32, 7, 8, 12, 11, 34, 92, 36, 63), strict=True))
+_LETTERS = dict(
+    zip(
+        'nrt_abfv"\\$?',
+        (10, 13, 9, 32, 7, 8, 12, 11, 34, 92, 36, 63),
+        strict=True,
+    )
+)
 _END_OF_WORD = ' \t\r\n;{}[]()"$'
 _OPERATOR = re.compile(r"\|\||!=|[=<>~.,!]")
 _VARIABLE = re.compile(r"\$([A-Za-z0-9]+)")
@@ -58,7 +64,9 @@ class Command:
     arguments: tuple[tuple[str | None, Value], ...] = field(default=())
 
     def named(self) -> dict[str, Value]:
-        return {name: value for name, value in self.arguments if name is not None}
+        return {
+            name: value for name, value in self.arguments if name is not None
+        }
 
     def unnamed(self) -> list[Value]:
         return [value for name, value in self.arguments if name is None]
@@ -122,7 +130,9 @@ class _Reader:
 
     def expect(self, character: str) -> None:
         if self.peek() != character:
-            raise SyntaxProblemError(f"expected {character} at {self.text[self.at : self.at + 30]!r}")
+            raise SyntaxProblemError(
+                f"expected {character} at {self.text[self.at : self.at + 30]!r}"
+            )
         self.at += 1
 
     def commands(self, closing: str) -> list[Command]:
@@ -200,7 +210,9 @@ class _Reader:
         while self.peek() and self.peek() not in _END_OF_WORD:
             self.at += 1
         if begin == self.at:
-            raise SyntaxProblemError(f"a word is missing at {self.text[self.at : self.at + 30]!r}")
+            raise SyntaxProblemError(
+                f"a word is missing at {self.text[self.at : self.at + 30]!r}"
+            )
         return self.text[begin : self.at]
 
     def string(self) -> str:

@@ -10,7 +10,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from support.console import Block, Command, Expression, Text, Value, Variable, parse
+from support.console import (
+    Block,
+    Command,
+    Expression,
+    Text,
+    Value,
+    Variable,
+    parse,
+)
 
 ARGUMENTS = {
     "/interface/wireguard": "name mtu listen-port comment disabled",
@@ -41,7 +49,9 @@ class ConsoleRouter:
         self.failed: list[str] = []
         self._ids = 0
         for name, port in (("api", "8728"), ("api-ssl", "8729")):
-            self.put("/ip/service", name=name, port=port, disabled="no", address="")
+            self.put(
+                "/ip/service", name=name, port=port, disabled="no", address=""
+            )
 
     def put(self, menu: str, **row: str) -> Row:
         """Put an entry there by hand; `_` in a name stands for `-`."""
@@ -56,7 +66,10 @@ class ConsoleRouter:
 
     def plain(self) -> dict[str, list[Row]]:
         """A copy of all tables, for comparison."""
-        return {menu: [dict(row) for row in rows] for menu, rows in self.tables.items()}
+        return {
+            menu: [dict(row) for row in rows]
+            for menu, rows in self.tables.items()
+        }
 
     def paste(self, lines: list[str]) -> None:
         for line in lines:
@@ -81,13 +94,17 @@ class ConsoleRouter:
         if name == ":if":
             condition = self._value(command.unnamed()[0], variables)
             assert condition in (True, False, "yes", "no"), condition
-            chosen = command.named().get("do" if condition in (True, "yes") else "else")
+            chosen = command.named().get(
+                "do" if condition in (True, "yes") else "else"
+            )
             return self._block(chosen, variables) if chosen else None
         if name == ":foreach":
             variable = command.unnamed()[0]
             assert isinstance(variable, Text)
             for one in self._value(command.named()["in"], variables):
-                self._block(command.named()["do"], {**variables, variable.value: one})
+                self._block(
+                    command.named()["do"], {**variables, variable.value: one}
+                )
             return None
         values = [self._value(value, variables) for value in command.unnamed()]
         return self._function(name, values)
@@ -98,9 +115,17 @@ class ConsoleRouter:
         if name == ":len":
             return str(len(values[0]))
         if name == ":pick":
-            return values[0][int(values[1])] if int(values[1]) < len(values[0]) else None
+            return (
+                values[0][int(values[1])]
+                if int(values[1]) < len(values[0])
+                else None
+            )
         if name == ":tostr":
-            return ";".join(values[0]) if isinstance(values[0], list) else values[0]
+            return (
+                ";".join(values[0])
+                if isinstance(values[0], list)
+                else values[0]
+            )
         if name == ":typeof":
             return (
                 "nothing"
@@ -138,21 +163,34 @@ class ConsoleRouter:
         assert len(parts) == 1, parts
         return self._value(parts[0], variables)
 
-    def _verb(self, menu: str, verb: str, command: Command, variables: dict[str, Any]) -> Any:
+    def _verb(
+        self, menu: str, verb: str, command: Command, variables: dict[str, Any]
+    ) -> Any:
         if menu not in self.tables:
             raise RefusedError(f"bad command name {menu}")
-        named = {name: self._value(value, variables) for name, value in command.named().items()}
+        named = {
+            name: self._value(value, variables)
+            for name, value in command.named().items()
+        }
         unnamed = command.unnamed()
         if verb == "find":
             assert unnamed == [Text("where")]
             rows = self.tables[menu]
-            return [row[".id"] for row in rows if all(row.get(key) == value for key, value in named.items())]
+            return [
+                row[".id"]
+                for row in rows
+                if all(row.get(key) == value for key, value in named.items())
+            ]
         if verb == "get":
             what = unnamed[1]
             assert isinstance(what, Text)
-            return self._rows(menu, self._value(unnamed[0], variables))[0].get(what.value)
+            return self._rows(menu, self._value(unnamed[0], variables))[0].get(
+                what.value
+            )
         if verb == "move":
-            return self._move(menu, self._value(unnamed[0], variables), named["destination"])
+            return self._move(
+                menu, self._value(unnamed[0], variables), named["destination"]
+            )
         known = {name: _flat(value) for name, value in named.items()}
         if unknown := set(known) - set(ARGUMENTS[menu].split()):
             raise RefusedError(f"unknown parameter {unknown}")
@@ -165,13 +203,19 @@ class ConsoleRouter:
         return None
 
     def _check(self, menu: str, values: Row) -> None:
-        interfaces = [row["name"] for row in self.tables["/interface/wireguard"]]
+        interfaces = [
+            row["name"] for row in self.tables["/interface/wireguard"]
+        ]
         for name in ("interface", "in-interface", "gateway"):
             if name in values and values[name] not in interfaces:
                 raise RefusedError(f"input does not match any value of {name}")
         for row in self.tables[menu]:
             other = row.get("interface") != values.get("interface")
-            if menu.endswith("/peers") and row["public-key"] == values.get("public-key") and other:
+            if (
+                menu.endswith("/peers")
+                and row["public-key"] == values.get("public-key")
+                and other
+            ):
                 raise RefusedError("failure: entry already exists")
 
     def _add(self, menu: str, values: Row) -> None:
@@ -191,7 +235,11 @@ class ConsoleRouter:
         if any(row[".id"] == destination for row in moved):
             raise RefusedError("failure: can not move object before itself")
         rest = [row for row in self.tables[menu] if row not in moved]
-        at = next(index for index, row in enumerate(rest) if row[".id"] == destination)
+        at = next(
+            index
+            for index, row in enumerate(rest)
+            if row[".id"] == destination
+        )
         if rest[at]["dynamic"] == "yes":
             raise RefusedError("failure: can not move before a dynamic item")
         self.tables[menu] = [*rest[:at], *moved, *rest[at:]]
@@ -216,7 +264,10 @@ def _operate(operator: str, left: Any, right: Any) -> Any:
 def _seconds(text: str | None) -> int:
     """A duration such as 1h2m3s; nothing is compared as nothing, that is 0."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-    return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([smhdw])", text or ""))
+    return sum(
+        int(number) * units[unit]
+        for number, unit in re.findall(r"(\d+)([smhdw])", text or "")
+    )
 
 
 def _flat(value: Any) -> str:

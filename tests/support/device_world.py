@@ -26,7 +26,15 @@ from cerebro.kube.client.api import KubeApi
 from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.status_writer import StatusWriter, Write
-from cerebro.resources import DEVICE, KINDS, PEER, SESSION, Device, Session, format_time
+from cerebro.resources import (
+    DEVICE,
+    KINDS,
+    PEER,
+    SESSION,
+    Device,
+    Session,
+    format_time,
+)
 from cerebro.resources.naming import FINALIZER_CLEANUP
 from cerebro.routeros.client.errors import RouterError
 from cerebro.routeros.client.session import RouterSession
@@ -34,7 +42,11 @@ from support.faked_router import FakedRouter
 from support.tables import Tables
 from support.virtual_time import EPOCH, VirtualLoop
 
-API = {"address": "192.0.2.1", "allowPlaintext": True, "credentialsSecretRef": {"name": "s"}}
+API = {
+    "address": "192.0.2.1",
+    "allowPlaintext": True,
+    "credentialsSecretRef": {"name": "s"},
+}
 
 
 class Diary:
@@ -61,9 +73,15 @@ class Diary:
 
     def text(self) -> str:
         """Return the turns with their times; equal neighbours are told together."""
-        told = [(f"{at:.2f}".rstrip("0").rstrip("."), ", ".join(acts) or "-") for at, acts in self.turns]
+        told = [
+            (f"{at:.2f}".rstrip("0").rstrip("."), ", ".join(acts) or "-")
+            for at, acts in self.turns
+        ]
         groups = itertools.groupby(told, key=lambda turn: turn[1])
-        return "; ".join(f"{' '.join(at for at, _ in turns)}: {acts}" for acts, turns in groups)
+        return "; ".join(
+            f"{' '.join(at for at, _ in turns)}: {acts}"
+            for acts, turns in groups
+        )
 
 
 class DiaryLink:
@@ -112,7 +130,9 @@ class DiaryWorld:
 
     clock_skew = None
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, loop: VirtualLoop) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, loop: VirtualLoop
+    ) -> None:
         self._versions = itertools.count(1)
         self._clock = loop
         self._bodies: dict[tuple[str, str], dict[str, Any]] = {}
@@ -160,9 +180,17 @@ class DiaryWorld:
             self.diary.turn()
             turned(loop)
 
-        async def run(self: AccessReconciler, sessions: Any, changed: Any) -> PassResult:
-            names = "all" if changed is None else " ".join(session.name for session in changed)
-            world.diary.note(f"pass {names}" + (" impatient" if self.impatient else ""))
+        async def run(
+            self: AccessReconciler, sessions: Any, changed: Any
+        ) -> PassResult:
+            names = (
+                "all"
+                if changed is None
+                else " ".join(session.name for session in changed)
+            )
+            world.diary.note(
+                f"pass {names}" + (" impatient" if self.impatient else "")
+            )
             outcome = await real(self, sessions, changed)
             world.during()
             if self.urgent():
@@ -191,10 +219,17 @@ class DiaryWorld:
     def put(self, write: Write) -> None:
         """Take a status, and deliver it."""
         ready: dict[str, str] = next(
-            (entry for entry in write.status.get("conditions", []) if entry["type"] == "Ready"), {}
+            (
+                entry
+                for entry in write.status.get("conditions", [])
+                if entry["type"] == "Ready"
+            ),
+            {},
         )
         phase = write.status.get("phase", "")
-        self.diary.note(f"{write.name}={phase}{'/' if phase else ''}{ready.get('reason', '')}")
+        self.diary.note(
+            f"{write.name}={phase}{'/' if phase else ''}{ready.get('reason', '')}"
+        )
         body = self._bodies[write.kind.kind, write.name]
         if self.store.get(write.kind, "ns", write.name) is None:
             return
@@ -204,16 +239,28 @@ class DiaryWorld:
     # --- what a test changes
 
     def loop(self) -> DeviceLoop:
-        return DeviceLoop(self.context, "ns", "d", "d", cast(RouterLink, self.link))
+        return DeviceLoop(
+            self.context, "ns", "d", "d", cast(RouterLink, self.link)
+        )
 
-    def has_device(self, meta: dict[str, Any] | None = None, **spec: Any) -> None:
+    def has_device(
+        self, meta: dict[str, Any] | None = None, **spec: Any
+    ) -> None:
         """Create the Device or change what it is to be."""
-        merged = {"api": API, "resyncInterval": "1m", "circuitBreaker": {"recoveryTime": "20s"}, **spec}
+        merged = {
+            "api": API,
+            "resyncInterval": "1m",
+            "circuitBreaker": {"recoveryTime": "20s"},
+            **spec,
+        }
         self._change("Device", "d", merged, meta or {})
 
     def has_deleted_device(self) -> None:
         """Let the Device wait for its rows to go."""
-        meta = {"deletionTimestamp": format_time(EPOCH), "finalizers": [FINALIZER_CLEANUP]}
+        meta = {
+            "deletionTimestamp": format_time(EPOCH),
+            "finalizers": [FINALIZER_CLEANUP],
+        }
         self.has_device(meta, deletionPolicy="Cleanup")
         self.store.believe(DEVICE, "ns", ["d"])
 
@@ -232,17 +279,33 @@ class DiaryWorld:
         """Delete a Session."""
         self._deliver("Session", name, "DELETED")
 
-    def _change(self, kind: str, name: str, spec: dict[str, Any], meta: dict[str, Any]) -> None:
-        body = self._bodies.setdefault((kind, name), {"metadata": {"generation": 0}})
+    def _change(
+        self, kind: str, name: str, spec: dict[str, Any], meta: dict[str, Any]
+    ) -> None:
+        body = self._bodies.setdefault(
+            (kind, name), {"metadata": {"generation": 0}}
+        )
         generation = body["metadata"]["generation"] + 1
-        plain = {"name": name, "namespace": "ns", "uid": name, "generation": generation}
-        body["metadata"] = {**plain, "creationTimestamp": format_time(EPOCH), **meta}
+        plain = {
+            "name": name,
+            "namespace": "ns",
+            "uid": name,
+            "generation": generation,
+        }
+        body["metadata"] = {
+            **plain,
+            "creationTimestamp": format_time(EPOCH),
+            **meta,
+        }
         body["spec"] = spec
         self._deliver(kind, name)
 
     def _deliver(self, kind: str, name: str, event: Any = "MODIFIED") -> None:
         body = self._bodies[kind, name]
-        meta = {**body["metadata"], "resourceVersion": str(next(self._versions))}
+        meta = {
+            **body["metadata"],
+            "resourceVersion": str(next(self._versions)),
+        }
         self.store.deliver(KINDS[kind], event, {**body, "metadata": meta})
 
     def session(self, name: str) -> Session | None:

@@ -17,7 +17,9 @@ class FakedRouter:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.written: list[Command] = []
-        self.before: Callable[[Sequence[Command]], None] = lambda _commands: None
+        self.before: Callable[[Sequence[Command]], None] = lambda _commands: (
+            None
+        )
 
     @property
     def session(self) -> RouterSession:
@@ -28,14 +30,21 @@ class FakedRouter:
         self.before(commands)
         return [self._run(command) for command in commands]
 
-    async def run(self, command: Command, *, first_byte_within: float | None = None) -> Reply:
+    async def run(
+        self, command: Command, *, first_byte_within: float | None = None
+    ) -> Reply:
         """Run one command; its answer never keeps anyone waiting."""
         self.before([command])
         return self._run(command)
 
     def _run(self, command: Command) -> Reply:
         if command.reads:
-            return Reply([dict(row) for row in getattr(self.tables, MENUS[command.path])])
+            return Reply(
+                [
+                    dict(row)
+                    for row in getattr(self.tables, MENUS[command.path])
+                ]
+            )
         self.written.append(command)
         self.tables.apply([command])
         return Reply([])

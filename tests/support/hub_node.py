@@ -20,7 +20,13 @@ from cerebro.wireguard.model import Interface, LinkChange, PeerChange
 BORN = datetime(2026, 5, 1, tzinfo=UTC)
 
 
-def a_hub(name: str = "hub", *, age: int = 0, status: dict[str, Any] | None = None, **spec: Any) -> Hub:
+def a_hub(
+    name: str = "hub",
+    *,
+    age: int = 0,
+    status: dict[str, Any] | None = None,
+    **spec: Any,
+) -> Hub:
     """Make a Hub without a node, that is so many days old."""
     meta = {
         "name": name,
@@ -30,7 +36,9 @@ def a_hub(name: str = "hub", *, age: int = 0, status: dict[str, Any] | None = No
         "creationTimestamp": BORN - timedelta(days=age),
     }
     words = {"addresses": ["10.64.0.1/16"], "isolation": "None", **spec}
-    return Hub.model_validate({"metadata": meta, "spec": words, "status": status or {}})
+    return Hub.model_validate(
+        {"metadata": meta, "spec": words, "status": status or {}}
+    )
 
 
 class HeldLease:
@@ -61,7 +69,9 @@ class Leases:
         return self.made[-1]  # type: ignore[return-value]
 
     def claim(self, duration: float = 15.0) -> Ownership:
-        return Ownership(self, duration=duration, changed=lambda: None, renewed=lambda: None)
+        return Ownership(
+            self, duration=duration, changed=lambda: None, renewed=lambda: None
+        )
 
 
 class Secrets:
@@ -86,7 +96,9 @@ class FakeInterface:
 
     implementation: Literal["Kernel", "Userspace"] = "Userspace"
 
-    def __init__(self, private_key: str | None = None, *, there: bool = True) -> None:
+    def __init__(
+        self, private_key: str | None = None, *, there: bool = True
+    ) -> None:
         self.private_key, self.there = private_key, there
         self.calls: list[str] = []
         self.refreshed: list[float | None] = []
@@ -99,9 +111,16 @@ class FakeInterface:
         if not self.there:
             return None
         private = self.private_key
-        return Interface(name, private, derive_public_key(private) if private else None, up=True)
+        return Interface(
+            name,
+            private,
+            derive_public_key(private) if private else None,
+            up=True,
+        )
 
-    def ensure(self, name: str, mtu: int, deadline: float | None = None) -> None:
+    def ensure(
+        self, name: str, mtu: int, deadline: float | None = None
+    ) -> None:
         self.calls.append("ensure")
         self.there = True
 
@@ -111,12 +130,18 @@ class FakeInterface:
         self.refreshed.append(deadline)
 
     def set_device(
-        self, name: str, *, private_key: str | None = None, listen_port: int | None = None
+        self,
+        name: str,
+        *,
+        private_key: str | None = None,
+        listen_port: int | None = None,
     ) -> None:
         self.calls.append("set_device")
         self.private_key = private_key or self.private_key
 
-    def set_peers(self, name: str, changes: Sequence[PeerChange]) -> dict[str, str]:
+    def set_peers(
+        self, name: str, changes: Sequence[PeerChange]
+    ) -> dict[str, str]:
         self.calls.append("set_peers")
         return {}
 

@@ -22,10 +22,18 @@ def at(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def device(name: str = "router-1", router_id: str | None = None, created: float = -1000) -> Device:
+def device(
+    name: str = "router-1",
+    router_id: str | None = None,
+    created: float = -1000,
+) -> Device:
     return Device.model_validate(
         {
-            "metadata": {"name": name, "namespace": NAMESPACE, "creationTimestamp": format_time(at(created))},
+            "metadata": {
+                "name": name,
+                "namespace": NAMESPACE,
+                "creationTimestamp": format_time(at(created)),
+            },
             "spec": {
                 "routerID": router_id,
                 "api": {
@@ -38,26 +46,55 @@ def device(name: str = "router-1", router_id: str | None = None, created: float 
     )
 
 
-def order(order_id: str | None = "P-1", asked: float = 0, **fields: Any) -> Authorize:
-    return Authorize(order_id=order_id, requested_at=at(asked), mik_id="router-1", client=PHONE, **fields)
+def order(
+    order_id: str | None = "P-1", asked: float = 0, **fields: Any
+) -> Authorize:
+    return Authorize(
+        order_id=order_id,
+        requested_at=at(asked),
+        mik_id="router-1",
+        client=PHONE,
+        **fields,
+    )
 
 
-def revoke(order_id: str | None = None, asked: float = 0, client: Client = PHONE) -> Revoke:
-    return Revoke(order_id=order_id, requested_at=at(asked), mik_id="router-1", client=client)
+def revoke(
+    order_id: str | None = None, asked: float = 0, client: Client = PHONE
+) -> Revoke:
+    return Revoke(
+        order_id=order_id,
+        requested_at=at(asked),
+        mik_id="router-1",
+        client=client,
+    )
 
 
 def session(body: dict[str, Any], **status: Any) -> Session:
     """An object as the API server would have it."""
-    metadata = {"generation": 1, "resourceVersion": "7", "creationTimestamp": format_time(NOW)}
+    metadata = {
+        "generation": 1,
+        "resourceVersion": "7",
+        "creationTimestamp": format_time(NOW),
+    }
     return Session.model_validate(
-        {**body, "metadata": {**metadata, **body["metadata"]}, "status": status or {}}
+        {
+            **body,
+            "metadata": {**metadata, **body["metadata"]},
+            "status": status or {},
+        }
     )
 
 
 def by_hand(name: str = "by-hand", **spec: Any) -> Session:
     """A Session that a person made."""
-    fields = {"deviceRef": {"name": "router-1"}, "client": {"macAddress": MAC}, **spec}
-    return session({"metadata": {"name": name, "namespace": NAMESPACE}, "spec": fields})
+    fields = {
+        "deviceRef": {"name": "router-1"},
+        "client": {"macAddress": MAC},
+        **spec,
+    }
+    return session(
+        {"metadata": {"name": name, "namespace": NAMESPACE}, "spec": fields}
+    )
 
 
 def apply(write: Write, sessions: dict[str, Session]) -> None:
@@ -71,7 +108,9 @@ def apply(write: Write, sessions: dict[str, Session]) -> None:
         sessions[write.name] = old.model_copy(
             update={
                 "spec": type(old.spec).model_validate(spec),
-                "metadata": old.metadata.model_copy(update={"generation": old.metadata.generation + 1}),
+                "metadata": old.metadata.model_copy(
+                    update={"generation": old.metadata.generation + 1}
+                ),
             }
         )
     else:

@@ -6,7 +6,12 @@ import base64
 from typing import Any
 
 from cerebro.kube.cache.store import Store
-from cerebro.kube.client.errors import AlreadyExists, Conflict, NotFound, Unavailable
+from cerebro.kube.client.errors import (
+    AlreadyExists,
+    Conflict,
+    NotFound,
+    Unavailable,
+)
 from cerebro.kube.objects import Change
 from cerebro.operator.tunnels.controller import FIELD_MANAGER, DevicePeers
 from cerebro.resources import KINDS, Kind
@@ -36,10 +41,14 @@ class Server:
     def _changed(self, change: Change) -> None:
         self.peers.changed(change)
 
-    def post(self, _: Any, __: str, reason: str, ___: str, *, action: str) -> None:
+    def post(
+        self, _: Any, __: str, reason: str, ___: str, *, action: str
+    ) -> None:
         self.events.append(reason)
 
-    def put(self, kind: str, name: str, *, tell: bool = True, **body: Any) -> Body:
+    def put(
+        self, kind: str, name: str, *, tell: bool = True, **body: Any
+    ) -> Body:
         """Create or change an object as somebody else."""
         known = self.objects.get((kind, name))
         self.version += 1
@@ -54,7 +63,14 @@ class Server:
                     "creationTimestamp": f"2026-01-01T00:00:{self.uids % 60:02d}Z",
                 }
             }
-        merged = {**known, **{part: value for part, value in body.items() if part != "metadata"}}
+        merged = {
+            **known,
+            **{
+                part: value
+                for part, value in body.items()
+                if part != "metadata"
+            },
+        }
         merged["metadata"] = {
             **known["metadata"],
             **body.get("metadata", {}),
@@ -68,15 +84,27 @@ class Server:
     def gone(self, kind: str, name: str) -> None:
         body = self.objects.pop((kind, name))
         self.version += 1
-        body = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.version)}}
+        body = {
+            **body,
+            "metadata": {
+                **body["metadata"],
+                "resourceVersion": str(self.version),
+            },
+        }
         self.store.deliver(KINDS[kind], "DELETED", body)
 
     def hub(self, *addresses: str) -> None:
         self.put("Hub", "hub", spec={"addresses": list(addresses)})
 
     def device(self, name: str, *, key: str | None = KEY, **spec: Any) -> None:
-        spec = {"hubRef": {"name": "hub"}, "api": {"credentialsSecretRef": {"name": "c"}}, **spec}
-        self.put("Device", name, spec=spec | ({"publicKey": key} if key else {}))
+        spec = {
+            "hubRef": {"name": "hub"},
+            "api": {"credentialsSecretRef": {"name": "c"}},
+            **spec,
+        }
+        self.put(
+            "Device", name, spec=spec | ({"publicKey": key} if key else {})
+        )
 
     # What the operator calls
 
@@ -86,26 +114,57 @@ class Server:
             raise AlreadyExists("it exists")
         return self._written("create", kind, name, manifest)
 
-    async def patch(self, kind: Kind, _: str, name: str, patch: Body, *, resource_version: str) -> Body:
-        if self.objects[kind.kind, name]["metadata"]["resourceVersion"] != resource_version:
+    async def patch(
+        self,
+        kind: Kind,
+        _: str,
+        name: str,
+        patch: Body,
+        *,
+        resource_version: str,
+    ) -> Body:
+        if (
+            self.objects[kind.kind, name]["metadata"]["resourceVersion"]
+            != resource_version
+        ):
             raise Conflict("another version")
-        spec = {**self.objects[kind.kind, name]["spec"], **patch.get("spec", {})}
+        spec = {
+            **self.objects[kind.kind, name]["spec"],
+            **patch.get("spec", {}),
+        }
         return self._written("patch", kind, name, {**patch, "spec": spec})
 
     async def apply(
-        self, kind: Kind, _: str, name: str, manifest: Body, *, field_manager: str, subresource: str
+        self,
+        kind: Kind,
+        _: str,
+        name: str,
+        manifest: Body,
+        *,
+        field_manager: str,
+        subresource: str,
     ) -> Body:
         known = self.objects.get((kind.kind, name))
         if known is None:
             raise NotFound("no such object")
         if known["metadata"]["uid"] != manifest["metadata"]["uid"]:
             raise Conflict("another UID")
-        ours = ("tunnelAddress", "peerName") if field_manager == FIELD_MANAGER else ("conditions",)
-        left = {field: value for field, value in known.get("status", {}).items() if field not in ours}
+        ours = (
+            ("tunnelAddress", "peerName")
+            if field_manager == FIELD_MANAGER
+            else ("conditions",)
+        )
+        left = {
+            field: value
+            for field, value in known.get("status", {}).items()
+            if field not in ours
+        }
         status = {**left, **manifest["status"]}
         return self._written(field_manager, kind, name, {"status": status})
 
-    async def delete(self, kind: Kind, _: str, name: str, *, uid: str, resource_version: str) -> None:
+    async def delete(
+        self, kind: Kind, _: str, name: str, *, uid: str, resource_version: str
+    ) -> None:
         self.writes.append(("delete", kind.kind, name))
         self.gone(kind.kind, name)
 
@@ -141,5 +200,9 @@ class Server:
         return list(self.objects["Peer", peer]["spec"]["allowedIPs"])
 
     def ready(self, name: str) -> str | None:
-        conditions = self.objects["Device", name].get("status", {}).get("conditions", [])
+        conditions = (
+            self.objects["Device", name]
+            .get("status", {})
+            .get("conditions", [])
+        )
         return conditions[0]["reason"] if conditions else None

@@ -44,7 +44,9 @@ class Tables:
         """Add a row; `mac_address` is written for `mac-address`."""
         row = {
             ".id": self._next_id(menu),
-            **{name.replace("_", "-"): value for name, value in values.items()},
+            **{
+                name.replace("_", "-"): value for name, value in values.items()
+            },
         }
         getattr(self, menu).append(row)
         return row
@@ -85,7 +87,9 @@ class Tables:
                 row.pop(name[1:], None)
             else:
                 row[name] = value
-        self._check(command.path, row, [other for other in rows if other is not row])
+        self._check(
+            command.path, row, [other for other in rows if other is not row]
+        )
 
     def _remove(self, command: Command, rows: Rows) -> None:
         del rows[self._index(rows, command.attributes[".id"])]
@@ -103,15 +107,21 @@ class Tables:
     def _check(self, path: str, values: dict[str, str], rows: Rows) -> None:
         for row in rows:
             if path == "/ip/firewall/address-list":
-                same = all(row.get(name) == values.get(name) for name in ("list", "address"))
+                same = all(
+                    row.get(name) == values.get(name)
+                    for name in ("list", "address")
+                )
             else:
                 mac, address = values.get("mac-address"), values.get("address")
                 same = (
                     row.get("mac-address") == mac
                     if mac
-                    else not row.get("mac-address") and row.get("address") == address
+                    else not row.get("mac-address")
+                    and row.get("address") == address
                 )
-                same = same and row.get("server", "all") == values.get("server", "all")
+                same = same and row.get("server", "all") == values.get(
+                    "server", "all"
+                )
             if same and row.get("disabled", "false") == "false":
                 raise RefusedError(f"duplicate of {row['.id']}")
 

@@ -43,7 +43,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._jumping.now
 
 
-def patch_clocks(monkeypatch: pytest.MonkeyPatch, loop: VirtualLoop, package: str) -> None:
+def patch_clocks(
+    monkeypatch: pytest.MonkeyPatch, loop: VirtualLoop, package: str
+) -> None:
     """Let the monotonic clock, the modules of `package` that know the wall clock, and jitter follow `loop`."""
 
     class VirtualDatetime(datetime):
@@ -54,5 +56,8 @@ def patch_clocks(monkeypatch: pytest.MonkeyPatch, loop: VirtualLoop, package: st
     monkeypatch.setattr(time, "monotonic", loop.time)
     monkeypatch.setattr(random, "uniform", lambda low, high: (low + high) / 2)
     for name, module in list(sys.modules.items()):
-        if name.startswith(package) and getattr(module, "datetime", None) is datetime:
+        if (
+            name.startswith(package)
+            and getattr(module, "datetime", None) is datetime
+        ):
             monkeypatch.setattr(module, "datetime", VirtualDatetime)

@@ -26,8 +26,12 @@ class ReferenceWireGuard:
     def of(cls, peers: Iterable[ActualPeer]) -> ReferenceWireGuard:
         wireguard = cls()
         for peer in peers:
-            wireguard.peers[peer.public_key] = replace(peer, allowed_ips=frozenset())
-            wireguard.owners |= dict.fromkeys(peer.allowed_ips, peer.public_key)
+            wireguard.peers[peer.public_key] = replace(
+                peer, allowed_ips=frozenset()
+            )
+            wireguard.owners |= dict.fromkeys(
+                peer.allowed_ips, peer.public_key
+            )
         return wireguard
 
     def apply(self, change: PeerChange) -> None:
@@ -47,24 +51,41 @@ class ReferenceWireGuard:
         if change.preshared_key is not None:
             peer = replace(peer, preshared_key=change.preshared_key or None)
         if change.persistent_keepalive is not None:
-            peer = replace(peer, persistent_keepalive=change.persistent_keepalive)
+            peer = replace(
+                peer, persistent_keepalive=change.persistent_keepalive
+            )
         if change.endpoint is not None:
             peer = replace(peer, endpoint=change.endpoint)
         self.peers[key] = peer
 
     def _free(self, key: str) -> None:
-        self.owners = {network: owner for network, owner in self.owners.items() if owner != key}
+        self.owners = {
+            network: owner
+            for network, owner in self.owners.items()
+            if owner != key
+        }
 
     def interface(self) -> Interface:
         allowed: dict[str, set[str]] = {key: set() for key in self.peers}
         for network, owner in self.owners.items():
             allowed[owner].add(network)
-        peers = {key: replace(peer, allowed_ips=frozenset(allowed[key])) for key, peer in self.peers.items()}
+        peers = {
+            key: replace(peer, allowed_ips=frozenset(allowed[key]))
+            for key, peer in self.peers.items()
+        }
         return Interface("wg0", peers=peers)
 
     def owner(self, address: str) -> str | None:
         """Give whom a packet to that address goes to."""
         wanted = ipaddress.ip_address(address)
-        holding = [text for text in self.owners if wanted in ipaddress.ip_network(text)]
-        longest = max(holding, key=lambda text: ipaddress.ip_network(text).prefixlen, default=None)
+        holding = [
+            text
+            for text in self.owners
+            if wanted in ipaddress.ip_network(text)
+        ]
+        longest = max(
+            holding,
+            key=lambda text: ipaddress.ip_network(text).prefixlen,
+            default=None,
+        )
         return self.owners[longest] if longest is not None else None

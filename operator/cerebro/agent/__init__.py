@@ -1,1 +1,3 @@
-"""The agent process: it owns WireGuard and the routers. `main` is where it begins."""
+"""The agent process: it owns WireGuard and the routers. `main` is where it
+begins.
+"""

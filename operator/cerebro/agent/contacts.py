@@ -1,6 +1,8 @@
-"""When a peer is online: what its handshakes show from one reading to the next. Pure.
+"""When a peer is online: what its handshakes show from one reading to the
+next. Pure.
 
-A reading is one look at the interface. This module keeps nothing: each contact is made from the one before.
+A reading is one look at the interface. This module keeps nothing: each contact
+is made from the one before.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from cerebro.resources import Peer
 State = Literal["NeverConnected", "Online", "Offline"]
 
 _READINGS_UNTIL_OFFLINE = 2
-"""Readings in a row without a recent handshake after which a peer is Offline (rule E5)."""
+"""Readings in a row without a recent handshake after which a peer is Offline
+(rule E5).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +35,22 @@ class Contact:
 
 
 def next_contact(
-    before: Contact | None, last_handshake: float, now: float, online_within: timedelta
+    before: Contact | None,
+    last_handshake: float,
+    now: float,
+    online_within: timedelta,
 ) -> Contact:
-    """Return the contact at one more reading: Offline after two without a handshake younger than `online_within`.
+    """Return the contact at one more reading: Offline after two without a
+    handshake younger than `online_within`.
 
-    `last_handshake` and `now` are Unix seconds of the same clock. A handshake from the future counts as recent. A peer
-    that was made anew has no handshake (0): the one before stays the last.
+    `last_handshake` and `now` are Unix seconds of the same clock. A handshake
+    from the future counts as recent. A peer that was made anew has no
+    handshake (0): the one before stays the last.
     """
-    latest = max(last_handshake, before.last_handshake if before is not None else 0.0)
+
+    latest = max(
+        last_handshake, before.last_handshake if before is not None else 0.0
+    )
 
     recent = now - last_handshake <= online_within.total_seconds()
     if last_handshake and recent:
@@ -52,18 +64,35 @@ def next_contact(
     was_online = before is not None and before.state == "Online"
     if was_online and misses < _READINGS_UNTIL_OFFLINE:
         return Contact("Online", latest, misses)
+
     return Contact("Offline", latest, misses)
 
 
 def contact_in_status(peer: Peer) -> Contact | None:
-    """Return the contact that a Peer's status shows; None if it shows none, or that of another key."""
+    """Return the contact that a Peer's status shows; None if it shows none, or
+    that of another key.
+    """
     status = peer.status
-    if status.state is None or status.applied_public_key != peer.spec.public_key:
+    if (
+        status.state is None
+        or status.applied_public_key != peer.spec.public_key
+    ):
         return None
+
     last_handshake = status.last_handshake_time
-    return Contact(status.state, last_handshake.timestamp() if last_handshake is not None else 0.0)
+
+    return Contact(
+        status.state,
+        last_handshake.timestamp() if last_handshake is not None else 0.0,
+    )
 
 
 def lost(before: Contact) -> Contact:
-    """Return the contact of a peer whose interface is known not to exist: Offline if it was online."""
-    return replace(before, state="Offline") if before.state == "Online" else before
+    """Return the contact of a peer whose interface is known not to exist:
+    Offline if it was online.
+    """
+    return (
+        replace(before, state="Offline")
+        if before.state == "Online"
+        else before
+    )

@@ -1,6 +1,8 @@
-"""What the loops of an agent share: the store, who may act, the clock, and where statuses go.
+"""What the loops of an agent share: the store, who may act, the clock, and
+where statuses go.
 
-It belongs to no loop: what one Hub or Device needs alone is in the loop of that object.
+It belongs to no loop: what one Hub or Device needs alone is in the loop of
+that object.
 """
 
 from __future__ import annotations
@@ -12,7 +14,11 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from cerebro.agent.metrics import AgentMetrics
-from cerebro.domain.conditions import ConditionState, truncate_message, wire_states
+from cerebro.domain.conditions import (
+    ConditionState,
+    truncate_message,
+    wire_states,
+)
 from cerebro.domain.lifecycle import GrantWindows, is_finished
 from cerebro.domain.supersession import effective, newest
 from cerebro.kube.cache.store import Index, Store
@@ -32,14 +38,18 @@ FIELD_MANAGER = "cerebro-agent"
 
 
 class Tunnels(Protocol):
-    """What the loops know of the Hubs of this agent, and of the tunnels behind them."""
+    """What the loops know of the Hubs of this agent, and of the tunnels behind
+    them.
+    """
 
     def owns(self, namespace: str, hub: str) -> bool:
         """Return whether this agent owns a Hub now (rule E4)."""
         ...
 
     def carries(self, namespace: str, hub: str) -> bool:
-        """Return whether an interface of this node is a Hub's, by what its loop did."""
+        """Return whether an interface of this node is a Hub's, by what its
+        loop did.
+        """
         ...
 
     def tunnel_up(self, device: Device) -> ConditionState:
@@ -47,7 +57,9 @@ class Tunnels(Protocol):
         ...
 
     def wake_devices(self, namespace: str, hub: str) -> None:
-        """Wake the loops of the Devices whose tunnel came, went or moved since the last call (rule B5)."""
+        """Wake the loops of the Devices whose tunnel came, went or moved since
+        the last call (rule B5).
+        """
         ...
 
 
@@ -75,7 +87,9 @@ class AgentContext:
     heartbeat: float = 30.0
     """Seconds after which a loop turns even if nothing is due."""
     stopping: bool = False
-    """Whether the loops are to finish the pass that they are in, and end (rule E14)."""
+    """Whether the loops are to finish the pass that they are in, and end (rule
+    E14).
+    """
     metrics: AgentMetrics = field(default_factory=AgentMetrics)
     heartbeats: dict[str, Monotonic] = field(default_factory=dict)
     """When each loop turned last, by its name."""
@@ -85,7 +99,8 @@ class AgentContext:
     def sessions_of(self, namespace: str, device: str) -> list[Session]:
         """Return the unfinished Sessions of a Device as they count (rule A10).
 
-        A Session in whose place an unreadable one stands is left out: see `frozen_sessions_of`.
+        A Session in whose place an unreadable one stands is left out: see
+        `frozen_sessions_of`.
         """
         sessions = []
         for session, superseder in self._unfinished(namespace, device):
@@ -96,10 +111,14 @@ class AgentContext:
 
         return sessions
 
-    def frozen_sessions_of(self, namespace: str, device: str) -> list[dict[str, Any]]:
-        """Return the Sessions of a Device about which nothing is decided, in the form of the API (rule B9).
+    def frozen_sessions_of(
+        self, namespace: str, device: str
+    ) -> list[dict[str, Any]]:
+        """Return the Sessions of a Device about which nothing is decided, in
+        the form of the API (rule B9).
 
-        They are those that our model cannot read, and those in whose place such a Session stands.
+        They are those that our model cannot read, and those in whose place
+        such a Session stands.
         """
         frozen = []
         for stored in self.by_device.get(namespace, device):
@@ -112,12 +131,21 @@ class AgentContext:
 
         return frozen
 
-    def _unfinished(self, namespace: str, device: str) -> Iterator[tuple[Session, StoredObject | None]]:
-        """Yield the readable Sessions of a Device, each with the Session that stands in its place (rule A10)."""
+    def _unfinished(
+        self, namespace: str, device: str
+    ) -> Iterator[tuple[Session, StoredObject | None]]:
+        """Yield the readable Sessions of a Device, each with the Session that
+        stands in its place (rule A10).
+        """
         for stored in self.by_device.get(namespace, device):
             session = stored.read(Session)
-            if session is None or is_finished(session) or session.metadata.deletion_timestamp is not None:
+            if (
+                session is None
+                or is_finished(session)
+                or session.metadata.deletion_timestamp is not None
+            ):
                 continue
+
             superseding = self.superseding.get(session.namespace, session.name)
             yield session, newest(superseding)
 
@@ -130,34 +158,42 @@ class AgentContext:
     def may_look(self, device: Device) -> bool:
         """Return whether this agent may connect to a router.
 
-        It may while it holds the Lease, and after that until another agent took it (rule E1).
+        It may while it holds the Lease, and after that until another agent
+        took it (rule E1).
         """
         if not self.is_direct(device):
             return self._owns_hub_of(device)
+
         return self.direct.held() or self.direct.ours_until_taken()
 
     def may_write(self, device: Device) -> bool:
         """Return whether this agent is the only writer of a router now."""
         if not self.is_direct(device):
             return self._owns_hub_of(device)
+
         return self.direct.held()
 
     def still_acts(self, device: Device, *, leased: bool) -> bool:
-        """Return whether this agent may do what was planned when `may_write` returned `leased` (rule E1).
+        """Return whether this agent may do what was planned when `may_write`
+        returned `leased` (rule E1).
 
-        A plan that was made without the Lease only ends what has passed; a Lease that came meanwhile asks for
-        a new plan.
+        A plan that was made without the Lease only ends what has passed; a
+        Lease that came meanwhile asks for a new plan.
         """
         return self.may_look(device) and self.may_write(device) is leased
 
     def _owns_hub_of(self, device: Device) -> bool:
         hub = device.spec.hub_ref
-        return hub is not None and self.tunnels.owns(device.namespace, hub.name)
+        return hub is not None and self.tunnels.owns(
+            device.namespace, hub.name
+        )
 
     # --- clock
 
     def clock_trusted(self) -> bool:
-        """Return whether our clock is near enough to the API server's to grant and to end by it (rule A9)."""
+        """Return whether our clock is near enough to the API server's to grant
+        and to end by it (rule A9).
+        """
         skew = self.api.clock_skew
         return skew is None or abs(skew) <= self.clock_skew_limit
 
@@ -168,36 +204,74 @@ class AgentContext:
     # --- reports
 
     def report_invalid(self, stored: StoredObject) -> None:
-        """Report on an object that our model cannot read that it is frozen (rule B9).
+        """Report on an object that our model cannot read that it is frozen
+        (rule B9).
 
-        Writes condition Ready only, beside the conditions that the object has, and only if it changed.
+        Writes condition Ready only, beside the conditions that the object has,
+        and only if it changed.
         """
+
         raw = stored.raw or {}
         conditions = (raw.get("status") or {}).get("conditions") or []
         message = f"{stored.error}: correct the field; until then nothing of it is changed or removed"
-        state = truncate_message(ConditionState("Unknown", reasons.INVALID_OBJECT, message))
+        state = truncate_message(
+            ConditionState("Unknown", reasons.INVALID_OBJECT, message)
+        )
 
         # Nothing is written that the object has already.
-        ready = [condition for condition in conditions if condition.get("type") == "Ready"]
+        ready = [
+            condition
+            for condition in conditions
+            if condition.get("type") == "Ready"
+        ]
+
         before = ready[0] if ready else {}
-        if before.get("reason") == state.reason and before.get("message") == state.message:
+        if (
+            before.get("reason") == state.reason
+            and before.get("message") == state.message
+        ):
             return
 
         log.warning(
-            "%s %s/%s cannot be read: %s", stored.kind.kind, stored.namespace, stored.name, stored.error
+            "%s %s/%s cannot be read: %s",
+            stored.kind.kind,
+            stored.namespace,
+            stored.name,
+            stored.error,
         )
+
         generation = raw["metadata"].get("generation", 0)
-        kept = [condition for condition in conditions if condition.get("type") != "Ready"]
-        status = {"conditions": [*kept, *wire_states([], {"Ready": state}, generation, self.now())]}
-        self.statuses.put(Write(stored.kind, stored.namespace, stored.name, stored.uid, status))
+        kept = [
+            condition
+            for condition in conditions
+            if condition.get("type") != "Ready"
+        ]
+
+        status = {
+            "conditions": [
+                *kept,
+                *wire_states([], {"Ready": state}, generation, self.now()),
+            ]
+        }
+
+        self.statuses.put(
+            Write(
+                stored.kind, stored.namespace, stored.name, stored.uid, status
+            )
+        )
 
     def report_contested(self, device: Device, clients: int) -> None:
-        """Report that somebody keeps changing the rows of `clients` more clients of a router (rule B10)."""
+        """Report that somebody keeps changing the rows of `clients` more
+        clients of a router (rule B10).
+        """
         if clients <= 0:
             return
+
         self.metrics.found_contested(clients)
         message = "somebody else keeps changing clients' rows on the router: an older relay that still runs, a script?"
-        self.recorder.post(device, "Warning", "Contested", message, action="Compare")
+        self.recorder.post(
+            device, "Warning", "Contested", message, action="Compare"
+        )
 
     # --- life of the loops (rule E11)
 
@@ -210,10 +284,13 @@ class AgentContext:
         self.heartbeats.pop(loop, None)
 
     def stuck(self, limit: float) -> str | None:
-        """Return which loop has not turned for `limit` seconds, in words; None if all turn."""
+        """Return which loop has not turned for `limit` seconds, in words; None
+        if all turn.
+        """
         now = monotonic()
         for name, turned_at in self.heartbeats.items():
             silent = now - turned_at
             if silent > limit:
                 return f"{name} has not turned for {silent:.0f} s"
+
         return None

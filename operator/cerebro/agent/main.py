@@ -1,7 +1,9 @@
-"""The agent process: makes WireGuard interfaces and routers equal to their objects, and reports.
+"""The agent process: makes WireGuard interfaces and routers equal to their
+objects, and reports.
 
-One loop for each Hub and one for each Device; kopf only fills the store. Until the store is known to be
-complete no loop runs (rule E7), so nothing is ever removed for want of knowledge.
+One loop for each Hub and one for each Device; kopf only fills the store. Until
+the store is known to be complete no loop runs (rule E7), so nothing is ever
+removed for want of knowledge.
 """
 
 from __future__ import annotations
@@ -41,24 +43,34 @@ from cerebro.wireguard.userspace import Userspace
 log = logging.getLogger(__name__)
 
 _STUCK_AFTER = 600.0
-"""Seconds. A loop turns at least every 30 s, but a pass over a slow router may wait for the deadlines of a
-print and some writes."""
+"""Seconds. A loop turns at least every 30 s, but a pass over a slow router may
+wait for the deadlines of a print and some writes.
+"""
 _SHOW_INTERVAL = 5.0
 """Seconds between two updates of the gauges."""
 
 
 def watches(namespaces: tuple[str, ...]) -> list[Watch]:
-    """Return what the agent watches; of the Sessions the server selects the unfinished ones."""
-    return watches_of((HUB, PEER, DEVICE, SESSION), namespaces, {SESSION: UNFINISHED})
+    """Return what the agent watches; of the Sessions the server selects the
+    unfinished ones.
+    """
+    return watches_of(
+        (HUB, PEER, DEVICE, SESSION), namespaces, {SESSION: UNFINISHED}
+    )
 
 
 class Agent:
-    """Holds the parts of one agent together: store, Leases, status writer, and the managers of the loops."""
+    """Holds the parts of one agent together: store, Leases, status writer, and
+    the managers of the loops.
+    """
 
     def __init__(self, settings: AgentSettings, api: KubeApi) -> None:
         self._settings = settings
         self._api = api
-        self._informers = Informers(api, watches(settings.namespaces), settings)
+        self._informers = Informers(
+            api, watches(settings.namespaces), settings
+        )
+
         self._direct = self._lease(DIRECT_LEASE, changed=self._acting_changed)
         self._alive = self._lease(agent_lease(settings.node_name))
 
@@ -70,28 +82,41 @@ class Agent:
             api=api,
             store=store,
             statuses=self._statuses,
-            recorder=Recorder(api, component="cerebro-agent", instance=settings.node_name),
+            recorder=Recorder(
+                api, component="cerebro-agent", instance=settings.node_name
+            ),
             direct=self._direct,
             by_device=store.add_index(SESSION, device_of),
             superseding=store.add_index(SESSION, superseded_by),
             peers_by_hub=peers_by_hub,
             windows=GrantWindows.of_seconds(
-                trial=settings.trial_grant_within, paid=settings.paid_grant_within
+                trial=settings.trial_grant_within,
+                paid=settings.paid_grant_within,
             ),
             tunnels=self._tunnels,
             installation=settings.installation,
             clock_skew_limit=settings.clock_skew_limit,
         )
-        self._hubs = HubManager(self._context, _node_backends(settings), self._tunnels)
+
+        self._hubs = HubManager(
+            self._context, _node_backends(settings), self._tunnels
+        )
+
         self._devices = DeviceManager(self._context)
         self._working = False
-        """Whether the loops run: the store is complete, and the agent does not stop."""
+        """Whether the loops run: the store is complete, and the agent does not
+        stop.
+        """
 
         store.subscribe(self._changed)
         store.on_complete(lambda _kind, _namespace: self._acting_changed())
 
-    def _lease(self, name: str, changed: Callable[[], None] | None = None) -> Lease:
-        """Return a Lease of this node; `changed` is called when it came or went."""
+    def _lease(
+        self, name: str, changed: Callable[[], None] | None = None
+    ) -> Lease:
+        """Return a Lease of this node; `changed` is called when it came or
+        went.
+        """
         settings = self._settings
         return Lease(
             self._api,
@@ -105,7 +130,9 @@ class Agent:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`, then end the loops, write the waiting statuses and give the Leases back (E14)."""
+        """Work until `stop`, then end the loops, write the waiting statuses
+        and give the Leases back (E14).
+        """
         drain = self._settings.drain_timeout
         async with asyncio.TaskGroup() as tasks:
             background = [
@@ -113,8 +140,11 @@ class Agent:
                 tasks.create_task(self._alive.run(), name="agent lease"),
                 tasks.create_task(self._direct.run(), name="direct lease"),
                 tasks.create_task(self._statuses.run(), name="status writer"),
-                tasks.create_task(self._run_loops(tasks), name="start of the loops"),
+                tasks.create_task(
+                    self._run_loops(tasks), name="start of the loops"
+                ),
             ]
+
             await stop.wait()
 
             log.info("stopping")
@@ -126,7 +156,10 @@ class Agent:
                 task.cancel()
 
     async def _run_loops(self, tasks: asyncio.TaskGroup) -> None:
-        """Start the loops once the store is complete (rule E7), then show without end how many there are."""
+        """Start the loops once the store is complete (rule E7), then show
+        without end how many there are.
+        """
+
         await self._informers.completeness.wait_complete()
         self._working = True
         self._hubs.start(tasks)
@@ -134,12 +167,18 @@ class Agent:
         log.info("the store is complete: %d Devices", self._devices.count())
 
         while True:
-            self._context.metrics.show_statuses_waiting(self._statuses.pending())
+            self._context.metrics.show_statuses_waiting(
+                self._statuses.pending()
+            )
+
             self._context.metrics.show_loops(self._devices.count())
             await asyncio.sleep(_SHOW_INTERVAL)
 
     async def _end_loops(self, drain: float) -> None:
-        """Let each loop finish the pass that it is in, at most `drain` seconds; then cancel it."""
+        """Let each loop finish the pass that it is in, at most `drain`
+        seconds; then cancel it.
+        """
+
         self._context.stopping = True
         self._acting_changed()
         late = self._devices.tasks() | self._hubs.tasks()
@@ -148,6 +187,7 @@ class Agent:
 
         for task in late:
             task.cancel()
+
         if late:
             await asyncio.wait(late, timeout=drain)
 
@@ -166,20 +206,27 @@ class Agent:
             self._hubs.changed(change)
 
     def _acting_changed(self) -> None:
-        """Wake all loops: a Lease came or went, or a collection became complete, so what may be done changed."""
+        """Wake all loops: a Lease came or went, or a collection became
+        complete, so what may be done changed.
+        """
         self._hubs.mark_all()
         self._devices.compare_all()
 
-    def _tunnel_changed(self, namespace: str, device: str, came_back: bool) -> None:
+    def _tunnel_changed(
+        self, namespace: str, device: str, came_back: bool
+    ) -> None:
         self._devices.tunnel_changed(namespace, device, came_back)
 
     # --- what others see
 
     @contextmanager
     def exposed(self) -> Iterator[None]:
-        """Show what is seen of Peers among the metrics, while the context lasts."""
+        """Show what is seen of Peers among the metrics, while the context
+        lasts.
+        """
         collector = PeerCollector(self._tunnels.readings)
         REGISTRY.register(collector)
+
         try:
             yield
         finally:
@@ -189,10 +236,17 @@ class Agent:
         """Return the checks behind the probes (rule E11)."""
         health = Health()
         silent = "no watch has made a request for too long"
-        health.alive("watcher", lambda: None if self._informers.alive() else silent)
+        health.alive(
+            "watcher", lambda: None if self._informers.alive() else silent
+        )
+
         health.alive("loops", lambda: self._context.stuck(_STUCK_AFTER))
         health.ready("rights", permitted(self._api))
-        health.ready("store", lambda: None if self._working else "the store is not complete yet")
+        health.ready(
+            "store",
+            lambda: None if self._working else "the store is not complete yet",
+        )
+
         health.fact("directLease", self._direct.held)
         health.fact("lastContact", lambda: self._api.last_contact)
         health.fact("devices", self._devices.count)
@@ -214,11 +268,18 @@ def _node_backends(settings: AgentSettings) -> NodeBackends:
 
 
 async def main(settings: AgentSettings, stop: asyncio.Event) -> None:
-    """Run the agent until `stop` is set. Raises ConfigError when the kubeconfig cannot be used."""
-    async with KubeApi(connection.load(settings.kubeconfig), timeout=settings.request_timeout) as api:
+    """Run the agent until `stop` is set. Raises ConfigError when the
+    kubeconfig cannot be used.
+    """
+    async with KubeApi(
+        connection.load(settings.kubeconfig), timeout=settings.request_timeout
+    ) as api:
         agent = Agent(settings, api)
         with agent.exposed():
             async with serve(
-                agent.health(), settings.health_host, settings.health_port, token=settings.bearer_token
+                agent.health(),
+                settings.health_host,
+                settings.health_port,
+                token=settings.bearer_token,
             ):
                 await agent.run(stop)

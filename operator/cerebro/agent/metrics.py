@@ -1,15 +1,37 @@
-"""Metrics of the agent: their definitions, and the calls by which its loops count what they did."""
+"""Metrics of the agent: their definitions, and the calls by which its loops
+count what they did.
+"""
 
 from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-_RECONCILES = Counter("controller_runtime_reconcile_total", "Passes of a loop by controller.", ["controller"])
+_RECONCILES = Counter(
+    "controller_runtime_reconcile_total",
+    "Passes of a loop by controller.",
+    ["controller"],
+)
 _RECONCILE_TIME = Histogram(
     "controller_runtime_reconcile_time_seconds",
     "Duration of a pass by controller.",
     ["controller"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120),
+    buckets=(
+        0.005,
+        0.01,
+        0.025,
+        0.05,
+        0.1,
+        0.25,
+        0.5,
+        1,
+        2,
+        4,
+        8,
+        15,
+        30,
+        60,
+        120,
+    ),
 )
 _GRANT_TIME = Histogram(
     "cerebro_session_grant_seconds",
@@ -17,29 +39,44 @@ _GRANT_TIME = Histogram(
     buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 4, 10, 30, 60, 300, 3600),
 )
 _ROUTER_ERRORS = Counter(
-    "cerebro_router_errors_total", "Failed tries to reach or use a router by reason.", ["reason"]
+    "cerebro_router_errors_total",
+    "Failed tries to reach or use a router by reason.",
+    ["reason"],
 )
-_DEVICES = Gauge("cerebro_device_loops", "Devices that this agent has a loop for.")
-_STATUSES_WAITING = Gauge("cerebro_statuses_waiting", "Statuses that wait for the API server.")
+_DEVICES = Gauge(
+    "cerebro_device_loops", "Devices that this agent has a loop for."
+)
+_STATUSES_WAITING = Gauge(
+    "cerebro_statuses_waiting", "Statuses that wait for the API server."
+)
 _CONTESTED = Counter(
-    "cerebro_contested_rows_total", "Times a client's rows were found to be contested (rule B10)."
+    "cerebro_contested_rows_total",
+    "Times a client's rows were found to be contested (rule B10).",
 )
 
 
 class AgentMetrics:
-    """Counts what the loops of an agent did. The numbers are the process's, whichever object counts."""
+    """Counts what the loops of an agent did. The numbers are the process's,
+    whichever object counts.
+    """
 
     def reconciled(self, controller: str, seconds: float) -> None:
-        """Count one pass of a loop, which took `seconds`; `controller` is `hub` or `device`."""
+        """Count one pass of a loop, which took `seconds`; `controller` is
+        `hub` or `device`.
+        """
         _RECONCILES.labels(controller).inc()
         _RECONCILE_TIME.labels(controller).observe(seconds)
 
     def granted(self, seconds: float) -> None:
-        """Count a Session whose entries came on the router `seconds` after its creation."""
+        """Count a Session whose entries came on the router `seconds` after its
+        creation.
+        """
         _GRANT_TIME.observe(max(0.0, seconds))
 
     def router_failed(self, reason: str) -> None:
-        """Count a failed try to reach or use a router; `reason` is that of the condition."""
+        """Count a failed try to reach or use a router; `reason` is that of the
+        condition.
+        """
         _ROUTER_ERRORS.labels(reason).inc()
 
     def found_contested(self, clients: int) -> None:

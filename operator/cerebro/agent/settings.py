@@ -24,7 +24,12 @@ _NODE_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?\Z")
 
 
 class AgentSettings(
-    ServedNamespaces, LeaseSettings, ProbeSettings, GrantSettings, InstallationSettings, TunnelSettings
+    ServedNamespaces,
+    LeaseSettings,
+    ProbeSettings,
+    GrantSettings,
+    InstallationSettings,
+    TunnelSettings,
 ):
     """Settings of `cerebro agent`."""
 
@@ -50,11 +55,15 @@ class AgentSettings(
             raise ValueError(
                 "must be the name of a node: lower-case letters, digits, '-' and '.', at most 253"
             )
+
         return value
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
-        """D4: the agent is in the host's network, where no NetworkPolicy stands before it."""
+        """D4: the agent is in the host's network, where no NetworkPolicy
+        stands before it.
+        """
+
         if self.health_host == "localhost":
             return self
 
@@ -69,6 +78,10 @@ class AgentSettings(
             raise ValueError(
                 "CEREBRO_HEALTH_ADDRESS: the agent never listens on all addresses; name the node's"
             )
+
         if not address.is_loopback and self.health_token is None:
-            raise ValueError("CEREBRO_HEALTH_TOKEN: must be set when CEREBRO_HEALTH_ADDRESS is not loopback")
+            raise ValueError(
+                "CEREBRO_HEALTH_TOKEN: must be set when CEREBRO_HEALTH_ADDRESS is not loopback"
+            )
+
         return self

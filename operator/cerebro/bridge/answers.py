@@ -1,7 +1,8 @@
 """What the bodies of answers are models of. Pure.
 
-A model says what an answer has, in which order and under which names; the OpenAPI page is made of them. The models of
-each family are beside what makes them: in `orders`, `devices` and `endpoints`.
+A model says what an answer has, in which order and under which names; the
+OpenAPI page is made of them. The models of each family are beside what makes
+them: in `orders`, `devices` and `endpoints`.
 """
 
 from __future__ import annotations
@@ -17,16 +18,27 @@ def is_none(value: object) -> bool:
     return value is None
 
 
-def _require_what_is_always_there(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    """List in a JSON schema as required each field that no answer leaves out, also those that have a default."""
-    always = [field.alias or name for name, field in model.model_fields.items() if field.exclude_if is None]
+def _require_what_is_always_there(
+    schema: dict[str, Any], model: type[BaseModel]
+) -> None:
+    """List in a JSON schema as required each field that no answer leaves out,
+    also those that have a default.
+    """
+    always = [
+        field.alias or name
+        for name, field in model.model_fields.items()
+        if field.exclude_if is None
+    ]
+
     schema["required"] = always
 
 
 class Answer(BaseModel):
-    """The body of an answer: its fields in their order, under their names in camelCase.
+    """The body of an answer: its fields in their order, under their names in
+    camelCase.
 
-    A field that is None is null in the JSON, unless it is declared with `exclude_if=is_none`.
+    A field that is None is null in the JSON, unless it is declared with
+    `exclude_if=is_none`.
     """
 
     model_config = ConfigDict(

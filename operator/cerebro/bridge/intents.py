@@ -1,7 +1,9 @@
-"""What a caller wants, typed and complete enough to be carried out later: the inbox keeps these. Pure.
+"""What a caller wants, typed and complete enough to be carried out later: the
+inbox keeps these. Pure.
 
-An intent knows nothing of Devices or Sessions; what becomes of it is decided in `orders` (`decide`, `revoke`, `move`).
-The names of the fields are the JSON on disk: see `dump` and `load`.
+An intent knows nothing of Devices or Sessions; what becomes of it is decided
+in `orders` (`decide`, `revoke`, `move`). The names of the fields are the JSON
+on disk: see `dump` and `load`.
 """
 
 from __future__ import annotations
@@ -31,34 +33,46 @@ class Client(BaseModel):
 
     @property
     def key(self) -> str:
-        """The MAC, which survives a new lease, else the address, else an empty text."""
+        """The MAC, which survives a new lease, else the address, else an empty
+        text.
+        """
         return self.mac or self.ip or ""
 
     def is_in(self, session: Session) -> bool:
-        """Return whether a Session is this client's: by MAC if both have one, else by address (B2)."""
+        """Return whether a Session is this client's: by MAC if both have one,
+        else by address (B2).
+        """
         known = Client.of(session)
         if self.mac and known.mac:
             return self.mac == known.mac
+
         return self.ip is not None and self.ip == known.ip
 
     @classmethod
     def of(cls, session: Session) -> Client:
         """Return a Session's client as far as it is known by now.
 
-        The address that its router showed counts before that in its spec. A Session that names no MAC has the one that
-        its address was pinned to on the router.
+        The address that its router showed counts before that in its spec. A
+        Session that names no MAC has the one that its address was pinned to on
+        the router.
         """
         spec, placed = session.spec.client, session.placed
         if placed is None:
             return cls(mac=spec.mac_address, ip=spec.ip_address)
-        return cls(mac=spec.mac_address or placed.mac_address, ip=placed.ip_address or spec.ip_address)
+
+        return cls(
+            mac=spec.mac_address or placed.mac_address,
+            ip=placed.ip_address or spec.ip_address,
+        )
 
 
 class _Intent(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     mik_id: str | None = None
-    """The router's identifier as the caller wrote it; None if the bridge has to find the router."""
+    """The router's identifier as the caller wrote it; None if the bridge has
+    to find the router.
+    """
 
     token: str | None = None
     """The portal's device token."""
@@ -74,7 +88,9 @@ class _Intent(BaseModel):
 
 
 class Authorize(_Intent):
-    """Let a client in for an order; a resync is the same with the client's new address."""
+    """Let a client in for an order; a resync is the same with the client's new
+    address.
+    """
 
     kind: Literal["authorize"] = "authorize"
 
@@ -82,7 +98,9 @@ class Authorize(_Intent):
     """The order; None if an action names none."""
 
     session_id: str | None = None
-    """The caller's name for the access, for the name of the Session if there is no order."""
+    """The caller's name for the access, for the name of the Session if there
+    is no order.
+    """
 
     type: SessionType = "Paid"
 
@@ -90,10 +108,14 @@ class Authorize(_Intent):
     """The end of the access, if the caller named an instant (A5)."""
 
     duration: timedelta | None = None
-    """Its length, if the caller named one instead. With neither, a paid order ends as a setting says, or never."""
+    """Its length, if the caller named one instead. With neither, a paid order
+    ends as a setting says, or never.
+    """
 
     client_first: bool = False
-    """Whether the client in the request is newer than what a hello said: in a resync."""
+    """Whether the client in the request is newer than what a hello said: in a
+    resync.
+    """
 
     warning: str | None = None
     """What was changed of the request, for the answer and the log."""
@@ -136,11 +158,14 @@ def load(text: str) -> Authorize | Revoke | Hello:
 
 
 def lane_of(intent: Authorize | Revoke | Hello, located: Client | None) -> str:
-    """Return the lane in which an intent is carried out: intents of one client stay in their order (F2).
+    """Return the lane in which an intent is carried out: intents of one client
+    stay in their order (F2).
 
-    A lane is named after the client's MAC, else after the MAC that the last hello of its token saw (`located`), else
-    after the token, else after the address, else after the order.
+    A lane is named after the client's MAC, else after the MAC that the last
+    hello of its token saw (`located`), else after the token, else after the
+    address, else after the order.
     """
+
     if intent.client.mac:
         return intent.client.mac
 
@@ -152,4 +177,5 @@ def lane_of(intent: Authorize | Revoke | Hello, located: Client | None) -> str:
         return intent.client.ip
 
     order_id = None if isinstance(intent, Hello) else intent.order_id
+
     return order_id or ""

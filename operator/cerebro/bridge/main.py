@@ -1,6 +1,8 @@
-"""Runs the bridge: opens the store, watches Devices and Sessions, listens, and ends in order (E14).
+"""Runs the bridge: opens the store, watches Devices and Sessions, listens, and
+ends in order (E14).
 
-This is the only place that knows in what the store is kept. It decides nothing about requests.
+This is the only place that knows in what the store is kept. It decides nothing
+about requests.
 """
 
 from __future__ import annotations
@@ -40,22 +42,30 @@ HOUSEKEEPING = 15.0
 CALL_TIMEOUT = 10.0
 """Seconds that a call to the API server may take."""
 FORBIDDEN_FOR = 60.0
-"""Seconds of refusals by the API server after which the bridge is not ready."""
+"""Seconds of refusals by the API server after which the bridge is not ready.
+"""
 SILENT_FOR = 60.0
-"""Seconds without an answer of the API server after which the bridge is degraded."""
+"""Seconds without an answer of the API server after which the bridge is
+degraded.
+"""
 
 log = structlog.get_logger(__name__)
 
 
 async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
-    """Run until `stop` is set, then take nothing new, finish what is under way and close the store."""
+    """Run until `stop` is set, then take nothing new, finish what is under way
+    and close the store.
+    """
     for warning in settings.warnings():
         log.warning(warning)
 
     store = SqliteStore(settings.store)
     await store.open()
+
     try:
-        async with KubeApi(load(settings.kubeconfig), timeout=CALL_TIMEOUT) as api:
+        async with KubeApi(
+            load(settings.kubeconfig), timeout=CALL_TIMEOUT
+        ) as api:
             await Bridge(settings, store, api).run(stop)
     finally:
         await store.close()
@@ -64,7 +74,9 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
 class Bridge:
     """The parts of one bridge, wired together."""
 
-    def __init__(self, settings: BridgeSettings, store: BridgeStore, api: KubeApi) -> None:
+    def __init__(
+        self, settings: BridgeSettings, store: BridgeStore, api: KubeApi
+    ) -> None:
         self._settings = settings
         self._store = store
         self._api = api
@@ -73,13 +85,22 @@ class Bridge:
             Watch(DEVICE, settings.namespace),
             Watch(SESSION, settings.namespace, UNFINISHED),
         )
+
         self._informers = Informers(api, watches, settings)
         self._completeness = self._informers.completeness
         self._objects = self._informers.store
         self._sessions = Sessions(api, self._objects, settings.namespace)
         self._upkeep = Upkeep(self._sessions, self._objects)
-        windows = GrantWindows.of_seconds(trial=settings.trial_grant_within, paid=settings.paid_grant_within)
-        default_paid = timedelta(minutes=settings.paid_minutes) if settings.paid_minutes else None
+        windows = GrantWindows.of_seconds(
+            trial=settings.trial_grant_within, paid=settings.paid_grant_within
+        )
+
+        default_paid = (
+            timedelta(minutes=settings.paid_minutes)
+            if settings.paid_minutes
+            else None
+        )
+
         self._executor = OrderExecutor(
             self._sessions,
             store,
@@ -88,10 +109,17 @@ class Bridge:
             windows=windows,
             default_paid=default_paid,
         )
-        self._inbox: Inbox[Written] = Inbox(store, self._executor.carry_out, windows)
+
+        self._inbox: Inbox[Written] = Inbox(
+            store, self._executor.carry_out, windows
+        )
+
         self._metrics = Metrics()
         self._metrics.watch(self._sessions.all, self._sessions.devices)
-        service = OrderService(settings, store, self._sessions, self._inbox, self._metrics)
+        service = OrderService(
+            settings, store, self._sessions, self._inbox, self._metrics
+        )
+
         tunnels = Tunnels(api, self._objects, self._sessions, settings)
         routes = make_routes(service, tunnels, self.state)
         self._app = make_app(settings, store, self._metrics, routes)
@@ -108,7 +136,10 @@ class Bridge:
 
         # Healthy: what is in the inbox can be carried out.
         contact = self._api.last_contact
-        is_in_contact = contact is not None and now - contact < SILENT_FOR + HOUSEKEEPING
+        is_in_contact = (
+            contact is not None and now - contact < SILENT_FOR + HOUSEKEEPING
+        )
+
         healthy = ready and self._completeness.complete() and is_in_contact
 
         return BridgeState(ready=ready, healthy=healthy, store_failure=failure)
@@ -118,11 +149,15 @@ class Bridge:
 
         Raises the first error of a part that ended by itself.
         """
+
         # What the process before left behind comes first.
         server = _Server(self._config())
         adopted = await self._inbox.adopt(all_of_it=True)
         if adopted:
-            log.info("orders left by the process before are carried out", count=adopted)
+            log.info(
+                "orders left by the process before are carried out",
+                count=adopted,
+            )
 
         # All parts run side by side, until one of them ends or `stop` is set.
         parts = [
@@ -130,24 +165,33 @@ class Bridge:
             self._run_upkeep(),
             self._keep_house(),
         ]
+
         tasks = [asyncio.create_task(part) for part in parts]
         serving = asyncio.create_task(server.serve())
         stopped = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait([*tasks, serving, stopped], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                [*tasks, serving, stopped], return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
-            # Take nothing new, answer what is under way, finish the inbox, and end the rest.
+            # Take nothing new, answer what is under way, finish the inbox, and
+            # end the rest.
             self._stopping = True
             server.should_exit = True
             await asyncio.wait([serving])
             await self._inbox.close(self._settings.drain_timeout)
+
             for task in (*tasks, stopped):
                 task.cancel()
 
-            results = await asyncio.gather(*tasks, serving, return_exceptions=True)
+            results = await asyncio.gather(
+                *tasks, serving, return_exceptions=True
+            )
 
         for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+            if isinstance(result, BaseException) and not isinstance(
+                result, asyncio.CancelledError
+            ):
                 raise result
 
     def _config(self) -> uvicorn.Config:
@@ -167,19 +211,26 @@ class Bridge:
         )
 
     def _enqueue(self, entry: Entry) -> None:
-        """Start an entry: the inbox is made after what carries out its entries."""
+        """Start an entry: the inbox is made after what carries out its
+        entries.
+        """
         self._inbox.enqueue(entry)
 
     async def _run_upkeep(self) -> None:
-        """Keep the bridge's Sessions as they should be, as soon as all are known (E7)."""
+        """Keep the bridge's Sessions as they should be, as soon as all are
+        known (E7).
+        """
         await self._completeness.wait_complete()
         log.info("all Devices and Sessions are known")
         await self._upkeep.run()
 
     async def _keep_house(self) -> None:
-        """Forget what is over, and adopt what a bridge that shared the store left behind (E15)."""
+        """Forget what is over, and adopt what a bridge that shared the store
+        left behind (E15).
+        """
         while True:
             await asyncio.sleep(HOUSEKEEPING)
+
             try:
                 await self._store.prune(now_ms())
                 await self._inbox.adopt()

@@ -1,6 +1,8 @@
-"""The bridge's metrics: the old relay's counters under their old names, and figures with labels beside them.
+"""The bridge's metrics: the old relay's counters under their old names, and
+figures with labels beside them.
 
-Labels have routes, Devices and codes only, never a text that a caller made up, so their number is bounded.
+Labels have routes, Devices and codes only, never a text that a caller made up,
+so their number is bounded.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ class Metrics:
             ("method", "route", "status_code"),
             registry=self.registry,
         )
+
         self.request_seconds = Histogram(
             "relay_http_request_duration_seconds",
             "Time from a request's arrival to its answer",
@@ -39,22 +42,31 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+
         self.write_seconds = Histogram(
             "relay_order_write_duration_seconds",
             "Time from an order's arrival to its Session's being written",
             buckets=_SECONDS,
             registry=self.registry,
         )
+
         self.trials_shortened = Labelled(
-            "relay_trials_shortened", "Trials that asked for more than 120 minutes", registry=self.registry
+            "relay_trials_shortened",
+            "Trials that asked for more than 120 minutes",
+            registry=self.registry,
         )
+
         self._old_counters: Counter[str] = Counter()
 
-    def action(self, name: str, ok: bool, milliseconds: float, router: str | None) -> None:
+    def action(
+        self, name: str, ok: bool, milliseconds: float, router: str | None
+    ) -> None:
         """Count an action as the old relay did.
 
-        `milliseconds` is from its arrival to its answer; `router` is the routerID of a Device, None if none has it.
+        `milliseconds` is from its arrival to its answer; `router` is the
+        routerID of a Device, None if none has it.
         """
+
         counters = self._old_counters
         result = "success" if ok else "fail"
         latency = round(milliseconds)
@@ -73,7 +85,9 @@ class Metrics:
             counters[f"router.{router}.latency_ms_total"] += latency
 
     def watch(
-        self, sessions: Callable[[], Iterable[Session]], devices: Callable[[], Iterable[Device]]
+        self,
+        sessions: Callable[[], Iterable[Session]],
+        devices: Callable[[], Iterable[Device]],
     ) -> None:
         """Count Sessions and Devices at each scrape."""
         self.registry.register(_WatchedObjects(sessions, devices))
@@ -81,19 +95,35 @@ class Metrics:
     def text(self, backlog: int, oldest: int) -> str:
         """Return everything as Prometheus text.
 
-        `backlog` is how many entries the inbox has, `oldest` when its oldest entry came (ms since 1970, 0 if empty).
+        `backlog` is how many entries the inbox has, `oldest` when its oldest
+        entry came (ms since 1970, 0 if empty).
         """
-        lines = [f"{_old_name(key)} {value}" for key, value in sorted(self._old_counters.items())]
-        jobs = {"total": backlog, "due": backlog, "pending": backlog, "oldest_run_at": oldest}
+        lines = [
+            f"{_old_name(key)} {value}"
+            for key, value in sorted(self._old_counters.items())
+        ]
+
+        jobs = {
+            "total": backlog,
+            "due": backlog,
+            "pending": backlog,
+            "oldest_run_at": oldest,
+        }
+
         lines += [f"relay_jobs_{name} {value}" for name, value in jobs.items()]
-        return generate_latest(self.registry).decode() + "\n".join(lines) + "\n"
+
+        return (
+            generate_latest(self.registry).decode() + "\n".join(lines) + "\n"
+        )
 
 
 class _WatchedObjects:
     """Counts the objects that the watch shows, at the moment of a scrape."""
 
     def __init__(
-        self, sessions: Callable[[], Iterable[Session]], devices: Callable[[], Iterable[Device]]
+        self,
+        sessions: Callable[[], Iterable[Session]],
+        devices: Callable[[], Iterable[Device]],
     ) -> None:
         self._sessions = sessions
         self._devices = devices
@@ -109,20 +139,30 @@ class _WatchedObjects:
             if _is_endless(session):
                 endless += 1
 
-        active_sessions = GaugeMetricFamily("relay_active_sessions", "Active Sessions", labels=("router_id",))
+        active_sessions = GaugeMetricFamily(
+            "relay_active_sessions", "Active Sessions", labels=("router_id",)
+        )
+
         circuits = GaugeMetricFamily(
-            "relay_circuit_breaker_state", "0 closed, 1 half open, 2 open", labels=("router_id",)
+            "relay_circuit_breaker_state",
+            "0 closed, 1 half open, 2 open",
+            labels=("router_id",),
         )
         for device in self._devices():
             active_sessions.add_metric((device.name,), active[device.name])
             circuit = device.status.circuit
-            state = (circuit.state if circuit is not None else None) or "Closed"
+            state = (
+                circuit.state if circuit is not None else None
+            ) or "Closed"
+
             circuits.add_metric((device.name,), _CIRCUIT_STATES.get(state, 0))
 
         yield active_sessions
         yield circuits
         yield GaugeMetricFamily(
-            "relay_sessions_without_end", "Sessions of the bridge that only a revoke ends", value=endless
+            "relay_sessions_without_end",
+            "Sessions of the bridge that only a revoke ends",
+            value=endless,
         )
 
 
@@ -130,10 +170,13 @@ def _is_endless(session: Session) -> bool:
     """Return whether only a revoke ends a Session of the bridge."""
     if not is_ours(session) or session.spec.revoked:
         return False
+
     return session.spec.duration is None and recorded_end(session) is None
 
 
 def _old_name(key: str) -> str:
-    """Return a counter's key as the old relay wrote it: `relay_`, and one underscore for what no name can have."""
+    """Return a counter's key as the old relay wrote it: `relay_`, and one
+    underscore for what no name can have.
+    """
     replaced = _NOT_IN_NAMES.sub("_", key)
     return "relay_" + re.sub("_+", "_", replaced)

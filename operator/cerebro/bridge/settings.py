@@ -1,7 +1,9 @@
-"""Settings of `cerebro bridge`: the old relay's environment names where they still mean the same, and ours.
+"""Settings of `cerebro bridge`: the old relay's environment names where they
+still mean the same, and ours.
 
-Times whose names end in _MS are milliseconds, as they were. Variables of the old relay about routers and WireGuard are
-fields of Device and Hub now, and not here.
+Times whose names end in _MS are milliseconds, as they were. Variables of the
+old relay about routers and WireGuard are fields of Device and Hub now, and not
+here.
 """
 
 from __future__ import annotations
@@ -14,7 +16,11 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from cerebro.resources.values import NAME_PATTERN
-from cerebro.runtime.settings import GrantSettings, InstallationSettings, KubernetesSettings
+from cerebro.runtime.settings import (
+    GrantSettings,
+    InstallationSettings,
+    KubernetesSettings,
+)
 
 MAX_BODY = 64 * 1024
 MAX_TRIAL_MINUTES = 120
@@ -26,7 +32,9 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
     """The settings of `cerebro bridge`."""
 
     bind_host: str = Field(
-        default="127.0.0.1", validation_alias="BIND_HOST", description="Address to listen on."
+        default="127.0.0.1",
+        validation_alias="BIND_HOST",
+        description="Address to listen on.",
     )
     port: int = Field(
         default=3001,
@@ -46,7 +54,9 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
     )
 
     relay_token: SecretStr = Field(
-        validation_alias="RELAY_TOKEN", min_length=1, description="The token that opens every endpoint."
+        validation_alias="RELAY_TOKEN",
+        min_length=1,
+        description="The token that opens every endpoint.",
     )
     relay_token_tools: SecretStr | None = Field(
         default=None,
@@ -54,10 +64,14 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         description="Opens ping, arp-print and health too.",
     )
     relay_token_exec: SecretStr | None = Field(
-        default=None, validation_alias="RELAY_TOKEN_EXEC", description="Opens exec-by-device too."
+        default=None,
+        validation_alias="RELAY_TOKEN_EXEC",
+        description="Opens exec-by-device too.",
     )
     relay_token_health: SecretStr | None = Field(
-        default=None, validation_alias="RELAY_TOKEN_HEALTH", description="Opens health too."
+        default=None,
+        validation_alias="RELAY_TOKEN_HEALTH",
+        description="Opens health too.",
     )
     metrics_token: SecretStr | None = Field(
         default=None,
@@ -104,7 +118,9 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         description="Calls per window. Unset: 600 signed ones for a router, 60 others for a client (F7).",
     )
     rate_window_ms: Window = Field(
-        default=60_000, validation_alias="RELAY_RATE_WINDOW_MS", description="The window of RELAY_RATE_LIMIT."
+        default=60_000,
+        validation_alias="RELAY_RATE_WINDOW_MS",
+        description="The window of RELAY_RATE_LIMIT.",
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -113,7 +129,9 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
     )
 
     dry_run: bool = Field(
-        default=False, validation_alias="RELAY_DRY_RUN", description="Answer, and change nothing (F6)."
+        default=False,
+        validation_alias="RELAY_DRY_RUN",
+        description="Answer, and change nothing (F6).",
     )
     trial_minutes: float = Field(
         default=5,
@@ -137,10 +155,14 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         description="The latest answer after a request's arrival; clients give up after 5 s (A7).",
     )
     version: str | None = Field(
-        default=None, validation_alias="RELAY_BUILD_VERSION", description="build.version in /relay/health."
+        default=None,
+        validation_alias="RELAY_BUILD_VERSION",
+        description="build.version in /relay/health.",
     )
     sha: str | None = Field(
-        default=None, validation_alias="RELAY_BUILD_SHA", description="build.sha in /relay/health."
+        default=None,
+        validation_alias="RELAY_BUILD_SHA",
+        description="build.sha in /relay/health.",
     )
 
     @field_validator("allow_unsigned", "trusted_proxies", mode="before")
@@ -148,6 +170,7 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
     def _split_at_commas(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
+
         parts = [part.strip() for part in value.split(",")]
         return tuple(part for part in parts if part)
 
@@ -155,7 +178,9 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            return tuple(str(ipaddress.ip_network(part, strict=False)) for part in value)
+            return tuple(
+                str(ipaddress.ip_network(part, strict=False)) for part in value
+            )
         except ValueError:
             raise ValueError(
                 "must be networks or addresses separated by commas, such as 10.0.0.0/8"
@@ -168,10 +193,15 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
                 "RELAY_API_SECRET: must be set, the key that requests are signed with; "
                 "or RELAY_ALLOW_UNSIGNED=all to take requests that nobody signed"
             )
+
         return self
 
     def _secret_text(self) -> str:
-        return self.relay_api_secret.get_secret_value() if self.relay_api_secret else ""
+        return (
+            self.relay_api_secret.get_secret_value()
+            if self.relay_api_secret
+            else ""
+        )
 
     @property
     def secret(self) -> str | None:
@@ -198,13 +228,20 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         return max(self.nonce_ttl_ms, 2 * widest)
 
     def warnings(self) -> list[str]:
-        """Return what a careful operator would want to know at start, a sentence each."""
+        """Return what a careful operator would want to know at start, a
+        sentence each.
+        """
+
         warnings: list[str] = []
         if self.nonce_memory_ms > self.nonce_ttl_ms:
-            warnings.append(f"RELAY_NONCE_TTL_MS is raised to {self.nonce_memory_ms}: twice the clock window")
+            warnings.append(
+                f"RELAY_NONCE_TTL_MS is raised to {self.nonce_memory_ms}: twice the clock window"
+            )
 
         if self.paid_minutes == 0:
-            warnings.append("RELAY_PAID_MINUTES is not set: paid orders that name no end never end (A5)")
+            warnings.append(
+                "RELAY_PAID_MINUTES is not set: paid orders that name no end never end (A5)"
+            )
 
         if self.allow_unsigned:
             warnings.append(

@@ -15,7 +15,11 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from cerebro.kube.client.api import KubeApi, Manifest
-from cerebro.kube.client.connection import Connection, from_kubeconfig, in_cluster
+from cerebro.kube.client.connection import (
+    Connection,
+    from_kubeconfig,
+    in_cluster,
+)
 from cerebro.kube.client.errors import NotFound
 from cerebro.resources import KINDS, Resource
 from cerebro.resources.values import NAME_PATTERN
@@ -59,6 +63,7 @@ class Cluster:
         """
         if not _NAME.fullmatch(name):
             return None
+
         try:
             return await self.read(kind, name)
         except NotFound:
@@ -78,7 +83,9 @@ def model(kind: type[_Resource], body: Manifest) -> _Resource:
 
 
 async def using(
-    kubeconfig: Path | None, namespace: str | None, work: Callable[[Cluster], Awaitable[_Result]]
+    kubeconfig: Path | None,
+    namespace: str | None,
+    work: Callable[[Cluster], Awaitable[_Result]],
 ) -> _Result:
     """Do some work against the cluster, and return its result.
 
@@ -96,10 +103,15 @@ def _connection(kubeconfig: Path | None) -> Connection:
 
     Raises ConfigError if none of them can be used.
     """
+
     if kubeconfig is not None:
         return from_kubeconfig(kubeconfig)
 
-    named = [Path(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    named = [
+        Path(part)
+        for part in os.environ.get("KUBECONFIG", "").split(os.pathsep)
+        if part
+    ]
     if named:
         existing = [path for path in named if path.is_file()]
         return from_kubeconfig(existing[0] if existing else named[0])
@@ -107,4 +119,5 @@ def _connection(kubeconfig: Path | None) -> Connection:
     usual = Path.home() / ".kube" / "config"
     if usual.is_file():
         return from_kubeconfig(usual)
+
     return in_cluster()

@@ -24,6 +24,7 @@ async def run(cluster: Cluster, tell: Callable[[str], None]) -> str:
 
     `tell` is called with each sentence about what the YAML lacks.
     """
+
     going: list[Manifest] = []
     staying: list[Manifest] = []
     async for body in cluster.api.list_objects(DEVICE, cluster.namespace):
@@ -32,9 +33,17 @@ async def run(cluster: Cluster, tell: Callable[[str], None]) -> str:
 
     if going:
         tell(f"left out, being deleted: {_names(going)}")
-    unpinned = [body for body in staying if "hubRef" in body["spec"] and _address(body) is None]
+
+    unpinned = [
+        body
+        for body in staying
+        if "hubRef" in body["spec"] and _address(body) is None
+    ]
     if unpinned:
-        tell(f"without a tunnel address yet, so none is pinned: {_names(unpinned)}")
+        tell(
+            f"without a tunnel address yet, so none is pinned: {_names(unpinned)}"
+        )
+
     return document(staying)
 
 
@@ -51,16 +60,24 @@ def document(devices: Iterable[Manifest]) -> str:
         f"#   Hubs: {', '.join(sorted(hubs)) or 'none'}",
         f"#   Secrets: {', '.join(sorted(secrets)) or 'none'}",
     ]
-    body: str = yaml.safe_dump_all(exported, sort_keys=False, allow_unicode=True, explicit_start=True)
+
+    body: str = yaml.safe_dump_all(
+        exported, sort_keys=False, allow_unicode=True, explicit_start=True
+    )
+
     return "\n".join([*head, body if exported else ""])
 
 
 def manifest(body: Manifest) -> Manifest:
     """Return the manifest that makes the same Device again, at the same tunnel address."""
     before = body["metadata"]
-    metadata: dict[str, Any] = {"name": before["name"], "namespace": before["namespace"]}
+    metadata: dict[str, Any] = {
+        "name": before["name"],
+        "namespace": before["namespace"],
+    }
     if before.get("labels"):
         metadata["labels"] = before["labels"]
+
     annotations = {
         name: value
         for name, value in (before.get("annotations") or {}).items()
@@ -73,6 +90,7 @@ def manifest(body: Manifest) -> Manifest:
     address = _address(body)
     if address:
         spec["tunnelAddress"] = address
+
     return {
         "apiVersion": GROUP_VERSION,
         "kind": "Device",
@@ -86,7 +104,9 @@ def _address(body: Manifest) -> str | None:
     spec = body["spec"]
     if "hubRef" not in spec:
         return None
+
     status = body.get("status") or {}
+
     return spec.get("tunnelAddress") or status.get("tunnelAddress")
 
 

@@ -72,6 +72,7 @@ def bridge() -> None:
 
     Needs RELAY_TOKEN, RELAY_API_SECRET, CEREBRO_NAMESPACE and KUBECONFIG outside of a pod.
     """
+
     from cerebro.bridge.main import run as run_bridge
     from cerebro.bridge.settings import BridgeSettings
     from cerebro.bridge.store.base import StoreVersionError
@@ -87,19 +88,24 @@ def bridge() -> None:
 @app.command()
 def tunnel(
     check: Annotated[
-        bool, typer.Option("--check", help="Ask the one that runs whether it is alive.")
+        bool,
+        typer.Option(
+            "--check", help="Ask the one that runs whether it is alive."
+        ),
     ] = False,
 ) -> None:
     """Carry userspace WireGuard interfaces for the agent, which may restart without them.
 
     Needs NET_ADMIN, /dev/net/tun and wireguard-go. Interfaces live as long as this process.
     """
+
     from cerebro.runtime.settings import TunnelSettings
     from cerebro.tunnel import keeper
 
     settings = _settings(TunnelSettings)
     if check:
         raise typer.Exit(0 if asyncio.run(keeper.check(settings)) else 1)
+
     try:
         run(lambda stop: keeper.main(settings, stop))
     except keeper.CannotStart as error:
@@ -125,13 +131,20 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     loop's signal handlers for itself, and would end the watchers before our loops have finished.
     Programs started from here inherit the block and must lift it.
     """
+
     gc.set_threshold(*GARBAGE)
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
     async def supervised() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        threading.Thread(target=_await_signals, args=(loop, stop), name="signals", daemon=True).start()
+        threading.Thread(
+            target=_await_signals,
+            args=(loop, stop),
+            name="signals",
+            daemon=True,
+        ).start()
+
         await main(stop)
 
     from cerebro.kube.client.connection import ConfigError
@@ -143,7 +156,9 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         raise typer.Exit(2) from None
 
 
-def _await_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+def _await_signals(
+    loop: asyncio.AbstractEventLoop, stop: asyncio.Event
+) -> None:
     """Wait for the signals, in a thread of its own."""
     signal.sigwait(_SIGNALS)
     loop.call_soon_threadsafe(stop.set)
@@ -158,6 +173,7 @@ def _settings(kind: type[_AnySettings]) -> _AnySettings:
 
     A bad setting ends the process with a message and no traceback.
     """
+
     from cerebro.runtime import logs
     from cerebro.runtime.settings import SettingsError, load
 
@@ -166,5 +182,7 @@ def _settings(kind: type[_AnySettings]) -> _AnySettings:
     except SettingsError as error:
         typer.echo(f"cerebro: the settings cannot be used:\n{error}", err=True)
         raise typer.Exit(2) from None
+
     logs.configure(settings.log_level, settings.log_format)
+
     return settings

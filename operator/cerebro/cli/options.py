@@ -22,12 +22,17 @@ _Result = TypeVar("_Result")
 
 Kubeconfig = Annotated[
     Path | None,
-    typer.Option(help="Kubeconfig file. Default: KUBECONFIG, then ~/.kube/config, then the pod's account."),
+    typer.Option(
+        help="Kubeconfig file. Default: KUBECONFIG, then ~/.kube/config, then the pod's account."
+    ),
 ]
 Namespace = Annotated[
     str | None,
     typer.Option(
-        "--namespace", "-n", envvar="CEREBRO_NAMESPACE", help="Namespace. Default: the kubeconfig's."
+        "--namespace",
+        "-n",
+        envvar="CEREBRO_NAMESPACE",
+        help="Namespace. Default: the kubeconfig's.",
     ),
 ]
 
@@ -39,7 +44,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def bootstrap(
-    device: Annotated[str, typer.Argument(help="Name of the Device.", show_default=False)],
+    device: Annotated[
+        str, typer.Argument(help="Name of the Device.", show_default=False)
+    ],
     *,
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
@@ -81,10 +88,16 @@ def bootstrap(
 
     if not INSTALLATION.fullmatch(installation):
         raise typer.BadParameter(
-            "must be at most 32 letters, digits, '_', '.' or '-'", param_hint="installation"
+            "must be at most 32 letters, digits, '_', '.' or '-'",
+            param_hint="installation",
         )
+
     request = work.Request(device, installation, reset_endpoint, wait)
-    for line in _run(kubeconfig, namespace, lambda cluster: work.run(cluster, request, _tell)):
+    for line in _run(
+        kubeconfig,
+        namespace,
+        lambda cluster: work.run(cluster, request, _tell),
+    ):
         typer.echo(line)
 
 
@@ -97,7 +110,10 @@ def export(namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
     """
     from cerebro.cli import export as work
 
-    typer.echo(_run(kubeconfig, namespace, lambda cluster: work.run(cluster, _tell)), nl=False)
+    typer.echo(
+        _run(kubeconfig, namespace, lambda cluster: work.run(cluster, _tell)),
+        nl=False,
+    )
 
 
 def _tell(text: str) -> None:
@@ -105,7 +121,9 @@ def _tell(text: str) -> None:
 
 
 def _run(
-    kubeconfig: Path | None, namespace: str | None, work: Callable[[Cluster], Awaitable[_Result]]
+    kubeconfig: Path | None,
+    namespace: str | None,
+    work: Callable[[Cluster], Awaitable[_Result]],
 ) -> _Result:
     """Do the work and return its result; what goes wrong is one line and an exit status, never a traceback."""
     from cerebro.cli.cluster import CommandError, using
@@ -120,5 +138,6 @@ def _run(
         message, status = str(error), 2
     except KubeError as error:
         message, status = str(error), 1
+
     _tell(message)
     raise typer.Exit(status)

@@ -1,4 +1,6 @@
-"""Names of the Leases by which the processes agree who acts (rule E1). Every Lease name stands here once."""
+"""Names of the Leases by which the processes agree who acts (rule E1). Every
+Lease name stands here once.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +17,23 @@ _AGENT_PREFIX = "cerebro-agent-"
 
 
 def agent_lease(node: str) -> str:
-    """Return the name of the Lease that the agent of a node renews while it lives (rule E12)."""
+    """Return the name of the Lease that the agent of a node renews while it
+    lives (rule E12).
+    """
     return f"{_AGENT_PREFIX}{node}"
 
 
 def node_of_agent_lease(lease: str) -> str:
     """Return the node in the name of an agent's Lease, "" for any other Lease."""
-    return lease.removeprefix(_AGENT_PREFIX) if lease.startswith(_AGENT_PREFIX) else ""
+    return (
+        lease.removeprefix(_AGENT_PREFIX)
+        if lease.startswith(_AGENT_PREFIX)
+        else ""
+    )
 
 
 def hub_lease(hub: str) -> str:
-    """Return the name of the Lease of a Hub without a node; it lies in the Hub's namespace (rule E4)."""
+    """Return the name of the Lease of a Hub without a node; it lies in the
+    Hub's namespace (rule E4).
+    """
     return f"cerebro-hub-{hub}"

@@ -1,4 +1,6 @@
-"""Who wrote the Ready condition of an object: its agent, or the operator in its place. Pure."""
+"""Who wrote the Ready condition of an object: its agent, or the operator in
+its place. Pure.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,8 @@ def says_lost(item: Owned) -> bool:
 
 
 def operator_says(device: Device) -> bool:
-    """Return whether the operator wrote Ready of a Device, so that its agent must not."""
+    """Return whether the operator wrote Ready of a Device, so that its agent
+    must not.
+    """
     ready = device.status.condition("Ready")
     return ready is not None and ready.reason in OPERATOR_REASONS

@@ -1,7 +1,8 @@
 """Which Session stands in place of which (rule A10). Pure.
 
-A Session that a person made is never changed by us. To move or revoke it, the bridge makes one that `supersedes` it
-by name. Client, end and revocation of that one then hold for the superseded one too, also after that was made again.
+A Session that a person made is never changed by us. To move or revoke it, the
+bridge makes one that `supersedes` it by name. Client, end and revocation of
+that one then hold for the superseded one too, also after that was made again.
 
 Agent and bridge ask two questions, in one order (`_rank`):
 
@@ -22,38 +23,58 @@ _FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 def newest(superseding: Iterable[StoredObject]) -> StoredObject | None:
-    """Return which of the Sessions that supersede one stands in its place: the newest, then by name.
+    """Return which of the Sessions that supersede one stands in its place: the
+    newest, then by name.
 
-    One that our model cannot read is ranked by its time too; if not even that can be read, it is the newest.
+    One that our model cannot read is ranked by its time too; if not even that
+    can be read, it is the newest.
     """
     return max(superseding, key=_stored_rank, default=None)
 
 
-def stand_in_for(holder: Session, sessions: Iterable[Session]) -> Session | None:
-    """Return the newest of our Sessions that supersede `holder`, among `sessions`; None if none does.
+def stand_in_for(
+    holder: Session, sessions: Iterable[Session]
+) -> Session | None:
+    """Return the newest of our Sessions that supersede `holder`, among
+    `sessions`; None if none does.
 
-    `sessions` are of the same namespace, and all that can be read of those that may supersede it.
+    `sessions` are of the same namespace, and all that can be read of those
+    that may supersede it.
     """
-    ours = [session for session in sessions if supersedes(session, holder.name) and is_ours(session)]
+    ours = [
+        session
+        for session in sessions
+        if supersedes(session, holder.name) and is_ours(session)
+    ]
+
     return max(ours, key=_rank, default=None)
 
 
 def supersedes(session: Session, name: str) -> bool:
-    """Return whether a Session stands in place of the one of that name in its namespace."""
+    """Return whether a Session stands in place of the one of that name in its
+    namespace.
+    """
     superseded = session.spec.supersedes
     return superseded is not None and superseded.name == name
 
 
 def superseded_names(sessions: Iterable[Session]) -> set[str]:
     """Return the names of all Sessions in whose place one of these stands."""
-    return {session.spec.supersedes.name for session in sessions if session.spec.supersedes is not None}
+    return {
+        session.spec.supersedes.name
+        for session in sessions
+        if session.spec.supersedes is not None
+    }
 
 
 def effective(session: Session, superseder: Session | None) -> Session:
-    """Return the Session as it counts: with client, end and revocation of the one that stands in its place.
+    """Return the Session as it counts: with client, end and revocation of the
+    one that stands in its place.
 
-    Its client stays if that one names none. Its name, its order and its status stay, for they are reported as its own.
+    Its client stays if that one names none. Its name, its order and its status
+    stay, for they are reported as its own.
     """
+
     if superseder is None:
         return session
 
@@ -68,6 +89,7 @@ def effective(session: Session, superseder: Session | None) -> Session:
             "revoked_at": superseder.spec.revoked_at,
         }
     )
+
     return session.model_copy(update={"spec": spec})
 
 

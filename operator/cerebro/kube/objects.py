@@ -1,4 +1,6 @@
-"""Values about objects of the API server, as store and watcher hand them on. Pure."""
+"""Values about objects of the API server, as store and watcher hand them on.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object as it was last delivered. An object that our model cannot read is frozen: `model` is None."""
+    """One object as it was last delivered. An object that our model cannot
+    read is frozen: `model` is None.
+    """
 
     kind: Kind
     namespace: str
@@ -37,11 +41,15 @@ class StoredObject:
     error: str | None = None
     """Of a frozen object: which fields cannot be read, and why."""
     raw: dict[str, Any] | None = field(default=None, repr=False)
-    """The body as it came, where the model does not show all of it: frozen, or with its deletion held."""
+    """The body as it came, where the model does not show all of it: frozen, or
+    with its deletion held.
+    """
 
     @property
     def held(self) -> bool:
-        """Return whether its deletion is not believed (rule E13): then the model has no deletionTimestamp."""
+        """Return whether its deletion is not believed (rule E13): then the
+        model has no deletionTimestamp.
+        """
         return self.model is not None and self.raw is not None
 
     def read(self, model: type[R]) -> R | None:
@@ -52,13 +60,18 @@ class StoredObject:
         if self.model is None:
             return None
 
-        assert isinstance(self.model, model), f"{self.kind.kind} is not a {model.__name__}"
+        assert isinstance(self.model, model), (
+            f"{self.kind.kind} is not a {model.__name__}"
+        )
+
         return self.model
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An object came (`old` is None), changed, or went (`new` is None); another UID is another object."""
+    """An object came (`old` is None), changed, or went (`new` is None);
+    another UID is another object.
+    """
 
     kind: Kind
     namespace: str

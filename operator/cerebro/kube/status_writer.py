@@ -1,9 +1,11 @@
-"""Writes statuses: of each object the newest, until the API server took it. One writer for a process.
+"""Writes statuses: of each object the newest, until the API server took it.
+One writer for a process.
 
-Bounded by the number of objects: a newer status of the same object takes the place of the one that waits. Kinds
-take turns, so that a Session does not wait for ten thousand Peers. A status that cannot be written now waits for its
-next try beside the queue, and keeps no worker from the others. Answers go to the Store, so that the loops read their
-own writes.
+Bounded by the number of objects: a newer status of the same object takes the
+place of the one that waits. Kinds take turns, so that a Session does not wait
+for ten thousand Peers. A status that cannot be written now waits for its next
+try beside the queue, and keeps no worker from the others. Answers go to the
+Store, so that the loops read their own writes.
 """
 
 from __future__ import annotations
@@ -50,10 +52,12 @@ class Write:
     def over(self, older: Write) -> Write:
         """Return what is to be written instead of `older` and, after it, this.
 
-        Two merge patches of the same object are joined; whatever else is older is forgotten.
+        Two merge patches of the same object are joined; whatever else is older
+        is forgotten.
         """
         if self.uid != older.uid or self.field_manager is not None:
             return self
+
         return replace(self, status={**older.status, **self.status})
 
 
@@ -77,13 +81,17 @@ class _Turns:
         kind = next(iter(self._lines))
         line = self._lines.pop(kind)
         key = line.popleft()
+
         if line:
             self._lines[kind] = line  # behind all other lines
+
         return key
 
 
 class _FairQueue(asyncio.Queue[Key]):
-    """A queue over such lines; `_init` is what asyncio has for queues of another order."""
+    """A queue over such lines; `_init` is what asyncio has for queues of
+    another order.
+    """
 
     def _init(self, maxsize: int) -> None:
         super()._init(maxsize)
@@ -94,7 +102,12 @@ class StatusWriter:
     """Takes statuses without waiting, and writes them with a few workers."""
 
     def __init__(
-        self, api: KubeApi, store: Store, *, workers: int = 16, turned: Callable[[], None] | None = None
+        self,
+        api: KubeApi,
+        store: Store,
+        *,
+        workers: int = 16,
+        turned: Callable[[], None] | None = None,
     ) -> None:
         """`turned` is called before each request."""
         self._api = api
@@ -103,23 +116,37 @@ class StatusWriter:
         self._turned = turned or (lambda: None)
 
         self._waiting: dict[Key, Write] = {}
-        """What is to be written of an object that no worker writes now, or after what it writes."""
+        """What is to be written of an object that no worker writes now, or
+        after what it writes.
+        """
+
         self._busy: set[Key] = set()
-        """Objects that a worker writes now: two workers never write the same object."""
+        """Objects that a worker writes now: two workers never write the same
+        object.
+        """
+
         self._queue = _FairQueue()
         self._queued: set[Key] = set()
         """Objects in the queue; none is there twice."""
         self._backoffs: dict[Key, Iterator[float]] = {}
-        """Of objects whose last try failed: the waits before the next ones, in seconds."""
+        """Of objects whose last try failed: the waits before the next ones, in
+        seconds.
+        """
+
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         """Of objects that wait for their next try."""
         self._idle = asyncio.Event()
         self._idle.set()
 
     def put(self, write: Write) -> None:
-        """Take a status to be written; a merge patch that still waits is joined with it."""
+        """Take a status to be written; a merge patch that still waits is
+        joined with it.
+        """
         older = self._waiting.get(write.key)
-        self._waiting[write.key] = write if older is None else write.over(older)
+        self._waiting[write.key] = (
+            write if older is None else write.over(older)
+        )
+
         self._idle.clear()
         self._enqueue(write.key)
 
@@ -150,8 +177,8 @@ class StatusWriter:
             )
 
     def _enqueue(self, key: Key) -> None:
-        """Queue an object whose status waits, unless it is queued already, a worker writes it, or its next try is not
-        due.
+        """Queue an object whose status waits, unless it is queued already, a
+        worker writes it, or its next try is not due.
         """
         taken = key in self._queued or key in self._busy or key in self._timers
         if key in self._waiting and not taken:
@@ -174,51 +201,85 @@ class StatusWriter:
                 self._backoffs.pop(key, None)
             else:
                 self._put_off(key, write)
+
             self._enqueue(key)  # a newer status may have come meanwhile
+
             if not self.pending():
                 self._idle.set()
 
     async def _write(self, key: Key, write: Write) -> bool:
-        """Try to write one status; return whether it is settled: the API server took it, or will never take it."""
+        """Try to write one status; return whether it is settled: the API
+        server took it, or will never take it.
+        """
         self._turned()
+
         try:
             answer = await self._send(write)
         except NotFound:
             return True
         except Invalid:
-            log.exception("the API server refuses the status of %s %s/%s", *key)
+            log.exception(
+                "the API server refuses the status of %s %s/%s", *key
+            )
+
             return True
         except KubeError as error:
             if isinstance(error, Conflict) and self._replaced(write):
                 return True
-            log.warning("status of %s %s/%s could not be written, trying again: %s", *key, error)
+
+            log.warning(
+                "status of %s %s/%s could not be written, trying again: %s",
+                *key,
+                error,
+            )
+
             return False
 
         self._store.deliver(write.kind, "MODIFIED", answer)
+
         return True
 
     def _put_off(self, key: Key, write: Write) -> None:
-        """Keep a status that could not be written, joined with a newer one, for a try after a growing wait."""
+        """Keep a status that could not be written, joined with a newer one,
+        for a try after a growing wait.
+        """
+
         newer = self._waiting.get(key)
         self._waiting[key] = write if newer is None else newer.over(write)
-        backoff = self._backoffs.setdefault(key, iter(Backoff(first=0.1, ceiling=10.0)))
+        backoff = self._backoffs.setdefault(
+            key, iter(Backoff(first=0.1, ceiling=10.0))
+        )
+
         loop = asyncio.get_running_loop()
-        self._timers[key] = loop.call_later(next(backoff), self._try_again, key)
+        self._timers[key] = loop.call_later(
+            next(backoff), self._try_again, key
+        )
 
     def _try_again(self, key: Key) -> None:
         del self._timers[key]
         self._enqueue(key)
 
     def _replaced(self, write: Write) -> bool:
-        """Return whether the object went, or another of its name came, since the status was computed."""
+        """Return whether the object went, or another of its name came, since
+        the status was computed.
+        """
         known = self._store.get(write.kind, write.namespace, write.name)
         return known is None or known.uid != write.uid
 
     async def _send(self, write: Write) -> dict[str, Any]:
-        """Send one status; return the object as the API server has it then. Raises KubeError."""
+        """Send one status; return the object as the API server has it then.
+        Raises KubeError.
+        """
         body = {"metadata": {"uid": write.uid}, "status": write.status}
         if write.field_manager is None:
-            return await self._api.patch(write.kind, write.namespace, write.name, body, subresource="status")
+            return await self._api.patch(
+                write.kind,
+                write.namespace,
+                write.name,
+                body,
+                subresource="status",
+            )
+
         return await self._api.apply(
             write.kind,
             write.namespace,

@@ -6,10 +6,18 @@ import socket
 
 from pydantic import Field
 
-from cerebro.runtime.settings import GrantSettings, LeaseSettings, ProbeSettings, Seconds, ServedNamespaces
+from cerebro.runtime.settings import (
+    GrantSettings,
+    LeaseSettings,
+    ProbeSettings,
+    Seconds,
+    ServedNamespaces,
+)
 
 
-class OperatorSettings(ServedNamespaces, LeaseSettings, ProbeSettings, GrantSettings):
+class OperatorSettings(
+    ServedNamespaces, LeaseSettings, ProbeSettings, GrantSettings
+):
     """Settings of `cerebro operator`."""
 
     identity: str = Field(
@@ -19,10 +27,12 @@ class OperatorSettings(ServedNamespaces, LeaseSettings, ProbeSettings, GrantSett
         "Default: the host's name, which is the pod's.",
     )
     agent_lost_after: Seconds = Field(
-        default=60.0, description="An agent whose Lease was not renewed for that long is lost (E12)."
+        default=60.0,
+        description="An agent whose Lease was not renewed for that long is lost (E12).",
     )
     agent_check_interval: Seconds = Field(
-        default=10.0, description="Time between two looks at the agents' Leases (E12)."
+        default=10.0,
+        description="Time between two looks at the agents' Leases (E12).",
     )
     orphan_interval: Seconds = Field(
         default=60.0,

@@ -14,9 +14,17 @@ from cerebro.resources.base import (
     age_key,
     older,
 )
-from cerebro.resources.conditions import Condition, find_condition, set_condition
+from cerebro.resources.conditions import (
+    Condition,
+    find_condition,
+    set_condition,
+)
 from cerebro.resources.device import Device, DeviceSpec, DeviceStatus
-from cerebro.resources.device_command import DeviceCommand, DeviceCommandSpec, DeviceCommandStatus
+from cerebro.resources.device_command import (
+    DeviceCommand,
+    DeviceCommandSpec,
+    DeviceCommandStatus,
+)
 from cerebro.resources.hub import Hub, HubSpec, HubStatus
 from cerebro.resources.kinds import (
     DEVICE,
@@ -29,10 +37,26 @@ from cerebro.resources.kinds import (
     UNFINISHED,
     Kind,
 )
-from cerebro.resources.naming import label_value, place_of_order, session_name, supersession_name
+from cerebro.resources.naming import (
+    label_value,
+    place_of_order,
+    session_name,
+    supersession_name,
+)
 from cerebro.resources.peer import Peer, PeerSpec, PeerStatus
-from cerebro.resources.session import AppliedClient, Session, SessionClient, SessionSpec, SessionStatus
-from cerebro.resources.values import format_duration, format_time, normalise_mac, parse_duration
+from cerebro.resources.session import (
+    AppliedClient,
+    Session,
+    SessionClient,
+    SessionSpec,
+    SessionStatus,
+)
+from cerebro.resources.values import (
+    format_duration,
+    format_time,
+    normalise_mac,
+    parse_duration,
+)
 
 __all__ = [
     "API_GROUP",

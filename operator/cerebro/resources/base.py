@@ -68,7 +68,9 @@ class ConditionedStatus(Status):
 class ResyncedStatus(ConditionedStatus):
     """The status of a kind that the annotation `relay.cerebro.dev/resync-at` marks dirty."""
 
-    last_resync_at: Annotated[str, Field(json_schema_extra={"maxLength": 256})] | None = None
+    last_resync_at: (
+        Annotated[str, Field(json_schema_extra={"maxLength": 256})] | None
+    ) = None
     """The value of the annotation relay.cerebro.dev/resync-at that was honoured last."""
 
 
@@ -97,6 +99,7 @@ def age_key(resource: Resource) -> tuple[datetime, str, str]:
     """
     metadata = resource.metadata
     created = metadata.creation_timestamp or _NEVER_CREATED
+
     return (created, metadata.namespace, metadata.name)
 
 

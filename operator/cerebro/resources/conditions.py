@@ -24,7 +24,15 @@ class Condition(Model):
 
     model_config = ConfigDict(
         frozen=True,
-        json_schema_extra={"required": ["type", "status", "reason", "message", "lastTransitionTime"]},
+        json_schema_extra={
+            "required": [
+                "type",
+                "status",
+                "reason",
+                "message",
+                "lastTransitionTime",
+            ]
+        },
     )
 
     type: Annotated[str, Field(min_length=1, max_length=128)]
@@ -33,10 +41,15 @@ class Condition(Model):
     status: Literal["True", "False", "Unknown"]
     """True, False or Unknown."""
 
-    reason: Annotated[str, Field(max_length=128, json_schema_extra={"pattern": REASON_PATTERN})]
+    reason: Annotated[
+        str,
+        Field(max_length=128, json_schema_extra={"pattern": REASON_PATTERN}),
+    ]
     """The cause of the status in one CamelCase word."""
 
-    message: Annotated[str, Field(json_schema_extra={"maxLength": _MAX_MESSAGE})] = ""
+    message: Annotated[
+        str, Field(json_schema_extra={"maxLength": _MAX_MESSAGE})
+    ] = ""
     """What is so, and what to do about it, in words."""
 
     observed_generation: Annotated[int, Field(ge=0)] | None = None
@@ -59,21 +72,31 @@ Conditions = Annotated[
 """The conditions of one object, at most one of each type."""
 
 
-def find_condition(conditions: Iterable[Condition], type: str) -> Condition | None:  # noqa: A002 the field's own name
+def find_condition(
+    conditions: Iterable[Condition],
+    type: str,  # noqa: A002 - the field's own name
+) -> Condition | None:
     """Return the condition of that type; None if nobody has set it."""
-    return next((condition for condition in conditions if condition.type == type), None)
+    return next(
+        (condition for condition in conditions if condition.type == type), None
+    )
 
 
-def set_condition(conditions: Iterable[Condition], condition: Condition, now: datetime) -> list[Condition]:
+def set_condition(
+    conditions: Iterable[Condition], condition: Condition, now: datetime
+) -> list[Condition]:
     """Return the conditions with this one in place of the one of its type, else at the end.
 
     `lastTransitionTime` is that of the condition before if the status is the same, else `now` (aware). A message over
     4096 characters is cut: the API server would refuse it. The arguments stay as they are.
     """
+
     before = list(conditions)
     old = find_condition(before, condition.type)
     same_status = old is not None and old.status == condition.status
-    unchanged_since = old.last_transition_time if old is not None and same_status else None
+    unchanged_since = (
+        old.last_transition_time if old is not None and same_status else None
+    )
 
     new = condition.model_copy(
         update={
@@ -83,4 +106,5 @@ def set_condition(conditions: Iterable[Condition], condition: Condition, now: da
     )
     if old is None:
         return [*before, new]
+
     return [new if known.type == new.type else known for known in before]

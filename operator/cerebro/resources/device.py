@@ -65,7 +65,9 @@ class DeviceApi(Spec):
     credentials_secret_ref: Reference
     """Secret of type relay.cerebro.dev/router with username and password."""
 
-    timeout: Annotated[timedelta, DurationBetween("1s", "2m")] = timedelta(seconds=8)
+    timeout: Annotated[timedelta, DurationBetween("1s", "2m")] = timedelta(
+        seconds=8
+    )
     """The longest silence on the connection before it is given up."""
 
     allow_plaintext: bool = False
@@ -110,7 +112,9 @@ class CircuitBreaker(Spec):
     failure_threshold: Annotated[int, Field(ge=1, le=1000)] = 5
     """Failures in a row until the breaker opens."""
 
-    recovery_time: Annotated[timedelta, DurationBetween("1s", "24h")] = timedelta(seconds=60)
+    recovery_time: Annotated[timedelta, DurationBetween("1s", "24h")] = (
+        timedelta(seconds=60)
+    )
     """How long it stays open before one try."""
 
 
@@ -162,7 +166,10 @@ class DeviceSpec(Spec):
     """Its address in the tunnel; none: one is allocated from the Hub's pool."""
 
     lan_networks: Annotated[
-        list[Network], Field(max_length=64, json_schema_extra={"x-kubernetes-list-type": "set"})
+        list[Network],
+        Field(
+            max_length=64, json_schema_extra={"x-kubernetes-list-type": "set"}
+        ),
     ] = Field(default_factory=list)
     """Networks behind the router, reached through its Peer."""
 
@@ -184,7 +191,9 @@ class DeviceSpec(Spec):
     circuit_breaker: CircuitBreaker = Field(default_factory=CircuitBreaker)
     """When a router that does not answer is left alone for a while."""
 
-    offline_after: Annotated[timedelta, DurationBetween("1s", "168h")] = timedelta(seconds=300)
+    offline_after: Annotated[timedelta, DurationBetween("1s", "168h")] = (
+        timedelta(seconds=300)
+    )
     """A handshake older than this means that the router is offline."""
 
     when_offline: Literal["Queue", "Reject"] = "Queue"
@@ -196,7 +205,9 @@ class DeviceSpec(Spec):
     paused: Paused = "None"
     """Changes: nothing is written but ends of access; All: nothing is written at all."""
 
-    resync_interval: Annotated[timedelta, DurationBetween("1s", "24h")] = timedelta(minutes=5)
+    resync_interval: Annotated[timedelta, DurationBetween("1s", "24h")] = (
+        timedelta(minutes=5)
+    )
     """How often everything is compared, whether or not something changed."""
 
     dry_run: bool = False

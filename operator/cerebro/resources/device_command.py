@@ -16,7 +16,9 @@ Operation = Literal["Raw", "Ping", "Arp", "Active", "Kick", "Probe"]
 ApiWord = Annotated[str, Field(min_length=1, max_length=4096)]
 Sentence = Annotated[list[ApiWord], Field(min_length=1, max_length=64)]
 Value = Annotated[str, Field(json_schema_extra={"maxLength": 65536})]
-Row = Annotated[dict[str, Value], Field(json_schema_extra={"maxProperties": 256})]
+Row = Annotated[
+    dict[str, Value], Field(json_schema_extra={"maxProperties": 256})
+]
 
 
 class DeviceCommandSpec(Spec):
@@ -25,7 +27,10 @@ class DeviceCommandSpec(Spec):
     model_config = ConfigDict(
         json_schema_extra={
             "x-kubernetes-validations": [
-                rule("self == oldSelf", "a DeviceCommand cannot be changed: delete it and make another"),
+                rule(
+                    "self == oldSelf",
+                    "a DeviceCommand cannot be changed: delete it and make another",
+                ),
                 rule(
                     "self.operation != 'Raw' || (has(self.sentences) && size(self.sentences) > 0)",
                     "operation: Raw needs sentences, each a list of API words, such as "
@@ -58,21 +63,27 @@ class DeviceCommandSpec(Spec):
     operation: Operation = "Raw"
     """Raw runs sentences; the others are built by the agent from parameters."""
 
-    parameters: Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)] = Field(
-        default_factory=dict
-    )
+    parameters: Annotated[
+        dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)
+    ] = Field(default_factory=dict)
     """What the operation is about, such as address and count of Ping."""
 
-    sentences: Annotated[list[Sentence], Field(max_length=64)] = Field(default_factory=list)
+    sentences: Annotated[list[Sentence], Field(max_length=64)] = Field(
+        default_factory=list
+    )
     """For Raw: sentences of API words, run in order; a word may hold $(secret:KEY)."""
 
     secret_ref: Reference | None = None
     """Secret of type relay.cerebro.dev/command: values for those words, or other credentials (Probe)."""
 
-    timeout: Annotated[timedelta, DurationBetween("1s", "10m")] = timedelta(seconds=3)
+    timeout: Annotated[timedelta, DurationBetween("1s", "10m")] = timedelta(
+        seconds=3
+    )
     """How long the whole run may take."""
 
-    ttl_after_finished: Annotated[timedelta, DurationBetween("0s", "8760h")] = timedelta(minutes=10)
+    ttl_after_finished: Annotated[
+        timedelta, DurationBetween("0s", "8760h")
+    ] = timedelta(minutes=10)
     """The record goes this long after its end."""
 
 
@@ -92,7 +103,9 @@ class CommandResult(Status):
     ok: bool
     """It ended without a trap."""
 
-    rows: Annotated[list[Row], Field(json_schema_extra={"maxItems": 16384})] = Field(default_factory=list)
+    rows: Annotated[
+        list[Row], Field(json_schema_extra={"maxItems": 16384})
+    ] = Field(default_factory=list)
     """The rows that it gave; values of sensitive properties are masked."""
 
     error: CommandError | None = None
@@ -102,7 +115,9 @@ class CommandResult(Status):
 class DeviceCommandStatus(ConditionedStatus):
     """How the run went."""
 
-    phase: Literal["Pending", "Running", "Succeeded", "Failed", "Denied"] | None = None
+    phase: (
+        Literal["Pending", "Running", "Succeeded", "Failed", "Denied"] | None
+    ) = None
     """Pending, Running, Succeeded, Failed or Denied."""
 
     started_at: Time | None = None
@@ -114,7 +129,12 @@ class DeviceCommandStatus(ConditionedStatus):
     finished: bool | None = None
     """It is over."""
 
-    results: Annotated[list[CommandResult], Field(json_schema_extra={"maxItems": 64})] | None = None
+    results: (
+        Annotated[
+            list[CommandResult], Field(json_schema_extra={"maxItems": 64})
+        ]
+        | None
+    ) = None
     """One for each sentence that was run."""
 
     truncated: bool | None = None

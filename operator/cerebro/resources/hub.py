@@ -65,7 +65,11 @@ class HubSpec(Spec):
 
     addresses: Annotated[
         list[InterfaceAddress],
-        Field(min_length=1, max_length=8, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        Field(
+            min_length=1,
+            max_length=8,
+            json_schema_extra={"x-kubernetes-list-type": "set"},
+        ),
     ]
     """The hub's own addresses with prefix length; their networks are the pool for Devices."""
 
@@ -87,10 +91,14 @@ class HubSpec(Spec):
     isolation: Literal["Strict", "None"] = "Strict"
     """Strict: peers reach neither each other nor the node."""
 
-    resync_interval: Annotated[timedelta, DurationBetween("1s", "24h")] = timedelta(seconds=60)
+    resync_interval: Annotated[timedelta, DurationBetween("1s", "24h")] = (
+        timedelta(seconds=60)
+    )
     """How often everything is compared, whether or not something changed."""
 
-    online_within: Annotated[timedelta, DurationBetween("150s", "24h")] = timedelta(seconds=180)
+    online_within: Annotated[timedelta, DurationBetween("150s", "24h")] = (
+        timedelta(seconds=180)
+    )
     """A handshake younger than this means online; at least 150s, a healthy tunnel's is up to 145 s old."""
 
     paused: Paused = "None"
@@ -143,4 +151,6 @@ class Hub(Resource):
     def private_key_secret_name(self) -> str:
         """Return the name of the Secret with the interface's key, with its default."""
         reference = self.spec.private_key_secret_ref
-        return reference.name if reference else f"{self.metadata.name}-wireguard"
+        return (
+            reference.name if reference else f"{self.metadata.name}-wireguard"
+        )

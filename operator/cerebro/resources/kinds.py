@@ -161,7 +161,11 @@ SESSION = Kind(
         SUPERSEDES_COLUMN,
         *_LAST,
     ),
-    selectable_fields=(".spec.deviceRef.name", ".spec.orderID", ".status.finished"),
+    selectable_fields=(
+        ".spec.deviceRef.name",
+        ".spec.orderID",
+        ".status.finished",
+    ),
 )
 DEVICE_COMMAND = Kind(
     kind="DeviceCommand",
@@ -181,5 +185,7 @@ DEVICE_COMMAND = Kind(
     selectable_fields=(".spec.deviceRef.name", ".status.finished"),
 )
 
-KINDS: dict[str, Kind] = {kind.kind: kind for kind in (HUB, PEER, DEVICE, SESSION, DEVICE_COMMAND)}
+KINDS: dict[str, Kind] = {
+    kind.kind: kind for kind in (HUB, PEER, DEVICE, SESSION, DEVICE_COMMAND)
+}
 """The five kinds, by name."""

@@ -39,31 +39,56 @@ SECRET_TYPE_COMMAND = f"{API_GROUP}/command"
 _LABEL_VALUE = re.compile("[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
 
-def session_name(namespace: str, device: str, type: SessionType, order: str) -> str:  # noqa: A002 the field's own name
+def session_name(
+    namespace: str,
+    device: str,
+    type: SessionType,  # noqa: A002 - the field's own name
+    order: str,
+) -> str:
     """Return the name of the only Session of a Device, type and order (rule A1).
 
     `<device, cut to 200>-<10 hex of SHA-256 over the JSON array [namespace, device, type, order]>`. The array is
     written in ASCII without blanks. A cut device loses `.` and `-` at its end, which no name may have there.
     """
-    array = json.dumps([namespace, device, type, order], ensure_ascii=True, separators=(",", ":"))
+    array = json.dumps(
+        [namespace, device, type, order],
+        ensure_ascii=True,
+        separators=(",", ":"),
+    )
+
     digest = hashlib.sha256(array.encode()).hexdigest()[:10]
     prefix = device[:200].rstrip(".-")
+
     return f"{prefix}-{digest}"
 
 
-def place_of_order(*, session_id: str | None, client: str | None, requested_at: datetime | None) -> str:
+def place_of_order(
+    *,
+    session_id: str | None,
+    client: str | None,
+    requested_at: datetime | None,
+) -> str:
     """Return what stands in place of a missing order: the session, else the client and the time (rule A1).
 
     `client` is a MAC or an IP address. Raises ValueError if neither the session nor the client with its time is known.
     """
     if session_id:
         return f"session:{session_id}"
+
     if client and requested_at is not None:
         return f"client:{client}:{format_time(requested_at)}"
-    raise ValueError("a Session needs an order, a sessionId, or a client and the time of the request")
+
+    raise ValueError(
+        "a Session needs an order, a sessionId, or a client and the time of the request"
+    )
 
 
-def supersession_name(namespace: str, device: str, type: SessionType, superseded: str) -> str:  # noqa: A002 as above
+def supersession_name(
+    namespace: str,
+    device: str,
+    type: SessionType,  # noqa: A002 - the field's own name
+    superseded: str,
+) -> str:
     """Return the name of the Session that stands in place of the Session `superseded` (rules A1 and A10)."""
     return session_name(namespace, device, type, f"supersedes:{superseded}")
 
@@ -75,6 +100,7 @@ def second_peer_name(device: str, uid: str) -> str:
     """
     digest = hashlib.sha256(uid.encode()).hexdigest()[:6]
     prefix = device[:246].rstrip(".-")
+
     return f"{prefix}-{digest}"
 
 
@@ -84,16 +110,21 @@ def device_name(device_id: str) -> str:
     The text in lower case, with `-` for what no name may have. If that changed the text, 6 hex of its SHA-256 follow,
     so that different texts keep different names.
     """
+
     lower = device_id.lower()
     allowed = re.sub("[^a-z0-9.-]", "-", lower)
     single_dots = re.sub(
         "-*[.][.-]*", ".", allowed
     )  # each part between dots begins and ends with a letter or digit
+
     name = single_dots.strip(".-")[:200].rstrip(".-")
     if name == lower:
         return name
 
-    digest = hashlib.sha256(device_id.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    digest = hashlib.sha256(
+        device_id.encode("utf-8", "surrogatepass")
+    ).hexdigest()[:6]
+
     return f"{name or 'router'}-{digest}"
 
 
@@ -104,4 +135,7 @@ def label_value(text: str) -> str:
     """
     if not text or _LABEL_VALUE.fullmatch(text):
         return text
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[
+        :40
+    ]

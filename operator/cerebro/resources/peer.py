@@ -9,7 +9,14 @@ from pydantic import Field
 
 from cerebro.resources.base import ConditionedStatus, Reference, Resource
 from cerebro.resources.model import Spec
-from cerebro.resources.values import Endpoint, Network, Text, Time, WireGuardKey, rule
+from cerebro.resources.values import (
+    Endpoint,
+    Network,
+    Text,
+    Time,
+    WireGuardKey,
+    rule,
+)
 
 
 class PeerSpec(Spec):
@@ -38,7 +45,11 @@ class PeerSpec(Spec):
 
     allowed_ips: Annotated[
         list[Network],
-        Field(alias="allowedIPs", max_length=256, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        Field(
+            alias="allowedIPs",
+            max_length=256,
+            json_schema_extra={"x-kubernetes-list-type": "set"},
+        ),
     ] = Field(default_factory=list)
     """Networks that are reached through it and that it may send from."""
 
@@ -64,7 +75,9 @@ class PeerStatus(ConditionedStatus):
     applied_public_key: Text | None = None
     """The key that is on the interface, written before it is applied."""
 
-    rotated_public_keys: Annotated[list[Text], Field(max_length=8)] = Field(default_factory=list)
+    rotated_public_keys: Annotated[list[Text], Field(max_length=8)] = Field(
+        default_factory=list
+    )
     """Keys that it had before and that are still on the interface; they go once the new one has their place."""
 
 
@@ -81,4 +94,9 @@ class Peer(Resource):
         applied = self.status.applied_public_key
         if not applied:
             return (self.spec.public_key, *self.status.rotated_public_keys)
-        return (self.spec.public_key, applied, *self.status.rotated_public_keys)
+
+        return (
+            self.spec.public_key,
+            applied,
+            *self.status.rotated_public_keys,
+        )

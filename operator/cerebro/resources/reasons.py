@@ -10,7 +10,9 @@ POOL_EXHAUSTED = "PoolExhausted"
 OUTSIDE_HUB = "TunnelAddressOutsideHub"
 CONFLICT = "TunnelAddressConflict"
 NAME_TAKEN = "PeerNameTaken"
-TROUBLES = frozenset({HUB_NOT_FOUND, POOL_EXHAUSTED, OUTSIDE_HUB, CONFLICT, NAME_TAKEN})
+TROUBLES = frozenset(
+    {HUB_NOT_FOUND, POOL_EXHAUSTED, OUTSIDE_HUB, CONFLICT, NAME_TAKEN}
+)
 
 DUPLICATE_ROUTER_ID = "DuplicateRouterID"
 """Ready of a Device, written by the operator: an older Device has the same routerID."""

@@ -101,7 +101,9 @@ class SessionSpec(Spec):
     expires_at: SpecTime | None = None
     """A fixed end. Neither this nor duration: until revoked."""
 
-    duration: Annotated[timedelta, DurationBetween("1ms", "87600h")] | None = None
+    duration: Annotated[timedelta, DurationBetween("1ms", "87600h")] | None = (
+        None
+    )
     """Counts from the moment access was first on the router."""
 
     revoked: bool = False
@@ -119,7 +121,9 @@ class SessionSpec(Spec):
     supersedes: Reference | None = None
     """This Session's client, end and revocation stand in place of that one's."""
 
-    ttl_after_finished: Annotated[timedelta, DurationBetween("0s", "87600h")] | None = None
+    ttl_after_finished: (
+        Annotated[timedelta, DurationBetween("0s", "87600h")] | None
+    ) = None
     """The record goes this long after its end is enforced; none: it stays. Not for Sessions in Git."""
 
 
@@ -177,6 +181,7 @@ class Session(Resource):
 
         None if nothing is, or if what is there belongs to the client that spec named before (rule B2).
         """
+
         client = self.spec.client
         applied = self.status.applied
         if applied is None:
@@ -185,5 +190,9 @@ class Session(Resource):
         if client.mac_address and applied.mac_address:
             same_client = client.mac_address == applied.mac_address
         else:
-            same_client = bool(client.ip_address) and client.ip_address == applied.pinned_for
+            same_client = (
+                bool(client.ip_address)
+                and client.ip_address == applied.pinned_for
+            )
+
         return applied if same_client else None

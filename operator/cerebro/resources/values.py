@@ -25,15 +25,21 @@ from pydantic_core import CoreSchema, core_schema
 
 JsonSchema = dict[str, Any]
 
-DURATION_PATTERN = "^([0-9]{1,6}h)?([0-9]{1,7}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?$"
+DURATION_PATTERN = (
+    "^([0-9]{1,6}h)?([0-9]{1,7}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?$"
+)
 MAC_PATTERN = "^([0-9A-F]{2}:){5}[0-9A-F]{2}$"
 KEY_PATTERN = "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$"
-NAME_PATTERN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+NAME_PATTERN = (
+    "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+)
 HOST_PATTERN = "^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+)$"
 ENDPOINT_PATTERN = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?):[0-9]{1,5}$"
 INTERFACE_PATTERN = "^[A-Za-z0-9_.-]{1,15}$"
 
-_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?(?:(\d{1,9})ms)?", re.ASCII)
+_DURATION = re.compile(
+    r"(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?(?:(\d{1,9})ms)?", re.ASCII
+)
 _MILLISECOND = timedelta(milliseconds=1)
 _MAC_SEPARATORS = str.maketrans("", "", ":-. ")
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,6 +61,7 @@ def text_schema(max_length: int, *rules: JsonDict) -> WithJsonSchema:
     schema: JsonSchema = {"type": "string", "maxLength": max_length}
     if rules:
         schema["x-kubernetes-validations"] = list(rules)
+
     return WithJsonSchema(schema)
 
 
@@ -70,8 +77,16 @@ def parse_duration(text: str) -> timedelta:
             f"{text!r} is no duration: write hours, minutes and seconds, such as 5m, 12h or 1h30m"
         )
 
-    hours, minutes, seconds, milliseconds = (int(part or 0) for part in match.groups())
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds)
+    hours, minutes, seconds, milliseconds = (
+        int(part or 0) for part in match.groups()
+    )
+
+    return timedelta(
+        hours=hours,
+        minutes=minutes,
+        seconds=seconds,
+        milliseconds=milliseconds,
+    )
 
 
 def format_duration(duration: timedelta) -> str:
@@ -79,6 +94,7 @@ def format_duration(duration: timedelta) -> str:
 
     Raises ValueError if the duration is negative.
     """
+
     if duration < timedelta(0):
         raise ValueError(f"a duration cannot be negative: {duration}")
 
@@ -87,8 +103,16 @@ def format_duration(duration: timedelta) -> str:
     minutes, below_minute = divmod(below_hour, 60_000)
     seconds, milliseconds = divmod(below_minute, 1000)
 
-    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"), (milliseconds, "ms"))
-    return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
+    parts = (
+        (hours, "h"),
+        (minutes, "m"),
+        (seconds, "s"),
+        (milliseconds, "ms"),
+    )
+
+    return (
+        "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
+    )
 
 
 def normalise_mac(text: str) -> str:
@@ -98,8 +122,12 @@ def normalise_mac(text: str) -> str:
     """
     digits = text.strip().translate(_MAC_SEPARATORS).upper()
     if re.fullmatch("[0-9A-F]{12}", digits) is None:
-        raise ValueError(f"{text!r} is no MAC address: write it as AA:BB:CC:DD:EE:FF")
+        raise ValueError(
+            f"{text!r} is no MAC address: write it as AA:BB:CC:DD:EE:FF"
+        )
+
     pairs = (digits[start : start + 2] for start in range(0, 12, 2))
+
     return ":".join(pairs)
 
 
@@ -111,7 +139,10 @@ def format_time(moment: datetime) -> str:
 def _in_utc(moment: datetime) -> datetime:
     """Return the time in UTC. Raises ValueError for a time with which arithmetic could overflow."""
     if not _EARLIEST <= moment < _LATEST:
-        raise ValueError("time must lie between 1970 and 9000; leave the field out for 'never'")
+        raise ValueError(
+            "time must lie between 1970 and 9000; leave the field out for 'never'"
+        )
+
     return moment.astimezone(UTC)
 
 
@@ -128,6 +159,7 @@ def _ipv4(text: str) -> str:
 def _interface_address(text: str) -> str:
     if "/" not in text:
         raise ValueError("write the prefix length too, such as 10.8.0.1/16")
+
     ipaddress.ip_interface(text)
     return text
 
@@ -135,6 +167,7 @@ def _interface_address(text: str) -> str:
 def _network(text: str) -> str:
     if "/" not in text:
         raise ValueError("write the prefix length too, such as 10.8.0.1/32")
+
     ipaddress.ip_network(text)
     return text
 
@@ -151,17 +184,21 @@ class DurationBetween:
 
     maximum: str
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
             _read_duration,
-            serialization=core_schema.plain_serializer_function_ser_schema(format_duration, when_used="json"),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                format_duration, when_used="json"
+            ),
         )
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchema:
         well_formed = matches(DURATION_PATTERN)
-        within = (
-            f"duration(self) >= duration('{self.minimum}') && duration(self) <= duration('{self.maximum}')"
-        )
+        within = f"duration(self) >= duration('{self.minimum}') && duration(self) <= duration('{self.maximum}')"
         return {
             "type": "string",
             "minLength": 1,
@@ -171,7 +208,10 @@ class DurationBetween:
                     well_formed,
                     "must be a duration in hours, minutes and seconds, such as 5m, 12h or 1h30m (a day: 24h)",
                 ),
-                rule(f"!{well_formed} || ({within})", f"must be from {self.minimum} to {self.maximum}"),
+                rule(
+                    f"!{well_formed} || ({within})",
+                    f"must be from {self.minimum} to {self.maximum}",
+                ),
             ],
         }
 
@@ -179,8 +219,10 @@ class DurationBetween:
 def _read_duration(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
+
     if isinstance(value, str):
         return parse_duration(value)
+
     raise ValueError("must be a duration text such as 5m or 12h")
 
 
@@ -245,7 +287,13 @@ WireGuardKey = Annotated[
 IPAddress = Annotated[
     str,
     AfterValidator(_ip),
-    text_schema(64, rule("isIP(self)", "must be an IP address without prefix length, such as 10.8.0.7")),
+    text_schema(
+        64,
+        rule(
+            "isIP(self)",
+            "must be an IP address without prefix length, such as 10.8.0.7",
+        ),
+    ),
 ]
 
 IPv4Address = Annotated[
@@ -263,7 +311,13 @@ IPv4Address = Annotated[
 InterfaceAddress = Annotated[
     str,
     AfterValidator(_interface_address),
-    text_schema(64, rule("isCIDR(self)", "must be an address with its prefix length, such as 10.8.0.1/16")),
+    text_schema(
+        64,
+        rule(
+            "isCIDR(self)",
+            "must be an address with its prefix length, such as 10.8.0.1/16",
+        ),
+    ),
 ]
 
 Network = Annotated[
@@ -298,7 +352,10 @@ Host = Annotated[
     StringConstraints(pattern=HOST_PATTERN),
     text_schema(
         253,
-        rule(matches(HOST_PATTERN), "must be an IP address or a host name without port, such as 10.8.0.7"),
+        rule(
+            matches(HOST_PATTERN),
+            "must be an IP address or a host name without port, such as 10.8.0.7",
+        ),
     ),
 ]
 

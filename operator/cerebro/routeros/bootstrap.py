@@ -1,8 +1,10 @@
-"""What a person pastes into a router so that it dials its Hub: a tunnel as facts, and its script. Pure.
+"""What a person pastes into a router so that it dials its Hub: a tunnel as
+facts, and its script. Pure.
 
-The router makes the key pair itself: no private key is asked for, printed or sent. Every line stands alone, so
-that a console takes it, and brings an entry to what it should be: pasted again it changes nothing. Entries bear
-the comment `cerebro:<installation>:tunnel`, by which they are found again.
+The router makes the key pair itself: no private key is asked for, printed or
+sent. Every line stands alone, so that a console takes it, and brings an entry
+to what it should be: pasted again it changes nothing. Entries bear the comment
+`cerebro:<installation>:tunnel`, by which they are found again.
 """
 
 from __future__ import annotations
@@ -16,19 +18,24 @@ from cerebro.routeros.console import ensure, found, quote, say, when
 
 KEEPALIVE = "25s"
 HANDSHAKE_LIMIT = "3m"
-"""A tunnel without a handshake for that long has its endpoint set again (E4)."""
+"""A tunnel without a handshake for that long has its endpoint set again (E4).
+"""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
 class NotReadyError(Exception):
-    """Something that the script must contain is not known; the message names object, field and what to do.
+    """Something that the script must contain is not known; the message names
+    object, field and what to do.
 
-    `of_hub`: it is the Hub's. `pending`: an agent or the operator is going to fill it in, so waiting may help.
+    `of_hub`: it is the Hub's. `pending`: an agent or the operator is going to
+    fill it in, so waiting may help.
     """
 
-    def __init__(self, message: str, *, of_hub: bool, pending: bool = False) -> None:
+    def __init__(
+        self, message: str, *, of_hub: bool, pending: bool = False
+    ) -> None:
         super().__init__(message)
         self.of_hub = of_hub
         self.pending = pending
@@ -36,7 +43,9 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """A router's end of its tunnel. `address` has the prefix length of the Hub's network that it is in."""
+    """A router's end of its tunnel. `address` has the prefix length of the
+    Hub's network that it is in.
+    """
 
     installation: str
     router_id: str
@@ -62,14 +71,22 @@ class Tunnel:
         return f"cerebro:{self.installation}:tunnel"
 
 
-def tunnel_of(hub: Hub, device: Device, *, installation: str, reset_endpoint: bool | None = None) -> Tunnel:
+def tunnel_of(
+    hub: Hub,
+    device: Device,
+    *,
+    installation: str,
+    reset_endpoint: bool | None = None,
+) -> Tunnel:
     """Gather what the router must know, from Hub and Device.
 
-    Networks are the Hub's in the family of the router's address: all of them may send through the tunnel, or
-    the router would drop what the relay sends. `reset_endpoint` None: where the endpoint can come to mean
-    another machine, which is a host name, or a Hub that moves between nodes (E4).
-    Raises NotReadyError.
+    Networks are the Hub's in the family of the router's address: all of them
+    may send through the tunnel, or the router would drop what the relay sends.
+    `reset_endpoint` None: where the endpoint can come to mean another machine,
+    which is a host name, or a Hub that moves between nodes (E4). Raises
+    NotReadyError.
     """
+
     host, port = endpoint_of(hub)
     _refuse_trouble(device)
     address = tunnel_address(device)
@@ -81,13 +98,19 @@ def tunnel_of(hub: Hub, device: Device, *, installation: str, reset_endpoint: bo
             f"({', '.join(hub.spec.addresses)}): correct spec.tunnelAddress, or leave it out",
             of_hub=False,
         )
+
     if address == hub_address.ip:
         raise NotReadyError(
             f"the tunnel address {address} of the Device {device.name} is the Hub's own: correct spec.tunnelAddress",
             of_hub=False,
         )
-    same_family = (one.network for one in inside if one.version == address.version)
+
+    same_family = (
+        one.network for one in inside if one.version == address.version
+    )
+
     tls = device.spec.api.tls.mode != "Disabled"
+
     return Tunnel(
         installation=installation,
         router_id=device.router_id,
@@ -100,7 +123,9 @@ def tunnel_of(hub: Hub, device: Device, *, installation: str, reset_endpoint: bo
         networks=tuple(dict.fromkeys(same_family)),
         service="api-ssl" if tls else "api",
         api_port=device.spec.api.effective_port,
-        reset_endpoint=_may_move(hub, host) if reset_endpoint is None else reset_endpoint,
+        reset_endpoint=_may_move(hub, host)
+        if reset_endpoint is None
+        else reset_endpoint,
     )
 
 
@@ -115,44 +140,65 @@ def endpoint_of(hub: Hub) -> tuple[str, int]:
             "such as vpn.example.net:51820",
             of_hub=True,
         )
+
     if not hub.status.public_key:
         raise NotReadyError(
             f"the Hub {hub.name} has no status.publicKey yet: its agent writes it once the interface has a key"
-            + _said(find_condition(hub.status.conditions, "InterfaceUp"), "kubectl describe hub " + hub.name),
+            + _said(
+                find_condition(hub.status.conditions, "InterfaceUp"),
+                "kubectl describe hub " + hub.name,
+            ),
             of_hub=True,
             pending=True,
         )
+
     host, _, port = hub.spec.endpoint.rpartition(":")
+
     return host.strip("[]"), int(port)
 
 
-def tunnel_address(device: Device) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Give the router's address in the tunnel: pinned in its spec, else allocated. Raises NotReadyError."""
+def tunnel_address(
+    device: Device,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Give the router's address in the tunnel: pinned in its spec, else
+    allocated. Raises NotReadyError.
+    """
     if device.spec.hub_ref is None:
         raise NotReadyError(
             f"the Device {device.name} has no spec.hubRef: it is reached directly, without a tunnel. "
             "hubRef cannot be added later: delete the Device and make it again with it",
             of_hub=False,
         )
+
     text = device.spec.tunnel_address or device.status.tunnel_address
     if not text:
         raise NotReadyError(
             f"the Device {device.name} has no status.tunnelAddress yet: the operator allocates it"
-            + _said(find_condition(device.status.conditions, "Ready"), "is the operator running?"),
+            + _said(
+                find_condition(device.status.conditions, "Ready"),
+                "is the operator running?",
+            ),
             of_hub=False,
             pending=True,
         )
+
     return ipaddress.ip_address(text)
 
 
 def _refuse_trouble(device: Device) -> None:
-    """Refuse what would not work, such as an address that is another router's: the operator says so on the Device.
+    """Refuse what would not work, such as an address that is another router's:
+    the operator says so on the Device.
 
-    Not what it said of an earlier spec, nor that there is no Hub, as there is one now. Raises NotReadyError.
+    Not what it said of an earlier spec, nor that there is no Hub, as there is
+    one now. Raises NotReadyError.
     """
     ready = find_condition(device.status.conditions, "Ready")
-    if ready is None or ready.observed_generation != device.metadata.generation:
+    if (
+        ready is None
+        or ready.observed_generation != device.metadata.generation
+    ):
         return
+
     if ready.reason in TROUBLES - {HUB_NOT_FOUND}:
         raise NotReadyError(
             f"the Device {device.name} cannot have this tunnel: {ready.reason}: {ready.message}",
@@ -162,9 +208,11 @@ def _refuse_trouble(device: Device) -> None:
 
 
 def script(tunnel: Tunnel, hand_back: tuple[str, str]) -> list[str]:
-    """Give the script, a command a line; at its end the router prints its public key between two texts.
+    """Give the script, a command a line; at its end the router prints its
+    public key between two texts.
 
-    `hand_back` are those texts: what to do with the key, such as a command that takes it.
+    `hand_back` are those texts: what to do with the key, such as a command
+    that takes it.
     """
     lines = [
         "# Makes the tunnel to the relay. The router makes its own key pair; only the public key is printed.",
@@ -177,13 +225,20 @@ def script(tunnel: Tunnel, hand_back: tuple[str, str]) -> list[str]:
     ]
     if tunnel.reset_endpoint:
         lines.append(_endpoint_scheduler(tunnel))
+
     return [*lines, _print_key(tunnel, hand_back)]
 
 
 def _interface_entry(tunnel: Tunnel) -> str:
     name = quote(tunnel.interface)
     comment = quote(f"{tunnel.marker} {tunnel.router_id}")
-    values = {"name": name, "mtu": str(tunnel.mtu), "comment": comment, "disabled": "no"}
+    values = {
+        "name": name,
+        "mtu": str(tunnel.mtu),
+        "comment": comment,
+        "disabled": "no",
+    }
+
     return ensure("/interface/wireguard", {"name": name}, values)
 
 
@@ -191,32 +246,54 @@ def _peer_entry(tunnel: Tunnel) -> str:
     values = {
         **_marked(tunnel, "interface"),
         "public-key": quote(tunnel.hub_key),
-        "allowed-address": ",".join(str(network) for network in tunnel.networks),
+        "allowed-address": ",".join(
+            str(network) for network in tunnel.networks
+        ),
         "endpoint-address": quote(tunnel.host),
         "endpoint-port": str(tunnel.port),
         "persistent-keepalive": KEEPALIVE,
         "disabled": "no",
     }
-    return ensure("/interface/wireguard/peers", _marked(tunnel, "interface"), values)
+
+    return ensure(
+        "/interface/wireguard/peers", _marked(tunnel, "interface"), values
+    )
 
 
 def _address_entry(tunnel: Tunnel) -> str:
-    """The prefix length makes the route to the Hub's network; `network` follows no change by itself."""
+    """The prefix length makes the route to the Hub's network; `network`
+    follows no change by itself.
+    """
     more = {"network": str(tunnel.address.network.network_address)}
     if tunnel.address.version == 6:
         more = {"advertise": "no"}
-    values = {"address": str(tunnel.address), **more, **_marked(tunnel, "interface"), "disabled": "no"}
+
+    values = {
+        "address": str(tunnel.address),
+        **more,
+        **_marked(tunnel, "interface"),
+        "disabled": "no",
+    }
+
     return ensure(f"{_family(tunnel)}/address", _marked(tunnel), values)
 
 
 def _route_entries(tunnel: Tunnel) -> list[str]:
-    """Routes to the Hub's other networks: allowed addresses make none on RouterOS."""
+    """Routes to the Hub's other networks: allowed addresses make none on
+    RouterOS.
+    """
     lines = []
     for network in tunnel.networks:
         if network != tunnel.address.network:
             where = {"dst-address": str(network), **_marked(tunnel)}
-            values = {**where, "gateway": quote(tunnel.interface), "disabled": "no"}
+            values = {
+                **where,
+                "gateway": quote(tunnel.interface),
+                "disabled": "no",
+            }
+
             lines.append(ensure(f"{_family(tunnel)}/route", where, values))
+
     return lines
 
 
@@ -232,34 +309,50 @@ def _input_rule(tunnel: Tunnel) -> list[str]:
         "dst-port": str(tunnel.api_port),
         "disabled": "no",
     }
+
     ours = found(menu, _marked(tunnel))
     first = f"[:pick {found(menu, {'chain': 'input', 'dynamic': 'no'})} 0]"
     move = f"{menu}/move {ours} destination={first}"
-    return [ensure(menu, _marked(tunnel), values), when(f"{first} != [:pick {ours} 0]", move)]
+
+    return [
+        ensure(menu, _marked(tunnel), values),
+        when(f"{first} != [:pick {ours} 0]", move),
+    ]
 
 
 def _api_service(tunnel: Tunnel) -> list[str]:
     """Open the API to the hub's address and shut nobody out.
 
-    A service that was off is switched on for the hub alone; a list gets the hub added; a service that is open
-    to everybody stays so, with a word about how to limit it: somebody else may be using it.
+    A service that was off is switched on for the hub alone; a list gets the
+    hub added; a service that is open to everybody stays so, with a word about
+    how to limit it: somebody else may be using it.
     """
+
     menu = "/ip/service"
     service = f"[:pick {found(menu, {'name': quote(tunnel.service)})} 0]"
     host = f"{tunnel.hub_address.ip}/{tunnel.hub_address.max_prefixlen}"
     bare = str(tunnel.hub_address.ip).replace(".", "\\.")
-    listed = quote(f"(^|[;,]){bare}(/{tunnel.hub_address.max_prefixlen})?([;,]|$)")
+    listed = quote(
+        f"(^|[;,]){bare}(/{tunnel.hub_address.max_prefixlen})?([;,]|$)"
+    )
+
     switch_on = f"{menu}/set $s address={host} disabled=no"
     note = say(
         f"The service {tunnel.service} is open to all addresses. To admit the relay only: "
         f"{menu}/set {tunnel.service} address={host}"
     )
+
     other_port = say(
         f"The service {tunnel.service} listens on another port than {tunnel.api_port}: change it there, "
         "or spec.api.port of the Device."
     )
+
     empty = when(f"[{menu}/get $s disabled]", switch_on, note)
-    add = when(f"!([:tostr $a] ~ {listed})", f"{menu}/set $s address=($a,{quote(host)})")
+    add = when(
+        f"!([:tostr $a] ~ {listed})",
+        f"{menu}/set $s address=($a,{quote(host)})",
+    )
+
     return [
         f"{{:local s {service}; :local a [{menu}/get $s address]; "
         + when("[:len $a] = 0", empty, f"{add}; {menu}/set $s disabled=no")
@@ -270,7 +363,10 @@ def _api_service(tunnel: Tunnel) -> list[str]:
 
 
 def _endpoint_scheduler(tunnel: Tunnel) -> str:
-    """Set the endpoint again while no handshake succeeds: RouterOS resolves a name only then (E4)."""
+    """Set the endpoint again while no handshake succeeds: RouterOS resolves a
+    name only then (E4).
+    """
+
     menu = "/interface/wireguard/peers"
     peer = found(menu, _marked(tunnel, "interface"))
     again = f"{menu}/set $p endpoint-address={quote(tunnel.host)} endpoint-port={tunnel.port}"
@@ -287,26 +383,41 @@ def _endpoint_scheduler(tunnel: Tunnel) -> str:
         "comment": quote(tunnel.marker),
         "disabled": "no",
     }
+
     return ensure("/system/scheduler", {"name": name}, values)
 
 
 def _print_key(tunnel: Tunnel, hand_back: tuple[str, str]) -> str:
     before, after = hand_back
-    interface = found("/interface/wireguard", {"name": quote(tunnel.interface)})
+    interface = found(
+        "/interface/wireguard", {"name": quote(tunnel.interface)}
+    )
+
     peer = found(
         "/interface/wireguard/peers",
-        {"interface": quote(tunnel.interface), "public-key": quote(tunnel.hub_key)},
+        {
+            "interface": quote(tunnel.interface),
+            "public-key": quote(tunnel.hub_key),
+        },
     )
+
     key = f"[/interface/wireguard/get {interface} public-key]"
     failed = say(
         "The tunnel was not made, see the errors above. If another interface of this router dials the same hub "
         "already, remove its peer and paste this again."
     )
-    return when(f"[:len {peer}] = 1", f":put ({quote(before)} . {key} . {quote(after)})", failed)
+
+    return when(
+        f"[:len {peer}] = 1",
+        f":put ({quote(before)} . {key} . {quote(after)})",
+        failed,
+    )
 
 
 def _marked(tunnel: Tunnel, interface: str | None = None) -> dict[str, str]:
-    """The values by which our entries are found: the comment, and the interface under its name in that menu."""
+    """The values by which our entries are found: the comment, and the
+    interface under its name in that menu.
+    """
     where = {interface: quote(tunnel.interface)} if interface else {}
     return {**where, "comment": quote(tunnel.marker)}
 
@@ -324,11 +435,15 @@ def _may_move(hub: Hub, host: str) -> bool:
         ipaddress.ip_address(host)
     except ValueError:
         return True
+
     return hub.spec.node_name is None
 
 
 def _said(condition: Condition | None, otherwise: str) -> str:
-    """Repeat what a condition says of it, when it says that something is wrong."""
+    """Repeat what a condition says of it, when it says that something is
+    wrong.
+    """
     if condition is None or condition.status == "True":
         return f" ({otherwise})"
+
     return f" ({condition.type} is {condition.status}, {condition.reason}: {condition.message})"

@@ -1,4 +1,6 @@
-"""Waits between tries: growing, jittered, endless, with a ceiling. Pure but for the dice."""
+"""Waits between tries: growing, jittered, endless, with a ceiling. Pure but
+for the dice.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from dataclasses import dataclass
 class Backoff:
     """Seconds to wait before each further try.
 
-    Iterate it anew for each new trouble: an iterator goes on where it stands, and kopf iterates in the same
-    way over what it takes as its back-offs.
+    Iterate it anew for each new trouble: an iterator goes on where it stands,
+    and kopf iterates in the same way over what it takes as its back-offs.
     """
 
     first: float = 0.1
@@ -22,9 +24,11 @@ class Backoff:
     """No wait is longer."""
 
     def __iter__(self) -> Iterator[float]:
-        """Yield waits without end, each half to all of a value that doubles up to the ceiling.
+        """Yield waits without end, each half to all of a value that doubles up
+        to the ceiling.
 
-        The jitter keeps processes that failed together from trying again together.
+        The jitter keeps processes that failed together from trying again
+        together.
         """
         whole = self.first
         while True:

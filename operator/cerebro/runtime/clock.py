@@ -1,10 +1,17 @@
-"""The clocks of the processes. What decides does not read them: it is given times, see `times.py`."""
+"""The clocks of the processes. What decides does not read them: it is given
+times, see `times.py`.
+"""
 
 from __future__ import annotations
 
 import time
 
-from cerebro.runtime.times import BootTime, Milliseconds, Monotonic, UnixSeconds
+from cerebro.runtime.times import (
+    BootTime,
+    Milliseconds,
+    Monotonic,
+    UnixSeconds,
+)
 
 
 def monotonic() -> Monotonic:
@@ -15,8 +22,8 @@ def monotonic() -> Monotonic:
 def boottime() -> BootTime:
     """Return the seconds since the node's start.
 
-    The clock goes on while the node is suspended: the clocks of other nodes do too, so a Lease that ran out
-    meanwhile is not taken for held.
+    The clock goes on while the node is suspended: the clocks of other nodes do
+    too, so a Lease that ran out meanwhile is not taken for held.
     """
     return BootTime(time.clock_gettime(time.CLOCK_BOOTTIME))
 

@@ -1,8 +1,9 @@
-"""Whether a process lives and is ready (rule E11), and the small HTTP server that answers the probes.
+"""Whether a process lives and is ready (rule E11), and the small HTTP server
+that answers the probes.
 
-A process is alive if its event loop, its loops and its watches turn, whether or not the API server answers. A
-stuck event loop cannot answer the probe at all. The bridge has an HTTP server of its own and does not use
-this one.
+A process is alive if its event loop, its loops and its watches turn, whether
+or not the API server answers. A stuck event loop cannot answer the probe at
+all. The bridge has an HTTP server of its own and does not use this one.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ log = logging.getLogger(__name__)
 
 
 class Health:
-    """The checks of one process. They are called at each probe, so a check only looks and never waits."""
+    """The checks of one process. They are called at each probe, so a check
+    only looks and never waits.
+    """
 
     def __init__(self) -> None:
         self._alive: dict[str, Check] = {}
@@ -49,20 +52,25 @@ class Health:
         self._ready[name] = check
 
     def fact(self, name: str, value: Callable[[], object]) -> None:
-        """Add a value that the verbose page shows and no probe depends on: Lease, API server, discovery."""
+        """Add a value that the verbose page shows and no probe depends on:
+        Lease, API server, discovery.
+        """
         self._facts[name] = value
 
     def heartbeat(self, name: str, limit: float) -> Callable[[], None]:
         """Add a loop to the checks of `/healthz`.
 
-        Returns the function that the loop must call at least every `limit` seconds.
+        Returns the function that the loop must call at least every `limit`
+        seconds.
         """
         beat = Heartbeat(limit)
         self.alive(name, beat.trouble)
+
         return beat
 
     def troubles(self, *, ready: bool = False) -> dict[str, str]:
-        """Return what is wrong, by the name of the check; empty if all is well.
+        """Return what is wrong, by the name of the check; empty if all is
+        well.
 
         With `ready` the checks of `/readyz` count too.
         """
@@ -84,8 +92,12 @@ class Health:
 class Heartbeat:
     """The heartbeat of one loop, which calls it at each turn."""
 
-    def __init__(self, limit: float, clock: Callable[[], float] = monotonic) -> None:
-        """`limit` is the longest time between two calls, in seconds by `clock`."""
+    def __init__(
+        self, limit: float, clock: Callable[[], float] = monotonic
+    ) -> None:
+        """`limit` is the longest time between two calls, in seconds by
+        `clock`.
+        """
         self._limit = limit
         self._clock = clock
         self._last = clock()
@@ -95,18 +107,28 @@ class Heartbeat:
         self._last = self._clock()
 
     def trouble(self) -> str | None:
-        """Return how long the loop has not turned if that is too long, else None."""
+        """Return how long the loop has not turned if that is too long, else
+        None.
+        """
         silent = self._clock() - self._last
-        return f"has not turned for {silent:.0f} s" if silent > self._limit else None
+        return (
+            f"has not turned for {silent:.0f} s"
+            if silent > self._limit
+            else None
+        )
 
 
 @asynccontextmanager
-async def serve(health: Health, host: str, port: int, *, token: str | None = None) -> AsyncIterator[int]:
+async def serve(
+    health: Health, host: str, port: int, *, token: str | None = None
+) -> AsyncIterator[int]:
     """Serve `/healthz`, `/readyz` and `/metrics` while the context lasts.
 
-    Yields the port; port 0 takes a free one. With a token, metrics and verbose pages ask for it as a bearer
-    token; bare probes never do. Raises OSError if the address cannot be listened on.
+    Yields the port; port 0 takes a free one. With a token, metrics and verbose
+    pages ask for it as a bearer token; bare probes never do. Raises OSError if
+    the address cannot be listened on.
     """
+
     app = web.Application(client_max_size=1024)
     pages = _Pages(health, token)
     app.router.add_get("/healthz", pages.healthz)
@@ -142,26 +164,44 @@ class _Pages:
     async def metrics(self, request: web.Request) -> web.Response:
         if not self._allowed(request):
             return web.Response(status=401)
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    def _answer(self, request: web.Request, troubles: dict[str, str]) -> web.Response:
-        """Return 200, or 503 with the names of the failing checks; with `?verbose` the reasons and facts."""
+        return web.Response(
+            body=generate_latest(),
+            headers={"Content-Type": CONTENT_TYPE_LATEST},
+        )
+
+    def _answer(
+        self, request: web.Request, troubles: dict[str, str]
+    ) -> web.Response:
+        """Return 200, or 503 with the names of the failing checks; with
+        `?verbose` the reasons and facts.
+        """
+
         status = 503 if troubles else 200
         if "verbose" not in request.query:
-            return web.Response(status=status, text="\n".join(sorted(troubles)) or "ok")
+            return web.Response(
+                status=status, text="\n".join(sorted(troubles)) or "ok"
+            )
 
         if not self._allowed(request):
             return web.Response(status=401)
 
-        body = {"ok": not troubles, "troubles": troubles, "facts": self._health.facts()}
+        body = {
+            "ok": not troubles,
+            "troubles": troubles,
+            "facts": self._health.facts(),
+        }
+
         return web.json_response(body, status=status)
 
     def _allowed(self, request: web.Request) -> bool:
         """Return whether a request bears the token, compared in constant time."""
         if self._token is None:
             return True
+
         given = request.headers.get("Authorization", "")
         wanted = f"Bearer {self._token}"
+
         return hmac.compare_digest(given.encode(), wanted.encode())
 
 

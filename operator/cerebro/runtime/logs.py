@@ -1,8 +1,8 @@
-"""Logging: one JSON object a line on standard error (or lines for people), for our loggers and those of the
-libraries.
+"""Logging: one JSON object a line on standard error (or lines for people), for
+our loggers and those of the libraries.
 
-Every value whose key names a secret is masked. librouteros logs every word it sends at DEBUG, passwords too,
-so it never gets there, whatever the level.
+Every value whose key names a secret is masked. librouteros logs every word it
+sends at DEBUG, passwords too, so it never gets there, whatever the level.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _SECRET_KEY = re.compile(
     r"(?i)passw|token|secret|signature|authorization|private_?key|preshared|cookie|credential"
 )
 _DEPTH = 5
-"""Levels of mappings and lists in a value that are looked through for secrets."""
+"""Levels of mappings and lists in a value that are looked through for secrets.
+"""
 _AT_LEAST = {
     "librouteros": logging.INFO,  # DEBUG has passwords
     "kopf": logging.INFO,
@@ -43,9 +44,11 @@ def configure(
 ) -> None:
     """Set up logging of the whole process; call it once, before anything logs.
 
-    Writes to `stream`, by default standard error: JSON for machines, one object a line, or text for people.
-    Handlers that were set before, ours or a library's, are replaced.
+    Writes to `stream`, by default standard error: JSON for machines, one
+    object a line, or text for people. Handlers that were set before, ours or a
+    library's, are replaced.
     """
+
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -55,25 +58,42 @@ def configure(
         structlog.processors.StackInfoRenderer(),
         mask_secrets,
     ]
-    rendered: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+
+    rendered: list[Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    ]
 
     if style == "json":
-        rendered += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        rendered += [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=str),
+        ]
     else:
         rendered += [
-            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+            structlog.dev.ConsoleRenderer(
+                colors=False, exception_formatter=structlog.dev.plain_traceback
+            )
         ]
 
-    # What we log by structlog and what libraries log by logging go through the same formatter.
+    # What we log by structlog and what libraries log by logging go through the
+    # same formatter.
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
 
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=rendered))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=rendered
+        )
+    )
+
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -85,11 +105,17 @@ def configure(
         logger.propagate = True
 
     for name, least in _AT_LEAST.items():
-        logging.getLogger(name).setLevel(max(least, logging.getLevelName(level)))
+        logging.getLogger(name).setLevel(
+            max(least, logging.getLevelName(level))
+        )
 
 
-def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Return an event with the values masked whose key names a secret, also within mappings and lists."""
+def mask_secrets(
+    _logger: WrappedLogger, _method: str, event: EventDict
+) -> EventDict:
+    """Return an event with the values masked whose key names a secret, also
+    within mappings and lists.
+    """
     return {key: _masked(key, value, _DEPTH) for key, value in event.items()}
 
 
@@ -99,7 +125,12 @@ def _masked(key: str, value: Any, depth: int) -> Any:
         return MASK
 
     if depth and isinstance(value, Mapping):
-        return {name: _masked(name, item, depth - 1) for name, item in value.items()}
+        return {
+            name: _masked(name, item, depth - 1)
+            for name, item in value.items()
+        }
+
     if depth and isinstance(value, list | tuple):
         return [_masked("", item, depth - 1) for item in value]
+
     return value

@@ -1,10 +1,12 @@
-"""Loops that do one kind of work again and again, and what keeps them going after an error of ours.
+"""Loops that do one kind of work again and again, and what keeps them going
+after an error of ours.
 
-`Loop` takes step after step, as the operator's work asks for. `LoopTable` keeps one loop for each object, as
-the agent has them for Hubs and Devices: each decides itself when to turn, and `keep_running` begins it anew.
+`Loop` takes step after step, as the operator's work asks for. `LoopTable`
+keeps one loop for each object, as the agent has them for Hubs and Devices:
+each decides itself when to turn, and `keep_running` begins it anew.
 
-This module knows no work: no Kubernetes and no process. What counts as an expected error, and what is counted
-of a step, is passed in.
+This module knows no work: no Kubernetes and no process. What counts as an
+expected error, and what is counted of a step, is passed in.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ log = logging.getLogger(__name__)
 STEP_DEADLINE = 300.0
 """Seconds that one step may take; what it left undone is due in the next."""
 _SHORTEST_WAIT = 0.05
-"""Seconds between two steps at least, so that a step that is always due leaves time for the others."""
+"""Seconds between two steps at least, so that a step that is always due leaves
+time for the others.
+"""
 _LOOK = 1.0
 """Seconds between two looks whether acting is allowed."""
 _BEGIN_ANEW_AFTER = 1.0
@@ -31,14 +35,18 @@ _BEGIN_ANEW_AFTER = 1.0
 
 
 async def wait_for_wake(wake: asyncio.Event, seconds: float) -> None:
-    """Return when `wake` is set, at the latest after `seconds`. The event stays as it is."""
+    """Return when `wake` is set, at the latest after `seconds`. The event
+    stays as it is.
+    """
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await wake.wait()
 
 
 class Loop:
-    """Runs one kind of work without end. Errors, expected ones and ours, are waited out with a back-off."""
+    """Runs one kind of work without end. Errors, expected ones and ours, are
+    waited out with a back-off.
+    """
 
     def __init__(
         self,
@@ -51,12 +59,16 @@ class Loop:
         passed: Callable[[], None] = lambda: None,
         failed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`step` does what is due and returns the seconds until it wants to be called again.
+        """`step` does what is due and returns the seconds until it wants to be
+        called again.
 
-        `allowed` returns whether a step may begin: the Lease is held (E1) and the store is complete (E7).
-        `expected` are errors that come from outside, such as those of the API server: they are logged in one
-        line, every other one with its traceback. `passed` and `failed` are called after each step.
+        `allowed` returns whether a step may begin: the Lease is held (E1) and
+        the store is complete (E7). `expected` are errors that come from
+        outside, such as those of the API server: they are logged in one line,
+        every other one with its traceback. `passed` and `failed` are called
+        after each step.
         """
+
         self.name = name
         self._step = step
         self._allowed = allowed
@@ -71,7 +83,9 @@ class Loop:
         """The step that is being taken."""
 
     def wake(self) -> None:
-        """Take the next step now: something is due earlier than the last step returned."""
+        """Take the next step now: something is due earlier than the last step
+        returned.
+        """
         self._wake.set()
 
     def interrupt(self) -> None:
@@ -90,7 +104,11 @@ class Loop:
         A loop that waits for the API server turns.
         """
         silent = monotonic() - self._turned_at
-        return f"has not turned for {silent:.0f} s" if silent > 2 * STEP_DEADLINE else None
+        return (
+            f"has not turned for {silent:.0f} s"
+            if silent > 2 * STEP_DEADLINE
+            else None
+        )
 
     async def run(self) -> None:
         """Run until `finish`."""
@@ -98,6 +116,7 @@ class Loop:
         while not self._stopping:
             self._turned_at = monotonic()
             self._wake.clear()
+
             if not self._allowed():
                 await self._sleep(_LOOK)
                 continue
@@ -113,16 +132,24 @@ class Loop:
             await self._sleep(delay)
 
     async def _sleep(self, delay: float) -> None:
-        """Wait for a wake-up, or `delay` seconds, cut so that the loop is seen to turn."""
+        """Wait for a wake-up, or `delay` seconds, cut so that the loop is seen
+        to turn.
+        """
         if self._stopping:
             return
-        await wait_for_wake(self._wake, min(max(delay, _SHORTEST_WAIT), STEP_DEADLINE))
+
+        await wait_for_wake(
+            self._wake, min(max(delay, _SHORTEST_WAIT), STEP_DEADLINE)
+        )
 
     async def _attempt(self) -> float | None:
-        """Take one step in a task of its own, so that the step alone can be broken off.
+        """Take one step in a task of its own, so that the step alone can be
+        broken off.
 
-        Returns the seconds until the next step, None if the step failed or was broken off.
+        Returns the seconds until the next step, None if the step failed or was
+        broken off.
         """
+
         self._running = asyncio.ensure_future(self._bounded())
         try:
             await asyncio.wait({self._running})
@@ -133,7 +160,10 @@ class Loop:
 
         step, self._running = self._running, None
         if step.cancelled():
-            log.info("%s: broken off, the Lease is not ours any more", self.name)
+            log.info(
+                "%s: broken off, the Lease is not ours any more", self.name
+            )
+
             return None
 
         error = step.exception()
@@ -160,10 +190,11 @@ async def keep_running(
     stopping: Callable[[], bool],
     failed: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run to the end. After an error of ours log it, call `failed` and, a second later, begin anew.
+    """Run to the end. After an error of ours log it, call `failed` and, a
+    second later, begin anew.
 
-    An error in one loop thus ends no other. Returns when `run` returns, or after an error once `stopping()` is
-    true. A cancellation goes through.
+    An error in one loop thus ends no other. Returns when `run` returns, or
+    after an error once `stopping()` is true. A cancellation goes through.
     """
     while not stopping():
         try:
@@ -177,7 +208,9 @@ async def keep_running(
 
 
 class ObjectLoop(Protocol):
-    """The loop of one object: `run` returns when the object went, or the process stops."""
+    """The loop of one object: `run` returns when the object went, or the
+    process stops.
+    """
 
     async def run(self) -> None:
         """Turn until the object went, or the process stops."""
@@ -198,7 +231,9 @@ class RunningLoop(NamedTuple, Generic[LoopT]):
 
 
 class LoopTable(Generic[LoopT]):
-    """The loops of one kind of object, at most one for each namespace and name."""
+    """The loops of one kind of object, at most one for each namespace and
+    name.
+    """
 
     def __init__(
         self,
@@ -207,13 +242,19 @@ class LoopTable(Generic[LoopT]):
         failed: Callable[[], None] = lambda: None,
         ended: Callable[[Key], None] = lambda _key: None,
     ) -> None:
-        """`failed` is called after each error of ours in a loop; `ended` when the loop of an object ended."""
+        """`failed` is called after each error of ours in a loop; `ended` when
+        the loop of an object ended.
+        """
+
         self._kind = kind
         self._failed = failed
         self._ended = ended
         self._running: dict[Key, RunningLoop[LoopT]] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._make: Callable[[str, str], LoopT | None] = lambda _namespace, _name: None
+        self._make: Callable[[str, str], LoopT | None] = (
+            lambda _namespace, _name: None
+        )
+
         self._stopping: Callable[[], bool] = lambda: False
 
     def start(
@@ -236,10 +277,14 @@ class LoopTable(Generic[LoopT]):
         return self._tasks is not None
 
     def ensure(self, namespace: str, name: str) -> LoopT | None:
-        """Return the loop of an object; a new one if the object exists and has none."""
+        """Return the loop of an object; a new one if the object exists and has
+        none.
+        """
+
         key = (namespace, name)
         if key in self._running:
             return self._running[key].loop
+
         if self._tasks is None or self._stopping():
             return None
 
@@ -250,6 +295,7 @@ class LoopTable(Generic[LoopT]):
         task_name = f"{self._kind.lower()} {namespace}/{name}"
         task = self._tasks.create_task(self._run(loop, key), name=task_name)
         self._running[key] = RunningLoop(loop, task)
+
         return loop
 
     def get(self, namespace: str, name: str) -> LoopT | None:
@@ -272,12 +318,17 @@ class LoopTable(Generic[LoopT]):
     async def _run(self, loop: LoopT, key: Key) -> None:
         """Keep a loop running until its object goes.
 
-        An object of that name that came meanwhile gets a loop of its own, which knows nothing of this one's.
-        While the process stops, the loop stays in the table for what is being done by its help.
+        An object of that name that came meanwhile gets a loop of its own,
+        which knows nothing of this one's. While the process stops, the loop
+        stays in the table for what is being done by its help.
         """
+
         namespace, name = key
         description = f"{self._kind} {namespace}/{name}"
-        await keep_running(description, loop.run, stopping=self._stopping, failed=self._failed)
+        await keep_running(
+            description, loop.run, stopping=self._stopping, failed=self._failed
+        )
+
         if self._stopping():
             return
 

@@ -1,8 +1,10 @@
-"""Metrics that every process has. Definitions only: imports nothing of ours; who does the work sets them.
+"""Metrics that every process has. Definitions only: imports nothing of ours;
+who does the work sets them.
 
-Where client-go or controller-runtime has a name for a thing it is used, so that known dashboards and alerts
-carry over. What only one process has is defined beside its work. No label takes a value that grows with the
-number of objects, and none takes a secret.
+Where client-go or controller-runtime has a name for a thing it is used, so
+that known dashboards and alerts carry over. What only one process has is
+defined beside its work. No label takes a value that grows with the number of
+objects, and none takes a secret.
 """
 
 from __future__ import annotations
@@ -21,11 +23,16 @@ REST_DURATION = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60),
 )
 CLOCK_SKEW = Gauge(
-    "cerebro_clock_skew_seconds", "Our clock minus the API server's, at its last answer (rule A9)."
+    "cerebro_clock_skew_seconds",
+    "Our clock minus the API server's, at its last answer (rule A9).",
 )
-STORE_OBJECTS = Gauge("cerebro_store_objects", "Objects in the store by kind.", ["kind"])
+STORE_OBJECTS = Gauge(
+    "cerebro_store_objects", "Objects in the store by kind.", ["kind"]
+)
 STORE_INVALID = Gauge(
-    "cerebro_store_invalid_objects", "Objects in the store that our models cannot read (rule B9).", ["kind"]
+    "cerebro_store_invalid_objects",
+    "Objects in the store that our models cannot read (rule B9).",
+    ["kind"],
 )
 STORE_COMPLETE = Gauge(
     "cerebro_store_complete",
@@ -33,16 +40,27 @@ STORE_COMPLETE = Gauge(
     ["kind", "namespace"],
 )
 STORE_DROPPED = Counter(
-    "cerebro_store_dropped_total", "Objects whose deletion only the comparison showed (rule E7).", ["kind"]
+    "cerebro_store_dropped_total",
+    "Objects whose deletion only the comparison showed (rule E7).",
+    ["kind"],
 )
 DELETIONS_HELD = Counter(
     "cerebro_deletions_held_total",
     "Deletions not believed, because the CRD or namespace was going (rule E13).",
     ["kind"],
 )
-WATCHER_RESTARTS = Counter("cerebro_watcher_restarts_total", "Times kopf ended and was started again.")
-WATCHER_RELISTS = Counter("cerebro_watcher_relists_total", "Lists that a watcher handed over.", ["kind"])
-LEASE_HELD = Gauge("cerebro_lease_held", "1 while this process holds the Lease.", ["name"])
+WATCHER_RESTARTS = Counter(
+    "cerebro_watcher_restarts_total", "Times kopf ended and was started again."
+)
+WATCHER_RELISTS = Counter(
+    "cerebro_watcher_relists_total",
+    "Lists that a watcher handed over.",
+    ["kind"],
+)
+LEASE_HELD = Gauge(
+    "cerebro_lease_held", "1 while this process holds the Lease.", ["name"]
+)
 EVENT_LOOP_LAG = Gauge(
-    "cerebro_event_loop_lag_seconds", "How late the event loop came to a task, worst of the last minute."
+    "cerebro_event_loop_lag_seconds",
+    "How late the event loop came to a task, worst of the last minute.",
 )

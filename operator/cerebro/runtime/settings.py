@@ -1,11 +1,15 @@
-"""Settings that several processes share, and how a process reads its own from the environment, once at start.
+"""Settings that several processes share, and how a process reads its own from
+the environment, once at start.
 
-The variable of a field is its name in capitals after the prefix CEREBRO_ (`node_name` is CEREBRO_NODE_NAME).
-Times are in seconds. A value that cannot be used ends the start with a message that names the variable and
-never repeats the value, which may be a secret. A variable that a process does not know is ignored.
+The variable of a field is its name in capitals after the prefix CEREBRO_
+(`node_name` is CEREBRO_NODE_NAME). Times are in seconds. A value that cannot
+be used ends the start with a message that names the variable and never repeats
+the value, which may be a secret. A variable that a process does not know is
+ignored.
 
-Each process has a `settings.py` of its own, composed of the classes here: it accepts what it uses and nothing
-else. What concerns one Hub, Device or Session is a field of that object and does not belong here.
+Each process has a `settings.py` of its own, composed of the classes here: it
+accepts what it uses and nothing else. What concerns one Hub, Device or Session
+is a field of that object and does not belong here.
 """
 
 from __future__ import annotations
@@ -14,11 +18,20 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "CEREBRO_"
-NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+NAMESPACE_FILE = Path(
+    "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+)
 
 _NAMESPACE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
 
@@ -26,7 +39,9 @@ Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
 
 
 class SettingsError(Exception):
-    """A setting is missing or cannot be used; the message has one line for each, with its variable."""
+    """A setting is missing or cannot be used; the message has one line for
+    each, with its variable.
+    """
 
 
 class BasicSettings(BaseSettings):
@@ -44,7 +59,8 @@ class BasicSettings(BaseSettings):
         default="INFO", description="Least severity that is logged."
     )
     log_format: Literal["json", "console"] = Field(
-        default="json", description="`json` for machines, one object a line; `console` for people."
+        default="json",
+        description="`json` for machines, one object a line; `console` for people.",
     )
 
     @field_validator("log_level", mode="before")
@@ -54,7 +70,9 @@ class BasicSettings(BaseSettings):
 
 
 class TunnelSettings(BasicSettings):
-    """Settings of `cerebro tunnel`; the agent has them too, because it talks to that process."""
+    """Settings of `cerebro tunnel`; the agent has them too, because it talks
+    to that process.
+    """
 
     run_folder: Path = Field(
         default=Path("/run/cerebro"),
@@ -67,7 +85,9 @@ class TunnelSettings(BasicSettings):
 
 
 class KubernetesSettings(BasicSettings):
-    """Settings of a process that watches the API server: agent, operator and bridge."""
+    """Settings of a process that watches the API server: agent, operator and
+    bridge.
+    """
 
     kubeconfig: Path | None = Field(
         default=None,
@@ -92,10 +112,12 @@ class KubernetesSettings(BasicSettings):
         description="Age at which the API server ends a watch and a new one goes on from there.",
     )
     backoff_ceiling: Seconds = Field(
-        default=30.0, description="Longest wait between tries while the API server cannot be reached."
+        default=30.0,
+        description="Longest wait between tries while the API server cannot be reached.",
     )
     drain_timeout: Seconds = Field(
-        default=5.0, description="Time that work in hand gets to finish after SIGTERM (E14)."
+        default=5.0,
+        description="Time that work in hand gets to finish after SIGTERM (E14).",
     )
 
     @field_validator("namespace")
@@ -103,12 +125,17 @@ class KubernetesSettings(BasicSettings):
     def _own_namespace(cls, value: str) -> str:
         if not value and NAMESPACE_FILE.is_file():
             value = NAMESPACE_FILE.read_text(encoding="ascii").strip()
+
         if not value:
-            raise ValueError("must be set outside of a pod: the namespace in which Cérebro is installed")
+            raise ValueError(
+                "must be set outside of a pod: the namespace in which Cérebro is installed"
+            )
+
         if not _NAMESPACE_NAME.match(value):
             raise ValueError(
                 "must be the name of a namespace: lower-case letters, digits and '-', at most 63"
             )
+
         return value
 
 
@@ -126,6 +153,7 @@ class ServedNamespaces(KubernetesSettings):
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
+
         names = (part.strip() for part in value.split(","))
         return tuple(dict.fromkeys(name for name in names if name))
 
@@ -134,13 +162,17 @@ class ServedNamespaces(KubernetesSettings):
     def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
             if not _NAMESPACE_NAME.match(name):
-                raise ValueError("must be names of namespaces separated by commas")
+                raise ValueError(
+                    "must be names of namespaces separated by commas"
+                )
+
         return value
 
     @model_validator(mode="after")
     def _own_namespace_by_default(self) -> Self:
         if not self.namespaces:
             self.namespaces = (self.namespace,)
+
         return self
 
 
@@ -148,10 +180,12 @@ class LeaseSettings(BasicSettings):
     """How agent and operator hold their Leases (E1)."""
 
     lease_duration: Seconds = Field(
-        default=15.0, description="Time without renewal after which another may take a Lease of ours (E1)."
+        default=15.0,
+        description="Time without renewal after which another may take a Lease of ours (E1).",
     )
     lease_renew_interval: Seconds = Field(
-        default=5.0, description="Time between renewals of a Lease; at most half of CEREBRO_LEASE_DURATION."
+        default=5.0,
+        description="Time between renewals of a Lease; at most half of CEREBRO_LEASE_DURATION.",
     )
 
     @model_validator(mode="after")
@@ -161,18 +195,22 @@ class LeaseSettings(BasicSettings):
                 "CEREBRO_LEASE_RENEW_INTERVAL: must be at most half of CEREBRO_LEASE_DURATION, "
                 "or one lost request loses the Lease"
             )
+
         return self
 
 
 class ProbeSettings(BasicSettings):
-    """Where agent and operator answer probes (E11); the bridge answers them on its own port."""
+    """Where agent and operator answer probes (E11); the bridge answers them on
+    its own port.
+    """
 
     health_address: str = Field(
         default="127.0.0.1:8080",
         description="host:port of the probes and of /metrics; port 0 takes a free one and logs it.",
     )
     health_token: SecretStr | None = Field(
-        default=None, description="Bearer token that /metrics and the verbose pages ask for; none: no token."
+        default=None,
+        description="Bearer token that /metrics and the verbose pages ask for; none: no token.",
     )
 
     @field_validator("health_address")
@@ -180,12 +218,17 @@ class ProbeSettings(BasicSettings):
     def _host_and_port(cls, value: str) -> str:
         host, _, port = value.rpartition(":")
         if not host or not port.isdecimal() or int(port) > 65535:
-            raise ValueError("must be host:port, for example 127.0.0.1:8080 or [::1]:8080")
+            raise ValueError(
+                "must be host:port, for example 127.0.0.1:8080 or [::1]:8080"
+            )
+
         return value
 
     @property
     def health_host(self) -> str:
-        """Host part of `health_address`, without the brackets of an IPv6 address."""
+        """Host part of `health_address`, without the brackets of an IPv6
+        address.
+        """
         return self.health_address.rpartition(":")[0].strip("[]")
 
     @property
@@ -196,12 +239,17 @@ class ProbeSettings(BasicSettings):
     @property
     def bearer_token(self) -> str | None:
         """The text of `health_token`, None without one."""
-        return None if self.health_token is None else self.health_token.get_secret_value()
+        return (
+            None
+            if self.health_token is None
+            else self.health_token.get_secret_value()
+        )
 
 
 class GrantSettings(BasicSettings):
-    """How long a Session may wait for its grant (A5). The agent fails it, the operator ends it without a
-    Device, and the bridge writes it into `grantBefore`.
+    """How long a Session may wait for its grant (A5). The agent fails it, the
+    operator ends it without a Device, and the bridge writes it into
+    `grantBefore`.
     """
 
     trial_grant_within: Seconds = Field(
@@ -209,7 +257,9 @@ class GrantSettings(BasicSettings):
         description="A Trial that is not on the router by then is Failed, and `grantBefore` of the bridge's "
         "Trials (A5).",
     )
-    paid_grant_within: Seconds = Field(default=86400.0, description="The same for Paid Sessions (A5).")
+    paid_grant_within: Seconds = Field(
+        default=86400.0, description="The same for Paid Sessions (A5)."
+    )
 
 
 class InstallationSettings(BasicSettings):
@@ -233,16 +283,24 @@ def load(kind: type[_AnySettings]) -> _AnySettings:
     try:
         return kind()
     except ValidationError as error:
-        lines = [_line(str(part["loc"][0]) if part["loc"] else "", part["msg"]) for part in error.errors()]
+        lines = [
+            _line(str(part["loc"][0]) if part["loc"] else "", part["msg"])
+            for part in error.errors()
+        ]
+
         raise SettingsError("\n".join(lines)) from None
 
 
 def variable(field: str) -> str:
-    """Return the environment variable of a field; a name that is a variable already stays."""
+    """Return the environment variable of a field; a name that is a variable
+    already stays.
+    """
     return field if field.isupper() else PREFIX + field.upper()
 
 
 def _line(field: str, message: str) -> str:
-    """Return the line for one fault; a fault between two settings names their variables itself."""
+    """Return the line for one fault; a fault between two settings names their
+    variables itself.
+    """
     message = message.removeprefix("Value error, ")
     return f"{variable(field)}: {message}" if field else message

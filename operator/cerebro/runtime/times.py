@@ -1,4 +1,5 @@
-"""A type for the time of each clock, so that no two of them are mixed up. Pure; the clocks are in `clock.py`.
+"""A type for the time of each clock, so that no two of them are mixed up.
+Pure; the clocks are in `clock.py`.
 
 | type | clock | for |
 | --- | --- | --- |
@@ -15,11 +16,14 @@ from __future__ import annotations
 from typing import NewType
 
 Monotonic = NewType("Monotonic", float)
-"""Seconds of a clock that nobody sets and that stands still while the node is suspended."""
+"""Seconds of a clock that nobody sets and that stands still while the node is
+suspended.
+"""
 
 BootTime = NewType("BootTime", float)
-"""Seconds since the node's start, the time in which it was suspended included: one clock for all processes of
-a node, which nobody sets."""
+"""Seconds since the node's start, the time in which it was suspended included:
+one clock for all processes of a node, which nobody sets.
+"""
 
 UnixSeconds = NewType("UnixSeconds", float)
 """Seconds since 1970 by the wall clock."""

@@ -1,4 +1,6 @@
-"""One wireguard-go: started, started again when it dies, and gone with this process."""
+"""One wireguard-go: started, started again when it dies, and gone with this
+process.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,12 @@ from cerebro.runtime.times import BootTime
 from cerebro.tunnel.requests import LONGEST_LINE, Refusal, explain
 
 _START_WITHIN = 10.0
-"""Seconds in which wireguard-go must have made the interface and its socket."""
+"""Seconds in which wireguard-go must have made the interface and its socket.
+"""
 _VANISH_WITHIN = 2.0
-"""Seconds in which the interface of a predecessor that was killed just now goes away."""
+"""Seconds in which the interface of a predecessor that was killed just now
+goes away.
+"""
 _FIRST_PAUSE = 0.2
 """Seconds until wireguard-go is started again; twice as long each time."""
 _LONGEST_PAUSE = 10.0
@@ -46,34 +51,56 @@ class Carried:
     """An interface that is wanted, and the wireguard-go that makes it."""
 
     def __init__(self, name: str, mtu: int, socket: Path) -> None:
-        """`socket` is where wireguard-go listens for the configuration of this interface."""
+        """`socket` is where wireguard-go listens for the configuration of this
+        interface.
+        """
+
         self.name = name
         self.mtu = mtu
         self.expires: BootTime | None = None
         """When it is dropped; None without a watchdog."""
         self._socket = socket
-        self._up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done once the interface was there, or could not be made at the first try."""
+        self._up: asyncio.Future[None] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+        """Done once the interface was there, or could not be made at the first
+        try.
+        """
+
         self._task: asyncio.Task[None] | None = None
         self._last_error = ""
         """What wireguard-go printed last."""
 
     def start(self) -> None:
         """Start to carry the interface."""
-        self._task = asyncio.create_task(self._carry(), name=f"carry {self.name}")
+        self._task = asyncio.create_task(
+            self._carry(), name=f"carry {self.name}"
+        )
 
     async def wait_up(self) -> None:
-        """Return once the interface was there for the first time. Raises Refusal if that failed."""
+        """Return once the interface was there for the first time. Raises
+        Refusal if that failed.
+        """
         await asyncio.shield(self._up)
 
     async def end(self) -> None:
-        """Kill wireguard-go and wait until it is gone: nothing that it would do by itself is needed."""
+        """Kill wireguard-go and wait until it is gone: nothing that it would
+        do by itself is needed.
+        """
         if self._task is None:
             return
+
         if not self._up.done():
-            self._fail(Refusal("Dropped", f"{self.name} was dropped before it was there; ask again"))
+            self._fail(
+                Refusal(
+                    "Dropped",
+                    f"{self.name} was dropped before it was there; ask again",
+                )
+            )
 
         self._task.cancel()
+
         with suppress(asyncio.CancelledError):
             await self._task
 
@@ -89,23 +116,34 @@ class Carried:
         pause = _FIRST_PAUSE
         while True:
             started = monotonic()
+
             try:
                 await self._run()
             except Refusal as refusal:
                 if not self._up.done():
                     self._fail(refusal)
                     return
+
                 self._last_error = str(refusal)
 
             ran_long = monotonic() - started > _STABLE_AFTER
             if ran_long:
                 pause = _FIRST_PAUSE
-            log.error("ended, starts again", interface=self.name, pause=pause, words=self._last_error)
+
+            log.error(
+                "ended, starts again",
+                interface=self.name,
+                pause=pause,
+                words=self._last_error,
+            )
+
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _run(self) -> None:
-        """Run wireguard-go once, to its end. Raises Refusal if it does not come up."""
+        """Run wireguard-go once, to its end. Raises Refusal if it does not
+        come up.
+        """
         self._last_error = ""
         process = await self._spawn()
         output = asyncio.create_task(self._read_output(process))
@@ -116,13 +154,17 @@ class Carried:
             # Nothing of it stays: neither the process nor its socket's file.
             with suppress(ProcessLookupError):
                 process.kill()
+
             await process.wait()
             await output
+
             with suppress(OSError):
                 self._socket.unlink()
 
     async def _spawn(self) -> Process:
-        """Start wireguard-go; it dies with this process. Raises Refusal if it cannot be started."""
+        """Start wireguard-go; it dies with this process. Raises Refusal if it
+        cannot be started.
+        """
         try:
             return await asyncio.create_subprocess_exec(
                 "wireguard-go",
@@ -137,19 +179,33 @@ class Carried:
                 env=os.environ | {"LOG_LEVEL": "error"},
             )
         except FileNotFoundError:
-            raise Refusal("WireGuardNotAvailable", "there is no wireguard-go here: install it") from None
+            raise Refusal(
+                "WireGuardNotAvailable",
+                "there is no wireguard-go here: install it",
+            ) from None
         except OSError as error:
-            raise Refusal("WireGuardError", f"wireguard-go does not start: {error.strerror}") from None
+            raise Refusal(
+                "WireGuardError",
+                f"wireguard-go does not start: {error.strerror}",
+            ) from None
 
     async def _come_up(self, process: Process) -> None:
-        """Wait until interface and socket are there, and set the MTU. Raises Refusal if that fails."""
+        """Wait until interface and socket are there, and set the MTU. Raises
+        Refusal if that fails.
+        """
+
         until = monotonic() + _START_WITHIN
         while not (exists(self.name) and answers(self._socket)):
             if process.returncode is not None:
                 await asyncio.sleep(0.1)  # for what it printed
                 raise explain(self.name, self._last_error)
+
             if monotonic() > until:
-                raise Refusal("WireGuardError", f"wireguard-go did not bring up {self.name} in time")
+                raise Refusal(
+                    "WireGuardError",
+                    f"wireguard-go did not bring up {self.name} in time",
+                )
+
             await asyncio.sleep(0.02)
 
         try:
@@ -158,32 +214,42 @@ class Carried:
             message = f"{self.name} takes no MTU {self.mtu}: {error.strerror}"
             raise Refusal("WireGuardError", message) from None
 
-        log.info("carries", interface=self.name, mtu=self.mtu, process=process.pid)
+        log.info(
+            "carries", interface=self.name, mtu=self.mtu, process=process.pid
+        )
+
         if not self._up.done():
             self._up.set_result(None)
 
     async def _read_output(self, process: Process) -> None:
         """Keep and log the errors of wireguard-go, up to its end.
 
-        Errors about peers are left out: ten thousand peers may be silent at once.
+        Errors about peers are left out: ten thousand peers may be silent at
+        once.
         """
         assert process.stdout is not None
         remaining = _MOST_LINES
         while True:
             try:
-                line = (await process.stdout.readline()).decode(errors="replace")
+                line = (await process.stdout.readline()).decode(
+                    errors="replace"
+                )
             except ValueError:  # a line longer than the limit
                 continue
+
             if not line:
                 return
 
             is_error = line.startswith("ERROR") and " peer(" not in line
             if not is_error:
                 continue
+
             self._last_error = line.strip()[:500]
             if remaining:
                 remaining -= 1
-                log.warning("wireguard-go", interface=self.name, words=self._last_error)
+                log.warning(
+                    "wireguard-go", interface=self.name, words=self._last_error
+                )
 
 
 def exists(name: str) -> bool:
@@ -192,27 +258,36 @@ def exists(name: str) -> bool:
         socket.if_nametoindex(name)
     except OSError:
         return False
+
     return True
 
 
 async def vanishes(name: str) -> bool:
-    """Return whether a link goes away within 2 s, as that of a predecessor does that was killed just now."""
+    """Return whether a link goes away within 2 s, as that of a predecessor
+    does that was killed just now.
+    """
     until = monotonic() + _VANISH_WITHIN
     while exists(name):
         if monotonic() > until:
             return False
+
         await asyncio.sleep(0.05)
+
     return True
 
 
 def answers(path: Path) -> bool:
-    """Return whether somebody listens on a Unix socket; nobody listens on a file that was left behind."""
+    """Return whether somebody listens on a Unix socket; nobody listens on a
+    file that was left behind.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
+
         try:
             probe.connect(str(path))
         except OSError:
             return False
+
     return True
 
 
@@ -224,15 +299,19 @@ def _set_mtu(name: str, mtu: int) -> None:
 
 
 def _bound_to(parent: int) -> Callable[[], None]:
-    """Return what a child does before it becomes wireguard-go: die with us, and take signals that we block.
+    """Return what a child does before it becomes wireguard-go: die with us,
+    and take signals that we block.
 
-    By the parent the kernel means the thread that forks. That is the event loop's, which is there to the end.
+    By the parent the kernel means the thread that forks. That is the event
+    loop's, which is there to the end.
     """
 
     def bind() -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
         if os.getppid() != parent:
             os._exit(1)  # the parent died before the kernel was asked
+
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
     return bind

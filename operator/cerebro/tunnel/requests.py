@@ -1,4 +1,6 @@
-"""What the keeper is asked for, and what it answers. Pure: a line and a time in, a request or a refusal out."""
+"""What the keeper is asked for, and what it answers. Pure: a line and a time
+in, a request or a refusal out.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,20 @@ LONGEST_LINE = 4096
 _FARTHEST = 86400.0
 """Seconds from now to the farthest deadline that is taken."""
 _KINDS = ("ensure", "refresh", "drop", "list")
-# What Linux takes as the name of an interface, without the characters that a shell or a path would trip over.
+# What Linux takes as the name of an interface, without the characters that a
+# shell or a path would trip over.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", re.ASCII)
 
 
 class Refusal(Exception):
-    """What is answered instead of ok. The reasons are those of `cerebro.wireguard.backend`."""
+    """What is answered instead of ok. The reasons are those of
+    `cerebro.wireguard.backend`.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
-        """`reason` is one word for programs; `message` says to people what to do."""
+        """`reason` is one word for programs; `message` says to people what to
+        do.
+        """
         super().__init__(message)
         self.reason = reason
 
@@ -30,18 +37,29 @@ class Refusal(Exception):
 def parse(line: bytes, now: BootTime) -> dict[str, Any]:
     """Read and check a request that comes at `now`.
 
-    Returns its fields; exactly one of `ensure`, `refresh`, `drop` and `list` is among them. Raises Refusal that
-    names what is wrong.
+    Returns its fields; exactly one of `ensure`, `refresh`, `drop` and `list`
+    is among them. Raises Refusal that names what is wrong.
     """
+
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):
-        raise Refusal("InvalidRequest", "a request is one line of JSON") from None
+        raise Refusal(
+            "InvalidRequest", "a request is one line of JSON"
+        ) from None
 
     # What is asked for.
-    kinds = [kind for kind in _KINDS if isinstance(request, dict) and kind in request]
+    kinds = [
+        kind
+        for kind in _KINDS
+        if isinstance(request, dict) and kind in request
+    ]
     if len(kinds) != 1:
-        raise Refusal("InvalidRequest", "a request has exactly one of ensure, refresh, drop and list")
+        raise Refusal(
+            "InvalidRequest",
+            "a request has exactly one of ensure, refresh, drop and list",
+        )
+
     kind = kinds[0]
 
     # For which interface.
@@ -49,56 +67,80 @@ def parse(line: bytes, now: BootTime) -> dict[str, Any]:
     is_name = isinstance(name, str) and _NAME.fullmatch(name)
     if kind != "list" and not is_name:
         raise Refusal(
-            "InvalidRequest", f"{kind}: an interface's name has 1 to 15 letters, digits, '_', '-' or '.'"
+            "InvalidRequest",
+            f"{kind}: an interface's name has 1 to 15 letters, digits, '_', '-' or '.'",
         )
 
     # How, and until when.
     if kind == "ensure":
         _check_mtu(request.get("mtu"))
+
     if kind == "refresh" and "deadline" not in request:
         raise Refusal("InvalidRequest", "refresh: deadline is missing")
+
     check_deadline(request.get("deadline"), now)
+
     return dict(request)
 
 
 def _check_mtu(mtu: object) -> None:
     # Not isinstance: a bool is an int too.
     if type(mtu) is not int or not 576 <= mtu <= 65535:
-        raise Refusal("InvalidRequest", "mtu: must be a whole number from 576 to 65535")
+        raise Refusal(
+            "InvalidRequest", "mtu: must be a whole number from 576 to 65535"
+        )
 
 
 def check_deadline(deadline: float | None, now: BootTime) -> None:
     """Raise Refusal for a deadline that is no time, or that has passed.
 
-    Whoever asks with a deadline that has passed was held up, and another node may act by now (E4).
+    Whoever asks with a deadline that has passed was held up, and another node
+    may act by now (E4).
     """
     if deadline is None:
         return
-    is_number = type(deadline) in (int, float)  # not isinstance: a bool is an int too
+
+    is_number = type(deadline) in (
+        int,
+        float,
+    )  # not isinstance: a bool is an int too
     if not is_number or not 0 <= deadline <= now + _FARTHEST:
         raise Refusal(
             "InvalidRequest",
             f"deadline: must be null or a time of the node's clock, at most {_FARTHEST:.0f} s from now",
         )
+
     if deadline <= now:
-        raise Refusal("DeadlinePassed", "deadline: has passed; nothing is made or kept for it")
+        raise Refusal(
+            "DeadlinePassed",
+            "deadline: has passed; nothing is made or kept for it",
+        )
 
 
 def explain(name: str, output: str) -> Refusal:
-    """Return the refusal for an error that wireguard-go printed, with what to do about it."""
+    """Return the refusal for an error that wireguard-go printed, with what to
+    do about it.
+    """
+
     lower = output.lower()
     if "not permitted" in lower or "permission denied" in lower:
         return Refusal(
             "NotPermitted",
             "wireguard-go may not make interfaces: give the tunnel process NET_ADMIN and /dev/net/tun",
         )
+
     if "no such file" in lower or "no such device" in lower:
         return Refusal(
-            "WireGuardNotAvailable", "this node offers no /dev/net/tun: load the module tun, and mount it"
+            "WireGuardNotAvailable",
+            "this node offers no /dev/net/tun: load the module tun, and mount it",
         )
+
     if "busy" in lower or "in use" in lower:
         return foreign(name)
-    return Refusal("WireGuardError", f"wireguard-go ended: {output or 'without a word'}")
+
+    return Refusal(
+        "WireGuardError", f"wireguard-go ended: {output or 'without a word'}"
+    )
 
 
 def foreign(name: str) -> Refusal:
@@ -112,7 +154,9 @@ def foreign(name: str) -> Refusal:
 
 def not_carried(name: str) -> Refusal:
     """Return the refusal to refresh an interface that is not carried."""
-    return Refusal("NotCarried", f"there is no interface {name} here to refresh")
+    return Refusal(
+        "NotCarried", f"there is no interface {name} here to refresh"
+    )
 
 
 def refused(refusal: Refusal) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""A dry run: reads what carries WireGuard, and notes in words what would be written instead of writing it."""
+"""A dry run: reads what carries WireGuard, and notes in words what would be
+written instead of writing it.
+"""
 
 from __future__ import annotations
 
@@ -27,47 +29,69 @@ class DryRun:
         return self._backend.implementation
 
     def take(self) -> list[str]:
-        """Return what would have been written since the last call: at most 256 lines, then how many more."""
+        """Return what would have been written since the last call: at most 256
+        lines, then how many more.
+        """
+
         lines = self._lines
         if self._more:
             lines = [*lines, f"and {self._more} more changes"]
 
         self._lines = []
         self._more = 0
+
         return lines
 
     def read(self, name: str) -> Interface | None:
         """Return the interface as it really is; see Backend."""
         return self._backend.read(name)
 
-    def ensure(self, name: str, mtu: int, deadline: float | None = None) -> None:  # noqa: ARG002 - as it would be
-        """Note that the interface would be made, unless it exists: then nothing would change."""
+    def ensure(
+        self,
+        name: str,
+        mtu: int,
+        deadline: float | None = None,  # noqa: ARG002 - the Protocol's
+    ) -> None:
+        """Note that the interface would be made, unless it exists: then
+        nothing would change.
+        """
         if self._backend.read(name) is None:
             self._note(name, f"make the interface, MTU {mtu}")
 
     def refresh(self, name: str, deadline: float | None) -> None:
-        """Keep the interface from being dropped: a dry run must not end a tunnel either."""
+        """Keep the interface from being dropped: a dry run must not end a
+        tunnel either.
+        """
         self._backend.refresh(name, deadline)
 
     def set_device(
-        self, name: str, *, private_key: str | None = None, listen_port: int | None = None
+        self,
+        name: str,
+        *,
+        private_key: str | None = None,
+        listen_port: int | None = None,
     ) -> None:
         """Note what would be set; never the key itself."""
         if private_key is not None:
             self._note(name, "set the private key")
+
         if listen_port is not None:
             self._note(name, f"listen on port {listen_port}")
 
-    def set_peers(self, name: str, changes: Sequence[PeerChange]) -> dict[str, str]:
+    def set_peers(
+        self, name: str, changes: Sequence[PeerChange]
+    ) -> dict[str, str]:
         """Note each change; nothing is refused."""
         for change in changes:
             self._note(name, peer_words(change))
+
         return {}
 
     def set_link(self, name: str, change: LinkChange) -> dict[str, str]:
         """Note each change; nothing is refused."""
         for line in link_words(change):
             self._note(name, line)
+
         return {}
 
     def drop(self, name: str) -> None:

@@ -1,8 +1,9 @@
 """WireGuard in the kernel, over its generic netlink family.
 
-`links` changes links, addresses and routes; `wgmessages` packs and unpacks the messages. Any thread may call, in
-the network namespace that it is in. What is kept between calls: the sockets, one for each thread of the process,
-and in each `Kernel` a `PeerCache`.
+`links` changes links, addresses and routes; `wgmessages` packs and unpacks the
+messages. Any thread may call, in the network namespace that it is in. What is
+kept between calls: the sockets, one for each thread of the process, and in
+each `Kernel` a `PeerCache`.
 """
 
 from __future__ import annotations
@@ -23,11 +24,15 @@ from cerebro.wireguard.wgmessages import Entry, PeerCache
 _FAMILY = "wireguard"
 
 # What the kernel says about the whole message and not about one peer in it.
-_ABOUT_ALL = frozenset({errno.EPERM, errno.EACCES, errno.ENODEV, errno.EOPNOTSUPP, errno.ENOBUFS})
+_ABOUT_ALL = frozenset(
+    {errno.EPERM, errno.EACCES, errno.ENODEV, errno.EOPNOTSUPP, errno.ENOBUFS}
+)
 
 
 class Kernel:
-    """The backend `Kernel`. Its cache holds what earlier readings found; it changes only how long the next takes."""
+    """The backend `Kernel`. Its cache holds what earlier readings found; it
+    changes only how long the next takes.
+    """
 
     def __init__(self) -> None:
         self._cache = PeerCache()
@@ -38,46 +43,79 @@ class Kernel:
         return "Kernel"
 
     def read(self, name: str) -> Interface | None:
-        """Return the interface with all its peers; None when there is none of that name.
+        """Return the interface with all its peers; None when there is none of
+        that name.
 
-        Raises ForeignInterface for a link of another kind, NotPermitted, WireGuardError.
+        Raises ForeignInterface for a link of another kind, NotPermitted,
+        WireGuardError.
         """
+
         link = links.read(name)
         if link is None:
             return None
+
         if link.kind != _FAMILY:
             raise links.foreign(name, link.kind)
+
         device = _sockets.ask(lambda socket: _read(socket, name))
         if device is None:
             return None
+
         return wgmessages.interface(name, device, link, self._cache)
 
-    def ensure(self, name: str, mtu: int, deadline: float | None = None) -> None:  # noqa: ARG002 - userspace's
-        """Have the interface exist; one that exists stays as it is. Raises as `links.create`."""
+    def ensure(
+        self,
+        name: str,
+        mtu: int,
+        deadline: float | None = None,  # noqa: ARG002 - the Protocol's
+    ) -> None:
+        """Have the interface exist; one that exists stays as it is. Raises as
+        `links.create`.
+        """
         links.create(name, mtu)
 
     def refresh(self, name: str, deadline: float | None) -> None:
         """Do nothing: the kernel keeps an interface without being asked."""
 
     def set_device(
-        self, name: str, *, private_key: str | None = None, listen_port: int | None = None
+        self,
+        name: str,
+        *,
+        private_key: str | None = None,
+        listen_port: int | None = None,
     ) -> None:
-        """Set what is given. Raises PortInUse when the interface is up and the port is another's."""
-        payload = wgmessages.device(name, private_key=private_key, listen_port=listen_port)
-        _sockets.ask(lambda socket: _set_device(socket, name, payload, listen_port))
+        """Set what is given. Raises PortInUse when the interface is up and the
+        port is another's.
+        """
+        payload = wgmessages.device(
+            name, private_key=private_key, listen_port=listen_port
+        )
 
-    def set_peers(self, name: str, changes: Sequence[PeerChange]) -> dict[str, str]:
-        """Make the changes in their order; return what was refused, in words, by public key."""
+        _sockets.ask(
+            lambda socket: _set_device(socket, name, payload, listen_port)
+        )
+
+    def set_peers(
+        self, name: str, changes: Sequence[PeerChange]
+    ) -> dict[str, str]:
+        """Make the changes in their order; return what was refused, in words,
+        by public key.
+        """
         if not changes:
             return {}
+
         return _sockets.ask(lambda socket: _set_peers(socket, name, changes))
 
     def set_link(self, name: str, change: LinkChange) -> dict[str, str]:
-        """Change addresses, MTU, state and routes. Raises and returns as `links.change`."""
+        """Change addresses, MTU, state and routes. Raises and returns as
+        `links.change`.
+        """
         return links.change(name, change)
 
     def drop(self, name: str) -> None:
-        """Remove the interface; none of that name is no error. Raises ForeignInterface."""
+        """Remove the interface; none of that name is no error. Raises
+        ForeignInterface.
+        """
         links.delete(name)
 
 
@@ -93,12 +131,16 @@ async def _open() -> AsyncIterator[_Socket]:
         except NetlinkError as error:
             if error.code == errno.ENOENT:
                 raise links.not_available() from error
+
             raise
+
         yield socket
 
 
 _sockets = netlink.ThreadSocket(_open)
-"""One socket for each thread of the process, whatever `Kernel` calls: a thread that was here keeps its socket."""
+"""One socket for each thread of the process, whatever `Kernel` calls: a thread
+that was here keeps its socket.
+"""
 
 
 def _read(socket: _Socket, name: str) -> list[bytes] | None:
@@ -107,12 +149,16 @@ def _read(socket: _Socket, name: str) -> list[bytes] | None:
     except NetlinkError as error:
         if error.code == errno.ENODEV:
             return None
+
         if error.code == errno.EOPNOTSUPP:
             raise links.foreign(name, None) from error
+
         raise
 
 
-def _set_device(socket: _Socket, name: str, payload: bytes, listen_port: int | None) -> None:
+def _set_device(
+    socket: _Socket, name: str, payload: bytes, listen_port: int | None
+) -> None:
     (error,) = netlink.send(socket, [netlink.Request(socket.prid, 0, payload)])
     if error is not None:
         if error.code == errno.EADDRINUSE:
@@ -120,31 +166,46 @@ def _set_device(socket: _Socket, name: str, payload: bytes, listen_port: int | N
                 f"another program on this node has UDP port {listen_port}: "
                 "set another spec.listenPort, or stop the other one"
             ) from error
+
         raise _about_all(name, error) from error
 
 
-def _set_peers(socket: _Socket, name: str, changes: Iterable[PeerChange]) -> dict[str, str]:
+def _set_peers(
+    socket: _Socket, name: str, changes: Iterable[PeerChange]
+) -> dict[str, str]:
     refused: dict[str, str] = {}
     for entries in wgmessages.split(changes, refused):
         _apply(socket, name, entries, refused)
+
     return refused
 
 
-def _apply(socket: _Socket, name: str, entries: Sequence[Entry], refused: dict[str, str]) -> None:
-    """Send one message; one that is refused goes again in halves, so that only the peer at fault is left out.
+def _apply(
+    socket: _Socket,
+    name: str,
+    entries: Sequence[Entry],
+    refused: dict[str, str],
+) -> None:
+    """Send one message; one that is refused goes again in halves, so that only
+    the peer at fault is left out.
 
-    The kernel works through a message until the first refusal and does not say where that was. What it has
-    done already it does once more, to the same effect.
+    The kernel works through a message until the first refusal and does not say
+    where that was. What it has done already it does once more, to the same
+    effect.
     """
+
     payload = wgmessages.peers(name, entries)
     (error,) = netlink.send(socket, [netlink.Request(socket.prid, 0, payload)])
     if error is None:
         return
+
     if error.code in _ABOUT_ALL:
         raise _about_all(name, error) from error
+
     if len(entries) == 1:
         refused[entries[0][0]] = f"the kernel refused: {netlink.reason(error)}"
         return
+
     middle = len(entries) // 2
     _apply(socket, name, entries[:middle], refused)
     _apply(socket, name, entries[middle:], refused)
@@ -152,7 +213,11 @@ def _apply(socket: _Socket, name: str, entries: Sequence[Entry], refused: dict[s
 
 def _about_all(name: str, error: NetlinkError) -> WireGuardError:
     if error.code == errno.ENODEV:
-        return WireGuardError(f"the interface {name} is gone; the next pass makes it again")
+        return WireGuardError(
+            f"the interface {name} is gone; the next pass makes it again"
+        )
+
     if error.code == errno.EOPNOTSUPP:
         return links.foreign(name, None)
+
     return netlink.in_words(error)

@@ -1,6 +1,8 @@
-"""WireGuard keys: making a pair, deriving, checking. Pure but for the randomness.
+"""WireGuard keys: making a pair, deriving, checking. Pure but for the
+randomness.
 
-Keys are text: base64 of 32 bytes, as `wg` prints them. No error and no log ever repeats a key's text.
+Keys are text: base64 of 32 bytes, as `wg` prints them. No error and no log
+ever repeats a key's text.
 """
 
 from __future__ import annotations
@@ -15,13 +17,16 @@ LENGTH = 32
 
 
 class InvalidKey(ValueError):
-    """A text is no key; the message says why and what to write, and never holds the text."""
+    """A text is no key; the message says why and what to write, and never
+    holds the text.
+    """
 
 
 def generate_private_key() -> str:
     """Return a new private key.
 
-    It is clamped as WireGuard keeps it, so that the key which an interface gives back is equal.
+    It is clamped as WireGuard keeps it, so that the key which an interface
+    gives back is equal.
     """
     raw = X25519PrivateKey.generate().private_bytes_raw()
     return _encode(_clamp(raw))
@@ -31,11 +36,14 @@ def derive_public_key(private_key: str) -> str:
     """Return the public key of a private one. Raises InvalidKey."""
     raw = _decode(private_key, "private key")
     public = X25519PrivateKey.from_private_bytes(raw).public_key()
+
     return _encode(public.public_bytes_raw())
 
 
 def check_private_key(text: str) -> str:
-    """Return a private key in the clamped form in which WireGuard keeps it. Raises InvalidKey."""
+    """Return a private key in the clamped form in which WireGuard keeps it.
+    Raises InvalidKey.
+    """
     raw = _decode(text, "private key")
     return _encode(_clamp(raw))
 
@@ -52,19 +60,30 @@ def _decode(text: str, name: str) -> bytes:
     try:
         key = base64.b64decode(text.strip(), validate=True)
     except (ValueError, binascii.Error):
-        raise InvalidKey(f"the {name} is not base64: write it as wg prints it, 44 characters") from None
+        raise InvalidKey(
+            f"the {name} is not base64: write it as wg prints it, 44 characters"
+        ) from None
 
     if len(key) != LENGTH:
-        raise InvalidKey(f"the {name} has {len(key)} bytes, not {LENGTH}: write it as wg prints it")
+        raise InvalidKey(
+            f"the {name} has {len(key)} bytes, not {LENGTH}: write it as wg prints it"
+        )
+
     if not any(key):
-        raise InvalidKey(f"the {name} is all zero, which WireGuard takes as none: write a real one")
+        raise InvalidKey(
+            f"the {name} is all zero, which WireGuard takes as none: write a real one"
+        )
+
     return key
 
 
 def _clamp(key: bytes) -> bytes:
-    """Return a private key with the bits set that Curve25519 fixes (RFC 7748, section 5)."""
+    """Return a private key with the bits set that Curve25519 fixes (RFC 7748,
+    section 5).
+    """
     first = key[0] & 248
     last = (key[31] & 127) | 64
+
     return bytes([first, *key[1:31], last])
 
 

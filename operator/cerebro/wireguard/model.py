@@ -1,8 +1,11 @@
-"""What a WireGuard interface is and what is changed on it. Pure; knows neither netlink nor Kubernetes.
+"""What a WireGuard interface is and what is changed on it. Pure; knows neither
+netlink nor Kubernetes.
 
-Keys are base64 of 32 bytes. Networks and addresses are canonical text (`10.64.0.2/32`, `fd00::/64`), so that
-ten thousand peers are compared without parsing. What each pass makes by the thousand is not frozen: a frozen
-dataclass takes ten times as long to make. Nothing here is changed after it was made all the same.
+Keys are base64 of 32 bytes. Networks and addresses are canonical text
+(`10.64.0.2/32`, `fd00::/64`), so that ten thousand peers are compared without
+parsing. What each pass makes by the thousand is not frozen: a frozen dataclass
+takes ten times as long to make. Nothing here is changed after it was made all
+the same.
 """
 
 from __future__ import annotations
@@ -84,7 +87,9 @@ class Interface:
     """With prefix length, as `10.64.0.1/16`."""
 
     routes: frozenset[str] = frozenset()
-    """Networks that we routed to it, known by their protocol number; not those of its own addresses."""
+    """Networks that we routed to it, known by their protocol number; not those
+    of its own addresses.
+    """
 
     peers: Mapping[str, ActualPeer] = field(default_factory=dict)
     """By public key."""
@@ -102,10 +107,14 @@ class PeerChange:
     """Do nothing if the peer is not on the interface (any more)."""
 
     replace_allowed_ips: bool = False
-    """Whether the peer loses the allowed networks that are not in `allowed_ips`."""
+    """Whether the peer loses the allowed networks that are not in
+    `allowed_ips`.
+    """
 
     allowed_ips: tuple[str, ...] = ()
-    """Networks that are added; a network moves here from any other peer that has it."""
+    """Networks that are added; a network moves here from any other peer that
+    has it.
+    """
 
     preshared_key: str | None = field(default=None, repr=False)
     """Empty text removes it."""
@@ -154,7 +163,9 @@ class Link:
     up: bool
 
     addresses: frozenset[str]
-    """With prefix length, as `10.64.0.1/16`, without the link-local ones that the kernel makes."""
+    """With prefix length, as `10.64.0.1/16`, without the link-local ones that
+    the kernel makes.
+    """
 
     routes: frozenset[str]
     """Networks routed to it with our protocol number."""

@@ -1,8 +1,11 @@
-"""From what should be on an interface and what is there to the changes between them. Pure.
+"""From what should be on an interface and what is there to the changes between
+them. Pure.
 
-Nothing is changed that does not differ, and nothing that only roams. The order of changes of peers rests on one
-fact of WireGuard: an allowed address has one owner, and adding it to a peer takes it from the one that had it,
-in that one message. So all additions come first, and only then is anything taken off without a new owner.
+Nothing is changed that does not differ, and nothing that only roams. The order
+of changes of peers rests on one fact of WireGuard: an allowed address has one
+owner, and adding it to a peer takes it from the one that had it, in that one
+message. So all additions come first, and only then is anything taken off
+without a new owner.
 """
 
 from __future__ import annotations
@@ -13,11 +16,20 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from cerebro.wireguard.isolation import NftObject, desired_table
-from cerebro.wireguard.model import ActualPeer, DesiredPeer, Endpoint, Interface, LinkChange, PeerChange
+from cerebro.wireguard.model import (
+    ActualPeer,
+    DesiredPeer,
+    Endpoint,
+    Interface,
+    LinkChange,
+    PeerChange,
+)
 from cerebro.wireguard.networks import interface_address, span
 
 LIVE_SECONDS = 180.0
-"""After this long without a handshake WireGuard itself refuses to use a session (REJECT_AFTER_TIME)."""
+"""After this long without a handshake WireGuard itself refuses to use a
+session (REJECT_AFTER_TIME).
+"""
 
 
 class TableStep(Enum):
@@ -37,7 +49,8 @@ class TableStep(Enum):
 class DesiredInterface:
     """An interface as it should be.
 
-    Its peers are changes that `plan_peers` made: which of them may be changed or removed is decided before.
+    Its peers are changes that `plan_peers` made: which of them may be changed
+    or removed is decided before.
     """
 
     name: str
@@ -50,18 +63,22 @@ class DesiredInterface:
     """With prefix length, as `10.64.0.1/16`."""
 
     private_key: str | None = field(default=None, repr=False)
-    """For an interface that has none; one that has a key keeps it (rule E3)."""
+    """For an interface that has none; one that has a key keeps it (rule E3).
+    """
 
     own_addresses: frozenset[str] = frozenset()
     """Addresses that were desired earlier; see `plan_link`."""
 
     routed_ips: frozenset[str] = frozenset()
-    """Allowed networks that get a route where they need one; see `routes_for`."""
+    """Allowed networks that get a route where they need one; see `routes_for`.
+    """
 
     table: TableStep = TableStep.KEEP
 
     administrators: frozenset[str] = frozenset()
-    """Networks from which administrators send; used only with `TableStep.REPAIR`."""
+    """Networks from which administrators send; used only with
+    `TableStep.REPAIR`.
+    """
 
     peer_changes: Sequence[PeerChange] = ()
 
@@ -90,7 +107,8 @@ class InterfacePlan:
     table: Sequence[NftObject] = ()
     """The whole table as it should be, with `TableStep.REPAIR`.
 
-    What differs from the table that exists is known only when that one is read, just before it is written.
+    What differs from the table that exists is known only when that one is
+    read, just before it is written.
     """
 
     peers: Sequence[PeerChange] = ()
@@ -99,11 +117,18 @@ class InterfacePlan:
     """Addresses, MTU, state and routes."""
 
     foreign_addresses: frozenset[str] = frozenset()
-    """Addresses on the interface that nobody desires and that stay; to be reported."""
+    """Addresses on the interface that nobody desires and that stay; to be
+    reported.
+    """
 
 
-def plan_interface(desired: DesiredInterface, actual: Interface) -> InterfacePlan:
-    """Return what brings an interface to what is desired; nothing is in the plan that does not differ."""
+def plan_interface(
+    desired: DesiredInterface, actual: Interface
+) -> InterfacePlan:
+    """Return what brings an interface to what is desired; nothing is in the
+    plan that does not differ.
+    """
+
     plan = InterfacePlan(desired.name, peers=desired.peer_changes)
     if desired.peers_only:
         return plan
@@ -111,13 +136,16 @@ def plan_interface(desired: DesiredInterface, actual: Interface) -> InterfacePla
     # The device.
     if not actual.private_key:
         plan.private_key = desired.private_key
+
     if actual.listen_port != desired.listen_port:
         plan.listen_port = desired.listen_port
 
     # The isolation table.
     plan.table_step = desired.table
     if desired.table is TableStep.REPAIR:
-        plan.table = desired_table(desired.name, desired.addresses, desired.administrators)
+        plan.table = desired_table(
+            desired.name, desired.addresses, desired.administrators
+        )
 
     # The link and its routes.
     plan.link = plan_link(
@@ -127,8 +155,12 @@ def plan_interface(desired: DesiredInterface, actual: Interface) -> InterfacePla
         routes=routes_for(desired.routed_ips, desired.addresses),
         own_addresses=desired.own_addresses,
     )
+
     removed = frozenset(plan.link.remove_addresses)
-    plan.foreign_addresses = foreign_addresses(actual, desired.addresses) - removed
+    plan.foreign_addresses = (
+        foreign_addresses(actual, desired.addresses) - removed
+    )
+
     return plan
 
 
@@ -140,16 +172,21 @@ def plan_peers(
     dialled: Mapping[str, Endpoint] | None = None,
     now: float,
 ) -> list[PeerChange]:
-    """Return the changes that bring the peers to what is desired, in the order in which they must be made.
+    """Return the changes that bring the peers to what is desired, in the order
+    in which they must be made.
 
-    `desired` is by public key, and no two of its peers want one network. `remove` names keys that are to go if
-    they are on the interface and not desired; any other key that is not desired is left alone, but loses a
-    network that a desired peer needs. `dialled` is by key the endpoint that we set last (see
-    `remember_dialled`), `now` is in Unix seconds. A change of a peer that exists is `update_only`: one that was
-    removed by hand meanwhile is made whole by the next plan, not in part by this one.
+    `desired` is by public key, and no two of its peers want one network.
+    `remove` names keys that are to go if they are on the interface and not
+    desired; any other key that is not desired is left alone, but loses a
+    network that a desired peer needs. `dialled` is by key the endpoint that we
+    set last (see `remember_dialled`), `now` is in Unix seconds. A change of a
+    peer that exists is `update_only`: one that was removed by hand meanwhile
+    is made whole by the next plan, not in part by this one.
     """
+
     if dialled is None:
         dialled = {}
+
     changes: list[PeerChange] = []
     shrinking: list[tuple[DesiredPeer, frozenset[str]]] = []
 
@@ -158,6 +195,7 @@ def plan_peers(
         if peer is None:
             changes.append(_creation(want))
             continue
+
         if (
             want.allowed_ips == peer.allowed_ips
             and want.endpoint is None
@@ -165,16 +203,22 @@ def plan_peers(
             and want.persistent_keepalive == peer.persistent_keepalive
         ):
             continue  # nearly all of them: this is only faster
+
         missing = want.allowed_ips - peer.allowed_ips
         change = _update(want, peer, missing, dialled.get(key), now)
         if change is not None:
             changes.append(change)
+
         if len(peer.allowed_ips) + len(missing) > len(want.allowed_ips):
             shrinking.append((want, peer.allowed_ips - want.allowed_ips))
 
     if shrinking:
         changes += _replacements(shrinking, changes)
-    unwanted = [key for key in remove if key in actual.peers and key not in desired]
+
+    unwanted = [
+        key for key in remove if key in actual.peers and key not in desired
+    ]
+
     changes += [PeerChange(key, remove=True) for key in unwanted]
     return changes
 
@@ -190,20 +234,32 @@ def _creation(want: DesiredPeer) -> PeerChange:
 
 
 def _update(
-    want: DesiredPeer, peer: ActualPeer, missing: frozenset[str], dialled: Endpoint | None, now: float
+    want: DesiredPeer,
+    peer: ActualPeer,
+    missing: frozenset[str],
+    dialled: Endpoint | None,
+    now: float,
 ) -> PeerChange | None:
-    """Return what adds to a peer and sets its properties; None if nothing does.
+    """Return what adds to a peer and sets its properties; None if nothing
+    does.
 
-    `missing` are the networks that the peer lacks, `dialled` is the endpoint that we set last.
+    `missing` are the networks that the peer lacks, `dialled` is the endpoint
+    that we set last.
     """
+
     rekeyed = want.preshared_key != peer.preshared_key
     paced = want.persistent_keepalive != peer.persistent_keepalive
     endpoint = None
-    if want.endpoint is not None and want.endpoint != peer.endpoint and _dials(want, peer, dialled, now):
+    if (
+        want.endpoint is not None
+        and want.endpoint != peer.endpoint
+        and _dials(want, peer, dialled, now)
+    ):
         endpoint = want.endpoint
 
     if not (missing or rekeyed or paced or endpoint):
         return None
+
     return PeerChange(
         want.public_key,
         update_only=True,
@@ -214,30 +270,46 @@ def _update(
     )
 
 
-def _dials(want: DesiredPeer, peer: ActualPeer, dialled: Endpoint | None, now: float) -> bool:
-    """Return whether an endpoint that is not the desired one is set, or is where the peer roamed to."""
+def _dials(
+    want: DesiredPeer, peer: ActualPeer, dialled: Endpoint | None, now: float
+) -> bool:
+    """Return whether an endpoint that is not the desired one is set, or is
+    where the peer roamed to.
+    """
+
     if peer.endpoint is None:
         return True
+
     if dialled is not None and dialled != want.endpoint:
         return True
 
     live = now - peer.last_handshake <= LIVE_SECONDS
     if live:
         return False
-    # Without keepalive of ours an old handshake may only mean that nobody had anything to say.
+
+    # Without keepalive of ours an old handshake may only mean that nobody had
+    # anything to say.
     return dialled is None or want.persistent_keepalive > 0
 
 
 def _replacements(
-    shrinking: Iterable[tuple[DesiredPeer, frozenset[str]]], additions: Iterable[PeerChange]
+    shrinking: Iterable[tuple[DesiredPeer, frozenset[str]]],
+    additions: Iterable[PeerChange],
 ) -> list[PeerChange]:
     """Return what takes networks off peers that have too many of them.
 
-    `shrinking` has each such peer with its surplus. A surplus that the additions before move to other peers is
-    gone by then.
+    `shrinking` has each such peer with its surplus. A surplus that the
+    additions before move to other peers is gone by then.
     """
-    moving = {network for change in additions for network in change.allowed_ips}
-    return [_replacement(want) for want, surplus in shrinking if not surplus <= moving]
+    moving = {
+        network for change in additions for network in change.allowed_ips
+    }
+
+    return [
+        _replacement(want)
+        for want, surplus in shrinking
+        if not surplus <= moving
+    ]
 
 
 def _replacement(want: DesiredPeer) -> PeerChange:
@@ -255,11 +327,18 @@ def remember_dialled(
     actual: Interface,
     made: Iterable[PeerChange],
 ) -> dict[str, Endpoint]:
-    """Return by public key which endpoint we set last, after the changes in `made`; without those refused.
+    """Return by public key which endpoint we set last, after the changes in
+    `made`; without those refused.
 
-    An endpoint that was read as desired counts as set by us, so that a later change of it is one.
+    An endpoint that was read as desired counts as set by us, so that a later
+    change of it is one.
     """
-    just_set = {change.public_key: change.endpoint for change in made if change.endpoint is not None}
+    just_set = {
+        change.public_key: change.endpoint
+        for change in made
+        if change.endpoint is not None
+    }
+
     after: dict[str, Endpoint] = {}
     for key, want in desired.items():
         if want.endpoint is None:
@@ -267,12 +346,19 @@ def remember_dialled(
 
         endpoint = just_set.get(key)
         peer = actual.peers.get(key)
-        if endpoint is None and peer is not None and peer.endpoint == want.endpoint:
+        if (
+            endpoint is None
+            and peer is not None
+            and peer.endpoint == want.endpoint
+        ):
             endpoint = peer.endpoint
+
         if endpoint is None:
             endpoint = dialled.get(key)
+
         if endpoint is not None:
             after[key] = endpoint
+
     return after
 
 
@@ -284,15 +370,18 @@ def plan_link(
     routes: Collection[str],
     own_addresses: Collection[str] = (),
 ) -> LinkChange:
-    """Return what brings the link to these addresses (`10.64.0.1/16`), MTU, routes, and up.
+    """Return what brings the link to these addresses (`10.64.0.1/16`), MTU,
+    routes, and up.
 
-    `own_addresses` are those that were desired earlier; of them those that are not desired any more are removed.
-    Any other address stays (`foreign_addresses`). Routes are all ours (`Interface.routes`), so those not in
-    `routes` go; pass none where a Hub keeps no routes.
+    `own_addresses` are those that were desired earlier; of them those that are
+    not desired any more are removed. Any other address stays
+    (`foreign_addresses`). Routes are all ours (`Interface.routes`), so those
+    not in `routes` go; pass none where a Hub keeps no routes.
     """
     wanted = {interface_address(address)[0] for address in addresses}
     gone = (set(own_addresses) & actual.addresses) - wanted
     wanted_routes = set(routes)
+
     return LinkChange(
         mtu=None if actual.mtu == mtu else mtu,
         up=None if actual.up else True,
@@ -303,28 +392,46 @@ def plan_link(
     )
 
 
-def foreign_addresses(actual: Interface, addresses: Iterable[str]) -> frozenset[str]:
-    """Return the interface's addresses that are not among these, but link-local ones: to be reported."""
+def foreign_addresses(
+    actual: Interface, addresses: Iterable[str]
+) -> frozenset[str]:
+    """Return the interface's addresses that are not among these, but
+    link-local ones: to be reported.
+    """
     wanted = {interface_address(address)[0] for address in addresses}
     foreign = actual.addresses - wanted
-    return frozenset(text for text in foreign if not ipaddress.ip_interface(text).is_link_local)
+
+    return frozenset(
+        text
+        for text in foreign
+        if not ipaddress.ip_interface(text).is_link_local
+    )
 
 
-def routes_for(allowed_ips: Iterable[str], addresses: Iterable[str]) -> frozenset[str]:
-    """Return the allowed networks that need a route: those outside the networks of the Hub's `addresses`.
+def routes_for(
+    allowed_ips: Iterable[str], addresses: Iterable[str]
+) -> frozenset[str]:
+    """Return the allowed networks that need a route: those outside the
+    networks of the Hub's `addresses`.
 
-    Never a default route or one so wide that it acts like one (it would take the node's own traffic into the
-    tunnel), nor loopback, link-local and multicast networks, which mean something to the node itself.
+    Never a default route or one so wide that it acts like one (it would take
+    the node's own traffic into the tunnel), nor loopback, link-local and
+    multicast networks, which mean something to the node itself.
     """
     pools = [interface_address(address)[2] for address in addresses]
     outside = set()
     for text in allowed_ips:
         network = span(text)
-        if not network.takes_all and not any(network.within(pool) for pool in pools):
+        if not network.takes_all and not any(
+            network.within(pool) for pool in pools
+        ):
             outside.add(network.text)
+
     return frozenset(text for text in outside if _routable(text))
 
 
 def _routable(text: str) -> bool:
     network = ipaddress.ip_network(text)
-    return not (network.is_loopback or network.is_link_local or network.is_multicast)
+    return not (
+        network.is_loopback or network.is_link_local or network.is_multicast
+    )

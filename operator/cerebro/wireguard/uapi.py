@@ -1,7 +1,9 @@
-"""The text that wireguard-go speaks on its Unix socket: building and reading it. Pure.
+"""The text that wireguard-go speaks on its Unix socket: building and reading
+it. Pure.
 
-Format: https://www.wireguard.com/xplatform/, lines of `key=value`, keys as hex, an empty line at the end. Nothing that
-is written here may hold a line break of its own, so each value is checked.
+Format: https://www.wireguard.com/xplatform/, lines of `key=value`, keys as
+hex, an empty line at the end. Nothing that is written here may hold a line
+break of its own, so each value is checked.
 """
 
 from __future__ import annotations
@@ -32,48 +34,79 @@ class Device:
     @property
     def public_key(self) -> str | None:
         """The key that belongs to the private one."""
-        return keys.derive_public_key(self.private_key) if self.private_key else None
+        return (
+            keys.derive_public_key(self.private_key)
+            if self.private_key
+            else None
+        )
 
 
 def device(private_key: str | None, listen_port: int | None) -> bytes:
-    """Return the request that sets what is given; raise ValueError for a key that is none."""
+    """Return the request that sets what is given; raise ValueError for a key
+    that is none.
+    """
     lines = []
     if private_key is not None:
         lines.append(f"private_key={_hex(private_key)}")
+
     if listen_port is not None:
         lines.append(f"listen_port={listen_port}")
+
     return request(lines)
 
 
 def request(lines: Iterable[str]) -> bytes:
     """Return the request that sets what the lines say."""
-    return ("set=1\n" + "".join(f"{line}\n" for line in lines) + "\n").encode("ascii")
+    return ("set=1\n" + "".join(f"{line}\n" for line in lines) + "\n").encode(
+        "ascii"
+    )
 
 
 def peer(change: PeerChange) -> list[str]:
-    """Return the lines of one change; raise ValueError for what is no key or no address."""
+    """Return the lines of one change; raise ValueError for what is no key or
+    no address.
+    """
+
     lines = [f"public_key={_hex(change.public_key)}"]
     if change.remove:
         return [*lines, "remove=true"]
+
     if change.update_only:
         lines.append("update_only=true")
+
     if change.preshared_key is not None:
-        lines.append(f"preshared_key={_hex(change.preshared_key) if change.preshared_key else _NO_KEY}")
+        lines.append(
+            f"preshared_key={_hex(change.preshared_key) if change.preshared_key else _NO_KEY}"
+        )
+
     if change.endpoint is not None:
         host, port = change.endpoint
         lines.append(
-            f"endpoint=[{_address(host)}]:{port:d}" if ":" in host else f"endpoint={_address(host)}:{port:d}"
+            f"endpoint=[{_address(host)}]:{port:d}"
+            if ":" in host
+            else f"endpoint={_address(host)}:{port:d}"
         )
+
     if change.persistent_keepalive is not None:
-        lines.append(f"persistent_keepalive_interval={change.persistent_keepalive:d}")
+        lines.append(
+            f"persistent_keepalive_interval={change.persistent_keepalive:d}"
+        )
+
     if change.replace_allowed_ips:
         lines.append("replace_allowed_ips=true")
-    lines += [f"allowed_ip={_address(network)}" for network in change.allowed_ips]
+
+    lines += [
+        f"allowed_ip={_address(network)}" for network in change.allowed_ips
+    ]
+
     return [*lines, "protocol_version=1"]
 
 
 def read(answer: bytes) -> tuple[int, Device]:
-    """Read the answer to GET: its errno (positive, 0 for none) and the device. Raises ValueError."""
+    """Read the answer to GET: its errno (positive, 0 for none) and the device.
+    Raises ValueError.
+    """
+
     values: dict[str, str] = {}
     allowed: list[str] = []
     found: list[tuple[dict[str, str], list[str]]] = [(values, allowed)]
@@ -89,31 +122,52 @@ def read(answer: bytes) -> tuple[int, Device]:
             errno = abs(int(value))
         else:
             values[name] = value
+
     if errno is None:
         raise ValueError("the answer has no errno")
+
     own = found[0][0]
-    peers = {each.public_key: each for each in (_peer(*entry) for entry in found[1:])}
-    return errno, Device(_base64(own.get("private_key", _NO_KEY)), int(own.get("listen_port", 0)), peers)
+    peers = {
+        each.public_key: each
+        for each in (_peer(*entry) for entry in found[1:])
+    }
+
+    return errno, Device(
+        _base64(own.get("private_key", _NO_KEY)),
+        int(own.get("listen_port", 0)),
+        peers,
+    )
 
 
 def refused(answer: bytes) -> int:
-    """Return the errno of an answer to a request, positive, 0 for none. Raises ValueError."""
-    name, _, value = answer.decode("ascii").strip().rpartition("\n")[2].partition("=")
+    """Return the errno of an answer to a request, positive, 0 for none. Raises
+    ValueError.
+    """
+    name, _, value = (
+        answer.decode("ascii").strip().rpartition("\n")[2].partition("=")
+    )
     if name != "errno":
         raise ValueError("the answer has no errno")
+
     return abs(int(value))
 
 
 def _peer(values: Mapping[str, str], allowed: list[str]) -> ActualPeer:
     seconds = (
-        int(values.get("last_handshake_time_sec", 0)) + int(values.get("last_handshake_time_nsec", 0)) / 1e9
+        int(values.get("last_handshake_time_sec", 0))
+        + int(values.get("last_handshake_time_nsec", 0)) / 1e9
     )
+
     endpoint = values.get("endpoint")
     return ActualPeer(
-        public_key=base64.b64encode(bytes.fromhex(values["public_key"])).decode(),
+        public_key=base64.b64encode(
+            bytes.fromhex(values["public_key"])
+        ).decode(),
         allowed_ips=frozenset(allowed),
         preshared_key=_base64(values.get("preshared_key", _NO_KEY)),
-        persistent_keepalive=int(values.get("persistent_keepalive_interval", 0)),
+        persistent_keepalive=int(
+            values.get("persistent_keepalive_interval", 0)
+        ),
         endpoint=_endpoint(endpoint) if endpoint else None,
         last_handshake=seconds,
         rx_bytes=int(values.get("rx_bytes", 0)),
@@ -127,7 +181,11 @@ def _endpoint(text: str) -> Endpoint:
 
 
 def _base64(key: str) -> str | None:
-    return None if key == _NO_KEY else base64.b64encode(bytes.fromhex(key)).decode()
+    return (
+        None
+        if key == _NO_KEY
+        else base64.b64encode(bytes.fromhex(key)).decode()
+    )
 
 
 def _hex(key: str) -> str:
@@ -135,12 +193,15 @@ def _hex(key: str) -> str:
         raw = base64.b64decode(key, validate=True)
     except binascii.Error:
         raise ValueError("a key that is not base64") from None
+
     if len(raw) != keys.LENGTH:
         raise ValueError(f"a key of {len(raw)} bytes, not {keys.LENGTH}")
+
     return raw.hex()
 
 
 def _address(text: str) -> str:
     if _ADDRESS.fullmatch(text) is None:
         raise ValueError(f"{text!r} is no address")
+
     return text

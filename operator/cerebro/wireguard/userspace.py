@@ -1,7 +1,9 @@
-"""WireGuard in userspace: wireguard-go over its Unix socket, kept alive by `cerebro tunnel` over another one.
+"""WireGuard in userspace: wireguard-go over its Unix socket, kept alive by
+`cerebro tunnel` over another one.
 
-Links are `links`' part, the text `uapi`'s. Keeps nothing between calls. Not only `cerebro tunnel` may have
-started a wireguard-go: whichever answers on the socket is read and set.
+Links are `links`' part, the text `uapi`'s. Keeps nothing between calls. Not
+only `cerebro tunnel` may have started a wireguard-go: whichever answers on the
+socket is read and set.
 """
 
 from __future__ import annotations
@@ -29,15 +31,22 @@ from cerebro.wireguard.model import Interface, LinkChange, PeerChange
 KEEPER_SOCKET = "tunnel.sock"
 _DEADLINE = 20.0
 _STARTING = 2.0  # a wireguard-go that is started again has its link a moment before its socket
-_CHUNK = 64 * 1024  # some 300 peers, which wireguard-go takes in a third of a second
+_CHUNK = (
+    64 * 1024
+)  # some 300 peers, which wireguard-go takes in a third of a second
 _LONGEST_ANSWER = 64 * 1024 * 1024
 _GONE = (FileNotFoundError, ConnectionRefusedError)
 _ABOUT_PEER = frozenset({errno.EINVAL, errno.EPROTO})
-_REASONS = {kind.reason: kind for kind in (NotAvailable, NotPermitted, ForeignInterface)}
+_REASONS = {
+    kind.reason: kind
+    for kind in (NotAvailable, NotPermitted, ForeignInterface)
+}
 
 
 class Userspace:
-    """The backend `Userspace`. `run_folder` has the keeper's socket, `sockets` those of wireguard-go."""
+    """The backend `Userspace`. `run_folder` has the keeper's socket, `sockets`
+    those of wireguard-go.
+    """
 
     def __init__(self, run_folder: Path, sockets: Path) -> None:
         self._keeper = run_folder / KEEPER_SOCKET
@@ -49,14 +58,17 @@ class Userspace:
         return "Userspace"
 
     def read(self, name: str) -> Interface | None:
-        """Return the interface with all its peers; None when there is none of that name.
+        """Return the interface with all its peers; None when there is none of
+        that name.
 
-        Raises ForeignInterface for a link that no wireguard-go carries, NotPermitted, WireGuardError.
+        Raises ForeignInterface for a link that no wireguard-go carries,
+        NotPermitted, WireGuardError.
         """
         starting_until = time.monotonic() + _STARTING
         while (link := links.read(name)) is not None:
             if link.kind != "tun":
                 raise links.foreign(name, link.kind)
+
             try:
                 found = self._get(name)
             except _GONE:
@@ -65,8 +77,10 @@ class Userspace:
                         f"an interface {name} exists and nothing answers on {self._sockets / name}.sock: "
                         "set another spec.interface, or stop the program that made it"
                     ) from None
+
                 time.sleep(0.05)
                 continue
+
             return Interface(
                 name=name,
                 private_key=found.private_key,
@@ -78,38 +92,57 @@ class Userspace:
                 routes=link.routes,
                 peers=found.peers,
             )
+
         return None
 
-    def ensure(self, name: str, mtu: int, deadline: float | None = None) -> None:
+    def ensure(
+        self, name: str, mtu: int, deadline: float | None = None
+    ) -> None:
         """Have the interface exist; one that exists stays as it is.
 
-        `deadline`: the time by `boottime` at which the keeper drops it unless it is refreshed (E4). Raises
-        NotAvailable when no keeper answers or there is no wireguard-go, NotPermitted, ForeignInterface.
+        `deadline`: the time by `boottime` at which the keeper drops it unless
+        it is refreshed (E4). Raises NotAvailable when no keeper answers or
+        there is no wireguard-go, NotPermitted, ForeignInterface.
         """
         self._ask({"ensure": name, "mtu": mtu, "deadline": deadline})
 
     def refresh(self, name: str, deadline: float | None) -> None:
-        """Set the deadline of an interface that the keeper carries. Raises as `ensure`."""
+        """Set the deadline of an interface that the keeper carries. Raises as
+        `ensure`.
+        """
         self._ask({"refresh": name, "deadline": deadline})
 
     def set_device(
-        self, name: str, *, private_key: str | None = None, listen_port: int | None = None
+        self,
+        name: str,
+        *,
+        private_key: str | None = None,
+        listen_port: int | None = None,
     ) -> None:
         """Set what is given. Raises PortInUse when the port is another's."""
         if listen_port:
-            # wireguard-go lets go of its own port before it takes the new one, and while its link is down it
-            # does not try at all.
+            # wireguard-go lets go of its own port before it takes the new one,
+            # and while its link is down it does not try at all.
             if listen_port != self._present(name).listen_port:
                 _check_port(listen_port)
             else:
                 listen_port = None
+
         if refusal := self._set(name, uapi.device(private_key, listen_port)):
             if refusal == errno.EADDRINUSE:
                 raise _port_in_use(listen_port or 0)
-            raise WireGuardError(f"wireguard-go refused the key or port of {name}: {_words(refusal)}")
 
-    def set_peers(self, name: str, changes: Sequence[PeerChange]) -> dict[str, str]:
-        """Make the changes in their order; return what was refused, in words, by public key."""
+            raise WireGuardError(
+                f"wireguard-go refused the key or port of {name}: {_words(refusal)}"
+            )
+
+    def set_peers(
+        self, name: str, changes: Sequence[PeerChange]
+    ) -> dict[str, str]:
+        """Make the changes in their order; return what was refused, in words,
+        by public key.
+        """
+
         refused: dict[str, str] = {}
         entries = []
         for change in changes:
@@ -117,32 +150,49 @@ class Userspace:
                 entries.append((change.public_key, uapi.peer(change)))
             except ValueError as error:
                 refused[change.public_key] = str(error)
+
         for chunk in _chunks(entries):
             self._apply(name, chunk, refused)
+
         return refused
 
     def set_link(self, name: str, change: LinkChange) -> dict[str, str]:
-        """Change addresses, MTU, state and routes. Raises and returns as `links.change`."""
+        """Change addresses, MTU, state and routes. Raises and returns as
+        `links.change`.
+        """
         return links.change(name, change)
 
     def drop(self, name: str) -> None:
-        """Remove the interface; none of that name is no error. Raises as `ensure`."""
+        """Remove the interface; none of that name is no error. Raises as
+        `ensure`.
+        """
         self._ask({"drop": name})
 
-    def _apply(self, name: str, entries: Sequence[_Entry], refused: dict[str, str]) -> None:
-        """Send one request; one that is refused goes again in halves, so that only the peer at fault is left out.
+    def _apply(
+        self, name: str, entries: Sequence[_Entry], refused: dict[str, str]
+    ) -> None:
+        """Send one request; one that is refused goes again in halves, so that
+        only the peer at fault is left out.
 
-        wireguard-go works through a request until the first refusal. What it has done already it does once
-        more, to the same effect.
+        wireguard-go works through a request until the first refusal. What it
+        has done already it does once more, to the same effect.
         """
-        refusal = self._set(name, uapi.request(line for _, lines in entries for line in lines))
+
+        refusal = self._set(
+            name, uapi.request(line for _, lines in entries for line in lines)
+        )
         if not refusal:
             return
+
         if refusal not in _ABOUT_PEER:
-            raise WireGuardError(f"wireguard-go refused the peers of {name}: {_words(refusal)}")
+            raise WireGuardError(
+                f"wireguard-go refused the peers of {name}: {_words(refusal)}"
+            )
+
         if len(entries) == 1:
             refused[entries[0][0]] = f"wireguard-go refused: {_words(refusal)}"
             return
+
         middle = len(entries) // 2
         self._apply(name, entries[:middle], refused)
         self._apply(name, entries[middle:], refused)
@@ -150,7 +200,10 @@ class Userspace:
     def _get(self, name: str) -> uapi.Device:
         refusal, found = uapi.read(self._exchange(name, uapi.GET))
         if refusal:
-            raise WireGuardError(f"wireguard-go does not tell the state of {name}: {_words(refusal)}")
+            raise WireGuardError(
+                f"wireguard-go does not tell the state of {name}: {_words(refusal)}"
+            )
+
         return found
 
     def _present(self, name: str) -> uapi.Device:
@@ -166,13 +219,22 @@ class Userspace:
             raise _gone(name) from None
 
     def _exchange(self, name: str, text: bytes) -> bytes:
-        """Send one request on a connection of its own, as wireguard-go reads on after one it refused."""
-        return _exchange(self._sockets / f"{name}.sock", text, b"\n\n", f"wireguard-go of {name}")
+        """Send one request on a connection of its own, as wireguard-go reads
+        on after one it refused.
+        """
+        return _exchange(
+            self._sockets / f"{name}.sock",
+            text,
+            b"\n\n",
+            f"wireguard-go of {name}",
+        )
 
     def _ask(self, request: dict[str, Any]) -> None:
         line = json.dumps(request).encode() + b"\n"
         try:
-            answer = json.loads(_exchange(self._keeper, line, b"\n", "the tunnel process"))
+            answer = json.loads(
+                _exchange(self._keeper, line, b"\n", "the tunnel process")
+            )
         except _GONE:
             raise NotAvailable(
                 f"no tunnel process answers on {self._keeper}: run `cerebro tunnel` on this node (the DaemonSet "
@@ -182,9 +244,13 @@ class Userspace:
             raise WireGuardError(
                 "the tunnel process answered what is no answer: is it of this version?"
             ) from None
+
         if not answer.get("ok"):
             kind = _REASONS.get(answer.get("reason", ""), WireGuardError)
-            raise kind(answer.get("message") or "the tunnel process refused without a reason")
+            raise kind(
+                answer.get("message")
+                or "the tunnel process refused without a reason"
+            )
 
 
 _Entry = tuple[str, list[str]]
@@ -197,13 +263,17 @@ def _chunks(entries: Sequence[_Entry]) -> Iterator[Sequence[_Entry]]:
         if size and size + length > _CHUNK:
             yield entries[start:index]
             start, size = index, 0
+
         size += length
+
     if entries:
         yield entries[start:]
 
 
 def _exchange(path: Path, text: bytes, end: bytes, who: str) -> bytes:
-    """Send `text` and read until `end`. Raises FileNotFoundError, ConnectionRefusedError, WireGuardError."""
+    """Send `text` and read until `end`. Raises FileNotFoundError,
+    ConnectionRefusedError, WireGuardError.
+    """
     until = time.monotonic() + _DEADLINE
     answer = bytearray()
     try:
@@ -211,30 +281,47 @@ def _exchange(path: Path, text: bytes, end: bytes, who: str) -> bytes:
             connection.settimeout(_DEADLINE)
             connection.connect(os.fspath(path))
             connection.sendall(text)
+
             while not answer.endswith(end):
                 connection.settimeout(max(0.001, until - time.monotonic()))
                 data = connection.recv(1 << 20)
                 if not data or len(answer) > _LONGEST_ANSWER:
-                    raise WireGuardError(f"{who} broke off its answer; the next pass asks again")
+                    raise WireGuardError(
+                        f"{who} broke off its answer; the next pass asks again"
+                    )
+
                 answer += data
     except TimeoutError:
-        raise WireGuardError(f"{who} gave no answer within {_DEADLINE:.0f} s") from None
+        raise WireGuardError(
+            f"{who} gave no answer within {_DEADLINE:.0f} s"
+        ) from None
     except PermissionError:
-        raise NotPermitted(f"this process may not open {path}: run it as uid 0") from None
+        raise NotPermitted(
+            f"this process may not open {path}: run it as uid 0"
+        ) from None
     except _GONE:
         raise
     except OSError as error:
-        raise WireGuardError(f"{who}: {error.strerror or error}; the next pass asks again") from error
+        raise WireGuardError(
+            f"{who}: {error.strerror or error}; the next pass asks again"
+        ) from error
+
     return bytes(answer)
 
 
 def _check_port(port: int) -> None:
     """Raise PortInUse when a UDP socket of the node has the port."""
-    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - tried, not kept
+    for family, address in (
+        (socket.AF_INET, "0.0.0.0"),  # noqa: S104 - tried, not kept
+        (socket.AF_INET6, "::"),
+    ):
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as probe:
                 if family == socket.AF_INET6:
-                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                    probe.setsockopt(
+                        socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1
+                    )
+
                 probe.bind((address, port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
@@ -248,7 +335,9 @@ def _port_in_use(port: int) -> PortInUse:
 
 
 def _gone(name: str) -> WireGuardError:
-    return WireGuardError(f"the interface {name} is gone; the next pass makes it again")
+    return WireGuardError(
+        f"the interface {name} is gone; the next pass makes it again"
+    )
 
 
 def _words(number: int) -> str:

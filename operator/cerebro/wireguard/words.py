@@ -9,7 +9,10 @@ from cerebro.wireguard.model import Endpoint, LinkChange, PeerChange
 
 
 def peer_words(change: PeerChange) -> str:
-    """Return what one message about a peer does, as `peer KEY: add; allow 10.64.0.2/32`."""
+    """Return what one message about a peer does, as `peer KEY: add; allow
+    10.64.0.2/32`.
+    """
+
     if change.remove:
         return f"peer {change.public_key}: remove"
 
@@ -21,11 +24,17 @@ def peer_words(change: PeerChange) -> str:
         parts.append(f"allow {networks}")
 
     if change.preshared_key is not None:
-        parts.append("set the preshared key" if change.preshared_key else "remove the preshared key")
+        parts.append(
+            "set the preshared key"
+            if change.preshared_key
+            else "remove the preshared key"
+        )
 
     if change.persistent_keepalive is not None:
         seconds = change.persistent_keepalive
-        parts.append(f"keepalive every {seconds} s" if seconds else "no keepalive")
+        parts.append(
+            f"keepalive every {seconds} s" if seconds else "no keepalive"
+        )
 
     if change.endpoint is not None:
         parts.append(f"dial {_endpoint_words(change.endpoint)}")
@@ -37,20 +46,31 @@ def _endpoint_words(endpoint: Endpoint) -> str:
     host, port = endpoint
     if ":" in host:
         return f"[{host}]:{port}"
+
     return f"{host}:{port}"
 
 
 def link_words(change: LinkChange) -> list[str]:
-    """Return what a change of a link does, a line for each thing, as `add route 192.168.88.0/24`."""
+    """Return what a change of a link does, a line for each thing, as `add
+    route 192.168.88.0/24`.
+    """
+
     lines = []
     if change.mtu is not None:
         lines.append(f"MTU becomes {change.mtu}")
 
     if change.up is not None:
-        lines.append("bring the interface up" if change.up else "take the interface down")
+        lines.append(
+            "bring the interface up"
+            if change.up
+            else "take the interface down"
+        )
 
     lines += [f"add address {address}" for address in change.add_addresses]
-    lines += [f"remove address {address}" for address in change.remove_addresses]
+    lines += [
+        f"remove address {address}" for address in change.remove_addresses
+    ]
+
     lines += [f"add route {network}" for network in change.add_routes]
     lines += [f"remove route {network}" for network in change.remove_routes]
     return lines

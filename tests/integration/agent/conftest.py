@@ -32,8 +32,18 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The simulator without routers; gives the URL of its control port."""
     folder = tmp_path_factory.mktemp("simulator")
     ready = folder / "ports.json"
-    words = (sys.executable, "-m", "simulator", "--control", "127.0.0.1:0", "--port-file", str(ready))
-    child = launch(Process("simulator", words, cwd=HACK), folder / "simulator.log")
+    words = (
+        sys.executable,
+        "-m",
+        "simulator",
+        "--control",
+        "127.0.0.1:0",
+        "--port-file",
+        str(ready),
+    )
+    child = launch(
+        Process("simulator", words, cwd=HACK), folder / "simulator.log"
+    )
     deadline = time.monotonic() + CERTAIN
     while not ready.exists():
         assert child.poll() is None, (folder / "simulator.log").read_text()
@@ -45,7 +55,9 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def relay(
-    control_plane: ControlPlane, simulator: str, tmp_path_factory: pytest.TempPathFactory
+    control_plane: ControlPlane,
+    simulator: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Relay]:
     """A namespace for the tests of one file, with an agent only if `agent` is asked for too.
 

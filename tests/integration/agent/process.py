@@ -48,7 +48,9 @@ class AgentProcess:
     def start(self) -> Self:
         program = str(Path(sys.executable).with_name("cerebro"))
         environment = {"PATH": os.environ["PATH"], **self._environment}
-        self._child = launch(Process("agent", (program, "agent"), environment), self.log)
+        self._child = launch(
+            Process("agent", (program, "agent"), environment), self.log
+        )
         return self
 
     def runs(self) -> bool:
@@ -81,7 +83,9 @@ class AgentProcess:
 
     def facts(self) -> dict[str, Any]:
         """What `/healthz?verbose` says."""
-        return dict(json.loads(self._text("/healthz?verbose") or "{}").get("facts", {}))
+        return dict(
+            json.loads(self._text("/healthz?verbose") or "{}").get("facts", {})
+        )
 
     def _text(self, path: str) -> str:
         answer = self._get(path)
@@ -89,12 +93,16 @@ class AgentProcess:
 
     def _get(self, path: str) -> httpx.Response | None:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=CERTAIN)
+            return httpx.get(
+                f"http://127.0.0.1:{self.port}{path}", timeout=CERTAIN
+            )
         except httpx.TransportError:
             return None
 
     def output(self) -> str:
-        return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+        return (
+            self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+        )
 
 
 class Proxy:
@@ -102,7 +110,9 @@ class Proxy:
 
     def __init__(self, plane: ControlPlane) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="proxy", daemon=True
+        )
         self.faults = FaultProxy(plane.url, upstream_ca=plane.credentials.ca)
 
     def __enter__(self) -> Self:
@@ -116,7 +126,9 @@ class Proxy:
         self._thread.join(10)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(CERTAIN)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(
+            CERTAIN
+        )
 
     def refuse(self) -> None:
         """Close all connections and take no more."""
@@ -127,4 +139,6 @@ class Proxy:
 
     def passed(self, matching: Callable[[Any], bool]) -> int:
         """How many matching requests came so far."""
-        return sum(1 for request in list(self.faults.requests) if matching(request))
+        return sum(
+            1 for request in list(self.faults.requests) if matching(request)
+        )

@@ -27,7 +27,9 @@ PLURALS = {"Session": "sessions", "Device": "devices"}
 class Relay:
     """One installation. `passwords` are all that were drawn for its routers."""
 
-    def __init__(self, plane: ControlPlane, control: str, folder: Path) -> None:
+    def __init__(
+        self, plane: ControlPlane, control: str, folder: Path
+    ) -> None:
         self.plane, self.control, self.folder = plane, control, folder
         self.namespace = f"test-{secrets.token_hex(4)}"
         self.passwords: list[str] = []
@@ -36,8 +38,12 @@ class Relay:
         apply.apply_rights(plane, self.namespace)
         self._http = httpx.Client(
             base_url=plane.url,
-            verify=ssl.create_default_context(cafile=str(plane.credentials.ca)),
-            headers={"Authorization": f"Bearer {plane.credentials.admin_token}"},
+            verify=ssl.create_default_context(
+                cafile=str(plane.credentials.ca)
+            ),
+            headers={
+                "Authorization": f"Bearer {plane.credentials.admin_token}"
+            },
             timeout=CERTAIN,
         )
 
@@ -47,54 +53,98 @@ class Relay:
             if agent.runs():
                 agent.end()
         for router in self.routers:
-            httpx.delete(f"{self.control}/routers/{router.name}", timeout=CERTAIN)
+            httpx.delete(
+                f"{self.control}/routers/{router.name}", timeout=CERTAIN
+            )
             router.close()
         self.kubectl("delete", "namespace", self.namespace, "--wait=false")
         self._http.close()
 
     # --- the agent
 
-    def agent(self, *, server: str | None = None, **environment: str) -> AgentProcess:
+    def agent(
+        self, *, server: str | None = None, **environment: str
+    ) -> AgentProcess:
         """Make an agent, not started yet, with the rights of its account; `server` may be a proxy."""
-        kubeconfig = self.plane.account_kubeconfig("cerebro-agent", self.namespace, server=server)
-        base = {"KUBECONFIG": str(kubeconfig), "CEREBRO_NAMESPACE": self.namespace}
-        agent = AgentProcess(base | environment, self.folder / f"agent-{len(self.agents)}.log")
+        kubeconfig = self.plane.account_kubeconfig(
+            "cerebro-agent", self.namespace, server=server
+        )
+        base = {
+            "KUBECONFIG": str(kubeconfig),
+            "CEREBRO_NAMESPACE": self.namespace,
+        }
+        agent = AgentProcess(
+            base | environment, self.folder / f"agent-{len(self.agents)}.log"
+        )
         self.agents.append(agent)
         return agent
 
     # --- objects, as a person makes them
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        return self.plane.kubectl("--namespace", self.namespace, *arguments, stdin=stdin)
+        return self.plane.kubectl(
+            "--namespace", self.namespace, *arguments, stdin=stdin
+        )
 
     def apply(self, *manifests: Object) -> None:
         items = [{"apiVersion": API, **manifest} for manifest in manifests]
         self.kubectl(
-            "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+            "apply",
+            "-f",
+            "-",
+            stdin=json.dumps(
+                {"apiVersion": "v1", "kind": "List", "items": items}
+            ),
         )
 
     def session(
-        self, name: str, device: str, mac: str | None = None, ip: str | None = None, **spec: Any
+        self,
+        name: str,
+        device: str,
+        mac: str | None = None,
+        ip: str | None = None,
+        **spec: Any,
     ) -> None:
         self.apply(a_session(name, device, mac, ip, **spec))
 
     def patch(self, kind: str, name: str, **spec: Any) -> None:
         """Change fields of a spec; None takes one away."""
-        self.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps({"spec": spec}))
+        self.kubectl(
+            "patch",
+            kind,
+            name,
+            "--type=merge",
+            "-p",
+            json.dumps({"spec": spec}),
+        )
 
     def take_up_again(self, name: str) -> None:
         """Do what the operator does, which does not run here: a finished Session was changed, so it is not."""
-        words = ("--subresource=status", "--type=merge", "-p", '{"status":{"finished":false}}')
+        words = (
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            '{"status":{"finished":false}}',
+        )
         self.kubectl("patch", "session", name, *words)
 
     def delete(self, kind: str, *names: str) -> None:
         self.kubectl("delete", kind, *names)
 
-    def secret(self, name: str, username: str, password: str, **more: Any) -> None:
+    def secret(
+        self, name: str, username: str, password: str, **more: Any
+    ) -> None:
         """Make or change the Secret with a router's credentials."""
         self.passwords.append(password)
-        data = {"username": username, "password": password, **more.pop("data", {})}
-        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+        data = {
+            "username": username,
+            "password": password,
+            **more.pop("data", {}),
+        }
+        encoded = {
+            key: base64.b64encode(value.encode()).decode()
+            for key, value in data.items()
+        }
         manifest = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -121,14 +171,25 @@ class Relay:
         name = f"r-{secrets.token_hex(4)}"
         password = secrets.token_urlsafe(18)
         self.passwords.append(password)
-        body = {"name": name, "password": password, "serial": f"SN{name}", **options}
+        body = {
+            "name": name,
+            "password": password,
+            "serial": f"SN{name}",
+            **options,
+        }
         # In ASCII: there half a surrogate pair can stand for a byte that is no UTF-8.
-        answer = httpx.post(f"{self.control}/routers", content=json.dumps(body), timeout=CERTAIN)
+        answer = httpx.post(
+            f"{self.control}/routers",
+            content=json.dumps(body),
+            timeout=CERTAIN,
+        )
         answer.raise_for_status()
         router = Router(self.control, answer.json())
         self.routers.append(router)
         if credentials:
-            self.secret(name, router.address_book["user"], password, **(secret or {}))
+            self.secret(
+                name, router.address_book["user"], password, **(secret or {})
+            )
         api = {
             "address": "127.0.0.1",
             "port": router.address_book["port"],
@@ -137,15 +198,27 @@ class Relay:
             "timeout": "2s",
             **(device or {}).pop("api", {}),
         }
-        spec = {"api": api, "circuitBreaker": {"recoveryTime": "1s"}, **(device or {})}
-        self.apply({"kind": "Device", "metadata": {"name": name, **(metadata or {})}, "spec": spec})
+        spec = {
+            "api": api,
+            "circuitBreaker": {"recoveryTime": "1s"},
+            **(device or {}),
+        }
+        self.apply(
+            {
+                "kind": "Device",
+                "metadata": {"name": name, **(metadata or {})},
+                "spec": spec,
+            }
+        )
         return router
 
     # --- what is so
 
     def get(self, kind: str, name: str) -> Object:
         """Read an object; empty when there is none."""
-        path = f"/apis/{API}/namespaces/{self.namespace}/{PLURALS[kind]}/{name}"
+        path = (
+            f"/apis/{API}/namespaces/{self.namespace}/{PLURALS[kind]}/{name}"
+        )
         answer = self._http.get(path)
         if answer.status_code == 404:
             return {}
@@ -157,14 +230,25 @@ class Relay:
 
     def condition(self, kind: str, name: str, condition: str) -> Object:
         """A condition; empty when it is not said."""
-        found = [one for one in self.status(name, kind).get("conditions", []) if one["type"] == condition]
+        found = [
+            one
+            for one in self.status(name, kind).get("conditions", [])
+            if one["type"] == condition
+        ]
         return found[0] if found else {}
 
-    def until(self, check: Callable[[], object], what: str, seen: Callable[[], object] = lambda: "") -> None:
+    def until(
+        self,
+        check: Callable[[], object],
+        what: str,
+        seen: Callable[[], object] = lambda: "",
+    ) -> None:
         """Wait until something is so; fail with what was seen last."""
         deadline = time.monotonic() + CERTAIN
         while not check():
-            assert time.monotonic() < deadline, f"not within {CERTAIN:g} s: {what}; seen last: {seen()}"
+            assert time.monotonic() < deadline, (
+                f"not within {CERTAIN:g} s: {what}; seen last: {seen()}"
+            )
             time.sleep(0.05)
 
     def until_phase(self, name: str, phase: str) -> Object:
@@ -175,10 +259,13 @@ class Relay:
             status = found.get("status") or {}
             return bool(
                 status.get("phase") == phase
-                and status.get("observedGeneration") == found["metadata"]["generation"]
+                and status.get("observedGeneration")
+                == found["metadata"]["generation"]
             )
 
-        self.until(there, f"Session {name} is {phase}", lambda: self.status(name))
+        self.until(
+            there, f"Session {name} is {phase}", lambda: self.status(name)
+        )
         return self.status(name)
 
     def until_active(self, *names: str) -> Object:
@@ -198,7 +285,12 @@ class Relay:
         return self.status(name)
 
     def until_condition(
-        self, kind: str, name: str, condition: str, status: str, reason: str | None = None
+        self,
+        kind: str,
+        name: str,
+        condition: str,
+        status: str,
+        reason: str | None = None,
     ) -> Object:
         """Wait until a condition has a status, and a reason; gives it."""
 
@@ -207,7 +299,10 @@ class Relay:
         def there() -> bool:
             nonlocal found
             found = self.condition(kind, name, condition)
-            return found.get("status") == status and reason in (None, found.get("reason"))
+            return found.get("status") == status and reason in (
+                None,
+                found.get("reason"),
+            )
 
         what = f"{condition} of {kind} {name} is {status} {reason or ''}"
         self.until(there, what, lambda: self.status(name, kind))
@@ -231,49 +326,104 @@ class Relay:
                     reader = None
             return False
 
-        self.until(settled, f"two more resyncs of {router.name}", lambda: router.log(start)[-5:])
+        self.until(
+            settled,
+            f"two more resyncs of {router.name}",
+            lambda: router.log(start)[-5:],
+        )
 
     def until_observed(self, router: Router) -> None:
         """Wait until the agent has said something of a Device as it is now."""
 
         def observed() -> bool:
-            generation = self.get("Device", router.name)["metadata"]["generation"]
+            generation = self.get("Device", router.name)["metadata"][
+                "generation"
+            ]
             return bool(
-                self.condition("Device", router.name, "Ready").get("observedGeneration") == generation
+                self.condition("Device", router.name, "Ready").get(
+                    "observedGeneration"
+                )
+                == generation
             )
 
-        self.until(observed, f"Device {router.name} is observed", lambda: self.get("Device", router.name))
+        self.until(
+            observed,
+            f"Device {router.name} is observed",
+            lambda: self.get("Device", router.name),
+        )
 
     def events(self, name: str) -> list[str]:
         """The reasons of the Events about an object."""
-        items = json.loads(self.kubectl("get", "events", "-o", "json"))["items"]
-        return [item["reason"] for item in items if item["involvedObject"].get("name") == name]
+        items = json.loads(self.kubectl("get", "events", "-o", "json"))[
+            "items"
+        ]
+        return [
+            item["reason"]
+            for item in items
+            if item["involvedObject"].get("name") == name
+        ]
 
     def leaks(self) -> list[str]:
         """Name the places where a password is seen: logs, objects, events, metrics."""
-        texts = {f"log of agent {i}": agent.output() for i, agent in enumerate(self.agents)}
+        texts = {
+            f"log of agent {i}": agent.output()
+            for i, agent in enumerate(self.agents)
+        }
         texts |= {
-            f"metrics of agent {i}": agent.metrics() for i, agent in enumerate(self.agents) if agent.runs()
+            f"metrics of agent {i}": agent.metrics()
+            for i, agent in enumerate(self.agents)
+            if agent.runs()
         }
         kinds = "devices,sessions,hubs,peers,devicecommands,leases,events,events.events.k8s.io"
-        texts["objects"] = self.kubectl("get", kinds, "-o", "json", "--show-managed-fields")
-        return [place for place, text in texts.items() for word in set(self.passwords) if word in text]
+        texts["objects"] = self.kubectl(
+            "get", kinds, "-o", "json", "--show-managed-fields"
+        )
+        return [
+            place
+            for place, text in texts.items()
+            for word in set(self.passwords)
+            if word in text
+        ]
 
 
 def _reads_all(sentence: list[str]) -> bool:
     """Tell whether this is the first print of a pass over everything: all bindings, without a query."""
-    return sentence[0] == f"{BINDING}/print" and not any(word.startswith("?") for word in sentence)
+    return sentence[0] == f"{BINDING}/print" and not any(
+        word.startswith("?") for word in sentence
+    )
 
 
 def _writes(sentence: list[str]) -> bool:
-    return sentence[0].rpartition("/")[2] in ("add", "set", "remove", "move", "enable", "disable", "unset")
+    return sentence[0].rpartition("/")[2] in (
+        "add",
+        "set",
+        "remove",
+        "move",
+        "enable",
+        "disable",
+        "unset",
+    )
 
 
-def a_session(name: str, device: str, mac: str | None = None, ip: str | None = None, **spec: Any) -> Object:
+def a_session(
+    name: str,
+    device: str,
+    mac: str | None = None,
+    ip: str | None = None,
+    **spec: Any,
+) -> Object:
     """A manifest of a Session; `metadata` among the keywords is added to its metadata."""
-    client = {key: value for key, value in (("macAddress", mac), ("ipAddress", ip)) if value}
+    client = {
+        key: value
+        for key, value in (("macAddress", mac), ("ipAddress", ip))
+        if value
+    }
     metadata = {"name": name, **spec.pop("metadata", {})}
-    spec = {"deviceRef": {"name": device}, **({"client": client} if client else {}), **spec}
+    spec = {
+        "deviceRef": {"name": device},
+        **({"client": client} if client else {}),
+        **spec,
+    }
     return {"kind": "Session", "metadata": metadata, "spec": spec}
 
 
@@ -293,5 +443,7 @@ def not_status(manifest: Object) -> Object:
     metadata = dict(manifest["metadata"])
     metadata.pop("resourceVersion")
     fields = metadata.pop("managedFields", [])
-    metadata["managedFields"] = [entry for entry in fields if entry.get("subresource") != "status"]
+    metadata["managedFields"] = [
+        entry for entry in fields if entry.get("subresource") != "status"
+    ]
     return {**manifest, "metadata": metadata, "status": None}

@@ -13,7 +13,9 @@ HOST = "/ip/hotspot/host"
 ACTIVE = "/ip/hotspot/active"
 COOKIE = "/ip/hotspot/cookie"
 CONNECTION = "/ip/firewall/connection"
-CERTAIN = 300.0 if os.environ.get("CEREBRO_TEST_WIREGUARD") == "Kernel" else 180.0
+CERTAIN = (
+    300.0 if os.environ.get("CEREBRO_TEST_WIREGUARD") == "Kernel" else 180.0
+)
 """Seconds that anything may take on a busy machine, or in a virtual one; no test asserts on time."""
 
 
@@ -24,12 +26,18 @@ class Router:
         self.name: str = address_book["name"]
         self.address_book = address_book
         self._control = control
-        self._http = httpx.Client(base_url=f"{control}/routers/{self.name}", timeout=CERTAIN + 30)
+        self._http = httpx.Client(
+            base_url=f"{control}/routers/{self.name}", timeout=CERTAIN + 30
+        )
 
-    def _call(self, method: str, where: str, body: Any = None, **query: str) -> Any:
+    def _call(
+        self, method: str, where: str, body: Any = None, **query: str
+    ) -> Any:
         answer = self._http.request(method, where, json=body, params=query)
         if answer.is_error:
-            raise AssertionError(f"simulator: {method} {where}: {answer.status_code} {answer.text}")
+            raise AssertionError(
+                f"simulator: {method} {where}: {answer.status_code} {answer.text}"
+            )
         return answer.json()
 
     # --- clients
@@ -48,12 +56,22 @@ class Router:
 
     def lets_in(self, mac: str) -> None:
         """Send packets until one is forwarded."""
-        self._call("POST", "/wait", {"mac": mac, "forwarded": True, "timeout": CERTAIN})
+        self._call(
+            "POST",
+            "/wait",
+            {"mac": mac, "forwarded": True, "timeout": CERTAIN},
+        )
 
     def cuts_off(self, mac: str, flow: str | None = None) -> None:
         """Send packets until one is not forwarded."""
-        body: dict[str, Any] = {"mac": mac, "forwarded": False, "timeout": CERTAIN}
-        self._call("POST", "/wait", body | ({} if flow is None else {"flow": flow}))
+        body: dict[str, Any] = {
+            "mac": mac,
+            "forwarded": False,
+            "timeout": CERTAIN,
+        }
+        self._call(
+            "POST", "/wait", body | ({} if flow is None else {"flow": flow})
+        )
 
     def login(self, mac: str, user: str) -> None:
         """Log the client in as the portal would: an active row and a cookie."""
@@ -63,9 +81,15 @@ class Router:
 
     def rows(self, path: str, **equal: str) -> list[dict[str, str]]:
         """Rows of a menu; underscores in names stand for dashes."""
-        wanted = {name.replace("_", "-"): value for name, value in equal.items()}
+        wanted = {
+            name.replace("_", "-"): value for name, value in equal.items()
+        }
         rows: list[dict[str, str]] = self._call("GET", "/tables", path=path)
-        return [row for row in rows if all(row.get(name) == value for name, value in wanted.items())]
+        return [
+            row
+            for row in rows
+            if all(row.get(name) == value for name, value in wanted.items())
+        ]
 
     def row(self, path: str, **equal: str) -> dict[str, str]:
         """The only such row."""
@@ -78,15 +102,24 @@ class Router:
         return {path: self.rows(path) for path in (BINDING, LIST)}
 
     def add(self, path: str, **values: str) -> str:
-        body = {"path": path, "values": {name.replace("_", "-"): value for name, value in values.items()}}
+        body = {
+            "path": path,
+            "values": {
+                name.replace("_", "-"): value for name, value in values.items()
+            },
+        }
         return str(self._call("POST", "/rows", body)[".id"])
 
     def add_many(self, path: str, rows: list[dict[str, str]]) -> None:
         self._call("POST", "/rows", {"path": path, "values": rows})
 
     def change(self, path: str, row_id: str, **values: str) -> None:
-        plain = {name.replace("_", "-"): value for name, value in values.items()}
-        self._call("PATCH", "/rows", {"path": path, ".id": row_id, "values": plain})
+        plain = {
+            name.replace("_", "-"): value for name, value in values.items()
+        }
+        self._call(
+            "PATCH", "/rows", {"path": path, ".id": row_id, "values": plain}
+        )
 
     def remove(self, path: str, row_id: str) -> None:
         self._call("DELETE", "/rows", path=path, id=row_id)

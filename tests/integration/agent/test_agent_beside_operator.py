@@ -21,7 +21,9 @@ pytestmark = pytest.mark.usefixtures("agent")
 def operator(relay: Relay) -> Iterator[OperatorProcess]:
     """The operator that the tests of this file share."""
     environment = {
-        "KUBECONFIG": str(relay.plane.account_kubeconfig("cerebro-operator", relay.namespace)),
+        "KUBECONFIG": str(
+            relay.plane.account_kubeconfig("cerebro-operator", relay.namespace)
+        ),
         "CEREBRO_NAMESPACE": relay.namespace,
         "CEREBRO_HEALTH_ADDRESS": "127.0.0.1:0",
         "CEREBRO_AGENT_LOST_AFTER": "600",
@@ -42,7 +44,10 @@ def test_of_two_devices_with_one_router_id_the_younger_is_a_duplicate_until_the_
     born = datetime.fromisoformat(
         relay.get("Device", older.name)["metadata"]["creationTimestamp"]
     ).timestamp()
-    relay.until(lambda: time.time() >= born + 1, "the next second, as ages are in seconds")
+    relay.until(
+        lambda: time.time() >= born + 1,
+        "the next second, as ages are in seconds",
+    )
     younger = relay.router(device={"routerID": "r1"})
     said = relay.until_condition("Device", younger.name, *DUPLICATE)
     assert f"Device {older.name} " in said["message"]
@@ -51,7 +56,10 @@ def test_of_two_devices_with_one_router_id_the_younger_is_a_duplicate_until_the_
     younger.move_in(MAC, IP)
     relay.session("by-hand", younger.name, MAC, IP)
     relay.until_active("by-hand")
-    assert relay.condition("Device", younger.name, "Ready")["reason"] == "DuplicateRouterID"
+    assert (
+        relay.condition("Device", younger.name, "Ready")["reason"]
+        == "DuplicateRouterID"
+    )
     assert relay.condition("Device", older.name, "Ready")["status"] == "True"
 
     relay.patch("device", older.name, routerID="R2")

@@ -49,7 +49,9 @@ def test_a9_a_wrong_clock_grants_nothing_new_and_ends_nothing_by_the_clock(
     relay.until_active("by-clock", "by-word")
     proxy.faults.date_shift = -3600
     relay.until(
-        lambda: (agent.facts().get("clockSkewSeconds") or 0) > 3000, "the agent to see it", agent.facts
+        lambda: (agent.facts().get("clockSkewSeconds") or 0) > 3000,
+        "the agent to see it",
+        agent.facts,
     )
     end = in_seconds(2)
     relay.patch("session", "by-clock", expiresAt=end)
@@ -83,7 +85,11 @@ def test_a11_a_marker_on_the_router_wins_over_a_duration_not_yet_started(
     assert "expiresAt" not in relay.status("promised")
     refused.end()
     relay.until(
-        lambda: in_seconds(-4) > relay.get("Session", "promised")["metadata"]["creationTimestamp"], "4 s"
+        lambda: (
+            in_seconds(-4)
+            > relay.get("Session", "promised")["metadata"]["creationTimestamp"]
+        ),
+        "4 s",
     )
 
     agent.start()
@@ -91,7 +97,10 @@ def test_a11_a_marker_on_the_router_wins_over_a_duration_not_yet_started(
     assert abs(at(status["expiresAt"]).timestamp() - marked) <= 1
     relay.until_resynced(router)
     rows = [*router.rows(BINDING), *router.rows(LIST)]
-    assert [abs(int(row["comment"].rpartition(":")[2]) - marked) <= 1 for row in rows] == [True, True]
+    assert [
+        abs(int(row["comment"].rpartition(":")[2]) - marked) <= 1
+        for row in rows
+    ] == [True, True]
     assert router.forwards(A)
 
 
@@ -105,18 +114,31 @@ def test_a11_a_promise_that_has_passed_meanwhile_is_an_end(
         """Kill the agent when it says something of the Session and the binding is there: it is not to end it too."""
         if _status_of_a_session(request) and agent.runs():
             os.kill(pid, signal.SIGSTOP)
-            os.kill(pid, signal.SIGKILL if router.rows(BINDING) else signal.SIGCONT)
+            os.kill(
+                pid, signal.SIGKILL if router.rows(BINDING) else signal.SIGCONT
+            )
         return _status_of_a_session(request)
 
     relay.until_condition("Device", router.name, "Ready", "True")
     refused = proxy.faults.answer(503, matching=dies_with_the_grant)
-    relay.session("spent", router.name, A, IP, type="Trial", duration="8s", requestedAt=in_seconds(-1))
+    relay.session(
+        "spent",
+        router.name,
+        A,
+        IP,
+        type="Trial",
+        duration="8s",
+        requestedAt=in_seconds(-1),
+    )
     router.lets_in(A)
     relay.until(lambda: not agent.runs(), "the agent's death")
     assert refused.hits
     marked = int(router.row(BINDING)["comment"].rpartition(":")[2])
     refused.end()
-    relay.until(lambda: at(in_seconds(-2)).timestamp() > marked, "the promised end to pass")
+    relay.until(
+        lambda: at(in_seconds(-2)).timestamp() > marked,
+        "the promised end to pass",
+    )
     assert router.forwards(A)
     agent.start()
     router.cuts_off(A)

@@ -30,18 +30,34 @@ def _nothing_stays(relay: Relay, agent: AgentProcess) -> Iterator[None]:
 def manifest(relay: Relay, router: Router) -> Object:
     """The Device of a router as its maker has it."""
     found = relay.get("Device", router.name)
-    metadata = {"name": router.name, "finalizers": found["metadata"].get("finalizers", [])}
+    metadata = {
+        "name": router.name,
+        "finalizers": found["metadata"].get("finalizers", []),
+    }
     return {"kind": "Device", "metadata": metadata, "spec": found["spec"]}
 
 
 def let_go(relay: Relay, router: Router) -> None:
     """Do what the operator does once a Device is cleaned up."""
-    relay.kubectl("patch", "device", router.name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-    relay.until(lambda: not relay.get("Device", router.name), "the Device is gone")
+    relay.kubectl(
+        "patch",
+        "device",
+        router.name,
+        "--type=merge",
+        "-p",
+        '{"metadata":{"finalizers":null}}',
+    )
+    relay.until(
+        lambda: not relay.get("Device", router.name), "the Device is gone"
+    )
 
 
 def until_loops(relay: Relay, agent: AgentProcess, count: int) -> None:
-    relay.until(lambda: agent.facts().get("devices") == count, f"{count} loops", agent.facts)
+    relay.until(
+        lambda: agent.facts().get("devices") == count,
+        f"{count} loops",
+        agent.facts,
+    )
 
 
 def granted(relay: Relay, router: Router, name: str) -> None:
@@ -52,19 +68,29 @@ def granted(relay: Relay, router: Router, name: str) -> None:
     relay.until_active(name)
 
 
-def test_a_device_of_the_same_name_is_cleaned_up_again(relay: Relay, agent: AgentProcess) -> None:
+def test_a_device_of_the_same_name_is_cleaned_up_again(
+    relay: Relay, agent: AgentProcess
+) -> None:
     """What was found of the first says nothing of the second."""
     device = {"deletionPolicy": "Cleanup"}
-    router = relay.router(device=device, metadata={"finalizers": [FINALIZER_CLEANUP]})
+    router = relay.router(
+        device=device, metadata={"finalizers": [FINALIZER_CLEANUP]}
+    )
     again = manifest(relay, router)
     for name in ("first", "second"):
         granted(relay, router, name)
         relay.delete("device", router.name, "--wait=false")
-        relay.until_condition("Device", router.name, "Ready", "False", "CleanedUp")
+        relay.until_condition(
+            "Device", router.name, "Ready", "False", "CleanedUp"
+        )
         assert router.access() == {BINDING: [], LIST: []}
         let_go(relay, router)
         until_loops(relay, agent, 0)
-        relay.until(lambda: router.sessions() == 0, "no session on the router", router.state)
+        relay.until(
+            lambda: router.sessions() == 0,
+            "no session on the router",
+            router.state,
+        )
         relay.delete("session", name)
         relay.apply(again)
 
@@ -106,5 +132,9 @@ def test_a_device_that_is_made_anew_while_its_router_hangs_has_one_loop(
     router.lets_in(MAC)
     relay.until_active("waits")
     assert router.row(BINDING)["mac-address"] == MAC
-    relay.until(lambda: router.sessions() == 1, "one session on the router", router.state)
+    relay.until(
+        lambda: router.sessions() == 1,
+        "one session on the router",
+        router.state,
+    )
     assert agent.facts()["devices"] == 1

@@ -14,16 +14,30 @@ LEASES = ("cerebro-direct", "cerebro-agent-node-under-test")
 
 
 def holders(relay: Relay) -> list[str]:
-    leases = [relay.kubectl("get", "lease", name, "-o", "json", "--ignore-not-found") for name in LEASES]
-    return [json.loads(lease)["spec"].get("holderIdentity", "") if lease else "" for lease in leases]
+    leases = [
+        relay.kubectl("get", "lease", name, "-o", "json", "--ignore-not-found")
+        for name in LEASES
+    ]
+    return [
+        json.loads(lease)["spec"].get("holderIdentity", "") if lease else ""
+        for lease in leases
+    ]
 
 
 def until_sessions(relay: Relay, router: Router, count: int) -> None:
-    relay.until(lambda: router.sessions() == count, f"{count} API sessions", router.state)
+    relay.until(
+        lambda: router.sessions() == count,
+        f"{count} API sessions",
+        router.state,
+    )
 
 
 def until_held(relay: Relay) -> None:
-    relay.until(lambda: holders(relay) == ["node-under-test"] * 2, "both Leases", lambda: holders(relay))
+    relay.until(
+        lambda: holders(relay) == ["node-under-test"] * 2,
+        "both Leases",
+        lambda: holders(relay),
+    )
 
 
 def end(relay: Relay, agent: AgentProcess) -> None:
@@ -61,7 +75,9 @@ def test_e14_an_order_in_hand_is_finished(relay: Relay) -> None:
     assert not router.forwards(MAC)
     router.faults(latency_ms=500)
     relay.session("in-hand", router.name, MAC, IP, duration="1h")
-    agent = relay.agent(CEREBRO_LEASE_DURATION="60", CEREBRO_DRAIN_TIMEOUT="60").start()
+    agent = relay.agent(
+        CEREBRO_LEASE_DURATION="60", CEREBRO_DRAIN_TIMEOUT="60"
+    ).start()
     relay.until(lambda: router.rows(BINDING), "the first write", router.access)
     end(relay, agent)
     router.lets_in(MAC)

@@ -25,10 +25,17 @@ pytestmark = pytest.mark.usefixtures("agent", "_newer_schema")
 @pytest.fixture(scope="module")
 def _newer_schema(relay: Relay) -> Iterator[None]:
     """Let Sessions have the type Gold, and Devices the commands Everything, until the end of this file."""
-    for plural, field, value in (("sessions", "type", "Gold"), ("devices", "commands", "Everything")):
-        change = [{"op": "add", "path": f"{SPEC}/{field}/enum/-", "value": value}]
+    for plural, field, value in (
+        ("sessions", "type", "Gold"),
+        ("devices", "commands", "Everything"),
+    ):
+        change = [
+            {"op": "add", "path": f"{SPEC}/{field}/enum/-", "value": value}
+        ]
         crd = f"{plural}.relay.cerebro.dev"
-        relay.plane.kubectl("patch", "crd", crd, "--type=json", "-p", json.dumps(change))
+        relay.plane.kubectl(
+            "patch", "crd", crd, "--type=json", "-p", json.dumps(change)
+        )
     yield
     relay.kubectl("delete", "sessions,devices", "--all")
     apply.apply_crds(relay.plane)
@@ -43,7 +50,9 @@ def router(relay: Relay) -> Router:
     return router
 
 
-def patch_once_served(relay: Relay, kind: str, name: str, **spec: object) -> None:
+def patch_once_served(
+    relay: Relay, kind: str, name: str, **spec: object
+) -> None:
     """Patch as soon as the API server serves the newer schema."""
 
     def patched() -> bool:
@@ -66,10 +75,15 @@ def test_b9_entries_of_a_session_that_cannot_be_read_are_left(
     relay.until_active("newer", "older")
     before = router.access()
     patch_once_served(relay, "session", "newer", type="Gold", revoked=True)
-    condition = relay.until_condition("Session", "newer", "Ready", "Unknown", "InvalidObject")
+    condition = relay.until_condition(
+        "Session", "newer", "Ready", "Unknown", "InvalidObject"
+    )
     assert "type" in condition["message"]
     relay.until(
-        lambda: 'cerebro_store_invalid_objects{kind="Session"} 1.0' in agent.metrics(),
+        lambda: (
+            'cerebro_store_invalid_objects{kind="Session"} 1.0'
+            in agent.metrics()
+        ),
         "a metric",
         agent.metrics,
     )
@@ -95,11 +109,15 @@ def test_b9_entries_of_a_session_that_cannot_be_read_are_left(
     assert relay.until_finished("newer")["phase"] == "Revoked"
 
 
-def test_b9_a_device_that_cannot_be_read_keeps_its_clients_as_they_are(relay: Relay, router: Router) -> None:
+def test_b9_a_device_that_cannot_be_read_keeps_its_clients_as_they_are(
+    relay: Relay, router: Router
+) -> None:
     relay.session("stays", router.name, A, IP)
     relay.until_active("stays")
     patch_once_served(relay, "device", router.name, commands="Everything")
-    condition = relay.until_condition("Device", router.name, "Ready", "Unknown", "InvalidObject")
+    condition = relay.until_condition(
+        "Device", router.name, "Ready", "Unknown", "InvalidObject"
+    )
     assert "commands" in condition["message"]
     writes = router.writes()
     relay.patch("session", "stays", revoked=True)

@@ -11,7 +11,10 @@ from integration.agent.router import BINDING, LIST, Router
 
 A, B = "AA:BB:CC:00:0C:01", "AA:BB:CC:00:0C:02"
 IP, IP2 = "10.5.50.11", "10.5.50.12"
-CLIENTS = {f"AA:BB:CC:00:0D:{number:02X}": f"10.5.51.{number}" for number in range(1, 13)}
+CLIENTS = {
+    f"AA:BB:CC:00:0D:{number:02X}": f"10.5.51.{number}"
+    for number in range(1, 13)
+}
 
 pytestmark = pytest.mark.usefixtures("agent")
 
@@ -27,7 +30,9 @@ def a_router(relay: Relay, **device: object) -> Router:
 def removed_and_put_back(relay: Relay, router: Router) -> None:
     """Remove the binding, and wait until the pass that puts it back has ended: in another one, it is another time."""
     router.remove(BINDING, router.row(BINDING)[".id"])
-    relay.until(lambda: router.rows(BINDING), "the binding again", router.access)
+    relay.until(
+        lambda: router.rows(BINDING), "the binding again", router.access
+    )
     relay.until_resynced(router)
 
 
@@ -51,7 +56,11 @@ def test_b8_paused_writes_nothing_but_ends_of_access(relay: Relay) -> None:
     assert not router.rows(LIST)
     relay.patch("device", router.name, paused="None")
     relay.until_active("too-late")
-    relay.until(lambda: router.rows(LIST, address=IP), "the row of has-access again", router.access)
+    relay.until(
+        lambda: router.rows(LIST, address=IP),
+        "the row of has-access again",
+        router.access,
+    )
 
 
 def test_b8_paused_all_ends_nothing_either(relay: Relay) -> None:
@@ -77,9 +86,16 @@ def test_b8_paused_all_ends_nothing_either(relay: Relay) -> None:
     relay.until_active("waits")
 
 
-def test_f6_dry_run_says_what_would_change_and_writes_nothing(relay: Relay) -> None:
+def test_f6_dry_run_says_what_would_change_and_writes_nothing(
+    relay: Relay,
+) -> None:
     router = a_router(relay, dryRun=True)
-    router.add(BINDING, mac_address=B, type="bypassed", comment="cerebro:main:0123456789:never")
+    router.add(
+        BINDING,
+        mac_address=B,
+        type="bypassed",
+        comment="cerebro:main:0123456789:never",
+    )
     assert router.forwards(B)
     assert not router.forwards(A)
     relay.session("rehearsed", router.name, A, IP, duration="1h")
@@ -88,12 +104,21 @@ def test_f6_dry_run_says_what_would_change_and_writes_nothing(relay: Relay) -> N
     def plan() -> list[str]:
         return list(relay.status(router.name, "Device").get("plan", []))
 
-    relay.until(lambda: any(A in line for line in plan()), "the plan for A", plan)
-    assert any(line.startswith(f"{BINDING} add") and f"mac-address={A}" in line for line in plan())
-    assert any(line.startswith(f"{LIST} add") and f"address={IP}" in line for line in plan())
-    assert any(line.startswith(f"{BINDING} set") and "disabled=true" in line for line in plan()), (
-        "B's would end"
+    relay.until(
+        lambda: any(A in line for line in plan()), "the plan for A", plan
     )
+    assert any(
+        line.startswith(f"{BINDING} add") and f"mac-address={A}" in line
+        for line in plan()
+    )
+    assert any(
+        line.startswith(f"{LIST} add") and f"address={IP}" in line
+        for line in plan()
+    )
+    assert any(
+        line.startswith(f"{BINDING} set") and "disabled=true" in line
+        for line in plan()
+    ), "B's would end"
     relay.until_resynced(router)
     assert router.writes() == 0
     assert relay.status("rehearsed")["phase"] == "Pending"
@@ -105,24 +130,36 @@ def test_f6_dry_run_says_what_would_change_and_writes_nothing(relay: Relay) -> N
     relay.until(lambda: not plan(), "no plan any more", plan)
 
 
-def test_b10_rows_that_somebody_keeps_removing_are_contested(relay: Relay, agent: AgentProcess) -> None:
+def test_b10_rows_that_somebody_keeps_removing_are_contested(
+    relay: Relay, agent: AgentProcess
+) -> None:
     router = a_router(relay)
     relay.session("fought-over", router.name, A, IP)
     relay.until_active("fought-over")
     for _ in range(3):
         removed_and_put_back(relay, router)
-    condition = relay.until_condition("Device", router.name, "Ready", "False", "Contested")
+    condition = relay.until_condition(
+        "Device", router.name, "Ready", "False", "Contested"
+    )
     assert "1 client" in condition["message"]
     relay.until(
-        lambda: "Contested" in relay.events(router.name), "an Event", lambda: relay.events(router.name)
+        lambda: "Contested" in relay.events(router.name),
+        "an Event",
+        lambda: relay.events(router.name),
     )
     assert "cerebro_contested_rows_total 1.0" in agent.metrics()
     # At the resync it is still put right.
     router.remove(BINDING, router.row(BINDING)[".id"])
-    relay.until(lambda: router.rows(BINDING), "the binding at the resync", router.access)
+    relay.until(
+        lambda: router.rows(BINDING),
+        "the binding at the resync",
+        router.access,
+    )
 
 
-def test_b10_a_contested_client_waits_for_the_resync_and_holds_up_nobody(relay: Relay) -> None:
+def test_b10_a_contested_client_waits_for_the_resync_and_holds_up_nobody(
+    relay: Relay,
+) -> None:
     router = a_router(relay)
     relay.session("contested", router.name, A, IP)
     relay.until_active("contested")
@@ -134,19 +171,31 @@ def test_b10_a_contested_client_waits_for_the_resync_and_holds_up_nobody(relay: 
     router.remove(BINDING, router.row(BINDING)[".id"])
     relay.session("not-contested", router.name, B, IP2)
     relay.until_active("not-contested")
-    relay.patch("session", "contested", ttlAfterFinished="1h")  # a change that makes it be looked at
-    relay.until_condition("Session", "contested", "Enforced", "False", "Contested")
+    relay.patch(
+        "session", "contested", ttlAfterFinished="1h"
+    )  # a change that makes it be looked at
+    relay.until_condition(
+        "Session", "contested", "Enforced", "False", "Contested"
+    )
     assert [row["mac-address"] for row in router.rows(BINDING)] == [B]
     relay.patch("session", "contested", revoked=True)
     relay.until_finished("contested")  # an end does not wait
 
 
-def test_e13_a_mass_removal_waits_for_a_persons_word(relay: Relay, agent: AgentProcess) -> None:
+def test_e13_a_mass_removal_waits_for_a_persons_word(
+    relay: Relay, agent: AgentProcess
+) -> None:
     router = relay.router(device={"resyncInterval": "1s"})
     label = {"labels": {"batch": "mass"}}
     relay.apply(
         *(
-            a_session(f"mass-{ip.rpartition('.')[2]}", router.name, mac, ip, metadata=label)
+            a_session(
+                f"mass-{ip.rpartition('.')[2]}",
+                router.name,
+                mac,
+                ip,
+                metadata=label,
+            )
             for mac, ip in CLIENTS.items()
         ),
         a_session("mass-revoked", router.name, A, IP),
@@ -159,7 +208,9 @@ def test_e13_a_mass_removal_waits_for_a_persons_word(relay: Relay, agent: AgentP
     agent.end()
     relay.kubectl("delete", "sessions", "-l", "batch=mass")
     agent.start()
-    condition = relay.until_condition("Device", router.name, "Ready", "False", "MassRemoval")
+    condition = relay.until_condition(
+        "Device", router.name, "Ready", "False", "MassRemoval"
+    )
     assert "12 clients" in condition["message"]
     assert "relay.cerebro.dev/confirm-removal" in condition["message"]
     # Ends by a word or by the clock do not wait.
@@ -169,11 +220,26 @@ def test_e13_a_mass_removal_waits_for_a_persons_word(relay: Relay, agent: AgentP
     assert all(router.forwards(mac) for mac in CLIENTS)
     assert len(router.rows(BINDING)) == len(CLIENTS)
 
-    relay.kubectl("annotate", "device", router.name, "relay.cerebro.dev/confirm-removal=3")
+    relay.kubectl(
+        "annotate",
+        "device",
+        router.name,
+        "relay.cerebro.dev/confirm-removal=3",
+    )
     relay.until_resynced(router)
     assert all(router.forwards(mac) for mac in CLIENTS)
-    relay.kubectl("annotate", "--overwrite", "device", router.name, "relay.cerebro.dev/confirm-removal=12")
+    relay.kubectl(
+        "annotate",
+        "--overwrite",
+        "device",
+        router.name,
+        "relay.cerebro.dev/confirm-removal=12",
+    )
     for mac in CLIENTS:
         router.cuts_off(mac)
     relay.until_condition("Device", router.name, "Ready", "True")
-    relay.until(lambda: router.access() == {BINDING: [], LIST: []}, "all rows gone", router.access)
+    relay.until(
+        lambda: router.access() == {BINDING: [], LIST: []},
+        "all rows gone",
+        router.access,
+    )

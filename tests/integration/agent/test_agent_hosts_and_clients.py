@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from integration.agent.relay import Relay, a_session, at, in_seconds
-from integration.agent.router import ACTIVE, BINDING, COOKIE, HOST, LIST, Router
+from integration.agent.router import (
+    ACTIVE,
+    BINDING,
+    COOKIE,
+    HOST,
+    LIST,
+    Router,
+)
 
 A, B = "AA:BB:CC:00:0A:01", "AA:BB:CC:00:0A:02"
 IP, IP2, IP3 = "10.5.50.11", "10.5.50.12", "10.5.50.13"
@@ -40,14 +47,23 @@ def test_b1_a_host_that_was_there_before_the_binding_comes_back_bypassed(
     assert not router.forwards(B)
 
 
-def test_b1_a_bypassed_host_that_no_binding_explains_goes(relay: Relay, router: Router) -> None:
+def test_b1_a_bypassed_host_that_no_binding_explains_goes(
+    relay: Relay, router: Router
+) -> None:
     for mac, ip in ((A, IP), (B, IP2)):
         router.move_in(mac, ip)
-        router.add(BINDING, mac_address=mac, type="bypassed", comment="the shop's till")
+        router.add(
+            BINDING,
+            mac_address=mac,
+            type="bypassed",
+            comment="the shop's till",
+        )
         assert router.forwards(mac)
     router.faults(hang=True)  # the agent is not to look before we have
     router.remove(BINDING, router.row(BINDING, mac_address=A)[".id"])
-    assert router.forwards(A)  # the host row keeps the treatment that it was made with
+    assert router.forwards(
+        A
+    )  # the host row keeps the treatment that it was made with
     router.faults()
     router.cuts_off(A)
     relay.until_resynced(router)
@@ -55,26 +71,41 @@ def test_b1_a_bypassed_host_that_no_binding_explains_goes(relay: Relay, router: 
     assert router.row(BINDING)["comment"] == "the shop's till"
 
 
-def test_b1_finished_is_said_when_nothing_is_left(relay: Relay, router: Router) -> None:
+def test_b1_finished_is_said_when_nothing_is_left(
+    relay: Relay, router: Router
+) -> None:
     """Cookie and active row, which refuse to go at first, hold `finished` back."""
     router.move_in(A, IP)
     relay.session("lingers", router.name, A, IP)
     router.lets_in(A)
     relay.until_active("lingers")
     router.login(A, "guest")
-    refusal = {"path": COOKIE, "verb": "remove", "message": "busy", "times": 10_000}
+    refusal = {
+        "path": COOKIE,
+        "verb": "remove",
+        "message": "busy",
+        "times": 10_000,
+    }
     router.faults(trap=refusal)
     relay.patch("session", "lingers", revoked=True)
     relay.until_phase("lingers", "Revoked")
     assert router.rows(COOKIE, mac_address=A)
     assert not relay.status("lingers").get("finished")
-    assert relay.condition("Session", "lingers", "Enforced")["status"] == "False"
+    assert (
+        relay.condition("Session", "lingers", "Enforced")["status"] == "False"
+    )
     router.faults(trap=None)
     relay.until_finished("lingers")
     assert not router.rows(COOKIE, mac_address=A)
     assert not router.rows(ACTIVE, mac_address=A)
-    assert not [host for host in hosts(router, A) if "true" in (host["bypassed"], host["authorized"])]
-    assert relay.condition("Session", "lingers", "Enforced")["status"] == "True"
+    assert not [
+        host
+        for host in hosts(router, A)
+        if "true" in (host["bypassed"], host["authorized"])
+    ]
+    assert (
+        relay.condition("Session", "lingers", "Enforced")["status"] == "True"
+    )
 
 
 def test_b2_the_binding_has_the_mac_only_and_the_list_row_follows_the_address(
@@ -88,17 +119,24 @@ def test_b2_the_binding_has_the_mac_only_and_the_list_row_follows_the_address(
     router.remove(HOST, hosts(router, A)[0][".id"])
     router.move_in(A, IP2, dhcp=True)
     relay.until(
-        lambda: [row["address"] for row in router.rows(LIST)] == [IP2], "the list row at IP2", router.access
+        lambda: [row["address"] for row in router.rows(LIST)] == [IP2],
+        "the list row at IP2",
+        router.access,
     )
     assert router.forwards(A)
     relay.until(
-        lambda: relay.status("roams")["applied"] == {"macAddress": A, "ipAddress": IP2},
+        lambda: (
+            relay.status("roams")["applied"]
+            == {"macAddress": A, "ipAddress": IP2}
+        ),
         "status.applied follows",
         lambda: relay.status("roams"),
     )
 
 
-def test_b2_an_address_that_another_mac_holds_is_withdrawn(relay: Relay, router: Router) -> None:
+def test_b2_an_address_that_another_mac_holds_is_withdrawn(
+    relay: Relay, router: Router
+) -> None:
     router.move_in(A, IP)
     relay.session("left", router.name, A, IP)
     router.lets_in(A)
@@ -106,15 +144,23 @@ def test_b2_an_address_that_another_mac_holds_is_withdrawn(relay: Relay, router:
     router.move_out(A)
     router.remove(HOST, hosts(router, A)[0][".id"])
     router.move_in(B, IP, dhcp=True)
-    relay.until(lambda: not router.rows(LIST), "the address is B's now", router.access)
+    relay.until(
+        lambda: not router.rows(LIST), "the address is B's now", router.access
+    )
     assert not router.forwards(B)
     assert router.row(BINDING)["mac-address"] == A
     router.move_in(A, IP3)
     router.lets_in(A)
-    relay.until(lambda: [row["address"] for row in router.rows(LIST)] == [IP3], "A at IP3", router.access)
+    relay.until(
+        lambda: [row["address"] for row in router.rows(LIST)] == [IP3],
+        "A at IP3",
+        router.access,
+    )
 
 
-def test_b2_a_session_with_an_address_only_pins_the_mac_at_first_sight(relay: Relay, router: Router) -> None:
+def test_b2_a_session_with_an_address_only_pins_the_mac_at_first_sight(
+    relay: Relay, router: Router
+) -> None:
     router.move_in(A, IP)
     assert not router.forwards(A)
     relay.session("pinned", router.name, ip=IP, duration="1h")
@@ -139,14 +185,19 @@ def test_b2_a_session_with_an_address_only_pins_the_mac_at_first_sight(relay: Re
     assert router.access() == {BINDING: [], LIST: []}
 
 
-def test_b2_an_address_that_nobody_has_yet_is_bound_and_then_pinned(relay: Relay, router: Router) -> None:
+def test_b2_an_address_that_nobody_has_yet_is_bound_and_then_pinned(
+    relay: Relay, router: Router
+) -> None:
     relay.session("unseen", router.name, ip=IP, duration="1h")
     relay.until_active("unseen")
     assert router.row(BINDING)["address"] == IP
     router.move_in(A, IP)
     router.lets_in(A)
     relay.until(
-        lambda: router.row(BINDING).get("mac-address") == A and "address" not in router.row(BINDING),
+        lambda: (
+            router.row(BINDING).get("mac-address") == A
+            and "address" not in router.row(BINDING)
+        ),
         "the binding by MAC",
         router.access,
     )
@@ -158,7 +209,9 @@ def test_b2_an_address_that_nobody_has_yet_is_bound_and_then_pinned(relay: Relay
     )
 
 
-def test_b3_sessions_of_one_client_share_rows_with_the_latest_end(relay: Relay, router: Router) -> None:
+def test_b3_sessions_of_one_client_share_rows_with_the_latest_end(
+    relay: Relay, router: Router
+) -> None:
     router.move_in(A, IP)
     sooner, later = in_seconds(3600), in_seconds(7200)
     relay.session("sooner", router.name, A, IP, type="Trial", expiresAt=sooner)
@@ -178,7 +231,9 @@ def test_b3_sessions_of_one_client_share_rows_with_the_latest_end(relay: Relay, 
     relay.until_finished("later")
     assert ends() == [str(int(at(sooner).timestamp()))] * 2
     assert router.row(BINDING)[".id"] == binding
-    assert router.forwards(A, flow="call")  # what another live Session needs stays
+    assert router.forwards(
+        A, flow="call"
+    )  # what another live Session needs stays
 
     relay.patch("session", "sooner", revoked=True)
     router.cuts_off(A, flow="call")
@@ -207,4 +262,8 @@ def test_b3_a_deleted_session_takes_its_rows_along_unless_another_needs_them(
     assert [row["mac-address"] for row in router.rows(BINDING)] == [A]
     relay.delete("session", "two")
     router.cuts_off(A)
-    relay.until(lambda: router.access() == {BINDING: [], LIST: []}, "all rows gone", router.access)
+    relay.until(
+        lambda: router.access() == {BINDING: [], LIST: []},
+        "all rows gone",
+        router.access,
+    )

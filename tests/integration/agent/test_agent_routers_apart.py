@@ -73,15 +73,22 @@ def test_point_6_hanging_routers_delay_no_other(relay: Relay) -> None:
         relay.until_active(f"hangs-{number}")
 
 
-def test_b5_a_stall_during_an_order_opens_a_fresh_connection(relay: Relay, agent: AgentProcess) -> None:
+def test_b5_a_stall_during_an_order_opens_a_fresh_connection(
+    relay: Relay, agent: AgentProcess
+) -> None:
     """Long before `api.timeout` would have ended the old one, and without a leaked session."""
     router = ready(relay, api={"timeout": "60s"})
     with most_sessions(router) as sessions:
-        assert any(opens_a_fresh_connection(relay, agent, router, number) for number in range(5))
+        assert any(
+            opens_a_fresh_connection(relay, agent, router, number)
+            for number in range(5)
+        )
     assert max(sessions) <= 3
 
 
-def opens_a_fresh_connection(relay: Relay, agent: AgentProcess, router: Router, number: int) -> bool:
+def opens_a_fresh_connection(
+    relay: Relay, agent: AgentProcess, router: Router, number: int
+) -> bool:
     """Stall the router during an order, until the agent gives the connection up or the stall is over.
 
     For an agent that is seconds late nobody waits any more: it may sit that out.
@@ -91,11 +98,17 @@ def opens_a_fresh_connection(relay: Relay, agent: AgentProcess, router: Router, 
     logins, said = router.state()["counters"]["logins"], len(agent.output())
 
     def given_up() -> bool:
-        return f"router of Device {relay.namespace}/{router.name}: " in agent.output()[said:]
+        return (
+            f"router of Device {relay.namespace}/{router.name}: "
+            in agent.output()[said:]
+        )
 
     router.faults(stall_ms=20_000)
     relay.session(f"stalled-{number}", router.name, mac, ip)
-    relay.until(lambda: given_up() or router.rows(BINDING, mac_address=mac), "the connection is given up")
+    relay.until(
+        lambda: given_up() or router.rows(BINDING, mac_address=mac),
+        "the connection is given up",
+    )
     router.faults(stall_ms=1)
     router.lets_in(mac)
     relay.until_active(f"stalled-{number}")
@@ -120,11 +133,15 @@ def test_b5_half_open_silence_heals(relay: Relay) -> None:
         router.lets_in(MAC2)
         relay.until_active("in-silence")
         relay.until_condition("Device", router.name, "Ready", "True")
-        relay.until(lambda: router.sessions() == 1, "one session", router.state)
+        relay.until(
+            lambda: router.sessions() == 1, "one session", router.state
+        )
     assert max(sessions) < 20  # in its silence the router hears of no end
 
 
-def test_b5_a_connection_that_is_cut_is_opened_again_and_nothing_is_lost(relay: Relay) -> None:
+def test_b5_a_connection_that_is_cut_is_opened_again_and_nothing_is_lost(
+    relay: Relay,
+) -> None:
     router = ready(relay)
     relay.session("cut", router.name, MAC, IP)
     for _ in range(3):

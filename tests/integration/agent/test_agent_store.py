@@ -22,7 +22,9 @@ def _list_of_peers(request: Request) -> bool:
     return request.list and request.resource == "peers"
 
 
-def test_e7_nothing_is_removed_before_the_store_is_complete(relay: Relay, proxy: Proxy) -> None:
+def test_e7_nothing_is_removed_before_the_store_is_complete(
+    relay: Relay, proxy: Proxy
+) -> None:
     """An agent starts against a slow API server, with entries on the router. Until we have looked often enough it
     gets no Peers.
     """
@@ -61,7 +63,9 @@ def test_e7_nothing_is_removed_before_the_store_is_complete(relay: Relay, proxy:
     agent.end()
 
 
-def test_e7_a_session_deleted_while_nobody_watched_ends_on_the_router(relay: Relay, proxy: Proxy) -> None:
+def test_e7_a_session_deleted_while_nobody_watched_ends_on_the_router(
+    relay: Relay, proxy: Proxy
+) -> None:
     """The watch comes back with 410: etcd was compacted, so nobody ever tells of the deletion."""
     agent = relay.agent(server=proxy.faults.url).start()
     # Only a change makes the agent look at this router: no resync comes to its help.
@@ -82,7 +86,9 @@ def test_e7_a_session_deleted_while_nobody_watched_ends_on_the_router(relay: Rel
     proxy.accept()
     router.cuts_off(B, flow="call")
     router.cuts_off(B)
-    relay.until(lambda: len(router.rows(LIST)) == 1, "one list row", router.access)
+    relay.until(
+        lambda: len(router.rows(LIST)) == 1, "one list row", router.access
+    )
     assert router.forwards(A)
     assert agent.runs()
     agent.end()

@@ -64,15 +64,35 @@ class Caller:
         await self._client.__aexit__(kind, error, trace)
 
     def signed(
-        self, path: str, body: bytes, *, form: str = "A", nonce: str | None = None, method: str = "POST"
+        self,
+        path: str,
+        body: bytes,
+        *,
+        form: str = "A",
+        nonce: str | None = None,
+        method: str = "POST",
     ) -> dict[str, str]:
         """Headers with a signature of form A or B."""
         stamp = str(round((time.time() + self.now) * 1000))
         once = nonce or secrets.token_hex(16)
-        last = hashlib.sha256(body).hexdigest().encode() if form == "A" else body
-        message = b"\n".join((method.encode(), path.encode(), stamp.encode(), once.encode(), last))
+        last = (
+            hashlib.sha256(body).hexdigest().encode() if form == "A" else body
+        )
+        message = b"\n".join(
+            (
+                method.encode(),
+                path.encode(),
+                stamp.encode(),
+                once.encode(),
+                last,
+            )
+        )
         digits = hmac.new(SECRET.encode(), message, hashlib.sha256).hexdigest()
-        token = {"x-relay-token": TOKEN} if form == "A" else {"authorization": f"Bearer {TOKEN}"}
+        token = (
+            {"x-relay-token": TOKEN}
+            if form == "A"
+            else {"authorization": f"Bearer {TOKEN}"}
+        )
         return {
             **token,
             "content-type": "application/json",
@@ -82,16 +102,29 @@ class Caller:
         }
 
     async def raw(
-        self, path: str, body: bytes, headers: dict[str, str], method: str = "POST"
+        self,
+        path: str,
+        body: bytes,
+        headers: dict[str, str],
+        method: str = "POST",
     ) -> httpx.Response:
-        return await self._client.request(method, path, content=body, headers=headers)
+        return await self._client.request(
+            method, path, content=body, headers=headers
+        )
 
-    async def post(self, path: str, fields: dict[str, Any], form: str = "A") -> httpx.Response:
+    async def post(
+        self, path: str, fields: dict[str, Any], form: str = "A"
+    ) -> httpx.Response:
         body = json.dumps(fields, ensure_ascii=False).encode()
         deadline = time.monotonic() + CERTAIN
         while True:
-            answer = await self.raw(path, body, self.signed(path, body, form=form))
-            if answer.status_code != 503 or answer.json()["code"] not in self._again:
+            answer = await self.raw(
+                path, body, self.signed(path, body, form=form)
+            )
+            if (
+                answer.status_code != 503
+                or answer.json()["code"] not in self._again
+            ):
                 return answer
             assert time.monotonic() < deadline, f"{path}: still {answer.text}"
 
@@ -100,7 +133,8 @@ class Caller:
 
     async def authorize(self, order_id: str, **fields: Any) -> httpx.Response:
         return await self.post(
-            "/relay/authorize-by-pedido", {"pedidoId": order_id, "mikId": "R1", **(fields or HERE)}
+            "/relay/authorize-by-pedido",
+            {"pedidoId": order_id, "mikId": "R1", **(fields or HERE)},
         )
 
     async def revoke(self, **fields: Any) -> httpx.Response:
@@ -152,11 +186,17 @@ class Caller:
         await self._until(empty, "the inbox is empty")
 
     async def _until(
-        self, check: Callable[[], Awaitable[bool]], what: str, *, pauses_up_to: float = 0.1
+        self,
+        check: Callable[[], Awaitable[bool]],
+        what: str,
+        *,
+        pauses_up_to: float = 0.1,
     ) -> None:
         deadline, pause = time.monotonic() + CERTAIN, 0.02
         while not await check():
-            assert time.monotonic() < deadline, f"not so: {what}\n{self.process.output()}"
+            assert time.monotonic() < deadline, (
+                f"not so: {what}\n{self.process.output()}"
+            )
             await asyncio.sleep(pause)
             pause = min(pause * 1.4, pauses_up_to)
 

@@ -34,7 +34,9 @@ def start_bridge(
     kubeconfig = account_kubeconfig("cerebro-operator")
 
     def start(**environment: str) -> BridgeProcess:
-        process = BridgeProcess(tmp_path, {"KUBECONFIG": str(kubeconfig), **environment}, namespace)
+        process = BridgeProcess(
+            tmp_path, {"KUBECONFIG": str(kubeconfig), **environment}, namespace
+        )
         running.append(process)
         return process
 
@@ -45,7 +47,9 @@ def start_bridge(
 
 
 @pytest.fixture
-async def bridge(start_bridge: Callable[..., BridgeProcess], agent: Agent) -> AsyncIterator[Caller]:
+async def bridge(
+    start_bridge: Callable[..., BridgeProcess], agent: Agent
+) -> AsyncIterator[Caller]:
     """A bridge that knows the Device `router-1` (routerID R1), and a backend that calls it."""
     agent.make_device("router-1", router_id="R1")
     process = start_bridge()

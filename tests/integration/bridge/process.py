@@ -21,7 +21,9 @@ CERTAIN = 180.0
 class BridgeProcess:
     """`cerebro bridge`, with its output in a file. Started at once; `kill` may be called again and again."""
 
-    def __init__(self, folder: Path, environment: dict[str, str], namespace: str) -> None:
+    def __init__(
+        self, folder: Path, environment: dict[str, str], namespace: str
+    ) -> None:
         self.port = free_port()
         self.store = folder / "relay.db"
         self._log = folder / f"bridge-{self.port}.log"
@@ -78,7 +80,9 @@ class BridgeProcess:
 
     def taken(self) -> int:
         """How many entries were ever put on disk."""
-        return self._count("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'inbox'")
+        return self._count(
+            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'inbox'"
+        )
 
     def _count(self, query: str) -> int:
         with closing(sqlite3.connect(self.store)) as db:

@@ -38,8 +38,14 @@ def a_key() -> str:
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def make_hub(agent: Agent, name: str = "hub", key: str | None = HUB_KEY) -> None:
-    fields = {"nodeName": "node-1", "addresses": ["10.8.0.1/16"], "endpoint": "192.0.2.1:51820"}
+def make_hub(
+    agent: Agent, name: str = "hub", key: str | None = HUB_KEY
+) -> None:
+    fields = {
+        "nodeName": "node-1",
+        "addresses": ["10.8.0.1/16"],
+        "endpoint": "192.0.2.1:51820",
+    }
     agent.apply("Hub", name, fields)
     if key:
         agent.status("hub", name, publicKey=key)
@@ -55,13 +61,17 @@ def apart(control_plane: ControlPlane) -> Iterator[str]:
 
 
 @pytest.fixture
-def relay(control_plane: ControlPlane, apart: str, tmp_path: Path) -> Iterator[Callable[..., BridgeProcess]]:
+def relay(
+    control_plane: ControlPlane, apart: str, tmp_path: Path
+) -> Iterator[Callable[..., BridgeProcess]]:
     """Call it to start a bridge with nothing but the rights of a bridge."""
     kubeconfig = str(control_plane.account_kubeconfig("cerebro-bridge", apart))
     running: list[BridgeProcess] = []
 
     def start(**environment: str) -> BridgeProcess:
-        process = BridgeProcess(tmp_path, {"KUBECONFIG": kubeconfig, **environment}, apart)
+        process = BridgeProcess(
+            tmp_path, {"KUBECONFIG": kubeconfig, **environment}, apart
+        )
         running.append(process)
         return process
 
@@ -80,7 +90,9 @@ def hands(control_plane: ControlPlane, apart: str) -> Iterator[Agent]:
 
 
 @pytest.fixture
-async def caller(relay: Callable[..., BridgeProcess], hands: Agent) -> AsyncIterator[Caller]:
+async def caller(
+    relay: Callable[..., BridgeProcess], hands: Agent
+) -> AsyncIterator[Caller]:
     make_hub(hands)
     async with Caller(relay()) as caller:
         await caller.until_complete()
@@ -96,39 +108,66 @@ async def ask_until_confirmed(caller: Caller, **fields: Any) -> httpx.Response:
 
 
 def object_(agent: Agent, kind: str, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(agent.kubectl("get", kind, name, "-o", "json"))
+    found: dict[str, Any] = json.loads(
+        agent.kubectl("get", kind, name, "-o", "json")
+    )
     return found
 
 
 async def carry(agent: Agent, device: str, key: str, **said: str) -> None:
     """Do what operator and agent do with a Device's key, once the Device has it."""
     namespace = agent.namespace
-    fields = {"hubRef": {"name": "hub"}, "publicKey": key, "allowedIPs": ["10.8.0.7/32"]}
-    manifest = {"metadata": {"name": device}, "spec": {**fields, "deviceRef": {"name": device}}}
+    fields = {
+        "hubRef": {"name": "hub"},
+        "publicKey": key,
+        "allowedIPs": ["10.8.0.7/32"],
+    }
+    manifest = {
+        "metadata": {"name": device},
+        "spec": {**fields, "deviceRef": {"name": device}},
+    }
     async with KubeApi(from_kubeconfig(agent.plane.kubeconfig)) as api:
         await until_it_has(key, api, namespace, device)
-        applied = await api.apply(PEER, namespace, device, manifest, field_manager="test")
-        status: dict[str, Any] = {"tunnelAddress": "10.8.0.7", "peerName": device}
-        await api.patch(DEVICE, namespace, device, {"status": status}, subresource="status")
+        applied = await api.apply(
+            PEER, namespace, device, manifest, field_manager="test"
+        )
+        status: dict[str, Any] = {
+            "tunnelAddress": "10.8.0.7",
+            "peerName": device,
+        }
+        await api.patch(
+            DEVICE, namespace, device, {"status": status}, subresource="status"
+        )
         generation = applied["metadata"]["generation"]
-        conditions = [condition(name, word, "Said", generation, "by the test") for name, word in said.items()]
+        conditions = [
+            condition(name, word, "Said", generation, "by the test")
+            for name, word in said.items()
+        ]
         status = {
             "conditions": conditions,
             "appliedPublicKey": key if said.get("Applied") == "True" else None,
         }
-        await api.patch(PEER, namespace, device, {"status": status}, subresource="status")
+        await api.patch(
+            PEER, namespace, device, {"status": status}, subresource="status"
+        )
 
 
-async def until_it_has(key: str, api: KubeApi, namespace: str, device: str) -> None:
+async def until_it_has(
+    key: str, api: KubeApi, namespace: str, device: str
+) -> None:
     for _ in range(10_000):
         with suppress(NotFound):
-            if (await api.get(DEVICE, namespace, device))["spec"].get("publicKey") == key:
+            if (await api.get(DEVICE, namespace, device))["spec"].get(
+                "publicKey"
+            ) == key:
                 return
         await asyncio.sleep(0.02)
     raise AssertionError(f"the Device {device} did not get its key")
 
 
-async def ask_and_carry(caller: Caller, hands: Agent, **fields: Any) -> tuple[httpx.Response, str]:
+async def ask_and_carry(
+    caller: Caller, hands: Agent, **fields: Any
+) -> tuple[httpx.Response, str]:
     """Ask with a new key that comes onto the hub's interface meanwhile; gives the answer, and the key.
 
     Where that took longer than an answer may (A7), all is as before but for the key, and another one is tried.
@@ -136,12 +175,19 @@ async def ask_and_carry(caller: Caller, hands: Agent, **fields: Any) -> tuple[ht
     new = hands.kubectl("get", "devices", "-o", "name") == ""
     for _ in range(10):
         key = a_key()
-        carrying = asyncio.create_task(carry(hands, "bus05", key, Accepted="True", Applied="True"))
-        answer = await caller.post(PATH, {**ROUTER, **fields, "devicePublicKey": key})
+        carrying = asyncio.create_task(
+            carry(hands, "bus05", key, Accepted="True", Applied="True")
+        )
+        answer = await caller.post(
+            PATH, {**ROUTER, **fields, "devicePublicKey": key}
+        )
         carrying.cancel()
         with suppress(asyncio.CancelledError, KubeError):
             await carrying
-        if answer.status_code != 503 or answer.json()["code"] not in NOT_CONFIRMED:
+        if (
+            answer.status_code != 503
+            or answer.json()["code"] not in NOT_CONFIRMED
+        ):
             break
         if new:
             hands.kubectl("delete", "devices,peers", "--all")
@@ -158,21 +204,36 @@ async def until_forgotten(caller: Caller) -> None:
     raise AssertionError("the bridge still knows the Device")
 
 
-async def test_f9_a_router_gets_its_script_then_its_tunnel(caller: Caller, hands: Agent) -> None:
+async def test_f9_a_router_gets_its_script_then_its_tunnel(
+    caller: Caller, hands: Agent
+) -> None:
     """Also with the fewest rights; what a person pastes works in a console, and no private key passes."""
     first = await ask(caller)
-    assert (first.status_code, first.json()["ok"], first.json()["needPublicKey"]) == (200, True, True)
-    assert hands.kubectl("get", "devices", "-o", "name") == "", "without a key nothing is made"
+    assert (
+        first.status_code,
+        first.json()["ok"],
+        first.json()["needPublicKey"],
+    ) == (200, True, True)
+    assert hands.kubectl("get", "devices", "-o", "name") == "", (
+        "without a key nothing is made"
+    )
     router = ConsoleRouter()
     router.paste(first.json()["instructions"])
     assert router.failed == []
     (interface,) = router.tables["/interface/wireguard"]
     (dialled,) = router.tables["/interface/wireguard/peers"]
-    assert (dialled["public-key"], dialled["endpoint-address"]) == (HUB_KEY, "192.0.2.1")
+    assert (dialled["public-key"], dialled["endpoint-address"]) == (
+        HUB_KEY,
+        "192.0.2.1",
+    )
     assert interface["public-key"] in router.printed[-1]
-    assert "private" not in json.dumps(first.json()["instructions"]).replace("private key", "")
+    assert "private" not in json.dumps(first.json()["instructions"]).replace(
+        "private key", ""
+    )
 
-    answer, key = await ask_and_carry(caller, hands, allowedIps=["10.8.0.7/32", "192.168.88.0/24"])
+    answer, key = await ask_and_carry(
+        caller, hands, allowedIps=["10.8.0.7/32", "192.168.88.0/24"]
+    )
     body = answer.json()
     assert (answer.status_code, body["ok"], body["createdPeer"]) == (
         *(200, True),
@@ -180,52 +241,98 @@ async def test_f9_a_router_gets_its_script_then_its_tunnel(caller: Caller, hands
     ), body
     assert body["commands"] == first.json()["instructions"]
     device = object_(hands, "device", "bus05")
-    assert (device["spec"]["routerID"], device["spec"]["publicKey"]) == ("BUS05", key)
+    assert (device["spec"]["routerID"], device["spec"]["publicKey"]) == (
+        "BUS05",
+        key,
+    )
     assert device["spec"]["lanNetworks"] == ["192.168.88.0/24"]
     again = await ask_until_confirmed(caller, devicePublicKey=key)
-    assert (again.status_code, again.json()["createdPeer"]) == (200, {"created": False, "updated": False})
+    assert (again.status_code, again.json()["createdPeer"]) == (
+        200,
+        {"created": False, "updated": False},
+    )
     known = await ask(caller)
     assert (known.status_code, known.json()["needPublicKey"]) == (200, False)
 
     changed, _ = await ask_and_carry(caller, hands)
-    assert (changed.status_code, changed.json()["createdPeer"]) == (200, {"created": False, "updated": True})
-    assert object_(hands, "device", "bus05")["spec"]["lanNetworks"] == ["192.168.88.0/24"], "not asked about"
+    assert (changed.status_code, changed.json()["createdPeer"]) == (
+        200,
+        {"created": False, "updated": True},
+    )
+    assert object_(hands, "device", "bus05")["spec"]["lanNetworks"] == [
+        "192.168.88.0/24"
+    ], "not asked about"
 
 
-async def test_f10_a_tunnel_that_is_not_there_is_said(caller: Caller, hands: Agent) -> None:
+async def test_f10_a_tunnel_that_is_not_there_is_said(
+    caller: Caller, hands: Agent
+) -> None:
     key = a_key()
     pending = await ask(caller, devicePublicKey=key)
-    assert (pending.status_code, pending.json()["code"]) == (503, "wg_peer_pending"), pending.json()
-    assert object_(hands, "device", "bus05")["spec"]["publicKey"] == key, "what was asked for stays"
+    assert (pending.status_code, pending.json()["code"]) == (
+        503,
+        "wg_peer_pending",
+    ), pending.json()
+    assert object_(hands, "device", "bus05")["spec"]["publicKey"] == key, (
+        "what was asked for stays"
+    )
     await carry(hands, "bus05", key, Accepted="False")
     failed = await ask_until_confirmed(caller, devicePublicKey=key)
-    assert (failed.status_code, failed.json()["code"]) == (502, "wg_peer_failed")
+    assert (failed.status_code, failed.json()["code"]) == (
+        502,
+        "wg_peer_failed",
+    )
     assert "by the test" in failed.json()["error"]
 
 
-async def test_f8_a_device_of_a_person_is_not_changed(caller: Caller, hands: Agent) -> None:
-    hands.make_device("by-hand", router_id="BUS05", hubRef={"name": "hub"}, tunnelAddress="10.8.0.7")
-    await caller.until_shown('relay_circuit_breaker_state{router_id="by-hand"}')
+async def test_f8_a_device_of_a_person_is_not_changed(
+    caller: Caller, hands: Agent
+) -> None:
+    hands.make_device(
+        "by-hand",
+        router_id="BUS05",
+        hubRef={"name": "hub"},
+        tunnelAddress="10.8.0.7",
+    )
+    await caller.until_shown(
+        'relay_circuit_breaker_state{router_id="by-hand"}'
+    )
     before = object_(hands, "device", "by-hand")
     answer = await ask(caller, devicePublicKey=a_key())
-    assert (answer.status_code, answer.json()["code"]) == (409, "device_not_ours")
+    assert (answer.status_code, answer.json()["code"]) == (
+        409,
+        "device_not_ours",
+    )
     assert "spec.publicKey" in answer.json()["error"]
     mismatch = await ask(caller, tunnelIp="10.8.0.9")
-    assert (mismatch.status_code, mismatch.json()["code"]) == (409, "tunnel_ip_mismatch")
+    assert (mismatch.status_code, mismatch.json()["code"]) == (
+        409,
+        "tunnel_ip_mismatch",
+    )
     taken = await ask(caller, deviceId="BUS06")
-    assert (taken.status_code, taken.json()["code"]) == (409, "tunnel_ip_taken")
+    assert (taken.status_code, taken.json()["code"]) == (
+        409,
+        "tunnel_ip_taken",
+    )
     assert object_(hands, "device", "by-hand") == before
-    assert hands.kubectl("get", "devices", "-o", "name").split() == ["device.relay.cerebro.dev/by-hand"]
+    assert hands.kubectl("get", "devices", "-o", "name").split() == [
+        "device.relay.cerebro.dev/by-hand"
+    ]
 
 
-async def test_bad_requests_name_the_field_and_make_nothing(caller: Caller, hands: Agent) -> None:
+async def test_bad_requests_name_the_field_and_make_nothing(
+    caller: Caller, hands: Agent
+) -> None:
     bad = [
         ({"deviceId": ""}, "deviceId"),
         ({"tunnelIp": "10.8.0.300"}, "tunnelIp"),
         ({"tunnelIp": "10.9.0.1"}, "tunnelIp"),
         ({"tunnelIp": "10.8.0.1"}, "tunnelIp"),
         ({"devicePublicKey": "x" * 44}, "devicePublicKey"),
-        ({"allowedIps": "0.0.0.0/0", "devicePublicKey": a_key()}, "allowedIps"),
+        (
+            {"allowedIps": "0.0.0.0/0", "devicePublicKey": a_key()},
+            "allowedIps",
+        ),
     ]
     for fields, word in bad:
         answer = await ask(caller, **fields)
@@ -236,8 +343,12 @@ async def test_bad_requests_name_the_field_and_make_nothing(caller: Caller, hand
     assert hands.kubectl("get", "devices", "-o", "name") == ""
 
 
-@pytest.mark.parametrize("name", ['a" b', "c\\d", "$e", '"; /system/reset-configuration; :put "'])
-async def test_no_id_breaks_out_of_the_script(caller: Caller, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ['a" b', "c\\d", "$e", '"; /system/reset-configuration; :put "']
+)
+async def test_no_id_breaks_out_of_the_script(
+    caller: Caller, name: str
+) -> None:
     answer = await ask(caller, deviceId=name)
     assert answer.status_code == 200, answer.json()
     router = ConsoleRouter()
@@ -248,7 +359,9 @@ async def test_no_id_breaks_out_of_the_script(caller: Caller, name: str) -> None
     assert name in router.printed[-1]
 
 
-async def test_f9_the_hub_of_new_devices(relay: Callable[..., BridgeProcess], hands: Agent) -> None:
+async def test_f9_the_hub_of_new_devices(
+    relay: Callable[..., BridgeProcess], hands: Agent
+) -> None:
     """The one of the setting, else the only one; one that has no key yet is `vps_config_missing` (F10)."""
     async with Caller(relay()) as caller:
         await caller.until_complete()
@@ -256,11 +369,17 @@ async def test_f9_the_hub_of_new_devices(relay: Callable[..., BridgeProcess], ha
         assert (none.status_code, none.json()["code"]) == (400, "hub_required")
         make_hub(hands, "one", key=None)
         keyless = await ask(caller)
-        assert (keyless.status_code, keyless.json()["code"]) == (503, "vps_config_missing")
+        assert (keyless.status_code, keyless.json()["code"]) == (
+            503,
+            "vps_config_missing",
+        )
         assert "one" in keyless.json()["error"]
         make_hub(hands, "two")
         several = await ask(caller)
-        assert (several.status_code, several.json()["code"]) == (400, "hub_required")
+        assert (several.status_code, several.json()["code"]) == (
+            400,
+            "hub_required",
+        )
     async with Caller(relay(CEREBRO_HUB="two")) as caller:
         await caller.until_complete()
         assert (await ask(caller)).status_code == 200

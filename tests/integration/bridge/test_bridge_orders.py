@@ -11,7 +11,14 @@ import pytest
 
 from cerebro.resources import Session
 from integration.bridge.agent import Agent, condition
-from integration.bridge.caller import HERE, IP, MAC, NOT_CONFIRMED, Caller, eventually
+from integration.bridge.caller import (
+    HERE,
+    IP,
+    MAC,
+    NOT_CONFIRMED,
+    Caller,
+    eventually,
+)
 from integration.bridge.process import BridgeProcess
 
 
@@ -26,19 +33,33 @@ async def router(agent: Agent) -> AsyncIterator[None]:
 async def test_a7_success_is_said_when_the_entry_is_on_the_router(
     bridge: Caller, agent: Agent, order_id: str
 ) -> None:
-    call = asyncio.create_task(bridge.authorize(order_id, **HERE, planoMinutos=60))
+    call = asyncio.create_task(
+        bridge.authorize(order_id, **HERE, planoMinutos=60)
+    )
     session = await agent.until_session(order_id)
     assert not call.done() or call.result().json()["code"] in NOT_CONFIRMED
-    assert (session.spec.client.mac_address, session.spec.client.ip_address) == (MAC, IP)
+    assert (
+        session.spec.client.mac_address,
+        session.spec.client.ip_address,
+    ) == (MAC, IP)
     assert session.spec.duration == timedelta(hours=1)
     work = asyncio.create_task(agent.work())
     answer = await call
-    if answer.status_code == 503:  # as above: the 4 s were over before the test had come here
-        answer = await bridge.until_confirmed.authorize(order_id, **HERE, planoMinutos=60)
+    if (
+        answer.status_code == 503
+    ):  # as above: the 4 s were over before the test had come here
+        answer = await bridge.until_confirmed.authorize(
+            order_id, **HERE, planoMinutos=60
+        )
     work.cancel()
     assert answer.status_code == 200, answer.text
     body = answer.json()
-    assert (body["ok"], body["pedidoId"], body["ip"], body["mac"]) == (True, order_id, IP, MAC)
+    assert (body["ok"], body["pedidoId"], body["ip"], body["mac"]) == (
+        True,
+        order_id,
+        IP,
+        MAC,
+    )
     assert body["mikrotik"] == {
         "ok": True,
         "host": "127.0.0.1",
@@ -67,9 +88,14 @@ async def test_a7_with_an_open_breaker_the_session_is_made_and_503_said_at_once(
     bridge: Caller, agent: Agent, order_id: str
 ) -> None:
     agent.status("device", "router-1", circuit={"state": "Open"})
-    await bridge.until_shown('relay_circuit_breaker_state{router_id="router-1"} 2.0')
+    await bridge.until_shown(
+        'relay_circuit_breaker_state{router_id="router-1"} 2.0'
+    )
     answer = await bridge.until_written.authorize(order_id)
-    assert (answer.status_code, answer.json()["code"]) == (503, "router_unavailable")
+    assert (answer.status_code, answer.json()["code"]) == (
+        503,
+        "router_unavailable",
+    )
     assert agent.session(order_id).spec.order_id == order_id
 
 
@@ -77,7 +103,9 @@ async def test_a5_an_order_waits_for_its_grant_as_long_as_the_settings_say(
     start_bridge: Callable[..., BridgeProcess], agent: Agent, order_id: str
 ) -> None:
     agent.make_device("router-1", router_id="R1")
-    process = start_bridge(CEREBRO_PAID_GRANT_WITHIN="7200", CEREBRO_TRIAL_GRANT_WITHIN="1800")
+    process = start_bridge(
+        CEREBRO_PAID_GRANT_WITHIN="7200", CEREBRO_TRIAL_GRANT_WITHIN="1800"
+    )
     async with Caller(process) as caller:
         await caller.until_complete()
         before = datetime.now(UTC)
@@ -91,10 +119,16 @@ async def test_a5_an_order_waits_for_its_grant_as_long_as_the_settings_say(
 
 
 @pytest.mark.usefixtures("router")
-async def test_authorize_revoke_and_authorize_again(bridge: Caller, agent: Agent, order_id: str) -> None:
-    first = await bridge.until_confirmed.authorize(order_id, **HERE, planoMinutos=60)
+async def test_authorize_revoke_and_authorize_again(
+    bridge: Caller, agent: Agent, order_id: str
+) -> None:
+    first = await bridge.until_confirmed.authorize(
+        order_id, **HERE, planoMinutos=60
+    )
     assert first.status_code == 200, first.text
-    repeated = await bridge.until_confirmed.authorize(order_id, **HERE, planoMinutos=60)
+    repeated = await bridge.until_confirmed.authorize(
+        order_id, **HERE, planoMinutos=60
+    )
     assert repeated.status_code == 200, repeated.text
     ended = await bridge.until_confirmed.revoke(mac=MAC)
     assert ended.status_code == 200, ended.text
@@ -102,8 +136,12 @@ async def test_authorize_revoke_and_authorize_again(bridge: Caller, agent: Agent
     assert session.spec.revoked
     assert (session.status.phase, session.status.finished) == ("Revoked", True)
     ends = session.status.expires_at
-    again = await bridge.until_written.authorize(order_id, **HERE, planoMinutos=60)
-    assert again.status_code == 200 or again.json()["code"] == "router_timeout", again.text
+    again = await bridge.until_written.authorize(
+        order_id, **HERE, planoMinutos=60
+    )
+    assert (
+        again.status_code == 200 or again.json()["code"] == "router_timeout"
+    ), again.text
     session = agent.session(order_id)
     assert not session.spec.revoked
     assert session.spec.expires_at == ends, "A1: with the original end"
@@ -113,23 +151,41 @@ async def test_authorize_revoke_and_authorize_again(bridge: Caller, agent: Agent
 async def test_a11_the_end_is_written_into_the_spec_as_soon_as_it_is_known(
     bridge: Caller, agent: Agent, order_id: str
 ) -> None:
-    granted = await bridge.until_confirmed.authorize(order_id, **HERE, planoMinutos=60)
+    granted = await bridge.until_confirmed.authorize(
+        order_id, **HERE, planoMinutos=60
+    )
     assert granted.status_code == 200, granted.text
-    await eventually(lambda: agent.session(order_id).spec.expires_at is not None)
+    await eventually(
+        lambda: agent.session(order_id).spec.expires_at is not None
+    )
     session = agent.session(order_id)
     assert session.spec.duration is None
     assert session.spec.expires_at == session.status.expires_at
 
 
-async def test_a8_an_unknown_router_is_404_and_makes_nothing(bridge: Caller, agent: Agent) -> None:
+async def test_a8_an_unknown_router_is_404_and_makes_nothing(
+    bridge: Caller, agent: Agent
+) -> None:
     for path in ("/relay/authorize-by-pedido", "/relay/resync-device"):
-        answer = await bridge.post(path, {"pedidoId": "P", "mikId": "nobody", **HERE})
-        assert (answer.status_code, answer.json()["code"]) == (404, "MIKROTIK_NODE_NOT_FOUND")
+        answer = await bridge.post(
+            path, {"pedidoId": "P", "mikId": "nobody", **HERE}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (
+            404,
+            "MIKROTIK_NODE_NOT_FOUND",
+        )
         assert "nobody" in answer.json()["error"]
     answer = await bridge.post(
-        "/relay/action", {"action": "AUTHORIZE_BY_PEDIDO", "payload": {"mikId": "nobody", **HERE}}
+        "/relay/action",
+        {
+            "action": "AUTHORIZE_BY_PEDIDO",
+            "payload": {"mikId": "nobody", **HERE},
+        },
     )
-    assert (answer.status_code, answer.json()["code"]) == (400, "MIKROTIK_NODE_NOT_FOUND")
+    assert (answer.status_code, answer.json()["code"]) == (
+        400,
+        "MIKROTIK_NODE_NOT_FOUND",
+    )
     assert agent.sessions() == []
 
 
@@ -138,7 +194,10 @@ async def test_a6_an_order_waits_for_the_hello_of_its_phone(
     bridge: Caller, agent: Agent, order_id: str
 ) -> None:
     answer = await bridge.until_written.authorize(order_id, deviceToken="t-1")
-    assert (answer.status_code, answer.json()["code"]) == (409, "device_unknown")
+    assert (answer.status_code, answer.json()["code"]) == (
+        409,
+        "device_unknown",
+    )
     assert agent.sessions() == []
     hello = {"deviceToken": "t-1", "mikId": "r1", "ip": IP, "mac": MAC.lower()}
     said = await bridge.post("/relay/device/hello", hello)
@@ -149,7 +208,9 @@ async def test_a6_an_order_waits_for_the_hello_of_its_phone(
         "ipAtual": IP,
         "macAtual": MAC,
     }
-    answer = await bridge.until_confirmed.authorize(order_id, deviceToken="t-1")
+    answer = await bridge.until_confirmed.authorize(
+        order_id, deviceToken="t-1"
+    )
     assert answer.status_code == 200, answer.text
     assert agent.session(order_id).spec.client.mac_address == MAC
 
@@ -160,13 +221,19 @@ async def test_a6_a_hello_with_a_new_mac_moves_the_session_three_times_an_hour(
 ) -> None:
     hello = {"deviceToken": "t-2", "mikId": "R1", "ip": IP, "mac": MAC}
     await bridge.post("/relay/device/hello", hello)
-    assert (await bridge.until_confirmed.authorize(order_id, deviceToken="t-2")).status_code == 200
+    assert (
+        await bridge.until_confirmed.authorize(order_id, deviceToken="t-2")
+    ).status_code == 200
     for number in range(2, 6):
         mac = f"AA:BB:CC:DD:EE:0{number}"
-        answer = await bridge.post("/relay/device/hello", {**hello, "mac": mac})
+        answer = await bridge.post(
+            "/relay/device/hello", {**hello, "mac": mac}
+        )
         assert answer.status_code == 200
         await bridge.until_carried_out()
-    assert agent.session(order_id).spec.client.mac_address == "AA:BB:CC:DD:EE:04"
+    assert (
+        agent.session(order_id).spec.client.mac_address == "AA:BB:CC:DD:EE:04"
+    )
 
 
 @pytest.mark.usefixtures("router")
@@ -174,11 +241,16 @@ async def test_a2_the_same_order_on_another_router_moves_there(
     bridge: Caller, agent: Agent, order_id: str
 ) -> None:
     agent.make_device("router-2", router_id="R2")
-    await bridge.until_shown('relay_circuit_breaker_state{router_id="router-2"}')
-    first = await bridge.until_confirmed.authorize(order_id, **HERE, planoMinutos=60)
+    await bridge.until_shown(
+        'relay_circuit_breaker_state{router_id="router-2"}'
+    )
+    first = await bridge.until_confirmed.authorize(
+        order_id, **HERE, planoMinutos=60
+    )
     assert first.status_code == 200, first.text
     moved = await bridge.until_confirmed.post(
-        "/relay/authorize-by-pedido", {"pedidoId": order_id, "mikId": "R2", **HERE, "planoMinutos": 60}
+        "/relay/authorize-by-pedido",
+        {"pedidoId": order_id, "mikId": "R2", **HERE, "planoMinutos": 60},
     )
     assert moved.status_code == 200, moved.text
 
@@ -188,19 +260,40 @@ async def test_a2_the_same_order_on_another_router_moves_there(
     await eventually(lambda: on_router()["router-1"].spec.revoked)
     on = on_router()
     assert not on["router-2"].spec.revoked
-    assert on["router-2"].spec.expires_at == on["router-1"].spec.expires_at, "no minute gained or lost"
+    assert on["router-2"].spec.expires_at == on["router-1"].spec.expires_at, (
+        "no minute gained or lost"
+    )
 
 
 @pytest.mark.usefixtures("router")
 async def test_a10_what_a_person_made_is_revoked_by_a_session_that_supersedes_it(
     bridge: Caller, agent: Agent
 ) -> None:
-    agent.apply("Session", "by-hand", {"deviceRef": {"name": "router-1"}, "client": {"macAddress": MAC}})
-    before = agent.kubectl("get", "session", "by-hand", "-o", "jsonpath={.spec} {.metadata.labels}")
+    agent.apply(
+        "Session",
+        "by-hand",
+        {"deviceRef": {"name": "router-1"}, "client": {"macAddress": MAC}},
+    )
+    before = agent.kubectl(
+        "get",
+        "session",
+        "by-hand",
+        "-o",
+        "jsonpath={.spec} {.metadata.labels}",
+    )
     await bridge.until_shown('relay_active_sessions{router_id="router-1"} 1.0')
     answer = await bridge.until_confirmed.revoke(mac=MAC)
     assert answer.status_code == 200, answer.text
-    assert agent.kubectl("get", "session", "by-hand", "-o", "jsonpath={.spec} {.metadata.labels}") == before
+    assert (
+        agent.kubectl(
+            "get",
+            "session",
+            "by-hand",
+            "-o",
+            "jsonpath={.spec} {.metadata.labels}",
+        )
+        == before
+    )
     (made,) = [one for one in agent.sessions() if one.name != "by-hand"]
     assert made.spec.supersedes is not None
     assert (made.spec.supersedes.name, made.spec.revoked) == ("by-hand", True)
@@ -212,39 +305,78 @@ async def test_b4_an_entry_made_by_hand_is_409_with_its_reason(
 ) -> None:
     def blocked(session: Session, _: datetime) -> dict[str, Any]:
         generation = session.metadata.generation
-        said = condition("Enforced", "False", "BlockedByHand", generation, "binding *1 blocks this client")
-        return {"phase": "Pending", "observedGeneration": generation, "conditions": [said]}
+        said = condition(
+            "Enforced",
+            "False",
+            "BlockedByHand",
+            generation,
+            "binding *1 blocks this client",
+        )
+        return {
+            "phase": "Pending",
+            "observedGeneration": generation,
+            "conditions": [said],
+        }
 
     work = asyncio.create_task(agent.work(blocked))
     answer = await bridge.until_confirmed.authorize(order_id)
     work.cancel()
-    assert (answer.status_code, answer.json()["code"]) == (409, "blocked_by_hand")
+    assert (answer.status_code, answer.json()["code"]) == (
+        409,
+        "blocked_by_hand",
+    )
     assert "*1" in answer.json()["error"]
 
 
 @pytest.mark.usefixtures("router")
-async def test_all_three_actions(bridge: Caller, agent: Agent, order_id: str) -> None:
+async def test_all_three_actions(
+    bridge: Caller, agent: Agent, order_id: str
+) -> None:
     payload = {"pedidoId": order_id, "mikId": "R1", **HERE}
     for name in ("AUTHORIZE_BY_PEDIDO", "RESYNC_DEVICE"):
         answer = await bridge.until_confirmed.post(
-            "/relay/action", {"action": name, "payload": payload, "traceId": "trace-1", "source": "test"}
+            "/relay/action",
+            {
+                "action": name,
+                "payload": payload,
+                "traceId": "trace-1",
+                "source": "test",
+            },
         )
         assert answer.status_code == 200, answer.text
         body = answer.json()
-        assert (body["ok"], body["action"], body["traceId"]) == (True, name, "trace-1")
+        assert (body["ok"], body["action"], body["traceId"]) == (
+            True,
+            name,
+            "trace-1",
+        )
         assert body["result"]["mikrotik"]["ok"] is True
-    assert agent.session(order_id).metadata.annotations["relay.cerebro.dev/trace-id"] == "trace-1"
+    assert (
+        agent.session(order_id).metadata.annotations[
+            "relay.cerebro.dev/trace-id"
+        ]
+        == "trace-1"
+    )
     answer = await bridge.until_confirmed.post(
-        "/relay/action", {"action": "REVOKE_SESSION", "payload": {"mikId": "R1", "ip": IP}}
+        "/relay/action",
+        {"action": "REVOKE_SESSION", "payload": {"mikId": "R1", "ip": IP}},
     )
     assert answer.status_code == 200, answer.text
     assert agent.session(order_id).spec.revoked
-    answer = await bridge.post("/relay/action", {"action": "constructor", "payload": {}})
+    answer = await bridge.post(
+        "/relay/action", {"action": "constructor", "payload": {}}
+    )
     assert (answer.status_code, answer.json()["status"]) == (403, 403)
-    refused: list[dict[str, object]] = [{"action": "REVOKE_SESSION", "payload": None}, {"payload": {}}]
+    refused: list[dict[str, object]] = [
+        {"action": "REVOKE_SESSION", "payload": None},
+        {"payload": {}},
+    ]
     for bad in refused:
         answer = await bridge.post("/relay/action", bad)
-        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_payload")
+        assert (answer.status_code, answer.json()["code"]) == (
+            400,
+            "invalid_payload",
+        )
 
 
 @pytest.mark.usefixtures("router")
@@ -255,7 +387,9 @@ async def test_f2_writes_of_one_client_are_in_the_order_of_arrival(
     for number in range(10):
         fields = {"mac": MAC} if number % 2 else {"pedidoId": order_id, **HERE}
         path = "/relay/revoke" if number % 2 else "/relay/authorize-by-pedido"
-        calls.append(asyncio.create_task(bridge.post(path, {"mikId": "R1", **fields})))
+        calls.append(
+            asyncio.create_task(bridge.post(path, {"mikId": "R1", **fields}))
+        )
         await bridge.until_taken(number + 1)
     await asyncio.gather(*calls)
     await bridge.until_carried_out()

@@ -15,11 +15,26 @@ from integration.bridge.process import SECRET, TOKEN, BridgeProcess
 from support.orders import BAD_BODIES
 
 AUTHORIZE = "/relay/authorize-by-pedido"
-POSTS = [AUTHORIZE, "/relay/resync-device", "/relay/revoke", "/relay/action", "/relay/device/hello"]
-GETS = ["/relay/health", "/relay/metrics", "/metrics", "/openapi.json", "/docs", "/nothing-here"]
+POSTS = [
+    AUTHORIZE,
+    "/relay/resync-device",
+    "/relay/revoke",
+    "/relay/action",
+    "/relay/device/hello",
+]
+GETS = [
+    "/relay/health",
+    "/relay/metrics",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/nothing-here",
+]
 
 
-async def test_what_is_refused_leaves_no_trace_and_says_why(bridge: Caller, agent: Agent) -> None:
+async def test_what_is_refused_leaves_no_trace_and_says_why(
+    bridge: Caller, agent: Agent
+) -> None:
     """One bridge for all of them, so that a refusal that disturbs the next request shows."""
     await _tokens(bridge)
     await _signatures(bridge)
@@ -28,7 +43,9 @@ async def test_what_is_refused_leaves_no_trace_and_says_why(bridge: Caller, agen
     await _bodies(bridge)
     assert agent.sessions() == []
     answer = await bridge.until_written.authorize("P-1")
-    assert answer.json()["code"] == "router_timeout", "and a good one still gets through"
+    assert answer.json()["code"] == "router_timeout", (
+        "and a good one still gets through"
+    )
     output = bridge.process.output()
     assert TOKEN not in output
     assert SECRET not in output
@@ -36,30 +53,64 @@ async def test_what_is_refused_leaves_no_trace_and_says_why(bridge: Caller, agen
 
 async def _tokens(bridge: Caller) -> None:
     for path in GETS + POSTS:
-        for headers in ({}, {"x-relay-token": "wrong"}, {"authorization": "Bearer wrong"}):
+        for headers in (
+            {},
+            {"x-relay-token": "wrong"},
+            {"authorization": "Bearer wrong"},
+        ):
             method = "POST" if path in POSTS else "GET"
             answer = await bridge.raw(path, b"{}", headers, method)
             body = answer.json()
-            assert (answer.status_code, body["ok"], body["code"]) == (401, False, "UNAUTHORIZED"), path
+            assert (answer.status_code, body["ok"], body["code"]) == (
+                401,
+                False,
+                "UNAUTHORIZED",
+            ), path
             assert body["error"]
-    for headers in ({"x-relay-token": TOKEN}, {"authorization": f"bearer {TOKEN}"}):
+    for headers in (
+        {"x-relay-token": TOKEN},
+        {"authorization": f"bearer {TOKEN}"},
+    ):
         answer = await bridge.raw("/relay/health", b"", headers, "GET")
         body = answer.json()
-        assert (answer.status_code, body["ok"], body["status"], body["service"]) == (
+        assert (
+            answer.status_code,
+            body["ok"],
+            body["status"],
+            body["service"],
+        ) == (
             *(200, True),
             *("ok", "relay"),
         )
-        assert set(body) == {"ok", "status", "service", "ts", "uptimeMs", "build"}
-    assert (await bridge.raw("/nothing-here", b"", {"x-relay-token": TOKEN}, "GET")).status_code == 404
-    for path in (*(f"{path}%0A" for path in POSTS), "/relay/revoke/", "//relay/revoke", "/relay/./revoke%0a"):
+        assert set(body) == {
+            "ok",
+            "status",
+            "service",
+            "ts",
+            "uptimeMs",
+            "build",
+        }
+    assert (
+        await bridge.raw("/nothing-here", b"", {"x-relay-token": TOKEN}, "GET")
+    ).status_code == 404
+    for path in (
+        *(f"{path}%0A" for path in POSTS),
+        "/relay/revoke/",
+        "//relay/revoke",
+        "/relay/./revoke%0a",
+    ):
         answer = await bridge.raw(
-            path, json.dumps({"mikId": "R1", **HERE}).encode(), {"x-relay-token": TOKEN}
+            path,
+            json.dumps({"mikId": "R1", **HERE}).encode(),
+            {"x-relay-token": TOKEN},
         )
         assert (answer.status_code, answer.json()["code"]) in (
             (404, "not_found"),
             (401, "HMAC_SIGNATURE_MISSING"),
         )
-    assert (await bridge.raw("/relay/revoke", b"", {"x-relay-token": TOKEN}, "GET")).json()["code"]
+    assert (
+        await bridge.raw("/relay/revoke", b"", {"x-relay-token": TOKEN}, "GET")
+    ).json()["code"]
     assert (await bridge.get("/health")).json() == {"status": "ok"}
     assert (await bridge.get("/health/ready")).status_code == 200
 
@@ -68,12 +119,20 @@ async def _signatures(bridge: Caller) -> None:
     body = json.dumps({"pedidoId": "P-1", "mikId": "R1", **HERE}).encode()
     for path in POSTS:
         answer = await bridge.raw(path, body, {"x-relay-token": TOKEN})
-        assert (answer.status_code, answer.json()["code"]) == (401, "HMAC_SIGNATURE_MISSING")
+        assert (answer.status_code, answer.json()["code"]) == (
+            401,
+            "HMAC_SIGNATURE_MISSING",
+        )
         headers = bridge.signed(path, body)
         for changed in (b" " + body, body + b"\n"):
             answer = await bridge.raw(path, changed, headers)
-            assert (answer.status_code, answer.json()["code"]) == (401, "HMAC_SIGNATURE_INVALID")
-    elsewhere = await bridge.raw("/relay/revoke", body, bridge.signed(AUTHORIZE, body))
+            assert (answer.status_code, answer.json()["code"]) == (
+                401,
+                "HMAC_SIGNATURE_INVALID",
+            )
+    elsewhere = await bridge.raw(
+        "/relay/revoke", body, bridge.signed(AUTHORIZE, body)
+    )
     assert elsewhere.json()["code"] == "HMAC_SIGNATURE_INVALID"
 
 
@@ -81,24 +140,46 @@ async def _replays(bridge: Caller) -> None:
     body = json.dumps({"pedidoId": "P-2", "mikId": "nobody", **HERE}).encode()
     for form in ("A", "B"):
         nonce = secrets.token_hex(16)
-        wrong = {**bridge.signed(AUTHORIZE, body, nonce=nonce), "x-relay-signature": "0" * 64}
-        assert (await bridge.raw(AUTHORIZE, body, wrong)).json()["code"] == "HMAC_SIGNATURE_INVALID"
+        wrong = {
+            **bridge.signed(AUTHORIZE, body, nonce=nonce),
+            "x-relay-signature": "0" * 64,
+        }
+        assert (await bridge.raw(AUTHORIZE, body, wrong)).json()[
+            "code"
+        ] == "HMAC_SIGNATURE_INVALID"
         headers = bridge.signed(AUTHORIZE, body, form=form, nonce=nonce)
         first = await bridge.raw(AUTHORIZE, body, headers)
-        assert first.status_code == 404, "a wrongly signed request burns no nonce"
+        assert first.status_code == 404, (
+            "a wrongly signed request burns no nonce"
+        )
         again = await bridge.raw(AUTHORIZE, body, headers)
-        assert (again.status_code, again.json()["code"]) == (401, "HMAC_REPLAY")
+        assert (again.status_code, again.json()["code"]) == (
+            401,
+            "HMAC_REPLAY",
+        )
     headers = bridge.signed(AUTHORIZE, body)
-    answers = await asyncio.gather(*(bridge.raw(AUTHORIZE, body, headers) for _ in range(8)))
-    assert sorted(answer.status_code for answer in answers) == [401] * 7 + [404]
+    answers = await asyncio.gather(
+        *(bridge.raw(AUTHORIZE, body, headers) for _ in range(8))
+    )
+    assert sorted(answer.status_code for answer in answers) == [401] * 7 + [
+        404
+    ]
 
 
 async def _clocks(bridge: Caller) -> None:
     for form in ("A", "B"):
-        for off, code in ((130, "HMAC_TS_OUT_OF_RANGE"), (-130, "HMAC_TS_OUT_OF_RANGE"), (100, "")):
+        for off, code in (
+            (130, "HMAC_TS_OUT_OF_RANGE"),
+            (-130, "HMAC_TS_OUT_OF_RANGE"),
+            (100, ""),
+        ):
             bridge.now = off
-            answer = await bridge.post(AUTHORIZE, {"pedidoId": "P-3", "mikId": "nobody", **HERE}, form)
-            expected = (401, code) if code else (404, "MIKROTIK_NODE_NOT_FOUND")
+            answer = await bridge.post(
+                AUTHORIZE, {"pedidoId": "P-3", "mikId": "nobody", **HERE}, form
+            )
+            expected = (
+                (401, code) if code else (404, "MIKROTIK_NODE_NOT_FOUND")
+            )
             assert (answer.status_code, answer.json()["code"]) == expected
     bridge.now = 0.0
 
@@ -109,43 +190,72 @@ async def _bodies(bridge: Caller) -> None:
             if len(body) > 64 * 1024:
                 continue
             answer = await bridge.raw(path, body, bridge.signed(path, body))
-            assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_JSON"), body[:20]
+            assert (answer.status_code, answer.json()["code"]) == (
+                400,
+                "INVALID_JSON",
+            ), body[:20]
     large = b'{"a":"' + b"x" * 65_536 + b'"}'
-    answer = await bridge.raw(AUTHORIZE, large, bridge.signed(AUTHORIZE, large))
-    assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
+    answer = await bridge.raw(
+        AUTHORIZE, large, bridge.signed(AUTHORIZE, large)
+    )
+    assert (answer.status_code, answer.json()["code"]) == (
+        413,
+        "payload_too_large",
+    )
     assert "65536" in answer.json()["error"]
     for fields, word in (
         ({"pedidoId": "P-1", "mikId": "R1", "mac": "AA:BB"}, "mac"),
         ({"pedidoId": "P-1", "mikId": "R1", "ip": "300.1.1.1"}, "ip"),
         ({"pedidoId": "P-1", "mikId": "R1"}, "deviceToken required"),
         ({"mikId": "R1", **HERE}, "pedidoId required"),
-        ({"pedidoId": "P-1", "mikId": "R1", **HERE, "planoMinutos": "x"}, "planoMinutos"),
+        (
+            {"pedidoId": "P-1", "mikId": "R1", **HERE, "planoMinutos": "x"},
+            "planoMinutos",
+        ),
     ):
         answer = await bridge.post(AUTHORIZE, fields)
         assert answer.status_code == 400
         assert word in answer.json()["error"]
 
 
-async def test_an_expired_order_is_refused_before_anything_is_made(bridge: Caller, agent: Agent) -> None:
-    answer = await bridge.authorize("P-old", **HERE, expiresAt="2020-01-01T00:00:00Z")
-    assert (answer.status_code, answer.json()["code"]) == (409, "order_expired")
+async def test_an_expired_order_is_refused_before_anything_is_made(
+    bridge: Caller, agent: Agent
+) -> None:
+    answer = await bridge.authorize(
+        "P-old", **HERE, expiresAt="2020-01-01T00:00:00Z"
+    )
+    assert (answer.status_code, answer.json()["code"]) == (
+        409,
+        "order_expired",
+    )
     assert agent.sessions() == []
 
 
 async def test_openapi_lists_every_endpoint(bridge: Caller) -> None:
-    answer = await bridge.raw("/openapi.json", b"", {"x-relay-token": TOKEN}, "GET")
+    answer = await bridge.raw(
+        "/openapi.json", b"", {"x-relay-token": TOKEN}, "GET"
+    )
     assert set(POSTS) < set(answer.json()["paths"])
 
 
 async def test_metrics_have_the_old_names_too(bridge: Caller) -> None:
     await bridge.post(
-        "/relay/action", {"action": "REVOKE_SESSION", "payload": {"mikId": "nobody", "ip": "1.2.3.4"}}
+        "/relay/action",
+        {
+            "action": "REVOKE_SESSION",
+            "payload": {"mikId": "nobody", "ip": "1.2.3.4"},
+        },
     )
     for path in ("/relay/metrics", "/metrics"):
-        text = (await bridge.raw(path, b"", {"x-relay-token": TOKEN}, "GET")).text
+        text = (
+            await bridge.raw(path, b"", {"x-relay-token": TOKEN}, "GET")
+        ).text
         assert "relay_action_REVOKE_SESSION_fail 1" in text
         assert "relay_action_attempt 1" in text
-        assert 'relay_http_requests_total{method="POST",route="/relay/action"' in text
+        assert (
+            'relay_http_requests_total{method="POST",route="/relay/action"'
+            in text
+        )
         assert "relay_jobs_total 0" in text
         assert "nobody" not in text
 
@@ -154,11 +264,18 @@ async def test_d5_unsigned_requests_where_a_setting_allows_them(
     start_bridge: Callable[..., BridgeProcess], agent: Agent
 ) -> None:
     agent.make_device("router-1", router_id="R1")
-    async with Caller(start_bridge(RELAY_ALLOW_UNSIGNED="/relay/revoke,/relay/device/hello")) as caller:
+    async with Caller(
+        start_bridge(RELAY_ALLOW_UNSIGNED="/relay/revoke,/relay/device/hello")
+    ) as caller:
         await caller.until_complete()
         hello = b'{"mikId":"R1","ip":"10.0.0.9","mac":"aabbccddeeff"}'
-        answer = await caller.raw("/relay/device/hello", hello, {"x-relay-token": TOKEN})
-        assert (answer.status_code, answer.json()["macAtual"]) == (200, "AA:BB:CC:DD:EE:FF")
+        answer = await caller.raw(
+            "/relay/device/hello", hello, {"x-relay-token": TOKEN}
+        )
+        assert (answer.status_code, answer.json()["macAtual"]) == (
+            200,
+            "AA:BB:CC:DD:EE:FF",
+        )
         answer = await caller.raw(AUTHORIZE, b"{}", {"x-relay-token": TOKEN})
         assert answer.json()["code"] == "HMAC_SIGNATURE_MISSING"
 
@@ -175,11 +292,15 @@ async def test_f6_dry_run_answers_with_the_commands_and_makes_nothing(
         assert mikrotik["dryRun"] is True
         assert any("ip-binding" in command for command in mikrotik["commands"])
         assert agent.sessions() == []
-        assert (await caller.get("/health")).json() == {"status": "ok", "dryRun": True}
+        assert (await caller.get("/health")).json() == {
+            "status": "ok",
+            "dryRun": True,
+        }
 
 
 @pytest.mark.parametrize(
-    ("missing", "word"), [("RELAY_TOKEN", "RELAY_TOKEN"), ("RELAY_API_SECRET", "RELAY_API_SECRET")]
+    ("missing", "word"),
+    [("RELAY_TOKEN", "RELAY_TOKEN"), ("RELAY_API_SECRET", "RELAY_API_SECRET")],
 )
 def test_a_missing_setting_ends_the_start_naming_it(
     start_bridge: Callable[..., BridgeProcess], missing: str, word: str

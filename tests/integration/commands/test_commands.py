@@ -69,15 +69,26 @@ def end(child: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def make_hub(agent: Agent, *, key: str | None = HUB_KEY, **spec: Any) -> None:
-    fields = {"nodeName": "n", "addresses": ["10.8.0.1/16"], "endpoint": "[2001:db8::1]:51820", **spec}
-    agent.apply("Hub", "hub-1", {name: value for name, value in fields.items() if value is not None})
+    fields = {
+        "nodeName": "n",
+        "addresses": ["10.8.0.1/16"],
+        "endpoint": "[2001:db8::1]:51820",
+        **spec,
+    }
+    agent.apply(
+        "Hub",
+        "hub-1",
+        {name: value for name, value in fields.items() if value is not None},
+    )
     if key:
         agent.status("hub", "hub-1", publicKey=key)
 
 
 def make_device(agent: Agent, name: str = "router-1", **spec: Any) -> None:
     api = {"credentialsSecretRef": {"name": "router"}}
-    agent.apply("Device", name, {"hubRef": {"name": "hub-1"}, "api": api, **spec})
+    agent.apply(
+        "Device", name, {"hubRef": {"name": "hub-1"}, "api": api, **spec}
+    )
 
 
 def test_a_router_gets_its_script_and_its_key_comes_back(
@@ -103,8 +114,12 @@ def test_a_router_gets_its_script_and_its_key_comes_back(
         "HOME": str(tmp_path),
         "KUBECONFIG": str(agent.plane.kubeconfig),
     }
-    subprocess.run(["sh", "-c", printed], env=shell, check=True, capture_output=True)
-    device = json.loads(agent.kubectl("get", "device", "router-1", "-o", "json"))
+    subprocess.run(
+        ["sh", "-c", printed], env=shell, check=True, capture_output=True
+    )
+    device = json.loads(
+        agent.kubectl("get", "device", "router-1", "-o", "json")
+    )
     assert device["spec"]["publicKey"] == ROUTER_KEY
 
     status, again, said = end(cerebro("bootstrap", "router-1"))
@@ -112,22 +127,38 @@ def test_a_router_gets_its_script_and_its_key_comes_back(
     assert "made no Peer" in said
     agent.apply(
         *("Peer", "router-1"),
-        {"hubRef": {"name": "hub-1"}, "publicKey": ROUTER_KEY, "allowedIPs": ["10.8.0.7/32"]},
+        {
+            "hubRef": {"name": "hub-1"},
+            "publicKey": ROUTER_KEY,
+            "allowedIPs": ["10.8.0.7/32"],
+        },
     )
     agent.status("device", "router-1", peerName="router-1")
-    refused = {"type": "Accepted", "status": "False", "reason": "DuplicateKey", "message": "key of r2"}
+    refused = {
+        "type": "Accepted",
+        "status": "False",
+        "reason": "DuplicateKey",
+        "message": "key of r2",
+    }
     refused["lastTransitionTime"] = "2026-01-01T00:00:00Z"
-    agent.status("peer", "router-1", state="NeverConnected", conditions=[refused])
+    agent.status(
+        "peer", "router-1", state="NeverConnected", conditions=[refused]
+    )
     status, _, said = end(cerebro("bootstrap", "router-1"))
     assert status == 0
-    assert "Peer router-1 is NeverConnected; Accepted is False, DuplicateKey: key of r2" in said
+    assert (
+        "Peer router-1 is NeverConnected; Accepted is False, DuplicateKey: key of r2"
+        in said
+    )
 
 
 def test_what_is_not_there_is_named_with_its_field(
     cerebro: Callable[..., subprocess.Popen[str]], agent: Agent
 ) -> None:
     def said(status: int, *arguments: str, **environment: str) -> str:
-        found, output, text = end(cerebro("bootstrap", *(arguments or ("router-1",)), **environment))
+        found, output, text = end(
+            cerebro("bootstrap", *(arguments or ("router-1",)), **environment)
+        )
         assert (found, output) == (status, ""), text
         assert "Traceback" not in text
         return text
@@ -145,18 +176,28 @@ def test_what_is_not_there_is_named_with_its_field(
     agent.status("hub", "hub-1", publicKey=HUB_KEY)
     assert "status.tunnelAddress" in said(3)
     assert "kubeconfig /nowhere" in said(2, "router-1", KUBECONFIG="/nowhere")
-    assert "no Kubernetes API server known" in said(2, "router-1", KUBECONFIG="")
+    assert "no Kubernetes API server known" in said(
+        2, "router-1", KUBECONFIG=""
+    )
     assert "installation" in said(2, "router-1", "--installation", 'x"y')
 
 
-def test_it_waits_when_asked_to(cerebro: Callable[..., subprocess.Popen[str]], agent: Agent) -> None:
+def test_it_waits_when_asked_to(
+    cerebro: Callable[..., subprocess.Popen[str]], agent: Agent
+) -> None:
     make_hub(agent, key=None)
     make_device(agent)
     child = cerebro("bootstrap", "router-1", "--wait", "60")
     assert child.stderr is not None
-    assert "waiting: the Hub hub-1 has no status.publicKey" in child.stderr.readline()
+    assert (
+        "waiting: the Hub hub-1 has no status.publicKey"
+        in child.stderr.readline()
+    )
     agent.status("hub", "hub-1", publicKey=HUB_KEY)
-    assert "waiting: the Device router-1 has no status.tunnelAddress" in child.stderr.readline()
+    assert (
+        "waiting: the Device router-1 has no status.tunnelAddress"
+        in child.stderr.readline()
+    )
     agent.status("device", "router-1", tunnelAddress="10.8.0.7")
     status, output, said = end(child)
     assert status == 0, said
@@ -189,7 +230,11 @@ def test_the_kubeconfig_is_found_where_kubectl_finds_it(
         ((), f"{tmp_path / 'missing'}:{usual}"),
         (("--kubeconfig", str(usual)), str(other)),
     ):
-        status, output, said = end(cerebro("export", *arguments, KUBECONFIG=variable, CEREBRO_NAMESPACE=""))
+        status, output, said = end(
+            cerebro(
+                "export", *arguments, KUBECONFIG=variable, CEREBRO_NAMESPACE=""
+            )
+        )
         assert status == 0, said
         assert "router-7" in output
     assert end(cerebro("export", KUBECONFIG=str(other)))[0] == 2
@@ -198,15 +243,30 @@ def test_the_kubeconfig_is_found_where_kubectl_finds_it(
 def test_e9_an_export_applied_again_gives_the_same_devices(
     cerebro: Callable[..., subprocess.Popen[str]], agent: Agent
 ) -> None:
-    make_device(agent, "router-1", routerID='R "1" é', lanNetworks=["192.168.88.0/24"], commands="Off")
-    make_device(agent, "router-2", tunnelAddress="10.8.0.9", circuitBreaker={"recoveryTime": "1m30s"})
+    make_device(
+        agent,
+        "router-1",
+        routerID='R "1" é',
+        lanNetworks=["192.168.88.0/24"],
+        commands="Off",
+    )
+    make_device(
+        agent,
+        "router-2",
+        tunnelAddress="10.8.0.9",
+        circuitBreaker={"recoveryTime": "1m30s"},
+    )
     make_device(agent, "router-3")
     agent.make_device("router-4")
-    agent.status("device", "router-1", tunnelAddress="10.8.0.7", version="7.20")
+    agent.status(
+        "device", "router-1", tunnelAddress="10.8.0.7", version="7.20"
+    )
     agent.status("device", "router-2", tunnelAddress="10.8.0.9")
 
     def specs() -> dict[str, Any]:
-        items = json.loads(agent.kubectl("get", "devices", "-o", "json"))["items"]
+        items = json.loads(agent.kubectl("get", "devices", "-o", "json"))[
+            "items"
+        ]
         return {item["metadata"]["name"]: item["spec"] for item in items}
 
     before = specs()

@@ -20,17 +20,25 @@ CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 async def proxy(bare_control_plane: ControlPlane) -> AsyncIterator[FaultProxy]:
     made = bare_control_plane.credentials
     async with FaultProxy(
-        bare_control_plane.url, upstream_ca=made.ca, certificate=(made.certificate, made.key)
+        bare_control_plane.url,
+        upstream_ca=made.ca,
+        certificate=(made.certificate, made.key),
     ) as running:
         yield running
 
 
 @pytest.fixture
-async def client(bare_control_plane: ControlPlane, proxy: FaultProxy) -> AsyncIterator[aiohttp.ClientSession]:
+async def client(
+    bare_control_plane: ControlPlane, proxy: FaultProxy
+) -> AsyncIterator[aiohttp.ClientSession]:
     made = bare_control_plane.credentials
-    trust = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=str(made.ca)))
+    trust = aiohttp.TCPConnector(
+        ssl=ssl.create_default_context(cafile=str(made.ca))
+    )
     headers = {"Authorization": f"Bearer {made.admin_token}"}
-    async with aiohttp.ClientSession(proxy.url, connector=trust, headers=headers) as session:
+    async with aiohttp.ClientSession(
+        proxy.url, connector=trust, headers=headers
+    ) as session:
         yield session
 
 
@@ -41,7 +49,9 @@ async def status(client: aiohttp.ClientSession, path: str = CONFIGMAPS) -> int:
 
 
 async def create(client: aiohttp.ClientSession, name: str) -> None:
-    async with client.post(CONFIGMAPS, json={"metadata": {"name": name}}) as answer:
+    async with client.post(
+        CONFIGMAPS, json={"metadata": {"name": name}}
+    ) as answer:
         assert answer.status == 201, await answer.text()
 
 
@@ -75,7 +85,9 @@ async def test_a_spell_of_refusals_then_everything_passes(
     assert await status(client, "/api/v1/namespaces/default/secrets") == 200
 
 
-async def test_lists_are_delayed_and_reads_are_not(proxy: FaultProxy, client: aiohttp.ClientSession) -> None:
+async def test_lists_are_delayed_and_reads_are_not(
+    proxy: FaultProxy, client: aiohttp.ClientSession
+) -> None:
     fault = proxy.delay(1.0, matching=lambda request: request.list)
     started = time.monotonic()
     assert await status(client, f"{CONFIGMAPS}/nothing") == 404
@@ -85,7 +97,9 @@ async def test_lists_are_delayed_and_reads_are_not(proxy: FaultProxy, client: ai
     assert time.monotonic() - started >= 1.0
 
 
-async def test_a_watch_streams_and_is_cut(proxy: FaultProxy, client: aiohttp.ClientSession) -> None:
+async def test_a_watch_streams_and_is_cut(
+    proxy: FaultProxy, client: aiohttp.ClientSession
+) -> None:
     async with client.get(CONFIGMAPS, params={"watch": "1"}) as watch:
         await create(client, "seen-through-the-proxy")
         names = set()
@@ -113,7 +127,14 @@ async def test_requests_are_remembered_in_kubernetes_words(
 ) -> None:
     await status(client)
     seen: Request = proxy.requests[-1]
-    assert (seen.method, seen.resource, seen.name, seen.list, seen.watch, seen.write) == (
+    assert (
+        seen.method,
+        seen.resource,
+        seen.name,
+        seen.list,
+        seen.watch,
+        seen.write,
+    ) == (
         *("GET", "configmaps", "", True),
         *(False, False),
     )

@@ -13,7 +13,11 @@ from typing import Any
 
 from cerebro.agent.devices.access.contention import ContentionTracker
 from cerebro.agent.devices.access.desired import PassContext
-from cerebro.agent.devices.access.outcome import PassResult, granted_and_ended, session_obstacle
+from cerebro.agent.devices.access.outcome import (
+    PassResult,
+    granted_and_ended,
+    session_obstacle,
+)
 from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.access.status import ended_status, live_status
 from cerebro.resources import Device, Session, SessionStatus
@@ -29,9 +33,19 @@ from simulator.simulator import Simulator
 BINDING, LIST = "/ip/hotspot/ip-binding", "/ip/firewall/address-list"
 DEVICE = Device.model_validate(
     {
-        "metadata": {"name": "d", "namespace": "n", "uid": "d", "resourceVersion": "1", "generation": 1},
+        "metadata": {
+            "name": "d",
+            "namespace": "n",
+            "uid": "d",
+            "resourceVersion": "1",
+            "generation": 1,
+        },
         "spec": {
-            "api": {"address": "127.0.0.1", "allowPlaintext": True, "credentialsSecretRef": {"name": "s"}}
+            "api": {
+                "address": "127.0.0.1",
+                "allowPlaintext": True,
+                "credentialsSecretRef": {"name": "s"},
+            }
         },
     }
 )
@@ -62,10 +76,16 @@ def a_session(
             },
             "spec": {
                 "deviceRef": {"name": "d"},
-                "client": {key: value for key, value in client.items() if value},
+                "client": {
+                    key: value for key, value in client.items() if value
+                },
                 **spec,
             },
-            "status": status.model_dump(mode="json", by_alias=True, exclude_none=True) if status else {},
+            "status": status.model_dump(
+                mode="json", by_alias=True, exclude_none=True
+            )
+            if status
+            else {},
         }
     )
 
@@ -73,7 +93,11 @@ def a_session(
 class Between:
     """A RouterSession that lets something happen after commands were answered."""
 
-    def __init__(self, session: RouterSession, after: Callable[[Sequence[Command]], object]) -> None:
+    def __init__(
+        self,
+        session: RouterSession,
+        after: Callable[[Sequence[Command]], object],
+    ) -> None:
         self._session, self._after = session, after
 
     async def run_all(self, commands: Sequence[Command]) -> list[Reply | Trap]:
@@ -95,7 +119,10 @@ class Passes:
     policy: AccessPolicy = field(default_factory=AccessPolicy)
 
     async def over(
-        self, *sessions: Session, changed: Sequence[Session] | None = None, **at: Any
+        self,
+        *sessions: Session,
+        changed: Sequence[Session] | None = None,
+        **at: Any,
     ) -> tuple[PassResult, dict[str, SessionStatus]]:
         """Pass over everything, or over the clients of `changed`; gives what was done and the statuses."""
         circumstances = {
@@ -111,12 +138,20 @@ class Passes:
         )
         outcome = await run.run(sessions, changed)
         granted, ended = granted_and_ended(outcome)
-        self.contest.note(outcome.repaired, granted, ended, self.now, everything=changed is None)
+        self.contest.note(
+            outcome.repaired,
+            granted,
+            ended,
+            self.now,
+            everything=changed is None,
+        )
         return outcome, statuses(outcome)
 
     def rows(self, menu: str) -> list[dict[str, str]]:
         """The rows of a menu."""
-        return [dict(row.values) for row in self.router.tables[menu].rows.values()]
+        return [
+            dict(row.values) for row in self.router.tables[menu].rows.values()
+        ]
 
     def forwards(self, mac: str, flow: str | None = None) -> bool:
         """Send a packet of a client."""
@@ -128,7 +163,10 @@ class Passes:
 
     def forget_hosts(self) -> None:
         """Let all hosts and connections idle out."""
-        hotspot, connections = self.router.hotspot, self.router.network.connections
+        hotspot, connections = (
+            self.router.hotspot,
+            self.router.network.connections,
+        )
         for host in list(hotspot.hosts.rows.values()):
             hotspot.hosts.remove(host)
         for connection in list(connections.rows.values()):
@@ -143,10 +181,18 @@ def statuses(outcome: PassResult) -> dict[str, SessionStatus]:
         why = session_obstacle(DEVICE, outcome, one, contested=False)
         if one.verdict.live:
             view = outcome.plan.grants.get(one.grant) if one.grant else None
-            found[one.session.metadata.name] = live_status(one.session, one.verdict, view, why, now)
+            found[one.session.metadata.name] = live_status(
+                one.session, one.verdict, view, why, now
+            )
         else:
-            ending = outcome.plan.endings.get(one.ending) if one.ending else EndingView(enforced=True)
-            found[one.session.metadata.name] = ended_status(one.session, one.verdict, ending, why, now)
+            ending = (
+                outcome.plan.endings.get(one.ending)
+                if one.ending
+                else EndingView(enforced=True)
+            )
+            found[one.session.metadata.name] = ended_status(
+                one.session, one.verdict, ending, why, now
+            )
     return found
 
 
@@ -157,7 +203,9 @@ async def passes(**options: Any) -> AsyncIterator[Passes]:
     await simulator.start()
     try:
         router = await simulator.add_router("r", **options)
-        session = await connect("127.0.0.1", router.port, [("cerebro", "secret")])
+        session = await connect(
+            "127.0.0.1", router.port, [("cerebro", "secret")]
+        )
         try:
             yield Passes(router, session)
         finally:

@@ -17,8 +17,12 @@ M, N = "AA:BB:CC:00:00:01", "AA:BB:CC:00:00:02"
 X, Y, STALE = "10.5.50.11", "10.5.50.12", "10.5.50.99"
 
 
-@pytest.mark.parametrize(("access", "kind"), [("list", "regular"), ("hotspot", "bypassed")])
-async def test_b1_a_packet_between_the_look_and_the_end_leaves_no_connection(access: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("access", "kind"), [("list", "regular"), ("hotspot", "bypassed")]
+)
+async def test_b1_a_packet_between_the_look_and_the_end_leaves_no_connection(
+    access: str, kind: str
+) -> None:
     """The rows let it through until they are gone, also where no host did before."""
     async with passes(access=access) as over:
         over.policy = AccessPolicy(binding_type=kind)
@@ -26,11 +30,17 @@ async def test_b1_a_packet_between_the_look_and_the_end_leaves_no_connection(acc
         _, said = await over.over(a_session("a", M, X))
         assert over.forwards(M)
         over.forget_hosts()
-        ended = a_session("a", M, X, status=said["a"], generation=2, revoked=True)
+        ended = a_session(
+            "a", M, X, status=said["a"], generation=2, revoked=True
+        )
         let_through: list[bool] = []
 
         def packet_after_the_look(commands: Sequence[Command]) -> None:
-            if commands[0].path.endswith("connection") and commands[0].verb == "print" and not let_through:
+            if (
+                commands[0].path.endswith("connection")
+                and commands[0].verb == "print"
+                and not let_through
+            ):
                 let_through.append(over.forwards(M, "call"))
 
         over.after = packet_after_the_look
@@ -41,41 +51,55 @@ async def test_b1_a_packet_between_the_look_and_the_end_leaves_no_connection(acc
 
 
 @pytest.mark.parametrize("asked", [{"mac": M}, {"mac": M, "ip": STALE}])
-async def test_b2_the_end_of_a_client_takes_its_list_row_wherever_it_was_seen(asked: dict[str, Any]) -> None:
+async def test_b2_the_end_of_a_client_takes_its_list_row_wherever_it_was_seen(
+    asked: dict[str, Any],
+) -> None:
     async with passes(access="list") as over:
         over.router.network.move_in(M, X)
         over.forwards(M)
         live = a_session("a", **asked)
         _, said = await over.over(live, changed=[live])
-        assert [row["address"] for row in over.rows(LIST)] == [X], "not at an address where nobody saw it"
+        assert [row["address"] for row in over.rows(LIST)] == [X], (
+            "not at an address where nobody saw it"
+        )
         assert said["a"].applied is not None
         assert said["a"].applied.ip_address == X
         assert over.forwards(M)
         over.forget_hosts()
         again = a_session("a", status=said["a"], **asked)
         await over.over(again)
-        assert [row["address"] for row in over.rows(LIST)] == [X], "nor when it is idle"
-        ended = a_session("a", status=said["a"], generation=2, revoked=True, **asked)
+        assert [row["address"] for row in over.rows(LIST)] == [X], (
+            "nor when it is idle"
+        )
+        ended = a_session(
+            "a", status=said["a"], generation=2, revoked=True, **asked
+        )
         _, said = await over.over(ended, changed=[ended])
         assert said["a"].finished
         assert over.rows(LIST) == []
         assert not over.forwards(M)
 
 
-async def test_b2_the_end_of_a_client_takes_its_rows_at_every_address() -> None:
+async def test_b2_the_end_of_a_client_takes_its_rows_at_every_address() -> (
+    None
+):
     async with passes(access="list") as over:
         for ip in (X, Y):
             over.router.network.move_in(M, ip)
             over.forwards(M)
         _, said = await over.over(a_session("a", M, X))
         assert len(over.rows(LIST)) == 2
-        ended = a_session("a", M, X, status=said["a"], generation=2, revoked=True)
+        ended = a_session(
+            "a", M, X, status=said["a"], generation=2, revoked=True
+        )
         _, said = await over.over(ended, changed=[ended])
         assert said["a"].finished
         assert over.rows(LIST) == []
 
 
-async def test_b2_who_pays_at_an_address_is_not_cut_off_by_the_end_of_who_had_it() -> None:
+async def test_b2_who_pays_at_an_address_is_not_cut_off_by_the_end_of_who_had_it() -> (
+    None
+):
     async with passes() as over:
         idle = a_session("idle", ip=X)
         _, said = await over.over(idle, changed=[idle])
@@ -91,24 +115,37 @@ async def test_b2_who_pays_at_an_address_is_not_cut_off_by_the_end_of_who_had_it
         cut: list[Command] = []
 
         def note(commands: Sequence[Command]) -> None:
-            cut.extend(one for one in commands if one.verb == "remove" and "binding" not in one.path)
+            cut.extend(
+                one
+                for one in commands
+                if one.verb == "remove" and "binding" not in one.path
+            )
 
         over.after = note
-        ended = a_session("idle", ip=X, status=before, generation=2, revoked=True)
+        ended = a_session(
+            "idle", ip=X, status=before, generation=2, revoked=True
+        )
         _, said = await over.over(ended, paying, changed=[ended])
         assert said["idle"].finished
-        assert [one.path for one in cut if "address-list" not in one.path] == []
+        assert [
+            one.path for one in cut if "address-list" not in one.path
+        ] == []
         assert over.forwards(N, "video")
 
 
-async def test_b2_a_revoke_by_address_says_who_got_it_meanwhile_and_ends_whom_the_bridge_names() -> None:
+async def test_b2_a_revoke_by_address_says_who_got_it_meanwhile_and_ends_whom_the_bridge_names() -> (
+    None
+):
     """M paid at X and is at Y by now; N has got X. What each has ends by the revoke of its present address alone."""
     async with passes(access="list") as over:
         clients = {M: a_session("m", M, X), N: a_session("n", N, STALE)}
         for mac, ip in ((M, X), (N, STALE)):
             over.router.network.move_in(mac, ip)
         _, said = await over.over(*clients.values())
-        live = {mac: a_session(one.name, mac, status=said[one.name]) for mac, one in clients.items()}
+        live = {
+            mac: a_session(one.name, mac, status=said[one.name])
+            for mac, one in clients.items()
+        }
         over.forget_hosts()
         for mac, ip in ((M, Y), (N, X)):
             over.router.network.move_in(mac, ip)
@@ -125,15 +162,23 @@ async def test_b2_a_revoke_by_address_says_who_got_it_meanwhile_and_ends_whom_th
         assert said["record"].applied.mac_address == N
         assert not said["record"].finished
         assert (over.forwards(M), over.forwards(N)) == (True, True)
-        named = a_session("record", N, X, status=said["record"], generation=2, **record)
+        named = a_session(
+            "record", N, X, status=said["record"], generation=2, **record
+        )
         ended = a_session("n", N, status=said["n"], generation=2, revoked=True)
-        _, said = await over.over(named, live[M], ended, changed=[named, ended])
+        _, said = await over.over(
+            named, live[M], ended, changed=[named, ended]
+        )
         assert (said["record"].finished, said["n"].finished) == (True, True)
         assert (over.forwards(M), over.forwards(N)) == (True, False)
 
 
-@pytest.mark.parametrize("asked", [{"ip": X}, {"mac": M}], ids=["by address", "by MAC"])
-@pytest.mark.parametrize("bound_at", [X, None], ids=["bound to an address", "bound by MAC alone"])
+@pytest.mark.parametrize(
+    "asked", [{"ip": X}, {"mac": M}], ids=["by address", "by MAC"]
+)
+@pytest.mark.parametrize(
+    "bound_at", [X, None], ids=["bound to an address", "bound by MAC alone"]
+)
 @pytest.mark.parametrize("seen", [True, False], ids=["with a host", "idle"])
 async def test_b4_a_revoke_takes_all_rows_of_the_older_relay(
     asked: dict[str, Any], bound_at: str | None, seen: bool
@@ -143,10 +188,21 @@ async def test_b4_a_revoke_takes_all_rows_of_the_older_relay(
         for mac, ip, order in ((M, X, "pedido:pão"), (N, Y, "pedido:2")):
             address = {"address": ip} if bound_at else {}
             over.router.tables[BINDING].add(
-                {"mac-address": mac, **address, "type": "bypassed", "comment": order, "disabled": "false"}
+                {
+                    "mac-address": mac,
+                    **address,
+                    "type": "bypassed",
+                    "comment": order,
+                    "disabled": "false",
+                }
             )
             over.router.tables[LIST].add(
-                {"list": "paid_clients", "address": ip, "comment": order, "disabled": "false"}
+                {
+                    "list": "paid_clients",
+                    "address": ip,
+                    "comment": order,
+                    "disabled": "false",
+                }
             )
         over.router.network.move_in(M, X)
         if seen:
@@ -155,15 +211,23 @@ async def test_b4_a_revoke_takes_all_rows_of_the_older_relay(
         _, said = await over.over(ended, changed=[ended])
         assert said["a"].finished
         assert not over.forwards(M)
-        assert [row["comment"] for menu in (BINDING, LIST) for row in over.rows(menu)] == ["pedido:2"] * 2
+        assert [
+            row["comment"]
+            for menu in (BINDING, LIST)
+            for row in over.rows(menu)
+        ] == ["pedido:2"] * 2
 
 
-async def test_b9_an_object_that_names_nobody_holds_no_end_of_another_back() -> None:
+async def test_b9_an_object_that_names_nobody_holds_no_end_of_another_back() -> (
+    None
+):
     async with passes() as over:
         over.router.network.move_in(M, X)
         _, said = await over.over(a_session("a", M, X))
         assert over.forwards(M)
-        ended = a_session("a", M, X, status=said["a"], generation=2, revoked=True)
+        ended = a_session(
+            "a", M, X, status=said["a"], generation=2, revoked=True
+        )
         _, said = await over.over(ended, frozen_all=True)
         assert said["a"].finished
         assert over.rows(BINDING) == []
@@ -189,13 +253,21 @@ async def test_b10_one_order_after_another_is_not_contested() -> None:
             assert said[live.name].phase == "Active"
             assert over.forwards(M)
             ended = a_session(
-                live.name, M, X, status=said[live.name], generation=2, duration="10m", revoked=True
+                live.name,
+                M,
+                X,
+                status=said[live.name],
+                generation=2,
+                duration="10m",
+                revoked=True,
             )
             await over.over(ended, changed=[ended])
             assert not over.contest.contested(over.now)
 
 
-async def test_b10_a_row_that_a_script_disables_again_and_again_is_contested() -> None:
+async def test_b10_a_row_that_a_script_disables_again_and_again_is_contested() -> (
+    None
+):
     async with passes() as over:
         over.router.network.move_in(M, X)
         live = a_session("a", M, X)
@@ -208,7 +280,9 @@ async def test_b10_a_row_that_a_script_disables_again_and_again_is_contested() -
         assert over.contest.contested(over.now)
 
 
-async def test_b10_a_client_that_changes_its_address_is_not_contested() -> None:
+async def test_b10_a_client_that_changes_its_address_is_not_contested() -> (
+    None
+):
     async with passes(access="list") as over:
         live = a_session("a", M)
         for number in range(6):
@@ -220,26 +294,36 @@ async def test_b10_a_client_that_changes_its_address_is_not_contested() -> None:
             assert not over.contest.contested(over.now)
 
 
-async def test_a9_under_a_wrong_clock_a_new_order_prolongs_nothing_for_a_client_that_is_in() -> None:
+async def test_a9_under_a_wrong_clock_a_new_order_prolongs_nothing_for_a_client_that_is_in() -> (
+    None
+):
     async with passes() as over:
         over.router.network.move_in(M, X)
         _, said = await over.over(a_session("a", M, X, duration="10m"))
         before = over.rows(BINDING)
         first = a_session("a", M, X, duration="10m", status=said["a"])
-        _, said = await over.over(first, a_session("b", M, X, duration="60m"), clock_trusted=False)
+        _, said = await over.over(
+            first, a_session("b", M, X, duration="60m"), clock_trusted=False
+        )
         assert said["b"].phase == "Pending"
         assert said["b"].authorized_at is None
         assert over.rows(BINDING) == before
 
 
-async def test_e1_an_end_within_a_second_is_looked_at_again_when_the_marker_has_passed() -> None:
+async def test_e1_an_end_within_a_second_is_looked_at_again_when_the_marker_has_passed() -> (
+    None
+):
     """The marker is in whole seconds, rounded up; without the Lease only what it says counts."""
     async with passes() as over:
         over.router.network.move_in(M, X)
-        end = datetime.now(UTC).replace(microsecond=300_000) + timedelta(hours=1)
+        end = datetime.now(UTC).replace(microsecond=300_000) + timedelta(
+            hours=1
+        )
         live = a_session("a", M, X, expiresAt=end.isoformat())
         _, said = await over.over(live)
-        live = a_session("a", M, X, expiresAt=end.isoformat(), status=said["a"])
+        live = a_session(
+            "a", M, X, expiresAt=end.isoformat(), status=said["a"]
+        )
         early: dict[str, Any] = {
             "now": end + timedelta(milliseconds=10),
             "hold": "NoLease",
@@ -248,18 +332,27 @@ async def test_e1_an_end_within_a_second_is_looked_at_again_when_the_marker_has_
         outcome, _ = await over.over(live, **early)
         assert not outcome.settled
         assert over.forwards(M)
-        outcome, said = await over.over(live, **{**early, "now": end + timedelta(seconds=1)})
+        outcome, said = await over.over(
+            live, **{**early, "now": end + timedelta(seconds=1)}
+        )
         assert outcome.settled
         assert said["a"].finished
         assert not over.forwards(M)
 
 
-async def test_e1_without_the_lease_a_row_whose_own_marker_goes_on_stays() -> None:
+async def test_e1_without_the_lease_a_row_whose_own_marker_goes_on_stays() -> (
+    None
+):
     """It bears the mark of another client, and the address of the one that ended."""
     async with passes(access="list") as over:
         other = str(marker_for("main", N, None))
         over.router.tables[LIST].add(
-            {"list": "paid_clients", "address": X, "comment": other, "disabled": "false"}
+            {
+                "list": "paid_clients",
+                "address": X,
+                "comment": other,
+                "disabled": "false",
+            }
         )
         ended = a_session("a", ip=X, revoked=True)
         await over.over(ended, passed_only=True, hold="NoLease")

@@ -29,7 +29,9 @@ ACCOUNTS = ("cerebro-agent", "cerebro-operator")
 
 
 @pytest.fixture
-async def open_stack(control_plane: ControlPlane, tmp_path: Path) -> AsyncIterator[OpenStack]:
+async def open_stack(
+    control_plane: ControlPlane, tmp_path: Path
+) -> AsyncIterator[OpenStack]:
     """Call it for a stack in a namespace of its own; keyword arguments are settings of our processes.
 
     `server` is where those find the API server, `device` what the Device's spec says besides
@@ -44,7 +46,9 @@ async def open_module_stack(
     control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[OpenStack]:
     """The same for stacks that live as long as the module's tests, in the module's event loop."""
-    async with stacks_on(control_plane, tmp_path_factory.mktemp("stacks")) as opened:
+    async with stacks_on(
+        control_plane, tmp_path_factory.mktemp("stacks")
+    ) as opened:
         yield opened
 
 
@@ -53,25 +57,36 @@ async def api_proxy(control_plane: ControlPlane) -> AsyncIterator[FaultProxy]:
     """A proxy before the API server, for a stack's processes; the test itself goes past it."""
     made = control_plane.credentials
     async with FaultProxy(
-        control_plane.url, upstream_ca=made.ca, certificate=(made.certificate, made.key)
+        control_plane.url,
+        upstream_ca=made.ca,
+        certificate=(made.certificate, made.key),
     ) as proxy:
         yield proxy
 
 
 @asynccontextmanager
-async def stacks_on(plane: ControlPlane, folder: Path) -> AsyncIterator[OpenStack]:
+async def stacks_on(
+    plane: ControlPlane, folder: Path
+) -> AsyncIterator[OpenStack]:
     """Give what opens stacks on a control plane, and close them at the end."""
     stacks: list[Stack] = []
     async with KubeApi(from_kubeconfig(plane.kubeconfig)) as api:
 
         async def opened(
-            server: str | None = None, device: dict[str, Any] | None = NO_MORE, **settings: str
+            server: str | None = None,
+            device: dict[str, Any] | None = NO_MORE,
+            **settings: str,
         ) -> Stack:
             namespace = f"test-{secrets.token_hex(4)}"
             apply.apply_rights(plane, namespace)
-            accounts = {name: plane.account_kubeconfig(name, namespace, server=server) for name in ACCOUNTS}
+            accounts = {
+                name: plane.account_kubeconfig(name, namespace, server=server)
+                for name in ACCOUNTS
+            }
             (folder / namespace).mkdir()
-            stack = Stack(plane, namespace, folder / namespace, accounts, **settings)
+            stack = Stack(
+                plane, namespace, folder / namespace, accounts, **settings
+            )
             stacks.append(stack)
             await stack.open(api)
             if device is not None:
@@ -82,4 +97,6 @@ async def stacks_on(plane: ControlPlane, folder: Path) -> AsyncIterator[OpenStac
         for stack in stacks:
             await stack.close()
             print(stack.logs())
-            plane.kubectl("delete", "namespace", stack.namespace, "--wait=false")
+            plane.kubectl(
+                "delete", "namespace", stack.namespace, "--wait=false"
+            )

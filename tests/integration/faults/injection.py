@@ -66,7 +66,9 @@ class Lane:
                 if not self.stack.forwarded(phone):
                     self.wrong.append(f"{phone} pays and was cut off")
             if self.stack.forwarded(self.stranger):
-                self.wrong.append(f"{self.stranger} does not pay and was let in")
+                self.wrong.append(
+                    f"{self.stranger} does not pay and was let in"
+                )
             await asyncio.sleep(0.02)
 
 
@@ -114,19 +116,28 @@ class Case(ABC):
         async def ended() -> bool:
             return self.killed.exit_code() is not None or await self.done()
 
-        await until(ended, lambda: f"{self.name} at {waits}\n{self.stack.logs()}")
+        await until(
+            ended, lambda: f"{self.name} at {waits}\n{self.stack.logs()}"
+        )
         died = self.killed.disarm()
         if died:
             assert self.killed.end() == -9, self.killed.output()
             await self.while_dead()
             self.killed.start()
-            await until(self.done, lambda: f"{self.name} after a kill at {waits}\n{self.stack.logs()}")
+            await until(
+                self.done,
+                lambda: (
+                    f"{self.name} after a kill at {waits}\n{self.stack.logs()}"
+                ),
+            )
         await self.verify()
         await self.stack.check_equal()
         return died
 
 
-async def go_through(lanes: Sequence[Lane], case: Callable[[Lane], Case]) -> int:
+async def go_through(
+    lanes: Sequence[Lane], case: Callable[[Lane], Case]
+) -> int:
     """Kill at the first, second, third ... await of the path until runs end before; gives how many there were."""
     numbers = itertools.count(1)
     last_kill = 0
@@ -141,7 +152,9 @@ async def go_through(lanes: Sequence[Lane], case: Callable[[Lane], Case]) -> int
                 async with lane.watched():
                     died = await case(lane).run(number)
             except AssertionError as error:
-                raise AssertionError(f"killed at await {number}: {error}") from error
+                raise AssertionError(
+                    f"killed at await {number}: {error}"
+                ) from error
             if died:
                 last_kill = max(last_kill, number)
             else:

@@ -22,28 +22,57 @@ from types import TracebackType
 from typing import Any
 
 PROGRAMS = {
-    "agent": ("cerebro.agent.main", "main", "cerebro.agent.settings", "AgentSettings"),
-    "operator": ("cerebro.operator.main", "main", "cerebro.operator.settings", "OperatorSettings"),
-    "bridge": ("cerebro.bridge.main", "run", "cerebro.bridge.settings", "BridgeSettings"),
+    "agent": (
+        "cerebro.agent.main",
+        "main",
+        "cerebro.agent.settings",
+        "AgentSettings",
+    ),
+    "operator": (
+        "cerebro.operator.main",
+        "main",
+        "cerebro.operator.settings",
+        "OperatorSettings",
+    ),
+    "bridge": (
+        "cerebro.bridge.main",
+        "run",
+        "cerebro.bridge.settings",
+        "BridgeSettings",
+    ),
 }
 PATHS = {
     "agent": ("Agent._guarded", "StatusWriter._work"),
     "operator": ("Loop.run",),
-    "bridge": ("RequestResponseCycle.run_asgi", "Inbox._run_lane", "Bridge._look_after"),
+    "bridge": (
+        "RequestResponseCycle.run_asgi",
+        "Inbox._run_lane",
+        "Bridge._look_after",
+    ),
 }
 """The tasks in which access is granted and ended, by their coroutine's name; what they start counts too."""
 _PR_SET_PDEATHSIG = 1
 
 _forking = multiprocessing.get_context("forkserver")
 _forking.set_forkserver_preload(
-    ["pytest", "cerebro.cli.main", *(words[place] for words in PROGRAMS.values() for place in (0, 2))]
+    [
+        "pytest",
+        "cerebro.cli.main",
+        *(words[place] for words in PROGRAMS.values() for place in (0, 2)),
+    ]
 )
 
 
 class _Steps(Coroutine[Any, Any, Any]):
     """A coroutine that tells `suspended` of each time that it waits, from any depth."""
 
-    def __init__(self, inner: Coroutine[Any, Any, Any], points: KillPoints, *, counts: bool) -> None:
+    def __init__(
+        self,
+        inner: Coroutine[Any, Any, Any],
+        points: KillPoints,
+        *,
+        counts: bool,
+    ) -> None:
         self._inner, self._points, self.counts = inner, points, counts
         self.__qualname__ = getattr(inner, "__qualname__", "")
 
@@ -54,7 +83,10 @@ class _Steps(Coroutine[Any, Any, Any]):
         return waited_for
 
     def throw(
-        self, kind: Any, value: BaseException | object = None, traceback: TracebackType | None = None
+        self,
+        kind: Any,
+        value: BaseException | object = None,
+        traceback: TracebackType | None = None,
     ) -> Any:
         waited_for = self._inner.throw(kind, value, traceback)
         if self.counts:
@@ -73,7 +105,11 @@ class Waits(ctypes.Structure):
     neither undoes what the other does.
     """
 
-    _fields_ = (("so_far", ctypes.c_int), ("until", ctypes.c_int), ("survived", ctypes.c_int))
+    _fields_ = (
+        ("so_far", ctypes.c_int),
+        ("until", ctypes.c_int),
+        ("survived", ctypes.c_int),
+    )
 
 
 class KillPoints:
@@ -86,15 +122,24 @@ class KillPoints:
         self._roots, self._waits = roots, waits
 
     def __call__(
-        self, loop: asyncio.AbstractEventLoop, coro: Any, context: Context | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        coro: Any,
+        context: Context | None = None,
     ) -> asyncio.Task[Any]:
         try:
             parent = asyncio.current_task(loop)
         except RuntimeError:
             parent = None
         above = parent.get_coro() if parent is not None else None
-        counts = getattr(coro, "__qualname__", "") in self._roots or getattr(above, "counts", False)
-        steps = _Steps(coro, self, counts=counts) if asyncio.iscoroutine(coro) else coro
+        counts = getattr(coro, "__qualname__", "") in self._roots or getattr(
+            above, "counts", False
+        )
+        steps = (
+            _Steps(coro, self, counts=counts)
+            if asyncio.iscoroutine(coro)
+            else coro
+        )
         return asyncio.Task(steps, loop=loop, context=context)
 
     def suspended(self) -> None:
@@ -107,14 +152,20 @@ class KillPoints:
 class Program:
     """One of our programs; `start` again after it was killed goes on with the same environment."""
 
-    def __init__(self, role: str, environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, role: str, environment: dict[str, str], log: Path
+    ) -> None:
         self.role, self.environment, self.log = role, environment, log
         self._waits = _forking.RawValue(Waits, 0, 0, 0)
         self._process: ForkServerProcess | None = None
 
     def start(self, *, waits: int = 0) -> None:
         """Start it, to be killed at that many waits; 0 has it live."""
-        self._waits.so_far, self._waits.until, self._waits.survived = 0, waits, 0
+        self._waits.so_far, self._waits.until, self._waits.survived = (
+            0,
+            waits,
+            0,
+        )
         words = (self.role, self.environment, str(self.log), self._waits)
         self._process = _forking.Process(target=_run, args=words, daemon=True)
         self._process.start()
@@ -128,8 +179,14 @@ class Program:
         until, self._waits.until = self._waits.until, 0
         reached, deadline = self._waits.so_far, time.monotonic() + 60
         # At a wait that it has reached it is killed in a moment, unless it looks only now.
-        while until and self.exit_code() is None and self._waits.survived < reached:
-            assert time.monotonic() < deadline, f"{self.role} neither ends nor goes on"
+        while (
+            until
+            and self.exit_code() is None
+            and self._waits.survived < reached
+        ):
+            assert time.monotonic() < deadline, (
+                f"{self.role} neither ends nor goes on"
+            )
             time.sleep(0.001)
         return self.exit_code() is not None
 
@@ -141,7 +198,9 @@ class Program:
         """Give -9 after a kill, None while it runs."""
         return self._process.exitcode if self._process else None
 
-    def end(self, how: signal.Signals = signal.SIGKILL, within: float = 60) -> int | None:
+    def end(
+        self, how: signal.Signals = signal.SIGKILL, within: float = 60
+    ) -> int | None:
         """Send a signal and give the exit code; harmless when it has ended."""
         if self._process is None:
             return None
@@ -159,10 +218,14 @@ class Program:
         return self._log().count(text)
 
     def _log(self) -> str:
-        return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+        return (
+            self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+        )
 
 
-def _run(role: str, environment: dict[str, str], log: str, waits: Waits) -> None:
+def _run(
+    role: str, environment: dict[str, str], log: str, waits: Waits
+) -> None:
     """Be the program, in a process of its own."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     with Path(log).open("ab") as output:
@@ -172,10 +235,14 @@ def _run(role: str, environment: dict[str, str], log: str, waits: Waits) -> None
     module, function, settings_module, settings_class = PROGRAMS[role]
     main = getattr(importlib.import_module(module), function)
     cli = importlib.import_module("cerebro.cli.main")
-    settings = cli._settings(getattr(importlib.import_module(settings_module), settings_class))
+    settings = cli._settings(
+        getattr(importlib.import_module(settings_module), settings_class)
+    )
 
     async def counted(stop: asyncio.Event) -> None:
-        asyncio.get_running_loop().set_task_factory(KillPoints(PATHS[role], waits))
+        asyncio.get_running_loop().set_task_factory(
+            KillPoints(PATHS[role], waits)
+        )
         await main(settings, stop)
 
     cli.run(counted)

@@ -73,7 +73,9 @@ class FirstRow:
     end: int | None
 
 
-async def until(check: Callable[[], Awaitable[_T | None]], what: Callable[[], str] | str) -> _T:
+async def until(
+    check: Callable[[], Awaitable[_T | None]], what: Callable[[], str] | str
+) -> _T:
     """Wait until `check` gives something; fails with `what`, and never asserts on how long it took."""
     deadline = time.monotonic() + CERTAIN
     while True:
@@ -81,7 +83,9 @@ async def until(check: Callable[[], Awaitable[_T | None]], what: Callable[[], st
         if found:
             return found
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {CERTAIN:g} s: {what if isinstance(what, str) else what()}")
+            raise AssertionError(
+                f"not within {CERTAIN:g} s: {what if isinstance(what, str) else what()}"
+            )
         await asyncio.sleep(0.05)
 
 
@@ -89,7 +93,12 @@ class Stack:
     """One namespace with one router. Use `open`, and `close` at the end."""
 
     def __init__(
-        self, plane: ControlPlane, namespace: str, folder: Path, accounts: dict[str, Path], **settings: str
+        self,
+        plane: ControlPlane,
+        namespace: str,
+        folder: Path,
+        accounts: dict[str, Path],
+        **settings: str,
     ) -> None:
         self.plane, self.namespace, self.folder = plane, namespace, folder
         self.simulator = Simulator()
@@ -103,10 +112,18 @@ class Stack:
             **settings,
         }
         served = {**common, "KUBECONFIG": str(accounts["cerebro-operator"])}
-        relay = {"RELAY_TOKEN": TOKEN, "RELAY_API_SECRET": SECRET, "PORT": str(self.bridge_port)}
+        relay = {
+            "RELAY_TOKEN": TOKEN,
+            "RELAY_API_SECRET": SECRET,
+            "PORT": str(self.bridge_port),
+        }
         relay["CEREBRO_STORE"] = str(folder / "relay.db")
         environments = {
-            "agent": {**common, "KUBECONFIG": str(accounts["cerebro-agent"]), "CEREBRO_NODE_NAME": "node-1"},
+            "agent": {
+                **common,
+                "KUBECONFIG": str(accounts["cerebro-agent"]),
+                "CEREBRO_NODE_NAME": "node-1",
+            },
             "operator": {**served, "CEREBRO_IDENTITY": "operator-1"},
             "bridge": {**served, **relay},
         }
@@ -129,8 +146,12 @@ class Stack:
         """Start the router; the Device and our processes are the test's to start."""
         self.api = api
         await self.simulator.start()
-        self.router = await self.simulator.add_router(self.namespace, user="relay", password="secret-1")
-        self.router.tables["/ip/hotspot/ip-binding"].subscribe(self._binding_changed)
+        self.router = await self.simulator.add_router(
+            self.namespace, user="relay", password="secret-1"
+        )
+        self.router.tables["/ip/hotspot/ip-binding"].subscribe(
+            self._binding_changed
+        )
 
     async def close(self) -> None:
         for program in self.programs.values():
@@ -143,13 +164,23 @@ class Stack:
 
     def pids(self) -> dict[str, int | None]:
         """Give the process ids of those that live: one that ended and came back has another."""
-        return {role: program.pid for role, program in self.programs.items() if program.exit_code() is None}
+        return {
+            role: program.pid
+            for role, program in self.programs.items()
+            if program.exit_code() is None
+        }
 
     def logs(self) -> str:
-        return "\n".join(f"--- {role}\n{program.output()}" for role, program in self.programs.items())
+        return "\n".join(
+            f"--- {role}\n{program.output()}"
+            for role, program in self.programs.items()
+        )
 
     async def make_device(self, **spec: Any) -> None:
-        bound = {"relay.cerebro.dev/device": DEVICE, "relay.cerebro.dev/address": "127.0.0.1"}
+        bound = {
+            "relay.cerebro.dev/device": DEVICE,
+            "relay.cerebro.dev/address": "127.0.0.1",
+        }
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -157,7 +188,11 @@ class Stack:
             "type": "relay.cerebro.dev/router",
             "stringData": {"username": "relay", "password": "secret-1"},
         }
-        api = {"address": "127.0.0.1", "port": self.router.port, "allowPlaintext": True}
+        api = {
+            "address": "127.0.0.1",
+            "port": self.router.port,
+            "allowPlaintext": True,
+        }
         fields = {
             "routerID": "R1",
             "api": {**api, "credentialsSecretRef": {"name": DEVICE}},
@@ -171,28 +206,45 @@ class Stack:
             "spec": fields,
         }
         items = {"apiVersion": "v1", "kind": "List", "items": [secret, made]}
-        await asyncio.to_thread(self.kubectl, "apply", "-f", "-", stdin=json.dumps(items))
+        await asyncio.to_thread(
+            self.kubectl, "apply", "-f", "-", stdin=json.dumps(items)
+        )
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        return self.plane.kubectl("--namespace", self.namespace, *arguments, stdin=stdin)
+        return self.plane.kubectl(
+            "--namespace", self.namespace, *arguments, stdin=stdin
+        )
 
     # --- Sessions
 
     async def create(self, name: str, phone: Phone, **spec: Any) -> None:
         """Make a Session as a person does."""
-        fields = {"deviceRef": {"name": DEVICE}, "client": phone.spec, "type": "Paid", **spec}
-        await self.api.create(SESSION, self.namespace, {"metadata": {"name": name}, "spec": fields})
+        fields = {
+            "deviceRef": {"name": DEVICE},
+            "client": phone.spec,
+            "type": "Paid",
+            **spec,
+        }
+        await self.api.create(
+            SESSION,
+            self.namespace,
+            {"metadata": {"name": name}, "spec": fields},
+        )
 
     async def change(self, name: str, **spec: Any) -> None:
         await self.api.patch(SESSION, self.namespace, name, {"spec": spec})
 
     async def session(self, name: str) -> Session:
-        return Session.model_validate(await self.api.get(SESSION, self.namespace, name))
+        return Session.model_validate(
+            await self.api.get(SESSION, self.namespace, name)
+        )
 
     async def sessions(self, *, everything: bool = False) -> list[Session]:
         """Give the unfinished ones, or all."""
         chosen = None if everything else "status.finished!=true"
-        found = self.api.list_objects(SESSION, self.namespace, field_selector=chosen)
+        found = self.api.list_objects(
+            SESSION, self.namespace, field_selector=chosen
+        )
         return [Session.model_validate(body) async for body in found]
 
     async def settled(self, name: str, *phases: str) -> Session:
@@ -205,10 +257,17 @@ class Stack:
             except KubeError:
                 return None
             last[:] = [session]
-            return session if any(is_settled(session, phase) for phase in phases) else None
+            return (
+                session
+                if any(is_settled(session, phase) for phase in phases)
+                else None
+            )
 
         return await until(
-            check, lambda: f"{name} {phases}: {last[0].status if last else 'never read'}\n{self.logs()}"
+            check,
+            lambda: (
+                f"{name} {phases}: {last[0].status if last else 'never read'}\n{self.logs()}"
+            ),
         )
 
     # --- the router
@@ -228,7 +287,10 @@ class Stack:
     def rows(self) -> dict[tuple[str, str], int | None]:
         """Give our rows: (menu, MAC or address) with the end in the marker; a row twice is an error."""
         found: dict[tuple[str, str], int | None] = {}
-        for menu, column in (("ip-binding", "mac-address"), ("address-list", "address")):
+        for menu, column in (
+            ("ip-binding", "mac-address"),
+            ("address-list", "address"),
+        ):
             path = f"/ip/{'hotspot' if menu == 'ip-binding' else 'firewall'}/{menu}"
             for row in self.router.show(path):
                 if not row.get("comment", "").startswith("cerebro:main:"):
@@ -242,7 +304,9 @@ class Stack:
         """Whether the phone's binding came to the router at any time."""
         return phone.mac in self._first_rows
 
-    def check_end(self, phone: Phone, session: Session, asked: float, duration: float) -> None:
+    def check_end(
+        self, phone: Phone, session: Session, asked: float, duration: float
+    ) -> None:
         """A11: the end is that of the first row that the router had, whatever happened since; and that one is
         a duration after a moment between when it was asked for and when the row came (unix seconds).
         """
@@ -250,12 +314,18 @@ class Stack:
         assert first.end is not None
         assert end is not None
         assert abs(end.timestamp() - first.end) <= ROUNDING, (end, first)
-        assert asked + duration <= first.end <= first.at + duration + ROUNDING, (asked, first)
+        assert (
+            asked + duration <= first.end <= first.at + duration + ROUNDING
+        ), (asked, first)
 
     def _binding_changed(self, event: str, row: Any) -> None:
-        if event == "add" and (comment := row.values.get("comment", "")).startswith("cerebro:"):
+        if event == "add" and (
+            comment := row.values.get("comment", "")
+        ).startswith("cerebro:"):
             mac = str(row.values.get("mac-address"))
-            self._first_rows.setdefault(mac, FirstRow(time.time(), _end_in(comment)))
+            self._first_rows.setdefault(
+                mac, FirstRow(time.time(), _end_in(comment))
+            )
 
     async def check_equal(self) -> None:
         """Wait until our rows on the router are those of the live Sessions, with their ends: a pass may be
@@ -284,13 +354,19 @@ class Stack:
                 ("address-list", status.applied.ip_address or ""),
             ):
                 before = wanted.get(key, end)
-                wanted[key] = None if end is None or before is None else max(end, before)
+                wanted[key] = (
+                    None if end is None or before is None else max(end, before)
+                )
         rows = self.rows()
         if rows.keys() != wanted.keys():
             return f"rows for {rows.keys()}, Sessions for {wanted.keys()}"
         for key, marked in rows.items():
             end = wanted[key]
-            same = marked == end if marked is None or end is None else abs(marked - end) <= ROUNDING
+            same = (
+                marked == end
+                if marked is None or end is None
+                else abs(marked - end) <= ROUNDING
+            )
             if not same:
                 return f"{key}: the marker says {marked}, the Session {end}"
         return ""
@@ -302,7 +378,13 @@ def is_settled(session: Session, phase: str) -> bool:
     enforced = status.condition("Enforced")
     current = (status.observed_generation or 0) >= session.metadata.generation
     over = phase == "Active" or bool(status.finished)
-    return current and over and status.phase == phase and enforced is not None and enforced.status == "True"
+    return (
+        current
+        and over
+        and status.phase == phase
+        and enforced is not None
+        and enforced.status == "True"
+    )
 
 
 def _end_in(marker: str) -> int | None:
@@ -313,4 +395,6 @@ def _end_in(marker: str) -> int | None:
 
 def soon(seconds: float) -> str:
     """A moment from now, as objects have it."""
-    return datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(time.time() + seconds, UTC).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )

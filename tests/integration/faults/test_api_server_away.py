@@ -34,7 +34,10 @@ LIMITS = {
     "CEREBRO_LEASE_RENEW_INTERVAL": "1",
 }
 FLOW = "film"
-SCRAPED = {"/ip/hotspot/ip-binding": "mac-address", "/ip/firewall/address-list": "address"}
+SCRAPED = {
+    "/ip/hotspot/ip-binding": "mac-address",
+    "/ip/firewall/address-list": "address",
+}
 
 
 def entries(stack: Stack) -> dict[str, str]:
@@ -57,10 +60,15 @@ class Outage:
         """Have phones whose time ends soon, while the Lease still holds, and when it has long run out."""
         self.stack.start()
         await self.lane.begin()
-        self.early, self.late, self.person = (self.stack.new_phone() for _ in range(3))
+        self.early, self.late, self.person = (
+            self.stack.new_phone() for _ in range(3)
+        )
         self.by_hand()
         answer = await self.backend.insist(
-            AUTHORIZE, pedidoId="P-before", planoMinutos=60, **self.person.address
+            AUTHORIZE,
+            pedidoId="P-before",
+            planoMinutos=60,
+            **self.person.address,
         )
         assert answer.status == 200, answer
         self.lane.paying.append(self.person)
@@ -70,7 +78,10 @@ class Outage:
             assert self.stack.forwarded(phone, FLOW)
         await self.stack.change("late", expiresAt=soon(3 + seconds * 0.7))
         await self.stack.change("early", expiresAt=soon(3))
-        for name in ("late", "early"):  # the agent knows of both ends, of which the first may have come
+        for name in (
+            "late",
+            "early",
+        ):  # the agent knows of both ends, of which the first may have come
             await self.stack.settled(name, "Active", "Expired")
         self.pids = self.stack.pids()
         self.entries = entries(self.stack)
@@ -78,30 +89,53 @@ class Outage:
     def by_hand(self) -> None:
         """Have an entry there that is nobody's of ours."""
         bindings = self.stack.router.tables["/ip/hotspot/ip-binding"]
-        bindings.add({"mac-address": "02:00:00:00:00:01", "type": "bypassed", "comment": "printer"})
+        bindings.add(
+            {
+                "mac-address": "02:00:00:00:00:01",
+                "type": "bypassed",
+                "comment": "printer",
+            }
+        )
 
     async def during(self, seconds: float) -> None:
         """A new order is taken in and answered with 503, ends are enforced, and all else stays as it is."""
         ends = time.monotonic() + seconds
         self.ordered = self.stack.new_phone()
         answer = await self.backend.post(
-            AUTHORIZE, pedidoId="P-during", planoMinutos=60, **self.ordered.address
+            AUTHORIZE,
+            pedidoId="P-during",
+            planoMinutos=60,
+            **self.ordered.address,
         )
-        assert (answer.status, answer.body.get("pending")) == (503, True), answer
+        assert (answer.status, answer.body.get("pending")) == (503, True), (
+            answer
+        )
         await asyncio.sleep(seconds * 0.7)
         await until(self.cut_off, self.stack.logs)
         await asyncio.sleep(max(0.0, ends - time.monotonic()))
         assert not self.stack.forwarded(self.ordered)
-        gone = {name for phone in (self.early, self.late) for name in (phone.mac, phone.ip)}
-        marked_anew = {key: text.split()[0] for key, text in self.entries.items()}
-        kept = {key: name for key, name in marked_anew.items() if name not in gone}
-        now = {key: text.split()[0] for key, text in entries(self.stack).items()}
+        gone = {
+            name
+            for phone in (self.early, self.late)
+            for name in (phone.mac, phone.ip)
+        }
+        marked_anew = {
+            key: text.split()[0] for key, text in self.entries.items()
+        }
+        kept = {
+            key: name for key, name in marked_anew.items() if name not in gone
+        }
+        now = {
+            key: text.split()[0] for key, text in entries(self.stack).items()
+        }
         assert now == kept, "only what was due has changed on the router"
         assert self.stack.pids() == self.pids, self.stack.logs()
 
     async def cut_off(self) -> bool:
         return not any(
-            self.stack.forwarded(phone, flow) for phone in (self.early, self.late) for flow in (None, FLOW)
+            self.stack.forwarded(phone, flow)
+            for phone in (self.early, self.late)
+            for flow in (None, FLOW)
         )
 
     async def after(self) -> None:
@@ -115,21 +149,27 @@ class Outage:
             session = await self.stack.settled(name, "Expired")
             assert session.spec.expires_at == session.status.expires_at
         newest = self.stack.new_phone()
-        answer = await self.backend.insist(AUTHORIZE, pedidoId="P-after", **newest.address)
+        answer = await self.backend.insist(
+            AUTHORIZE, pedidoId="P-after", **newest.address
+        )
         assert answer.status == 200, answer
         assert self.stack.forwarded(newest)
         answer = await self.backend.insist(REVOKE, pedidoId="P-during")
         assert answer.status == 200, answer
         assert not self.stack.forwarded(self.ordered)
         orders = [
-            one.spec.order_id for one in await self.stack.sessions(everything=True) if one.spec.order_id
+            one.spec.order_id
+            for one in await self.stack.sessions(everything=True)
+            if one.spec.order_id
         ]
         assert sorted(orders) == ["P-after", "P-before", "P-during"]
         await self.stack.check_equal()
         assert self.stack.pids() == self.pids, self.stack.logs()
 
 
-async def test_api_server_stopped_and_started(control_plane: ControlPlane, open_stack: OpenStack) -> None:
+async def test_api_server_stopped_and_started(
+    control_plane: ControlPlane, open_stack: OpenStack
+) -> None:
     outage = Outage(Lane(await open_stack(**LIMITS)))
     await outage.before(AWAY)
     async with outage.lane.watched():
@@ -157,10 +197,16 @@ async def test_a_spell_of_401(
         await outage.after()
 
 
-async def test_crds_applied_again_under_load(control_plane: ControlPlane, open_stack: OpenStack) -> None:
+async def test_crds_applied_again_under_load(
+    control_plane: ControlPlane, open_stack: OpenStack
+) -> None:
     """E10, E13: the API server serves our kinds anew, again and again, while orders come in."""
     stack = await open_stack(**LIMITS)
-    lane, backend, stop = Lane(stack), Backend(stack.bridge_port), asyncio.Event()
+    lane, backend, stop = (
+        Lane(stack),
+        Backend(stack.bridge_port),
+        asyncio.Event(),
+    )
     stack.start()
     await lane.begin()
     pids = stack.pids()
@@ -169,7 +215,9 @@ async def test_crds_applied_again_under_load(control_plane: ControlPlane, open_s
     async def order() -> None:
         while not stop.is_set():
             phone, name = stack.new_phone(), f"P-{next(numbers)}"
-            answer = await backend.insist(AUTHORIZE, pedidoId=name, planoMinutos=60, **phone.address)
+            answer = await backend.insist(
+                AUTHORIZE, pedidoId=name, planoMinutos=60, **phone.address
+            )
             assert answer.status == 200, answer
             lane.paying.append(phone)
 
@@ -181,7 +229,9 @@ async def test_crds_applied_again_under_load(control_plane: ControlPlane, open_s
             for _ in range(3):
                 tasks.create_task(order())
             for turn in range(10 if LONG else 4):
-                await asyncio.to_thread(_change_crds, control_plane, f"changed {turn}")
+                await asyncio.to_thread(
+                    _change_crds, control_plane, f"changed {turn}"
+                )
                 await asyncio.to_thread(apply.apply_crds, control_plane)
             await until(some_orders, stack.logs)
             stop.set()
@@ -189,7 +239,9 @@ async def test_crds_applied_again_under_load(control_plane: ControlPlane, open_s
     assert stack.pids() == pids, stack.logs()
 
 
-async def test_crds_applied_after_our_processes_started(tmp_path: Path) -> None:
+async def test_crds_applied_after_our_processes_started(
+    tmp_path: Path,
+) -> None:
     """E10: they wait without ending, and go to work when the kinds are served."""
     with ControlPlane(tmp_path / "plane") as plane:
         async with stacks_on(plane, tmp_path) as opened:
@@ -197,7 +249,10 @@ async def test_crds_applied_after_our_processes_started(tmp_path: Path) -> None:
             stack.start()
 
             async def waiting() -> bool:
-                return all(program.said("CRDs not served") for program in stack.programs.values())
+                return all(
+                    program.said("CRDs not served")
+                    for program in stack.programs.values()
+                )
 
             await until(waiting, stack.logs)
             await asyncio.sleep(3)
@@ -208,7 +263,9 @@ async def test_crds_applied_after_our_processes_started(tmp_path: Path) -> None:
             lane = Lane(stack)
             await lane.begin()
             phone = stack.new_phone()
-            answer = await Backend(stack.bridge_port).insist(AUTHORIZE, pedidoId="P-1", **phone.address)
+            answer = await Backend(stack.bridge_port).insist(
+                AUTHORIZE, pedidoId="P-1", **phone.address
+            )
             assert answer.status == 200, answer
             assert stack.forwarded(phone)
             await stack.check_equal()
@@ -229,4 +286,11 @@ def _change_crds(plane: ControlPlane, text: str) -> None:
     path = "/spec/versions/0/schema/openAPIV3Schema/description"
     patch = json.dumps([{"op": "replace", "path": path, "value": text}])
     for plural in ("sessions", "devices"):
-        plane.kubectl("patch", "crd", f"{plural}.relay.cerebro.dev", "--type=json", "-p", patch)
+        plane.kubectl(
+            "patch",
+            "crd",
+            f"{plural}.relay.cerebro.dev",
+            "--type=json",
+            "-p",
+            patch,
+        )

@@ -46,7 +46,11 @@ class SessionCase(Case):
 
     async def make(self) -> None:
         self.asked = time.time()
-        await self.stack.create(self.name, self.phone, duration=f"{int(self.duration.total_seconds())}s")
+        await self.stack.create(
+            self.name,
+            self.phone,
+            duration=f"{int(self.duration.total_seconds())}s",
+        )
 
     async def make_live(self) -> None:
         """Have the Session live, with a connection of the phone that goes on."""
@@ -59,9 +63,13 @@ class SessionCase(Case):
         an end counted from the restart would be seen to be wrong.
         """
         session = await self.stack.session(self.name)
-        if session.status.authorized_at is None and self.stack.has_row(self.phone):
+        if session.status.authorized_at is None and self.stack.has_row(
+            self.phone
+        ):
             await asyncio.sleep(3 * ROUNDING)
-            session = await self.stack.session(self.name)  # what it had sent may have come since
+            session = await self.stack.session(
+                self.name
+            )  # what it had sent may have come since
         self.told = session.status.expires_at
 
     async def done(self) -> bool:
@@ -75,7 +83,9 @@ class SessionCase(Case):
         assert end is not None
         assert end - began == self.duration
         assert self.told in (None, end)
-        self.stack.check_end(self.phone, session, self.asked, self.duration.total_seconds())
+        self.stack.check_end(
+            self.phone, session, self.asked, self.duration.total_seconds()
+        )
 
     def assert_in(self, phone: Phone) -> None:
         assert self.stack.forwarded(phone)
@@ -124,7 +134,10 @@ class Expiry(SessionCase):
         twice the time.
         """
         while not await self.is_live():
-            self.name, self.phone = self.lane.next_name(), self.stack.new_phone()
+            self.name, self.phone = (
+                self.lane.next_name(),
+                self.stack.new_phone(),
+            )
             self.duration *= 2
 
     async def is_live(self) -> bool:
@@ -132,8 +145,12 @@ class Expiry(SessionCase):
         session = await self.stack.settled(self.name, "Active", "Expired")
         end = session.status.expires_at
         assert end is not None
-        live = session.status.phase == "Active" and self.stack.forwarded(self.phone, FLOW)
-        assert live or time.time() >= end.timestamp(), "it is not let in, and its time is not over"
+        live = session.status.phase == "Active" and self.stack.forwarded(
+            self.phone, FLOW
+        )
+        assert live or time.time() >= end.timestamp(), (
+            "it is not let in, and its time is not over"
+        )
         return live
 
     async def act(self) -> None:
@@ -176,8 +193,12 @@ class ChangeOfClient(SessionCase):
         self.assert_out(self.phone)
 
 
-@pytest.mark.parametrize("case", [Grant, GrantAtStart, Expiry, Revoke, ChangeOfClient])
-async def test_agent_killed_at_every_await(lanes: list[Lane], case: type[Case]) -> None:
+@pytest.mark.parametrize(
+    "case", [Grant, GrantAtStart, Expiry, Revoke, ChangeOfClient]
+)
+async def test_agent_killed_at_every_await(
+    lanes: list[Lane], case: type[Case]
+) -> None:
     found = await go_through(lanes, case)
     print(f"{case.__name__}: killed at each of {found} awaits")
     assert found > 5, "the injection does not reach the path"

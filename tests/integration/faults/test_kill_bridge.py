@@ -61,7 +61,10 @@ class OrderCase(Case):
             await until(self.carried_out, self.stack.logs)
 
     async def carried_out(self) -> bool:
-        return any(one.spec.order_id == self.order for one in await self.stack.sessions(everything=True))
+        return any(
+            one.spec.order_id == self.order
+            for one in await self.stack.sessions(everything=True)
+        )
 
     async def insist(self, path: str, **fields: Any) -> None:
         answer = await self.backend.insist(path, self.start_again, **fields)
@@ -69,8 +72,15 @@ class OrderCase(Case):
 
     async def authorize(self) -> None:
         self.asked = time.time()
-        await self.insist(AUTHORIZE, pedidoId=self.order, planoMinutos=MINUTES, **self.phone.address)
-        assert self.stack.forwarded(self.phone, FLOW), "200 means that the entry is on the router (A7)"
+        await self.insist(
+            AUTHORIZE,
+            pedidoId=self.order,
+            planoMinutos=MINUTES,
+            **self.phone.address,
+        )
+        assert self.stack.forwarded(self.phone, FLOW), (
+            "200 means that the entry is on the router (A7)"
+        )
 
     async def run(self, waits: int) -> bool:
         """As in `Case`, but it is the backend that asks again until all is done."""
@@ -93,7 +103,11 @@ class OrderCase(Case):
 
     async def verify(self) -> None:
         """One Session for the order, and its time is what it was when the router first had it."""
-        found = [one for one in await self.stack.sessions(everything=True) if one.spec.order_id == self.order]
+        found = [
+            one
+            for one in await self.stack.sessions(everything=True)
+            if one.spec.order_id == self.order
+        ]
         assert len(found) == 1, found
         self.stack.check_end(self.phone, found[0], self.asked, MINUTES * 60)
 
@@ -123,12 +137,18 @@ class Revoke(OrderCase):
 
     async def carried_out(self) -> bool:
         found = await self.stack.sessions(everything=True)
-        return all(one.spec.revoked for one in found if one.spec.order_id == self.order)
+        return all(
+            one.spec.revoked
+            for one in found
+            if one.spec.order_id == self.order
+        )
 
     async def verify(self) -> None:
         await super().verify()
         (session,) = [
-            one for one in await self.stack.sessions(everything=True) if one.spec.order_id == self.order
+            one
+            for one in await self.stack.sessions(everything=True)
+            if one.spec.order_id == self.order
         ]
         assert is_settled(session, "Revoked")
         assert not self.stack.forwarded(self.phone)
@@ -149,7 +169,9 @@ def _inbox(file: Path) -> int:
 
 
 @pytest.mark.parametrize("case", [Authorize, Revoke, RevokeClient])
-async def test_bridge_killed_at_every_await(lanes: list[Lane], case: type[Case]) -> None:
+async def test_bridge_killed_at_every_await(
+    lanes: list[Lane], case: type[Case]
+) -> None:
     found = await go_through(lanes, case)
     notes = [dict(lane.notes) for lane in lanes]
     print(f"{case.__name__}: killed at each of {found} awaits; {notes}")

@@ -43,8 +43,12 @@ class Orders:
 
     async def authorize(self, order: str) -> Phone:
         phone = self.stack.new_phone()
-        await self.ask(AUTHORIZE, pedidoId=order, planoMinutos=60, **phone.address)
-        assert self.stack.forwarded(phone, FLOW), "200 means that the entry is on the router (A7)"
+        await self.ask(
+            AUTHORIZE, pedidoId=order, planoMinutos=60, **phone.address
+        )
+        assert self.stack.forwarded(phone, FLOW), (
+            "200 means that the entry is on the router (A7)"
+        )
         return phone
 
     async def stay(self, order: str) -> None:
@@ -75,7 +79,11 @@ class Orders:
 
     async def right(self) -> bool:
         paying = all(self.stack.forwarded(phone) for phone in self.paying)
-        cut_off = [self.stack.forwarded(phone, flow) for phone in self.ended for flow in (None, FLOW)]
+        cut_off = [
+            self.stack.forwarded(phone, flow)
+            for phone in self.ended
+            for flow in (None, FLOW)
+        ]
         return paying and not any(cut_off)
 
 
@@ -92,7 +100,10 @@ async def kill_now_and_then(stack: Stack, chance: random.Random) -> list[str]:
 
 
 async def test_random_kills(open_stack: OpenStack) -> None:
-    seed = int(os.environ.get("CEREBRO_TEST_SEED") or random.SystemRandom().randrange(10**6))
+    seed = int(
+        os.environ.get("CEREBRO_TEST_SEED")
+        or random.SystemRandom().randrange(10**6)
+    )
     print(f"CEREBRO_TEST_SEED={seed}")
     stack = await open_stack(CEREBRO_ORPHAN_INTERVAL="0.5")
     stack.programs["operator"].start()

@@ -27,7 +27,10 @@ FINAL = {200, 409, 503}
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lane(open_module_stack: OpenStack) -> AsyncIterator[Lane]:
-    settings = {"RELAY_ANSWER_TIMEOUT_MS": "1000", "RELAY_TS_SKEW_MS": "600000"}
+    settings = {
+        "RELAY_ANSWER_TIMEOUT_MS": "1000",
+        "RELAY_TS_SKEW_MS": "600000",
+    }
     lane = Lane(await open_module_stack(**settings))
     lane.stack.bridge.start()
     await lane.begin()
@@ -54,12 +57,24 @@ class Story:
 
     def request(self, what: int) -> tuple[str, dict[str, Any]]:
         if what == TRIAL:
-            return AUTHORIZE, {"pedidoId": self.trial, "trialMinutes": 5, **self.phone.address}
+            return AUTHORIZE, {
+                "pedidoId": self.trial,
+                "trialMinutes": 5,
+                **self.phone.address,
+            }
         if what == PAID:
-            return AUTHORIZE, {"pedidoId": self.paid, "planoMinutos": 60, **self.phone.address}
-        return REVOKE, {"pedidoId": self.trial} if self.by_order else {"mac": self.phone.mac}
+            return AUTHORIZE, {
+                "pedidoId": self.paid,
+                "planoMinutos": 60,
+                **self.phone.address,
+            }
+        return REVOKE, {"pedidoId": self.trial} if self.by_order else {
+            "mac": self.phone.mac
+        }
 
-    async def arrive(self, backend: Backend, turn: int, paying: list[Phone]) -> None:
+    async def arrive(
+        self, backend: Backend, turn: int, paying: list[Phone]
+    ) -> None:
         what = self.arrival[turn]
         path, fields = self.request(what)
         answer = await backend.post(path, at=self.signed[what], **fields)
@@ -87,7 +102,9 @@ async def play(lane: Lane, away: tuple[bool, ...]) -> list[Story]:
     stack, backend = lane.stack, Backend(lane.stack.bridge_port)
     told = stories(stack)
     for turn, is_away in enumerate(away):
-        await stack.router.set_faults({"refuse": True, "cut": True} if is_away else {})
+        await stack.router.set_faults(
+            {"refuse": True, "cut": True} if is_away else {}
+        )
         async with asyncio.TaskGroup() as tasks:
             for story in told:
                 tasks.create_task(story.arrive(backend, turn, lane.paying))
@@ -97,18 +114,30 @@ async def play(lane: Lane, away: tuple[bool, ...]) -> list[Story]:
 
 async def as_it_should_be(stack: Stack, told: list[Story]) -> str:
     """Say what is not yet right; nothing when all is."""
-    found = {one.spec.order_id: one for one in await stack.sessions(everything=True)}
+    found = {
+        one.spec.order_id: one for one in await stack.sessions(everything=True)
+    }
     for story in told:
         paid, trial = found.get(story.paid), found.get(story.trial)
-        if paid is None or paid.status.phase != "Active" or not stack.forwarded(story.phone):
-            return f"the paying phone is not in: {story} {paid and paid.status}"
+        if (
+            paid is None
+            or paid.status.phase != "Active"
+            or not stack.forwarded(story.phone)
+        ):
+            return (
+                f"the paying phone is not in: {story} {paid and paid.status}"
+            )
         if trial is not None and not trial.status.finished:
             return f"the trial is not over: {story} {trial.status}"
     return ""
 
 
-@pytest.mark.parametrize("away", list(itertools.product((False, True), repeat=3)), ids=str)
-async def test_a4_late_revoke_in_every_order_of_arrival(lane: Lane, away: tuple[bool, ...]) -> None:
+@pytest.mark.parametrize(
+    "away", list(itertools.product((False, True), repeat=3)), ids=str
+)
+async def test_a4_late_revoke_in_every_order_of_arrival(
+    lane: Lane, away: tuple[bool, ...]
+) -> None:
     stack = lane.stack
     async with lane.watched():
         told = await play(lane, away)

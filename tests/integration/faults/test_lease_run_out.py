@@ -29,7 +29,11 @@ async def test_e1_agent_without_its_lease_only_ends(
     lane = Lane(stack)
     await lane.begin()
     due, prolonged, removed, new = (stack.new_phone() for _ in range(4))
-    for name, phone in (("due", due), ("prolonged", prolonged), ("removed", removed)):
+    for name, phone in (
+        ("due", due),
+        ("prolonged", prolonged),
+        ("removed", removed),
+    ):
         await stack.create(name, phone)
         await stack.settled(name, "Active")
     for name in ("due", "prolonged"):
@@ -49,9 +53,13 @@ async def test_e1_agent_without_its_lease_only_ends(
             await until(lambda: _out(stack, due.mac), stack.logs)
             await _passes(stack, 3)
             assert not stack.forwarded(new), "it grants nothing new"
-            assert not _rows(stack, new.mac) + _rows(stack, removed.mac), "it repairs nothing"
+            assert not _rows(stack, new.mac) + _rows(stack, removed.mac), (
+                "it repairs nothing"
+            )
             (row,) = _rows(stack, prolonged.mac)
-            assert row["comment"] == marker, "a marker that has not passed is left alone"
+            assert row["comment"] == marker, (
+                "a marker that has not passed is left alone"
+            )
             assert stack.forwarded(prolonged)
         finally:
             await asyncio.to_thread(control_plane.start_api_server)
@@ -66,7 +74,11 @@ async def test_e1_agent_without_its_lease_only_ends(
 
 
 def _rows(stack: Stack, mac: str) -> list[dict[str, str]]:
-    return [row for row in stack.router.show(BINDINGS) if row.get("mac-address") == mac]
+    return [
+        row
+        for row in stack.router.show(BINDINGS)
+        if row.get("mac-address") == mac
+    ]
 
 
 def _prolong(stack: Stack, mac: str) -> str:
@@ -92,7 +104,10 @@ async def _passes(stack: Stack, count: int) -> None:
     """Wait until the agent has looked at the router that many times more."""
 
     def looks() -> int:
-        return sum(entry["sentence"][0] == f"{BINDINGS}/print" for entry in stack.router.log)
+        return sum(
+            entry["sentence"][0] == f"{BINDINGS}/print"
+            for entry in stack.router.log
+        )
 
     before = looks()
 
@@ -111,14 +126,21 @@ async def _without_lease(stack: Stack) -> None:
     over = time.monotonic() + LEASE
 
     async def lost() -> bool:
-        return time.monotonic() > over and stack.agent.said(OURS) == stack.agent.said(LOST)
+        return time.monotonic() > over and stack.agent.said(
+            OURS
+        ) == stack.agent.said(LOST)
 
     await until(lost, stack.logs)
 
 
 async def _out(stack: Stack, mac: str) -> bool:
-    return not _rows(stack, mac) and not stack.router.network.packet(mac).forwarded
+    return (
+        not _rows(stack, mac)
+        and not stack.router.network.packet(mac).forwarded
+    )
 
 
 async def _in(stack: Stack, mac: str) -> bool:
-    return bool(_rows(stack, mac)) and stack.router.network.packet(mac).forwarded
+    return (
+        bool(_rows(stack, mac)) and stack.router.network.packet(mac).forwarded
+    )

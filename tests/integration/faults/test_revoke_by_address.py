@@ -28,7 +28,11 @@ async def stack(open_module_stack: OpenStack) -> AsyncIterator[Stack]:
 async def paid(stack: Stack, at: float | None = None) -> Phone:
     phone = stack.new_phone()
     answer = await Backend(stack.bridge_port).insist(
-        AUTHORIZE, at=at, pedidoId=f"P-{phone.number}", planoMinutos=60, **phone.address
+        AUTHORIZE,
+        at=at,
+        pedidoId=f"P-{phone.number}",
+        planoMinutos=60,
+        **phone.address,
     )
     assert answer.status == 200, answer
 
@@ -43,18 +47,24 @@ def move(stack: Stack, phone: Phone, ip: str) -> None:
     """Have a phone come back with another lease, before anybody compares the router."""
     hosts = stack.router.hotspot.hosts
     for host in list(hosts.rows.values()):
-        if ip == host.values.get("address") or phone.mac == host.values.get("mac-address"):
+        if ip == host.values.get("address") or phone.mac == host.values.get(
+            "mac-address"
+        ):
             hosts.remove(host)
     stack.router.network.move_in(phone.mac, ip)
     stack.forwarded(phone)
 
 
 async def revoke(stack: Stack, ip: str, at: float | None = None) -> None:
-    answer = await Backend(stack.bridge_port).insist(REVOKE, at=at, mikId="R1", ip=ip)
+    answer = await Backend(stack.bridge_port).insist(
+        REVOKE, at=at, mikId="R1", ip=ip
+    )
     assert answer.status == 200, (answer, stack.logs())
 
 
-async def test_b2_a_phone_that_has_just_got_the_address_is_out_when_200_is_said(stack: Stack) -> None:
+async def test_b2_a_phone_that_has_just_got_the_address_is_out_when_200_is_said(
+    stack: Stack,
+) -> None:
     phone = await paid(stack)
     move(stack, phone, "10.5.99.9")
     await revoke(stack, "10.5.99.9")
@@ -62,7 +72,9 @@ async def test_b2_a_phone_that_has_just_got_the_address_is_out_when_200_is_said(
     await stack.check_equal()
 
 
-async def test_b2_who_has_left_the_address_stays_in_and_who_is_there_now_goes(stack: Stack) -> None:
+async def test_b2_who_has_left_the_address_stays_in_and_who_is_there_now_goes(
+    stack: Stack,
+) -> None:
     leaves, comes = await paid(stack), await paid(stack)
     move(stack, leaves, "10.5.99.10")
     move(stack, comes, leaves.ip)
@@ -71,16 +83,24 @@ async def test_b2_who_has_left_the_address_stays_in_and_who_is_there_now_goes(st
     await stack.check_equal()
 
 
-async def test_b2_an_idle_phone_is_known_by_the_address_that_it_had_last(stack: Stack) -> None:
+async def test_b2_an_idle_phone_is_known_by_the_address_that_it_had_last(
+    stack: Stack,
+) -> None:
     phone = await paid(stack)
     hosts = stack.router.hotspot.hosts
-    for host in [row for row in hosts.rows.values() if row.values.get("mac-address") == phone.mac]:
+    for host in [
+        row
+        for row in hosts.rows.values()
+        if row.values.get("mac-address") == phone.mac
+    ]:
         hosts.remove(host)
     await revoke(stack, phone.ip)
     assert not stack.forwarded(phone)
 
 
-async def test_a4_a_late_revoke_by_address_leaves_who_has_paid_since(stack: Stack) -> None:
+async def test_a4_a_late_revoke_by_address_leaves_who_has_paid_since(
+    stack: Stack,
+) -> None:
     before = time.time() - 60
     phone = await paid(stack)
     move(stack, phone, "10.5.99.11")

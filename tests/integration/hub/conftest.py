@@ -32,13 +32,21 @@ HUB = "hub"
 @pytest.fixture(scope="session")
 def implementation() -> Implementation:
     """Which WireGuard the tests run with, on both sides."""
-    return "Kernel" if os.environ.get("CEREBRO_TEST_WIREGUARD") == "Kernel" else "Userspace"
+    return (
+        "Kernel"
+        if os.environ.get("CEREBRO_TEST_WIREGUARD") == "Kernel"
+        else "Userspace"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
-def namespaces(implementation: Implementation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def namespaces(
+    implementation: Implementation, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
     """What all tests here need. Where namespaces or the machine cannot be made, only CI fails."""
-    reason = supported() if implementation == "Userspace" else machine.supported()
+    reason = (
+        supported() if implementation == "Userspace" else machine.supported()
+    )
     if reason and os.environ.get("CI") == "true":
         pytest.fail(reason)
     if reason:
@@ -47,9 +55,14 @@ def namespaces(implementation: Implementation, tmp_path_factory: pytest.TempPath
         yield
         return
     shared = tmp_path_factory.getbasetemp()
-    with machine.serving(shared, processors=2) as virtual, pytest.MonkeyPatch.context() as patch:
+    with (
+        machine.serving(shared, processors=2) as virtual,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setattr(tempfile, "tempdir", str(shared))
-        lie_in(Machine(virtual.words, "0.0.0.0", "10.0.2.2", iter(virtual.ports)))
+        lie_in(
+            Machine(virtual.words, "0.0.0.0", "10.0.2.2", iter(virtual.ports))
+        )
         yield
         lie_in()
 
@@ -62,7 +75,12 @@ def world(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
     """A namespace for the tests of one file; no secret of theirs is seen anywhere at their end."""
-    world = World(control_plane, simulator, tmp_path_factory.mktemp("hub"), implementation)
+    world = World(
+        control_plane,
+        simulator,
+        tmp_path_factory.mktemp("hub"),
+        implementation,
+    )
     try:
         yield world
         assert world.leaks() == []

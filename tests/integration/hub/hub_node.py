@@ -21,7 +21,13 @@ PROGRAM = str(Path(sys.executable).with_name("cerebro"))
 class HubNode(Node):
     """Its name is the node's name for Kubernetes too."""
 
-    def __init__(self, name: str, internet: Internet, implementation: Implementation, logs: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        internet: Internet,
+        implementation: Implementation,
+        logs: Path,
+    ) -> None:
         super().__init__(name, logs)
         self._internet = internet
         self.implementation = implementation
@@ -40,7 +46,11 @@ class HubNode(Node):
     def start_keeper(self) -> None:
         """Start `cerebro tunnel`."""
         env = {"CEREBRO_NODE_NAME": self.name, "CEREBRO_NAMESPACE": "tunnel"}
-        self.keeper = self.popen([PROGRAM, "tunnel"], env=env, log=self._logs / f"{self.name}-keeper.log")
+        self.keeper = self.popen(
+            [PROGRAM, "tunnel"],
+            env=env,
+            log=self._logs / f"{self.name}-keeper.log",
+        )
 
     def stop_keeper(self) -> None:
         assert self.keeper is not None
@@ -71,7 +81,11 @@ class NodeAgent(AgentProcess):
     """`cerebro agent` in a HubNode. `before` are words before the program, such as those that drop rights."""
 
     def __init__(
-        self, node: HubNode, environment: dict[str, str], log: Path, before: Sequence[str] = ()
+        self,
+        node: HubNode,
+        environment: dict[str, str],
+        log: Path,
+        before: Sequence[str] = (),
     ) -> None:
         super().__init__({"CEREBRO_NODE_NAME": node.name, **environment}, log)
         self.node = node
@@ -80,7 +94,9 @@ class NodeAgent(AgentProcess):
 
     def start(self) -> Self:
         words = [*self._before, PROGRAM, "agent"]
-        self._child = self.node.popen(words, env=self._environment, log=self.log)
+        self._child = self.node.popen(
+            words, env=self._environment, log=self.log
+        )
         return self
 
     def freeze(self) -> None:

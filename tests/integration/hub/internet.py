@@ -57,11 +57,19 @@ class Internet(Node):
     def now(self) -> float:
         """The time that handshakes are noted with: seconds since the boot of the machine that the nodes lie on."""
         # It is cut off there after hundredths, and what was before must not seem to be after.
-        return float(self.run(["cat", "/proc/uptime"]).stdout.split()[0]) + 0.01
+        return (
+            float(self.run(["cat", "/proc/uptime"]).stdout.split()[0]) + 0.01
+        )
 
-    def handshakes(self, *addresses: str, kind: int = 1, since: float = 0.0) -> list[Mapping[str, Any]]:
+    def handshakes(
+        self, *addresses: str, kind: int = 1, since: float = 0.0
+    ) -> list[Mapping[str, Any]]:
         """Handshake packets from or to one of the addresses, since a `now()`; initiations at that."""
-        lines = [json.loads(line) for line in self._read().splitlines() if line.endswith("}")]
+        lines = [
+            json.loads(line)
+            for line in self._read().splitlines()
+            if line.endswith("}")
+        ]
         return [
             seen
             for seen in lines
@@ -70,30 +78,44 @@ class Internet(Node):
             and {seen["source"], seen["target"]} & {*addresses}
         ]
 
-    def attempts(self, *addresses: str, since: float = 0.0) -> list[Mapping[str, Any]]:
+    def attempts(
+        self, *addresses: str, since: float = 0.0
+    ) -> list[Mapping[str, Any]]:
         """Initiations from or to one of the addresses, since a `now()`, that are not one before once more."""
         found, last = [], dict[str, float]()
         for one in self.handshakes(*addresses):
             source, at = one["source"], one["at"]
-            repeated = REPEATED[0] <= at - last.get(source, -math.inf) <= REPEATED[1]
+            repeated = (
+                REPEATED[0] <= at - last.get(source, -math.inf) <= REPEATED[1]
+            )
             last[source] = at
             if at >= since and not repeated:
                 found.append(one)
         return found
 
-    def early_handshakes(self, address: str, since: float) -> list[Mapping[str, Any]]:
+    def early_handshakes(
+        self, address: str, since: float
+    ) -> list[Mapping[str, Any]]:
         """Attempts since a `now()` that WireGuard itself had no reason for: the one before was too fresh."""
         return [
             one
             for before, one in pairwise(self.attempts(address))
-            if one["at"] >= since and one["at"] - before["at"] < REKEY_AFTER_TIME - LATE
+            if one["at"] >= since
+            and one["at"] - before["at"] < REKEY_AFTER_TIME - LATE
         ]
 
     def plug(self, node: Node) -> str:
         """Lay a cable to a node; return the node's address."""
         self._cables += 1
         network = f"10.99.{self._cables}"
-        link(self, f"to-{self._cables}", f"{network}.1/24", node, "eth0", f"{network}.2/24")
+        link(
+            self,
+            f"to-{self._cables}",
+            f"{network}.1/24",
+            node,
+            "eth0",
+            f"{network}.2/24",
+        )
         node.run(["ip", "route", "add", "default", "via", f"{network}.1"])
         return f"{network}.2"
 
@@ -101,7 +123,9 @@ class Internet(Node):
         """Let the floating address lead to the node that has this address."""
         self.run(["ip", "route", "replace", f"{FLOATING}/32", "via", address])
 
-    def translate(self, address: str, public: tuple[str, int], port: int) -> None:
+    def translate(
+        self, address: str, public: tuple[str, int], port: int
+    ) -> None:
         """From now on packets from `address` seem to come from another address and port, as behind a NAT that
         forgot it. What is still on its way to the old ones arrives.
 

@@ -20,7 +20,9 @@ from network.node import Node
 
 Implementation = Literal["Kernel", "Userspace"]
 HACK = Path(__file__).parents[3] / "hack"
-INTERVAL = 0.2 if os.environ.get("CEREBRO_TEST_WIREGUARD") == "Kernel" else 0.02
+INTERVAL = (
+    0.2 if os.environ.get("CEREBRO_TEST_WIREGUARD") == "Kernel" else 0.02
+)
 """Seconds between two pings of a train; a virtual machine has other things to do too."""
 
 
@@ -33,15 +35,23 @@ class Keys:
 
 
 def make_keys() -> Keys:
-    private = subprocess.run(["wg", "genkey"], capture_output=True, text=True, check=True).stdout.strip()
+    private = subprocess.run(
+        ["wg", "genkey"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     public = subprocess.run(
-        ["wg", "pubkey"], input=private, capture_output=True, text=True, check=True
+        ["wg", "pubkey"],
+        input=private,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     return Keys(private, public.strip())
 
 
 def make_preshared_key() -> str:
-    return subprocess.run(["wg", "genpsk"], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        ["wg", "genpsk"], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -79,26 +89,48 @@ def show(node: Node, interface: str = "wg0") -> Shown | None:
         return None
     first, *rest = [line.split("\t") for line in dump.stdout.splitlines()]
     peers = {
-        key: Seen(key, psk, endpoint, _networks(allowed), int(at), int(rx), int(tx), keepalive)
+        key: Seen(
+            key,
+            psk,
+            endpoint,
+            _networks(allowed),
+            int(at),
+            int(rx),
+            int(tx),
+            keepalive,
+        )
         for key, psk, endpoint, allowed, at, rx, tx, keepalive in rest
     }
-    return Shown(first[0], first[1], int(first[2]), int(link.stdout.split(":")[0]), peers)
+    return Shown(
+        first[0],
+        first[1],
+        int(first[2]),
+        int(link.stdout.split(":")[0]),
+        peers,
+    )
 
 
 def _networks(text: str) -> frozenset[str]:
     return frozenset() if text == "(none)" else frozenset(text.split(","))
 
 
-def make_interface(node: Node, name: str, implementation: Implementation) -> None:
+def make_interface(
+    node: Node, name: str, implementation: Implementation
+) -> None:
     """Make an interface without key and peers, down."""
     if implementation == "Kernel":
         node.run(["ip", "link", "add", name, "type", "wireguard"])
         return
     node.popen(["wireguard-go", "--foreground", name])
-    _until(lambda: node.run(["wg", "show", name], check=False).returncode == 0, f"{name} is there")
+    _until(
+        lambda: node.run(["wg", "show", name], check=False).returncode == 0,
+        f"{name} is there",
+    )
 
 
-def configure(node: Node, name: str, *words: str, private_key: str | None = None) -> None:
+def configure(
+    node: Node, name: str, *words: str, private_key: str | None = None
+) -> None:
     """Run `wg set NAME WORDS`; the key goes through a file, as `wg` wants it."""
     key: tuple[str, ...] = ()
     if private_key is not None:
@@ -113,17 +145,25 @@ class Train:
 
     def __init__(self, node: Node, target: str, log: Path) -> None:
         self._log = log
-        self._child = node.popen(["ping", "-n", "-i", str(INTERVAL), target], log=log)
+        self._child = node.popen(
+            ["ping", "-n", "-i", str(INTERVAL), target], log=log
+        )
 
     def answers(self) -> set[int]:
         """The numbers of the pings that were answered."""
         text = self._log.read_text() if self._log.exists() else ""
-        return {int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", text)}
+        return {
+            int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", text)
+        }
 
     def goes_on(self, answers: int = 5) -> None:
         """Wait until so many more pings were answered."""
         start = len(self.answers())
-        _until(lambda: len(self.answers()) >= start + answers, "pings are answered", self._tail)
+        _until(
+            lambda: len(self.answers()) >= start + answers,
+            "pings are answered",
+            self._tail,
+        )
 
     def lost(self) -> list[int]:
         """The numbers of pings that were not answered though later ones were."""
@@ -158,7 +198,13 @@ class PlainRouter(Node):
         self.address = ""
         """On the internet."""
         self.hub_key = ""
-        self._dialled: tuple[str, str, str, int, str | None] = ("", "", "", 0, None)
+        self._dialled: tuple[str, str, str, int, str | None] = (
+            "",
+            "",
+            "",
+            0,
+            None,
+        )
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -167,10 +213,14 @@ class PlainRouter(Node):
         configure(self, "wg0", private_key=self.keys.private)
         return self
 
-    def live_at(self, tunnel_address: str, network: str = "10.64.0.0/16") -> None:
+    def live_at(
+        self, tunnel_address: str, network: str = "10.64.0.0/16"
+    ) -> None:
         """Take a tunnel address, with a route into the tunnel."""
         self.tunnel_address = tunnel_address
-        self.run(["ip", "address", "add", f"{tunnel_address}/32", "dev", "wg0"])
+        self.run(
+            ["ip", "address", "add", f"{tunnel_address}/32", "dev", "wg0"]
+        )
         self.run(["ip", "link", "set", "wg0", "mtu", "1420", "up"])
         self.run(["ip", "route", "add", network, "dev", "wg0"])
 
@@ -200,7 +250,13 @@ class PlainRouter(Node):
         """Dial anew, with a new handshake."""
         hub_key, endpoint, allowed, keepalive, preshared_key = self._dialled
         configure(self, "wg0", "peer", hub_key, "remove")
-        self.dial(hub_key, endpoint, allowed=allowed, keepalive=keepalive, preshared_key=preshared_key)
+        self.dial(
+            hub_key,
+            endpoint,
+            allowed=allowed,
+            keepalive=keepalive,
+            preshared_key=preshared_key,
+        )
 
     def change_keys(self, keys: Keys) -> None:
         """Have another key pair, as after a reset."""
@@ -209,15 +265,28 @@ class PlainRouter(Node):
 
     def pings(self, target: str) -> bool:
         """Whether one ping of a few is answered."""
-        return self.run(["ping", "-n", "-c", "1", "-W", "1", target], check=False).returncode == 0
+        return (
+            self.run(
+                ["ping", "-n", "-c", "1", "-W", "1", target], check=False
+            ).returncode
+            == 0
+        )
 
     def reaches(self, target: str) -> None:
         """Wait until a ping is answered."""
-        _until(lambda: self.pings(target), f"{self.name} reaches {target}", lambda: self.run(["wg"]).stdout)
+        _until(
+            lambda: self.pings(target),
+            f"{self.name} reaches {target}",
+            lambda: self.run(["wg"]).stdout,
+        )
 
     def train(self, target: str) -> Train:
         """Start a train; at least one ping was answered when it is given back."""
-        train = Train(self, target, self._logs / f"{self.name}-train-{next(self._numbers)}.log")
+        train = Train(
+            self,
+            target,
+            self._logs / f"{self.name}-train-{next(self._numbers)}.log",
+        )
         train.goes_on()
         return train
 
@@ -225,7 +294,11 @@ class PlainRouter(Node):
         """When the last handshake with the hub was, in unix seconds; 0: never."""
         shown = show(self)
         assert shown is not None
-        return shown.peers[self.hub_key].latest_handshake if self.hub_key in shown.peers else 0
+        return (
+            shown.peers[self.hub_key].latest_handshake
+            if self.hub_key in shown.peers
+            else 0
+        )
 
     def forward_api(self, port: int) -> None:
         """Answer at 8728 of the tunnel address with what 127.0.0.1:PORT of this node answers."""
@@ -233,33 +306,80 @@ class PlainRouter(Node):
         words = [sys.executable, "-m", "network.forward", rule]
         log = self._logs / f"{self.name}-api.log"
         self.popen(words, env={"PYTHONPATH": str(HACK)}, log=log)
-        _until(lambda: log.exists() and READY in log.read_text(), "the API is forwarded")
+        _until(
+            lambda: log.exists() and READY in log.read_text(),
+            "the API is forwarded",
+        )
 
     def listen_port(self) -> int:
         shown = show(self)
         assert shown is not None
         return shown.listen_port
 
-    def connects(self, host: str, port: int, *, through_tunnel: bool = False) -> bool:
+    def connects(
+        self, host: str, port: int, *, through_tunnel: bool = False
+    ) -> bool:
         """Whether a TCP connection can be opened from the tunnel address."""
         if through_tunnel:
-            self.run(["ip", "route", "replace", f"{host}/32", "dev", "wg0", "table", "77"])
-            self.run(["ip", "rule", "add", "to", host, "ipproto", "tcp", "lookup", "77"], check=False)
-            configure(self, "wg0", "peer", self.hub_key, "allowed-ips", f"10.64.0.0/16,{host}/32")
+            self.run(
+                [
+                    "ip",
+                    "route",
+                    "replace",
+                    f"{host}/32",
+                    "dev",
+                    "wg0",
+                    "table",
+                    "77",
+                ]
+            )
+            self.run(
+                [
+                    "ip",
+                    "rule",
+                    "add",
+                    "to",
+                    host,
+                    "ipproto",
+                    "tcp",
+                    "lookup",
+                    "77",
+                ],
+                check=False,
+            )
+            configure(
+                self,
+                "wg0",
+                "peer",
+                self.hub_key,
+                "allowed-ips",
+                f"10.64.0.0/16,{host}/32",
+            )
         where, source = (host, port), (self.tunnel_address, 0)
         script = f"import socket; socket.create_connection({where!r}, 2, {source!r}).close()"
         return self.run(["python3", "-c", script], check=False).returncode == 0
 
     def listens(self, port: int) -> subprocess.Popen[bytes]:
         """Start to take connections on all addresses."""
-        child = self.popen(["python3", "-m", "http.server", str(port), "--bind", "0.0.0.0"])
+        child = self.popen(
+            ["python3", "-m", "http.server", str(port), "--bind", "0.0.0.0"]
+        )
         local = f"import socket; socket.create_connection(('127.0.0.1', {port}), 2).close()"
-        _until(lambda: self.run(["python3", "-c", local], check=False).returncode == 0, "it listens")
+        _until(
+            lambda: (
+                self.run(["python3", "-c", local], check=False).returncode == 0
+            ),
+            "it listens",
+        )
         return child
 
 
-def _until(check: Callable[[], object], what: str, seen: Callable[[], object] = str) -> None:
+def _until(
+    check: Callable[[], object], what: str, seen: Callable[[], object] = str
+) -> None:
     deadline = time.monotonic() + CERTAIN
     while not check():
-        assert time.monotonic() < deadline, f"not within {CERTAIN:g} s: {what}; seen last: {seen()}"
+        assert time.monotonic() < deadline, (
+            f"not within {CERTAIN:g} s: {what}; seen last: {seen()}"
+        )
         time.sleep(0.05)

@@ -22,7 +22,9 @@ def has_link(node: HubNode) -> bool:
 
 
 def has_table(node: HubNode) -> bool:
-    return "table inet cerebro_wg0" in node.run(["nft", "list", "tables"]).stdout
+    return (
+        "table inet cerebro_wg0" in node.run(["nft", "list", "tables"]).stdout
+    )
 
 
 @pytest.mark.parametrize("asked", ["by-name", "auto"])
@@ -30,13 +32,23 @@ def test_cleanup_leaves_neither_interface_nor_table(
     world: World, node: HubNode, agent: NodeAgent, asked: str
 ) -> None:
     """Also where `Auto` came to userspace: the kernel's side is asked first, and knows no such link."""
-    name, implementation = f"cleans-{asked}", "Auto" if asked == "auto" else world.implementation
-    world.ready_hub(name, node, deletionPolicy="Cleanup", implementation=implementation)
-    world.applied_peer(f"{name}-peer", name, make_keys().public, "10.64.1.1/32")
+    name, implementation = (
+        f"cleans-{asked}",
+        "Auto" if asked == "auto" else world.implementation,
+    )
+    world.ready_hub(
+        name, node, deletionPolicy="Cleanup", implementation=implementation
+    )
+    world.applied_peer(
+        f"{name}-peer", name, make_keys().public, "10.64.1.1/32"
+    )
     assert has_link(node)
     assert has_table(node)
     world.until(
-        lambda: FINALIZER in world.get("Hub", name)["metadata"].get("finalizers", []),
+        lambda: (
+            FINALIZER
+            in world.get("Hub", name)["metadata"].get("finalizers", [])
+        ),
         "the Hub has its finalizer",
     )
     world.kubectl("delete", "hub", name, "--wait=false")
@@ -45,12 +57,20 @@ def test_cleanup_leaves_neither_interface_nor_table(
     assert not has_table(node)
 
 
-def test_without_cleanup_all_stays(world: World, node: HubNode, agent: NodeAgent) -> None:
+def test_without_cleanup_all_stays(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
     world.ready_hub("retains", node)
     key = make_keys().public
     world.applied_peer("stays", "retains", key, "10.64.1.2/32")
     world.delete("hub", "retains")
-    other = {"interface": "wg1", "listenPort": 51821, "addresses": ["10.65.0.1/24"]}
-    world.ready_hub("another", node, **other)  # the agent has seen that the first one went
+    other = {
+        "interface": "wg1",
+        "listenPort": 51821,
+        "addresses": ["10.65.0.1/24"],
+    }
+    world.ready_hub(
+        "another", node, **other
+    )  # the agent has seen that the first one went
     assert key in node.shown().peers
     assert has_table(node)

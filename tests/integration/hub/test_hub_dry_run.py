@@ -8,7 +8,9 @@ from integration.hub.world import World
 HUB = "hub"
 
 
-def test_in_dry_run_a_hub_says_what_would_change_and_writes_nothing(world: World) -> None:
+def test_in_dry_run_a_hub_says_what_would_change_and_writes_nothing(
+    world: World,
+) -> None:
     node = world.node()
     world.operator()
     key, other = make_keys().public, make_keys().public
@@ -19,10 +21,14 @@ def test_in_dry_run_a_hub_says_what_would_change_and_writes_nothing(world: World
 
     def would() -> str:
         said = world.condition("Hub", HUB, "Ready")
-        return str(said.get("message")) if said.get("reason") == "DryRun" else ""
+        return (
+            str(said.get("message")) if said.get("reason") == "DryRun" else ""
+        )
 
     world.until(
-        lambda: "make the interface" in would() and key in would(), "the plan for an empty node", would
+        lambda: "make the interface" in would() and key in would(),
+        "the plan for an empty node",
+        would,
     )
     assert "wg0" not in node.run(["ip", "link"]).stdout
     assert "inet cerebro_wg0" not in node.run(["nft", "list", "tables"]).stdout

@@ -34,17 +34,23 @@ pytestmark = pytest.mark.skipif(
 class Carrier:
     """A node with its agent, whose way to the API server can be cut, and a record of its wg0's life."""
 
-    def __init__(self, world: World, plane: ControlPlane, name: str, proxy: Proxy) -> None:
+    def __init__(
+        self, world: World, plane: ControlPlane, name: str, proxy: Proxy
+    ) -> None:
         self.world, self.proxy = world, proxy
         self.node: HubNode = world.node(name)
         self.node.reach(proxy.faults.port)
         self.log: Path = world.folder / f"{name}-monitor.log"
         self.node.popen(["ip", "-ts", "-o", "monitor", "link"], log=self.log)
-        self.agent: NodeAgent = world.agent_on(self.node, server=proxy.faults.url, **SETTINGS)
+        self.agent: NodeAgent = world.agent_on(
+            self.node, server=proxy.faults.url, **SETTINGS
+        )
 
     def start(self) -> None:
         self.agent.start()
-        self.world.until(self.agent.ready, "the agent is ready", self.agent.output)
+        self.world.until(
+            self.agent.ready, "the agent is ready", self.agent.output
+        )
 
     def lives(self) -> list[tuple[datetime, datetime | None]]:
         """From when to when there was a wg0, as the kernel says."""
@@ -62,7 +68,9 @@ class Carrier:
 
 
 @pytest.fixture(scope="module")
-def carriers(world: World, control_plane: ControlPlane) -> Iterator[tuple[Carrier, Carrier]]:
+def carriers(
+    world: World, control_plane: ControlPlane
+) -> Iterator[tuple[Carrier, Carrier]]:
     with Proxy(control_plane) as left, Proxy(control_plane) as right:
         yield (
             Carrier(world, control_plane, "node-left", left),
@@ -86,7 +94,9 @@ def router(world: World, carriers: tuple[Carrier, Carrier]) -> PlainRouter:
     return router
 
 
-def holder(world: World, carriers: tuple[Carrier, Carrier]) -> tuple[Carrier, Carrier]:
+def holder(
+    world: World, carriers: tuple[Carrier, Carrier]
+) -> tuple[Carrier, Carrier]:
     """Who carries the Hub and who does not."""
     name = world.status(HUB, "Hub")["nodeName"]
     one, other = carriers
@@ -136,7 +146,11 @@ def test_e4_another_node_takes_over_and_keeps_the_hub(
     key = old.node.shown().private_key
     train, start = router.train(ADDRESS), world.internet.now()
     strike(old)
-    world.until(lambda: new.node.show() is not None, "the other node has the interface", new.agent.output)
+    world.until(
+        lambda: new.node.show() is not None,
+        "the other node has the interface",
+        new.agent.output,
+    )
     assert old.node.show() is None
     new.node.take_floating_address()
     world.until(
@@ -152,13 +166,19 @@ def test_e4_another_node_takes_over_and_keeps_the_hub(
     world.until(old.agent.ready, "the agent is back", old.agent.output)
     world.until_condition("Hub", HUB, "Ready", "True")
     renewals = world.get("Lease", LEASE)["spec"]["renewTime"]
-    world.until(lambda: world.get("Lease", LEASE)["spec"]["renewTime"] > renewals, "the Lease is renewed")
+    world.until(
+        lambda: world.get("Lease", LEASE)["spec"]["renewTime"] > renewals,
+        "the Lease is renewed",
+    )
     world.compared(HUB, 3)
     assert world.get("Lease", LEASE)["spec"]["holderIdentity"] == new.node.name
     assert old.node.show() is None
     assert router.keys.public in new.node.shown().peers
     never_two(old, new)
-    lost, handshakes = train.stop(), world.internet.handshakes(router.address, since=start)
+    lost, handshakes = (
+        train.stop(),
+        world.internet.handshakes(router.address, since=start),
+    )
     with capsys.disabled():
         print(
             f"\nfailover by {strike.__name__}: back after {took:.1f} s, {len(lost)} pings lost "
@@ -172,7 +192,9 @@ def test_e4_a_node_that_cannot_carry_the_hub_gives_it_to_one_that_can(
     """E4: it holds the Lease and would for ever, and has no tunnel process."""
     old, new = holder(world, carriers)
     old.node.stop_keeper()
-    said = world.until_condition("Hub", HUB, "Ready", "False", "WireGuardNotAvailable")
+    said = world.until_condition(
+        "Hub", HUB, "Ready", "False", "WireGuardNotAvailable"
+    )
     assert "cerebro tunnel" in said["message"]
     world.until(
         lambda: world.status(HUB, "Hub").get("nodeName") == new.node.name,
@@ -204,14 +226,23 @@ def test_e4_a_hub_that_comes_to_another_ones_node_breaks_neither(
     world.applied_peer("of-second", second, key, "10.90.0.2/32")
     private = right.node.shown().private_key
     left.agent.end()
-    said = world.until_condition("Hub", HUB, "Ready", "False", "InterfaceConflict")
+    said = world.until_condition(
+        "Hub", HUB, "Ready", "False", "InterfaceConflict"
+    )
     assert second in said["message"]
     world.compared(second)
     assert right.node.shown().private_key == private
-    world.until_peers(right.node, lambda peers: set(peers) == {key}, "the peers are the newer one's alone")
+    world.until_peers(
+        right.node,
+        lambda peers: set(peers) == {key},
+        "the peers are the newer one's alone",
+    )
     world.until_condition("Hub", second, "Ready", "True")
     left.start()
-    world.until(lambda: world.status(HUB, "Hub").get("nodeName") == left.node.name, "its node has it again")
+    world.until(
+        lambda: world.status(HUB, "Hub").get("nodeName") == left.node.name,
+        "its node has it again",
+    )
     world.until_condition("Hub", HUB, "Ready", "True")
     left.node.take_floating_address()
     router.reaches(ADDRESS)
@@ -224,9 +255,14 @@ def never_two(old: Carrier, new: Carrier) -> None:
     """Fail if both had an interface at one moment."""
     for began, ended in old.lives():
         for other_began, other_ended in new.lives():
-            overlap = began < (other_ended or began + FOREVER) and other_began < (
-                ended or other_began + FOREVER
+            overlap = began < (
+                other_ended or began + FOREVER
+            ) and other_began < (ended or other_began + FOREVER)
+            assert not overlap, (
+                old.node.name,
+                old.lives(),
+                new.node.name,
+                new.lives(),
             )
-            assert not overlap, (old.node.name, old.lives(), new.node.name, new.lives())
     assert old.lives()
     assert new.lives()

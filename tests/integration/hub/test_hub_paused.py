@@ -19,11 +19,16 @@ def test_b8_while_paused_nothing_is_written(
 
     What is on the interface is looked at all the same, so that Peers say what is so. Afterwards all is made good.
     """
-    stays, goes, comes = (f"{which}-{paused.lower()}" for which in ("stays", "goes", "comes"))
+    stays, goes, comes = (
+        f"{which}-{paused.lower()}" for which in ("stays", "goes", "comes")
+    )
     keys = {name: make_keys().public for name in (stays, goes, comes)}
     world.applied_peer(stays, HUB, keys[stays], "10.64.1.1/32")
     world.applied_peer(goes, HUB, keys[goes], "10.64.1.2/32")
-    world.until(lambda: world.get("Peer", goes)["metadata"].get("finalizers"), "the Peer has its finalizer")
+    world.until(
+        lambda: world.get("Peer", goes)["metadata"].get("finalizers"),
+        "the Peer has its finalizer",
+    )
     world.patch("hub", HUB, paused=paused)
     world.until_condition("Hub", HUB, "Ready", "False", "Paused")
     configure(node, "wg0", "peer", keys[stays], "allowed-ips", "10.64.1.9/32")
@@ -40,7 +45,10 @@ def test_b8_while_paused_nothing_is_written(
     assert peers[keys[stays]].allowed_ips == {"10.64.1.9/32"}
     assert keys[comes] not in peers
     assert (keys[goes] in peers) == (paused == "All")
-    assert "10.65.0.1" not in node.run(["ip", "-o", "address", "show", "wg0"]).stdout
+    assert (
+        "10.65.0.1"
+        not in node.run(["ip", "-o", "address", "show", "wg0"]).stdout
+    )
     assert world.condition("Peer", stays, "Applied")["status"] == "True"
     assert world.condition("Hub", HUB, "InterfaceUp")["status"] == "True"
 
@@ -63,9 +71,16 @@ def test_b8_while_paused_nothing_is_written(
 def test_b8_a_hub_that_goes_is_cleaned_up_under_changes_and_not_under_all(
     world: World, node: HubNode, agent: NodeAgent
 ) -> None:
-    spec = {"interface": "wg1", "listenPort": 51821, "addresses": ["10.66.0.1/24"]}
+    spec = {
+        "interface": "wg1",
+        "listenPort": 51821,
+        "addresses": ["10.66.0.1/24"],
+    }
     world.ready_hub("goes", node, deletionPolicy="Cleanup", **spec)
-    world.until(lambda: world.get("Hub", "goes")["metadata"].get("finalizers"), "the Hub has its finalizer")
+    world.until(
+        lambda: world.get("Hub", "goes")["metadata"].get("finalizers"),
+        "the Hub has its finalizer",
+    )
     world.patch("hub", "goes", paused="All")
     world.until_condition("Hub", "goes", "Ready", "False", "Paused")
     world.kubectl("delete", "hub", "goes", "--wait=false")

@@ -7,7 +7,12 @@ import secrets
 from collections.abc import Mapping
 
 from integration.hub.hub_node import HubNode, NodeAgent
-from integration.hub.plain import Seen, configure, make_keys, make_preshared_key
+from integration.hub.plain import (
+    Seen,
+    configure,
+    make_keys,
+    make_preshared_key,
+)
 from integration.hub.world import ADDRESS, PORT, World, a_peer
 
 HUB = "hub"
@@ -17,36 +22,66 @@ def a_name() -> str:
     return f"p-{secrets.token_hex(3)}"
 
 
-def test_a_peer_removed_by_hand_is_put_back(world: World, node: HubNode, agent: NodeAgent) -> None:
+def test_a_peer_removed_by_hand_is_put_back(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
     name, keys = a_name(), make_keys()
-    world.applied_peer(name, HUB, keys.public, "10.64.1.1/32", persistentKeepalive=25)
+    world.applied_peer(
+        name, HUB, keys.public, "10.64.1.1/32", persistentKeepalive=25
+    )
     configure(node, "wg0", "peer", keys.public, "remove")
-    world.until_peers(node, lambda peers: keys.public in peers, "the peer is put back")
+    world.until_peers(
+        node, lambda peers: keys.public in peers, "the peer is put back"
+    )
     shown = node.shown()
     assert shown.peers[keys.public].allowed_ips == {"10.64.1.1/32"}
     assert shown.peers[keys.public].keepalive == "25"
 
 
-def test_allowed_ips_changed_by_hand_are_put_right(world: World, node: HubNode, agent: NodeAgent) -> None:
+def test_allowed_ips_changed_by_hand_are_put_right(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
     """Also when another peer got the address by hand."""
     one, other = make_keys(), make_keys()
-    world.applied_peer(a_name(), HUB, one.public, "10.64.2.1/32", "192.168.21.0/24")
+    world.applied_peer(
+        a_name(), HUB, one.public, "10.64.2.1/32", "192.168.21.0/24"
+    )
     world.applied_peer(a_name(), HUB, other.public, "10.64.2.2/32")
-    configure(node, "wg0", "peer", other.public, "allowed-ips", "10.64.2.2/32,10.64.2.1/32,0.0.0.0/0")
-    wanted = {one.public: {"10.64.2.1/32", "192.168.21.0/24"}, other.public: {"10.64.2.2/32"}}
+    configure(
+        node,
+        "wg0",
+        "peer",
+        other.public,
+        "allowed-ips",
+        "10.64.2.2/32,10.64.2.1/32,0.0.0.0/0",
+    )
+    wanted = {
+        one.public: {"10.64.2.1/32", "192.168.21.0/24"},
+        other.public: {"10.64.2.2/32"},
+    }
     world.until_peers(
         node,
-        lambda peers: all(peers[key].allowed_ips == networks for key, networks in wanted.items()),
+        lambda peers: all(
+            peers[key].allowed_ips == networks
+            for key, networks in wanted.items()
+        ),
         "the allowed IPs are put right",
     )
 
 
-def test_routes_outside_the_pool_are_made_and_put_back(world: World, node: HubNode, agent: NodeAgent) -> None:
+def test_routes_outside_the_pool_are_made_and_put_back(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
     name = a_name()
-    world.applied_peer(name, HUB, make_keys().public, "10.64.2.9/32", "192.168.29.0/24")
+    world.applied_peer(
+        name, HUB, make_keys().public, "10.64.2.9/32", "192.168.29.0/24"
+    )
 
     def routed() -> bool:
-        return "dev wg0" in node.run(["ip", "route", "show", "192.168.29.0/24"]).stdout
+        return (
+            "dev wg0"
+            in node.run(["ip", "route", "show", "192.168.29.0/24"]).stdout
+        )
 
     world.until(routed, "the route is there")
     node.run(["ip", "route", "del", "192.168.29.0/24"])
@@ -55,22 +90,37 @@ def test_routes_outside_the_pool_are_made_and_put_back(world: World, node: HubNo
     world.until(lambda: not routed(), "the route goes with its network")
 
 
-def test_an_address_goes_with_its_line_in_the_spec(world: World, node: HubNode, agent: NodeAgent) -> None:
+def test_an_address_goes_with_its_line_in_the_spec(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
     """One that nobody asked this agent for stays, and the Hub says how it is removed."""
     spec = {"interface": "wg1", "listenPort": 51821}
-    world.ready_hub("addresses", node, addresses=["10.65.0.1/24", "10.66.0.1/24", "10.67.0.1/24"], **spec)
+    world.ready_hub(
+        "addresses",
+        node,
+        addresses=["10.65.0.1/24", "10.66.0.1/24", "10.67.0.1/24"],
+        **spec,
+    )
 
     def addresses() -> list[str]:
         words = ["ip", "-o", "-4", "address", "show", "wg1"]
-        return [line.split()[3] for line in node.run(words).stdout.splitlines()]
+        return [
+            line.split()[3] for line in node.run(words).stdout.splitlines()
+        ]
 
     world.patch("hub", "addresses", addresses=["10.65.0.1/24", "10.67.0.1/24"])
-    world.until(lambda: addresses() == ["10.65.0.1/24", "10.67.0.1/24"], "the address is gone", addresses)
+    world.until(
+        lambda: addresses() == ["10.65.0.1/24", "10.67.0.1/24"],
+        "the address is gone",
+        addresses,
+    )
     world.until_condition("Hub", "addresses", "Ready", "True")
     agent.end()
     world.patch("hub", "addresses", addresses=["10.65.0.1/24"])
     agent.start()
-    said = world.until_condition("Hub", "addresses", "Ready", "False", "ForeignAddress")
+    said = world.until_condition(
+        "Hub", "addresses", "Ready", "False", "ForeignAddress"
+    )
     assert addresses() == ["10.65.0.1/24", "10.67.0.1/24"]
     command = re.search(r"`(ip address del .*)`", said["message"])
     assert command is not None
@@ -96,8 +146,15 @@ def test_e8_an_unknown_peer_is_kept_and_reported_then_removed_under_remove(
     assert ready["status"] == "True"
     assert "unknownPeers" in ready["message"]
     world.patch("hub", HUB, unknownPeers="Remove")
-    world.until_peers(node, lambda peers: stranger not in peers, "the unknown peer is removed")
-    world.until(lambda: world.status(HUB, "Hub")["peers"]["unknown"] == 0, "and not counted any more")
+    world.until_peers(
+        node,
+        lambda peers: stranger not in peers,
+        "the unknown peer is removed",
+    )
+    world.until(
+        lambda: world.status(HUB, "Hub")["peers"]["unknown"] == 0,
+        "and not counted any more",
+    )
     world.patch("hub", HUB, unknownPeers="Keep")
 
 
@@ -108,13 +165,26 @@ def test_d3_an_unknown_peer_within_an_administrators_network_is_no_administrator
     name, admin, stranger = a_name(), make_keys().public, make_keys().public
 
     def admitted(address: str) -> bool:
-        words = ["nft", "get", "element", "inet", "cerebro_wg0", "administrators4", f"{{ {address} }}"]
+        words = [
+            "nft",
+            "get",
+            "element",
+            "inet",
+            "cerebro_wg0",
+            "administrators4",
+            f"{{ {address} }}",
+        ]
         return node.run(words, check=False).returncode == 0
 
     world.applied_peer(name, HUB, admin, "10.64.3.20/32", "172.16.0.0/16")
-    world.until(lambda: admitted("172.16.5.7"), "the administrator's network is admitted")
+    world.until(
+        lambda: admitted("172.16.5.7"),
+        "the administrator's network is admitted",
+    )
     configure(node, "wg0", "peer", stranger, "allowed-ips", "172.16.5.0/24")
-    world.until(lambda: not admitted("172.16.5.7"), "what the stranger has is not")
+    world.until(
+        lambda: not admitted("172.16.5.7"), "what the stranger has is not"
+    )
     assert admitted("172.16.6.7")
     assert admitted("10.64.3.20")
     configure(node, "wg0", "peer", stranger, "remove")
@@ -122,11 +192,17 @@ def test_d3_an_unknown_peer_within_an_administrators_network_is_no_administrator
     world.delete("peer", name)
 
 
-def test_an_unknown_peer_becomes_known_as_it_is(world: World, node: HubNode, agent: NodeAgent) -> None:
+def test_an_unknown_peer_becomes_known_as_it_is(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
     """A Peer for a peer that works already is adopted: its session goes on."""
     router = world.plain_router(a_name(), "10.64.3.9")
-    configure(node, "wg0", "peer", router.keys.public, "allowed-ips", "10.64.3.9/32")
-    router.dial(world.status(HUB, "Hub")["publicKey"], f"{node.address}:{PORT}")
+    configure(
+        node, "wg0", "peer", router.keys.public, "allowed-ips", "10.64.3.9/32"
+    )
+    router.dial(
+        world.status(HUB, "Hub")["publicKey"], f"{node.address}:{PORT}"
+    )
     router.reaches(ADDRESS)
     start, train = world.internet.now(), router.train(ADDRESS)
     world.applied_peer(router.name, HUB, router.keys.public, "10.64.3.9/32")
@@ -135,49 +211,92 @@ def test_an_unknown_peer_becomes_known_as_it_is(world: World, node: HubNode, age
     assert world.internet.early_handshakes(router.address, start) == []
 
 
-def test_e8_a_rotated_key_is_removed_also_under_keep(world: World, node: HubNode, agent: NodeAgent) -> None:
+def test_e8_a_rotated_key_is_removed_also_under_keep(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
     """Keys rotated on the router's side, of a Device: the Peer follows, the old key goes, a new handshake.
 
     The tunnel address has an owner all the time.
     """
     router = world.plain_router(a_name())
     old = router.keys.public
-    api = {"address": "127.0.0.1", "allowPlaintext": True, "credentialsSecretRef": {"name": "none"}}
-    spec = {"hubRef": {"name": HUB}, "publicKey": old, "tunnelAddress": "10.64.4.1", "api": api}
-    world.apply({"kind": "Device", "metadata": {"name": router.name}, "spec": spec})
+    api = {
+        "address": "127.0.0.1",
+        "allowPlaintext": True,
+        "credentialsSecretRef": {"name": "none"},
+    }
+    spec = {
+        "hubRef": {"name": HUB},
+        "publicKey": old,
+        "tunnelAddress": "10.64.4.1",
+        "api": api,
+    }
+    world.apply(
+        {"kind": "Device", "metadata": {"name": router.name}, "spec": spec}
+    )
     world.until_peers(node, lambda peers: old in peers, "the peer is there")
     router.live_at("10.64.4.1")
-    router.dial(world.status(HUB, "Hub")["publicKey"], f"{node.address}:{PORT}")
+    router.dial(
+        world.status(HUB, "Hub")["publicKey"], f"{node.address}:{PORT}"
+    )
     router.reaches(ADDRESS)
     new = make_keys()
     router.change_keys(new)
     world.patch("device", router.name, publicKey=new.public)
 
     def changed(peers: Mapping[str, Seen]) -> bool:
-        assert any("10.64.4.1/32" in one.allowed_ips for one in peers.values()), peers
+        assert any(
+            "10.64.4.1/32" in one.allowed_ips for one in peers.values()
+        ), peers
         return new.public in peers and old not in peers
 
     world.until_peers(node, changed, "the keys are changed")
     router.reaches(ADDRESS)
-    world.until_peers(node, lambda peers: peers[new.public].latest_handshake > 0, "a new handshake")
+    world.until_peers(
+        node,
+        lambda peers: peers[new.public].latest_handshake > 0,
+        "a new handshake",
+    )
     world.until(
-        lambda: world.status(router.name, "Peer").get("appliedPublicKey") == new.public, "it is noted"
+        lambda: (
+            world.status(router.name, "Peer").get("appliedPublicKey")
+            == new.public
+        ),
+        "it is noted",
     )
     assert world.status(HUB, "Hub")["peers"]["unknown"] == 0
 
 
-def test_a_preshared_key_from_a_secret(world: World, node: HubNode, agent: NodeAgent) -> None:
+def test_a_preshared_key_from_a_secret(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
     name, psk = a_name(), make_preshared_key()
     world.tunnel_secret(f"{name}-psk", presharedKey=psk)
     router = world.plain_router(name, "10.64.5.1")
     reference = {"name": f"{name}-psk"}
-    world.applied_peer(name, HUB, router.keys.public, "10.64.5.1/32", presharedKeySecretRef=reference)
-    router.dial(world.status(HUB, "Hub")["publicKey"], f"{node.address}:{PORT}", preshared_key=psk)
+    world.applied_peer(
+        name,
+        HUB,
+        router.keys.public,
+        "10.64.5.1/32",
+        presharedKeySecretRef=reference,
+    )
+    router.dial(
+        world.status(HUB, "Hub")["publicKey"],
+        f"{node.address}:{PORT}",
+        preshared_key=psk,
+    )
     router.reaches(ADDRESS)
     shown = node.shown()
     assert shown.peers[router.keys.public].preshared_key == psk
-    configure(node, "wg0", "peer", router.keys.public, "preshared-key", "/dev/null")
-    world.until_peers(node, lambda peers: peers[router.keys.public].preshared_key == psk, "it is put back")
+    configure(
+        node, "wg0", "peer", router.keys.public, "preshared-key", "/dev/null"
+    )
+    world.until_peers(
+        node,
+        lambda peers: peers[router.keys.public].preshared_key == psk,
+        "it is put back",
+    )
 
 
 def test_a_preshared_key_that_is_missing_says_so_and_stops_nobody_else(
@@ -185,8 +304,16 @@ def test_a_preshared_key_that_is_missing_says_so_and_stops_nobody_else(
 ) -> None:
     name, other, psk = a_name(), a_name(), make_preshared_key()
     key = make_keys().public
-    world.peer(name, HUB, key, "10.64.5.2/32", presharedKeySecretRef={"name": f"{name}-psk"})
-    said = world.until_condition("Peer", name, "Applied", "False", "SecretNotUsable")
+    world.peer(
+        name,
+        HUB,
+        key,
+        "10.64.5.2/32",
+        presharedKeySecretRef={"name": f"{name}-psk"},
+    )
+    said = world.until_condition(
+        "Peer", name, "Applied", "False", "SecretNotUsable"
+    )
     assert f"{name}-psk" in said["message"]
     assert "relay.cerebro.dev/wireguard" in said["message"]
     world.applied_peer(other, HUB, make_keys().public, "10.64.5.3/32")
@@ -205,7 +332,10 @@ def test_a_peer_deleted_goes_from_the_interface_before_the_object(
     name, key = a_name(), make_keys().public
     world.applied_peer(name, HUB, key, "10.64.6.1/32")
     world.until(
-        lambda: "relay.cerebro.dev/interface" in world.get("Peer", name)["metadata"].get("finalizers", []),
+        lambda: (
+            "relay.cerebro.dev/interface"
+            in world.get("Peer", name)["metadata"].get("finalizers", [])
+        ),
         "the Peer has its finalizer",
     )
     agent.end()
@@ -224,7 +354,12 @@ def test_e13_many_peers_that_go_at_once_wait_for_a_persons_word(
 ) -> None:
     """E13: as when somebody deleted them all while the agent was away."""
     keys = {a_name(): make_keys().public for _ in range(50)}
-    world.apply(*(a_peer(name, HUB, key, f"10.64.8.{n}/32") for n, (name, key) in enumerate(keys.items())))
+    world.apply(
+        *(
+            a_peer(name, HUB, key, f"10.64.8.{n}/32")
+            for n, (name, key) in enumerate(keys.items())
+        )
+    )
     for name in keys:
         world.until_condition("Peer", name, "Applied", "True")
     agent.end()
@@ -234,15 +369,23 @@ def test_e13_many_peers_that_go_at_once_wait_for_a_persons_word(
     assert 'relay.cerebro.dev/confirm-removal: "50"' in said["message"]
     world.compared(HUB)
     assert set(keys.values()) <= set(node.shown().peers)
-    world.kubectl("annotate", "hub", HUB, "relay.cerebro.dev/confirm-removal=50")
-    world.until_peers(node, lambda peers: not peers.keys() & set(keys.values()), "they are gone")
+    world.kubectl(
+        "annotate", "hub", HUB, "relay.cerebro.dev/confirm-removal=50"
+    )
+    world.until_peers(
+        node,
+        lambda peers: not peers.keys() & set(keys.values()),
+        "they are gone",
+    )
     for name in keys:
         world.until_gone("Peer", name)
     world.until_condition("Hub", HUB, "Ready", "True")
     world.kubectl("annotate", "hub", HUB, "relay.cerebro.dev/confirm-removal-")
 
 
-def test_a_peer_deleted_under_the_agents_eyes(world: World, node: HubNode, agent: NodeAgent) -> None:
+def test_a_peer_deleted_under_the_agents_eyes(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
     name, key = a_name(), make_keys().public
     world.applied_peer(name, HUB, key, "10.64.6.2/32")
     world.delete("peer", name)
@@ -268,7 +411,13 @@ def test_a_restart_of_the_agent_leaves_everything_as_it_is(
         before.private_key,
         before.listen_port,
     )
-    still = {key: (peer.allowed_ips, peer.endpoint) for key, peer in after.peers.items()}
-    assert still == {key: (peer.allowed_ips, peer.endpoint) for key, peer in before.peers.items()}
+    still = {
+        key: (peer.allowed_ips, peer.endpoint)
+        for key, peer in after.peers.items()
+    }
+    assert still == {
+        key: (peer.allowed_ips, peer.endpoint)
+        for key, peer in before.peers.items()
+    }
     assert world.internet.early_handshakes(router.address, start) == []
     assert after.peers[router.keys.public].latest_handshake

@@ -17,7 +17,10 @@ from integration.hub.hub_node import HubNode, NodeAgent
 from integration.hub.world import World
 
 HUB = "floating"
-SETTINGS = {"CEREBRO_LEASE_DURATION": "90", "CEREBRO_LEASE_RENEW_INTERVAL": "1"}
+SETTINGS = {
+    "CEREBRO_LEASE_DURATION": "90",
+    "CEREBRO_LEASE_RENEW_INTERVAL": "1",
+}
 ASK = """
 import json, socket, time
 with socket.socket(socket.AF_UNIX) as keeper:
@@ -44,7 +47,14 @@ def _newer_schema(world: World) -> Iterator[None]:
     """Let a Hub be paused in a way that our model cannot read, until the end of this file."""
     path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/paused/enum/-"
     change = [{"op": "add", "path": path, "value": "Sometimes"}]
-    world.plane.kubectl("patch", "crd", "hubs.relay.cerebro.dev", "--type=json", "-p", json.dumps(change))
+    world.plane.kubectl(
+        "patch",
+        "crd",
+        "hubs.relay.cerebro.dev",
+        "--type=json",
+        "-p",
+        json.dumps(change),
+    )
     yield
     world.kubectl("delete", "hubs", "--all")
     apply.apply_crds(world.plane)
@@ -57,7 +67,9 @@ def moves_on(world: World, node: HubNode) -> None:
         return float(node.run([sys.executable, "-c", ASK]).stdout)
 
     before = deadline()
-    world.until(lambda: deadline() > before + 2, "the deadline moves on", deadline)
+    world.until(
+        lambda: deadline() > before + 2, "the deadline moves on", deadline
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +82,13 @@ def moves_on(world: World, node: HubNode) -> None:
 )
 @pytest.mark.usefixtures("_newer_schema")
 def test_e4_a_tunnel_is_kept_though_no_pass_writes(
-    world: World, node: HubNode, agent: NodeAgent, *, paused: str, status: str, reason: str
+    world: World,
+    node: HubNode,
+    agent: NodeAgent,
+    *,
+    paused: str,
+    status: str,
+    reason: str,
 ) -> None:
     """E4, B8, B9: a Hub that is paused, or cannot be read, keeps its tunnel; so it does over a restart."""
     before = node.shown()
@@ -90,7 +108,10 @@ def test_e4_a_tunnel_is_kept_though_no_pass_writes(
     world.until(agent.ready, "the agent is ready", agent.output)
     moves_on(world, node)
     after = node.shown()
-    assert (after.index, after.private_key) == (before.index, before.private_key)
+    assert (after.index, after.private_key) == (
+        before.index,
+        before.private_key,
+    )
     world.patch("hub", HUB, paused="None")
     world.until_condition("Hub", HUB, "Ready", "True")
     assert node.shown().index == before.index

@@ -27,17 +27,27 @@ def handshake(packet: bytes) -> tuple[int, str, str] | None:
     kind = message[0] if message[1:] == b"\0\0\0" else 0
     if LENGTHS.get(kind) != length:
         return None
-    return kind, socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
+    return (
+        kind,
+        socket.inet_ntoa(packet[12:16]),
+        socket.inet_ntoa(packet[16:20]),
+    )
 
 
 def main() -> None:
     """Watch until killed."""
-    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_IP)) as raw:
+    with socket.socket(
+        socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_IP)
+    ) as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         print(WATCHING, flush=True)
         while True:
             packet, address = raw.recvfrom(256)
-            found = handshake(packet) if address[2] != socket.PACKET_OUTGOING else None
+            found = (
+                handshake(packet)
+                if address[2] != socket.PACKET_OUTGOING
+                else None
+            )
             if found is not None:
                 kind, source, target = found
                 seen = {

@@ -24,7 +24,13 @@ from integration.hub.plain import Implementation, Keys, PlainRouter, Seen
 from integration.operator.conftest import OperatorProcess
 from network.node import Node
 
-PLURALS = {"Hub": "hubs", "Peer": "peers", "Device": "devices", "Session": "sessions", "Lease": "leases"}
+PLURALS = {
+    "Hub": "hubs",
+    "Peer": "peers",
+    "Device": "devices",
+    "Session": "sessions",
+    "Lease": "leases",
+}
 ADDRESS = "10.64.0.1"
 """Of the Hub in the tunnel."""
 POOL = f"{ADDRESS}/16"
@@ -44,7 +50,11 @@ class World(Relay):
     """What the tests of one file share. Nodes and routers live until its end."""
 
     def __init__(
-        self, plane: ControlPlane, control: str, folder: Path, implementation: Implementation
+        self,
+        plane: ControlPlane,
+        control: str,
+        folder: Path,
+        implementation: Implementation,
     ) -> None:
         super().__init__(plane, control, folder)
         self.implementation = implementation
@@ -77,14 +87,31 @@ class World(Relay):
         node.reach(self.plane.port)
 
     def agent_on(
-        self, node: HubNode, *, server: str | None = None, before: Sequence[str] = (), **environment: str
+        self,
+        node: HubNode,
+        *,
+        server: str | None = None,
+        before: Sequence[str] = (),
+        **environment: str,
     ) -> NodeAgent:
         """Make an agent on a node, not started yet, with the rights of its account; `server` may be a proxy."""
-        made = self.plane.account_kubeconfig("cerebro-agent", self.namespace, server=server)
+        made = self.plane.account_kubeconfig(
+            "cerebro-agent", self.namespace, server=server
+        )
         number = len(self.agents)
-        kubeconfig = shutil.copy(made, self.folder / f"agent-{number}.kubeconfig")
-        base = {"KUBECONFIG": str(kubeconfig), "CEREBRO_NAMESPACE": self.namespace}
-        agent = NodeAgent(node, base | environment, self.folder / f"agent-{number}.log", before)
+        kubeconfig = shutil.copy(
+            made, self.folder / f"agent-{number}.kubeconfig"
+        )
+        base = {
+            "KUBECONFIG": str(kubeconfig),
+            "CEREBRO_NAMESPACE": self.namespace,
+        }
+        agent = NodeAgent(
+            node,
+            base | environment,
+            self.folder / f"agent-{number}.log",
+            before,
+        )
         self.agents.append(agent)
         return agent
 
@@ -98,10 +125,16 @@ class World(Relay):
     def operator(self, **environment: str) -> OperatorProcess:
         """Start the operator, once."""
         if self._operator is None:
-            kubeconfig = self.plane.account_kubeconfig("cerebro-operator", self.namespace)
-            base = {"KUBECONFIG": str(kubeconfig), "CEREBRO_NAMESPACE": self.namespace}
+            kubeconfig = self.plane.account_kubeconfig(
+                "cerebro-operator", self.namespace
+            )
+            base = {
+                "KUBECONFIG": str(kubeconfig),
+                "CEREBRO_NAMESPACE": self.namespace,
+            }
             self._operator = OperatorProcess(
-                {**OPERATOR, **base, **environment}, self.folder / "operator.log"
+                {**OPERATOR, **base, **environment},
+                self.folder / "operator.log",
             )
             self._operator.start()
         return self._operator
@@ -124,41 +157,66 @@ class World(Relay):
         self.until_condition("Hub", name, "Ready", "True")
         return str(self.status(name, "Hub")["publicKey"])
 
-    def peer(self, name: str, hub: str, key: str, *allowed: str, **spec: Any) -> None:
+    def peer(
+        self, name: str, hub: str, key: str, *allowed: str, **spec: Any
+    ) -> None:
         """Apply a Peer as a person does."""
         self.apply(a_peer(name, hub, key, *allowed, **spec))
 
-    def applied_peer(self, name: str, hub: str, key: str, *allowed: str, **spec: Any) -> None:
+    def applied_peer(
+        self, name: str, hub: str, key: str, *allowed: str, **spec: Any
+    ) -> None:
         """Apply a Peer and wait until it is on the interface."""
         self.peer(name, hub, key, *allowed, **spec)
         self.until_condition("Peer", name, "Applied", "True")
 
     def tunnel_secret(self, name: str, **data: str) -> None:
         """Make a Secret of the type for WireGuard."""
-        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
-        self.passwords += [value for key, value in data.items() if key != "publicKey"]
-        manifest = {"apiVersion": "v1", "kind": "Secret", "type": "relay.cerebro.dev/wireguard"}
+        encoded = {
+            key: base64.b64encode(value.encode()).decode()
+            for key, value in data.items()
+        }
+        self.passwords += [
+            value for key, value in data.items() if key != "publicKey"
+        ]
+        manifest = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "relay.cerebro.dev/wireguard",
+        }
         self.apply({**manifest, "metadata": {"name": name}, "data": encoded})
 
     # --- routers
 
-    def plain_router(self, name: str, tunnel_address: str = "", keys: Keys | None = None) -> PlainRouter:
+    def plain_router(
+        self, name: str, tunnel_address: str = "", keys: Keys | None = None
+    ) -> PlainRouter:
         """Make a router that has an interface and dials nobody yet."""
-        router = PlainRouter(name, self.internet, self.implementation, self.folder, keys)
+        router = PlainRouter(
+            name, self.internet, self.implementation, self.folder, keys
+        )
         self._stack.enter_context(router)
         if tunnel_address:
             router.live_at(tunnel_address)
         return router
 
-    def connected(self, hub: str, node: HubNode, name: str, tunnel_address: str) -> PlainRouter:
+    def connected(
+        self, hub: str, node: HubNode, name: str, tunnel_address: str
+    ) -> PlainRouter:
         """Make a router with its Peer by hand, and have it reach the Hub; its Peer has the same name."""
         router = self.plain_router(name, tunnel_address)
-        self.applied_peer(name, hub, router.keys.public, f"{tunnel_address}/32")
-        router.dial(str(self.status(hub, "Hub")["publicKey"]), f"{node.address}:{PORT}")
+        self.applied_peer(
+            name, hub, router.keys.public, f"{tunnel_address}/32"
+        )
+        router.dial(
+            str(self.status(hub, "Hub")["publicKey"]), f"{node.address}:{PORT}"
+        )
         router.reaches(ADDRESS)
         return router
 
-    def tunnel_router(self, hub: str, router: PlainRouter, **device: Any) -> Router:
+    def tunnel_router(
+        self, hub: str, router: PlainRouter, **device: Any
+    ) -> Router:
         """Make a simulated router, with its Device behind the Hub, whose API `router` forwards to it."""
         name = router.name
         password = secrets.token_urlsafe(18)
@@ -169,9 +227,16 @@ class World(Relay):
         self.routers.append(simulated)
         self.secret(name, simulated.address_book["user"], password)
         api = {"credentialsSecretRef": {"name": name}, "timeout": "2s"}
-        spec = {"hubRef": {"name": hub}, "publicKey": router.keys.public, "api": api, **device}
+        spec = {
+            "hubRef": {"name": hub},
+            "publicKey": router.keys.public,
+            "api": api,
+            **device,
+        }
         spec.setdefault("circuitBreaker", {"recoveryTime": "1s"})
-        self.apply({"kind": "Device", "metadata": {"name": name}, "spec": spec})
+        self.apply(
+            {"kind": "Device", "metadata": {"name": name}, "spec": spec}
+        )
         return simulated
 
     def answer_api(self, router: PlainRouter, simulated: Router) -> None:
@@ -184,7 +249,9 @@ class World(Relay):
         """Have the agent compare everything, as a person does; gives the annotation's value."""
         path = f"/apis/{API}/namespaces/{self.namespace}/hubs/{hub}"
         stamp = datetime.now(UTC).isoformat()
-        patch = {"metadata": {"annotations": {"relay.cerebro.dev/resync-at": stamp}}}
+        patch = {
+            "metadata": {"annotations": {"relay.cerebro.dev/resync-at": stamp}}
+        }
         headers = {"Content-Type": "application/merge-patch+json"}
         self._http.patch(path, json=patch, headers=headers).raise_for_status()
         return stamp
@@ -201,20 +268,29 @@ class World(Relay):
         """Wait until something is so; fail with what was seen last."""
         deadline = time.monotonic() + within
         while not check():
-            assert time.monotonic() < deadline, f"not within {within:g} s: {what}; seen last: {seen()}"
+            assert time.monotonic() < deadline, (
+                f"not within {within:g} s: {what}; seen last: {seen()}"
+            )
             time.sleep(0.05)
 
     def get(self, kind: str, name: str) -> Object:
         """Read an object; empty when there is none."""
         group = "coordination.k8s.io/v1" if kind == "Lease" else API
-        path = f"/apis/{group}/namespaces/{self.namespace}/{PLURALS[kind]}/{name}"
+        path = (
+            f"/apis/{group}/namespaces/{self.namespace}/{PLURALS[kind]}/{name}"
+        )
         answer = self._http.get(path)
         if answer.status_code == 404:
             return {}
         answer.raise_for_status()
         return dict(answer.json())
 
-    def until_peers(self, node: HubNode, check: Callable[[Mapping[str, Seen]], object], what: str) -> None:
+    def until_peers(
+        self,
+        node: HubNode,
+        check: Callable[[Mapping[str, Seen]], object],
+        what: str,
+    ) -> None:
         """Wait until `wg` shows such peers."""
 
         def so() -> bool:
@@ -224,12 +300,18 @@ class World(Relay):
         self.until(so, what, node.show)
 
     def until_gone(self, kind: str, name: str) -> None:
-        self.until(lambda: not self.get(kind, name), f"{kind} {name} is gone", lambda: self.get(kind, name))
+        self.until(
+            lambda: not self.get(kind, name),
+            f"{kind} {name} is gone",
+            lambda: self.get(kind, name),
+        )
 
     def passes(self, agent: NodeAgent) -> int:
         """How many passes over Hubs an agent has finished since its start."""
         found = re.search(
-            r'^controller_runtime_reconcile_total{controller="hub"} (\S+)$', agent.metrics(), re.MULTILINE
+            r'^controller_runtime_reconcile_total{controller="hub"} (\S+)$',
+            agent.metrics(),
+            re.MULTILINE,
         )
         return int(float(found[1])) if found else 0
 
@@ -239,12 +321,23 @@ class World(Relay):
             stamp = self.touch(hub)
 
             def seen(stamp: str = stamp) -> bool:
-                return bool(self.status(hub, "Hub").get("lastResyncAt") == stamp)
+                return bool(
+                    self.status(hub, "Hub").get("lastResyncAt") == stamp
+                )
 
-            self.until(seen, f"Hub {hub} is compared", lambda: self.get("Hub", hub))
+            self.until(
+                seen, f"Hub {hub} is compared", lambda: self.get("Hub", hub)
+            )
 
 
-def a_peer(name: str, hub: str, key: str, *allowed: str, **spec: Any) -> Object:
+def a_peer(
+    name: str, hub: str, key: str, *allowed: str, **spec: Any
+) -> Object:
     """A manifest of a Peer."""
-    words = {"hubRef": {"name": hub}, "publicKey": key, "allowedIPs": list(allowed), **spec}
+    words = {
+        "hubRef": {"name": hub},
+        "publicKey": key,
+        "allowedIPs": list(allowed),
+        **spec,
+    }
     return {"kind": "Peer", "metadata": {"name": name}, "spec": words}

@@ -29,7 +29,11 @@ from controlplane.proxy import FaultProxy
 from controlplane.server import ControlPlane
 
 TIMES = WatchTimes(
-    request_timeout=5.0, watch_timeout=20.0, inactivity_timeout=30.0, backoff_ceiling=0.5, restart_ceiling=1.0
+    request_timeout=5.0,
+    watch_timeout=20.0,
+    inactivity_timeout=30.0,
+    backoff_ceiling=0.5,
+    restart_ceiling=1.0,
 )
 
 
@@ -40,7 +44,9 @@ class RecordingStore(Store):
         super().__init__()
         self.events: list[tuple[EventType, str]] = []
 
-    def deliver(self, kind: Kind, event_type: EventType, body: dict[str, Any]) -> Change | None:
+    def deliver(
+        self, kind: Kind, event_type: EventType, body: dict[str, Any]
+    ) -> Change | None:
         self.events.append((event_type, body["metadata"]["name"]))
         return super().deliver(kind, event_type, body)
 
@@ -49,7 +55,12 @@ class Watching:
     """All the parts of a process that watches Sessions and another kind in one namespace, as the agent would."""
 
     def __init__(
-        self, api: KubeApi, namespace: str, *, other: Kind = DEVICE, check_interval: float = 3600.0
+        self,
+        api: KubeApi,
+        namespace: str,
+        *,
+        other: Kind = DEVICE,
+        check_interval: float = 3600.0,
     ) -> None:
         self.namespace = namespace
         self.store = RecordingStore()
@@ -57,7 +68,11 @@ class Watching:
         watches = [self.sessions, Watch(other, namespace)]
         self.presence = Presence(api)
         self.completeness = Completeness(
-            self.store, api, watches, presence=self.presence, check_interval=check_interval
+            self.store,
+            api,
+            watches,
+            presence=self.presence,
+            check_interval=check_interval,
         )
         self.reasons: list[str | None] = []
         self.relisted: list[Watch] = []
@@ -99,17 +114,26 @@ class Watching:
         return {
             stored.name
             for stored in self.store.all(kind, self.namespace)
-            if stored.model is not None and stored.model.metadata.deletion_timestamp is not None
+            if stored.model is not None
+            and stored.model.metadata.deletion_timestamp is not None
         }
 
     async def has(self, *names: str) -> None:
-        await until(lambda: self.names() == set(names), f"the store to hold {names}, not {self.names()}")
+        await until(
+            lambda: self.names() == set(names),
+            f"the store to hold {names}, not {self.names()}",
+        )
 
     def intact(self) -> bool:
         return not any(task.done() for task in self.tasks)
 
 
-async def until(condition: Callable[[], bool], what: str = "the condition", *, tries: int = 3600) -> None:
+async def until(
+    condition: Callable[[], bool],
+    what: str = "the condition",
+    *,
+    tries: int = 3600,
+) -> None:
     """Look every 50 ms, at most three minutes by default."""
     for _ in range(tries):
         if condition():
@@ -121,14 +145,24 @@ async def until(condition: Callable[[], bool], what: str = "the condition", *, t
 def a_session(name: str, **spec: Any) -> dict[str, Any]:
     """A manifest of a Session."""
     client = {"macAddress": "AA:BB:CC:DD:EE:FF"}
-    return {"metadata": {"name": name}, "spec": {"deviceRef": {"name": "router-1"}, "client": client, **spec}}
+    return {
+        "metadata": {"name": name},
+        "spec": {"deviceRef": {"name": "router-1"}, "client": client, **spec},
+    }
 
 
 def a_peer(name: str) -> dict[str, Any]:
     """A manifest of a Peer as the operator leaves it: with our finalizer."""
     key = base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()
-    spec = {"hubRef": {"name": "hub"}, "publicKey": key, "allowedIPs": ["10.9.0.1/32"]}
-    return {"metadata": {"name": name, "finalizers": [FINALIZER_INTERFACE]}, "spec": spec}
+    spec = {
+        "hubRef": {"name": "hub"},
+        "publicKey": key,
+        "allowedIPs": ["10.9.0.1/32"],
+    }
+    return {
+        "metadata": {"name": name, "finalizers": [FINALIZER_INTERFACE]},
+        "spec": spec,
+    }
 
 
 @asynccontextmanager
@@ -136,7 +170,9 @@ async def proxied(
     plane: ControlPlane, kubeconfig: Callable[[str], Path]
 ) -> AsyncIterator[tuple[FaultProxy, KubeApi]]:
     """A FaultProxy and a connection through it; `kubeconfig` makes the file for its URL."""
-    async with FaultProxy(plane.url, upstream_ca=plane.credentials.ca) as proxy:
+    async with FaultProxy(
+        plane.url, upstream_ca=plane.credentials.ca
+    ) as proxy:
         path = await asyncio.to_thread(kubeconfig, proxy.url)
         async with KubeApi(connection.load(path), timeout=30.0) as api:
             yield proxy, api
@@ -145,21 +181,32 @@ async def proxied(
 @pytest_asyncio.fixture
 async def admin(control_plane: ControlPlane) -> AsyncIterator[KubeApi]:
     """The administrator, past the proxy: who applies and deletes."""
-    async with KubeApi(connection.load(control_plane.kubeconfig), timeout=30.0) as api:
+    async with KubeApi(
+        connection.load(control_plane.kubeconfig), timeout=30.0
+    ) as api:
         yield api
 
 
 @pytest_asyncio.fixture
-async def agent(control_plane: ControlPlane, namespace: str) -> AsyncIterator[tuple[FaultProxy, KubeApi]]:
+async def agent(
+    control_plane: ControlPlane, namespace: str
+) -> AsyncIterator[tuple[FaultProxy, KubeApi]]:
     """The agent's account, through a FaultProxy."""
     async with proxied(
-        control_plane, lambda url: control_plane.account_kubeconfig("cerebro-agent", namespace, server=url)
+        control_plane,
+        lambda url: control_plane.account_kubeconfig(
+            "cerebro-agent", namespace, server=url
+        ),
     ) as made:
         yield made
 
 
 @pytest.fixture
-def own_plane(bare_control_plane: ControlPlane, tmp_path: Path) -> Iterator[ControlPlane]:
+def own_plane(
+    bare_control_plane: ControlPlane, tmp_path: Path
+) -> Iterator[ControlPlane]:
     """A control plane of the test's own, without CRDs, for tests that take CRDs away."""
-    with ControlPlane(tmp_path / "plane", programs=bare_control_plane.programs) as plane:
+    with ControlPlane(
+        tmp_path / "plane", programs=bare_control_plane.programs
+    ) as plane:
         yield plane

@@ -14,7 +14,13 @@ from cerebro.runtime import metrics
 from controlplane import apply
 from controlplane.proxy import FaultProxy, Request
 from controlplane.server import ControlPlane
-from integration.kube.conftest import Watching, a_peer, a_session, proxied, until
+from integration.kube.conftest import (
+    Watching,
+    a_peer,
+    a_session,
+    proxied,
+    until,
+)
 
 Agent = tuple[FaultProxy, KubeApi]
 
@@ -24,7 +30,11 @@ def restarts() -> float:
 
 
 def sessions_list(request: Request) -> bool:
-    return request.list and request.resource == "sessions" and "includeObject" not in request.query
+    return (
+        request.list
+        and request.resource == "sessions"
+        and "includeObject" not in request.query
+    )
 
 
 async def test_objects_come_change_leave_the_selection_and_go(
@@ -36,9 +46,21 @@ async def test_objects_come_change_leave_the_selection_and_go(
         assert watching.names() == {"early"}
         await admin.create(SESSION, namespace, a_session("late"))
         await watching.has("early", "late")
-        await admin.patch(SESSION, namespace, "early", {"status": {"finished": True}}, subresource="status")
+        await admin.patch(
+            SESSION,
+            namespace,
+            "early",
+            {"status": {"finished": True}},
+            subresource="status",
+        )
         await watching.has("late")
-        await admin.patch(SESSION, namespace, "early", {"status": {"finished": False}}, subresource="status")
+        await admin.patch(
+            SESSION,
+            namespace,
+            "early",
+            {"status": {"finished": False}},
+            subresource="status",
+        )
         await watching.has("early", "late")
         await admin.delete(SESSION, namespace, "late")
         await watching.has("early")
@@ -83,7 +105,11 @@ async def test_e7_nothing_is_complete_before_a_slow_list_was_handed_over(
     async with Watching(api, namespace) as watching:
         held: list[set[str]] = []
         watching.store.on_complete(
-            lambda kind, _: held.append(watching.names()) if kind.kind == "Session" else None
+            lambda kind, _: (
+                held.append(watching.names())
+                if kind.kind == "Session"
+                else None
+            )
         )
         await until(lambda: slow.hits > 0, "the list of Sessions to begin")
         await asyncio.sleep(1.0)
@@ -93,7 +119,9 @@ async def test_e7_nothing_is_complete_before_a_slow_list_was_handed_over(
         assert held[0] == names
 
 
-async def test_e10_a_spell_of_401_ends_nothing(admin: KubeApi, agent: Agent, namespace: str) -> None:
+async def test_e10_a_spell_of_401_ends_nothing(
+    admin: KubeApi, agent: Agent, namespace: str
+) -> None:
     proxy, api = agent
     async with Watching(api, namespace) as watching:
         await watching.complete()
@@ -138,7 +166,13 @@ async def test_kopf_that_ends_is_started_again_and_nobody_else_is_harmed(
         await watching.complete()
         before = restarts()
         stranger = asyncio.create_task(asyncio.sleep(3600))
-        proxy.answer(404, matching=lambda request: request.watch and request.resource == "sessions", times=1)
+        proxy.answer(
+            404,
+            matching=lambda request: (
+                request.watch and request.resource == "sessions"
+            ),
+            times=1,
+        )
         proxy.cut_watches()
         await until(lambda: restarts() == before + 1, "kopf to end")
         await admin.create(SESSION, namespace, a_session("after"))
@@ -148,7 +182,10 @@ async def test_kopf_that_ends_is_started_again_and_nobody_else_is_harmed(
         assert signal.getsignal(signal.SIGTERM) == mine
 
         def watchers() -> int:
-            return sum(task.get_name().startswith("watcher for") for task in kopf_tasks.running())
+            return sum(
+                task.get_name().startswith("watcher for")
+                for task in kopf_tasks.running()
+            )
 
         await until(lambda: watchers() == 2, "both watchers")
         stranger.cancel()
@@ -174,27 +211,39 @@ async def test_crds_applied_again_under_load_lose_nothing(
         assert watching.intact()
 
 
-async def test_watching_writes_nothing(admin: KubeApi, agent: Agent, namespace: str) -> None:
+async def test_watching_writes_nothing(
+    admin: KubeApi, agent: Agent, namespace: str
+) -> None:
     proxy, api = agent
     made = await admin.create(SESSION, namespace, a_session("mine"))
     async with Watching(api, namespace) as watching:
         await watching.complete()
         proxy.cut_watches()
-        changed = await admin.patch(SESSION, namespace, "mine", {"spec": {"revoked": True}})
+        changed = await admin.patch(
+            SESSION, namespace, "mine", {"spec": {"revoked": True}}
+        )
         await until(
             lambda: (
-                [stored.resource_version for stored in watching.store.all(SESSION, namespace)]
+                [
+                    stored.resource_version
+                    for stored in watching.store.all(SESSION, namespace)
+                ]
                 == [int(changed["metadata"]["resourceVersion"])]
             ),
             "the change",
         )
         await asyncio.sleep(1.0)
     after = await admin.get(SESSION, namespace, "mine")
-    assert after["metadata"]["resourceVersion"] == changed["metadata"]["resourceVersion"]
+    assert (
+        after["metadata"]["resourceVersion"]
+        == changed["metadata"]["resourceVersion"]
+    )
     for meta in ("annotations", "finalizers", "labels"):
         assert after["metadata"].get(meta) == made["metadata"].get(meta)
     assert [request for request in proxy.requests if request.write] == []
-    assert UNFINISHED in {request.query.get("fieldSelector") for request in proxy.requests}
+    assert UNFINISHED in {
+        request.query.get("fieldSelector") for request in proxy.requests
+    }
 
 
 async def test_e13_a_namespace_that_goes_removes_nothing(
@@ -207,12 +256,19 @@ async def test_e13_a_namespace_that_goes_removes_nothing(
     async with Watching(agent[1], namespace, check_interval=0.5) as watching:
         await watching.complete()
         await asyncio.to_thread(
-            control_plane.kubectl, "delete", "namespace", namespace, "--wait=true", timeout=240
+            control_plane.kubectl,
+            "delete",
+            "namespace",
+            namespace,
+            "--wait=true",
+            timeout=240,
         )
         await asyncio.sleep(2.0)
         assert watching.names() == set(names)
         assert watching.intact()
-    await asyncio.to_thread(control_plane.kubectl, "create", "namespace", namespace)
+    await asyncio.to_thread(
+        control_plane.kubectl, "create", "namespace", namespace
+    )
 
 
 async def test_e13_peers_that_wait_for_their_finalizers_in_a_namespace_that_goes_stay_as_they_were(
@@ -222,34 +278,56 @@ async def test_e13_peers_that_wait_for_their_finalizers_in_a_namespace_that_goes
     names = [f"p{number}" for number in range(12)]
     for name in ("before", *names):
         await admin.create(PEER, namespace, a_peer(name))
-    async with Watching(agent[1], namespace, other=PEER, check_interval=0.5) as watching:
+    async with Watching(
+        agent[1], namespace, other=PEER, check_interval=0.5
+    ) as watching:
         await watching.complete()
         await admin.delete(PEER, namespace, "before")
-        await until(lambda: watching.going(PEER) == {"before"}, "a deletion that is believed")
-        await asyncio.to_thread(control_plane.kubectl, "delete", "namespace", namespace, "--wait=false")
+        await until(
+            lambda: watching.going(PEER) == {"before"},
+            "a deletion that is believed",
+        )
+        await asyncio.to_thread(
+            control_plane.kubectl,
+            "delete",
+            "namespace",
+            namespace,
+            "--wait=false",
+        )
         await asyncio.to_thread(until_all_go, control_plane, PEER, namespace)
         await asyncio.sleep(2.0)
         assert watching.names(PEER) == {"before", *names}
         assert watching.going(PEER) == {"before"}
 
         await asyncio.to_thread(let_go, control_plane, PEER, namespace)
-        await asyncio.to_thread(until_gone, control_plane, f"namespace/{namespace}")
+        await asyncio.to_thread(
+            until_gone, control_plane, f"namespace/{namespace}"
+        )
         await asyncio.sleep(2.0)
         assert watching.names(PEER) >= set(names)
         assert watching.going(PEER) <= {"before"}
         assert watching.intact()
-    await asyncio.to_thread(control_plane.kubectl, "create", "namespace", namespace)
+    await asyncio.to_thread(
+        control_plane.kubectl, "create", "namespace", namespace
+    )
 
 
-async def test_e10_e13_crds_that_come_late_and_crds_that_go(own_plane: ControlPlane) -> None:
+async def test_e10_e13_crds_that_come_late_and_crds_that_go(
+    own_plane: ControlPlane,
+) -> None:
     """One life: no CRDs at the start, then they come, go with all objects, and come back empty."""
     async with (
         KubeApi(connection.load(own_plane.kubeconfig), timeout=30.0) as admin,
-        proxied(own_plane, lambda url: admin_kubeconfig(own_plane, url)) as (_, api),
+        proxied(own_plane, lambda url: admin_kubeconfig(own_plane, url)) as (
+            _,
+            api,
+        ),
         Watching(api, "default", check_interval=0.5) as watching,
     ):
         await until(lambda: bool(watching.reasons), "a reason for waiting")
-        assert watching.reasons == ["CRDs not served (apply crds/): none of our group"]
+        assert watching.reasons == [
+            "CRDs not served (apply crds/): none of our group"
+        ]
         await asyncio.sleep(1.0)
         assert watching.watcher.alive()
         await asyncio.to_thread(apply.apply_crds, own_plane)
@@ -259,11 +337,21 @@ async def test_e10_e13_crds_that_come_late_and_crds_that_go(own_plane: ControlPl
         names = [f"s{number}" for number in range(12)]
         for name in names:
             await admin.create(SESSION, "default", a_session(name))
-            await admin.patch(SESSION, "default", name, {"metadata": {"finalizers": ["example.org/mine"]}})
+            await admin.patch(
+                SESSION,
+                "default",
+                name,
+                {"metadata": {"finalizers": ["example.org/mine"]}},
+            )
         await watching.has(*names)
         crd = "crd/sessions.relay.cerebro.dev"
-        await asyncio.to_thread(own_plane.kubectl, "delete", crd, "--wait=false")
-        await until(lambda: len(watching.store.held(SESSION, "default")) == 12, "deletions that are held")
+        await asyncio.to_thread(
+            own_plane.kubectl, "delete", crd, "--wait=false"
+        )
+        await until(
+            lambda: len(watching.store.held(SESSION, "default")) == 12,
+            "deletions that are held",
+        )
         assert watching.going() == set()
         await asyncio.to_thread(let_go, own_plane, SESSION, "default")
         await asyncio.to_thread(until_gone, own_plane, crd)
@@ -281,7 +369,13 @@ async def test_e10_e13_crds_that_come_late_and_crds_that_go(own_plane: ControlPl
 def until_all_go(plane: ControlPlane, kind: Kind, namespace: str) -> None:
     """Wait until all objects are deleted but for their finalizers."""
     what = (kind.plural, "--all", "--namespace", namespace)
-    plane.kubectl("wait", "--for=jsonpath={.metadata.deletionTimestamp}", *what, "--timeout=90s", timeout=120)
+    plane.kubectl(
+        "wait",
+        "--for=jsonpath={.metadata.deletionTimestamp}",
+        *what,
+        "--timeout=90s",
+        timeout=120,
+    )
 
 
 def until_gone(plane: ControlPlane, name: str) -> None:

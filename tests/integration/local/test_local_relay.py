@@ -34,7 +34,10 @@ class Local:
         self.direct = False
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        env = os.environ | {"CEREBRO_LOCAL_FOLDER": str(self.folder), DIRECT: "1" if self.direct else ""}
+        env = os.environ | {
+            "CEREBRO_LOCAL_FOLDER": str(self.folder),
+            DIRECT: "1" if self.direct else "",
+        }
         return subprocess.run(
             [sys.executable, "-m", "local", *words],
             cwd=HACK,
@@ -58,7 +61,9 @@ class Local:
     def shell(self, command: str) -> str:
         """What `command` prints in a shell that sourced the environment file."""
         words = ["sh", "-c", f". {self.folder}/env; {command}"]
-        return subprocess.run(words, check=True, capture_output=True, text=True, timeout=180).stdout.strip()
+        return subprocess.run(
+            words, check=True, capture_output=True, text=True, timeout=180
+        ).stdout.strip()
 
     def devices_ready(self) -> list[str]:
         """The `Ready` status of each Device."""
@@ -98,11 +103,15 @@ def test_up_brings_everything_up_and_down_leaves_nothing(local: Local) -> None:
     local.direct = True
     first = local.run("up", "--routers", "2")
     assert first.returncode == 0, first.stderr
-    assert f"reached directly, without WireGuard: {DIRECT} is set" in first.stderr
+    assert (
+        f"reached directly, without WireGuard: {DIRECT} is set" in first.stderr
+    )
     assert "ended and was started again" not in first.stderr
     assert local.devices_ready() == ["True", "True"]
     assert local.shell("kubectl get hubs,peers -o name") == ""
-    pids = {name: local.pid(name) for name in (*OURS, "etcd", "kube-apiserver")}
+    pids = {
+        name: local.pid(name) for name in (*OURS, "etcd", "kube-apiserver")
+    }
     assert None not in pids.values()
 
     again = local.run("up")
@@ -116,11 +125,17 @@ def test_up_brings_everything_up_and_down_leaves_nothing(local: Local) -> None:
 
     assert local.run("down").returncode == 0
     paths = [Path(f"/proc/{pid}") for pid in pids.values()]
-    wait_until(lambda: not any(path.exists() for path in paths), "all processes gone", timeout=60)
+    wait_until(
+        lambda: not any(path.exists() for path in paths),
+        "all processes gone",
+        timeout=60,
+    )
     assert local.run("down").stdout.strip() == "not up"
 
 
-def test_routers_are_reached_through_tunnels_and_down_removes_their_networks(tunnelled: Local) -> None:
+def test_routers_are_reached_through_tunnels_and_down_removes_their_networks(
+    tunnelled: Local,
+) -> None:
     local = tunnelled
     started = local.run("up", "--routers", "2")
     assert started.returncode == 0, started.stderr
@@ -128,29 +143,54 @@ def test_routers_are_reached_through_tunnels_and_down_removes_their_networks(tun
     assert "ended and was started again" not in started.stderr
     assert local.devices_ready() == ["True", "True"]
     devices = json.loads(local.shell("kubectl get devices -o json"))["items"]
-    assert [one["spec"]["api"].get("address") for one in devices] == [None, None]
-    assert all(one["status"]["tunnelAddress"].startswith("10.64.") for one in devices)
+    assert [one["spec"]["api"].get("address") for one in devices] == [
+        None,
+        None,
+    ]
+    assert all(
+        one["status"]["tunnelAddress"].startswith("10.64.") for one in devices
+    )
     states = "kubectl get peers -o jsonpath='{.items[*].status.state}'"
-    wait_until(lambda: local.shell(states).split() == ["Online", "Online"], "Peers Online", timeout=180)
+    wait_until(
+        lambda: local.shell(states).split() == ["Online", "Online"],
+        "Peers Online",
+        timeout=180,
+    )
     hub = json.loads(local.shell("kubectl get hub local -o json"))
     assert hub["spec"]["isolation"] == "Strict"
 
-    with urllib.request.urlopen(local.shell('echo "$AGENT_HEALTH_URL/readyz"'), timeout=60) as answer:
+    with urllib.request.urlopen(
+        local.shell('echo "$AGENT_HEALTH_URL/readyz"'), timeout=60
+    ) as answer:
         assert answer.status == 200
     inside = f"nsenter --target={local.pid('agent')} --net"
-    assert "cerebro_wg0" in local.shell(f"PATH=$PATH:/usr/sbin {inside} nft list tables")
-    local.shell(f"kubectl apply -f - <<'END'\n{json.dumps(direct_device(local))}\nEND")
-    local.shell("kubectl wait device/direct --for=condition=Ready --timeout=170s")
+    assert "cerebro_wg0" in local.shell(
+        f"PATH=$PATH:/usr/sbin {inside} nft list tables"
+    )
+    local.shell(
+        f"kubectl apply -f - <<'END'\n{json.dumps(direct_device(local))}\nEND"
+    )
+    local.shell(
+        "kubectl wait device/direct --for=condition=Ready --timeout=170s"
+    )
 
-    networks = {local.network(name) for name in OF_TUNNELS} - {Path("/proc/self/ns/net").readlink()}
+    networks = {local.network(name) for name in OF_TUNNELS} - {
+        Path("/proc/self/ns/net").readlink()
+    }
     assert len(networks) == 2
     assert local.run("down").returncode == 0
-    wait_until(lambda: networks.isdisjoint(all_networks()), "the networks gone", timeout=60)
+    wait_until(
+        lambda: networks.isdisjoint(all_networks()),
+        "the networks gone",
+        timeout=60,
+    )
 
 
 def direct_device(local: Local) -> dict[str, object]:
     """A Device that somebody declares by what the environment file says; its Secret is that of router-1."""
-    address, port = local.shell('echo "$ROUTER1_ADDRESS $ROUTER1_PORT"').split()
+    address, port = local.shell(
+        'echo "$ROUTER1_ADDRESS $ROUTER1_PORT"'
+    ).split()
     secret = json.loads(local.shell("kubectl get secret router-1 -o json"))
     api = {"address": address, "port": int(port), "allowPlaintext": True}
     return {
@@ -168,7 +208,9 @@ def direct_device(local: Local) -> dict[str, object]:
                 "apiVersion": "relay.cerebro.dev/v1alpha1",
                 "kind": "Device",
                 "metadata": {"name": "direct"},
-                "spec": {"api": {**api, "credentialsSecretRef": {"name": "direct"}}},
+                "spec": {
+                    "api": {**api, "credentialsSecretRef": {"name": "direct"}}
+                },
             },
         ],
     }
@@ -183,17 +225,29 @@ def all_networks() -> set[Path]:
     return found
 
 
-def test_whatever_is_killed_comes_back_and_the_devices_are_ready_again(local: Local) -> None:
+def test_whatever_is_killed_comes_back_and_the_devices_are_ready_again(
+    local: Local,
+) -> None:
     """Through tunnels where they can be."""
     started = local.run("up", "--routers", "1")
     assert started.returncode == 0, started.stderr
-    names = (*OURS, *(OF_TUNNELS if why_not(1) is None else ()), "etcd", "kube-apiserver")
+    names = (
+        *OURS,
+        *(OF_TUNNELS if why_not(1) is None else ()),
+        "etcd",
+        "kube-apiserver",
+    )
     before = {name: local.pid(name) for name in names}
     for pid in before.values():
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
     for name, pid in before.items():
-        wait_until(partial(local.runs_anew, name, pid), f"{name} again", timeout=120)
+        wait_until(
+            partial(local.runs_anew, name, pid), f"{name} again", timeout=120
+        )
     wait_until(
-        partial(local.all_ready, 1), "the Device Ready after everything was killed", timeout=240, interval=1
+        partial(local.all_ready, 1),
+        "the Device Ready after everything was killed",
+        timeout=240,
+        interval=1,
     )

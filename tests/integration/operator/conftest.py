@@ -43,7 +43,9 @@ class Cluster:
         self.namespace = namespace
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        return self.plane.kubectl("--namespace", self.namespace, *arguments, stdin=stdin)
+        return self.plane.kubectl(
+            "--namespace", self.namespace, *arguments, stdin=stdin
+        )
 
     def apply(self, manifest: dict[str, Any] | str) -> None:
         text = manifest if isinstance(manifest, str) else json.dumps(manifest)
@@ -53,11 +55,19 @@ class Cluster:
         self.apply(DEVICE % name)
 
     def hub(self, name: str, node: str) -> None:
-        spec = {"nodeName": node, "addresses": ["10.7.0.1/24"], "endpoint": "vpn.example.org:51820"}
+        spec = {
+            "nodeName": node,
+            "addresses": ["10.7.0.1/24"],
+            "endpoint": "vpn.example.org:51820",
+        }
         self.apply(_object("Hub", name, spec))
 
     def session(self, name: str, device: str, **spec: Any) -> None:
-        spec = {"deviceRef": {"name": device}, "client": {"macAddress": "AA:BB:CC:00:00:01"}, **spec}
+        spec = {
+            "deviceRef": {"name": device},
+            "client": {"macAddress": "AA:BB:CC:00:00:01"},
+            **spec,
+        }
         self.apply(_object("Session", name, spec))
 
     def command(self, name: str, device: str, **spec: Any) -> None:
@@ -67,23 +77,47 @@ class Cluster:
     def status(self, kind: str, name: str, **status: Any) -> None:
         """Write a status as an agent would."""
         patch = json.dumps({"status": status})
-        self.kubectl("patch", kind, name, "--subresource=status", "--type=merge", "-p", patch)
+        self.kubectl(
+            "patch",
+            kind,
+            name,
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            patch,
+        )
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """Read an object; empty when there is none."""
-        text = self.kubectl("get", kind, name, "--ignore-not-found", "-o", "json")
+        text = self.kubectl(
+            "get", kind, name, "--ignore-not-found", "-o", "json"
+        )
         return dict(json.loads(text)) if text.strip() else {}
 
     def ready(self, kind: str, name: str) -> tuple[str, str] | None:
         """Status and reason of Ready."""
-        conditions = self.get(kind, name).get("status", {}).get("conditions", [])
-        found = [(item["status"], item["reason"]) for item in conditions if item["type"] == "Ready"]
+        conditions = (
+            self.get(kind, name).get("status", {}).get("conditions", [])
+        )
+        found = [
+            (item["status"], item["reason"])
+            for item in conditions
+            if item["type"] == "Ready"
+        ]
         return found[0] if found else None
 
     def renew(self, lease: str, holder: str) -> None:
         """Renew a Lease as an agent would: each time with another time."""
-        spec = {"holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": _now()}
-        manifest = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": lease}}
+        spec = {
+            "holderIdentity": holder,
+            "leaseDurationSeconds": 15,
+            "renewTime": _now(),
+        }
+        manifest = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": lease},
+        }
         self.apply({**manifest, "spec": spec})
 
     @contextmanager
@@ -115,14 +149,18 @@ class Cluster:
         body = json.dumps({"spec": {"renewTime": _now()}}).encode()
         request = urllib.request.Request(url, body, headers, method="PATCH")
         trusted = ssl.create_default_context(cafile=str(made.ca))
-        with urllib.request.urlopen(request, timeout=5, context=trusted) as answer:
+        with urllib.request.urlopen(
+            request, timeout=5, context=trusted
+        ) as answer:
             answer.read()
 
     def until(self, check: Callable[[], object], what: str) -> None:
         """Wait until something is so."""
         deadline = time.monotonic() + CERTAIN
         while not check():
-            assert time.monotonic() < deadline, f"not within {CERTAIN:g} s: {what}"
+            assert time.monotonic() < deadline, (
+                f"not within {CERTAIN:g} s: {what}"
+            )
             time.sleep(0.2)
 
 
@@ -136,7 +174,12 @@ class OperatorProcess:
 
     def start(self, **more: str) -> None:
         program = str(Path(sys.executable).with_name("cerebro"))
-        self.process = launch(Process("operator", (program, "operator"), self._environment | more), self.log)
+        self.process = launch(
+            Process(
+                "operator", (program, "operator"), self._environment | more
+            ),
+            self.log,
+        )
 
     def end(self, how: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal and give the exit status."""
@@ -184,9 +227,17 @@ def operator(
 
 
 def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() % 10**9 // 1000:06d}Z"
+    return (
+        time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+        + f".{time.time_ns() % 10**9 // 1000:06d}Z"
+    )
 
 
 def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
     api = "relay.cerebro.dev/v1alpha1"
-    return {"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec}
+    return {
+        "apiVersion": api,
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": spec,
+    }

@@ -27,7 +27,9 @@ QUIET = {"CEREBRO_AGENT_LOST_AFTER": "600"}
 def _newer_schema(cluster: Cluster) -> Iterator[None]:
     """Let Hubs have the deletionPolicy Archive for one test."""
     change = json.dumps([{"op": "add", "path": POLICIES, "value": "Archive"}])
-    cluster.kubectl("patch", "crd", "hubs.relay.cerebro.dev", "--type=json", "-p", change)
+    cluster.kubectl(
+        "patch", "crd", "hubs.relay.cerebro.dev", "--type=json", "-p", change
+    )
     yield
     apply.apply_crds(cluster.plane)
 
@@ -35,10 +37,16 @@ def _newer_schema(cluster: Cluster) -> Iterator[None]:
 @pytest.fixture
 def elsewhere(cluster: Cluster) -> Iterator[Cluster]:
     """Another namespace, in which the operator has its rights by a binding that does not go with it."""
-    role = json.loads(cluster.kubectl("get", "role", "cerebro-operator", "-o", "json"))
+    role = json.loads(
+        cluster.kubectl("get", "role", "cerebro-operator", "-o", "json")
+    )
     name = f"{cluster.namespace}-elsewhere"
     rbac = "rbac.authorization.k8s.io"
-    account = {"kind": "ServiceAccount", "name": "cerebro-operator", "namespace": cluster.namespace}
+    account = {
+        "kind": "ServiceAccount",
+        "name": "cerebro-operator",
+        "namespace": cluster.namespace,
+    }
     made = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
         _cluster_wide("ClusterRole", name, rules=role["rules"]),
@@ -52,29 +60,60 @@ def elsewhere(cluster: Cluster) -> Iterator[Cluster]:
     cluster.apply({"apiVersion": "v1", "kind": "List", "items": made})
     yield Cluster(cluster.plane, name)
     cluster.kubectl("delete", "clusterrole,clusterrolebinding", name)
-    cluster.kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false")
+    cluster.kubectl(
+        "delete", "namespace", name, "--ignore-not-found", "--wait=false"
+    )
 
 
 def _cluster_wide(kind: str, name: str, **fields: Any) -> dict[str, Any]:
-    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name}, **fields}
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        **fields,
+    }
 
 
 def hub(name: str, interface: str, policy: str = "Cleanup") -> dict[str, Any]:
-    spec = {"nodeName": "n", "addresses": ["10.90.0.1/24"], "interface": interface, "deletionPolicy": policy}
-    return {"apiVersion": API, "kind": "Hub", "metadata": {"name": name}, "spec": spec}
+    spec = {
+        "nodeName": "n",
+        "addresses": ["10.90.0.1/24"],
+        "interface": interface,
+        "deletionPolicy": policy,
+    }
+    return {
+        "apiVersion": API,
+        "kind": "Hub",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
 
 
 def peer(name: str, hub: str) -> dict[str, Any]:
-    spec = {"hubRef": {"name": hub}, "publicKey": KEY, "allowedIPs": ["10.90.0.2/32"]}
-    return {"apiVersion": API, "kind": "Peer", "metadata": {"name": name}, "spec": spec}
+    spec = {
+        "hubRef": {"name": hub},
+        "publicKey": KEY,
+        "allowedIPs": ["10.90.0.2/32"],
+    }
+    return {
+        "apiVersion": API,
+        "kind": "Peer",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
 
 
 def finalizers(cluster: Cluster, kind: str, name: str) -> list[str]:
-    return list(cluster.get(kind, name).get("metadata", {}).get("finalizers", []))
+    return list(
+        cluster.get(kind, name).get("metadata", {}).get("finalizers", [])
+    )
 
 
 def until_has(cluster: Cluster, kind: str, name: str, finalizer: str) -> None:
-    cluster.until(lambda: finalizers(cluster, kind, name) == [finalizer], f"the finalizer of {name}")
+    cluster.until(
+        lambda: finalizers(cluster, kind, name) == [finalizer],
+        f"the finalizer of {name}",
+    )
 
 
 def until_going(cluster: Cluster, kind: str, name: str) -> None:
@@ -112,15 +151,23 @@ def test_b9_what_cannot_be_read_is_let_go_by_annotation_and_by_time_limit(
         until_unreadable(cluster, name)
     cluster.kubectl("delete", "hub", "forced", "late", "--wait=false")
     cluster.kubectl("annotate", "hub", "forced", FORCE)
-    cluster.until(lambda: not cluster.get("hub", "forced"), "let go by its annotation")
+    cluster.until(
+        lambda: not cluster.get("hub", "forced"), "let go by its annotation"
+    )
     assert finalizers(cluster, "hub", "late") == [CLEANUP]
     operator.end()
     operator.start(**QUIET, CEREBRO_FINALIZER_TIMEOUT="3")
-    cluster.until(lambda: not cluster.get("hub", "late"), "let go after the time limit")
+    cluster.until(
+        lambda: not cluster.get("hub", "late"), "let go after the time limit"
+    )
     cluster.until(
         lambda: (
             {"FinalizerForced", "FinalizerTimeout"}
-            <= set(cluster.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}").split())
+            <= set(
+                cluster.kubectl(
+                    "get", "events", "-o", "jsonpath={.items[*].reason}"
+                ).split()
+            )
         ),
         "Events",
     )
@@ -136,17 +183,28 @@ def test_e13_objects_of_a_namespace_that_goes_are_let_go_by_annotation_and_by_ti
     until_has(elsewhere, "hub", "hub", CLEANUP)
     for name in ("forced", "late"):
         until_has(elsewhere, "peer", name, INTERFACE)
-    elsewhere.kubectl("delete", "namespace", elsewhere.namespace, "--wait=false")
+    elsewhere.kubectl(
+        "delete", "namespace", elsewhere.namespace, "--wait=false"
+    )
     for kind, name in (("peer", "forced"), ("peer", "late"), ("hub", "hub")):
         until_going(elsewhere, kind, name)
     elsewhere.until(
-        lambda: operator.says("late was deleted with its CRD or namespace"), "a deletion that is held"
+        lambda: operator.says("late was deleted with its CRD or namespace"),
+        "a deletion that is held",
     )
     elsewhere.kubectl("annotate", "peer", "forced", FORCE)
-    elsewhere.until(lambda: not elsewhere.get("peer", "forced"), "let go by its annotation")
+    elsewhere.until(
+        lambda: not elsewhere.get("peer", "forced"), "let go by its annotation"
+    )
     assert finalizers(elsewhere, "peer", "late") == [INTERFACE]
     assert finalizers(elsewhere, "hub", "hub") == [CLEANUP]
     operator.end()
-    operator.start(**QUIET, CEREBRO_NAMESPACES=elsewhere.namespace, CEREBRO_FINALIZER_TIMEOUT="3")
+    operator.start(
+        **QUIET,
+        CEREBRO_NAMESPACES=elsewhere.namespace,
+        CEREBRO_FINALIZER_TIMEOUT="3",
+    )
     name = elsewhere.namespace
-    elsewhere.until(lambda: not elsewhere.get("namespace", name), "the namespace is gone")
+    elsewhere.until(
+        lambda: not elsewhere.get("namespace", name), "the namespace is gone"
+    )

@@ -10,13 +10,21 @@ if TYPE_CHECKING:
     from .conftest import Cluster, OperatorProcess
 
 LONG_AGO = "2026-01-01T00:00:00Z"
-ENDED = {"phase": "Revoked", "finished": True, "finishedAt": LONG_AGO, "observedGeneration": 1}
+ENDED = {
+    "phase": "Revoked",
+    "finished": True,
+    "finishedAt": LONG_AGO,
+    "observedGeneration": 1,
+}
 LASTING = {"CEREBRO_LEASE_DURATION": "60"}
 """A Lease that does not run out before it can be given back."""
 
 
 def holder(cluster: Cluster) -> str:
-    return str(cluster.get("lease", "cerebro-operator")["spec"].get("holderIdentity") or "")
+    return str(
+        cluster.get("lease", "cerebro-operator")["spec"].get("holderIdentity")
+        or ""
+    )
 
 
 def test_finished_ones_go_after_their_ttl_and_stay_without(
@@ -29,10 +37,22 @@ def test_finished_ones_go_after_their_ttl_and_stay_without(
     cluster.command("done", "r1")
     for name in ("with-ttl", "without-ttl"):
         cluster.status("session", name, **ENDED)
-    cluster.status("devicecommand", "done", phase="Succeeded", finished=True, finishedAt=LONG_AGO)
+    cluster.status(
+        "devicecommand",
+        "done",
+        phase="Succeeded",
+        finished=True,
+        finishedAt=LONG_AGO,
+    )
     operator.start()
-    cluster.until(lambda: not cluster.get("session", "with-ttl"), "the Session is deleted")
-    cluster.until(lambda: not cluster.get("devicecommand", "done"), "the command is deleted")
+    cluster.until(
+        lambda: not cluster.get("session", "with-ttl"),
+        "the Session is deleted",
+    )
+    cluster.until(
+        lambda: not cluster.get("devicecommand", "done"),
+        "the command is deleted",
+    )
     assert cluster.get("session", "without-ttl")
     assert cluster.get("session", "unfinished")
 
@@ -43,29 +63,54 @@ def test_one_that_finishes_later_goes_when_its_time_comes(
     cluster.device("r1")
     cluster.session("soon", "r1", ttlAfterFinished="3s")
     operator.start()
-    cluster.until(lambda: operator.says("cerebro-operator is ours"), "the operator holds its Lease")
+    cluster.until(
+        lambda: operator.says("cerebro-operator is ours"),
+        "the operator holds its Lease",
+    )
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     cluster.status("session", "soon", **{**ENDED, "finishedAt": now})
-    cluster.until(lambda: not cluster.get("session", "soon"), "the Session is deleted")
+    cluster.until(
+        lambda: not cluster.get("session", "soon"), "the Session is deleted"
+    )
 
 
-def test_changed_after_its_end_is_opened_again(cluster: Cluster, operator: OperatorProcess) -> None:
+def test_changed_after_its_end_is_opened_again(
+    cluster: Cluster, operator: OperatorProcess
+) -> None:
     """`finished` counts for observedGeneration: nothing but `finished` is written, and nothing is deleted."""
     cluster.device("r1")
     cluster.session("s1", "r1", revoked=True, ttlAfterFinished="0s")
     before = cluster.get("session", "s1")
     operator.start()
-    cluster.until(lambda: operator.says("cerebro-operator is ours"), "the operator holds its Lease")
-    cluster.kubectl("patch", "session", "s1", "--type=merge", "-p", '{"spec": {"revoked": false}}')
+    cluster.until(
+        lambda: operator.says("cerebro-operator is ours"),
+        "the operator holds its Lease",
+    )
+    cluster.kubectl(
+        "patch",
+        "session",
+        "s1",
+        "--type=merge",
+        "-p",
+        '{"spec": {"revoked": false}}',
+    )
     cluster.status("session", "s1", **ENDED)
-    cluster.until(lambda: cluster.get("session", "s1").get("status", {}).get("finished") is False, "reopened")
+    cluster.until(
+        lambda: (
+            cluster.get("session", "s1").get("status", {}).get("finished")
+            is False
+        ),
+        "reopened",
+    )
     after = cluster.get("session", "s1")
     assert after["status"] == {**ENDED, "finished": False}
     for part in ("annotations", "labels", "finalizers"):
         assert after["metadata"].get(part) == before["metadata"].get(part)
 
 
-def test_e1_another_operator_waits_and_takes_over(cluster: Cluster, operator: OperatorProcess) -> None:
+def test_e1_another_operator_waits_and_takes_over(
+    cluster: Cluster, operator: OperatorProcess
+) -> None:
     """E1 and E14: only the holder of the Lease works; SIGTERM gives it back and ends with status 0."""
     cluster.device("r1")
     cluster.renew("cerebro-operator", "another")
@@ -76,11 +121,21 @@ def test_e1_another_operator_waits_and_takes_over(cluster: Cluster, operator: Op
         cluster.renew("cerebro-operator", "another")
         assert cluster.get("session", "s1")
     cluster.kubectl(
-        "patch", "lease", "cerebro-operator", "--type=merge", "-p", '{"spec": {"holderIdentity": ""}}'
+        "patch",
+        "lease",
+        "cerebro-operator",
+        "--type=merge",
+        "-p",
+        '{"spec": {"holderIdentity": ""}}',
     )
-    cluster.until(lambda: not cluster.get("session", "s1"), "the Session is deleted")
+    cluster.until(
+        lambda: not cluster.get("session", "s1"), "the Session is deleted"
+    )
     for _ in range(5):
-        cluster.until(lambda: holder(cluster) == "operator-under-test", "the operator holds its Lease")
+        cluster.until(
+            lambda: holder(cluster) == "operator-under-test",
+            "the operator holds its Lease",
+        )
         assert operator.end(signal.SIGTERM) == 0
         if not holder(cluster):
             break
@@ -90,7 +145,9 @@ def test_e1_another_operator_waits_and_takes_over(cluster: Cluster, operator: Op
     assert not holder(cluster)
 
 
-def test_killed_and_started_again_it_goes_on(cluster: Cluster, operator: OperatorProcess) -> None:
+def test_killed_and_started_again_it_goes_on(
+    cluster: Cluster, operator: OperatorProcess
+) -> None:
     cluster.device("r1")
     names = [f"s{number}" for number in range(6)]
     for name in names:
@@ -100,19 +157,29 @@ def test_killed_and_started_again_it_goes_on(cluster: Cluster, operator: Operato
         cluster.status("session", name, **ENDED)
         operator.end(signal.SIGKILL)
         operator.start()
-    cluster.until(lambda: not any(cluster.get("session", name) for name in names), "all are deleted")
+    cluster.until(
+        lambda: not any(cluster.get("session", name) for name in names),
+        "all are deleted",
+    )
 
 
-def test_an_outage_of_the_api_server_ends_nothing(cluster: Cluster, operator: OperatorProcess) -> None:
+def test_an_outage_of_the_api_server_ends_nothing(
+    cluster: Cluster, operator: OperatorProcess
+) -> None:
     """E10: the process lives on, deletes nothing meanwhile, and catches up."""
     cluster.device("r1")
     cluster.session("s1", "r1", ttlAfterFinished="0s")
     operator.start()
-    cluster.until(lambda: operator.says("cerebro-operator is ours"), "the operator holds its Lease")
+    cluster.until(
+        lambda: operator.says("cerebro-operator is ours"),
+        "the operator holds its Lease",
+    )
     cluster.plane.stop_api_server()
     time.sleep(8)
     assert operator.runs()
     cluster.plane.start_api_server()
     cluster.status("session", "s1", **ENDED)
-    cluster.until(lambda: not cluster.get("session", "s1"), "the Session is deleted")
+    cluster.until(
+        lambda: not cluster.get("session", "s1"), "the Session is deleted"
+    )
     assert operator.runs()

@@ -23,7 +23,12 @@ Body = dict[str, Any]
 
 
 def peer(name: str, **spec: Any) -> Body:
-    spec = {"hubRef": {"name": "hub"}, "publicKey": KEY, "allowedIPs": ["10.8.0.9/32"], **spec}
+    spec = {
+        "hubRef": {"name": "hub"},
+        "publicKey": KEY,
+        "allowedIPs": ["10.8.0.9/32"],
+        **spec,
+    }
     return {
         "apiVersion": "relay.cerebro.dev/v1alpha1",
         "kind": "Peer",
@@ -33,7 +38,10 @@ def peer(name: str, **spec: Any) -> Body:
 
 
 def device(name: str, labels: dict[str, str], secret: str = "login") -> Body:
-    spec = {"hubRef": {"name": "hub"}, "api": {"credentialsSecretRef": {"name": secret}}}
+    spec = {
+        "hubRef": {"name": "hub"},
+        "api": {"credentialsSecretRef": {"name": secret}},
+    }
     metadata = {"name": name, "labels": labels}
     return {
         "apiVersion": "relay.cerebro.dev/v1alpha1",
@@ -44,8 +52,14 @@ def device(name: str, labels: dict[str, str], secret: str = "login") -> Body:
 
 
 def secret(name: str, type_: str, **annotations: str) -> Body:
-    annotated = {f"relay.cerebro.dev/{key}": value for key, value in annotations.items()}
-    return {**SECRET, "metadata": {"name": name, "annotations": annotated}, "type": type_}
+    annotated = {
+        f"relay.cerebro.dev/{key}": value for key, value in annotations.items()
+    }
+    return {
+        **SECRET,
+        "metadata": {"name": name, "annotations": annotated},
+        "type": type_,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +71,9 @@ def admission_namespace(control_plane: ControlPlane) -> Iterator[str]:
     while (
         operator.create("peers?dryRun=All", peer("probe")).status_code == 201
     ):  # a new policy takes a moment
-        assert time.monotonic() < deadline, "the policies of admission are not in force"
+        assert time.monotonic() < deadline, (
+            "the policies of admission are not in force"
+        )
         time.sleep(0.2)
     yield NAMESPACE
     control_plane.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
@@ -91,19 +107,51 @@ def refused(answer: Any, text: str) -> None:
 def test_d0_nobody_of_ours_makes_an_administrator_of_the_tunnel(
     control_plane: ControlPlane, operator: As
 ) -> None:
-    refused(operator.create("peers", peer("admin")), "spec.deviceRef must be set")
-    assert operator.create("peers", peer("router", deviceRef={"name": "router"})).status_code == 201
-    refused(operator.patch("peers/router", {"spec": {"deviceRef": None}}), "spec.deviceRef must be set")
-    assert operator.patch("peers/router", {"spec": {"allowedIPs": ["10.8.0.10/32"]}}).status_code == 200
+    refused(
+        operator.create("peers", peer("admin")), "spec.deviceRef must be set"
+    )
+    assert (
+        operator.create(
+            "peers", peer("router", deviceRef={"name": "router"})
+        ).status_code
+        == 201
+    )
+    refused(
+        operator.patch("peers/router", {"spec": {"deviceRef": None}}),
+        "spec.deviceRef must be set",
+    )
+    assert (
+        operator.patch(
+            "peers/router", {"spec": {"allowedIPs": ["10.8.0.10/32"]}}
+        ).status_code
+        == 200
+    )
 
 
-def test_d0_a_peer_that_a_person_made_keeps_its_spec(control_plane: ControlPlane, operator: As) -> None:
+def test_d0_a_peer_that_a_person_made_keeps_its_spec(
+    control_plane: ControlPlane, operator: As
+) -> None:
     by_a_person(control_plane, peer("laptop"))
-    refused(operator.patch("peers/laptop", {"spec": {"allowedIPs": ["0.0.0.0/0"]}}), "made by a person")
-    refused(operator.patch("peers/laptop", {"spec": {"deviceRef": {"name": "router"}}}), "made by a person")
+    refused(
+        operator.patch(
+            "peers/laptop", {"spec": {"allowedIPs": ["0.0.0.0/0"]}}
+        ),
+        "made by a person",
+    )
+    refused(
+        operator.patch(
+            "peers/laptop", {"spec": {"deviceRef": {"name": "router"}}}
+        ),
+        "made by a person",
+    )
     finalizers = {"metadata": {"finalizers": ["relay.cerebro.dev/interface"]}}
     assert operator.patch("peers/laptop", finalizers).status_code == 200
-    assert operator.patch("peers/laptop", {"metadata": {"finalizers": None}}).status_code == 200
+    assert (
+        operator.patch(
+            "peers/laptop", {"metadata": {"finalizers": None}}
+        ).status_code
+        == 200
+    )
 
 
 def test_d0_a_device_that_a_person_made_is_not_pointed_elsewhere(
@@ -112,44 +160,83 @@ def test_d0_a_device_that_a_person_made_is_not_pointed_elsewhere(
     by_a_person(control_plane, device("by-hand", {}))
     elsewhere = {"spec": {"api": {"address": "10.8.0.66"}}}
     for account in (operator, bridge):
-        refused(account.patch("devices/by-hand", elsewhere), "spec.api of a Device that a person made")
         refused(
-            account.patch("devices/by-hand", {"metadata": {"labels": OURS}}), "must be set when the Device"
+            account.patch("devices/by-hand", elsewhere),
+            "spec.api of a Device that a person made",
+        )
+        refused(
+            account.patch("devices/by-hand", {"metadata": {"labels": OURS}}),
+            "must be set when the Device",
         )
     assert (
         operator.patch(
-            "devices/by-hand", {"metadata": {"finalizers": ["relay.cerebro.dev/cleanup"]}}
+            "devices/by-hand",
+            {"metadata": {"finalizers": ["relay.cerebro.dev/cleanup"]}},
         ).status_code
         == 200
     )
-    assert operator.patch("devices/by-hand", {"metadata": {"finalizers": None}}).status_code == 200
+    assert (
+        operator.patch(
+            "devices/by-hand", {"metadata": {"finalizers": None}}
+        ).status_code
+        == 200
+    )
 
 
 def test_d0_a_device_over_http_bears_the_label_for_ever(bridge: As) -> None:
-    refused(bridge.create("devices", device("unlabelled", {})), "must be set when the Device")
-    assert bridge.create("devices", device("over-http", OURS)).status_code == 201
-    assert bridge.patch("devices/over-http", {"spec": {"api": {"address": "10.8.0.7"}}}).status_code == 200
+    refused(
+        bridge.create("devices", device("unlabelled", {})),
+        "must be set when the Device",
+    )
+    assert (
+        bridge.create("devices", device("over-http", OURS)).status_code == 201
+    )
+    assert (
+        bridge.patch(
+            "devices/over-http", {"spec": {"api": {"address": "10.8.0.7"}}}
+        ).status_code
+        == 200
+    )
     gone = {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}}
-    refused(bridge.patch("devices/over-http", gone), "must be set when the Device")
+    refused(
+        bridge.patch("devices/over-http", gone), "must be set when the Device"
+    )
 
 
 def test_d0_the_agent_makes_only_secrets_of_hubs(agent: As) -> None:
-    for type_ in ("Opaque", "relay.cerebro.dev/router", "relay.cerebro.dev/command"):
-        refused(agent.create("secrets", secret("made", type_, device="router")), "only the Secrets of Hubs")
-    made = agent.create("secrets", secret("hub-wireguard", "relay.cerebro.dev/wireguard"))
+    for type_ in (
+        "Opaque",
+        "relay.cerebro.dev/router",
+        "relay.cerebro.dev/command",
+    ):
+        refused(
+            agent.create("secrets", secret("made", type_, device="router")),
+            "only the Secrets of Hubs",
+        )
+    made = agent.create(
+        "secrets", secret("hub-wireguard", "relay.cerebro.dev/wireguard")
+    )
     assert made.status_code == 201
 
 
 def test_d0_the_bridge_makes_only_secrets_that_name_their_device(
     control_plane: ControlPlane, bridge: As
 ) -> None:
-    refused(bridge.create("secrets", secret("any", "Opaque", device="router")), "only Secrets of the types")
     refused(
-        bridge.create("secrets", secret("key", "relay.cerebro.dev/wireguard", device="router")),
+        bridge.create("secrets", secret("any", "Opaque", device="router")),
+        "only Secrets of the types",
+    )
+    refused(
+        bridge.create(
+            "secrets",
+            secret("key", "relay.cerebro.dev/wireguard", device="router"),
+        ),
         "only Secrets of the types",
     )
     for named in ({}, {"device": ""}):
-        unnamed = bridge.create("secrets", secret("unnamed", "relay.cerebro.dev/router", **named))
+        unnamed = bridge.create(
+            "secrets", secret("unnamed", "relay.cerebro.dev/router", **named)
+        )
         refused(unnamed, "must name the Device")
     login = secret("named", "relay.cerebro.dev/router", device="router")
     assert bridge.create("secrets", login).status_code == 201
@@ -158,7 +245,9 @@ def test_d0_the_bridge_makes_only_secrets_that_name_their_device(
     refused(bridge.delete("secrets/of-a-person"), "only Secrets of the types")
 
 
-def test_d0_people_are_asked_nothing(control_plane: ControlPlane, admission_namespace: str) -> None:
+def test_d0_people_are_asked_nothing(
+    control_plane: ControlPlane, admission_namespace: str
+) -> None:
     by_a_person(control_plane, peer("another-laptop"))
     by_a_person(control_plane, device("another-router", {}))
     by_a_person(control_plane, secret("another-secret", "Opaque"))

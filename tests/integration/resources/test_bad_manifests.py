@@ -15,7 +15,13 @@ BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
 
 
 def test_there_are_bad_manifests_of_each_kind() -> None:
-    assert {path.stem.split("-")[0] for path in BAD} == {"hub", "peer", "device", "session", "command"}
+    assert {path.stem.split("-")[0] for path in BAD} == {
+        "hub",
+        "peer",
+        "device",
+        "session",
+        "command",
+    }
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
@@ -28,8 +34,14 @@ def test_bad_manifest_is_refused_with_its_message(
     assert expected
     *good, bad = text.split("---\n")
     for manifest in good:
-        control_plane.kubectl("apply", "-n", shared_namespace, "-f", "-", stdin=manifest)
+        control_plane.kubectl(
+            "apply", "-n", shared_namespace, "-f", "-", stdin=manifest
+        )
     with pytest.raises(RuntimeError) as refused:
-        control_plane.kubectl("apply", "-n", shared_namespace, "-f", "-", stdin=bad)
-    wanted = ".*".join(re.escape(part.strip()) for part in expected.split("..."))
+        control_plane.kubectl(
+            "apply", "-n", shared_namespace, "-f", "-", stdin=bad
+        )
+    wanted = ".*".join(
+        re.escape(part.strip()) for part in expected.split("...")
+    )
     assert re.search(wanted, str(refused.value), re.DOTALL)

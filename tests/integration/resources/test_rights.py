@@ -25,10 +25,14 @@ Right = tuple[str, str, str]
 
 
 def rights(group: str, resources: Iterable[str], *verbs: str) -> set[Right]:
-    return {(group, resource, verb) for resource in resources for verb in verbs}
+    return {
+        (group, resource, verb) for resource in resources for verb in verbs
+    }
 
 
-EVENTS = rights("", ["events"], "create") | rights("events.k8s.io", ["events"], "create")
+EVENTS = rights("", ["events"], "create") | rights(
+    "events.k8s.io", ["events"], "create"
+)
 OWN_NAMESPACE = rights("", ["namespaces"], "get")
 MAKE_AND_DELETE_SECRETS = rights("", ["secrets"], "create", "delete")
 
@@ -62,12 +66,18 @@ SESSION = {
     "apiVersion": "relay.cerebro.dev/v1alpha1",
     "kind": "Session",
     "metadata": {"name": "phone"},
-    "spec": {"deviceRef": {"name": "router-17"}, "client": {"macAddress": "AA:BB:CC:DD:EE:FF"}},
+    "spec": {
+        "deviceRef": {"name": "router-17"},
+        "client": {"macAddress": "AA:BB:CC:DD:EE:FF"},
+    },
 }
 SECRET: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Secret",
-    "metadata": {"name": "login", "annotations": {"relay.cerebro.dev/device": "router-17"}},
+    "metadata": {
+        "name": "login",
+        "annotations": {"relay.cerebro.dev/device": "router-17"},
+    },
     "type": "relay.cerebro.dev/router",
     "stringData": {"password": "not-to-be-read"},
 }
@@ -77,13 +87,19 @@ MERGE = {"Content-Type": "application/merge-patch+json"}
 class As:
     """The API server as one account sees it, with that account's token; paths are below its namespace."""
 
-    def __init__(self, plane: ControlPlane, account: str, namespace: str) -> None:
+    def __init__(
+        self, plane: ControlPlane, account: str, namespace: str
+    ) -> None:
         self.namespace = namespace
-        token = plane.kubectl("create", "token", account, "--namespace", namespace).strip()
+        token = plane.kubectl(
+            "create", "token", account, "--namespace", namespace
+        ).strip()
         self.client = httpx.Client(
             base_url=plane.url,
             headers={"Authorization": f"Bearer {token}"},
-            verify=ssl.create_default_context(cafile=str(plane.credentials.ca)),
+            verify=ssl.create_default_context(
+                cafile=str(plane.credentials.ca)
+            ),
             timeout=30,
         )
 
@@ -109,14 +125,19 @@ class As:
 
     def rights(self) -> set[Right]:
         """Every right that the API server says the account has here, without those that anybody has."""
-        review = {"kind": "SelfSubjectRulesReview", "spec": {"namespace": self.namespace}}
+        review = {
+            "kind": "SelfSubjectRulesReview",
+            "spec": {"namespace": self.namespace},
+        }
         answer = self.client.post(
             "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
             json={"apiVersion": "authorization.k8s.io/v1", **review},
         )
         return {
             (group, resource, verb)
-            for found in answer.raise_for_status().json()["status"]["resourceRules"]
+            for found in answer.raise_for_status().json()["status"][
+                "resourceRules"
+            ]
             for group in found["apiGroups"]
             for resource in found["resources"]
             for verb in found["verbs"]
@@ -135,7 +156,9 @@ def apart_namespace(control_plane: ControlPlane) -> Iterator[str]:
 def test_d1_the_rights_of_agent_and_operator_are_exactly_these(
     control_plane: ControlPlane, shared_namespace: str
 ) -> None:
-    assert As(control_plane, "cerebro-agent", shared_namespace).rights() == AGENT
+    assert (
+        As(control_plane, "cerebro-agent", shared_namespace).rights() == AGENT
+    )
     operator = As(control_plane, "cerebro-operator", shared_namespace)
     assert operator.rights() == OPERATOR_ALONE | MAKE_AND_DELETE_SECRETS
 
@@ -143,19 +166,45 @@ def test_d1_the_rights_of_agent_and_operator_are_exactly_these(
 def test_d1_a_bridge_apart_takes_the_rights_to_secrets_from_the_operator(
     control_plane: ControlPlane, apart_namespace: str
 ) -> None:
-    assert As(control_plane, "cerebro-bridge", apart_namespace).rights() == BRIDGE_APART
-    assert As(control_plane, "cerebro-operator", apart_namespace).rights() == OPERATOR_ALONE
-    assert As(control_plane, "cerebro-agent", apart_namespace).rights() == AGENT
+    assert (
+        As(control_plane, "cerebro-bridge", apart_namespace).rights()
+        == BRIDGE_APART
+    )
+    assert (
+        As(control_plane, "cerebro-operator", apart_namespace).rights()
+        == OPERATOR_ALONE
+    )
+    assert (
+        As(control_plane, "cerebro-agent", apart_namespace).rights() == AGENT
+    )
 
 
-@pytest.mark.parametrize("folder", [ROOT / "deploy" / "base", OVERLAY], ids=["base", "bridge-apart"])
-def test_nothing_is_granted_over_the_whole_cluster(folder: Path, control_plane: ControlPlane) -> None:
-    documents = list(yaml.safe_load_all(control_plane.kubectl("kustomize", str(folder))))
-    assert {"Role", "RoleBinding", "ServiceAccount"} <= {document["kind"] for document in documents}
-    assert not [document for document in documents if document["kind"].startswith("Cluster")]
+@pytest.mark.parametrize(
+    "folder", [ROOT / "deploy" / "base", OVERLAY], ids=["base", "bridge-apart"]
+)
+def test_nothing_is_granted_over_the_whole_cluster(
+    folder: Path, control_plane: ControlPlane
+) -> None:
+    documents = list(
+        yaml.safe_load_all(control_plane.kubectl("kustomize", str(folder)))
+    )
+    assert {"Role", "RoleBinding", "ServiceAccount"} <= {
+        document["kind"] for document in documents
+    }
+    assert not [
+        document
+        for document in documents
+        if document["kind"].startswith("Cluster")
+    ]
     assert {document["kind"] for document in documents} >= apply.POLICIES
-    granted = [rule for document in documents for rule in document.get("rules", [])]
-    assert not [rule for rule in granted if "*" in rule["verbs"] + rule["resources"] + rule["apiGroups"]]
+    granted = [
+        rule for document in documents for rule in document.get("rules", [])
+    ]
+    assert not [
+        rule
+        for rule in granted
+        if "*" in rule["verbs"] + rule["resources"] + rule["apiGroups"]
+    ]
 
 
 def test_d1_the_agent_writes_statuses_and_reads_secrets_by_name(
@@ -165,9 +214,13 @@ def test_d1_the_agent_writes_statuses_and_reads_secrets_by_name(
     assert operator.create("sessions", SESSION).status_code == 201
     assert operator.create("secrets", SECRET).status_code == 201
     agent = As(control_plane, "cerebro-agent", namespace)
-    granted = agent.patch("sessions/phone/status", {"status": {"phase": "Active"}})
+    granted = agent.patch(
+        "sessions/phone/status", {"status": {"phase": "Active"}}
+    )
     assert granted.json()["status"]["phase"] == "Active"
-    assert agent.get("sessions", fieldSelector="status.finished!=true").json()["items"]
+    assert agent.get("sessions", fieldSelector="status.finished!=true").json()[
+        "items"
+    ]
     assert agent.get("secrets/login").json()["data"]
     refused = [
         agent.get("secrets"),
@@ -175,12 +228,16 @@ def test_d1_the_agent_writes_statuses_and_reads_secrets_by_name(
         agent.patch("secrets/login", {}),
         agent.delete("secrets/login"),
         agent.patch("sessions/phone", {"spec": {"revoked": True}}),
-        agent.patch("sessions/phone", {"metadata": {"annotations": {"by": "agent"}}}),
+        agent.patch(
+            "sessions/phone", {"metadata": {"annotations": {"by": "agent"}}}
+        ),
         agent.create("sessions", {**SESSION, "metadata": {"name": "other"}}),
         agent.delete("sessions/phone"),
     ]
     assert [answer.status_code for answer in refused] == [403] * len(refused)
-    through_status = agent.patch("sessions/phone/status", {"spec": {"revoked": True}})
+    through_status = agent.patch(
+        "sessions/phone/status", {"spec": {"revoked": True}}
+    )
     assert through_status.json()["spec"]["revoked"] is False
 
 
@@ -197,9 +254,14 @@ def test_d1_the_operator_makes_and_deletes_secrets_and_never_sees_one(
         operator.replace("secrets/login", SECRET),
     ]
     assert [answer.status_code for answer in refused] == [403] * len(refused)
-    assert not [answer for answer in refused if "not-to-be-read" in answer.text]
+    assert not [
+        answer for answer in refused if "not-to-be-read" in answer.text
+    ]
     assert operator.delete("secrets/login").status_code == 200
-    assert control_plane.kubectl("get", "secrets", "-n", namespace, "-o", "name") == ""
+    assert (
+        control_plane.kubectl("get", "secrets", "-n", namespace, "-o", "name")
+        == ""
+    )
 
 
 def test_e6_an_object_may_own_another_without_a_right_to_finalizers(
@@ -210,5 +272,12 @@ def test_e6_an_object_may_own_another_without_a_right_to_finalizers(
     owner = {key: session[key] for key in ("apiVersion", "kind")} | {
         key: session["metadata"][key] for key in ("name", "uid")
     }
-    owned = {**SECRET, "metadata": {**SECRET["metadata"], "name": "owned", "ownerReferences": [owner]}}
+    owned = {
+        **SECRET,
+        "metadata": {
+            **SECRET["metadata"],
+            "name": "owned",
+            "ownerReferences": [owner],
+        },
+    }
     assert operator.create("secrets", owned).status_code == 201

@@ -38,25 +38,38 @@ def length_prefix(length: int) -> bytes:
 
 def sentence(*words: str | bytes) -> bytes:
     """The bytes of one sentence."""
-    parts = [word.encode("utf-8", "surrogateescape") if isinstance(word, str) else word for word in words]
+    parts = [
+        word.encode("utf-8", "surrogateescape")
+        if isinstance(word, str)
+        else word
+        for word in words
+    ]
     return b"".join(length_prefix(len(part)) + part for part in parts) + b"\0"
 
 
 class Caller:
     """One accepted connection, seen from the router."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self.reader = reader
         self.writer = writer
         self.seen: list[list[str]] = []
 
     async def _word(self) -> str:
         first = (await self.reader.readexactly(1))[0]
-        more = next(extra for extra, limit in enumerate((0x80, 0xC0, 0xE0, 0xF0, 0xF8)) if first < limit)
+        more = next(
+            extra
+            for extra, limit in enumerate((0x80, 0xC0, 0xE0, 0xF0, 0xF8))
+            if first < limit
+        )
         rest = await self.reader.readexactly(more)
         top = 0 if more == 4 else first & (0x7F >> more)
         length = int.from_bytes(bytes([top]) + rest, "big")
-        return (await self.reader.readexactly(length)).decode("utf-8", "surrogateescape")
+        return (await self.reader.readexactly(length)).decode(
+            "utf-8", "surrogateescape"
+        )
 
     async def next(self) -> tuple[str, list[str], str]:
         """The next command: its word, its other words, and `.tag=…` (empty without one)."""
@@ -118,10 +131,14 @@ class ScriptedRouter:
     server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        self.server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self.tls, limit=1 << 16)
+        self.server = await asyncio.start_server(
+            self._accept, "127.0.0.1", 0, ssl=self.tls, limit=1 << 16
+        )
         self.port = self.server.sockets[0].getsockname()[1]
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _accept(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         caller = Caller(reader, writer)
         self.callers.append(caller)
         try:
@@ -154,7 +171,9 @@ async def serve() -> AsyncIterator[Serve]:
     """Start a scripted router; a script that failed fails the test."""
     routers: list[ScriptedRouter] = []
 
-    async def start(script: Script, tls: SSLContext | None = None) -> ScriptedRouter:
+    async def start(
+        script: Script, tls: SSLContext | None = None
+    ) -> ScriptedRouter:
         router = ScriptedRouter(script, tls)
         await router.start()
         routers.append(router)
@@ -171,13 +190,21 @@ async def open_session(serve: Serve) -> AsyncIterator[OpenSession]:
     """A session with a router that accepts the login and then follows the script."""
     sessions: list[RouterSession] = []
 
-    async def start(script: Script, timeout: float = 60.0) -> tuple[RouterSession, ScriptedRouter]:  # noqa: ASYNC109
+    async def start(
+        script: Script,
+        timeout: float = 60.0,  # noqa: ASYNC109 - a bound of the test
+    ) -> tuple[RouterSession, ScriptedRouter]:
         async def after_login(caller: Caller) -> None:
             await caller.let_in()
             await script(caller)
 
         router = await serve(after_login)
-        session = await connect("127.0.0.1", router.port, [("user", "secret-word")], timeout=timeout)
+        session = await connect(
+            "127.0.0.1",
+            router.port,
+            [("user", "secret-word")],
+            timeout=timeout,
+        )
         sessions.append(session)
         return session, router
 
@@ -197,11 +224,29 @@ class SimulatedRouter:
 
 
 @pytest.fixture(scope="session")
-def simulated_router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedRouter]:
+def simulated_router(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[SimulatedRouter]:
     """A router of the simulator, which runs as a program of its own."""
     ports = tmp_path_factory.mktemp("simulator") / "ports.json"
-    options = ["--control", "127.0.0.1:0", "--routers", "1", "--base-port", "0", "--password", "pass-of-r1"]
-    command = [sys.executable, "-m", "simulator", *options, "--port-file", str(ports)]
+    options = [
+        "--control",
+        "127.0.0.1:0",
+        "--routers",
+        "1",
+        "--base-port",
+        "0",
+        "--password",
+        "pass-of-r1",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "simulator",
+        *options,
+        "--port-file",
+        str(ports),
+    ]
     with subprocess.Popen(command, cwd=HACK) as process:
         try:
             for _ in range(1200):
@@ -209,7 +254,9 @@ def simulated_router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simul
                     break
                 time.sleep(0.1)
             listening = json.loads(ports.read_text())
-            yield SimulatedRouter(listening["routers"][0]["port"], listening["control"])
+            yield SimulatedRouter(
+                listening["routers"][0]["port"], listening["control"]
+            )
         finally:
             process.terminate()
             process.wait(60)

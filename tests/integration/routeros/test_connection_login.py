@@ -11,7 +11,12 @@ import pytest
 
 from cerebro.routeros.client.command import Command
 from cerebro.routeros.client.connection import connect
-from cerebro.routeros.client.errors import ConnectionLost, LoginRefused, RouterError, Unreachable
+from cerebro.routeros.client.errors import (
+    ConnectionLost,
+    LoginRefused,
+    RouterError,
+    Unreachable,
+)
 from integration.routeros.clock import standing_clock
 
 if TYPE_CHECKING:
@@ -21,7 +26,11 @@ SECRET = "pâss-word"
 CHALLENGE = "ebddd18303a54111e2dea05a92ab46b4"
 
 
-async def accept(caller: Caller, password: str, message: str = "invalid user name or password (6)") -> None:
+async def accept(
+    caller: Caller,
+    password: str,
+    message: str = "invalid user name or password (6)",
+) -> None:
     """Serve one user with this password, over any number of tries on the connection."""
     while True:
         _, words, tag = await caller.next()
@@ -40,9 +49,15 @@ async def test_a_login_is_one_sentence(serve: Serve) -> None:
         await accept(caller, SECRET)
 
     router = await serve(script)
-    async with await connect("127.0.0.1", router.port, [("user", SECRET)]) as session:
-        assert router.callers[0].seen == [["/login", "=name=user", f"=password={SECRET}"]]
-        assert (await session.run(Command("/x", "set", {"a": "b"}))).ret == "=a=b"
+    async with await connect(
+        "127.0.0.1", router.port, [("user", SECRET)]
+    ) as session:
+        assert router.callers[0].seen == [
+            ["/login", "=name=user", f"=password={SECRET}"]
+        ]
+        assert (
+            await session.run(Command("/x", "set", {"a": "b"}))
+        ).ret == "=a=b"
         assert session.login == 0
 
 
@@ -51,33 +66,49 @@ async def test_b7_the_previous_password_is_tried_second(serve: Serve) -> None:
         await accept(caller, "old")
 
     router = await serve(script)
-    async with await connect("127.0.0.1", router.port, [("user", "new"), ("user", "old")]) as session:
+    async with await connect(
+        "127.0.0.1", router.port, [("user", "new"), ("user", "old")]
+    ) as session:
         assert session.login == 1
-        assert (await session.run(Command("/x", "set", {"a": "b"}))).ret == "=a=b"
+        assert (
+            await session.run(Command("/x", "set", {"a": "b"}))
+        ).ret == "=a=b"
 
 
-async def test_a_wrong_password_is_refused_without_naming_it(serve: Serve) -> None:
+async def test_a_wrong_password_is_refused_without_naming_it(
+    serve: Serve,
+) -> None:
     async def script(caller: Caller) -> None:
         await accept(caller, SECRET)
 
     router = await serve(script)
     with pytest.raises(
-        LoginRefused, match="login of user 'user' refused: wrong user name or password"
+        LoginRefused,
+        match="login of user 'user' refused: wrong user name or password",
     ) as caught:
-        await connect("127.0.0.1", router.port, [("user", "wrong-1"), ("user", "wrong-2")])
+        await connect(
+            "127.0.0.1",
+            router.port,
+            [("user", "wrong-1"), ("user", "wrong-2")],
+        )
     assert caught.value.wrong_password
     assert "wrong-" not in str(caught.value)
     assert len(router.callers) == 2
 
 
-@pytest.mark.parametrize("message", ["access denied", f"what is {SECRET}", "RADIUS server is not responding"])
+@pytest.mark.parametrize(
+    "message",
+    ["access denied", f"what is {SECRET}", "RADIUS server is not responding"],
+)
 async def test_another_refusal_is_final(serve: Serve, message: str) -> None:
     async def script(caller: Caller) -> None:
         await accept(caller, "other", message)
 
     router = await serve(script)
     with pytest.raises(LoginRefused) as caught:
-        await connect("127.0.0.1", router.port, [("user", SECRET), ("user", "other")])
+        await connect(
+            "127.0.0.1", router.port, [("user", SECRET), ("user", "other")]
+        )
     assert not caught.value.wrong_password
     assert SECRET not in str(caught.value)
     assert len(router.callers) == 1
@@ -90,7 +121,9 @@ async def legacy(caller: Caller) -> None:
         if not any(word.startswith("=response=") for word in words):
             await caller.say("!done", f"=ret={CHALLENGE}")
             continue
-        digest = hashlib.md5(b"\0" + SECRET.encode() + bytes.fromhex(CHALLENGE)).hexdigest()
+        digest = hashlib.md5(
+            b"\0" + SECRET.encode() + bytes.fromhex(CHALLENGE)
+        ).hexdigest()
         if f"=response=00{digest}" in words:
             await caller.say("!done")
             await caller.serve()
@@ -100,9 +133,13 @@ async def legacy(caller: Caller) -> None:
 
 async def test_a_challenge_of_an_old_router_is_answered(serve: Serve) -> None:
     router = await serve(legacy)
-    async with await connect("127.0.0.1", router.port, [("user", "new"), ("user", SECRET)]) as session:
+    async with await connect(
+        "127.0.0.1", router.port, [("user", "new"), ("user", SECRET)]
+    ) as session:
         assert session.login == 1
-        assert (await session.run(Command("/x", "set", {"a": "b"}))).ret == "=a=b"
+        assert (
+            await session.run(Command("/x", "set", {"a": "b"}))
+        ).ret == "=a=b"
     with pytest.raises(LoginRefused):
         await connect("127.0.0.1", router.port, [("user", "wrong")])
 
@@ -116,7 +153,9 @@ async def test_a_challenge_of_an_old_router_is_answered(serve: Serve) -> None:
         ([], "closed the connection"),
     ],
 )
-async def test_an_end_during_login(serve: Serve, sentences: list[list[str]], text: str) -> None:
+async def test_an_end_during_login(
+    serve: Serve, sentences: list[list[str]], text: str
+) -> None:
     async def script(caller: Caller) -> None:
         await caller.next()
         for words in sentences:
@@ -135,7 +174,9 @@ async def test_a_router_that_accepts_and_never_answers(serve: Serve) -> None:
 
     router = await serve(script)
     with standing_clock() as clock, pytest.raises(Unreachable) as caught:
-        await connect("127.0.0.1", router.port, [("user", SECRET)], timeout=0.2)
+        await connect(
+            "127.0.0.1", router.port, [("user", SECRET)], timeout=0.2
+        )
     assert caught.value.reason == "NoAnswer"
 
 
@@ -148,11 +189,18 @@ async def test_a_router_that_accepts_and_never_answers(serve: Serve) -> None:
         ("240.0.0.1", None, 2),
     ],
 )
-async def test_no_way_to_the_router(address: str, reason: str | None, seconds: float) -> None:
+async def test_no_way_to_the_router(
+    address: str, reason: str | None, seconds: float
+) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         with pytest.raises(Unreachable) as caught:
-            await connect(address, unused.getsockname()[1], [("user", SECRET)], timeout=seconds)
+            await connect(
+                address,
+                unused.getsockname()[1],
+                [("user", SECRET)],
+                timeout=seconds,
+            )
     assert reason in (None, caught.value.reason)
     assert address in str(caught.value)
     assert SECRET not in str(caught.value)
@@ -171,7 +219,12 @@ async def test_a_backlog_that_is_full_times_out() -> None:
             fillers.append(filler)
         await asyncio.sleep(0.05)
         with pytest.raises(Unreachable) as caught:
-            await connect("127.0.0.1", full.getsockname()[1], [("user", SECRET)], timeout=0.3)
+            await connect(
+                "127.0.0.1",
+                full.getsockname()[1],
+                [("user", SECRET)],
+                timeout=0.3,
+            )
         for filler in fillers:
             filler.close()
     assert caught.value.reason == "ConnectTimeout"
@@ -182,7 +235,9 @@ async def test_without_credentials_nothing_is_dialled() -> None:
         await connect("127.0.0.1", 1, [])
 
 
-async def test_dead_peers_are_noticed_by_the_kernel(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_dead_peers_are_noticed_by_the_kernel(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tuned: list[socket.socket] = []
     original = asyncio.open_connection
 
@@ -205,4 +260,7 @@ async def test_dead_peers_are_noticed_by_the_kernel(serve: Serve, monkeypatch: p
 
 
 def test_every_error_is_a_router_error() -> None:
-    assert all(issubclass(kind, RouterError) for kind in (Unreachable, LoginRefused, ConnectionLost))
+    assert all(
+        issubclass(kind, RouterError)
+        for kind in (Unreachable, LoginRefused, ConnectionLost)
+    )

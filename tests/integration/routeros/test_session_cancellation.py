@@ -22,7 +22,12 @@ from cerebro.routeros.client.errors import Stalled
 from cerebro.routeros.client.session import WINDOW, RouterSession
 
 if TYPE_CHECKING:
-    from integration.routeros.conftest import Caller, OpenSession, ScriptedRouter, Serve
+    from integration.routeros.conftest import (
+        Caller,
+        OpenSession,
+        ScriptedRouter,
+        Serve,
+    )
 
 numbers = count()
 
@@ -59,13 +64,18 @@ async def serve_shuffled(caller: Caller, seed: int) -> None:
 
 
 async def cancel(
-    caller: Caller, waiting: dict[str, Any], command: tuple[str, list[str], str], choose: random.Random
+    caller: Caller,
+    waiting: dict[str, Any],
+    command: tuple[str, list[str], str],
+    choose: random.Random,
 ) -> None:
     _, words, own = command
     victim = ".tag=" + words[0].removeprefix("=tag=")
     ends = [own]
     if waiting.pop(victim, None):
-        await caller.say("!trap", victim, "=category=2", "=message=interrupted")
+        await caller.say(
+            "!trap", victim, "=category=2", "=message=interrupted"
+        )
         ends.append(victim)
     choose.shuffle(ends)
     for end in ends:
@@ -76,7 +86,9 @@ def command_and_reply() -> tuple[Command, Reply]:
     """A command that no other equals, a write or a print, and its only right answer."""
     number = next(numbers)
     if number % 2:
-        return Command("/x", "print", {"n": str(number)}), Reply([{"echo": f"=n={number}"}])
+        return Command("/x", "print", {"n": str(number)}), Reply(
+            [{"echo": f"=n={number}"}]
+        )
     return Command("/x", "set", {"n": str(number)}), Reply([], f"=n={number}")
 
 
@@ -86,7 +98,9 @@ async def one(session: RouterSession) -> None:
 
 
 async def many(session: RouterSession, size: int = WINDOW + 10) -> None:
-    commands, replies = zip(*(command_and_reply() for _ in range(size)), strict=True)
+    commands, replies = zip(
+        *(command_and_reply() for _ in range(size)), strict=True
+    )
     assert await session.run_all(commands) == list(replies)
 
 
@@ -107,7 +121,9 @@ async def assert_in_step(session: RouterSession) -> None:
 
 
 @types.coroutine
-def killed_at(work: Coroutine[Any, Any, None], last: int) -> Generator[Any, None, bool]:
+def killed_at(
+    work: Coroutine[Any, Any, None], last: int
+) -> Generator[Any, None, bool]:
     """Run `work` up to its await number `last` and kill it there; False when it ended before."""
     for number in count():
         try:
@@ -125,7 +141,9 @@ def killed_at(work: Coroutine[Any, Any, None], last: int) -> Generator[Any, None
 
 
 @pytest.mark.parametrize("work", [one, many])
-async def test_killed_at_every_await(open_session: OpenSession, work: Any) -> None:
+async def test_killed_at_every_await(
+    open_session: OpenSession, work: Any
+) -> None:
     async def script(caller: Caller) -> None:
         await serve_shuffled(caller, 1)
 
@@ -140,7 +158,9 @@ async def test_killed_at_every_await(open_session: OpenSession, work: Any) -> No
 
 
 @pytest.mark.parametrize("work", [one, many])
-async def test_cancelled_after_every_turn_of_the_loop(open_session: OpenSession, work: Any) -> None:
+async def test_cancelled_after_every_turn_of_the_loop(
+    open_session: OpenSession, work: Any
+) -> None:
     """Also between the arrival of a reply and the turn in which the caller would have run on."""
 
     async def script(caller: Caller) -> None:
@@ -153,7 +173,9 @@ async def test_cancelled_after_every_turn_of_the_loop(open_session: OpenSession,
         for _ in range(turns):
             await asyncio.sleep(0)
         task.cancel()
-        result: BaseException | None = (await asyncio.gather(task, return_exceptions=True))[0]
+        result: BaseException | None = (
+            await asyncio.gather(task, return_exceptions=True)
+        )[0]
         assert result is None or isinstance(result, asyncio.CancelledError)
         cancelled += result is not None
         await assert_in_step(session)
@@ -161,7 +183,9 @@ async def test_cancelled_after_every_turn_of_the_loop(open_session: OpenSession,
 
 
 @pytest.mark.parametrize("turns", range(12))
-async def test_close_may_be_cancelled(open_session: OpenSession, turns: int) -> None:
+async def test_close_may_be_cancelled(
+    open_session: OpenSession, turns: int
+) -> None:
     """However `close` ends, the session is closed."""
 
     async def script(caller: Caller) -> None:
@@ -187,7 +211,9 @@ async def test_connect_may_be_cancelled(serve: Serve, turns: int) -> None:
         ended.set()
 
     router = await serve(script)
-    connecting = asyncio.create_task(connect("127.0.0.1", router.port, [("user", "pass")]))
+    connecting = asyncio.create_task(
+        connect("127.0.0.1", router.port, [("user", "pass")])
+    )
     for _ in range(turns):
         await asyncio.sleep(0)
     connecting.cancel()
@@ -200,7 +226,11 @@ async def test_connect_may_be_cancelled(serve: Serve, turns: int) -> None:
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["one", "many", "impatient"]), st.integers(0, 40), st.booleans()),
+    st.tuples(
+        st.sampled_from(["one", "many", "impatient"]),
+        st.integers(0, 40),
+        st.booleans(),
+    ),
     min_size=1,
     max_size=12,
 )
@@ -209,12 +239,18 @@ STEPS = st.lists(
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 1 << 16), steps=STEPS)
 def test_any_mixture_of_callers_and_cancellations_stays_in_step(
-    scripted_router: type[ScriptedRouter], seed: int, steps: list[tuple[str, int, bool]]
+    scripted_router: type[ScriptedRouter],
+    seed: int,
+    steps: list[tuple[str, int, bool]],
 ) -> None:
     asyncio.run(mixture(scripted_router, seed, steps))
 
 
-async def mixture(router_type: type[ScriptedRouter], seed: int, steps: list[tuple[str, int, bool]]) -> None:
+async def mixture(
+    router_type: type[ScriptedRouter],
+    seed: int,
+    steps: list[tuple[str, int, bool]],
+) -> None:
     async def script(caller: Caller) -> None:
         await caller.let_in()
         await serve_shuffled(caller, seed)
@@ -222,7 +258,9 @@ async def mixture(router_type: type[ScriptedRouter], seed: int, steps: list[tupl
     async def impatient(session: RouterSession) -> None:
         command, reply = command_and_reply()
         try:
-            assert await session.run(command, first_byte_within=0.0005) == reply
+            assert (
+                await session.run(command, first_byte_within=0.0005) == reply
+            )
         except Stalled:
             assert session.suspect
 
@@ -230,7 +268,9 @@ async def mixture(router_type: type[ScriptedRouter], seed: int, steps: list[tupl
     router = router_type(script)
     await router.start()
     try:
-        async with await connect("127.0.0.1", router.port, [("user", "pass")]) as session:
+        async with await connect(
+            "127.0.0.1", router.port, [("user", "pass")]
+        ) as session:
             tasks = []
             for name, turns, cancelled in steps:
                 tasks.append(asyncio.create_task(works[name](session)))
@@ -239,7 +279,9 @@ async def mixture(router_type: type[ScriptedRouter], seed: int, steps: list[tupl
                 if cancelled:
                     tasks[turns % len(tasks)].cancel()
             for result in await asyncio.gather(*tasks, return_exceptions=True):
-                assert result is None or isinstance(result, asyncio.CancelledError), result
+                assert result is None or isinstance(
+                    result, asyncio.CancelledError
+                ), result
             await assert_in_step(session)
         assert router.failures == []
     finally:

@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cerebro.routeros.client.command import Command, Reply
-from cerebro.routeros.client.errors import ConnectionLost, DeadlineExceeded, Stalled
+from cerebro.routeros.client.errors import (
+    ConnectionLost,
+    DeadlineExceeded,
+    Stalled,
+)
 from cerebro.routeros.client.session import WINDOW
 from integration.routeros.clock import standing_clock, until
 
@@ -25,7 +29,9 @@ PRINT = Command("/ip/arp", "print")
 ADD = Command("/ip/arp", "add", {"comment": "x"})
 
 
-async def test_b5_at_most_64_commands_are_under_way(open_session: OpenSession) -> None:
+async def test_b5_at_most_64_commands_are_under_way(
+    open_session: OpenSession,
+) -> None:
     full = asyncio.Event()
     more: list[str] = []
 
@@ -42,7 +48,9 @@ async def test_b5_at_most_64_commands_are_under_way(open_session: OpenSession) -
         await caller.serve()
 
     session, _ = await open_session(script)
-    commands = [Command("/x", "set", {"n": str(number)}) for number in range(200)]
+    commands = [
+        Command("/x", "set", {"n": str(number)}) for number in range(200)
+    ]
     running = asyncio.create_task(session.run_all(commands))
     await full.wait()
     assert session.in_flight == WINDOW == 64
@@ -51,7 +59,9 @@ async def test_b5_at_most_64_commands_are_under_way(open_session: OpenSession) -
     assert replies == [Reply([], f"=n={number}") for number in range(200)]
 
 
-async def test_b5_a_commands_time_starts_when_it_enters_the_window(open_session: OpenSession) -> None:
+async def test_b5_a_commands_time_starts_when_it_enters_the_window(
+    open_session: OpenSession,
+) -> None:
     async def script(caller: Caller) -> None:
         commands = [await caller.next() for _ in range(WINDOW)]
         await clock.passes(0.6)
@@ -69,13 +79,17 @@ async def test_b5_a_commands_time_starts_when_it_enters_the_window(open_session:
     assert session.closed is None
 
 
-async def test_b5_a_write_out_of_time_closes(open_session: OpenSession) -> None:
+async def test_b5_a_write_out_of_time_closes(
+    open_session: OpenSession,
+) -> None:
     async def script(caller: Caller) -> None:
         await caller.until_closed()
 
     session, _ = await open_session(script)
     late, other = await asyncio.gather(
-        session.run(ADD, deadline=0.1), session.run(ADD), return_exceptions=True
+        session.run(ADD, deadline=0.1),
+        session.run(ADD),
+        return_exceptions=True,
     )
     assert isinstance(late, DeadlineExceeded)
     assert late.outcome_unknown
@@ -83,7 +97,9 @@ async def test_b5_a_write_out_of_time_closes(open_session: OpenSession) -> None:
     assert session.closed
 
 
-async def test_b5_a_print_out_of_time_is_cancelled_and_the_session_lives(open_session: OpenSession) -> None:
+async def test_b5_a_print_out_of_time_is_cancelled_and_the_session_lives(
+    open_session: OpenSession,
+) -> None:
     async def script(caller: Caller) -> None:
         _, _, victim = await caller.next()
         await caller.say("!re", victim, "=late=1")
@@ -91,7 +107,9 @@ async def test_b5_a_print_out_of_time_is_cancelled_and_the_session_lives(open_se
         assert word == "/cancel"
         assert words == [f"=tag={victim.removeprefix('.tag=')}"]
         await caller.say("!re", victim, "=late=2")
-        await caller.say("!trap", victim, "=category=2", "=message=interrupted")
+        await caller.say(
+            "!trap", victim, "=category=2", "=message=interrupted"
+        )
         await caller.say("!done", tag)
         await caller.say("!done", victim)
         await caller.serve()
@@ -99,16 +117,25 @@ async def test_b5_a_print_out_of_time_is_cancelled_and_the_session_lives(open_se
     session, _ = await open_session(script)
     with pytest.raises(DeadlineExceeded):
         await session.run(PRINT, deadline=0.1)
-    assert (await session.run(Command("/x", "print", {}, ("?a",)))).rows == [{"echo": "?a"}]
+    assert (await session.run(Command("/x", "print", {}, ("?a",)))).rows == [
+        {"echo": "?a"}
+    ]
     assert session.in_flight == 0
 
 
-async def test_b5_a_print_that_cannot_be_cancelled_closes(open_session: OpenSession) -> None:
+async def test_b5_a_print_that_cannot_be_cancelled_closes(
+    open_session: OpenSession,
+) -> None:
     async def script(caller: Caller) -> None:
         _, _, victim = await caller.next()
         while session.closed is None:
             await caller.say("!re", victim, "=row=1")
-            await until(lambda: session.last_byte_at == clock.now or session.closed is not None)
+            await until(
+                lambda: (
+                    session.last_byte_at == clock.now
+                    or session.closed is not None
+                )
+            )
             await clock.passes(0.02)
 
     with standing_clock() as clock:
@@ -118,7 +145,9 @@ async def test_b5_a_print_that_cannot_be_cancelled_closes(open_session: OpenSess
         assert "did not end" in await session.wait_closed()
 
 
-async def test_b5_silence_closes_with_commands_in_flight_only(open_session: OpenSession) -> None:
+async def test_b5_silence_closes_with_commands_in_flight_only(
+    open_session: OpenSession,
+) -> None:
     async def script(caller: Caller) -> None:
         for _ in range(2):
             await caller.echo(*await caller.next())
@@ -135,13 +164,17 @@ async def test_b5_silence_closes_with_commands_in_flight_only(open_session: Open
         await clock.passes(0.2)
         assert session.closed is None
         await clock.passes(0.2)
-        with pytest.raises(ConnectionLost, match=r"no byte for 0\.3 s") as caught:
+        with pytest.raises(
+            ConnectionLost, match=r"no byte for 0\.3 s"
+        ) as caught:
             await unanswered
     assert caught.value.outcome_unknown
     assert session.closed
 
 
-async def test_b5_bytes_of_any_command_break_the_silence(open_session: OpenSession) -> None:
+async def test_b5_bytes_of_any_command_break_the_silence(
+    open_session: OpenSession,
+) -> None:
     async def script(caller: Caller) -> None:
         (_, _, slow), (_, _, chatty) = await caller.next(), await caller.next()
         for _ in range(10):
@@ -158,7 +191,9 @@ async def test_b5_bytes_of_any_command_break_the_silence(open_session: OpenSessi
     assert (len(quiet.rows), len(rows.rows)) == (0, 10)
 
 
-async def test_b5_a_waiting_client_gives_up_before_the_session_does(open_session: OpenSession) -> None:
+async def test_b5_a_waiting_client_gives_up_before_the_session_does(
+    open_session: OpenSession,
+) -> None:
     """The caller hears at once; the late reply is not taken for another's."""
     go = asyncio.Event()
 
@@ -175,10 +210,16 @@ async def test_b5_a_waiting_client_gives_up_before_the_session_does(open_session
     assert session.suspect
     assert session.closed is None
     go.set()
-    assert (await session.run(Command("/x", "set", {"n": "2"}), first_byte_within=60)).ret == "=n=2"
+    assert (
+        await session.run(
+            Command("/x", "set", {"n": "2"}), first_byte_within=60
+        )
+    ).ret == "=n=2"
 
 
-async def test_b5_patience_lasts_while_bytes_come(open_session: OpenSession) -> None:
+async def test_b5_patience_lasts_while_bytes_come(
+    open_session: OpenSession,
+) -> None:
     async def script(caller: Caller) -> None:
         (_, _, busy), write = await caller.next(), await caller.next()
         for _ in range(10):
@@ -191,12 +232,16 @@ async def test_b5_patience_lasts_while_bytes_come(open_session: OpenSession) -> 
 
     with standing_clock() as clock:
         session, _ = await open_session(script)
-        _, reply = await asyncio.gather(session.run(PRINT), session.run(ADD, first_byte_within=0.5))
+        _, reply = await asyncio.gather(
+            session.run(PRINT), session.run(ADD, first_byte_within=0.5)
+        )
     assert reply.ret == "=comment=x"
     assert not session.suspect
 
 
-async def test_what_arrived_while_the_process_was_busy_counts(open_session: OpenSession) -> None:
+async def test_what_arrived_while_the_process_was_busy_counts(
+    open_session: OpenSession,
+) -> None:
     """A loop that was held up for longer than the silence must not blame the router."""
     held_up = asyncio.Event()
 
@@ -205,7 +250,9 @@ async def test_what_arrived_while_the_process_was_busy_counts(open_session: Open
 
         def hold_up() -> None:
             clock.now += 0.5
-            caller.writer.write(b"\x05!done" + bytes([len(tag)]) + tag.encode() + b"\0")
+            caller.writer.write(
+                b"\x05!done" + bytes([len(tag)]) + tag.encode() + b"\0"
+            )
             held_up.set()
 
         asyncio.get_running_loop().call_soon(hold_up)
@@ -232,7 +279,9 @@ async def test_e14_close_says_quit(open_session: OpenSession) -> None:
         await session.run(ADD)
 
 
-async def test_e14_close_is_bounded_and_fails_what_is_in_flight(open_session: OpenSession) -> None:
+async def test_e14_close_is_bounded_and_fails_what_is_in_flight(
+    open_session: OpenSession,
+) -> None:
     async def script(caller: Caller) -> None:
         await caller.until_closed()
 
@@ -246,9 +295,17 @@ async def test_e14_close_is_bounded_and_fails_what_is_in_flight(open_session: Op
     assert session.in_flight == 0
 
 
-async def test_passwords_reach_no_log(open_session: OpenSession, caplog: pytest.LogCaptureFixture) -> None:
+async def test_passwords_reach_no_log(
+    open_session: OpenSession, caplog: pytest.LogCaptureFixture
+) -> None:
     """librouteros logs every word at DEBUG; nothing of it comes out, whatever the logging is set to."""
-    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "root": {"level": "DEBUG"}})
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "root": {"level": "DEBUG"},
+        }
+    )
     logging.getLogger("librouteros").setLevel(logging.DEBUG)
     logging.getLogger().addHandler(caplog.handler)
     caplog.set_level(logging.DEBUG)

@@ -27,7 +27,9 @@ async def control(simulator: Simulator) -> AsyncIterator[SimulatorControl]:
 @pytest.fixture
 def make_router(simulator: Simulator) -> MakeRouter:
     async def make(**options: Any) -> Router:
-        return await simulator.add_router(f"r{len(simulator.routers) + 1}", **options)
+        return await simulator.add_router(
+            f"r{len(simulator.routers) + 1}", **options
+        )
 
     return make
 

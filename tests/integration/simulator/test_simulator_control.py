@@ -17,10 +17,17 @@ HOST = "/ip/hotspot/host"
 BINDING = "/ip/hotspot/ip-binding"
 
 
-async def test_routers_come_and_go(simulator: Simulator, control: SimulatorControl) -> None:
+async def test_routers_come_and_go(
+    simulator: Simulator, control: SimulatorControl
+) -> None:
     assert await control.health()
     made = await control.add_router(
-        "gate", user="u", password="p", serial="S1", identity="gate", access="list"
+        "gate",
+        user="u",
+        password="p",
+        serial="S1",
+        identity="gate",
+        access="list",
     )
     assert made["port"] > 0
     assert await control.routers() == [made]
@@ -39,15 +46,22 @@ async def test_routers_come_and_go(simulator: Simulator, control: SimulatorContr
     assert caught.value.status == 404
 
 
-async def test_a_client_in_and_out(router: Router, control: SimulatorControl) -> None:
+async def test_a_client_in_and_out(
+    router: Router, control: SimulatorControl
+) -> None:
     name = router.name
-    assert await control.move_in(name, MAC.lower(), IP) == {"mac": MAC, "ip": IP}
+    assert await control.move_in(name, MAC.lower(), IP) == {
+        "mac": MAC,
+        "ip": IP,
+    }
     assert await control.table(name, HOST) == []
     assert await control.packet(name, MAC) == {
         "forwarded": False,
         "reason": "rejected: the host is not authorized",
     }
-    binding = await control.add_row(name, BINDING, mac_address=MAC, type="bypassed", disabled=False)
+    binding = await control.add_row(
+        name, BINDING, mac_address=MAC, type="bypassed", disabled=False
+    )
     with pytest.raises(ControlError) as caught:
         await control.wait(name, MAC, forwarded=True, timeout=0.05)
     assert caught.value.status == 408
@@ -65,49 +79,81 @@ async def test_a_client_in_and_out(router: Router, control: SimulatorControl) ->
         await control.packet(name, MAC)
 
 
-async def test_login_as_the_portal_would(router: Router, control: SimulatorControl) -> None:
+async def test_login_as_the_portal_would(
+    router: Router, control: SimulatorControl
+) -> None:
     name = router.name
     await control.move_in(name, MAC, IP)
     await control.add_row(name, "/ip/hotspot/user", name="u", password="p")
     with pytest.raises(ControlError, match="invalid username or password"):
         await control.login(name, MAC, "u", "wrong")
     row = await control.login(name, MAC, "u", "p")
-    assert (row["user"], row["address"], row["login-by"]) == ("u", IP, "http-chap")
+    assert (row["user"], row["address"], row["login-by"]) == (
+        "u",
+        IP,
+        "http-chap",
+    )
     assert len(await control.table(name, "/ip/hotspot/cookie")) == 1
     assert await control.forwarded(name, MAC)
 
 
-async def test_many_rows_at_once_and_errors_of_rows(router: Router, control: SimulatorControl) -> None:
-    rows = [{"list": "a", "address": f"10.1.{n >> 8}.{n & 255}"} for n in range(1000)]
-    ids = await control.add_rows(router.name, "/ip/firewall/address-list", rows)
+async def test_many_rows_at_once_and_errors_of_rows(
+    router: Router, control: SimulatorControl
+) -> None:
+    rows = [
+        {"list": "a", "address": f"10.1.{n >> 8}.{n & 255}"}
+        for n in range(1000)
+    ]
+    ids = await control.add_rows(
+        router.name, "/ip/firewall/address-list", rows
+    )
     assert len(set(ids)) == 1000
     with pytest.raises(ControlError, match="already have such entry"):
-        await control.add_rows(router.name, "/ip/firewall/address-list", rows[:1])
+        await control.add_rows(
+            router.name, "/ip/firewall/address-list", rows[:1]
+        )
     with pytest.raises(ControlError, match="no such item"):
         await control.remove_row(router.name, BINDING, "*77")
     with pytest.raises(ControlError, match="no menu '/nonsense'"):
         await control.table(router.name, "/nonsense")
     await control.set_row(router.name, "/system/identity", "", name="gate")
-    assert await control.table(router.name, "/system/identity") == [{"name": "gate"}]
+    assert await control.table(router.name, "/system/identity") == [
+        {"name": "gate"}
+    ]
 
 
 async def test_the_log_has_every_command_and_no_password(
     router: Router, wire: Wire, control: SimulatorControl
 ) -> None:
-    await wire.ask("/user/add", "=name=x", "=group=full", "=password=topsecret")
+    await wire.ask(
+        "/user/add", "=name=x", "=group=full", "=password=topsecret"
+    )
     await wire.ask(f"{BINDING}/remove", "=.id=*7")
     entries = await control.log(router.name)
-    assert [entry["outcome"] for entry in entries] == ["done", "done", "trap: no such item"]
-    assert entries[1]["sentence"] == ["/user/add", "=name=x", "=group=full", "=password=*****"]
+    assert [entry["outcome"] for entry in entries] == [
+        "done",
+        "done",
+        "trap: no such item",
+    ]
+    assert entries[1]["sentence"] == [
+        "/user/add",
+        "=name=x",
+        "=group=full",
+        "=password=*****",
+    ]
     assert "secret" not in json.dumps(entries)
     assert await control.log(router.name, since=entries[1]["n"]) == entries[2:]
     counters = (await control.router(router.name))["counters"]
     assert counters == {"commands": 2, "writes": 2, "logins": 1}
 
 
-async def test_the_clock_can_be_pushed(router: Router, control: SimulatorControl) -> None:
+async def test_the_clock_can_be_pushed(
+    router: Router, control: SimulatorControl
+) -> None:
     path = "/ip/firewall/address-list"
-    await control.add_row(router.name, path, list="a", address="10.0.0.1", timeout="1h")
+    await control.add_row(
+        router.name, path, list="a", address="10.0.0.1", timeout="1h"
+    )
     await control.advance_clock(router.name, 3601)
     assert await control.table(router.name, path) == []
 
@@ -116,22 +162,45 @@ async def test_as_a_program(tmp_path: Path) -> None:
     """Real process: ready line, port file, end on SIGTERM."""
     hack = Path(__file__).parents[3] / "hack"
     ports = tmp_path / "ports.json"
-    options = ["--control", "127.0.0.1:0", "--router", "name=gate,port=0,serial=S1", "--routers", "2"]
+    options = [
+        "--control",
+        "127.0.0.1:0",
+        "--router",
+        "name=gate,port=0,serial=S1",
+        "--routers",
+        "2",
+    ]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "simulator", *options, "--port-file", str(ports)),
+        *(
+            sys.executable,
+            "-m",
+            "simulator",
+            *options,
+            "--port-file",
+            str(ports),
+        ),
         env=os.environ | {"PYTHONPATH": str(hack)},
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
     try:
-        lines = [(await asyncio.wait_for(process.stdout.readline(), 120)).decode() for _ in range(4)]
+        lines = [
+            (await asyncio.wait_for(process.stdout.readline(), 120)).decode()
+            for _ in range(4)
+        ]
         assert lines[-1].startswith("ready control=http://127.0.0.1:")
         book = json.loads(ports.read_text())
-        assert [router["name"] for router in book["routers"]] == ["gate", "r1", "r2"]
+        assert [router["name"] for router in book["routers"]] == [
+            "gate",
+            "r1",
+            "r2",
+        ]
         async with SimulatorControl(book["control"]) as control:
             assert await control.routers() == book["routers"]
         wire = await (await Wire.connect(book["routers"][2]["port"])).login()
-        assert (await wire.ask("/system/identity/print")).rows == [{"name": "r2"}]
+        assert (await wire.ask("/system/identity/print")).rows == [
+            {"name": "r2"}
+        ]
         await wire.close()
     finally:
         process.send_signal(signal.SIGTERM)
@@ -149,7 +218,8 @@ async def test_as_a_program(tmp_path: Path) -> None:
 async def test_wrong_options_are_named(option: str, text: str) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "simulator", "--router", option),
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3] / "hack")},
+        env=os.environ
+        | {"PYTHONPATH": str(Path(__file__).parents[3] / "hack")},
         stderr=asyncio.subprocess.PIPE,
     )
     _, errors = await asyncio.wait_for(process.communicate(), 120)

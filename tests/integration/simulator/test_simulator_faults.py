@@ -87,13 +87,17 @@ async def test_refused_then_taken_on_the_same_port(
     await again.close()
 
 
-async def test_cut(router: Router, wire: Wire, control: SimulatorControl) -> None:
+async def test_cut(
+    router: Router, wire: Wire, control: SimulatorControl
+) -> None:
     await control.faults(router.name, cut=True)
     assert await wire.texts() == ["closed"]
 
 
 @pytest.mark.parametrize("allowed", [0, 1, 30])
-async def test_dropped_at_a_byte(router: Router, wire: Wire, control: SimulatorControl, allowed: int) -> None:
+async def test_dropped_at_a_byte(
+    router: Router, wire: Wire, control: SimulatorControl, allowed: int
+) -> None:
     """Part 8, item 41: in the middle of a word, without `!done`."""
     await control.faults(router.name, drop_after_bytes=allowed)
     wire.send("/user/group/print")
@@ -101,18 +105,32 @@ async def test_dropped_at_a_byte(router: Router, wire: Wire, control: SimulatorC
     assert (await control.router(router.name))["faults"] == {}
 
 
-async def test_traps_put_in_place(router: Router, wire: Wire, control: SimulatorControl) -> None:
+async def test_traps_put_in_place(
+    router: Router, wire: Wire, control: SimulatorControl
+) -> None:
     """Part 8, item 41: a trap at once, and one behind rows."""
-    trap = {"path": "/user/group", "verb": "print", "message": "action timed out (13)"}
-    await control.faults(router.name, trap=trap | {"times": 2, "after_rows": 2})
+    trap = {
+        "path": "/user/group",
+        "verb": "print",
+        "message": "action timed out (13)",
+    }
+    await control.faults(
+        router.name, trap=trap | {"times": 2, "after_rows": 2}
+    )
     for _ in range(2):
         answer = await wire.ask("/user/group/print")
         assert len(answer.rows) == 2
         assert answer.traps == [(None, "action timed out (13)")]
     assert len((await wire.ask("/user/group/print")).rows) == 3
-    add = {"path": "/ip/hotspot/ip-binding", "verb": "add", "message": "failure: out of luck"}
+    add = {
+        "path": "/ip/hotspot/ip-binding",
+        "verb": "add",
+        "message": "failure: out of luck",
+    }
     await control.faults(router.name, trap=add)
-    answer = await wire.ask("/ip/hotspot/ip-binding/add", f"=mac-address={MAC}")
+    answer = await wire.ask(
+        "/ip/hotspot/ip-binding/add", f"=mac-address={MAC}"
+    )
     assert answer.traps == [(None, "failure: out of luck")]
     assert await control.table(router.name, "/ip/hotspot/ip-binding") == []
 
@@ -140,8 +158,14 @@ async def test_commands_cost_time_for_all_connections_together(
     assert time.monotonic() - started >= 0.14
 
 
-async def test_a_narrow_line(router: Router, wire: Wire, control: SimulatorControl) -> None:
-    await wire.ask("/ip/hotspot/ip-binding/add", f"=mac-address={MAC}", "=comment=" + "x" * 20000)
+async def test_a_narrow_line(
+    router: Router, wire: Wire, control: SimulatorControl
+) -> None:
+    await wire.ask(
+        "/ip/hotspot/ip-binding/add",
+        f"=mac-address={MAC}",
+        "=comment=" + "x" * 20000,
+    )
     await control.faults(router.name, bandwidth=100_000)
     started = time.monotonic()
     (row,) = (await wire.ask("/ip/hotspot/ip-binding/print")).rows
@@ -149,14 +173,20 @@ async def test_a_narrow_line(router: Router, wire: Wire, control: SimulatorContr
     assert len(row["comment"]) == 20000
 
 
-async def test_reboot(router: Router, wire: Wire, control: SimulatorControl) -> None:
+async def test_reboot(
+    router: Router, wire: Wire, control: SimulatorControl
+) -> None:
     """Part 8, item 36 and reference 5.6. It is down until it boots a second time, as long as we look."""
     name = router.name
     await control.advance_clock(name, 3600)
     lists = "/ip/firewall/address-list"
     await control.add_row(name, lists, list="a", address="10.0.0.1")
-    await control.add_row(name, lists, list="a", address="10.0.0.2", timeout="1d")
-    await control.add_row(name, "/ip/hotspot/ip-binding", mac_address=MAC, type="bypassed")
+    await control.add_row(
+        name, lists, list="a", address="10.0.0.2", timeout="1d"
+    )
+    await control.add_row(
+        name, "/ip/hotspot/ip-binding", mac_address=MAC, type="bypassed"
+    )
     await control.move_in(name, MAC, "10.5.50.9")
     assert await control.forwarded(name, MAC, "film")
     await control.move_in(name, "AA:BB:CC:00:00:02", "10.5.50.10")
@@ -174,22 +204,34 @@ async def test_reboot(router: Router, wire: Wire, control: SimulatorControl) -> 
     assert len(tables["/ip/hotspot/ip-binding"]) == 1
     assert len(tables["/ip/hotspot/cookie"]) == 1
     assert tables["/ip/hotspot/active"] == []
-    assert not [r for r in tables["/ip/firewall/connection"] if r["tcp-state"] == "established"]
+    assert not [
+        r
+        for r in tables["/ip/firewall/connection"]
+        if r["tcp-state"] == "established"
+    ]
     again = await Wire.connect(router.port)
     await again.login()
-    (row,) = (await again.ask("/system/resource/print", "=.proplist=uptime")).rows
-    assert not set(row["uptime"]) & set("hdw"), "it counts from the boot, not from an hour before"
+    (row,) = (
+        await again.ask("/system/resource/print", "=.proplist=uptime")
+    ).rows
+    assert not set(row["uptime"]) & set("hdw"), (
+        "it counts from the boot, not from an hour before"
+    )
     await again.close()
 
 
-async def test_reboot_by_command_gives_no_done(router: Router, wire: Wire) -> None:
+async def test_reboot_by_command_gives_no_done(
+    router: Router, wire: Wire
+) -> None:
     """Part 8, item 36."""
     wire.send("/system/reboot")
     assert await wire.texts() == ["closed"]
     assert not router.up
 
 
-async def test_unknown_faults_are_named(router: Router, control: SimulatorControl) -> None:
+async def test_unknown_faults_are_named(
+    router: Router, control: SimulatorControl
+) -> None:
     with pytest.raises(ControlError, match="unknown fault latency"):
         await control.faults(router.name, latency=3)
     with pytest.raises(ControlError, match="latency_ms: expects a number"):

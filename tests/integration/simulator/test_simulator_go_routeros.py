@@ -22,7 +22,9 @@ DEADLINE = 300.0
 TRIES = 3
 
 
-async def run_go(router: Router, password: str = "secret") -> dict[str, Any] | None:
+async def run_go(
+    router: Router, password: str = "secret"
+) -> dict[str, Any] | None:
     """Build (once, cached by Go) and run the program against a router; what it saw, None when an answer is lost.
 
     go-routeros registers a tag only when the bytes have left, and drops an answer that is there before
@@ -32,9 +34,19 @@ async def run_go(router: Router, password: str = "secret") -> dict[str, Any] | N
     if shutil.which("go") is None:
         if os.environ.get("CI") == "true":
             pytest.fail("go is not on PATH: install Go 1.22 or later")
-        pytest.skip("go is not on PATH: the check with go-routeros needs Go 1.22 or later")
+        pytest.skip(
+            "go is not on PATH: the check with go-routeros needs Go 1.22 or later"
+        )
     process = await asyncio.create_subprocess_exec(
-        *("go", "run", "-mod=readonly", ".", f"127.0.0.1:{router.port}", "cerebro", password),
+        *(
+            "go",
+            "run",
+            "-mod=readonly",
+            ".",
+            f"127.0.0.1:{router.port}",
+            "cerebro",
+            password,
+        ),
         cwd=SOURCE,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -61,7 +73,9 @@ async def run_go(router: Router, password: str = "secret") -> dict[str, Any] | N
     ],
     ids=["plain", "overtaking", "older"],
 )
-async def test_what_go_routeros_sees(make_router: MakeRouter, options: dict[str, Any]) -> None:
+async def test_what_go_routeros_sees(
+    make_router: MakeRouter, options: dict[str, Any]
+) -> None:
     """Part 8, items 1, 3, 7, 8, 10, 11, 12, 20, 21, 22 and 31."""
     report = None
     for _ in range(TRIES):
@@ -69,14 +83,23 @@ async def test_what_go_routeros_sees(make_router: MakeRouter, options: dict[str,
     assert report is not None, "each time an answer was lost"
     assert report["wrong_login"] == "invalid user name or password (6)"
     assert report["identity"] == {"name": "MikroTik"}
-    assert report["row"] == {".id": report["added"], "type": "bypassed", "comment": "c"}
+    assert report["row"] == {
+        ".id": report["added"],
+        "type": "bypassed",
+        "comment": "c",
+    }
     assert report["duplicate"] == "failure: such client already exists"
     assert report["gone"] == "no such item"
     assert report["empty"] == 0
     assert report["big_word"] == 0x200001
     single = options.get("double_trap", True) is False
-    first, last = "no such command or directory (nonsense)", "no such command prefix"
-    assert report["unknown"] == (first if single else last), "it keeps the last trap"
+    first, last = (
+        "no such command or directory (nonsense)",
+        "no such command prefix",
+    )
+    assert report["unknown"] == (first if single else last), (
+        "it keeps the last trap"
+    )
     assert (report["pipelined"], report["mixed"]) == (200, 0)
     assert report["listened"] == ["10.0.0.9", "true"]
     assert report["listen_end"] == "interrupted"

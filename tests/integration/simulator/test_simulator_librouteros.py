@@ -12,7 +12,9 @@ from integration.simulator.conftest import MakeRouter
 from simulator import Router
 
 
-def open_api(router: Router, password: str = "secret", method: str = "plain") -> librouteros.Api:
+def open_api(
+    router: Router, password: str = "secret", method: str = "plain"
+) -> librouteros.Api:
     return librouteros.connect(
         "127.0.0.1",
         port=router.port,
@@ -24,7 +26,9 @@ def open_api(router: Router, password: str = "secret", method: str = "plain") ->
     )
 
 
-async def with_api(router: Router, scenario: Callable[[librouteros.Api], None]) -> None:
+async def with_api(
+    router: Router, scenario: Callable[[librouteros.Api], None]
+) -> None:
     """Run a synchronous scenario beside the router's event loop."""
 
     def run() -> None:
@@ -39,7 +43,9 @@ async def with_api(router: Router, scenario: Callable[[librouteros.Api], None]) 
 
 async def test_login(router: Router) -> None:
     """Part 8, item 3."""
-    with pytest.raises(TrapError, match=r"invalid user name or password \(6\)"):
+    with pytest.raises(
+        TrapError, match=r"invalid user name or password \(6\)"
+    ):
         await asyncio.to_thread(open_api, router, "wrong")
     await with_api(router, lambda api: None)
 
@@ -50,7 +56,9 @@ async def test_legacy_login(make_router: MakeRouter) -> None:
     with pytest.raises(TrapError, match="cannot log in"):
         await asyncio.to_thread(open_api, router, "wrong", "token")
     api = await asyncio.to_thread(open_api, router, "secret", "token")
-    assert await asyncio.to_thread(lambda: tuple(api.path("system", "identity"))) == ({"name": "MikroTik"},)
+    assert await asyncio.to_thread(
+        lambda: tuple(api.path("system", "identity"))
+    ) == ({"name": "MikroTik"},)
     await asyncio.to_thread(api.close)
 
 
@@ -59,10 +67,23 @@ async def test_add_set_print_remove(router: Router) -> None:
 
     def scenario(api: librouteros.Api) -> None:
         bindings = api.path("ip", "hotspot", "ip-binding")
-        row = bindings.add(**{"mac-address": "aa:bb:cc:00:00:01", "type": "bypassed", "comment": "café"})
+        row = bindings.add(
+            **{
+                "mac-address": "aa:bb:cc:00:00:01",
+                "type": "bypassed",
+                "comment": "café",
+            }
+        )
         bindings.update(**{".id": row, "disabled": True})
-        assert tuple(bindings.select(".id", "mac-address", "comment", "disabled")) == (
-            {".id": row, "mac-address": "AA:BB:CC:00:00:01", "comment": "café", "disabled": True},
+        assert tuple(
+            bindings.select(".id", "mac-address", "comment", "disabled")
+        ) == (
+            {
+                ".id": row,
+                "mac-address": "AA:BB:CC:00:00:01",
+                "comment": "café",
+                "disabled": True,
+            },
         )
         bindings.remove(row)
         assert tuple(bindings) == ()
@@ -76,7 +97,11 @@ async def test_queries(router: Router) -> None:
     def scenario(api: librouteros.Api) -> None:
         entries = api.path("ip", "firewall", "address-list")
         for number in range(1, 6):
-            entries.add(list=f"l{number % 2}", address=f"10.0.0.{number}", disabled=number == 5)
+            entries.add(
+                list=f"l{number % 2}",
+                address=f"10.0.0.{number}",
+                disabled=number == 5,
+            )
         where = entries.select("address").where
         name, address, disabled = Key("list"), Key("address"), Key("disabled")
 
@@ -86,9 +111,15 @@ async def test_queries(router: Router) -> None:
         assert found(name == "l1") == ["1", "3", "5"]
         assert found(name != "l1") == ["2", "4"]
         assert found(name == "l1", disabled == False) == ["1", "3"]  # noqa: E712 - builds a query
-        assert found(Or(address == "10.0.0.1", address == "10.0.0.2")) == ["1", "2"]
+        assert found(Or(address == "10.0.0.1", address == "10.0.0.2")) == [
+            "1",
+            "2",
+        ]
         assert found(And(name == "l0", address > "10.0.0.2")) == ["4"]
-        assert found(address.In("10.0.0.2", "10.0.0.5", "10.9.9.9")) == ["2", "5"]
+        assert found(address.In("10.0.0.2", "10.0.0.5", "10.9.9.9")) == [
+            "2",
+            "5",
+        ]
 
     await with_api(router, scenario)
 
@@ -101,7 +132,10 @@ async def test_traps(router: Router) -> None:
         entries.add(list="a", address="10.0.0.1")
         with pytest.raises(TrapError) as caught:
             entries.add(list="a", address="10.0.0.1/32")
-        assert (caught.value.message, caught.value.category) == ("failure: already have such entry", None)
+        assert (caught.value.message, caught.value.category) == (
+            "failure: already have such entry",
+            None,
+        )
         with pytest.raises(TrapError, match="no such item"):
             entries.remove("*99")
         with pytest.raises(MultiTrapError) as several:
@@ -126,11 +160,18 @@ async def test_big_words_and_many_rows(router: Router) -> None:
 
     rows = router.tables["/ip/firewall/address-list"]
     for number in range(5000):
-        rows.add({"list": "a", "address": f"10.7.{number >> 8}.{number & 255}"})
+        rows.add(
+            {"list": "a", "address": f"10.7.{number >> 8}.{number & 255}"}
+        )
     await with_api(router, scenario)
     await with_api(
         router,
-        lambda api: _expect(len(tuple(api.path("ip", "firewall", "address-list").select(".id"))), 5000),
+        lambda api: _expect(
+            len(
+                tuple(api.path("ip", "firewall", "address-list").select(".id"))
+            ),
+            5000,
+        ),
     )
 
 

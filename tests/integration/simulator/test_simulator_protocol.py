@@ -9,11 +9,16 @@ from integration.simulator.wire import Wire, sentence
 from simulator import Router
 
 
-async def test_wrong_then_right_login(router: Router, connect: Connect) -> None:
+async def test_wrong_then_right_login(
+    router: Router, connect: Connect
+) -> None:
     """Part 8, items 3 and 13."""
     wire = await connect(router)
     wire.send("/login", "=name=cerebro", "=password=wrong")
-    assert await wire.texts() == ["!trap", "=message=invalid user name or password (6)"]
+    assert await wire.texts() == [
+        "!trap",
+        "=message=invalid user name or password (6)",
+    ]
     assert await wire.texts() == ["!done"]
     wire.send("/login", "=name=cerebro", "=password=secret")
     assert await wire.texts() == ["!done"]
@@ -26,13 +31,23 @@ async def test_legacy_login(make_router: MakeRouter, connect: Connect) -> None:
         challenge = (await wire.ask("/login")).ret
         assert challenge is not None
         assert len(challenge) == 32
-        digest = hashlib.md5(b"\x00" + password.encode() + bytes.fromhex(challenge)).hexdigest()
-        answer = await wire.ask("/login", "=name=cerebro", f"=response=00{digest}")
-        assert [message for _, message in answer.traps] == ([wanted] if wanted else [])
-    assert (await wire.ask("/system/identity/print")).rows == [{"name": "MikroTik"}]
+        digest = hashlib.md5(
+            b"\x00" + password.encode() + bytes.fromhex(challenge)
+        ).hexdigest()
+        answer = await wire.ask(
+            "/login", "=name=cerebro", f"=response=00{digest}"
+        )
+        assert [message for _, message in answer.traps] == (
+            [wanted] if wanted else []
+        )
+    assert (await wire.ask("/system/identity/print")).rows == [
+        {"name": "MikroTik"}
+    ]
 
 
-async def test_a_command_before_login_is_fatal(router: Router, connect: Connect) -> None:
+async def test_a_command_before_login_is_fatal(
+    router: Router, connect: Connect
+) -> None:
     """Part 8, item 5."""
     wire = await connect(router)
     wire.send("/system/identity/print")
@@ -55,17 +70,31 @@ async def test_a_control_byte_closes(wire: Wire) -> None:
 
 async def test_empty_sentences_are_ignored(wire: Wire) -> None:
     """Part 8, item 2."""
-    wire.writer.write(b"\x00\x00" + sentence("/system/identity/print") + b"\x00")
+    wire.writer.write(
+        b"\x00\x00" + sentence("/system/identity/print") + b"\x00"
+    )
     assert await wire.texts() == ["!re", "=name=MikroTik"]
     assert await wire.texts() == ["!done"]
 
 
-@pytest.mark.parametrize("size", [0, 1, 0x7F, 0x80, 0x3FFF, 0x4000, 0x1FFFFF, 0x200000])
-async def test_values_of_boundary_sizes_come_back(wire: Wire, size: int) -> None:
+@pytest.mark.parametrize(
+    "size", [0, 1, 0x7F, 0x80, 0x3FFF, 0x4000, 0x1FFFFF, 0x200000]
+)
+async def test_values_of_boundary_sizes_come_back(
+    wire: Wire, size: int
+) -> None:
     """Part 8, item 1. The word is `=comment=` and the value."""
     value = "x" * max(0, size - len("=comment="))
-    await wire.ask("/ip/hotspot/ip-binding/add", "=mac-address=aa:bb:cc:00:00:01", f"=comment={value}")
-    (row,) = (await wire.ask("/ip/hotspot/ip-binding/print", "=.proplist=comment,.id")).rows
+    await wire.ask(
+        "/ip/hotspot/ip-binding/add",
+        "=mac-address=aa:bb:cc:00:00:01",
+        f"=comment={value}",
+    )
+    (row,) = (
+        await wire.ask(
+            "/ip/hotspot/ip-binding/print", "=.proplist=comment,.id"
+        )
+    ).rows
     assert row.get("comment", "") == value
 
 
@@ -78,9 +107,13 @@ async def test_bytes_that_are_no_text_pass_through(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("position", ["front", "end"])
-async def test_tags_stand_on_every_sentence(make_router: MakeRouter, connect: Connect, position: str) -> None:
+async def test_tags_stand_on_every_sentence(
+    make_router: MakeRouter, connect: Connect, position: str
+) -> None:
     """Part 8, item 7."""
-    wire = await (await connect(await make_router(tag_position=position))).login()
+    wire = await (
+        await connect(await make_router(tag_position=position))
+    ).login()
     wire.send("/user/group/print", ".tag=a b=c", "=.proplist=name,skin")
     wire.send("/ip/hotspot/host/print", ".tag=2")
     wire.send("/nonsense/print", ".tag=3")
@@ -99,10 +132,16 @@ async def test_tags_stand_on_every_sentence(make_router: MakeRouter, connect: Co
     ]
 
 
-async def test_tagged_commands_overtake_each_other(make_router: MakeRouter, connect: Connect) -> None:
+async def test_tagged_commands_overtake_each_other(
+    make_router: MakeRouter, connect: Connect
+) -> None:
     """Part 8, item 8: order of completion and mixture of sentences, by the router's seed."""
-    wire = await (await connect(await make_router(reorder_commands=True, seed=7))).login()
-    wire.writer.write(b"".join(sentence("/user/group/print", f".tag={n}") for n in range(20)))
+    wire = await (
+        await connect(await make_router(reorder_commands=True, seed=7))
+    ).login()
+    wire.writer.write(
+        b"".join(sentence("/user/group/print", f".tag={n}") for n in range(20))
+    )
     tags: list[str] = []
     done: list[str] = []
     while len(done) < 20:
@@ -119,26 +158,71 @@ async def test_without_tags_answers_carry_none(wire: Wire) -> None:
     wire.send("/user/group/print", "=.proplist=name")
     wire.send("/system/identity/print")
     kinds = [await wire.texts() for _ in range(6)]
-    assert [words[0] for words in kinds] == ["!re", "!re", "!re", "!done", "!re", "!done"]
+    assert [words[0] for words in kinds] == [
+        "!re",
+        "!re",
+        "!re",
+        "!done",
+        "!re",
+        "!done",
+    ]
     assert not any(w.startswith(".tag") for words in kinds for w in words)
 
 
-async def test_listen_and_cancel(wire: Wire, router: Router, connect: Connect) -> None:
+async def test_listen_and_cancel(
+    wire: Wire, router: Router, connect: Connect
+) -> None:
     """Part 8, items 10 and 20."""
     other = await (await connect(router)).login()
-    wire.send("/ip/firewall/address-list/listen", ".tag=l", "?list=a", "=.proplist=.id,address,comment")
+    wire.send(
+        "/ip/firewall/address-list/listen",
+        ".tag=l",
+        "?list=a",
+        "=.proplist=.id,address,comment",
+    )
     wire.send("/system/identity/print", ".tag=i")
-    assert (await wire.texts())[0] == "!re", "nothing of listen before the identity"
+    assert (await wire.texts())[0] == "!re", (
+        "nothing of listen before the identity"
+    )
     assert (await wire.texts())[0] == "!done"
-    row = (await other.ask("/ip/firewall/address-list/add", "=list=a", "=address=1.1.1.1")).ret
-    await other.ask("/ip/firewall/address-list/add", "=list=b", "=address=1.1.1.1")
-    assert set(await wire.texts()) == {"!re", ".tag=l", f"=.id={row}", "=address=1.1.1.1"}
-    await other.ask("/ip/firewall/address-list/set", f"=.id={row}", "=comment=x")
-    assert set(await wire.texts()) == {"!re", ".tag=l", f"=.id={row}", "=address=1.1.1.1", "=comment=x"}
+    row = (
+        await other.ask(
+            "/ip/firewall/address-list/add", "=list=a", "=address=1.1.1.1"
+        )
+    ).ret
+    await other.ask(
+        "/ip/firewall/address-list/add", "=list=b", "=address=1.1.1.1"
+    )
+    assert set(await wire.texts()) == {
+        "!re",
+        ".tag=l",
+        f"=.id={row}",
+        "=address=1.1.1.1",
+    }
+    await other.ask(
+        "/ip/firewall/address-list/set", f"=.id={row}", "=comment=x"
+    )
+    assert set(await wire.texts()) == {
+        "!re",
+        ".tag=l",
+        f"=.id={row}",
+        "=address=1.1.1.1",
+        "=comment=x",
+    }
     await other.ask("/ip/firewall/address-list/remove", f"=.id={row}")
-    assert await wire.texts() == ["!re", ".tag=l", f"=.id={row}", "=.dead=true"]
+    assert await wire.texts() == [
+        "!re",
+        ".tag=l",
+        f"=.id={row}",
+        "=.dead=true",
+    ]
     wire.send("/cancel", "=tag=l", ".tag=c")
-    assert await wire.texts() == ["!trap", ".tag=l", "=category=2", "=message=interrupted"]
+    assert await wire.texts() == [
+        "!trap",
+        ".tag=l",
+        "=category=2",
+        "=message=interrupted",
+    ]
     assert await wire.texts() == ["!done", ".tag=c"]
     assert await wire.texts() == ["!done", ".tag=l"]
 
@@ -158,9 +242,15 @@ async def test_cancel_without_a_tag_ends_all(wire: Wire) -> None:
     ]
 
 
-async def test_ping_ends_by_count_or_by_cancel(wire: Wire, router: Router) -> None:
+async def test_ping_ends_by_count_or_by_cancel(
+    wire: Wire, router: Router
+) -> None:
     router.network.move_in("AA:BB:CC:00:00:01", "10.0.0.7")
-    rows = (await wire.ask("/ping", "=address=10.0.0.7", "=count=2", "=interval=10ms")).rows
+    rows = (
+        await wire.ask(
+            "/ping", "=address=10.0.0.7", "=count=2", "=interval=10ms"
+        )
+    ).rows
     assert [row["received"] for row in rows] == ["1", "2"]
     rows = (await wire.ask("/tool/ping", "=address=10.0.0.8", "=count=1")).rows
     assert rows[0]["status"] == "timeout"
@@ -178,7 +268,9 @@ async def test_ping_ends_by_count_or_by_cancel(wire: Wire, router: Router) -> No
     ]
 
 
-async def test_what_a_client_may_send_before_login_is_limited(router: Router, connect: Connect) -> None:
+async def test_what_a_client_may_send_before_login_is_limited(
+    router: Router, connect: Connect
+) -> None:
     """Reference 1.1: the router limits number and size of sentences before login."""
     wire = await connect(router)
     wire.send("/login", "=name=cerebro", "=password=" + "x" * 70000)

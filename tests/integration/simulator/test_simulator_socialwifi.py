@@ -13,11 +13,18 @@ from simulator import Router
 
 
 def run(
-    router: Router, scenario: Callable[[Any], None], password: str = "secret", plain: bool = True
+    router: Router,
+    scenario: Callable[[Any], None],
+    password: str = "secret",
+    plain: bool = True,
 ) -> None:
     """Log in, run the scenario with the API object, log out."""
     pool = routeros_api.RouterOsApiPool(
-        "127.0.0.1", "cerebro", password, port=router.port, plaintext_login=plain
+        "127.0.0.1",
+        "cerebro",
+        password,
+        port=router.port,
+        plaintext_login=plain,
     )
     try:
         scenario(pool.get_api())
@@ -27,7 +34,10 @@ def run(
 
 async def test_login(router: Router) -> None:
     """Part 8, item 3."""
-    with pytest.raises(RouterOsApiCommunicationError, match=r"invalid user name or password \(6\)"):
+    with pytest.raises(
+        RouterOsApiCommunicationError,
+        match=r"invalid user name or password \(6\)",
+    ):
         await asyncio.to_thread(run, router, lambda api: None, "wrong")
     await asyncio.to_thread(run, router, lambda api: None)
 
@@ -46,9 +56,15 @@ async def test_add_set_print_remove(router: Router) -> None:
 
     def scenario(api: Any) -> None:
         bindings = api.get_resource("/ip/hotspot/ip-binding")
-        bindings.add(mac_address="aa-bb-cc-00-00-01", type="bypassed", comment="c")
+        bindings.add(
+            mac_address="aa-bb-cc-00-00-01", type="bypassed", comment="c"
+        )
         (row,) = bindings.get(mac_address="AA:BB:CC:00:00:01")
-        assert (row["type"], row["comment"], row["disabled"]) == ("bypassed", "c", "false")
+        assert (row["type"], row["comment"], row["disabled"]) == (
+            "bypassed",
+            "c",
+            "false",
+        )
         bindings.set(id=row["id"], comment="d")
         assert bindings.get(comment="c") == []
         bindings.remove(id=row["id"])
@@ -57,10 +73,16 @@ async def test_add_set_print_remove(router: Router) -> None:
     assert router.show("/ip/hotspot/ip-binding") == []
 
 
-async def test_an_empty_print_from_before_7_18(make_router: MakeRouter) -> None:
+async def test_an_empty_print_from_before_7_18(
+    make_router: MakeRouter,
+) -> None:
     """Part 8, item 11."""
     router = await make_router(version="7.17")
-    await asyncio.to_thread(run, router, lambda api: _empty(api.get_resource("/ip/hotspot/ip-binding").get()))
+    await asyncio.to_thread(
+        run,
+        router,
+        lambda api: _empty(api.get_resource("/ip/hotspot/ip-binding").get()),
+    )
 
 
 def _empty(rows: list[Any]) -> None:
@@ -74,8 +96,13 @@ async def test_commands_in_flight_at_once(make_router: MakeRouter) -> None:
     def scenario(api: Any) -> None:
         groups = api.get_resource("/user/group")
         identity = api.get_resource("/system/identity")
-        promises = [(groups, groups.get_async()), (identity, identity.get_async())] * 1
-        promises += [(groups, groups.get_async(name="full")) for _ in range(20)]
+        promises = [
+            (groups, groups.get_async()),
+            (identity, identity.get_async()),
+        ] * 1
+        promises += [
+            (groups, groups.get_async(name="full")) for _ in range(20)
+        ]
         counts = [len(promise.get()) for _, promise in promises]
         assert counts == [3, 1] + [1] * 20
 
@@ -88,9 +115,13 @@ async def test_traps(router: Router) -> None:
     def scenario(api: Any) -> None:
         entries = api.get_resource("/ip/firewall/address-list")
         entries.add(list="a", address="10.0.0.1")
-        with pytest.raises(RouterOsApiCommunicationError, match="already have such entry"):
+        with pytest.raises(
+            RouterOsApiCommunicationError, match="already have such entry"
+        ):
             entries.add(list="a", address="10.0.0.1")
-        with pytest.raises(RouterOsApiCommunicationError, match="no such command"):
+        with pytest.raises(
+            RouterOsApiCommunicationError, match="no such command"
+        ):
             api.get_resource("/nonsense").get()
         assert len(entries.get()) == 1
 

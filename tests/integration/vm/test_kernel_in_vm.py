@@ -22,7 +22,10 @@ from vm.machine import MachineError, run, supported
 
 LONG = bool(os.environ.get("CEREBRO_TEST_LONG"))
 WIREGUARD, HUB = "tests/integration/wireguard", "tests/integration/hub"
-INSIDE = [f"{WIREGUARD}/test_backend.py", *([f"{WIREGUARD}/test_isolation.py"] if LONG else [])]
+INSIDE = [
+    f"{WIREGUARD}/test_backend.py",
+    *([f"{WIREGUARD}/test_isolation.py"] if LONG else []),
+]
 REPAIRS = f"{HUB}/test_hub_repairs.py"
 CORE = [
     f"{REPAIRS}::test_a_peer_removed_by_hand_is_put_back",
@@ -33,7 +36,10 @@ CORE = [
 ]
 ALL = [
     REPAIRS,
-    *(f"{HUB}/test_{name}.py" for name in ("hub_keys", "hub_tunnel", "no_reset")),
+    *(
+        f"{HUB}/test_{name}.py"
+        for name in ("hub_keys", "hub_tunnel", "no_reset")
+    ),
 ]
 DEADLINE = 5400.0 if LONG else 1200.0
 """Seconds; alone on a machine the short form takes a quarter of that."""
@@ -56,11 +62,31 @@ def run_inside(folder: Path, report: Path) -> None:
     """Run the backend's cases in the machine."""
     # Each module that is read takes its time there: no plugins, no conftest but that of the tests, and so no
     # options for them.
-    words = ["-m", "pytest", "-v", "-p", "no:cacheprovider", "-o", "addopts=", f"--junit-xml={report}"]
-    words += ["-W", "ignore::pytest.PytestConfigWarning", f"--confcutdir={ROOT / WIREGUARD}", *INSIDE]
+    words = [
+        "-m",
+        "pytest",
+        "-v",
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "addopts=",
+        f"--junit-xml={report}",
+    ]
+    words += [
+        "-W",
+        "ignore::pytest.PytestConfigWarning",
+        f"--confcutdir={ROOT / WIREGUARD}",
+        *INSIDE,
+    ]
     env = {**ENVIRONMENT, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     try:
-        run([sys.executable, *words], folder, deadline=DEADLINE, env=env, cwd=ROOT)
+        run(
+            [sys.executable, *words],
+            folder,
+            deadline=DEADLINE,
+            env=env,
+            cwd=ROOT,
+        )
     except MachineError as error:
         pytest.fail(str(error))
     print((folder / "output.log").read_text(errors="replace"))
@@ -68,9 +94,26 @@ def run_inside(folder: Path, report: Path) -> None:
 
 def run_outside(folder: Path, report: Path) -> None:
     """Run the agent's cases here, with their nodes in a machine."""
-    words = ["-m", "pytest", "-v", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", f"--timeout={DEADLINE}"]
-    words += [f"--basetemp={folder / 'tests'}", f"--junit-xml={report}", *(ALL if LONG else CORE)]
-    child = launch(Process("agents", (sys.executable, *words), ENVIRONMENT, ROOT), folder / "output.log")
+    words = [
+        "-m",
+        "pytest",
+        "-v",
+        "-s",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        f"--timeout={DEADLINE}",
+    ]
+    words += [
+        f"--basetemp={folder / 'tests'}",
+        f"--junit-xml={report}",
+        *(ALL if LONG else CORE),
+    ]
+    child = launch(
+        Process("agents", (sys.executable, *words), ENVIRONMENT, ROOT),
+        folder / "output.log",
+    )
     try:
         child.wait(DEADLINE)
     except subprocess.TimeoutExpired:
@@ -81,18 +124,30 @@ def run_outside(folder: Path, report: Path) -> None:
 
 
 @pytest.mark.timeout(DEADLINE + 60)
-@pytest.mark.parametrize("run_cases", [run_inside, run_outside], ids=["backend", "agent"])
+@pytest.mark.parametrize(
+    "run_cases", [run_inside, run_outside], ids=["backend", "agent"]
+)
 def test_the_core_cases_hold_with_the_kernels_wireguard(
-    run_cases: Callable[[Path, Path], None], tmp_path: Path, subtests: pytest.Subtests
+    run_cases: Callable[[Path, Path], None],
+    tmp_path: Path,
+    subtests: pytest.Subtests,
 ) -> None:
     report = tmp_path / "junit.xml"
     run_cases(tmp_path, report)
-    cases = list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
+    cases = (
+        list(ElementTree.parse(report).iter("testcase"))
+        if report.exists()
+        else []
+    )
     assert cases, "no test ran"
     for case in cases:
-        with subtests.test(f"{case.attrib['classname']}::{case.attrib['name']}"):
+        with subtests.test(
+            f"{case.attrib['classname']}::{case.attrib['name']}"
+        ):
             # A skipped one has shown nothing.
             said = [
-                f"{bad.tag}: {bad.attrib.get('message', '')}\n{bad.text}" for bad in case if bad.tag in BAD
+                f"{bad.tag}: {bad.attrib.get('message', '')}\n{bad.text}"
+                for bad in case
+                if bad.tag in BAD
             ]
             assert not said, "\n".join(said)

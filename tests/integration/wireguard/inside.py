@@ -35,38 +35,53 @@ class Inside:
         context = multiprocessing.get_context("fork")
         self._connection, child = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(child, self._connection, self._node.pid, self._powerless), daemon=True
+            target=_serve,
+            args=(child, self._connection, self._node.pid, self._powerless),
+            daemon=True,
         )
         self._process.start()
         child.close()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._process.kill()
         self._process.join()
         self._connection.close()
 
     def start(
-        self, function: Callable[Parameters, object], *args: Parameters.args, **named: Parameters.kwargs
+        self,
+        function: Callable[Parameters, object],
+        *args: Parameters.args,
+        **named: Parameters.kwargs,
     ) -> None:
         """Call a function that goes on until the end; nothing else is called here any more."""
         self._connection.send((function, args, named))
 
     def __call__(
-        self, function: Callable[Parameters, Result], *args: Parameters.args, **named: Parameters.kwargs
+        self,
+        function: Callable[Parameters, Result],
+        *args: Parameters.args,
+        **named: Parameters.kwargs,
     ) -> Result:
         self._connection.send((function, args, named))
         if not self._connection.poll(60):
-            raise TimeoutError(f"{function} inside of {self._node.name} did not return")
+            raise TimeoutError(
+                f"{function} inside of {self._node.name} did not return"
+            )
         result, error = self._connection.recv()
         if error is not None:
             raise error
         return cast("Result", result)
 
 
-def _serve(connection: Connection, parents: Connection, pid: int, powerless: bool) -> None:
+def _serve(
+    connection: Connection, parents: Connection, pid: int, powerless: bool
+) -> None:
     parents.close()  # so that the end of the parent is the end of the pipe
     _enter(pid)
     if powerless:
@@ -87,7 +102,11 @@ def _serve(connection: Connection, parents: Connection, pid: int, powerless: boo
 def _enter(pid: int) -> None:
     folder = Path("/proc", str(pid), "ns")
     # In another user namespace the rights to enter the others begin with that one.
-    kinds = [kind for kind in ("user", "net", "mnt") if (folder / kind).readlink() != _own(kind)]
+    kinds = [
+        kind
+        for kind in ("user", "net", "mnt")
+        if (folder / kind).readlink() != _own(kind)
+    ]
     opened = [os.open(folder / kind, os.O_RDONLY) for kind in kinds]
     where = Path.cwd()
     for number in opened:

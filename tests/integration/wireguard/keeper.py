@@ -24,7 +24,12 @@ from network.node import Node
 
 RUN, SOCKETS = Path("/run/cerebro"), Path("/var/run/wireguard")
 USERSPACE = Userspace(RUN, SOCKETS)
-TUNNEL = [sys.executable, "-c", "from cerebro.cli.main import app; app()", "tunnel"]
+TUNNEL = [
+    sys.executable,
+    "-c",
+    "from cerebro.cli.main import app; app()",
+    "tunnel",
+]
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -91,9 +96,13 @@ class Host:
         assert self.keeper is not None
         self.keeper.send_signal(number)
 
-    def ensure(self, name: str = "wg0", mtu: int = 1420, within: float | None = None) -> None:
+    def ensure(
+        self, name: str = "wg0", mtu: int = 1420, within: float | None = None
+    ) -> None:
         """As the backend's, with a deadline so many seconds from now."""
-        self.inside(USERSPACE.ensure, name, mtu, within and boottime() + within)
+        self.inside(
+            USERSPACE.ensure, name, mtu, within and boottime() + within
+        )
 
     def refresh(self, name: str = "wg0", within: float | None = None) -> None:
         """As the backend's, in the same way."""
@@ -101,7 +110,9 @@ class Host:
 
     def deadline_in(self, name: str = "wg0") -> float | None:
         """Return for how long the keeper keeps it."""
-        left: float | None = self.inside(ask, b'{"list": true}')["interfaces"][name]["deadline_in"]
+        left: float | None = self.inside(ask, b'{"list": true}')["interfaces"][
+            name
+        ]["deadline_in"]
         return left
 
     def read(self, name: str = "wg0") -> Interface | None:
@@ -122,13 +133,21 @@ class Host:
         """Have wg0 with a new key, up, on port 51820; return its public key."""
         private = keys.generate_private_key()
         self.ensure(mtu=mtu)
-        self.inside(USERSPACE.set_device, "wg0", private_key=private, listen_port=51820)
-        self.inside(USERSPACE.set_link, "wg0", LinkChange(up=True, add_addresses=(address,)))
+        self.inside(
+            USERSPACE.set_device, "wg0", private_key=private, listen_port=51820
+        )
+        self.inside(
+            USERSPACE.set_link,
+            "wg0",
+            LinkChange(up=True, add_addresses=(address,)),
+        )
         return keys.derive_public_key(private)
 
     def links(self) -> set[str]:
         """Return the names of all links but loopback and cables, as `ip` sees them."""
-        found = json.loads(self.node.run(["ip", "-json", "link", "show"]).stdout)
+        found = json.loads(
+            self.node.run(["ip", "-json", "link", "show"]).stdout
+        )
         return {each["ifname"] for each in found} - {"lo", "eth0"}
 
     def wireguard_go(self, name: str = "wg0") -> int | None:
@@ -137,11 +156,16 @@ class Host:
             try:
                 words = process.joinpath("cmdline").read_bytes().split(b"\0")
                 here = (
-                    process.joinpath("ns/net").readlink() == Path(f"/proc/{self.node.pid}/ns/net").readlink()
+                    process.joinpath("ns/net").readlink()
+                    == Path(f"/proc/{self.node.pid}/ns/net").readlink()
                 )
             except OSError:
                 continue
-            if here and words[0].endswith(b"wireguard-go") and name.encode() in words:
+            if (
+                here
+                and words[0].endswith(b"wireguard-go")
+                and name.encode() in words
+            ):
                 return int(process.name)
         return None
 

@@ -29,14 +29,18 @@ class _Echo(asyncio.DatagramProtocol):
 async def serve() -> None:
     """Listen on both ports, IPv4 and IPv6."""
 
-    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def greet(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         writer.write(HELLO)
         while line := await reader.readline():
             writer.write(line)
         writer.close()
 
     await asyncio.start_server(greet, ["0.0.0.0", "::"], TCP_PORT)
-    await asyncio.get_running_loop().create_datagram_endpoint(_Echo, ("::", UDP_PORT))  # IPv4 too
+    await asyncio.get_running_loop().create_datagram_endpoint(
+        _Echo, ("::", UDP_PORT)
+    )  # IPv4 too
     print("listening", flush=True)
     await asyncio.Event().wait()
 
@@ -47,7 +51,9 @@ async def reached(target: str) -> bool:
     try:
         async with asyncio.timeout(WITHIN):
             if kind == "ping":
-                ping = await asyncio.create_subprocess_exec("ping", "-c1", "-W1", rest, stdout=-3, stderr=-3)
+                ping = await asyncio.create_subprocess_exec(
+                    "ping", "-c1", "-W1", rest, stdout=-3, stderr=-3
+                )
                 return await ping.wait() == 0
             host, port = rest.rsplit(":", 1)
             if kind == "tcp":
@@ -56,7 +62,10 @@ async def reached(target: str) -> bool:
                 writer.close()
                 return line == HELLO
             loop = asyncio.get_running_loop()
-            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            with socket.socket(
+                socket.AF_INET6 if ":" in host else socket.AF_INET,
+                socket.SOCK_DGRAM,
+            ) as udp:
                 udp.setblocking(False)
                 await loop.sock_connect(udp, (host, int(port)))
                 await loop.sock_sendall(udp, HELLO)
@@ -67,7 +76,9 @@ async def reached(target: str) -> bool:
 
 async def try_all(targets: list[str]) -> None:
     """Print those that answered."""
-    for target, answered in zip(targets, await asyncio.gather(*map(reached, targets)), strict=True):
+    for target, answered in zip(
+        targets, await asyncio.gather(*map(reached, targets)), strict=True
+    ):
         if answered:
             print(target)
 

@@ -55,11 +55,17 @@ class Net:
     def reaches(self, source: str, *targets: str) -> None:
         """Wait until all of them answer; what a busy machine did not answer in time is tried again."""
         wanted = set(targets)
-        wait_until(lambda: self.reached(source, *targets) == wanted, f"{source} reaches {wanted}", timeout=60)
+        wait_until(
+            lambda: self.reached(source, *targets) == wanted,
+            f"{source} reaches {wanted}",
+            timeout=60,
+        )
 
     def repair(self, *administrators: str) -> int:
         """One look and what follows from it; returns how many commands that were."""
-        desired = desired_table("wg0", ADDRESSES, administrators or ADMINISTRATORS)
+        desired = desired_table(
+            "wg0", ADDRESSES, administrators or ADMINISTRATORS
+        )
         commands = plan(desired, self.nft.read("wg0"))
         if commands is not None:
             self.nft.apply(commands)
@@ -76,20 +82,50 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("isolation")
     with ExitStack() as stack:
-        nodes = {name: stack.enter_context(Node(name)) for name in (*NUMBERS, "beyond")}
+        nodes = {
+            name: stack.enter_context(Node(name))
+            for name in (*NUMBERS, "beyond")
+        }
         hub = nodes["hub"]
         for name, number in NUMBERS.items():
             start_interface(nodes[name], number, folder)
             if name != "hub":
-                link(hub, f"to-{name}", f"10.0.{number}.1/30", nodes[name], "eth0", f"10.0.{number}.2/30")
+                link(
+                    hub,
+                    f"to-{name}",
+                    f"10.0.{number}.1/30",
+                    nodes[name],
+                    "eth0",
+                    f"10.0.{number}.2/30",
+                )
                 introduce(hub, nodes[name], number)
-        link(hub, "lan0", "192.168.50.1/24", nodes["beyond"], "eth0", f"{BEYOND}/24")
-        nodes["beyond"].run(["ip", "route", "add", "default", "via", "192.168.50.1"])
-        hub.run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
+        link(
+            hub,
+            "lan0",
+            "192.168.50.1/24",
+            nodes["beyond"],
+            "eth0",
+            f"{BEYOND}/24",
+        )
+        nodes["beyond"].run(
+            ["ip", "route", "add", "default", "via", "192.168.50.1"]
+        )
+        hub.run(
+            [
+                "sysctl",
+                "-qw",
+                "net.ipv4.ip_forward=1",
+                "net.ipv6.conf.all.forwarding=1",
+            ]
+        )
         for name, node in nodes.items():
             log = folder / f"{name}.log"
             node.popen([sys.executable, REACH, "serve"], log=log)
-            wait_until(lambda log=log: "listening" in log.read_text(), f"{name} listens", timeout=60)  # type: ignore[misc]
+            wait_until(
+                lambda log=log: "listening" in log.read_text(),  # type: ignore[misc]
+                f"{name} listens",
+                timeout=60,
+            )
         yield Net(nodes, Nft(program_in(hub, folder)))
 
 
@@ -103,15 +139,35 @@ def start_interface(node: Node, number: int, folder: Path) -> None:
     key.write_text(node.run(["wg", "genkey"]).stdout)
     node.run(["wg", "set", "wg0", "private-key", key, "listen-port", "51820"])
     node.run(["ip", "address", "add", f"10.64.0.{number}/16", "dev", "wg0"])
-    node.run(["ip", "address", "add", f"fd64::{number}/64", "dev", "wg0", "nodad"])
+    node.run(
+        ["ip", "address", "add", f"fd64::{number}/64", "dev", "wg0", "nodad"]
+    )
     node.run(["ip", "link", "set", "wg0", "mtu", "1420", "up"])
 
 
 def introduce(hub: Node, node: Node, number: int) -> None:
     """Make node and hub peers; the node sends all it has through the tunnel, whatever its address is."""
-    ours, theirs = (one.run(["wg", "show", "wg0", "public-key"]).stdout.strip() for one in (hub, node))
-    hub.run(["wg", "set", "wg0", "peer", theirs, "allowed-ips", f"10.64.0.{number}/32,fd64::{number}/128"])
-    through = ("allowed-ips", "0.0.0.0/0,::/0", "endpoint", f"10.0.{number}.1:51820")
+    ours, theirs = (
+        one.run(["wg", "show", "wg0", "public-key"]).stdout.strip()
+        for one in (hub, node)
+    )
+    hub.run(
+        [
+            "wg",
+            "set",
+            "wg0",
+            "peer",
+            theirs,
+            "allowed-ips",
+            f"10.64.0.{number}/32,fd64::{number}/128",
+        ]
+    )
+    through = (
+        "allowed-ips",
+        "0.0.0.0/0,::/0",
+        "endpoint",
+        f"10.0.{number}.1:51820",
+    )
     node.run(["wg", "set", "wg0", "peer", ours, *through])
     node.run(["ip", "route", "add", "192.168.50.0/24", "dev", "wg0"])
     node.run(["ping", "-c1", "-W10", "10.64.0.1"])
@@ -120,7 +176,9 @@ def introduce(hub: Node, node: Node, number: int) -> None:
 def program_in(node: Node, folder: Path, *before: str) -> str:
     """A program that is nft, run inside the node."""
     path = folder / f"nft-{len(before)}"
-    path.write_text(f'#!/bin/sh\nexec {" ".join(node.argv([*before, "nft"]))} "$@"\n')
+    path.write_text(
+        f'#!/bin/sh\nexec {" ".join(node.argv([*before, "nft"]))} "$@"\n'
+    )
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return str(path)
 
@@ -135,8 +193,19 @@ def net(built: Net) -> Iterator[Net]:
 def test_without_the_table_everybody_reaches_everybody(built: Net) -> None:
     """The control of the tests below: what is not reached there is kept away by the table."""
     assert built.nft.read("wg0") is None
-    targets = [tcp("b"), tcp("b", 6), udp("b"), ping("b"), tcp("hub"), udp("hub"), tcp("admin")]
-    targets += [f"tcp:{BEYOND}:{reach.TCP_PORT}", f"tcp:192.168.50.1:{reach.TCP_PORT}"]
+    targets = [
+        tcp("b"),
+        tcp("b", 6),
+        udp("b"),
+        ping("b"),
+        tcp("hub"),
+        udp("hub"),
+        tcp("admin"),
+    ]
+    targets += [
+        f"tcp:{BEYOND}:{reach.TCP_PORT}",
+        f"tcp:192.168.50.1:{reach.TCP_PORT}",
+    ]
     built.reaches("a", *targets)
 
 
@@ -144,30 +213,55 @@ def test_without_the_table_everybody_reaches_everybody(built: Net) -> None:
 def test_d3_a_router_reaches_neither_another_nor_the_administrator_nor_the_node(
     net: Net, version: int
 ) -> None:
-    others = [one(name, version) for name in ("b", "admin") for one in (tcp, udp, ping)]
-    assert net.reached("a", *others, tcp("hub", version), udp("hub", version)) == set()
+    others = [
+        one(name, version)
+        for name in ("b", "admin")
+        for one in (tcp, udp, ping)
+    ]
+    assert (
+        net.reached("a", *others, tcp("hub", version), udp("hub", version))
+        == set()
+    )
 
 
 def test_d3_a_router_pings_the_hub(net: Net) -> None:
     net.reaches("a", ping("hub"), ping("hub", 6))
 
 
-def test_d3_a_router_reaches_nothing_through_the_node_nor_its_other_addresses(net: Net) -> None:
+def test_d3_a_router_reaches_nothing_through_the_node_nor_its_other_addresses(
+    net: Net,
+) -> None:
     ports = [f"{host}:{reach.TCP_PORT}" for host in (BEYOND, "192.168.50.1")]
-    assert net.reached("a", *(f"tcp:{port}" for port in ports), f"ping:{BEYOND}") == set()
+    assert (
+        net.reached("a", *(f"tcp:{port}" for port in ports), f"ping:{BEYOND}")
+        == set()
+    )
 
 
 def test_d3_the_node_reaches_a_router(net: Net) -> None:
-    net.reaches("hub", tcp("a"), tcp("a", 6), udp("a"), ping("a"), ping("a", 6))
+    net.reaches(
+        "hub", tcp("a"), tcp("a", 6), udp("a"), ping("a"), ping("a", 6)
+    )
 
 
-def test_d3_an_administrator_reaches_routers_the_node_and_beyond(net: Net) -> None:
-    targets = {tcp("a"), tcp("a", 6), udp("b"), ping("b"), tcp("hub"), tcp("hub", 6)}
+def test_d3_an_administrator_reaches_routers_the_node_and_beyond(
+    net: Net,
+) -> None:
+    targets = {
+        tcp("a"),
+        tcp("a", 6),
+        udp("b"),
+        ping("b"),
+        tcp("hub"),
+        tcp("hub", 6),
+    }
     targets.add(f"tcp:{BEYOND}:{reach.TCP_PORT}")
     net.reaches("admin", *targets)
 
 
-def test_d3_what_does_not_come_from_the_interface_is_not_touched(net: Net) -> None:
+def test_d3_what_does_not_come_from_the_interface_is_not_touched(
+    net: Net,
+) -> None:
     net.reaches("beyond", tcp("a"), f"tcp:192.168.50.1:{reach.TCP_PORT}")
 
 
@@ -184,11 +278,16 @@ def test_d3_a_table_that_was_removed_by_hand_is_put_back(net: Net) -> None:
     assert net.reached("a", tcp("b"), tcp("hub")) == set()
 
 
-def test_d3_a_connection_made_while_the_table_was_missing_ends_with_its_repair(net: Net) -> None:
+def test_d3_a_connection_made_while_the_table_was_missing_ends_with_its_repair(
+    net: Net,
+) -> None:
     """That it is established does not help it: its direction is the router's."""
     net.nft.drop("wg0")
     # Tracking of connections goes on, as on a node whose other rules need it.
-    net.hub("nft", "add table inet other; add chain inet other c { type filter hook forward priority 5; }")
+    net.hub(
+        "nft",
+        "add table inet other; add chain inet other c { type filter hook forward priority 5; }",
+    )
     net.hub("nft", "add rule inet other c ct state new accept")
     talk = (
         "import socket,sys\n"
@@ -205,10 +304,20 @@ def test_d3_a_connection_made_while_the_table_was_missing_ends_with_its_repair(n
         os.mkfifo(gate)
         log = talker.folder / f"talk-{repaired}"
         within = "2" if repaired else "20"
-        words = ["sh", "-c", f'exec {sys.executable} -c "$0" "$1" < {gate}', talk, within]
+        words = [
+            "sh",
+            "-c",
+            f'exec {sys.executable} -c "$0" "$1" < {gate}',
+            talk,
+            within,
+        ]
         child = talker.popen(words, log=log)
         with gate.open("w") as opened:
-            wait_until(lambda log=log: "hello" in log.read_text(), "a connection", timeout=60)  # type: ignore[misc]
+            wait_until(
+                lambda log=log: "hello" in log.read_text(),  # type: ignore[misc]
+                "a connection",
+                timeout=60,
+            )
             if repaired:
                 net.repair()
             opened.write("go\n")
@@ -218,9 +327,17 @@ def test_d3_a_connection_made_while_the_table_was_missing_ends_with_its_repair(n
     assert said == {False: "b'more\\n'", True: "silence"}
 
 
-def test_d3_a_rule_put_into_our_table_is_gone_after_the_repair_and_others_stay(net: Net) -> None:
-    net.hub("nft", "add table inet theirs; add chain inet theirs c { type filter hook forward priority 5; }")
-    net.hub("nft", 'add rule inet theirs c iifname "eth7" counter drop comment "not ours"')
+def test_d3_a_rule_put_into_our_table_is_gone_after_the_repair_and_others_stay(
+    net: Net,
+) -> None:
+    net.hub(
+        "nft",
+        "add table inet theirs; add chain inet theirs c { type filter hook forward priority 5; }",
+    )
+    net.hub(
+        "nft",
+        'add rule inet theirs c iifname "eth7" counter drop comment "not ours"',
+    )
     theirs = net.hub("nft", "list", "table", "inet", "theirs")
     net.hub("nft", "insert rule inet cerebro_wg0 forward accept")
     net.hub("nft", "insert rule inet cerebro_wg0 input accept")
@@ -236,7 +353,11 @@ def test_d3_administrators_come_and_go_one_by_one(net: Net) -> None:
     """The handles of all rules stay: nothing but the set's elements was written."""
 
     def handles() -> list[int]:
-        return [one["rule"]["handle"] for one in net.nft.read("wg0") or () if "rule" in one]
+        return [
+            one["rule"]["handle"]
+            for one in net.nft.read("wg0") or ()
+            if "rule" in one
+        ]
 
     before = handles()
     b = ["10.64.0.3/32", "fd64::3/128"]
@@ -257,12 +378,21 @@ def test_d3_the_table_goes_with_the_hub(net: Net) -> None:
     net.nft.drop("wg0")
 
 
-def test_without_the_right_or_the_program_it_is_said_what_to_do(net: Net, tmp_path: Path) -> None:
-    stripped = ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", "--")
+def test_without_the_right_or_the_program_it_is_said_what_to_do(
+    net: Net, tmp_path: Path
+) -> None:
+    stripped = (
+        "setpriv",
+        "--bounding-set=-net_admin",
+        "--inh-caps=-net_admin",
+        "--",
+    )
     powerless = Nft(program_in(net.nodes["hub"], tmp_path, *stripped))
     with pytest.raises(NotPermitted, match="NET_ADMIN"):
         powerless.apply(desired_commands())
-    with pytest.raises(IsolationNotAvailable, match="install nftables, or set isolation: None"):
+    with pytest.raises(
+        IsolationNotAvailable, match="install nftables, or set isolation: None"
+    ):
         Nft(str(tmp_path / "nothing")).read("wg0")
 
 
@@ -274,8 +404,16 @@ def test_without_the_right_or_the_program_it_is_said_what_to_do(net: Net, tmp_pa
             IsolationNotAvailable,
             "nf_tables",
         ),
-        ("echo 'Error: Could not process rule: Invalid argument' >&2; exit 1", NftError, "Invalid argument"),
-        ("echo 'Operation not permitted (you must be root)' >&2; exit 1", NotPermitted, "NET_ADMIN"),
+        (
+            "echo 'Error: Could not process rule: Invalid argument' >&2; exit 1",
+            NftError,
+            "Invalid argument",
+        ),
+        (
+            "echo 'Operation not permitted (you must be root)' >&2; exit 1",
+            NotPermitted,
+            "NET_ADMIN",
+        ),
         ("sleep 30", NftError, "no answer within"),
     ],
 )
@@ -286,7 +424,9 @@ def test_what_nft_complains_about_is_told_apart(
     program.write_text(f"#!/bin/sh\ncat >/dev/null\n{script}\n")
     program.chmod(0o700)
     with pytest.raises(kind, match=words):
-        Nft(str(program), deadline=1.0 if "sleep" in script else 60.0).apply(desired_commands())
+        Nft(str(program), deadline=1.0 if "sleep" in script else 60.0).apply(
+            desired_commands()
+        )
 
 
 def desired_commands() -> list[dict[str, object]]:

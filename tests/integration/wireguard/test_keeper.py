@@ -13,10 +13,22 @@ from contextlib import ExitStack
 import pytest
 
 from cerebro.wireguard import keys
-from cerebro.wireguard.backend import ForeignInterface, NotAvailable, WireGuardError
+from cerebro.wireguard.backend import (
+    ForeignInterface,
+    NotAvailable,
+    WireGuardError,
+)
 from cerebro.wireguard.model import LinkChange, PeerChange
 from integration.wireguard.inside import Inside
-from integration.wireguard.keeper import RUN, TUNNEL, USERSPACE, Host, ask, leave_stale_sockets, wait_for
+from integration.wireguard.keeper import (
+    RUN,
+    TUNNEL,
+    USERSPACE,
+    Host,
+    ask,
+    leave_stale_sockets,
+    wait_for,
+)
 from network.node import Node, link
 
 
@@ -53,11 +65,18 @@ def test_e2_two_hosts_make_a_handshake_and_wg_agrees(carrying: Host) -> None:
         router = Host(node, inside)
         router.start()
         link(hub.node, "eth0", "192.0.2.1/24", node, "eth0", "192.0.2.2/24")
-        hub_key, router_key = hub.carry("10.64.0.1/16", mtu=1380), router.carry("10.64.0.2/16")
+        hub_key, router_key = (
+            hub.carry("10.64.0.1/16", mtu=1380),
+            router.carry("10.64.0.2/16"),
+        )
         psk = new_key()
         assert (
             hub.set_peers(
-                PeerChange(router_key, allowed_ips=("10.64.0.2/32", "fd64::2/128"), preshared_key=psk)
+                PeerChange(
+                    router_key,
+                    allowed_ips=("10.64.0.2/32", "fd64::2/128"),
+                    preshared_key=psk,
+                )
             )
             == {}
         )
@@ -76,7 +95,12 @@ def test_e2_two_hosts_make_a_handshake_and_wg_agrees(carrying: Host) -> None:
         node.run(["ping", "-c3", "-i0.2", "-W10", "10.64.0.1"])
         found = hub.found()
         seen = found.peers[router_key]
-        assert (found.mtu, found.up, found.listen_port, found.public_key) == (1380, True, 51820, hub_key)
+        assert (found.mtu, found.up, found.listen_port, found.public_key) == (
+            1380,
+            True,
+            51820,
+            hub_key,
+        )
         assert seen.allowed_ips == {"10.64.0.2/32", "fd64::2/128"}
         assert seen.endpoint == ("192.0.2.2", 51820)
         assert seen.last_handshake > 0
@@ -95,33 +119,57 @@ def test_e2_two_hosts_make_a_handshake_and_wg_agrees(carrying: Host) -> None:
         hub.signal(signal.SIGCONT)
 
 
-def test_peers_are_changed_one_by_one_and_a_refused_one_stops_no_other(carrying: Host) -> None:
+def test_peers_are_changed_one_by_one_and_a_refused_one_stops_no_other(
+    carrying: Host,
+) -> None:
     carrying.carry("10.64.0.1/16")
     first, second, third, bad, port = (new_key() for _ in range(5))
     refused = carrying.set_peers(
-        PeerChange(first, allowed_ips=("10.64.0.2/32",), preshared_key=new_key(), persistent_keepalive=20),
+        PeerChange(
+            first,
+            allowed_ips=("10.64.0.2/32",),
+            preshared_key=new_key(),
+            persistent_keepalive=20,
+        ),
         PeerChange("no key", allowed_ips=("10.64.0.3/32",)),
         PeerChange(bad, allowed_ips=("10.64.0.3/99",)),
         PeerChange(port, allowed_ips=("10.64.0.3/32\nremove=true",)),
-        PeerChange(second, allowed_ips=("10.64.0.4/32",), endpoint=("fd00::9", 4000)),
+        PeerChange(
+            second, allowed_ips=("10.64.0.4/32",), endpoint=("fd00::9", 4000)
+        ),
         PeerChange(third, update_only=True, allowed_ips=("10.64.0.5/32",)),
     )
     assert set(refused) == {"no key", bad, port}
     assert "EINVAL" in refused[bad]
     peers = carrying.found().peers
-    assert {key for key, each in peers.items() if each.allowed_ips} == {first, second}
+    assert {key for key, each in peers.items() if each.allowed_ips} == {
+        first,
+        second,
+    }
     assert peers[second].endpoint == ("fd00::9", 4000)
     assert (
         carrying.set_peers(
-            PeerChange(first, update_only=True, preshared_key="", persistent_keepalive=0),
-            PeerChange(second, replace_allowed_ips=True, allowed_ips=("10.64.0.2/32", "fd64::/64")),
+            PeerChange(
+                first,
+                update_only=True,
+                preshared_key="",
+                persistent_keepalive=0,
+            ),
+            PeerChange(
+                second,
+                replace_allowed_ips=True,
+                allowed_ips=("10.64.0.2/32", "fd64::/64"),
+            ),
             PeerChange(bad, remove=True),
         )
         == {}
     )
     peers = carrying.found().peers
     assert set(peers) == {first, second}
-    assert (peers[first].preshared_key, peers[first].persistent_keepalive) == (None, 0)
+    assert (peers[first].preshared_key, peers[first].persistent_keepalive) == (
+        None,
+        0,
+    )
     assert peers[first].allowed_ips == frozenset(), "an address has one owner"
     assert peers[second].allowed_ips == {"10.64.0.2/32", "fd64::/64"}
 
@@ -129,29 +177,46 @@ def test_peers_are_changed_one_by_one_and_a_refused_one_stops_no_other(carrying:
 def test_a_thousand_peers_take_several_requests(carrying: Host) -> None:
     carrying.carry("10.64.0.1/16")
     changes = [
-        PeerChange(new_key(), allowed_ips=(f"10.64.{1 + i // 250}.{i % 250}/32",)) for i in range(1000)
+        PeerChange(
+            new_key(), allowed_ips=(f"10.64.{1 + i // 250}.{i % 250}/32",)
+        )
+        for i in range(1000)
     ]
     broken = PeerChange(new_key(), allowed_ips=("10.64.0.1/99",))
     changes.insert(777, broken)
     assert set(carrying.set_peers(*changes)) == {broken.public_key}
-    wanted = {each.public_key: frozenset(each.allowed_ips) for each in changes if each is not broken}
+    wanted = {
+        each.public_key: frozenset(each.allowed_ips)
+        for each in changes
+        if each is not broken
+    }
     assert {
-        key: each.allowed_ips for key, each in carrying.found().peers.items() if each.allowed_ips
+        key: each.allowed_ips
+        for key, each in carrying.found().peers.items()
+        if each.allowed_ips
     } == wanted
 
 
 def test_a_port_that_another_program_has_is_told(carrying: Host) -> None:
     carrying.carry("10.64.0.1/16")
     carrying.ensure("wg1")
-    with pytest.raises(WireGuardError, match=r"UDP port 51820.*spec\.listenPort"):
+    with pytest.raises(
+        WireGuardError, match=r"UDP port 51820.*spec\.listenPort"
+    ):
         carrying.inside(USERSPACE.set_device, "wg1", listen_port=51820)
     assert carrying.found().listen_port == 51820
 
 
-def test_several_interfaces_with_an_mtu_each_and_one_is_dropped(carrying: Host) -> None:
+def test_several_interfaces_with_an_mtu_each_and_one_is_dropped(
+    carrying: Host,
+) -> None:
     for number in range(3):
         carrying.ensure(f"wg{number}", 1400 - number)
-    assert [carrying.found(f"wg{number}").mtu for number in range(3)] == [1400, 1399, 1398]
+    assert [carrying.found(f"wg{number}").mtu for number in range(3)] == [
+        1400,
+        1399,
+        1398,
+    ]
     carrying.ensure("wg0", 1300)
     assert carrying.found("wg0").mtu == 1400, "one that exists stays as it is"
     carrying.inside(USERSPACE.drop, "wg1")
@@ -164,7 +229,9 @@ def test_several_interfaces_with_an_mtu_each_and_one_is_dropped(carrying: Host) 
     }
 
 
-def test_e2_wireguard_go_that_dies_is_started_again_without_a_key(carrying: Host) -> None:
+def test_e2_wireguard_go_that_dies_is_started_again_without_a_key(
+    carrying: Host,
+) -> None:
     carrying.carry("10.64.0.1/16", mtu=1300)
     for _ in range(2):
         carrying.await_another(carrying.kill_wireguard_go())
@@ -174,7 +241,9 @@ def test_e2_wireguard_go_that_dies_is_started_again_without_a_key(carrying: Host
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_e2_no_interface_outlives_the_keeper(host: Host, number: signal.Signals) -> None:
+def test_e2_no_interface_outlives_the_keeper(
+    host: Host, number: signal.Signals
+) -> None:
     host.start()
     assert host.check() == 0
     host.carry("10.64.0.1/16")
@@ -203,7 +272,9 @@ def test_sockets_that_were_left_behind_confuse_nobody(host: Host) -> None:
     assert host.found().peers == {}
 
 
-def test_e4_the_watchdog_drops_what_is_not_asked_for_in_time(carrying: Host) -> None:
+def test_e4_the_watchdog_drops_what_is_not_asked_for_in_time(
+    carrying: Host,
+) -> None:
     carrying.ensure("wg0")  # it comes up first, however long that takes
     carrying.ensure("wg0", within=8)
     carrying.ensure("wg1", within=600)
@@ -212,10 +283,15 @@ def test_e4_the_watchdog_drops_what_is_not_asked_for_in_time(carrying: Host) -> 
     carrying.ensure("wg1", within=8)
     wait_for(lambda: carrying.links() == {"wg2"})
     carrying.ensure("wg0", within=600)
-    assert carrying.inside(ask, b'{"list": true}')["interfaces"].keys() == {"wg0", "wg2"}
+    assert carrying.inside(ask, b'{"list": true}')["interfaces"].keys() == {
+        "wg0",
+        "wg2",
+    }
 
 
-def test_e4_to_refresh_moves_the_deadline_and_makes_nothing(carrying: Host) -> None:
+def test_e4_to_refresh_moves_the_deadline_and_makes_nothing(
+    carrying: Host,
+) -> None:
     with pytest.raises(WireGuardError, match="no interface wg0"):
         carrying.refresh(within=600)
     assert carrying.links() == set()
@@ -230,7 +306,9 @@ def test_e4_to_refresh_moves_the_deadline_and_makes_nothing(carrying: Host) -> N
     wait_for(lambda: not carrying.links())
 
 
-def test_e4_a_request_that_was_held_up_until_its_deadline_makes_and_keeps_nothing(carrying: Host) -> None:
+def test_e4_a_request_that_was_held_up_until_its_deadline_makes_and_keeps_nothing(
+    carrying: Host,
+) -> None:
     with pytest.raises(WireGuardError, match="passed"):
         carrying.ensure(within=-1)
     assert carrying.links() == set()
@@ -241,7 +319,9 @@ def test_e4_a_request_that_was_held_up_until_its_deadline_makes_and_keeps_nothin
     assert (carrying.deadline_in() or 0) > 0
 
 
-def test_e4_a_client_that_is_stopped_or_killed_loses_its_interface(carrying: Host) -> None:
+def test_e4_a_client_that_is_stopped_or_killed_loses_its_interface(
+    carrying: Host,
+) -> None:
     refreshing = (
         "import time; from pathlib import Path; from cerebro.wireguard.userspace import Userspace\n"
         "from cerebro.runtime.clock import boottime; from cerebro.wireguard.backend import WireGuardError\n"
@@ -266,7 +346,11 @@ def test_e4_a_client_that_is_stopped_or_killed_loses_its_interface(carrying: Hos
 def test_an_interface_of_others_is_not_touched(carrying: Host) -> None:
     carrying.node.run(["ip", "tuntap", "add", "wg0", "mode", "tun"])
     carrying.node.run(["ip", "link", "add", "wg1", "type", "bridge"])
-    for call, name in ((USERSPACE.drop, "wg0"), (USERSPACE.read, "wg0"), (USERSPACE.read, "wg1")):
+    for call, name in (
+        (USERSPACE.drop, "wg0"),
+        (USERSPACE.read, "wg0"),
+        (USERSPACE.read, "wg1"),
+    ):
         with pytest.raises(ForeignInterface):
             carrying.inside(call, name)
     with pytest.raises(ForeignInterface):
@@ -276,7 +360,9 @@ def test_an_interface_of_others_is_not_touched(carrying: Host) -> None:
         carrying.node.run(["ip", "link", "delete", name])
 
 
-def test_a_wireguard_go_of_others_is_used_where_no_watchdog_is_asked_for(carrying: Host) -> None:
+def test_a_wireguard_go_of_others_is_used_where_no_watchdog_is_asked_for(
+    carrying: Host,
+) -> None:
     theirs = carrying.node.popen(["wireguard-go", "--foreground", "wg0"])
     wait_for(lambda: "wg0" in carrying.links() and carrying.read())
     carrying.ensure()
@@ -314,14 +400,21 @@ def test_without_wireguard_go_it_says_what_to_install(host: Host) -> None:
         host.ensure()
 
 
-def test_one_keeper_for_a_folder_and_nobody_else_may_ask(carrying: Host) -> None:
+def test_one_keeper_for_a_folder_and_nobody_else_may_ask(
+    carrying: Host,
+) -> None:
     second = Host(carrying.node, carrying.inside)
     second.log = carrying.node.folder / "second.log"
     second.keeper = carrying.node.popen(TUNNEL, log=second.log)
     assert second.keeper.wait(60) == 2
-    assert re.search(r"cerebro: another .* CEREBRO_RUN_FOLDER", second.log.read_text())
+    assert re.search(
+        r"cerebro: another .* CEREBRO_RUN_FOLDER", second.log.read_text()
+    )
     carrying.ensure()
-    modes = [stat.S_IMODE(carrying.inside(os.stat, path).st_mode) for path in (RUN, RUN / "tunnel.sock")]
+    modes = [
+        stat.S_IMODE(carrying.inside(os.stat, path).st_mode)
+        for path in (RUN, RUN / "tunnel.sock")
+    ]
     assert modes[0] == 0o700
     assert modes[1] & 0o077 == 0
 
@@ -345,4 +438,7 @@ def test_a_request_that_cannot_be_done_is_answered_and_harms_nothing(
     answer = carrying.inside(ask, line)
     assert (answer["ok"], answer["reason"]) == (False, "InvalidRequest")
     assert words in answer["message"]
-    assert carrying.inside(ask, b'{"list": true}') == {"ok": True, "interfaces": {}}
+    assert carrying.inside(ask, b'{"list": true}') == {
+        "ok": True,
+        "interfaces": {},
+    }

@@ -17,7 +17,11 @@ from typing import Any
 import pytest
 
 from cerebro.wireguard import links, model
-from cerebro.wireguard.backend import ForeignInterface, NotPermitted, WireGuardError
+from cerebro.wireguard.backend import (
+    ForeignInterface,
+    NotPermitted,
+    WireGuardError,
+)
 from cerebro.wireguard.model import LinkChange
 from integration.wireguard.inside import Inside
 from network.node import Node, link
@@ -40,14 +44,18 @@ class Place:
         return found
 
     def ip(self, *words: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(self.node.run(["ip", "-json", *words]).stdout or "[]")
+        found: list[dict[str, Any]] = json.loads(
+            self.node.run(["ip", "-json", *words]).stdout or "[]"
+        )
         return found
 
 
 @pytest.fixture
 def place() -> Iterator[Place]:
     with ExitStack() as stack:
-        node, other = (stack.enter_context(Node(name)) for name in ("here", "there"))
+        node, other = (
+            stack.enter_context(Node(name)) for name in ("here", "there")
+        )
         link(node, "v0", "10.0.0.1/24", other, "v1", "10.0.0.2/24")
         yield Place(node, stack.enter_context(Inside(node)))
 
@@ -66,9 +74,17 @@ def test_a_link_gets_addresses_mtu_state_and_routes(place: Place) -> None:
     assert found.addresses == {"10.0.0.1/24", "10.64.0.1/16", "fd64::1/64"}
     assert found.routes == {"192.168.1.0/24", "fd01::/64"}
     protocol = str(links.ROUTE_PROTOCOL)
-    assert [route["dst"] for route in place.ip("route", "show", "proto", protocol)] == ["192.168.1.0/24"]
-    assert [route["dst"] for route in place.ip("-6", "route", "show", "proto", protocol)] == ["fd01::/64"]
-    gone = {"remove_addresses": ("10.64.0.1/16",), "remove_routes": ("fd01::/64",)}
+    assert [
+        route["dst"] for route in place.ip("route", "show", "proto", protocol)
+    ] == ["192.168.1.0/24"]
+    assert [
+        route["dst"]
+        for route in place.ip("-6", "route", "show", "proto", protocol)
+    ] == ["fd01::/64"]
+    gone = {
+        "remove_addresses": ("10.64.0.1/16",),
+        "remove_routes": ("fd01::/64",),
+    }
     assert place.change(**gone) == {}
     assert place.change(**gone) == {}, "what is gone already is no refusal"
     assert place.found().addresses == {"10.0.0.1/24", "fd64::1/64"}
@@ -77,14 +93,19 @@ def test_a_link_gets_addresses_mtu_state_and_routes(place: Place) -> None:
 
 def test_the_routes_of_others_are_neither_seen_nor_taken(place: Place) -> None:
     place.node.run(["ip", "route", "add", "192.168.5.0/24", "dev", "v0"])
-    refused = place.change(add_routes=("192.168.5.0/24", "192.168.6.0/24"), remove_routes=("192.168.5.0/24",))
+    refused = place.change(
+        add_routes=("192.168.5.0/24", "192.168.6.0/24"),
+        remove_routes=("192.168.5.0/24",),
+    )
     assert list(refused) == ["192.168.5.0/24"]
     assert "another route" in refused["192.168.5.0/24"]
     assert place.found().routes == {"192.168.6.0/24"}
     assert place.ip("route", "show", "192.168.5.0/24")
 
 
-def test_what_a_node_is_connected_to_is_read_of_the_links_that_are_up(place: Place) -> None:
+def test_what_a_node_is_connected_to_is_read_of_the_links_that_are_up(
+    place: Place,
+) -> None:
     for words in (
         "link add d0 type veth peer name d1",
         "address add 192.168.7.1/24 dev d0",
@@ -103,21 +124,30 @@ def test_what_a_node_is_connected_to_is_read_of_the_links_that_are_up(place: Pla
     }
 
 
-def test_many_routes_go_in_batches_and_one_refusal_stops_no_other(place: Place) -> None:
-    refused = place.change(add_routes=(*MANY[:300], "10.1.2.3/24", *MANY[300:]))
+def test_many_routes_go_in_batches_and_one_refusal_stops_no_other(
+    place: Place,
+) -> None:
+    refused = place.change(
+        add_routes=(*MANY[:300], "10.1.2.3/24", *MANY[300:])
+    )
     assert list(refused) == ["10.1.2.3/24"]
     assert place.found().routes == set(MANY)
     assert place.change(remove_routes=MANY) == {}
     assert place.found().routes == frozenset()
 
 
-def test_without_ipv6_on_the_node_the_rest_is_made_and_the_refusal_says_so(place: Place) -> None:
+def test_without_ipv6_on_the_node_the_rest_is_made_and_the_refusal_says_so(
+    place: Place,
+) -> None:
     place.node.run(["sysctl", "-qw", "net.ipv6.conf.v0.disable_ipv6=1"])
     refused = place.change(
-        add_addresses=("fd64::1/64", "10.64.0.1/16"), add_routes=("fd01::/64", "10.2.0.0/16")
+        add_addresses=("fd64::1/64", "10.64.0.1/16"),
+        add_routes=("fd01::/64", "10.2.0.0/16"),
     )
     assert set(refused) == {"fd64::1/64", "fd01::/64"}
-    assert all("IPv6 is switched off" in words for words in refused.values()), refused
+    assert all(
+        "IPv6 is switched off" in words for words in refused.values()
+    ), refused
     assert place.found().addresses == {"10.0.0.1/24", "10.64.0.1/16"}
     assert place.found().routes == {"10.2.0.0/16"}
 
@@ -137,7 +167,9 @@ def test_what_is_not_there_is_said_or_no_error(place: Place) -> None:
         place.inside(links.change, "wg9", LinkChange(up=True))
 
 
-def test_without_the_capability_the_error_says_what_to_give(place: Place) -> None:
+def test_without_the_capability_the_error_says_what_to_give(
+    place: Place,
+) -> None:
     with Inside(place.node, powerless=True) as powerless:
         assert powerless(links.read, "v0") == place.found()
         for change in (
@@ -165,7 +197,9 @@ def _seen_by_threads() -> list[bool]:
     return [*seen, links.read("v0") is not None]
 
 
-def test_each_thread_keeps_a_socket_in_the_namespace_that_it_is_in(place: Place) -> None:
+def test_each_thread_keeps_a_socket_in_the_namespace_that_it_is_in(
+    place: Place,
+) -> None:
     assert place.inside(_seen_by_threads) == [True, True, False, True]
 
 
@@ -176,15 +210,22 @@ def _descriptors_after(times: int) -> int:
 
 
 def test_calls_open_nothing_anew(place: Place) -> None:
-    assert place.inside(_descriptors_after, 1) == place.inside(_descriptors_after, 50)
+    assert place.inside(_descriptors_after, 1) == place.inside(
+        _descriptors_after, 50
+    )
 
 
 def test_a_process_with_many_connections_reads_too() -> None:
     """An agent has one for each router, and opens the kernel's when it needs it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with ExitStack() as held, ThreadPoolExecutor(1) as thread:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(4096, hard)), hard))
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (max(soft, min(4096, hard)), hard)
+        )
         held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
-        numbers = [held.enter_context(Path(os.devnull).open()).fileno() for _ in range(1100)]
+        numbers = [
+            held.enter_context(Path(os.devnull).open()).fileno()
+            for _ in range(1100)
+        ]
         assert max(numbers) > 1024
         assert thread.submit(links.read, "lo").result() is not None

@@ -42,11 +42,20 @@ _NAMED = re.compile(
 _IN_TEST_NAME = re.compile(r"\btest_((?:[a-g](?:0|[1-9][0-9]?)_)+)")
 _RULE_HEADING = re.compile(rf"^### ({_NUMBER}) (?=\S)", re.MULTILINE)
 
-_PLACES = re.compile(r"^Kept in: (.+?)\.$|^\*\*[^()]+\*\*: .*?\(([^()]+)\)$", re.MULTILINE | re.DOTALL)
-_FENCED = re.compile(r"^ {0,3}(```+|~~~+).*?^ {0,3}\1[`~]*[ \t]*$", re.MULTILINE | re.DOTALL)
+_PLACES = re.compile(
+    r"^Kept in: (.+?)\.$|^\*\*[^()]+\*\*: .*?\(([^()]+)\)$",
+    re.MULTILINE | re.DOTALL,
+)
+_FENCED = re.compile(
+    r"^ {0,3}(```+|~~~+).*?^ {0,3}\1[`~]*[ \t]*$", re.MULTILINE | re.DOTALL
+)
 _INLINE_CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
-_INLINE_LINK = re.compile(r"\]\(\s*<?([^)\s>]+)>?(?:\s+[\"'][^\"')]*[\"'])?\s*\)")
-_LINK_DEFINITION = re.compile(r"^ {0,3}\[[^\]]+\]:[ \t]*<?([^\s>]+)", re.MULTILINE)
+_INLINE_LINK = re.compile(
+    r"\]\(\s*<?([^)\s>]+)>?(?:\s+[\"'][^\"')]*[\"'])?\s*\)"
+)
+_LINK_DEFINITION = re.compile(
+    r"^ {0,3}\[[^\]]+\]:[ \t]*<?([^\s>]+)", re.MULTILINE
+)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
 
@@ -56,7 +65,11 @@ _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
 
 def rules_named(text: str) -> set[str]:
     """Return the rule numbers that a text names: `(rule E7)`, `A10: ...`, `test_e7_...`."""
-    in_names = (number for names in _IN_TEST_NAME.findall(text) for number in names.upper().split("_"))
+    in_names = (
+        number
+        for names in _IN_TEST_NAME.findall(text)
+        for number in names.upper().split("_")
+    )
     return {*_NAMED.findall(text), *filter(None, in_names)}
 
 
@@ -75,13 +88,25 @@ def rule_sections(page: str) -> dict[str, str]:
 
 def places_of(page: str) -> list[str]:
     """Return the paths that end the entries of a design page: `Kept in: ...` of a rule, in parentheses of a word."""
-    ends = (entry for paragraph in page.split("\n\n") for entry in _PLACES.findall(paragraph.strip()))
-    return [place for end in ends for place in re.findall(r"`([^`]+)`", "".join(end))]
+    ends = (
+        entry
+        for paragraph in page.split("\n\n")
+        for entry in _PLACES.findall(paragraph.strip())
+    )
+    return [
+        place
+        for end in ends
+        for place in re.findall(r"`([^`]+)`", "".join(end))
+    ]
 
 
 def missing_places(page: str, *roots: Path) -> list[str]:
     """Return the paths and patterns of a design page that mean no file or folder below any of the roots."""
-    return [place for place in places_of(page) if not any(list(root.glob(place)) for root in roots)]
+    return [
+        place
+        for place in places_of(page)
+        if not any(list(root.glob(place)) for root in roots)
+    ]
 
 
 def links_of(page: str) -> list[str]:
@@ -118,7 +143,9 @@ def leads_somewhere(target: str, page: Path, root: Path) -> bool:
 def broken_links(page: Path, root: Path) -> list[str]:
     """Return the links of a page that lead nowhere."""
     targets = links_of(page.read_text(encoding="utf-8"))
-    return [target for target in targets if not leads_somewhere(target, page, root)]
+    return [
+        target for target in targets if not leads_somewhere(target, page, root)
+    ]
 
 
 # --- the repository
@@ -128,7 +155,10 @@ def code_files() -> Iterator[Path]:
     """Yield the files in which a rule may be named."""
     for folder in _CODE_FOLDERS:
         for file in sorted((ROOT / folder).rglob("*")):
-            hidden = any(part.startswith((".", "__pycache__")) for part in file.relative_to(ROOT).parts)
+            hidden = any(
+                part.startswith((".", "__pycache__"))
+                for part in file.relative_to(ROOT).parts
+            )
             if file.suffix in _CODE_SUFFIXES and file.is_file() and not hidden:
                 yield file
 
@@ -139,14 +169,20 @@ def rules_in_code() -> dict[str, str]:
     for file in code_files():
         if file.is_relative_to(_THESE_TESTS):
             continue
-        for number in rules_named(file.read_text(encoding="utf-8", errors="ignore")):
+        for number in rules_named(
+            file.read_text(encoding="utf-8", errors="ignore")
+        ):
             places.setdefault(number, str(file.relative_to(ROOT)))
     return places
 
 
 def pages() -> list[Path]:
     """Return the Markdown files of the repository."""
-    deeper = (file for folder in _PAGE_FOLDERS for file in (ROOT / folder).rglob("*.md"))
+    deeper = (
+        file
+        for folder in _PAGE_FOLDERS
+        for file in (ROOT / folder).rglob("*.md")
+    )
     return sorted([*ROOT.glob("*.md"), *deeper])
 
 
@@ -171,7 +207,9 @@ def pages() -> list[Path]:
         ("async def test_e1_e14_one_holder() -> None:", {"E1", "E14"}),
     ],
 )
-def test_a_rule_is_found_however_it_is_named(text: str, numbers: set[str]) -> None:
+def test_a_rule_is_found_however_it_is_named(
+    text: str, numbers: set[str]
+) -> None:
     assert rules_named(text) == numbers
 
 
@@ -197,7 +235,10 @@ def test_what_only_looks_like_a_rule_is_not_found(text: str) -> None:
 
 def test_the_sections_of_rules_end_where_the_next_one_begins() -> None:
     page = "# Rules\n\n## A\n\n### A1 Names\n\nText.\n\n### A2 Places\n\nMore.\n\n## B\n\nOf B.\n\n### B1\n"
-    assert rule_sections(page) == {"A1": "Names\n\nText.\n\n", "A2": "Places\n\nMore.\n"}
+    assert rule_sections(page) == {
+        "A1": "Names\n\nText.\n\n",
+        "A2": "Places\n\nMore.\n",
+    }
     with pytest.raises(AssertionError, match="A1"):
         rule_sections("### A1 Names\n\n### A1 Names\n")
 
@@ -209,7 +250,13 @@ def test_a_place_that_does_not_exist_is_seen(tmp_path: Path) -> None:
         "### E7 A store\n\nA `word`.\n\nWhy: a `reason`.\n\nKept in: `agent/hubs/loop.py`, `agent/`,\n`gone.py`.\n\n"
         "**Hub**: an object (see `kubectl`) with\nan interface. (`agent/*/loop.py`,\n`lost.py`)\n"
     )
-    assert places_of(page) == ["agent/hubs/loop.py", "agent/", "gone.py", "agent/*/loop.py", "lost.py"]
+    assert places_of(page) == [
+        "agent/hubs/loop.py",
+        "agent/",
+        "gone.py",
+        "agent/*/loop.py",
+        "lost.py",
+    ]
     assert missing_places(page, tmp_path) == ["gone.py", "lost.py"]
 
 
@@ -219,24 +266,42 @@ def test_links_are_found_in_every_form_and_code_has_none() -> None:
         "[here](#below), [out](https://example.org/a.md), [mail](mailto:a@example.org).\n\n"
         "[later]: g.md\n\n`[code](h.md)` and ``[more `code`](i.md)``\n\n```\n[fenced](j.md)\n```\n"
     )
-    assert links_of(page) == ["a.md", "b.png", "c.svg", "d.md#e", "f.md", "#below", "g.md"]
+    assert links_of(page) == [
+        "a.md",
+        "b.png",
+        "c.svg",
+        "d.md#e",
+        "f.md",
+        "#below",
+        "g.md",
+    ]
 
 
 def test_headings_have_the_anchors_that_github_gives_them() -> None:
-    page = (
-        "# Cérebro: *design*\n\n## `E7` A store, complete\n\n## Twice\n\n## Twice\n\n```\n# no heading\n```\n"
-    )
-    assert anchors_of(page) == {"cérebro-design", "e7-a-store-complete", "twice", "twice-1"}
+    page = "# Cérebro: *design*\n\n## `E7` A store, complete\n\n## Twice\n\n## Twice\n\n```\n# no heading\n```\n"
+    assert anchors_of(page) == {
+        "cérebro-design",
+        "e7-a-store-complete",
+        "twice",
+        "twice-1",
+    }
 
 
 def test_a_broken_link_is_seen(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "other.md").write_text("# Here\n", encoding="utf-8")
     page = tmp_path / "docs" / "page.md"
-    good = "[a](other.md) [b](other.md#here) [c](#top) [d](.) [e](/docs/other.md)"
+    good = (
+        "[a](other.md) [b](other.md#here) [c](#top) [d](.) [e](/docs/other.md)"
+    )
     bad = "[f](gone.md) [g](other.md#gone) [h](#gone) [i](../other.md)"
     page.write_text(f"# Top\n\n{good}\n\n{bad}\n", encoding="utf-8")
-    assert broken_links(page, tmp_path) == ["gone.md", "other.md#gone", "#gone", "../other.md"]
+    assert broken_links(page, tmp_path) == [
+        "gone.md",
+        "other.md#gone",
+        "#gone",
+        "../other.md",
+    ]
 
 
 # --- the pages
@@ -244,7 +309,11 @@ def test_a_broken_link_is_seen(tmp_path: Path) -> None:
 
 def test_every_rule_that_code_or_a_test_names_is_explained() -> None:
     explained = rule_sections(RULES_PAGE.read_text(encoding="utf-8"))
-    missing = {number: place for number, place in rules_in_code().items() if number not in explained}
+    missing = {
+        number: place
+        for number, place in rules_in_code().items()
+        if number not in explained
+    }
     assert not missing, f"no heading in {RULES_PAGE.name}, named in: {missing}"
 
 
@@ -252,14 +321,18 @@ def test_every_rule_that_is_explained_is_named_in_code_or_a_test() -> None:
     explained = rule_sections(RULES_PAGE.read_text(encoding="utf-8"))
     assert len(explained) > 40
     dead = sorted(explained.keys() - rules_in_code().keys())
-    assert not dead, "take the rule out of the page, or name it where it is kept"
+    assert not dead, (
+        "take the rule out of the page, or name it where it is kept"
+    )
 
 
 def test_every_rule_says_what_why_and_where() -> None:
     sections = rule_sections(RULES_PAGE.read_text(encoding="utf-8"))
     for number, text in sections.items():
         _, *paragraphs = text.strip().split("\n\n")
-        assert len(paragraphs) == 3, f"{number}: the rule, then why, then where it is kept"
+        assert len(paragraphs) == 3, (
+            f"{number}: the rule, then why, then where it is kept"
+        )
         rule, why, kept = paragraphs
         assert not rule.startswith(("Why: ", "Kept in: ")), number
         assert why.startswith("Why: "), number
@@ -274,12 +347,24 @@ def test_every_place_that_a_page_names_exists() -> None:
 
 
 def test_the_glossary_is_in_the_order_of_the_alphabet() -> None:
-    words = re.findall(r"^\*\*(.+?)\*\*", GLOSSARY_PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    words = re.findall(
+        r"^\*\*(.+?)\*\*",
+        GLOSSARY_PAGE.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
     assert len(words) > 30
     assert words == sorted(words, key=str.casefold)
 
 
 def test_every_link_of_the_pages_leads_somewhere() -> None:
-    assert {page.name for page in pages()} >= {"README.md", "CONTRIBUTING.md", "rules.md"}
-    broken = {str(page.relative_to(ROOT)): links for page in pages() if (links := broken_links(page, ROOT))}
+    assert {page.name for page in pages()} >= {
+        "README.md",
+        "CONTRIBUTING.md",
+        "rules.md",
+    }
+    broken = {
+        str(page.relative_to(ROOT)): links
+        for page in pages()
+        if (links := broken_links(page, ROOT))
+    }
     assert not broken

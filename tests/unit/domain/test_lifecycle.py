@@ -16,7 +16,11 @@ from cerebro.agent.devices.access.desired import (
     next_wake,
     wanted_of,
 )
-from cerebro.agent.devices.access.status import ended_status, live_status, status_patch
+from cerebro.agent.devices.access.status import (
+    ended_status,
+    live_status,
+    status_patch,
+)
 from cerebro.domain.conditions import Obstacle
 from cerebro.domain.lifecycle import GrantWindows, RouterObservation, judge
 from cerebro.resources import Session
@@ -32,7 +36,11 @@ WINDOWS = GrantWindows()
 
 
 def session(
-    name: str = "s", *, status: dict[str, Any] | None = None, generation: int = 1, **spec: Any
+    name: str = "s",
+    *,
+    status: dict[str, Any] | None = None,
+    generation: int = 1,
+    **spec: Any,
 ) -> Session:
     body = {
         "metadata": {
@@ -43,7 +51,8 @@ def session(
             "resourceVersion": "1",
             "creationTimestamp": (NOW - MINUTE).isoformat(),
         },
-        "spec": {"deviceRef": {"name": "r1"}, "client": {"macAddress": MAC}} | spec,
+        "spec": {"deviceRef": {"name": "r1"}, "client": {"macAddress": MAC}}
+        | spec,
         "status": status or {},
     }
     return Session.model_validate(body)
@@ -55,45 +64,83 @@ def at(time: datetime) -> str:
 
 def test_a5_without_an_end_it_lives_until_revoked() -> None:
     verdict = judge(
-        session(status={"authorizedAt": at(NOW)}), RouterObservation(NOW + 9999 * MINUTE), WINDOWS
+        session(status={"authorizedAt": at(NOW)}),
+        RouterObservation(NOW + 9999 * MINUTE),
+        WINDOWS,
     )
     assert verdict.live
     assert verdict.end is None
 
 
 def test_a5_a_duration_counts_from_the_first_grant() -> None:
-    verdict = judge(session(duration="5m"), RouterObservation(NOW, marked=True), WINDOWS)
-    assert (verdict.live, verdict.starts_now, verdict.end) == (True, True, None)
+    verdict = judge(
+        session(duration="5m"), RouterObservation(NOW, marked=True), WINDOWS
+    )
+    assert (verdict.live, verdict.starts_now, verdict.end) == (
+        True,
+        True,
+        None,
+    )
     granted = session(duration="5m", status={"authorizedAt": at(NOW)})
     assert judge(granted, RouterObservation(NOW + 4 * MINUTE), WINDOWS).live
-    assert judge(granted, RouterObservation(NOW + 5 * MINUTE), WINDOWS).phase == "Expired"
+    assert (
+        judge(granted, RouterObservation(NOW + 5 * MINUTE), WINDOWS).phase
+        == "Expired"
+    )
 
 
-def test_a5_what_is_not_on_the_router_in_time_is_failed_never_granted() -> None:
+def test_a5_what_is_not_on_the_router_in_time_is_failed_never_granted() -> (
+    None
+):
     trial = session(type="Trial")
     assert judge(trial, RouterObservation(NOW, marked=True), WINDOWS).live
-    late = judge(trial, RouterObservation(NOW + 15 * MINUTE, marked=True), WINDOWS)
+    late = judge(
+        trial, RouterObservation(NOW + 15 * MINUTE, marked=True), WINDOWS
+    )
     assert (late.phase, late.reason) == ("Failed", "NeverGranted")
-    assert judge(session(), RouterObservation(NOW + 15 * MINUTE, marked=True), WINDOWS).live
-    there = judge(trial, RouterObservation(NOW + 15 * MINUTE, marked=True, marked_until=None), WINDOWS)
-    assert there.live, "the router has it: an agent died before it could say so"
+    assert judge(
+        session(), RouterObservation(NOW + 15 * MINUTE, marked=True), WINDOWS
+    ).live
+    there = judge(
+        trial,
+        RouterObservation(NOW + 15 * MINUTE, marked=True, marked_until=None),
+        WINDOWS,
+    )
+    assert there.live, (
+        "the router has it: an agent died before it could say so"
+    )
 
 
 def test_a5_grant_before_counts_only_while_it_was_never_granted() -> None:
-    granted = session(grantBefore=at(NOW), status={"authorizedAt": at(NOW - MINUTE)})
+    granted = session(
+        grantBefore=at(NOW), status={"authorizedAt": at(NOW - MINUTE)}
+    )
     assert judge(granted, RouterObservation(NOW + MINUTE), WINDOWS).live
-    assert judge(session(grantBefore=at(NOW)), RouterObservation(NOW), WINDOWS).phase == "Failed"
+    assert (
+        judge(
+            session(grantBefore=at(NOW)), RouterObservation(NOW), WINDOWS
+        ).phase
+        == "Failed"
+    )
 
 
 def test_a1_revoked_false_again_gives_access_with_the_original_end() -> None:
-    status = {"phase": "Revoked", "authorizedAt": at(NOW), "observedGeneration": 2}
+    status = {
+        "phase": "Revoked",
+        "authorizedAt": at(NOW),
+        "observedGeneration": 2,
+    }
     verdict = judge(
-        session(generation=3, duration="10m", status=status), RouterObservation(NOW + MINUTE), WINDOWS
+        session(generation=3, duration="10m", status=status),
+        RouterObservation(NOW + MINUTE),
+        WINDOWS,
     )
     assert (verdict.live, verdict.end) == (True, NOW + 10 * MINUTE)
 
 
-def test_a1_a_duration_reopens_nothing_that_expired_but_a_later_end_does() -> None:
+def test_a1_a_duration_reopens_nothing_that_expired_but_a_later_end_does() -> (
+    None
+):
     status = {
         "phase": "Expired",
         "authorizedAt": at(NOW - 10 * MINUTE),
@@ -101,27 +148,39 @@ def test_a1_a_duration_reopens_nothing_that_expired_but_a_later_end_does() -> No
         "observedGeneration": 1,
     }
     assert (
-        judge(session(generation=2, duration="60m", status=status), RouterObservation(NOW), WINDOWS).phase
+        judge(
+            session(generation=2, duration="60m", status=status),
+            RouterObservation(NOW),
+            WINDOWS,
+        ).phase
         == "Expired"
     )
     assert judge(
-        session(generation=2, expiresAt=at(NOW + MINUTE), status=status), RouterObservation(NOW), WINDOWS
+        session(generation=2, expiresAt=at(NOW + MINUTE), status=status),
+        RouterObservation(NOW),
+        WINDOWS,
     ).live
 
 
 def test_a1_a_failed_one_lives_again_with_a_new_grant_before() -> None:
     status = {"phase": "Failed", "observedGeneration": 1}
-    assert judge(session(status=status), RouterObservation(NOW), WINDOWS).phase == "Failed"
+    assert (
+        judge(session(status=status), RouterObservation(NOW), WINDOWS).phase
+        == "Failed"
+    )
     again = session(generation=2, grantBefore=at(NOW + MINUTE), status=status)
     assert judge(again, RouterObservation(NOW), WINDOWS).live
 
 
-def test_a9_a_clock_that_is_off_grants_nothing_new_and_ends_nothing_but_revoked_ones() -> None:
+def test_a9_a_clock_that_is_off_grants_nothing_new_and_ends_nothing_but_revoked_ones() -> (
+    None
+):
     off = RouterObservation(NOW, clock_trusted=False)
     new = judge(session(), off, WINDOWS)
     assert (new.live, new.hold, new.reason) == (True, True, "ClockSkew")
     running = session(
-        expiresAt=at(NOW - MINUTE), status={"phase": "Active", "authorizedAt": at(NOW - 5 * MINUTE)}
+        expiresAt=at(NOW - MINUTE),
+        status={"phase": "Active", "authorizedAt": at(NOW - 5 * MINUTE)},
     )
     assert judge(running, off, WINDOWS).live
     assert judge(session(revoked=True), off, WINDOWS).phase == "Revoked"
@@ -129,35 +188,63 @@ def test_a9_a_clock_that_is_off_grants_nothing_new_and_ends_nothing_but_revoked_
 
 def test_a11_a_marker_wins_over_a_duration_that_has_not_started() -> None:
     until = NOW + 3 * MINUTE
-    seen = RouterObservation(NOW, marked=True, marked_until=int(until.timestamp()))
+    seen = RouterObservation(
+        NOW, marked=True, marked_until=int(until.timestamp())
+    )
     verdict = judge(session(duration="5m"), seen, WINDOWS)
-    assert (verdict.end, verdict.authorized_at, verdict.starts_now) == (until, until - 5 * MINUTE, False)
+    assert (verdict.end, verdict.authorized_at, verdict.starts_now) == (
+        until,
+        until - 5 * MINUTE,
+        False,
+    )
 
 
-def test_a11_a_passed_marker_ends_what_an_agent_that_died_had_granted() -> None:
+def test_a11_a_passed_marker_ends_what_an_agent_that_died_had_granted() -> (
+    None
+):
     asked = session(duration="30s", requestedAt=at(NOW - 10 * MINUTE))
-    seen = RouterObservation(NOW, marked=True, marked_until=int((NOW - 5 * MINUTE).timestamp()))
+    seen = RouterObservation(
+        NOW, marked=True, marked_until=int((NOW - 5 * MINUTE).timestamp())
+    )
     assert judge(asked, seen, WINDOWS).phase == "Expired"
 
 
 @pytest.mark.parametrize(
     ("until", "own"),
-    [(NOW + 60 * MINUTE, True), (NOW - 2 * MINUTE, True), (NOW + MINUTE, False)],
-    ids=["beyond a fresh start", "from before it was asked for", "another Session's"],
+    [
+        (NOW + 60 * MINUTE, True),
+        (NOW - 2 * MINUTE, True),
+        (NOW + MINUTE, False),
+    ],
+    ids=[
+        "beyond a fresh start",
+        "from before it was asked for",
+        "another Session's",
+    ],
 )
-def test_a11_a_marker_of_something_else_neither_prolongs_nor_cuts(until: datetime, own: bool) -> None:
-    seen = RouterObservation(NOW, marked=True, marked_until=int(until.timestamp()), own_marker=own)
+def test_a11_a_marker_of_something_else_neither_prolongs_nor_cuts(
+    until: datetime, own: bool
+) -> None:
+    seen = RouterObservation(
+        NOW, marked=True, marked_until=int(until.timestamp()), own_marker=own
+    )
     assert judge(session(duration="5m"), seen, WINDOWS).starts_now
 
 
-def test_a11_the_marker_of_an_ended_trial_is_not_taken_for_the_paid_sessions_own() -> None:
+def test_a11_the_marker_of_an_ended_trial_is_not_taken_for_the_paid_sessions_own() -> (
+    None
+):
     """A trial that ran was revoked while the router was away; who paid since gets all the minutes."""
     trial_end = NOW + 2 * MINUTE
     trial = session(
         "trial",
         duration="5m",
         revoked=True,
-        status={"phase": "Active", "authorizedAt": at(trial_end - 5 * MINUTE), "expiresAt": at(trial_end)},
+        status={
+            "phase": "Active",
+            "authorizedAt": at(trial_end - 5 * MINUTE),
+            "expiresAt": at(trial_end),
+        },
     )
     paid = session("paid", duration="60m")
     row = {
@@ -166,12 +253,19 @@ def test_a11_the_marker_of_an_ended_trial_is_not_taken_for_the_paid_sessions_own
         "type": "bypassed",
         "comment": str(marker_for("main", MAC, trial_end.timestamp())),
     }
-    judged = judge_all([trial, paid], Actual(bindings=(row,)), AccessPolicy(), PassContext(NOW))
+    judged = judge_all(
+        [trial, paid],
+        Actual(bindings=(row,)),
+        AccessPolicy(),
+        PassContext(NOW),
+    )
     assert [one.verdict.phase for one in judged] == ["Revoked", None]
     assert judged[1].verdict.starts_now
 
 
-def test_b9_clients_of_sessions_that_cannot_be_read_are_known_by_their_text() -> None:
+def test_b9_clients_of_sessions_that_cannot_be_read_are_known_by_their_text() -> (
+    None
+):
     known = {
         "spec": {"client": {"macAddress": "aa-00-00-00-00-01"}},
         "status": {"applied": {"ipAddress": IP}},
@@ -184,7 +278,11 @@ def test_a_granted_session_says_so_once_and_again_says_nothing() -> None:
     one = session(duration="5m")
     verdict = judge(one, RouterObservation(NOW, marked=True), WINDOWS)
     status = live_status(one, verdict, GrantView(True, MAC, (IP,)), None, NOW)
-    assert (status.phase, status.authorized_at, status.expires_at) == ("Active", NOW, NOW + 5 * MINUTE)
+    assert (status.phase, status.authorized_at, status.expires_at) == (
+        "Active",
+        NOW,
+        NOW + 5 * MINUTE,
+    )
     assert status_patch(one.status, status)["applied"] == {
         "macAddress": MAC,
         "ipAddress": IP,
@@ -201,31 +299,57 @@ def test_a_granted_session_says_so_once_and_again_says_nothing() -> None:
     assert status_patch(status, later) == {}
 
 
-def test_a_router_that_is_merely_away_keeps_a_session_pending_and_an_active_one_active() -> None:
+def test_a_router_that_is_merely_away_keeps_a_session_pending_and_an_active_one_active() -> (
+    None
+):
     away = Obstacle("ConnectionRefused", "refused", looked=False)
     one = session()
-    pending = live_status(one, judge(one, RouterObservation(NOW), WINDOWS), None, away, NOW)
-    assert (pending.phase, [c.status for c in pending.conditions]) == ("Pending", ["False", "False"])
+    pending = live_status(
+        one, judge(one, RouterObservation(NOW), WINDOWS), None, away, NOW
+    )
+    assert (pending.phase, [c.status for c in pending.conditions]) == (
+        "Pending",
+        ["False", "False"],
+    )
     active = session(status={"phase": "Active", "authorizedAt": at(NOW)})
-    known = live_status(active, judge(active, RouterObservation(NOW), WINDOWS), None, away, NOW)
-    assert (known.phase, [c.status for c in known.conditions]) == ("Active", ["Unknown", "Unknown"])
+    known = live_status(
+        active, judge(active, RouterObservation(NOW), WINDOWS), None, away, NOW
+    )
+    assert (known.phase, [c.status for c in known.conditions]) == (
+        "Active",
+        ["Unknown", "Unknown"],
+    )
 
 
 def test_an_end_is_finished_only_when_a_read_showed_it() -> None:
     one = session(revoked=True)
     verdict = judge(one, RouterObservation(NOW), WINDOWS)
-    unseen = ended_status(one, verdict, None, Obstacle("NoAnswer", "away", looked=False), NOW)
+    unseen = ended_status(
+        one, verdict, None, Obstacle("NoAnswer", "away", looked=False), NOW
+    )
     assert (unseen.phase, unseen.finished) == ("Revoked", None)
-    open_by_hand = ended_status(one, verdict, EndingView(True, granted_by_hand="row *1"), None, NOW)
+    open_by_hand = ended_status(
+        one, verdict, EndingView(True, granted_by_hand="row *1"), None, NOW
+    )
     assert open_by_hand.finished is None
     assert open_by_hand.conditions[0].reason == "GrantedByHand"
     seen = ended_status(one, verdict, EndingView(True), None, NOW)
-    assert (seen.finished, seen.finished_at, seen.conditions[1].status) == (True, NOW, "True")
+    assert (seen.finished, seen.finished_at, seen.conditions[1].status) == (
+        True,
+        NOW,
+        "True",
+    )
 
 
 def test_a10_a_superseding_session_stays_watched() -> None:
     one = session(revoked=True, supersedes={"name": "git"})
-    status = ended_status(one, judge(one, RouterObservation(NOW), WINDOWS), EndingView(True), None, NOW)
+    status = ended_status(
+        one,
+        judge(one, RouterObservation(NOW), WINDOWS),
+        EndingView(True),
+        None,
+        NOW,
+    )
     assert status.finished is None
     assert status.conditions[0].status == "True"
 
@@ -233,15 +357,26 @@ def test_a10_a_superseding_session_stays_watched() -> None:
 def test_a5_an_end_that_falls_into_a_pass_is_not_missed() -> None:
     """A pass judges by the time of its start; what ends before it is through is due at once, not forgotten."""
     soon, later = NOW + timedelta(milliseconds=100), NOW + MINUTE
-    sessions = [session("a", expiresAt=at(soon)), session("b", expiresAt=at(later))]
+    sessions = [
+        session("a", expiresAt=at(soon)),
+        session("b", expiresAt=at(later)),
+    ]
     judged = judge_all(sessions, None, AccessPolicy(), PassContext(NOW))
     assert next_wake(judged, NOW) == soon
     judged = judge_all(sessions, None, AccessPolicy(), PassContext(soon))
     assert next_wake(judged, soon) == later
-    assert next_wake(judge_all(sessions, None, AccessPolicy(), PassContext(later)), later) is None
+    assert (
+        next_wake(
+            judge_all(sessions, None, AccessPolicy(), PassContext(later)),
+            later,
+        )
+        is None
+    )
 
 
-def test_b8_a_deletion_is_an_end_of_access_that_a_pause_does_not_put_off() -> None:
+def test_b8_a_deletion_is_an_end_of_access_that_a_pause_does_not_put_off() -> (
+    None
+):
     paused = PassContext(NOW, complete=True, hold="Paused")
     assert wanted_of([], paused, everything=True).complete
     assert not wanted_of([], paused, everything=False).complete
@@ -253,18 +388,37 @@ def live_at(one: Session, time: datetime, obstacle: Obstacle) -> Session:
     """Give the Session as it is after a look at a router that did not answer."""
     verdict = judge(one, RouterObservation(time), WINDOWS)
     assert verdict.live
-    return one.model_copy(update={"status": live_status(one, verdict, None, obstacle, time)})
+    return one.model_copy(
+        update={"status": live_status(one, verdict, None, obstacle, time)}
+    )
 
 
 @pytest.mark.parametrize("phase", ["Revoked", "Failed"])
-def test_a5_opened_again_the_window_counts_from_there_whatever_is_in_the_way(phase: str) -> None:
+def test_a5_opened_again_the_window_counts_from_there_whatever_is_in_the_way(
+    phase: str,
+) -> None:
     """The router is away at every look, so that no look finds the reason that the one before gave."""
-    old = session(generation=2, status={"phase": phase, "observedGeneration": 1, "finished": False})
-    meta = old.metadata.model_copy(update={"creation_timestamp": NOW - timedelta(days=3)})
+    old = session(
+        generation=2,
+        status={"phase": phase, "observedGeneration": 1, "finished": False},
+    )
+    meta = old.metadata.model_copy(
+        update={"creation_timestamp": NOW - timedelta(days=3)}
+    )
     one = old.model_copy(update={"metadata": meta})
-    for reason, hours in (("ConnectTimeout", 0), ("LoginRefused", 1), ("ConnectTimeout", 23)):
-        one = live_at(one, NOW + timedelta(hours=hours), Obstacle(reason, "away", looked=False))
+    for reason, hours in (
+        ("ConnectTimeout", 0),
+        ("LoginRefused", 1),
+        ("ConnectTimeout", 23),
+    ):
+        one = live_at(
+            one,
+            NOW + timedelta(hours=hours),
+            Obstacle(reason, "away", looked=False),
+        )
     assert one.status.reopened_at == NOW
     late = judge(one, RouterObservation(NOW + timedelta(hours=24)), WINDOWS)
     assert (late.phase, late.reason) == ("Failed", "NeverGranted")
-    assert judge(one, RouterObservation(NOW), WINDOWS).wake_at == NOW + timedelta(hours=24)
+    assert judge(
+        one, RouterObservation(NOW), WINDOWS
+    ).wake_at == NOW + timedelta(hours=24)

@@ -58,12 +58,16 @@ END_LETTERS = {
     NOW + 20 * MINUTE: "S",
     NOW - 90 * MINUTE: "O",
 }
-KEYS = list(itertools.product(PHASES, ("kept", "revoked"), ENDS_IN_SPEC, OBSERVED))
+KEYS = list(
+    itertools.product(PHASES, ("kept", "revoked"), ENDS_IN_SPEC, OBSERVED)
+)
 TABLE = Path(__file__).with_name("session_table.txt")
 
 
 def session(status: dict[str, Any], **spec: Any) -> Session:
-    known = {name: value for name, value in status.items() if value is not None}
+    known = {
+        name: value for name, value in status.items() if value is not None
+    }
     return Session.model_validate(
         {
             "metadata": {
@@ -73,7 +77,11 @@ def session(status: dict[str, Any], **spec: Any) -> Session:
                 "generation": GENERATION,
                 "creationTimestamp": CREATED,
             },
-            "spec": {"deviceRef": {"name": "r1"}, "client": {"macAddress": "AA:00:00:00:00:01"}, **spec},
+            "spec": {
+                "deviceRef": {"name": "r1"},
+                "client": {"macAddress": "AA:00:00:00:00:01"},
+                **spec,
+            },
             "status": known,
         }
     )
@@ -99,11 +107,19 @@ def row(phase: str, revoked: str, end: str, observed: str) -> str:
             "authorizedAt": authorized_at,
             "expiresAt": expires_at,
         }
-        cells.append(cell(session(status, revoked=revoked == "revoked", **ENDS_IN_SPEC[end])))
+        cells.append(
+            cell(
+                session(
+                    status, revoked=revoked == "revoked", **ENDS_IN_SPEC[end]
+                )
+            )
+        )
     return f"{phase:<8}{revoked:<8}{end:<9}{observed:<8}" + " ".join(cells)
 
 
-@pytest.mark.parametrize("number", range(len(KEYS)), ids=[" ".join(key) for key in KEYS])
+@pytest.mark.parametrize(
+    "number", range(len(KEYS)), ids=[" ".join(key) for key in KEYS]
+)
 def test_verdict_and_facts_are_those_of_the_table(number: int) -> None:
     expected = TABLE.read_text().splitlines()
     assert len(expected) == len(KEYS)
@@ -115,16 +131,34 @@ def test_verdict_and_facts_are_those_of_the_table(number: int) -> None:
 def test_finished_counts_for_the_generation_that_it_was_said_of(
     finished: bool | None, observed: int | None
 ) -> None:
-    item = session({"phase": "Revoked", "finished": finished, "observedGeneration": observed})
-    expected = finished is True and observed is not None and observed >= GENERATION
+    item = session(
+        {
+            "phase": "Revoked",
+            "finished": finished,
+            "observedGeneration": observed,
+        }
+    )
+    expected = (
+        finished is True and observed is not None and observed >= GENERATION
+    )
     assert session_facts(item, NOW).finished is expected
 
 
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("observed", [None, 1, 2, 3])
-def test_a_session_is_opened_again_by_a_change_after_its_end(phase: str, observed: int | None) -> None:
-    item = session({"phase": None if phase == "None" else phase, "observedGeneration": observed})
-    ended, changed = phase in ("Expired", "Revoked", "Failed"), observed in (None, 1)
+def test_a_session_is_opened_again_by_a_change_after_its_end(
+    phase: str, observed: int | None
+) -> None:
+    item = session(
+        {
+            "phase": None if phase == "None" else phase,
+            "observedGeneration": observed,
+        }
+    )
+    ended, changed = (
+        phase in ("Expired", "Revoked", "Failed"),
+        observed in (None, 1),
+    )
     assert session_facts(item, NOW).reopened is (ended and changed)
 
 
@@ -134,8 +168,16 @@ def test_a_session_is_opened_again_by_a_change_after_its_end(phase: str, observe
 def test_a5_the_time_for_the_grant_counts_from_the_creation_or_the_reopening(
     kind: str, grant_before: datetime | None, reopened_at: datetime | None
 ) -> None:
-    status = {"phase": "Pending", "observedGeneration": GENERATION, "reopenedAt": reopened_at}
-    item = session(status, type=kind, **({"grantBefore": grant_before} if grant_before else {}))
+    status = {
+        "phase": "Pending",
+        "observedGeneration": GENERATION,
+        "reopenedAt": reopened_at,
+    }
+    item = session(
+        status,
+        type=kind,
+        **({"grantBefore": grant_before} if grant_before else {}),
+    )
     within = timedelta(minutes=15) if kind == "Trial" else timedelta(hours=24)
     expected = grant_before or (reopened_at or CREATED) + within
     assert grant_deadline(item, WINDOWS, NOW) == expected
@@ -143,15 +185,27 @@ def test_a5_the_time_for_the_grant_counts_from_the_creation_or_the_reopening(
 
 def test_a10_the_end_of_a_superseded_session_is_the_recorded_one() -> None:
     """Its own spec names no end: what the agent recorded is that of the Session in its place."""
-    status = {"phase": "Active", "authorizedAt": NOW - HOUR, "expiresAt": NOW + HOUR}
-    facts = session_facts(session({**status, "observedGeneration": GENERATION}), NOW)
+    status = {
+        "phase": "Active",
+        "authorizedAt": NOW - HOUR,
+        "expiresAt": NOW + HOUR,
+    }
+    facts = session_facts(
+        session({**status, "observedGeneration": GENERATION}), NOW
+    )
     assert (facts.live, facts.ends_at) == (True, NOW + HOUR)
-    changed = session_facts(session({**status, "observedGeneration": GENERATION - 1}), NOW)
-    assert changed.ends_at is None, "the end was taken out of the spec, and the agent has not seen it yet"
+    changed = session_facts(
+        session({**status, "observedGeneration": GENERATION - 1}), NOW
+    )
+    assert changed.ends_at is None, (
+        "the end was taken out of the spec, and the agent has not seen it yet"
+    )
 
 
 def test_a1_what_was_over_when_it_was_revoked_stays_expired() -> None:
     item = session({"phase": "Expired"}, expiresAt=NOW - MINUTE, revoked=True)
     assert (
-        session_facts(item, NOW).ended_as == judge(item, RouterObservation(NOW), WINDOWS).phase == "Expired"
+        session_facts(item, NOW).ended_as
+        == judge(item, RouterObservation(NOW), WINDOWS).phase
+        == "Expired"
     )

@@ -43,7 +43,9 @@ class Agent:
             tunnels=NoTunnels(),
         )
 
-    def has(self, name: str, *, status: dict[str, Any] | None = None, **spec: Any) -> None:
+    def has(
+        self, name: str, *, status: dict[str, Any] | None = None, **spec: Any
+    ) -> None:
         meta = {
             "name": name,
             "namespace": "ns",
@@ -53,18 +55,27 @@ class Agent:
         }
         body = {
             "metadata": meta,
-            "spec": {"deviceRef": {"name": "d"}, "client": {"macAddress": M}} | spec,
+            "spec": {"deviceRef": {"name": "d"}, "client": {"macAddress": M}}
+            | spec,
             "status": status or {},
         }
         self.store.deliver(SESSION, "MODIFIED", body)
 
     def said_of(self, name: str) -> tuple[bool, str | None] | None:
         """Whether a Session counts as revoked, and for which MAC; None when it is not judged."""
-        found = {one.name: one.spec for one in self.context.sessions_of("ns", "d")}
-        return (found[name].revoked, found[name].client.mac_address) if name in found else None
+        found = {
+            one.name: one.spec for one in self.context.sessions_of("ns", "d")
+        }
+        return (
+            (found[name].revoked, found[name].client.mac_address)
+            if name in found
+            else None
+        )
 
     def frozen(self) -> frozenset[str]:
-        names, unknown = frozen_clients(self.context.frozen_sessions_of("ns", "d"))
+        names, unknown = frozen_clients(
+            self.context.frozen_sessions_of("ns", "d")
+        )
         assert not unknown
         return names
 
@@ -77,21 +88,44 @@ def test_a10_the_newest_superseding_session_stands_in_place() -> None:
     agent = Agent()
     agent.has("git", expiresAt="2030-01-01T00:00:00Z")
     assert agent.said_of("git") == (False, M)
-    agent.has("two", supersedes={"name": "git"}, requestedAt=hour(1), revoked=True, client={"ipAddress": Y})
+    agent.has(
+        "two",
+        supersedes={"name": "git"},
+        requestedAt=hour(1),
+        revoked=True,
+        client={"ipAddress": Y},
+    )
     assert agent.said_of("git") == (True, None)
-    agent.has("one", supersedes={"name": "git"}, requestedAt=hour(2), client={"macAddress": N})
+    agent.has(
+        "one",
+        supersedes={"name": "git"},
+        requestedAt=hour(2),
+        client={"macAddress": N},
+    )
     assert agent.said_of("git") == (False, N)
-    (git,) = [one for one in agent.context.sessions_of("ns", "d") if one.name == "git"]
+    (git,) = [
+        one
+        for one in agent.context.sessions_of("ns", "d")
+        if one.name == "git"
+    ]
     assert git.spec.expires_at is None
 
 
-def test_b9_a_superseding_session_that_cannot_be_read_gives_no_access_again() -> None:
+def test_b9_a_superseding_session_that_cannot_be_read_gives_no_access_again() -> (
+    None
+):
     """A10: what it says is not known any more, so the one in whose place it stands is frozen as well."""
     agent = Agent()
     agent.has("git", status={"applied": {"macAddress": M, "ipAddress": X}})
     agent.has("stop", supersedes={"name": "git"}, revoked=True)
     assert agent.said_of("git") == (True, M)
-    agent.has("stop", supersedes={"name": "git"}, revoked=True, type=NEWER, client={"macAddress": N})
+    agent.has(
+        "stop",
+        supersedes={"name": "git"},
+        revoked=True,
+        type=NEWER,
+        client={"macAddress": N},
+    )
     assert agent.said_of("git") is None
     assert agent.frozen() == {M, N, X}
     agent.has("stop", supersedes={"name": "git"}, revoked=True)
@@ -100,18 +134,30 @@ def test_b9_a_superseding_session_that_cannot_be_read_gives_no_access_again() ->
 
 
 @pytest.mark.parametrize(
-    ("requested_at", "frozen"), [(hour(1), False), (hour(3), True), ("some day", True), (7, True)]
+    ("requested_at", "frozen"),
+    [(hour(1), False), (hour(3), True), ("some day", True), (7, True)],
 )
-def test_b9_only_the_newest_superseding_session_freezes(requested_at: object, frozen: bool) -> None:
+def test_b9_only_the_newest_superseding_session_freezes(
+    requested_at: object, frozen: bool
+) -> None:
     agent = Agent()
     agent.has("git", client={"macAddress": M})
-    agent.has("reads", supersedes={"name": "git"}, requestedAt=hour(2), revoked=True)
-    agent.has("newer", supersedes={"name": "git"}, requestedAt=requested_at, type=NEWER)
+    agent.has(
+        "reads", supersedes={"name": "git"}, requestedAt=hour(2), revoked=True
+    )
+    agent.has(
+        "newer",
+        supersedes={"name": "git"},
+        requestedAt=requested_at,
+        type=NEWER,
+    )
     assert agent.said_of("git") == (None if frozen else (True, M))
 
 
 @pytest.mark.parametrize("reference", [{"name": 7}, "git", ["git"], None, {}])
-def test_b9_a_reference_that_says_nothing_legible_names_nobody(reference: object) -> None:
+def test_b9_a_reference_that_says_nothing_legible_names_nobody(
+    reference: object,
+) -> None:
     agent = Agent()
     agent.has("git")
     agent.has("stop", supersedes=reference, revoked=True, type=NEWER)

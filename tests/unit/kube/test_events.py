@@ -10,7 +10,9 @@ from cerebro.kube.events import Recorder
 from cerebro.resources import Session
 from support.manifests import session
 
-NAME = re.compile("[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+NAME = re.compile(
+    "[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+)
 
 
 class Server:
@@ -36,7 +38,13 @@ async def post(name: str, message: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "name",
-    ["a", "x" * 253, "x" * 199 + "-" + "y" * 53, "x" * 199 + "." + "y" * 53, "x" * 190 + "-" * 20 + "y"],
+    [
+        "a",
+        "x" * 253,
+        "x" * 199 + "-" + "y" * 53,
+        "x" * 199 + "." + "y" * 53,
+        "x" * 190 + "-" * 20 + "y",
+    ],
 )
 async def test_the_name_is_valid_for_any_name_of_an_object(name: str) -> None:
     event = await post(name, "m")
@@ -45,7 +53,9 @@ async def test_the_name_is_valid_for_any_name_of_an_object(name: str) -> None:
     assert event["regarding"]["name"] == name
 
 
-@pytest.mark.parametrize("message", ["ç" * 2000, "📶" * 2000, "Caf\udce9" * 400, "short"])
+@pytest.mark.parametrize(
+    "message", ["ç" * 2000, "📶" * 2000, "Caf\udce9" * 400, "short"]
+)
 async def test_the_note_is_cut_to_what_the_server_takes(message: str) -> None:
     event = await post("a", message)
     assert 0 < len(event["note"].encode("utf-8")) <= 1024

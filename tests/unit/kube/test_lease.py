@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cerebro.kube.client.errors import AlreadyExists, Conflict, NotFound, Unavailable
+from cerebro.kube.client.errors import (
+    AlreadyExists,
+    Conflict,
+    NotFound,
+    Unavailable,
+)
 from cerebro.kube.election import Election, LeaseRecord, Move
 from cerebro.kube.lease import Lease
 from cerebro.runtime.times import BootTime
@@ -24,7 +29,9 @@ def test_e1_no_lease_is_created_and_an_unheld_one_taken_at_once() -> None:
     assert election.observe(record("", "1"), BootTime(0)) is Move.TAKE
 
 
-def test_e1_a_rival_waits_the_full_duration_from_the_last_change_it_saw() -> None:
+def test_e1_a_rival_waits_the_full_duration_from_the_last_change_it_saw() -> (
+    None
+):
     election = Election("me", 15)
     assert election.observe(record("other", "1"), BootTime(100)) is Move.WAIT
     assert election.observe(record("other", "1"), BootTime(114.9)) is Move.WAIT
@@ -36,8 +43,12 @@ def test_e1_a_rival_waits_the_full_duration_from_the_last_change_it_saw() -> Non
 def test_e1_the_longer_of_both_durations_is_waited() -> None:
     election = Election("me", 15)
     election.observe(record("other", "1", 60), BootTime(0))
-    assert election.observe(record("other", "1", 60), BootTime(59)) is Move.WAIT
-    assert election.observe(record("other", "1", 60), BootTime(60)) is Move.TAKE
+    assert (
+        election.observe(record("other", "1", 60), BootTime(59)) is Move.WAIT
+    )
+    assert (
+        election.observe(record("other", "1", 60), BootTime(60)) is Move.TAKE
+    )
 
 
 def test_e1_held_counts_from_before_the_request_was_sent() -> None:
@@ -54,13 +65,17 @@ def test_e1_what_another_holds_is_not_ours_however_young_our_renewal() -> None:
     assert not election.held(BootTime(101))
 
 
-def test_e4_a_lease_that_was_deleted_is_not_anothers_before_its_holder_has_surely_lost_it() -> None:
+def test_e4_a_lease_that_was_deleted_is_not_anothers_before_its_holder_has_surely_lost_it() -> (
+    None
+):
     """E4: the holder may have renewed between our last look and the deletion, so the time counts from there."""
     election = Election("me", 15)
     election.observe(record("other", "1"), BootTime(100))
     assert election.observe(None, BootTime(104)) is Move.WAIT
     assert election.observe(None, BootTime(118.9)) is Move.WAIT
-    assert election.observe(record("other", "2"), BootTime(118.9)) is Move.WAIT, "its holder made it again"
+    assert (
+        election.observe(record("other", "2"), BootTime(118.9)) is Move.WAIT
+    ), "its holder made it again"
     assert election.observe(None, BootTime(120)) is Move.WAIT
     assert election.observe(None, BootTime(135)) is Move.CREATE
 
@@ -80,7 +95,9 @@ def test_e4_who_lost_a_lease_waits_when_it_is_deleted() -> None:
     assert election.observe(None, BootTime(131)) is Move.CREATE
 
 
-def test_e14_nobody_waits_for_a_lease_that_was_released_and_then_deleted() -> None:
+def test_e14_nobody_waits_for_a_lease_that_was_released_and_then_deleted() -> (
+    None
+):
     election = Election("me", 15)
     election.observe(record("other", "1"), BootTime(100))
     election.observe(record("", "2"), BootTime(101))
@@ -88,17 +105,28 @@ def test_e14_nobody_waits_for_a_lease_that_was_released_and_then_deleted() -> No
 
 
 def test_a_process_that_finds_its_own_name_goes_on() -> None:
-    assert Election("me", 15).observe(record("me", "7"), BootTime(0)) is Move.RENEW
+    assert (
+        Election("me", 15).observe(record("me", "7"), BootTime(0))
+        is Move.RENEW
+    )
 
 
 @given(
     steps=st.lists(
-        st.tuples(st.integers(0, 1), st.floats(0.1, 9), st.floats(0, 3), st.floats(0, 3), st.booleans()),
+        st.tuples(
+            st.integers(0, 1),
+            st.floats(0.1, 9),
+            st.floats(0, 3),
+            st.floats(0, 3),
+            st.booleans(),
+        ),
         max_size=60,
     ),
     deleted=st.integers(2, 60),
 )
-def test_e1_never_two_holders(steps: list[tuple[int, float, float, float, bool]], deleted: int) -> None:
+def test_e1_never_two_holders(
+    steps: list[tuple[int, float, float, float, bool]], deleted: int
+) -> None:
     """Two candidates act in any order; requests take time both ways, answers may be lost, and somebody deletes it."""
     clocks = (0.0, 5000.0)
     candidates = [Election("a", 15), Election("b", 15)]
@@ -107,7 +135,9 @@ def test_e1_never_two_holders(steps: list[tuple[int, float, float, float, bool]]
     seen = set[int]()
     for step, (who, pause, there, back, answered) in enumerate(steps):
         now += pause
-        if step == deleted and len(seen) == 2:  # who comes later cannot know of it
+        if (
+            step == deleted and len(seen) == 2
+        ):  # who comes later cannot know of it
             stored = None
         seen.add(who)
         election, clock = candidates[who], clocks[who]
@@ -119,7 +149,10 @@ def test_e1_never_two_holders(steps: list[tuple[int, float, float, float, bool]]
             now += back
             if answered:
                 election.written(stored, sent_at)
-        held = [one.held(BootTime(now + clocks[number])) for number, one in enumerate(candidates)]
+        held = [
+            one.held(BootTime(now + clocks[number]))
+            for number, one in enumerate(candidates)
+        ]
         assert sum(held) <= 1
 
 
@@ -141,18 +174,25 @@ class FakeApi:
             raise NotFound("no")
         return self.lease
 
-    async def create_lease(self, namespace: str, manifest: dict[str, Any]) -> dict[str, Any]:
+    async def create_lease(
+        self, namespace: str, manifest: dict[str, Any]
+    ) -> dict[str, Any]:
         self._check()
         if self.lease is not None:
             raise AlreadyExists("yes")
         return self._store(manifest)
 
-    async def replace_lease(self, namespace: str, name: str, manifest: dict[str, Any]) -> dict[str, Any]:
+    async def replace_lease(
+        self, namespace: str, name: str, manifest: dict[str, Any]
+    ) -> dict[str, Any]:
         self.calls.append("replace")
         self._check()
         if self.lease is None:
             raise NotFound("no")
-        if manifest["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
+        if (
+            manifest["metadata"]["resourceVersion"]
+            != self.lease["metadata"]["resourceVersion"]
+        ):
             raise Conflict("changed")
         answer = self._store(manifest)
         if self.unanswered:
@@ -213,7 +253,9 @@ async def stop(task: asyncio.Task[None]) -> None:
         await task
 
 
-async def test_e14_a_lease_is_released_at_the_end_and_the_next_has_it_soon() -> None:
+async def test_e14_a_lease_is_released_at_the_end_and_the_next_has_it_soon() -> (
+    None
+):
     api, said = FakeApi(), list[str]()
     first, second = lease(api, "first", said), lease(api, "second")
     one = asyncio.create_task(first.run())
@@ -245,8 +287,12 @@ async def test_e14_a_lease_is_given_back_in_one_call() -> None:
     assert (api.calls, api.holder) == (["replace"], "")
 
 
-async def test_e14_a_busy_server_is_asked_again_to_take_a_lease_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cerebro.kube.lease._RELEASE", 60.0)  # longer than a slow machine holds us up
+async def test_e14_a_busy_server_is_asked_again_to_take_a_lease_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "cerebro.kube.lease._RELEASE", 60.0
+    )  # longer than a slow machine holds us up
     api = FakeApi()
     task = await held(api)
     api.down = True
@@ -259,7 +305,9 @@ async def test_e14_a_busy_server_is_asked_again_to_take_a_lease_back(monkeypatch
 
 
 @pytest.mark.parametrize("case", ["renewed", "released", "another's", "gone"])
-async def test_e14_a_lease_that_is_not_as_we_left_it_is_read_before_it_is_given_back(case: str) -> None:
+async def test_e14_a_lease_that_is_not_as_we_left_it_is_read_before_it_is_given_back(
+    case: str,
+) -> None:
     api = FakeApi()
     task = await held(api)
     calls = ["replace", "get"]
@@ -270,7 +318,12 @@ async def test_e14_a_lease_that_is_not_as_we_left_it_is_read_before_it_is_given_
     else:
         assert api.lease is not None
         holder = "me" if case == "renewed" else "other"
-        api._store({**api.lease, "spec": {**api.lease["spec"], "holderIdentity": holder}})
+        api._store(
+            {
+                **api.lease,
+                "spec": {**api.lease["spec"], "holderIdentity": holder},
+            }
+        )
         calls = ["replace", "get", "replace"] if case == "renewed" else calls
     await stop(task)
     assert api.calls == calls
@@ -293,7 +346,9 @@ async def test_a_lease_that_a_restart_goes_on_with_is_given_back_when_that_is_as
     assert mine.held_until() == BootTime(0)
 
 
-async def test_e1_a_holder_that_cannot_renew_is_told_that_it_lost_and_gains_again() -> None:
+async def test_e1_a_holder_that_cannot_renew_is_told_that_it_lost_and_gains_again() -> (
+    None
+):
     api, said = FakeApi(), list[str]()
     mine = lease(api, "me", said)
     task = asyncio.create_task(mine.run())
@@ -307,7 +362,9 @@ async def test_e1_a_holder_that_cannot_renew_is_told_that_it_lost_and_gains_agai
     await stop(task)
 
 
-async def test_e1_a_holder_that_cannot_renew_still_ends_what_has_passed_until_another_has_it() -> None:
+async def test_e1_a_holder_that_cannot_renew_still_ends_what_has_passed_until_another_has_it() -> (
+    None
+):
     api = FakeApi()
     mine, rival = lease(api, "me"), lease(api, "rival")
     assert not mine.ours_until_taken()

@@ -20,11 +20,22 @@ class Server:
         self.written: list[tuple[str, dict[str, Any]]] = []
 
     async def patch(
-        self, kind: Kind, namespace: str, name: str, patch: dict[str, Any], *, subresource: str
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        patch: dict[str, Any],
+        *,
+        subresource: str,
     ) -> dict[str, Any]:
         await asyncio.sleep(0)
         self.written.append((f"{kind.kind} {name}", patch["status"]))
-        meta = {"name": name, "namespace": namespace, "uid": name, "resourceVersion": "1"}
+        meta = {
+            "name": name,
+            "namespace": namespace,
+            "uid": name,
+            "resourceVersion": "1",
+        }
         return {"kind": kind.kind, "metadata": meta, "spec": {}}
 
 
@@ -49,7 +60,12 @@ async def written(*writes: Write) -> list[tuple[str, dict[str, Any]]]:
 
 async def test_a_session_does_not_wait_for_all_peers() -> None:
     peers = [a_write("Peer", f"peer-{number}") for number in range(1000)]
-    names = [name for name, _ in await written(*peers, a_write("Session", "one"), a_write("Session", "two"))]
+    names = [
+        name
+        for name, _ in await written(
+            *peers, a_write("Session", "one"), a_write("Session", "two")
+        )
+    ]
     assert names.index("Session one") == 1
     assert names.index("Session two") == 3
     others = [name for name in names if name.startswith("Peer")]
@@ -57,7 +73,11 @@ async def test_a_session_does_not_wait_for_all_peers() -> None:
 
 
 async def test_a_newer_status_takes_the_place_of_one_that_waits() -> None:
-    done = await written(a_write("Peer", "p", a=1, b=1), a_write("Peer", "q"), a_write("Peer", "p", a=2))
+    done = await written(
+        a_write("Peer", "p", a=1, b=1),
+        a_write("Peer", "q"),
+        a_write("Peer", "p", a=2),
+    )
     assert done == [("Peer p", {"a": 2, "b": 1}), ("Peer q", {})]
 
 
@@ -76,19 +96,29 @@ class Refusing(Server):
         await asyncio.wait_for(self._enough[1].wait(), 60)
 
     async def patch(
-        self, kind: Kind, namespace: str, name: str, patch: dict[str, Any], *, subresource: str
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        patch: dict[str, Any],
+        *,
+        subresource: str,
     ) -> dict[str, Any]:
         self.tries[name] += 1
         if name.startswith("refused") and not self.heals:
             raise Unavailable("exceeded quota", status=403)
-        answer = await super().patch(kind, namespace, name, patch, subresource=subresource)
+        answer = await super().patch(
+            kind, namespace, name, patch, subresource=subresource
+        )
         count, event = self._enough
         if len(self.written) >= count:
             event.set()
         return answer
 
 
-async def test_z4_statuses_that_cannot_be_written_keep_no_worker_from_the_others() -> None:
+async def test_z4_statuses_that_cannot_be_written_keep_no_worker_from_the_others() -> (
+    None
+):
     server = Refusing()
     writer = StatusWriter(cast(KubeApi, server), Store(), workers=4)
     for number in range(40):
@@ -97,7 +127,9 @@ async def test_z4_statuses_that_cannot_be_written_keep_no_worker_from_the_others
         writer.put(a_write("Session", f"good-{number}"))
     running = asyncio.create_task(writer.run())
     await server.until_written(40)
-    assert {name for name, _ in server.written} == {f"Session good-{number}" for number in range(40)}
+    assert {name for name, _ in server.written} == {
+        f"Session good-{number}" for number in range(40)
+    }
     assert writer.pending() == 40
 
     # They are tried again, and what came meanwhile goes with them.

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from cerebro.resources import DEVICE_COMMAND, KINDS, SESSION, Kind
-from cerebro.resources.kinds import DEVICE_COLUMN, SUPERSEDES_COLUMN, UID_COLUMN, Column
+from cerebro.resources.kinds import (
+    DEVICE_COLUMN,
+    SUPERSEDES_COLUMN,
+    UID_COLUMN,
+    Column,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,7 +21,9 @@ from cerebro.resources.kinds import DEVICE_COLUMN, SUPERSEDES_COLUMN, UID_COLUMN
         (UID_COLUMN, "uid", tuple(KINDS.values())),
     ],
 )
-def test_the_columns_that_are_read_are_printed(column: Column, cell: str, kinds: tuple[Kind, ...]) -> None:
+def test_the_columns_that_are_read_are_printed(
+    column: Column, cell: str, kinds: tuple[Kind, ...]
+) -> None:
     assert column.cell == cell
     for kind in kinds:
         assert column in kind.columns

@@ -17,10 +17,15 @@ SCHEMAS = [pytest.param(kind, id=kind.kind) for kind in KINDS.values()]
 def schema_of(kind: Kind) -> dict[str, Any]:
     version = definition(kind)["spec"]["versions"][0]
     found: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]
-    return {"type": "object", "properties": {"spec": found["spec"], "status": found["status"]}}
+    return {
+        "type": "object",
+        "properties": {"spec": found["spec"], "status": found["status"]},
+    }
 
 
-def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+def fields(
+    schema: dict[str, Any], path: str = ""
+) -> Iterator[tuple[str, dict[str, Any]]]:
     yield path, schema
     for name, part in schema.get("properties", {}).items():
         yield from fields(part, f"{path}.{name}")
@@ -31,7 +36,9 @@ def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[s
 
 def test_the_files_in_git_are_what_the_models_say() -> None:
     assert stale(CRDS) == []
-    assert {path.stem for path in CRDS.glob("*.yaml")} == {kind.crd_name for kind in KINDS.values()}
+    assert {path.stem for path in CRDS.glob("*.yaml")} == {
+        kind.crd_name for kind in KINDS.values()
+    }
     listed = (CRDS / "Kustomization").read_text("utf-8")
     assert all(f"- {kind.crd_name}.yaml" in listed for kind in KINDS.values())
 
@@ -42,12 +49,17 @@ def test_check_fails_and_names_the_file_and_the_remedy(
     assert main(["--output", str(tmp_path)]) == 0
     assert main(["--check", "--output", str(tmp_path)]) == 0
     changed = tmp_path / "sessions.relay.cerebro.dev.yaml"
-    changed.write_text(changed.read_text("utf-8").replace("Trial", "Probe"), "utf-8")
+    changed.write_text(
+        changed.read_text("utf-8").replace("Trial", "Probe"), "utf-8"
+    )
     (tmp_path / "hubs.relay.cerebro.dev.yaml").unlink()
     capsys.readouterr()
     assert main(["--check", "--output", str(tmp_path)]) == 1
     said = capsys.readouterr().err
-    assert f"{changed} is not what the models say; run: python -m cerebro.resources.crd" in said
+    assert (
+        f"{changed} is not what the models say; run: python -m cerebro.resources.crd"
+        in said
+    )
     assert "hubs.relay.cerebro.dev.yaml" in said
     assert "peers.relay.cerebro.dev.yaml" not in said
 
@@ -62,25 +74,41 @@ def test_every_string_list_and_map_has_a_bound(kind: Kind) -> None:
                 assert "maxItems" in schema, path
                 assert "x-kubernetes-list-type" in schema, path
             case "object":
-                assert "properties" in schema or "maxProperties" in schema, path
+                assert "properties" in schema or "maxProperties" in schema, (
+                    path
+                )
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_every_named_field_is_described(kind: Kind) -> None:
-    named = [(path, schema) for path, schema in fields(schema_of(kind)) if path and not path.endswith("[]")]
-    assert [path for path, schema in named if not schema.get("description")] == []
+    named = [
+        (path, schema)
+        for path, schema in fields(schema_of(kind))
+        if path and not path.endswith("[]")
+    ]
+    assert [
+        path for path, schema in named if not schema.get("description")
+    ] == []
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_nothing_in_a_status_is_filled_in(kind: Kind) -> None:
     status = schema_of(kind)["properties"]["status"]
-    assert [path for path, schema in fields(status) if "default" in schema] == []
+    assert [
+        path for path, schema in fields(status) if "default" in schema
+    ] == []
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
-def test_a_default_inside_is_reached_by_a_default_around_it(kind: Kind) -> None:
+def test_a_default_inside_is_reached_by_a_default_around_it(
+    kind: Kind,
+) -> None:
     for path, schema in fields(schema_of(kind)["properties"]["spec"]):
-        inside = [part for part in schema.get("properties", {}).values() if "default" in part]
+        inside = [
+            part
+            for part in schema.get("properties", {}).values()
+            if "default" in part
+        ]
         if path and inside and not schema.get("required"):
             assert schema.get("default") == {}, path
 
@@ -88,7 +116,9 @@ def test_a_default_inside_is_reached_by_a_default_around_it(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_every_rule_has_a_message(kind: Kind) -> None:
     rules = [
-        rule for _, schema in fields(schema_of(kind)) for rule in schema.get("x-kubernetes-validations", [])
+        rule
+        for _, schema in fields(schema_of(kind))
+        for rule in schema.get("x-kubernetes-validations", [])
     ]
     assert rules
     assert all(len(rule["message"]) > 15 for rule in rules)

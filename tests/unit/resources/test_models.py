@@ -23,8 +23,14 @@ from cerebro.resources import (
 )
 
 KEY = "3zuMtWqEUgRyXtyNjsJ7RVMaYBWGoJQVpDUqN4u6eBw="
-TIMES = st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(8999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 hypothesis adds the zone
-MACS = st.binary(min_size=6, max_size=6).map(lambda octets: octets.hex(":").upper())
+TIMES = st.datetimes(
+    min_value=datetime(1970, 1, 2),  # noqa: DTZ001 - hypothesis adds it
+    max_value=datetime(8999, 1, 1),  # noqa: DTZ001 - hypothesis adds it
+    timezones=st.just(UTC),
+)
+MACS = st.binary(min_size=6, max_size=6).map(
+    lambda octets: octets.hex(":").upper()
+)
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,20}", fullmatch=True)
 ORDERS = st.text(min_size=1, max_size=128)
 
@@ -34,13 +40,19 @@ def session(**spec: Any) -> dict[str, Any]:
         "apiVersion": "relay.cerebro.dev/v1alpha1",
         "kind": "Session",
         "metadata": {"name": "order-1", "namespace": "cerebro"},
-        "spec": {"deviceRef": {"name": "router-17"}, "client": {"macAddress": "AA:BB:CC:DD:EE:FF"}, **spec},
+        "spec": {
+            "deviceRef": {"name": "router-17"},
+            "client": {"macAddress": "AA:BB:CC:DD:EE:FF"},
+            **spec,
+        },
     }
 
 
 def device(**spec: Any) -> Device:
     filled = {"api": {"credentialsSecretRef": {"name": "login"}}, **spec}
-    return Device.model_validate({"kind": "Device", "metadata": {"name": "router-17"}, "spec": filled})
+    return Device.model_validate(
+        {"kind": "Device", "metadata": {"name": "router-17"}, "spec": filled}
+    )
 
 
 def test_what_a_newer_crd_adds_is_ignored_everywhere() -> None:
@@ -79,14 +91,22 @@ def test_an_absent_status_reads_as_an_empty_one() -> None:
         ("deviceRef", {"name": "Router 17"}),
     ],
 )
-def test_b9_a_known_field_with_a_bad_value_is_refused(field: str, value: Any) -> None:
+def test_b9_a_known_field_with_a_bad_value_is_refused(
+    field: str, value: Any
+) -> None:
     with pytest.raises(ValidationError):
         Session.model_validate(session(**{field: value}))
 
 
-@pytest.mark.parametrize("networks", [["10.8.0.7"], ["10.8.0.7/24"], ["10.8.0.0/33"], ["lan"]])
+@pytest.mark.parametrize(
+    "networks", [["10.8.0.7"], ["10.8.0.7/24"], ["10.8.0.0/33"], ["lan"]]
+)
 def test_b9_a_peer_with_a_bad_network_is_refused(networks: list[str]) -> None:
-    spec = {"hubRef": {"name": "main"}, "publicKey": KEY, "allowedIPs": networks}
+    spec = {
+        "hubRef": {"name": "main"},
+        "publicKey": KEY,
+        "allowedIPs": networks,
+    }
     with pytest.raises(ValidationError):
         Peer.model_validate({"spec": spec})
 
@@ -94,7 +114,9 @@ def test_b9_a_peer_with_a_bad_network_is_refused(networks: list[str]) -> None:
 def test_b9_a_key_has_32_bytes() -> None:
     for key in ("", KEY[:-1], KEY[:-2] + "x=", "A" * 44):
         with pytest.raises(ValidationError):
-            Peer.model_validate({"spec": {"hubRef": {"name": "main"}, "publicKey": key}})
+            Peer.model_validate(
+                {"spec": {"hubRef": {"name": "main"}, "publicKey": key}}
+            )
 
 
 def test_a_spec_is_frozen() -> None:
@@ -106,7 +128,10 @@ def test_a_spec_is_frozen() -> None:
 def test_a_session_is_written_back_under_its_wire_names() -> None:
     read = Session.model_validate(
         session(
-            orderID="ção", duration="90m", requestedAt="2030-01-01T13:00:00+01:00", supersedes={"name": "s"}
+            orderID="ção",
+            duration="90m",
+            requestedAt="2030-01-01T13:00:00+01:00",
+            supersedes={"name": "s"},
         )
     )
     assert read.spec.order_id == "ção"
@@ -128,7 +153,8 @@ def test_a_session_is_written_back_under_its_wire_names() -> None:
     ip=st.none() | st.ip_addresses(v=4).map(str),
     order=st.none() | ORDERS,
     expires=st.none() | TIMES,
-    duration=st.none() | st.integers(1, 10**9).map(lambda ms: timedelta(milliseconds=ms)),
+    duration=st.none()
+    | st.integers(1, 10**9).map(lambda ms: timedelta(milliseconds=ms)),
     requested=st.none() | TIMES,
     kind=st.sampled_from(["Paid", "Trial"]),
     revoked=st.booleans(),
@@ -159,15 +185,34 @@ def test_any_session_round_trips(
         }
     )
     assert SessionSpec.model_validate(spec.wire()) == spec
-    assert SessionSpec.model_validate_json(spec.model_dump_json(by_alias=True)) == spec
+    assert (
+        SessionSpec.model_validate_json(spec.model_dump_json(by_alias=True))
+        == spec
+    )
 
 
-@given(st.lists(st.ip_addresses(v=4).map(lambda ip: f"{ip}/32"), max_size=8, unique=True), NAMES)
+@given(
+    st.lists(
+        st.ip_addresses(v=4).map(lambda ip: f"{ip}/32"),
+        max_size=8,
+        unique=True,
+    ),
+    NAMES,
+)
 def test_any_peer_round_trips(networks: list[str], name: str) -> None:
-    body = {"kind": "Peer", "spec": {"hubRef": {"name": name}, "publicKey": KEY, "allowedIPs": networks}}
+    body = {
+        "kind": "Peer",
+        "spec": {
+            "hubRef": {"name": name},
+            "publicKey": KEY,
+            "allowedIPs": networks,
+        },
+    }
     read = Peer.model_validate(body)
     assert read.wire()["spec"] == body["spec"]
-    assert all(ipaddress.ip_network(network) for network in read.spec.allowed_ips)
+    assert all(
+        ipaddress.ip_network(network) for network in read.spec.allowed_ips
+    )
 
 
 def test_defaults_that_depend_on_another_field_are_computed() -> None:
@@ -177,22 +222,39 @@ def test_defaults_that_depend_on_another_field_are_computed() -> None:
     assert (plain.router_id, plain.api_address) == ("router-17", None)
     plain.status.tunnel_address = "10.8.0.7"
     assert plain.api_address == "10.8.0.7"
-    assert device(tunnelAddress="10.8.0.9").api_address is None  # the operator has not said that it is free
-    tls = {"tls": {"mode": "Insecure"}, "address": "192.0.2.1", "credentialsSecretRef": {"name": "login"}}
+    assert (
+        device(tunnelAddress="10.8.0.9").api_address is None
+    )  # the operator has not said that it is free
+    tls = {
+        "tls": {"mode": "Insecure"},
+        "address": "192.0.2.1",
+        "credentialsSecretRef": {"name": "login"},
+    }
     assert device(api=tls).spec.api.effective_port == 8729
     assert device(api=tls).api_address == "192.0.2.1"
     assert device(api={**tls, "port": 9}).spec.api.effective_port == 9
     assert device(routerID="MIK-17").router_id == "MIK-17"
-    hub = Hub.model_validate({"metadata": {"name": "main"}, "spec": {"addresses": ["10.8.0.1/16"]}})
+    hub = Hub.model_validate(
+        {"metadata": {"name": "main"}, "spec": {"addresses": ["10.8.0.1/16"]}}
+    )
     assert hub.private_key_secret_name == "main-wireguard"
 
 
 def test_a_command_keeps_its_words() -> None:
     words = ["/ip/arp/print", "=.proplist=address", "?interface=bridge"]
-    body = {"spec": {"deviceRef": {"name": "r"}, "sentences": [words], "ttlAfterFinished": "0s"}}
+    body = {
+        "spec": {
+            "deviceRef": {"name": "r"},
+            "sentences": [words],
+            "ttlAfterFinished": "0s",
+        }
+    }
     read = DeviceCommand.model_validate(body)
     assert read.spec.sentences == [words]
-    assert (read.spec.timeout, read.spec.ttl_after_finished) == (timedelta(seconds=3), timedelta(0))
+    assert (read.spec.timeout, read.spec.ttl_after_finished) == (
+        timedelta(seconds=3),
+        timedelta(0),
+    )
 
 
 def test_every_kind_is_listed_under_its_own_name() -> None:
@@ -204,7 +266,14 @@ def test_every_kind_is_listed_under_its_own_name() -> None:
 
 def at(created: str | None, namespace: str, name: str) -> Resource:
     return Resource.model_validate(
-        {"kind": "Peer", "metadata": {"name": name, "namespace": namespace, "creationTimestamp": created}}
+        {
+            "kind": "Peer",
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "creationTimestamp": created,
+            },
+        }
     )
 
 

@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cerebro.resources import format_duration, format_time, normalise_mac, parse_duration
+from cerebro.resources import (
+    format_duration,
+    format_time,
+    normalise_mac,
+    parse_duration,
+)
 from cerebro.resources.values import DURATION_PATTERN
 
-DURATIONS = st.integers(min_value=0, max_value=999_999 * 3_600_000).map(lambda ms: timedelta(milliseconds=ms))
+DURATIONS = st.integers(min_value=0, max_value=999_999 * 3_600_000).map(
+    lambda ms: timedelta(milliseconds=ms)
+)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +37,20 @@ def test_durations_are_read(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", "1d", "1m1h", "-5m", "1.5h", "5 m", "5m\n", "٣m", "PT5M", "1234567h"]
+    "text",
+    [
+        "",
+        "5",
+        "1d",
+        "1m1h",
+        "-5m",
+        "1.5h",
+        "5 m",
+        "5m\n",
+        "٣m",
+        "PT5M",
+        "1234567h",
+    ],
 )
 def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="such as 5m, 12h or 1h30m"):
@@ -38,14 +58,18 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
 
 
 @given(DURATIONS)
-def test_durations_round_trip_and_match_what_the_api_server_takes(duration: timedelta) -> None:
+def test_durations_round_trip_and_match_what_the_api_server_takes(
+    duration: timedelta,
+) -> None:
     text = format_duration(duration)
     assert parse_duration(text) == duration
     assert re.match(DURATION_PATTERN, text)
     assert len(text) <= 32
 
 
-def test_less_than_a_millisecond_is_rounded_up_and_nothing_is_negative() -> None:
+def test_less_than_a_millisecond_is_rounded_up_and_nothing_is_negative() -> (
+    None
+):
     assert format_duration(timedelta(microseconds=1)) == "1ms"
     with pytest.raises(ValueError, match="negative"):
         format_duration(timedelta(seconds=-1))
@@ -53,14 +77,27 @@ def test_less_than_a_millisecond_is_rounded_up_and_nothing_is_negative() -> None
 
 @pytest.mark.parametrize(
     "text",
-    ["aa:bb:cc:dd:ee:0f", "AA-BB-CC-DD-EE-0F", "aabb.ccdd.ee0f", "aabbccddee0f", " AA:BB:CC:DD:EE:0F "],
+    [
+        "aa:bb:cc:dd:ee:0f",
+        "AA-BB-CC-DD-EE-0F",
+        "aabb.ccdd.ee0f",
+        "aabbccddee0f",
+        " AA:BB:CC:DD:EE:0F ",
+    ],
 )
 def test_a_mac_in_any_usual_spelling_comes_out_as_one(text: str) -> None:
     assert normalise_mac(text) == "AA:BB:CC:DD:EE:0F"
 
 
 @pytest.mark.parametrize(
-    "text", ["", "AA:BB:CC:DD:EE", "AA:BB:CC:DD:EE:FF:00", "GG:BB:CC:DD:EE:FF", "router-17"]
+    "text",
+    [
+        "",
+        "AA:BB:CC:DD:EE",
+        "AA:BB:CC:DD:EE:FF:00",
+        "GG:BB:CC:DD:EE:FF",
+        "router-17",
+    ],
 )
 def test_what_is_no_mac_is_refused_with_the_format(text: str) -> None:
     with pytest.raises(ValueError, match="AA:BB:CC:DD:EE:FF"):
@@ -68,7 +105,9 @@ def test_what_is_no_mac_is_refused_with_the_format(text: str) -> None:
 
 
 @given(st.binary(min_size=6, max_size=6), st.sampled_from([":", "-", ""]))
-def test_any_mac_is_normalised_once_and_for_all(octets: bytes, separator: str) -> None:
+def test_any_mac_is_normalised_once_and_for_all(
+    octets: bytes, separator: str
+) -> None:
     text = octets.hex(separator) if separator else octets.hex()
     once = normalise_mac(text)
     assert normalise_mac(once) == once == octets.hex(":").upper()
@@ -76,5 +115,11 @@ def test_any_mac_is_normalised_once_and_for_all(octets: bytes, separator: str) -
 
 def test_times_are_written_in_utc() -> None:
     lisbon_summer = timezone(timedelta(hours=1))
-    assert format_time(datetime(2030, 7, 1, 13, 0, tzinfo=lisbon_summer)) == "2030-07-01T12:00:00Z"
-    assert format_time(datetime(2030, 7, 1, 12, 0, 0, 250_000, tzinfo=UTC)) == "2030-07-01T12:00:00.250000Z"
+    assert (
+        format_time(datetime(2030, 7, 1, 13, 0, tzinfo=lisbon_summer))
+        == "2030-07-01T12:00:00Z"
+    )
+    assert (
+        format_time(datetime(2030, 7, 1, 12, 0, 0, 250_000, tzinfo=UTC))
+        == "2030-07-01T12:00:00.250000Z"
+    )

@@ -26,11 +26,16 @@ async def test_e11_pages() -> None:
     health.alive("watchers", lambda: troubles["watchers"])
     health.ready("api", lambda: troubles["api"])
     health.fact("lease", lambda: "held")
-    async with serve(health, "127.0.0.1", 0, token="hush") as port, aiohttp.ClientSession() as session:
+    async with (
+        serve(health, "127.0.0.1", 0, token="hush") as port,
+        aiohttp.ClientSession() as session,
+    ):
 
         async def get(path: str, token: str | None = None) -> tuple[int, str]:
             headers = {"Authorization": f"Bearer {token}"} if token else {}
-            async with session.get(f"http://127.0.0.1:{port}{path}", headers=headers) as answer:
+            async with session.get(
+                f"http://127.0.0.1:{port}{path}", headers=headers
+            ) as answer:
                 return answer.status, await answer.text()
 
         assert await get("/healthz") == (200, "ok")
@@ -42,14 +47,20 @@ async def test_e11_pages() -> None:
         assert (await get("/healthz?verbose"))[0] == 401
         assert (await get("/healthz?verbose", "wrong"))[0] == 401
         status, text = await get("/healthz?verbose", "hush")
-        assert (status, '"lease": "held"' in text, '"watchers": "silent"' in text) == (503, True, True)
+        assert (
+            status,
+            '"lease": "held"' in text,
+            '"watchers": "silent"' in text,
+        ) == (503, True, True)
         assert (await get("/metrics"))[0] == 401
         status, text = await get("/metrics", "hush")
         assert status == 200
         assert "cerebro_event_loop_lag_seconds" in text
 
 
-def test_e10_a_403_makes_us_unready_when_it_lasts_60_s(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_e10_a_403_makes_us_unready_when_it_lasts_60_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class Api:
         since: float | None = None
 

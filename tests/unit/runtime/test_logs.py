@@ -31,17 +31,28 @@ def test_library_loggers_come_out_as_json_too(stream: io.StringIO) -> None:
     logging.getLogger("kopf.activities").warning("from %s", "kopf")
     structlog.stdlib.get_logger("ours").info("granted", device="router-1")
     first, second = lines(stream)
-    assert (first["event"], first["level"], first["logger"]) == ("from kopf", "warning", "kopf.activities")
+    assert (first["event"], first["level"], first["logger"]) == (
+        "from kopf",
+        "warning",
+        "kopf.activities",
+    )
     assert (second["event"], second["device"]) == ("granted", "router-1")
 
 
-def test_secrets_are_masked_by_their_key_at_any_depth(stream: io.StringIO) -> None:
+def test_secrets_are_masked_by_their_key_at_any_depth(
+    stream: io.StringIO,
+) -> None:
     structlog.stdlib.get_logger("ours").info(
-        "call", password="p1", headers=[{"Authorization": "p2", "x-relay-signature": "p3"}], mac="AA"
+        "call",
+        password="p1",
+        headers=[{"Authorization": "p2", "x-relay-signature": "p3"}],
+        mac="AA",
     )
     logging.getLogger("lib").warning("call", extra={"api_token": "p4"})
     text = stream.getvalue()
-    assert not [secret for secret in ("p1", "p2", "p3", "p4") if secret in text]
+    assert not [
+        secret for secret in ("p1", "p2", "p3", "p4") if secret in text
+    ]
     assert '"mac": "AA"' in text
 
 
@@ -51,7 +62,9 @@ def test_librouteros_never_logs_its_words(stream: io.StringIO) -> None:
     assert stream.getvalue() == ""
 
 
-def test_variables_of_a_traceback_are_not_told_in_either_form(stream: io.StringIO) -> None:
+def test_variables_of_a_traceback_are_not_told_in_either_form(
+    stream: io.StringIO,
+) -> None:
     for style in ("json", "console"):
         logs.configure("DEBUG", style, stream=stream)
         password = "hunter2" + style

@@ -25,7 +25,11 @@ async def run_until(loop: Loop, done: asyncio.Event) -> None:
 
 async def test_errors_are_waited_out() -> None:
     recovered = asyncio.Event()
-    errors: list[Exception] = [Unavailable("down"), ValueError("ours"), TimeoutError()]
+    errors: list[Exception] = [
+        Unavailable("down"),
+        ValueError("ours"),
+        TimeoutError(),
+    ]
 
     counts = {"passed": 0, "failed": 0}
 
@@ -51,7 +55,9 @@ async def test_errors_are_waited_out() -> None:
     assert counts == {"passed": 1, "failed": 3}
 
 
-async def test_e1_woken_before_it_may_act_it_rests_and_begins_no_step() -> None:
+async def test_e1_woken_before_it_may_act_it_rests_and_begins_no_step() -> (
+    None
+):
     """A wake-up that nobody takes must not keep the event loop from everything else."""
     asked: list[int] = []
 
@@ -73,7 +79,9 @@ async def test_e1_woken_before_it_may_act_it_rests_and_begins_no_step() -> None:
     assert asked
 
 
-async def test_e1_a_step_is_broken_off_when_the_lease_is_lost_and_the_loop_goes_on() -> None:
+async def test_e1_a_step_is_broken_off_when_the_lease_is_lost_and_the_loop_goes_on() -> (
+    None
+):
     begun, again = asyncio.Event(), asyncio.Event()
 
     async def step() -> float:
@@ -161,7 +169,11 @@ async def test_after_an_error_of_ours_a_loop_begins_anew_and_ends_with_its_objec
     )
     assert table.ensure("ns", "thing") is None, "loops run from `start` on"
     async with asyncio.TaskGroup() as tasks:
-        table.start(tasks, lambda *_: FailsOnce(gone) if exists else None, stopping=lambda: False)
+        table.start(
+            tasks,
+            lambda *_: FailsOnce(gone) if exists else None,
+            stopping=lambda: False,
+        )
         loop = table.ensure("ns", "thing")
         assert loop is not None
         assert table.ensure("ns", "thing") is loop

@@ -11,7 +11,13 @@ from pydantic.fields import FieldInfo
 from cerebro.agent.settings import AgentSettings
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.operator.settings import OperatorSettings
-from cerebro.runtime.settings import BasicSettings, SettingsError, TunnelSettings, load, variable
+from cerebro.runtime.settings import (
+    BasicSettings,
+    SettingsError,
+    TunnelSettings,
+    load,
+    variable,
+)
 
 PROCESSES: dict[str, type[BasicSettings]] = {
     "agent": AgentSettings,
@@ -26,13 +32,19 @@ PAGE = Path(__file__).parents[3] / "docs" / "operating.md"
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "KUBECONFIG",
-        *(variable(field) for field in OperatorSettings.model_fields | AgentSettings.model_fields),
+        *(
+            variable(field)
+            for field in OperatorSettings.model_fields
+            | AgentSettings.model_fields
+        ),
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CEREBRO_NAMESPACE", "relay")
 
 
-def test_one_namespace_is_served_unless_more_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_namespace_is_served_unless_more_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert load(OperatorSettings).namespaces == ("relay",)
     monkeypatch.setenv("CEREBRO_NAMESPACES", "one, two,one")
     assert load(OperatorSettings).namespaces == ("one", "two")
@@ -63,7 +75,9 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable_and_not_repeated(
     assert f"'{value}'" not in str(error.value)
 
 
-def test_d4_off_loopback_the_agent_asks_for_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_d4_off_loopback_the_agent_asks_for_a_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("CEREBRO_HEALTH_ADDRESS", "192.0.2.1:8080")
     with pytest.raises(SettingsError, match="CEREBRO_HEALTH_TOKEN"):
         load(AgentSettings)
@@ -73,7 +87,9 @@ def test_d4_off_loopback_the_agent_asks_for_a_token(monkeypatch: pytest.MonkeyPa
     assert "hush" not in repr(settings)
 
 
-def test_a_renewal_that_is_too_rare_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_renewal_that_is_too_rare_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("CEREBRO_LEASE_DURATION", "9")
     with pytest.raises(SettingsError, match="CEREBRO_LEASE_RENEW_INTERVAL"):
         load(OperatorSettings)
@@ -81,17 +97,34 @@ def test_a_renewal_that_is_too_rare_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("kind", PROCESSES.values())
 def test_every_setting_says_what_it_is_for(kind: type[BasicSettings]) -> None:
-    assert [name for name, field in kind.model_fields.items() if not field.description] == []
+    assert [
+        name
+        for name, field in kind.model_fields.items()
+        if not field.description
+    ] == []
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_the_page_names_each_process_for_exactly_the_settings_that_it_reads(process: str) -> None:
-    rows = re.findall(r"^\| (`[A-Z].*?) \|.*?\| ([a-z, ]+) \|", PAGE.read_text("utf-8"), re.MULTILINE)
+def test_the_page_names_each_process_for_exactly_the_settings_that_it_reads(
+    process: str,
+) -> None:
+    rows = re.findall(
+        r"^\| (`[A-Z].*?) \|.*?\| ([a-z, ]+) \|",
+        PAGE.read_text("utf-8"),
+        re.MULTILINE,
+    )
     documented = [
-        name for names, readers in rows if process in readers.split(", ") for name in names.split(", ")
+        name
+        for names, readers in rows
+        if process in readers.split(", ")
+        for name in names.split(", ")
     ]
     fields = PROCESSES[process].model_fields
-    read = [name for field in fields for name in environment_names(field, fields[field])]
+    read = [
+        name
+        for field in fields
+        for name in environment_names(field, fields[field])
+    ]
     assert sorted(documented) == sorted(f"`{name}`" for name in read)
 
 
@@ -99,10 +132,16 @@ def environment_names(name: str, field: FieldInfo) -> list[str]:
     alias = field.validation_alias
     if alias is None:
         return [variable(name)]
-    return [alias] if isinstance(alias, str) else [str(choice) for choice in alias.choices]  # type: ignore[union-attr]
+    return (
+        [alias]
+        if isinstance(alias, str)
+        else [str(choice) for choice in alias.choices]  # type: ignore[union-attr]
+    )
 
 
-def test_a_variable_that_a_process_does_not_know_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_a_process_does_not_know_is_ignored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("CEREBRO_INSTALLATION", "with:colon")
     monkeypatch.setenv("RELAY_TOKEN", "token")
     monkeypatch.setenv("RELAY_API_SECRET", "secret")

@@ -46,7 +46,9 @@ def test_undefined_first_bytes_end_the_stream(first: int) -> None:
         Decoder().feed(bytes([first]) + b"....")
 
 
-@pytest.mark.parametrize("size", [1, 0x7F, 0x80, 0x3FFF, 0x4000, 0x1FFFFF, 0x200000])
+@pytest.mark.parametrize(
+    "size", [1, 0x7F, 0x80, 0x3FFF, 0x4000, 0x1FFFFF, 0x200000]
+)
 def test_words_of_boundary_sizes_round_trip_in_pieces(size: int) -> None:
     """Part 8, item 1."""
     word = bytes(size % 251 for _ in range(1)) * size
@@ -65,7 +67,10 @@ def test_a_five_byte_prefix_is_understood() -> None:
 
 def test_empty_sentences_are_ignored() -> None:
     """Part 8, item 2."""
-    assert Decoder().feed(b"\x00\x00\x02/x\x00\x00\x02/y\x00") == [[b"/x"], [b"/y"]]
+    assert Decoder().feed(b"\x00\x00\x02/x\x00\x00\x02/y\x00") == [
+        [b"/x"],
+        [b"/y"],
+    ]
 
 
 def test_a_word_over_the_limit_ends_the_stream() -> None:
@@ -73,11 +78,22 @@ def test_a_word_over_the_limit_ends_the_stream() -> None:
         Decoder(max_word=10).feed(b"\x0babcdefghijk\x00")
 
 
-@given(st.lists(st.lists(st.binary(min_size=1, max_size=300), min_size=1), max_size=8), st.integers(1, 50))
-def test_any_sentences_survive_any_cutting(sentences: list[list[bytes]], step: int) -> None:
+@given(
+    st.lists(
+        st.lists(st.binary(min_size=1, max_size=300), min_size=1), max_size=8
+    ),
+    st.integers(1, 50),
+)
+def test_any_sentences_survive_any_cutting(
+    sentences: list[list[bytes]], step: int
+) -> None:
     wire = b"".join(encode_sentence(words) for words in sentences)
     decoder = Decoder()
-    got = [s for at in range(0, len(wire), step) for s in decoder.feed(wire[at : at + step])]
+    got = [
+        s
+        for at in range(0, len(wire), step)
+        for s in decoder.feed(wire[at : at + step])
+    ]
     assert got == sentences
 
 

@@ -12,7 +12,9 @@ MAC, IP = "AA:BB:CC:00:00:01", "10.5.50.9"
 
 
 def bind(router: Router, kind: str = "bypassed", **values: str) -> Row:
-    return router.tables["/ip/hotspot/ip-binding"].add({"mac-address": MAC, "type": kind} | values)
+    return router.tables["/ip/hotspot/ip-binding"].add(
+        {"mac-address": MAC, "type": kind} | values
+    )
 
 
 def host(router: Router) -> Row:
@@ -48,7 +50,9 @@ def test_a_binding_acts_on_hosts_made_after_it(client: Router) -> None:
     assert host(client).values["bypassed"] == "true"
 
 
-def test_a_removed_binding_leaves_the_host_bypassed_until_its_row_goes(client: Router) -> None:
+def test_a_removed_binding_leaves_the_host_bypassed_until_its_row_goes(
+    client: Router,
+) -> None:
     """Part 8, item 32."""
     binding = bind(client)
     assert forwarded(client)
@@ -67,7 +71,11 @@ def test_a_flow_lives_until_its_row_goes(client: Router) -> None:
     assert forwarded(client, "film")
     assert not forwarded(client, "another")
     assert not forwarded(client)
-    (row,) = [r for r in client.network.connections.rows.values() if r.values["tcp-state"] == "established"]
+    (row,) = [
+        r
+        for r in client.network.connections.rows.values()
+        if r.values["tcp-state"] == "established"
+    ]
     assert row.values["src-address"].startswith(f"{IP}:")
     client.network.connections.remove(row)
     assert not forwarded(client, "film")
@@ -93,26 +101,51 @@ def test_a_blocked_host_gets_nothing_through(client: Router) -> None:
     ("rows", "wanted"),
     [
         ([], None),
-        ([{"mac-address": MAC, "n": "0"}, {"mac-address": MAC, "n": "1"}], "0"),
-        ([{"mac-address": MAC, "disabled": "true", "n": "0"}, {"mac-address": MAC, "n": "1"}], "1"),
         (
-            [{"mac-address": MAC, "server": "*9", "n": "0"}, {"mac-address": MAC, "server": "*1", "n": "1"}],
+            [{"mac-address": MAC, "n": "0"}, {"mac-address": MAC, "n": "1"}],
+            "0",
+        ),
+        (
+            [
+                {"mac-address": MAC, "disabled": "true", "n": "0"},
+                {"mac-address": MAC, "n": "1"},
+            ],
+            "1",
+        ),
+        (
+            [
+                {"mac-address": MAC, "server": "*9", "n": "0"},
+                {"mac-address": MAC, "server": "*1", "n": "1"},
+            ],
             "1",
         ),
         ([{"mac-address": "AA:BB:CC:00:00:02", "n": "0"}], None),
         ([{"address": "10.5.50.1-10.5.50.20", "n": "0"}], "0"),
-        ([{"address": "10.5.50.0/24", "mac-address": "AA:BB:CC:00:00:02", "n": "0"}], None),
+        (
+            [
+                {
+                    "address": "10.5.50.0/24",
+                    "mac-address": "AA:BB:CC:00:00:02",
+                    "n": "0",
+                }
+            ],
+            None,
+        ),
         ([{"address": "10.5.51.0/24", "n": "0"}], None),
         ([{"comment": "nobody", "n": "0"}], None),
     ],
 )
-def test_the_first_enabled_binding_that_fits_wins(rows: list[dict[str, str]], wanted: str | None) -> None:
+def test_the_first_enabled_binding_that_fits_wins(
+    rows: list[dict[str, str]], wanted: str | None
+) -> None:
     """Reference 5.2."""
     found = first_match(rows, MAC, IP, "*1")
     assert (found["n"] if found else None) == wanted
 
 
-def test_removing_active_leaves_the_host_unauthorized_and_a_cookie_brings_it_back(client: Router) -> None:
+def test_removing_active_leaves_the_host_unauthorized_and_a_cookie_brings_it_back(
+    client: Router,
+) -> None:
     """Part 8, item 33."""
     hotspot = client.hotspot
     assert not forwarded(client)
@@ -137,7 +170,9 @@ def test_removing_the_host_ends_its_session(client: Router) -> None:
     assert not client.hotspot.active.rows
 
 
-def test_an_idle_host_goes_and_does_not_come_back_by_itself(client: Router) -> None:
+def test_an_idle_host_goes_and_does_not_come_back_by_itself(
+    client: Router,
+) -> None:
     """Part 8, item 35."""
     assert not forwarded(client)
     client.clock.advance(301)
@@ -148,7 +183,9 @@ def test_an_idle_host_goes_and_does_not_come_back_by_itself(client: Router) -> N
 def test_logins_are_checked_and_limited(client: Router) -> None:
     """Part 8, item 34."""
     hotspot = client.hotspot
-    hotspot.users.add({"name": "u", "password": "p", "limit-uptime": "1h", "profile": "*1"})
+    hotspot.users.add(
+        {"name": "u", "password": "p", "limit-uptime": "1h", "profile": "*1"}
+    )
     assert not forwarded(client)
     with pytest.raises(Trap, match="invalid username or password"):
         hotspot.log_in(host(client), "u", "wrong")
@@ -186,7 +223,9 @@ def test_access_by_address_list() -> None:
     assert forwarded(router)
 
 
-def test_a_client_that_changes_its_address_is_another_host(client: Router) -> None:
+def test_a_client_that_changes_its_address_is_another_host(
+    client: Router,
+) -> None:
     bind(client, address=IP)
     assert forwarded(client)
     client.network.move_in(MAC, "10.5.50.77")
@@ -198,17 +237,23 @@ def test_a_client_that_changes_its_address_is_another_host(client: Router) -> No
 
 
 def test_without_a_server_nobody_is_held_back(client: Router) -> None:
-    client.hotspot.servers.set(next(iter(client.hotspot.servers.rows.values())), {"disabled": "true"})
+    client.hotspot.servers.set(
+        next(iter(client.hotspot.servers.rows.values())), {"disabled": "true"}
+    )
     assert forwarded(client)
 
 
 def pooled(**options: str) -> Router:
-    made = Router(RouterOptions("r1", address_pool="10.9.0.10-10.9.0.11", **options))  # type: ignore[arg-type]
+    made = Router(
+        RouterOptions("r1", address_pool="10.9.0.10-10.9.0.11", **options)  # type: ignore[arg-type]
+    )
     made.up = True
     return made
 
 
-def test_with_a_pool_each_client_has_an_address_that_the_firewall_sees() -> None:
+def test_with_a_pool_each_client_has_an_address_that_the_firewall_sees() -> (
+    None
+):
     """Reference 5.1: 1:1 NAT from the client's address to `to-address`; two clients may have one own address."""
     router = pooled()
     router.network.move_in(MAC, IP)
@@ -217,12 +262,17 @@ def test_with_a_pool_each_client_has_an_address_that_the_firewall_sees() -> None
     assert forwarded(router, "video")
     assert not router.network.packet("AA:BB:CC:00:00:02").forwarded
     hosts = router.show("/ip/hotspot/host")
-    assert [(row["address"], row["to-address"]) for row in hosts] == [(IP, "10.9.0.10"), (IP, "10.9.0.11")]
+    assert [(row["address"], row["to-address"]) for row in hosts] == [
+        (IP, "10.9.0.10"),
+        (IP, "10.9.0.11"),
+    ]
     (connection,) = router.show("/ip/firewall/connection")
     assert connection["src-address"].startswith("10.9.0.10:")
 
 
-def test_with_a_pool_a_list_row_counts_by_the_address_that_the_firewall_sees() -> None:
+def test_with_a_pool_a_list_row_counts_by_the_address_that_the_firewall_sees() -> (
+    None
+):
     router = pooled(access="list")
     router.network.move_in(MAC, IP)
     lists = router.tables["/ip/firewall/address-list"]
@@ -233,10 +283,14 @@ def test_with_a_pool_a_list_row_counts_by_the_address_that_the_firewall_sees() -
     assert forwarded(router)
 
 
-def test_a_client_whose_mac_is_a_user_is_logged_in_again_and_again(client: Router) -> None:
+def test_a_client_whose_mac_is_a_user_is_logged_in_again_and_again(
+    client: Router,
+) -> None:
     """Reference 4.3: `login-by=mac`, with the MAC as the name."""
     profiles = client.tables["/ip/hotspot/profile"]
-    profiles.set(next(iter(profiles.rows.values())), {"login-by": "mac,http-chap"})
+    profiles.set(
+        next(iter(profiles.rows.values())), {"login-by": "mac,http-chap"}
+    )
     assert not forwarded(client)
     client.tables["/ip/hotspot/user"].add({"name": MAC})
     assert forwarded(client)
@@ -251,7 +305,9 @@ def test_a_client_whose_mac_is_a_user_is_logged_in_again_and_again(client: Route
 def test_a_profile_puts_who_is_logged_in_into_a_list(client: Router) -> None:
     """Reference 5.5: the entry is dynamic, and goes with the login."""
     profiles = client.tables["/ip/hotspot/user/profile"]
-    profiles.set(next(iter(profiles.rows.values())), {"address-list": "paid_clients"})
+    profiles.set(
+        next(iter(profiles.rows.values())), {"address-list": "paid_clients"}
+    )
     client.tables["/ip/hotspot/user"].add({"name": "guest"})
     assert not forwarded(client)
     active = client.hotspot.log_in(host(client), "guest", None)

@@ -42,7 +42,11 @@ from simulator.values import (
         (AddressRange(), "10.0.0.7/24", "10.0.0.0/24"),
         (AddressRange(), "10.0.0.0-10.0.0.255", "10.0.0.0/24"),
         (AddressRange(), "10.0.0.1-10.0.0.9", "10.0.0.1-10.0.0.9"),
-        (AddressRange(collapse=False), "10.0.0.0-10.0.0.255", "10.0.0.0-10.0.0.255"),
+        (
+            AddressRange(collapse=False),
+            "10.0.0.0-10.0.0.255",
+            "10.0.0.0-10.0.0.255",
+        ),
         (AddressRange(names=True), "example.com", "example.com"),
         (PrefixList(), "10.0.0.1,10.1.0.0/16", "10.0.0.1/32,10.1.0.0/16"),
         (PrefixList(mask=False), "10.0.0.1", "10.0.0.1"),
@@ -75,13 +79,30 @@ def test_normal_forms(kind: Kind, given_text: str, normal: str) -> None:
         (Mac(), "", "invalid value of x, mac address required", 1),
         (Mac(), "aabbcc00000f", "invalid value of x, mac address required", 1),
         (Address(), "10.0.0.300", "invalid value for argument x", 1),
-        (AddressRange(), "10.0.0.9-10.0.0.1", "value of x expects range of ip addresses", 1),
-        (AddressRange(), "example.com", "value of x expects range of ip addresses", 1),
-        (AddressRange(names=True), "10.0.0.300", "value of x expects range of ip addresses", 1),
+        (
+            AddressRange(),
+            "10.0.0.9-10.0.0.1",
+            "value of x expects range of ip addresses",
+            1,
+        ),
+        (
+            AddressRange(),
+            "example.com",
+            "value of x expects range of ip addresses",
+            1,
+        ),
+        (
+            AddressRange(names=True),
+            "10.0.0.300",
+            "value of x expects range of ip addresses",
+            1,
+        ),
         (WordSet(("a",)), "b", "input does not match any value of x", 1),
     ],
 )
-def test_wrong_values_and_their_texts(kind: Kind, text: str, message: str, category: int) -> None:
+def test_wrong_values_and_their_texts(
+    kind: Kind, text: str, message: str, category: int
+) -> None:
     """Part 8, items 13 and 23."""
     with pytest.raises(Trap) as caught:
         kind.parse("x", text)

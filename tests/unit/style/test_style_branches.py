@@ -8,7 +8,10 @@ from style.source import parse
 
 
 def measured(text: str) -> dict[str, Function]:
-    return {function.name: function for function in branches.measure(parse("a.py", text))}
+    return {
+        function.name: function
+        for function in branches.measure(parse("a.py", text))
+    }
 
 
 @pytest.mark.parametrize(
@@ -20,7 +23,10 @@ def measured(text: str) -> dict[str, Function]:
         ("for x in a: pass", 1),
         ("async for x in a: pass", 1),
         ("while a: pass", 1),
-        ("try: pass\n  except OSError: pass\n  except ValueError: pass\n  finally: pass", 2),
+        (
+            "try: pass\n  except OSError: pass\n  except ValueError: pass\n  finally: pass",
+            2,
+        ),
         ("match a:\n    case 1: pass\n    case _: pass", 2),
         ("return a and b and c", 2),
         ("return a or b and c", 2),
@@ -34,7 +40,10 @@ def measured(text: str) -> dict[str, Function]:
     ],
 )
 def test_each_kind_of_branch_counts(body: str, expected: int) -> None:
-    assert measured(f"async def f(a, b, c):\n  {body}\n")["f"].branches == expected
+    assert (
+        measured(f"async def f(a, b, c):\n  {body}\n")["f"].branches
+        == expected
+    )
 
 
 def test_a_nested_function_counts_for_itself() -> None:
@@ -55,7 +64,9 @@ class Outer:
         return inner
 """
     functions = measured(text)
-    assert {name: function.branches for name, function in functions.items()} == {
+    assert {
+        name: function.branches for name, function in functions.items()
+    } == {
         "Outer.method": 1,
         "Outer.method.inner": 2,
         "Outer.method.Local.deep": 1,
@@ -88,7 +99,12 @@ def f(
 
 def test_a_broken_bound_is_reported_with_its_place() -> None:
     function = Function(path="a.py", line=7, name="A.f", lines=61, branches=16)
-    assert [str(breach) for breach in branches.breaches([function], max_lines=60, max_branches=15)] == [
+    assert [
+        str(breach)
+        for breach in branches.breaches(
+            [function], max_lines=60, max_branches=15
+        )
+    ] == [
         "a.py:7: function A.f has 16 branches, the bound is 15: split a decision out, or name an intermediate",
         "a.py:7: function A.f has 61 lines, the bound is 60: move a step into a function of its own",
     ]

@@ -29,8 +29,12 @@ def tree(root: Path, files: dict[str, str]) -> list[str]:
     return ["--root", str(root)]
 
 
-def test_a_tree_within_its_bounds_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = tree(tmp_path, {"src/p/a.py": "def f(x):\n    return 1 if x else 2\n"})
+def test_a_tree_within_its_bounds_passes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = tree(
+        tmp_path, {"src/p/a.py": "def f(x):\n    return 1 if x else 2\n"}
+    )
     assert main([*arguments, "--report"]) == 0
     output = capsys.readouterr()
     assert output.err == ""
@@ -39,14 +43,18 @@ def test_a_tree_within_its_bounds_passes(tmp_path: Path, capsys: pytest.CaptureF
     assert ["src/p", "1.00", "0", "2", "0.00", "1", "0", "1"] in rows
 
 
-def test_every_broken_bound_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_broken_bound_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     function = "def found():\n    x = 1; y = 2\n    z = 3; u = 4\n    return (a\n        or b or c)\n"
     files = {
         "src/p/a.py": f"import p.b\n{function}",
         "src/p/b.py": "import p.a\nfound = left = said = other = words = what = one = 1\n",
     }
     assert main(tree(tmp_path, files)) == 1
-    places = [line.split(": ", 1) for line in capsys.readouterr().err.splitlines()]
+    places = [
+        line.split(": ", 1) for line in capsys.readouterr().err.splitlines()
+    ]
     assert [(place, text.split(",")[0]) for place, text in places] == [
         ("src/p/a.py:2", "function found has 2 branches"),
         ("src/p/a.py:2", "function found has 5 lines"),
@@ -61,9 +69,17 @@ def test_every_broken_bound_is_printed(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("[tool.cerebro.style]", "[tool.other]", "[tool.cerebro.style] is missing"),
+        (
+            "[tool.cerebro.style]",
+            "[tool.other]",
+            "[tool.cerebro.style] is missing",
+        ),
         ("folder-files = 1", "", "[tool.cerebro.style]: folder-files missing"),
-        ("folder-files = 1", "folder-files = 1\nfiles = 1", "[tool.cerebro.style]: files unknown"),
+        (
+            "folder-files = 1",
+            "folder-files = 1\nfiles = 1",
+            "[tool.cerebro.style]: files unknown",
+        ),
     ],
 )
 def test_wrong_bounds_are_named(before: str, after: str, message: str) -> None:

@@ -8,7 +8,11 @@ from style.source import parse
 
 
 def vague_names(text: str) -> list[str]:
-    return sorted(binding.name for binding in names.bindings(parse("a/b.py", text)) if binding.vague)
+    return sorted(
+        binding.name
+        for binding in names.bindings(parse("a/b.py", text))
+        if binding.vague
+    )
 
 
 @pytest.mark.parametrize(
@@ -21,7 +25,10 @@ def vague_names(text: str) -> list[str]:
         ("print(found)", []),
         ("foundation = 1", []),
         ("_said = others = _ones = 1", ["_ones", "_said", "others"]),
-        ("def asked(one, *words, found=1, **what): pass", ["asked", "found", "one", "what", "words"]),
+        (
+            "def asked(one, *words, found=1, **what): pass",
+            ["asked", "found", "one", "what", "words"],
+        ),
         ("lambda one: one", ["one"]),
         ("class again:\n  there: int", ["again", "there"]),
         ("self.found = cls.said = 1", ["found", "said"]),
@@ -29,8 +36,14 @@ def vague_names(text: str) -> list[str]:
         ("with a as one: pass", ["one"]),
         ("try: pass\nexcept OSError as found: pass", ["found"]),
         ("(found := 1)", ["found"]),
-        ("import a as there\nfrom b import what, c as left", ["left", "there"]),
-        ("match a:\n  case [one, *other]: pass\n  case {'x': 1, **left}: pass", ["left", "one", "other"]),
+        (
+            "import a as there\nfrom b import what, c as left",
+            ["left", "there"],
+        ),
+        (
+            "match a:\n  case [one, *other]: pass\n  case {'x': 1, **left}: pass",
+            ["left", "one", "other"],
+        ),
     ],
 )
 def test_each_kind_of_binding_counts(text: str, expected: list[str]) -> None:
@@ -49,16 +62,26 @@ def test_each_kind_of_binding_counts(text: str, expected: list[str]) -> None:
         ("{one: other for one in a for other in one}", []),
         ("any(\n  one\n  for one in a\n)", []),
         ("[\n  f(\n    one)\n  for one in a]", ["one"]),
-        ("{\n  one: 1,\n}\n{one:\n  other for one, other in a}", ["one", "other"]),
+        (
+            "{\n  one: 1,\n}\n{one:\n  other for one, other in a}",
+            ["one", "other"],
+        ),
     ],
 )
-def test_the_variable_of_a_short_loop_is_exempt(text: str, expected: list[str]) -> None:
+def test_the_variable_of_a_short_loop_is_exempt(
+    text: str, expected: list[str]
+) -> None:
     assert vague_names(text) == expected
 
 
 def test_the_share_is_of_all_bindings_of_a_folder() -> None:
-    sources = [parse("a/x.py", "found = 1\nb = c = d = 2"), parse("ab/x.py", "found = 1")]
-    bound = [binding for source in sources for binding in names.bindings(source)]
+    sources = [
+        parse("a/x.py", "found = 1\nb = c = d = 2"),
+        parse("ab/x.py", "found = 1"),
+    ]
+    bound = [
+        binding for source in sources for binding in names.bindings(source)
+    ]
     assert names.share(bound, "a") == Share(bindings=4, vague=1)
     assert names.share(bound, "a").percent == 25
     assert names.share(bound, "c").percent == 0

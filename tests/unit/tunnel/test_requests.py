@@ -54,15 +54,21 @@ def test_requests_are_taken(request_: dict[str, object]) -> None:
         ("{}", "exactly one"),
     ],
 )
-def test_a_bad_request_is_refused_by_the_field_at_fault(line: str, words: str) -> None:
+def test_a_bad_request_is_refused_by_the_field_at_fault(
+    line: str, words: str
+) -> None:
     with pytest.raises(Refusal, match=words) as caught:
         parse(line.encode(), NOW)
     assert caught.value.reason == "InvalidRequest"
 
 
-@pytest.mark.parametrize("kind", ['"ensure": "wg0", "mtu": 1420', '"refresh": "wg0"'])
+@pytest.mark.parametrize(
+    "kind", ['"ensure": "wg0", "mtu": 1420', '"refresh": "wg0"']
+)
 @pytest.mark.parametrize("deadline", [0, 999.9, NOW])
-def test_e4_a_deadline_that_has_passed_is_refused(kind: str, deadline: float) -> None:
+def test_e4_a_deadline_that_has_passed_is_refused(
+    kind: str, deadline: float
+) -> None:
     """E4: who asked was held up on its way, and another may carry the Hub by now."""
     with pytest.raises(Refusal, match="passed") as caught:
         parse(f'{{{kind}, "deadline": {deadline}}}'.encode(), NOW)
@@ -81,9 +87,18 @@ def test_any_line_is_a_request_or_refused(line: bytes) -> None:
 @pytest.mark.parametrize(
     ("words", "kind"),
     [
-        ("ERROR: (wg0) Failed to create TUN device: operation not permitted", backend.NotPermitted),
-        ("ERROR: (wg0) Failed to create TUN device: open /dev/net/tun: no such file", backend.NotAvailable),
-        ("ERROR: (wg0) Failed to create TUN device: device or resource busy", backend.ForeignInterface),
+        (
+            "ERROR: (wg0) Failed to create TUN device: operation not permitted",
+            backend.NotPermitted,
+        ),
+        (
+            "ERROR: (wg0) Failed to create TUN device: open /dev/net/tun: no such file",
+            backend.NotAvailable,
+        ),
+        (
+            "ERROR: (wg0) Failed to create TUN device: device or resource busy",
+            backend.ForeignInterface,
+        ),
         ("", backend.WireGuardError),
     ],
 )

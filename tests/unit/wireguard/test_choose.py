@@ -27,7 +27,10 @@ class Fake:
         self.dropped.append(name)
 
 
-FOREIGN, CARRIED = ForeignInterface("an interface wg0 of kind tun exists"), Interface("wg0")
+FOREIGN, CARRIED = (
+    ForeignInterface("an interface wg0 of kind tun exists"),
+    Interface("wg0"),
+)
 
 
 def drop(*fakes: Fake) -> None:
@@ -42,9 +45,17 @@ def test_an_interface_is_dropped_with_the_one_that_has_it() -> None:
 
 
 def test_what_is_nobodys_is_not_dropped() -> None:
-    kernel, userspace = Fake(FOREIGN), Fake(ForeignInterface("nothing answers on wg0.sock"))
+    kernel, userspace = (
+        Fake(FOREIGN),
+        Fake(ForeignInterface("nothing answers on wg0.sock")),
+    )
     with pytest.raises(ForeignInterface):
         drop(kernel, userspace)
     absent = (Fake(None), Fake(None))
     drop(*absent)
-    assert [one.dropped for one in (kernel, userspace, *absent)] == [[], [], [], []]
+    assert [one.dropped for one in (kernel, userspace, *absent)] == [
+        [],
+        [],
+        [],
+        [],
+    ]

@@ -21,7 +21,9 @@ class OneInterface:
     def read(self, name: str) -> Interface | None:
         return Interface("wg0", listen_port=7) if name == "wg0" else None
 
-    def ensure(self, name: str, mtu: int, deadline: float | None = None) -> None:
+    def ensure(
+        self, name: str, mtu: int, deadline: float | None = None
+    ) -> None:
         raise AssertionError(name)
 
     def refresh(self, name: str, deadline: float | None) -> None:
@@ -29,11 +31,17 @@ class OneInterface:
         self.kept.append(deadline)
 
     def set_device(
-        self, name: str, *, private_key: str | None = None, listen_port: int | None = None
+        self,
+        name: str,
+        *,
+        private_key: str | None = None,
+        listen_port: int | None = None,
     ) -> None:
         raise AssertionError(name)
 
-    def set_peers(self, name: str, changes: Sequence[PeerChange]) -> dict[str, str]:
+    def set_peers(
+        self, name: str, changes: Sequence[PeerChange]
+    ) -> dict[str, str]:
         raise AssertionError(name)
 
     def set_link(self, name: str, change: LinkChange) -> dict[str, str]:
@@ -59,13 +67,22 @@ def test_writes_become_words_and_nothing_is_written() -> None:
             endpoint=("2001:db8::1", 1),
         ),
         PeerChange(
-            "K2", update_only=True, preshared_key="", persistent_keepalive=0, endpoint=("192.0.2.1", 2)
+            "K2",
+            update_only=True,
+            preshared_key="",
+            persistent_keepalive=0,
+            endpoint=("192.0.2.1", 2),
         ),
         PeerChange("K3", update_only=True, replace_allowed_ips=True),
         PeerChange("K4", remove=True),
     ]
     assert backend.set_peers("wg1", changes) == {}
-    assert backend.set_link("wg1", LinkChange(1420, True, ("a",), ("b",), ("c",), ("d",))) == {}
+    assert (
+        backend.set_link(
+            "wg1", LinkChange(1420, True, ("a",), ("b",), ("c",), ("d",))
+        )
+        == {}
+    )
     backend.drop("wg0")
     backend.drop("wg1")
     assert dry.take() == [
@@ -97,7 +114,9 @@ def test_e4_an_interface_that_exists_is_kept_from_its_watchdog() -> None:
 
 def test_no_more_lines_are_kept_than_a_status_holds() -> None:
     dry = DryRun(OneInterface())
-    dry.set_peers("wg0", [PeerChange(str(n), remove=True) for n in range(LINES + 3)])
+    dry.set_peers(
+        "wg0", [PeerChange(str(n), remove=True) for n in range(LINES + 3)]
+    )
     lines = dry.take()
     assert (len(lines), lines[-1]) == (LINES + 1, "and 3 more changes")
 

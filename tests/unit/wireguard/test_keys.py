@@ -21,8 +21,12 @@ def text(digits: str) -> str:
     return base64.b64encode(bytes.fromhex(digits)).decode()
 
 
-PRIVATE = text("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")
-PUBLIC = text("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a")
+PRIVATE = text(
+    "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"
+)
+PUBLIC = text(
+    "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"
+)
 """Alice's pair of RFC 7748, section 6.1; the private key is not clamped."""
 
 
@@ -57,7 +61,9 @@ def test_a_key_is_given_back_without_blanks() -> None:
         (ZERO, "all zero"),
     ],
 )
-def test_what_is_no_key_is_refused_in_words_that_do_not_repeat_it(bad: str, why: str) -> None:
+def test_what_is_no_key_is_refused_in_words_that_do_not_repeat_it(
+    bad: str, why: str
+) -> None:
     for refuse, what in (
         (check_private_key, "private key"),
         (derive_public_key, "private key"),
@@ -68,4 +74,7 @@ def test_what_is_no_key_is_refused_in_words_that_do_not_repeat_it(bad: str, why:
             refuse(bad)
         assert what in str(caught.value)
         assert not bad or bad not in str(caught.value)
-        assert caught.value.__suppress_context__ or caught.value.__context__ is None
+        assert (
+            caught.value.__suppress_context__
+            or caught.value.__context__ is None
+        )

@@ -41,14 +41,22 @@ def test_a_change_becomes_lines_in_the_order_that_wireguard_reads() -> None:
 
 
 def test_a_removed_peer_an_ipv6_endpoint_and_no_preshared_key() -> None:
-    assert uapi.peer(PeerChange(KEY, remove=True)) == [f"public_key={HEX}", "remove=true"]
-    lines = uapi.peer(PeerChange(KEY, endpoint=("fd00::1", 4000), preshared_key=""))
+    assert uapi.peer(PeerChange(KEY, remove=True)) == [
+        f"public_key={HEX}",
+        "remove=true",
+    ]
+    lines = uapi.peer(
+        PeerChange(KEY, endpoint=("fd00::1", 4000), preshared_key="")
+    )
     assert f"preshared_key={'0' * 64}" in lines
     assert "endpoint=[fd00::1]:4000" in lines
 
 
 def test_what_is_not_said_is_not_written() -> None:
-    assert uapi.peer(PeerChange(KEY)) == [f"public_key={HEX}", "protocol_version=1"]
+    assert uapi.peer(PeerChange(KEY)) == [
+        f"public_key={HEX}",
+        "protocol_version=1",
+    ]
     assert uapi.device(None, 51820) == b"set=1\nlisten_port=51820\n\n"
     assert uapi.device(KEY, None) == f"set=1\nprivate_key={HEX}\n\n".encode()
 
@@ -65,7 +73,9 @@ def test_what_is_not_said_is_not_written() -> None:
         PeerChange(KEY, endpoint=("::1]\nremove=true\n[::1", 1)),
     ],
 )
-def test_what_is_no_key_or_no_address_writes_nothing(change: PeerChange) -> None:
+def test_what_is_no_key_or_no_address_writes_nothing(
+    change: PeerChange,
+) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any words
         uapi.peer(change)
 
@@ -83,17 +93,32 @@ def test_a_device_is_read_with_its_peers() -> None:
     assert (errno, device.private_key, device.listen_port) == (0, KEY, 51820)
     assert device.public_key == keys.derive_public_key(KEY)
     first, second = device.peers[OTHER], device.peers[KEY]
-    assert (first.endpoint, first.last_handshake) == (("fe80::1%eth0", 4000), 1700000000.5)
-    assert (first.rx_bytes, first.tx_bytes, first.persistent_keepalive) == (7, 5, 25)
+    assert (first.endpoint, first.last_handshake) == (
+        ("fe80::1%eth0", 4000),
+        1700000000.5,
+    )
+    assert (first.rx_bytes, first.tx_bytes, first.persistent_keepalive) == (
+        7,
+        5,
+        25,
+    )
     assert first.allowed_ips == {"10.64.0.2/32", "fd64::2/128"}
     assert (first.preshared_key, second.preshared_key) == (None, OTHER)
-    assert (second.endpoint, second.allowed_ips, second.last_handshake) == (None, frozenset(), 0.0)
+    assert (second.endpoint, second.allowed_ips, second.last_handshake) == (
+        None,
+        frozenset(),
+        0.0,
+    )
     assert KEY not in repr(uapi.Device(private_key=KEY))
 
 
 def test_a_device_without_a_key_has_none() -> None:
     _, device = uapi.read(b"listen_port=0\nfwmark=0\nerrno=0\n\n")
-    assert (device.private_key, device.public_key, device.peers) == (None, None, {})
+    assert (device.private_key, device.public_key, device.peers) == (
+        None,
+        None,
+        {},
+    )
 
 
 def test_errors_are_positive_and_an_answer_without_one_is_no_answer() -> None:
@@ -119,9 +144,15 @@ def test_what_is_written_is_read_again(
 ) -> None:
     public = base64.b64encode(key).decode()
     change = PeerChange(
-        public, allowed_ips=tuple(allowed), persistent_keepalive=keepalive, endpoint=(host, port)
+        public,
+        allowed_ips=tuple(allowed),
+        persistent_keepalive=keepalive,
+        endpoint=(host, port),
     )
     answer = "\n".join(uapi.peer(change)) + "\nerrno=0\n\n"
     peer = uapi.read(answer.encode())[1].peers[public]
-    assert (peer.allowed_ips, peer.persistent_keepalive) == (frozenset(allowed), keepalive)
+    assert (peer.allowed_ips, peer.persistent_keepalive) == (
+        frozenset(allowed),
+        keepalive,
+    )
     assert peer.endpoint == (host, port)

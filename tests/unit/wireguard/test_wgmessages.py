@@ -49,14 +49,24 @@ def addresses(peer: Any) -> list[str]:
         (),
     ],
 )
-def test_a_peer_with_any_addresses(networks: tuple[str, ...], replace: bool, update_only: bool) -> None:
+def test_a_peer_with_any_addresses(
+    networks: tuple[str, ...], replace: bool, update_only: bool
+) -> None:
     """Also one with a single IPv4 address, which is packed in a way of its own."""
     peer = understood(
-        PeerChange(KEY, update_only=update_only, replace_allowed_ips=replace, allowed_ips=networks)
+        PeerChange(
+            KEY,
+            update_only=update_only,
+            replace_allowed_ips=replace,
+            allowed_ips=networks,
+        )
     )
     assert peer.get("WGPEER_A_PUBLIC_KEY") == KEY.encode()
     assert addresses(peer) == list(networks)
-    assert peer.get("WGPEER_A_FLAGS") == UPDATE_ONLY * update_only | REPLACE_ALLOWED_IPS * replace
+    assert (
+        peer.get("WGPEER_A_FLAGS")
+        == UPDATE_ONLY * update_only | REPLACE_ALLOWED_IPS * replace
+    )
 
 
 def test_a_peer_with_everything() -> None:
@@ -81,22 +91,33 @@ def test_a_peer_that_goes() -> None:
     assert peer.get("WGPEER_A_FLAGS") == REMOVE_ME
 
 
-@pytest.mark.parametrize("network", ["10.64.0/24", "10.64.0.7", "fd00::7/129x", "x"])
-def test_what_is_no_network_is_refused_and_stops_no_other(network: str) -> None:
+@pytest.mark.parametrize(
+    "network", ["10.64.0/24", "10.64.0.7", "fd00::7/129x", "x"]
+)
+def test_what_is_no_network_is_refused_and_stops_no_other(
+    network: str,
+) -> None:
     other = base64.b64encode(b"o" * 32).decode()
     refused: dict[str, str] = {}
-    changes = [PeerChange(KEY, allowed_ips=(network,)), PeerChange(other, allowed_ips=("10.64.0.8/32",))]
+    changes = [
+        PeerChange(KEY, allowed_ips=(network,)),
+        PeerChange(other, allowed_ips=("10.64.0.8/32",)),
+    ]
     (entries,) = wgmessages.split(changes, refused)
     assert [entry[0] for entry in entries] == [other]
     assert list(refused) == [KEY]
 
 
-@pytest.mark.parametrize("networks", [("10.64.0.7/32",), ("10.0.0.0/8", "fd00::/64"), ()])
+@pytest.mark.parametrize(
+    "networks", [("10.64.0.7/32",), ("10.0.0.0/8", "fd00::/64"), ()]
+)
 def test_what_was_packed_is_read_back(networks: tuple[str, ...]) -> None:
     """An answer of the kernel lists a peer's attributes as a request does, as far as both have them."""
     (entries,) = wgmessages.split([PeerChange(KEY, allowed_ips=networks)], {})
     link = Link(1, "wireguard", 1420, True, frozenset(), frozenset())
-    found = wgmessages.interface("wg0", [wgmessages.peers("wg0", entries)], link, wgmessages.PeerCache())
+    found = wgmessages.interface(
+        "wg0", [wgmessages.peers("wg0", entries)], link, wgmessages.PeerCache()
+    )
     assert dict(found.peers) == {KEY: ActualPeer(KEY, frozenset(networks))}
 
 
@@ -120,13 +141,30 @@ def kernel_peer(key: bytes, address: str, handshake: int) -> bytes:
     return attribute(NESTED, b"".join(parts))
 
 
-def test_a_reading_finds_the_same_whatever_earlier_readings_left_in_the_cache() -> None:
+def test_a_reading_finds_the_same_whatever_earlier_readings_left_in_the_cache() -> (
+    None
+):
     """A cache changes the time of a reading, never what it finds."""
     key, second = bytes(range(32)), b"o" * 32
-    link, cache = Link(1, "wireguard", 1420, True, frozenset(), frozenset()), wgmessages.PeerCache()
+    link, cache = (
+        Link(1, "wireguard", 1420, True, frozenset(), frozenset()),
+        wgmessages.PeerCache(),
+    )
     readings = [
-        ("wg0", [kernel_peer(key, "10.64.0.7", 0), kernel_peer(second, "10.64.0.8", 5)]),
-        ("wg0", [kernel_peer(key, "10.64.0.7", 0), kernel_peer(second, "10.64.0.8", 6)]),
+        (
+            "wg0",
+            [
+                kernel_peer(key, "10.64.0.7", 0),
+                kernel_peer(second, "10.64.0.8", 5),
+            ],
+        ),
+        (
+            "wg0",
+            [
+                kernel_peer(key, "10.64.0.7", 0),
+                kernel_peer(second, "10.64.0.8", 6),
+            ],
+        ),
         ("wg1", [kernel_peer(key, "10.64.0.9", 0)]),
         ("wg0", [kernel_peer(second, "10.64.0.7", 6)]),
         ("wg0", []),
@@ -134,10 +172,24 @@ def test_a_reading_finds_the_same_whatever_earlier_readings_left_in_the_cache() 
     for name, peers in readings:
         answers = [bytes(4) + attribute(8 | NESTED, b"".join(peers))]
         cached = wgmessages.interface(name, answers, link, cache)
-        assert cached == wgmessages.interface(name, answers, link, wgmessages.PeerCache())
+        assert cached == wgmessages.interface(
+            name, answers, link, wgmessages.PeerCache()
+        )
         assert len(cached.peers) == len(peers)
-    first = wgmessages.interface("wg0", [bytes(4) + attribute(8 | NESTED, readings[0][1][1])], link, cache)
+    first = wgmessages.interface(
+        "wg0",
+        [bytes(4) + attribute(8 | NESTED, readings[0][1][1])],
+        link,
+        cache,
+    )
     (peer,) = first.peers.values()
     assert peer == ActualPeer(
-        base64.b64encode(second).decode(), frozenset({"10.64.0.8/32"}), None, 25, None, 5.0, 9, 7
+        base64.b64encode(second).decode(),
+        frozenset({"10.64.0.8/32"}),
+        None,
+        25,
+        None,
+        5.0,
+        9,
+        7,
     )

@@ -1,5 +1,6 @@
-"""The circuit breaker and the waits between tries of one router. Pure: times are passed in, in seconds of the monotonic
-clock. Only the jitter comes from outside.
+"""The circuit breaker and the waits between tries of one router. Pure: times
+are passed in, in seconds of the monotonic clock. Only the jitter comes from
+outside.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.25, 15.0
 
 @dataclass
 class Breaker:
-    """Opens after `threshold` failures in a row, lets one try through after `recovery` seconds."""
+    """Opens after `threshold` failures in a row, lets one try through after
+    `recovery` seconds.
+    """
 
     threshold: int = 5
     recovery: float = 60.0
@@ -26,12 +29,16 @@ class Breaker:
     next_try: float = 0.0
 
     def configure(self, spec: CircuitBreaker) -> None:
-        """Take threshold and recovery time from a Device; what is counted and waited for already stays."""
+        """Take threshold and recovery time from a Device; what is counted and
+        waited for already stays.
+        """
         self.threshold = spec.failure_threshold
         self.recovery = spec.recovery_time.total_seconds()
 
     def state(self, now: float) -> State:
-        """Return whether tries go through (Closed), one may (HalfOpen), or none (Open)."""
+        """Return whether tries go through (Closed), one may (HalfOpen), or
+        none (Open).
+        """
         if self.open_until is None:
             return "Closed"
 
@@ -47,7 +54,10 @@ class Breaker:
         self.next_try = 0.0
 
     def failed(self, now: float) -> None:
-        """Note that the router did not answer: wait longer each time, with jitter, and open after too many."""
+        """Note that the router did not answer: wait longer each time, with
+        jitter, and open after too many.
+        """
+
         self.failures += 1
         if self.failures >= self.threshold:
             self.open_until = now + self.recovery
@@ -59,14 +69,19 @@ class Breaker:
         self.next_try = now + wait * jitter
 
     def connection_broke(self, now: float) -> None:
-        """Note that an open connection broke. That says little of the router: the first time, try a new one at once."""
+        """Note that an open connection broke. That says little of the router:
+        the first time, try a new one at once.
+        """
         first = self.failures == 0
         self.failed(now)
+
         if first:
             self.next_try = now
 
     def half_open(self, now: float) -> None:
-        """Let one try through at once: something changed (a new Secret, a new handshake)."""
+        """Let one try through at once: something changed (a new Secret, a new
+        handshake).
+        """
         if self.open_until is not None:
             self.open_until = now
 

@@ -1,4 +1,5 @@
-"""The last pass over the router of a Device that goes with `deletionPolicy: Cleanup`: all our rows are removed.
+"""The last pass over the router of a Device that goes with `deletionPolicy:
+Cleanup`: all our rows are removed.
 
 Rule E13 does not hold it back: a person asked for exactly this.
 """
@@ -26,21 +27,37 @@ def wants_cleanup(device: Device) -> bool:
     if meta.deletion_timestamp is None:
         return False
 
-    return device.spec.deletion_policy == "Cleanup" and FINALIZER_CLEANUP in meta.finalizers
+    return (
+        device.spec.deletion_policy == "Cleanup"
+        and FINALIZER_CLEANUP in meta.finalizers
+    )
 
 
 async def clean_up(
-    session: RouterSession, policy: AccessPolicy, *, dry_run: bool, may_write: Callable[[], bool]
+    session: RouterSession,
+    policy: AccessPolicy,
+    *,
+    dry_run: bool,
+    may_write: Callable[[], bool],
 ) -> PassResult:
-    """Remove every row with our marker; `settled` in the result means that none is left.
+    """Remove every row with our marker; `settled` in the result means that
+    none is left.
 
-    In dry run nothing is ever written, so no row of ours is there. Raises RouterError.
+    In dry run nothing is ever written, so no row of ours is there. Raises
+    RouterError.
     """
     if dry_run:
         return PassResult(settled=True)
 
-    # No Session, in a complete store: the plan finds every row of ours to be an orphan.
+    # No Session, in a complete store: the plan finds every row of ours to be
+    # an orphan.
     at = PassContext(now=datetime.now(UTC), complete=True)
-    reconciler = AccessReconciler(session=session, policy=policy, at=at, confirmed=_ALL, may_write=may_write)
+    reconciler = AccessReconciler(
+        session=session,
+        policy=policy,
+        at=at,
+        confirmed=_ALL,
+        may_write=may_write,
+    )
 
     return await reconciler.run([], None)

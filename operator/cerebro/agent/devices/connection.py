@@ -1,7 +1,8 @@
-"""The connection of a Device's loop to its router: opened when needed, with Secrets that are read anew for each
-connection (rule B7).
+"""The connection of a Device's loop to its router: opened when needed, with
+Secrets that are read anew for each connection (rule B7).
 
-This file decides nothing about access. What keeps a connection from being made is raised as a RouterError.
+This file decides nothing about access. What keeps a connection from being made
+is raised as a RouterError.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ from cerebro.kube.client.secrets import Secret
 from cerebro.resources import Device
 from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.connection import connect
-from cerebro.routeros.client.credentials import RouterCredentials, router_credentials
+from cerebro.routeros.client.credentials import (
+    RouterCredentials,
+    router_credentials,
+)
 from cerebro.routeros.client.errors import SecretError, Trap, printable
 from cerebro.routeros.client.session import RouterSession
 from cerebro.routeros.client.tls import TlsSettings
 
 _STALE = 1.0
-"""Seconds without a byte after which a connection may have died with its tunnel; a busy one brings bytes more often."""
+"""Seconds without a byte after which a connection may have died with its
+tunnel; a busy one brings bytes more often.
+"""
 
 _CLOSING = 3.0
 """Seconds in which a connection is to close."""
@@ -52,11 +58,14 @@ class RouterLink:
         return session.closed is None and not session.suspect
 
     async def session(self, device: Device) -> tuple[RouterSession, bool]:
-        """Return the connection, and whether it is a new one; it is opened anew if it broke, or if the Device names
-        another place or another Secret.
+        """Return the connection, and whether it is a new one; it is opened
+        anew if it broke, or if the Device names another place or another
+        Secret.
 
-        Raises RouterError (SecretError for what is wrong with a Secret or the address).
+        Raises RouterError (SecretError for what is wrong with a Secret or the
+        address).
         """
+
         destination = _destination(device)
         moved = self._dialled != destination
         if self._session is not None and (moved or not self.open):
@@ -70,7 +79,9 @@ class RouterLink:
         tls = await self._read_tls(device)
         timeout = device.spec.api.timeout.total_seconds()
 
-        session = await connect(address, port, credentials.attempts, tls, timeout)
+        session = await connect(
+            address, port, credentials.attempts, tls, timeout
+        )
 
         try:
             self.facts = await _read_facts(session)
@@ -83,8 +94,9 @@ class RouterLink:
         return session, True
 
     async def secret_state(self, device: Device) -> str:
-        """Return a text that changes when the Device's Secret does, so that a repaired one is tried at once
-        (rule B5). It shows nothing of the content.
+        """Return a text that changes when the Device's Secret does, so that a
+        repaired one is tried at once (rule B5). It shows nothing of the
+        content.
         """
         name = device.spec.api.credentials_secret_ref.name
         try:
@@ -95,16 +107,23 @@ class RouterLink:
         return _digest(secret)
 
     def drop(self) -> None:
-        """Let go of the connection. It is closed in the background: a router takes only twenty connections."""
+        """Let go of the connection. It is closed in the background: a router
+        takes only twenty connections.
+        """
         if self._session is not None:
-            task = asyncio.create_task(self._session.close(), name="close router session")
+            task = asyncio.create_task(
+                self._session.close(), name="close router session"
+            )
+
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
         self._session = None
 
     def drop_stale(self) -> None:
-        """Let go of a connection that brought no byte of late: it may have died with the tunnel (rule B5)."""
+        """Let go of a connection that brought no byte of late: it may have
+        died with the tunnel (rule B5).
+        """
         if self._session is None:
             return
 
@@ -115,11 +134,16 @@ class RouterLink:
     async def close(self) -> None:
         """Say /quit and close (rule E14)."""
         self.drop()
+
         if self._closing:
             await asyncio.wait(self._closing, timeout=_CLOSING)
 
-    async def _read_credentials(self, device: Device, address: str) -> RouterCredentials:
-        """Read the Device's Secret; while the API server does not answer, the credentials that were read last hold."""
+    async def _read_credentials(
+        self, device: Device, address: str
+    ) -> RouterCredentials:
+        """Read the Device's Secret; while the API server does not answer, the
+        credentials that were read last hold.
+        """
         name = device.spec.api.credentials_secret_ref.name
 
         try:
@@ -132,16 +156,23 @@ class RouterLink:
             ) from None
         except KubeError as error:
             if self._credentials is None:
-                raise SecretError(f"Secret {name} could not be read yet: {error}") from None
+                raise SecretError(
+                    f"Secret {name} could not be read yet: {error}"
+                ) from None
 
             return self._credentials
 
-        self._credentials = router_credentials(secret, device=device.name, address=address)
+        self._credentials = router_credentials(
+            secret, device=device.name, address=address
+        )
 
         return self._credentials
 
     async def _read_tls(self, device: Device) -> TlsSettings:
-        """Read the authorities that may have signed the router's certificate, where the Device names a Secret."""
+        """Read the authorities that may have signed the router's certificate,
+        where the Device names a Secret.
+        """
+
         tls = device.spec.api.tls
         if tls.mode != "Verify" or tls.ca_secret_ref is None:
             return TlsSettings(tls.mode, None, tls.server_name)
@@ -149,7 +180,10 @@ class RouterLink:
         where = f"Secret {tls.ca_secret_ref.name} (spec.api.tls.caSecretRef)"
 
         try:
-            secret = await self._api.get_secret(device.namespace, tls.ca_secret_ref.name)
+            secret = await self._api.get_secret(
+                device.namespace, tls.ca_secret_ref.name
+            )
+
             authorities = secret.text("ca.crt")
         except KubeError as error:
             raise SecretError(f"{where}: {error}") from None
@@ -183,10 +217,13 @@ def _destination(device: Device) -> tuple[object, ...]:
 
 
 def _allowed_address(device: Device) -> tuple[str, int]:
-    """Return where to dial; without TLS only the tunnel's address, unless the Device allows plain text (rule D2).
+    """Return where to dial; without TLS only the tunnel's address, unless the
+    Device allows plain text (rule D2).
 
-    Raises SecretError if the Device has no address yet, or the password would cross a network in plain text.
+    Raises SecretError if the Device has no address yet, or the password would
+    cross a network in plain text.
     """
+
     api = device.spec.api
     address = device.api_address
     if address is None:
@@ -207,12 +244,16 @@ def _allowed_address(device: Device) -> tuple[str, int]:
 
 
 def _same_address(address: str, tunnel_address: str | None) -> bool:
-    """Return whether both are one address, however they are spelt; a name is compared as text."""
+    """Return whether both are one address, however they are spelt; a name is
+    compared as text.
+    """
     if tunnel_address is None:
         return False
 
     try:
-        return ipaddress.ip_address(address) == ipaddress.ip_address(tunnel_address)
+        return ipaddress.ip_address(address) == ipaddress.ip_address(
+            tunnel_address
+        )
     except ValueError:
         return address == tunnel_address
 
@@ -222,10 +263,17 @@ async def _read_facts(session: RouterSession) -> RouterFacts:
     identity, resource, board = await session.run_all(
         [
             Command("/system/identity", "print"),
-            Command("/system/resource", "print", {".proplist": "version,board-name"}),
-            Command("/system/routerboard", "print", {".proplist": "serial-number"}),
+            Command(
+                "/system/resource",
+                "print",
+                {".proplist": "version,board-name"},
+            ),
+            Command(
+                "/system/routerboard", "print", {".proplist": "serial-number"}
+            ),
         ]
     )
+
     system = _first_row(resource)
 
     return RouterFacts(
@@ -237,7 +285,9 @@ async def _read_facts(session: RouterSession) -> RouterFacts:
 
 
 def _first_row(reply: Reply | Trap) -> dict[str, str]:
-    """Return the first row in printable form, which a status takes; empty if the router has no such menu."""
+    """Return the first row in printable form, which a status takes; empty if
+    the router has no such menu.
+    """
     if isinstance(reply, Trap) or not reply.rows:
         return {}
 

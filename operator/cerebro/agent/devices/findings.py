@@ -1,6 +1,8 @@
-"""What the loop of a Device knows of its router after a try: each function returns the findings anew. Pure.
+"""What the loop of a Device knows of its router after a try: each function
+returns the findings anew. Pure.
 
-The loop keeps the result and hands it to the reporter; nobody changes findings in place.
+The loop keeps the result and hands it to the reporter; nobody changes findings
+in place.
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ _REASONS: dict[type[RouterError], str] = {
     Stalled: "NoAnswer",
     ConnectionLost: "ConnectionLost",
 }
-_TRAP_REASONS = {TrapKind.NOT_PERMITTED: "NotPermitted", TrapKind.NO_COMMAND: "NotSupported"}
+_TRAP_REASONS = {
+    TrapKind.NOT_PERMITTED: "NotPermitted",
+    TrapKind.NO_COMMAND: "NotSupported",
+}
 
 
 def reason_of(error: RouterError) -> str:
@@ -50,24 +55,40 @@ def reason_of(error: RouterError) -> str:
     return _REASONS.get(type(error), "RouterError")
 
 
-def after_connect(findings: DeviceFindings, facts: RouterFacts) -> DeviceFindings:
-    """Return the findings while a connection stands: the router answers and took the credentials."""
+def after_connect(
+    findings: DeviceFindings, facts: RouterFacts
+) -> DeviceFindings:
+    """Return the findings while a connection stands: the router answers and
+    took the credentials.
+    """
     return replace(findings, reachable=True, authenticated=True, facts=facts)
 
 
-def without_route(findings: DeviceFindings, obstacle: Obstacle) -> DeviceFindings:
-    """Return the findings while nothing leads to the router. Unless somebody looked, it may well be reachable."""
+def without_route(
+    findings: DeviceFindings, obstacle: Obstacle
+) -> DeviceFindings:
+    """Return the findings while nothing leads to the router. Unless somebody
+    looked, it may well be reachable.
+    """
     reachable = False if obstacle.looked else None
-    return replace(findings, obstacle=obstacle, settled=None, authenticated=None, reachable=reachable)
+    return replace(
+        findings,
+        obstacle=obstacle,
+        settled=None,
+        authenticated=None,
+        reachable=reachable,
+    )
 
 
 def after_failure(
     findings: DeviceFindings, error: RouterError, open_until: datetime | None
 ) -> DeviceFindings:
-    """Return the findings after a try that failed; `open_until` is when the breaker lets the next one through, if
-    it opened.
+    """Return the findings after a try that failed; `open_until` is when the
+    breaker lets the next one through, if it opened.
     """
-    reachable: bool | None = not isinstance(error, Unreachable | ConnectionLost | Stalled)
+    reachable: bool | None = not isinstance(
+        error, Unreachable | ConnectionLost | Stalled
+    )
     if isinstance(error, SecretError):
         reachable = None  # nobody dialled
 
@@ -82,15 +103,28 @@ def after_failure(
 
 
 def after_pass(
-    findings: DeviceFindings, device: Device, outcome: PassResult, *, full_pass: bool, contested: int
+    findings: DeviceFindings,
+    device: Device,
+    outcome: PassResult,
+    *,
+    full_pass: bool,
+    contested: int,
 ) -> DeviceFindings:
-    """Return the findings after a pass; `contested` is the number of clients whose rows somebody else changes."""
-    findings = replace(findings, obstacle=outcome.obstacle, contested=contested)
+    """Return the findings after a pass; `contested` is the number of clients
+    whose rows somebody else changes.
+    """
 
-    # A pass over some clients that left nothing to do says nothing of the others.
+    findings = replace(
+        findings, obstacle=outcome.obstacle, contested=contested
+    )
+
+    # A pass over some clients that left nothing to do says nothing of the
+    # others.
     complete = outcome.settled or device.spec.dry_run
     if full_pass or not complete:
-        findings = replace(findings, settled=outcome.settled, held_back=outcome.held_back)
+        findings = replace(
+            findings, settled=outcome.settled, held_back=outcome.held_back
+        )
 
     if full_pass:
         requested = device.metadata.annotations.get(ANNOTATION_RESYNC_AT)
@@ -106,7 +140,14 @@ def after_pass(
     return findings
 
 
-def after_cleanup(findings: DeviceFindings, outcome: PassResult) -> DeviceFindings:
+def after_cleanup(
+    findings: DeviceFindings, outcome: PassResult
+) -> DeviceFindings:
     """Return the findings after a pass that was to remove all rows of ours."""
     refused = next(iter(outcome.refused.values()), None)
-    return replace(findings, cleaned_up=outcome.settled, settled=outcome.settled, obstacle=refused)
+    return replace(
+        findings,
+        cleaned_up=outcome.settled,
+        settled=outcome.settled,
+        obstacle=refused,
+    )

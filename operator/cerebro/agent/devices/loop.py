@@ -1,7 +1,9 @@
-"""The loop of one Device: it asks its schedule what is due, does that at the router, and notes what came of it.
+"""The loop of one Device: it asks its schedule what is due, does that at the
+router, and notes what came of it.
 
-Level-triggered: a pass takes what is desired from the Store, whatever woke it. The loop owns the router's connection;
-when to look and how widely is decided in `schedule`, what is to be on the router in `access`.
+Level-triggered: a pass takes what is desired from the Store, whatever woke it.
+The loop owns the router's connection; when to look and how widely is decided
+in `schedule`, what is to be on the router in `access`.
 """
 
 from __future__ import annotations
@@ -42,10 +44,14 @@ from cerebro.runtime.loop import wait_for_wake
 log = logging.getLogger(__name__)
 
 _FROZEN_FOR = 3600.0
-"""Seconds until the resync of a Device that cannot be read. The loop still turns at every heartbeat."""
+"""Seconds until the resync of a Device that cannot be read. The loop still
+turns at every heartbeat.
+"""
 
 _WAITING_TURN = 5.0
-"""Seconds between turns while the next try is not due: each looks at the clock, and at the Secret if that may help."""
+"""Seconds between turns while the next try is not due: each looks at the
+clock, and at the Secret if that may help.
+"""
 
 _SECRET_REASONS = ("LoginRefused", "SecretNotUsable")
 """Reasons of an obstacle that another Secret may take away."""
@@ -54,12 +60,20 @@ _SECRET_REASONS = ("LoginRefused", "SecretNotUsable")
 class DeviceLoop:
     """One task for one Device, until the Device goes.
 
-    The methods above `run` note that something happened and wake the loop; all work is done by `run`. `uid` is the
-    Device's: another Device of the same name has a loop of its own. `link` is the connection to the router; the loop
-    closes it.
+    The methods above `run` note that something happened and wake the loop; all
+    work is done by `run`. `uid` is the Device's: another Device of the same
+    name has a loop of its own. `link` is the connection to the router; the
+    loop closes it.
     """
 
-    def __init__(self, context: AgentContext, namespace: str, name: str, uid: str, link: RouterLink) -> None:
+    def __init__(
+        self,
+        context: AgentContext,
+        namespace: str,
+        name: str,
+        uid: str,
+        link: RouterLink,
+    ) -> None:
         self.context = context
         self.namespace = namespace
         self.name = name
@@ -92,7 +106,9 @@ class DeviceLoop:
         self._wake.set()
 
     def try_again(self) -> None:
-        """Note that something changed that may let the router answer now: the breaker lets one try through."""
+        """Note that something changed that may let the router answer now: the
+        breaker lets one try through.
+        """
         self._breaker.half_open(time.monotonic())
         self._schedule.retry_now()
         self._wake.set()
@@ -100,7 +116,8 @@ class DeviceLoop:
     def tunnel_changed(self, *, came_back: bool) -> None:
         """Note that the tunnel came, went or moved.
 
-        `came_back`: the router may answer again. A connection from before may be dead without knowing it (rule B5).
+        `came_back`: the router may answer again. A connection from before may
+        be dead without knowing it (rule B5).
         """
         if came_back:
             self._link.drop_stale()
@@ -112,15 +129,20 @@ class DeviceLoop:
     # --- the loop
 
     async def run(self) -> None:
-        """Turn until the agent stops, or the Device is deleted or created anew; then close the connection.
+        """Turn until the agent stops, or the Device is deleted or created
+        anew; then close the connection.
 
-        The Device's entries on the router stay (rule A8). Raises what a turn raises that is no RouterError: an error
-        of ours, after which the caller may call `run` again.
+        The Device's entries on the router stay (rule A8). Raises what a turn
+        raises that is no RouterError: an error of ours, after which the caller
+        may call `run` again.
         """
         heartbeat = f"device {self.namespace}/{self.name}"
 
         try:
-            while not self.context.stopping and (stored := self._stored()) is not None:
+            while (
+                not self.context.stopping
+                and (stored := self._stored()) is not None
+            ):
                 self.context.turned(heartbeat)
                 await self._turn(stored)
                 await self._sleep()
@@ -129,7 +151,9 @@ class DeviceLoop:
             self.context.ended(heartbeat)
 
     def _stored(self) -> StoredObject | None:
-        """Return the Device; None if it was deleted, also if another of its name came since."""
+        """Return the Device; None if it was deleted, also if another of its
+        name came since.
+        """
         stored = self.context.store.get(DEVICE, self.namespace, self.name)
         if stored is None or stored.uid != self._uid:
             return None
@@ -138,7 +162,12 @@ class DeviceLoop:
 
     async def _sleep(self) -> None:
         """Wait until the next turn is due, or until something happens."""
-        wait = self._schedule.next_turn(time.monotonic(), datetime.now(UTC), heartbeat=self.context.heartbeat)
+        wait = self._schedule.next_turn(
+            time.monotonic(),
+            datetime.now(UTC),
+            heartbeat=self.context.heartbeat,
+        )
+
         await wait_for_wake(self._wake, wait)
         self._wake.clear()
 
@@ -159,7 +188,9 @@ class DeviceLoop:
                 await self._reach(device)
 
     def _standing(self, device: Device | None) -> Standing:
-        """Return whether the router may be reached now, by what the Device asks for by now."""
+        """Return whether the router may be reached now, by what the Device
+        asks for by now.
+        """
         if device is None:
             return Standing.FROZEN
 
@@ -185,25 +216,41 @@ class DeviceLoop:
 
     async def _stay_away(self, device: Device) -> None:
         """Have no connection: the router is not ours to reach."""
-        self._schedule.suspend(resync_at=time.monotonic() + self.context.heartbeat)
+        self._schedule.suspend(
+            resync_at=time.monotonic() + self.context.heartbeat
+        )
+
         self._report(device)
         await self._link.close()
 
     async def _wait_for_route(self, device: Device) -> None:
-        """Have no connection: nothing leads to the router. It is compared as soon as something does."""
-        obstacle = dialling_obstacle(device, self.context.tunnels.tunnel_up(device))
+        """Have no connection: nothing leads to the router. It is compared as
+        soon as something does.
+        """
+
+        obstacle = dialling_obstacle(
+            device, self.context.tunnels.tunnel_up(device)
+        )
+
         await self._link.close()
+
         if obstacle is not None:
             self._findings = findings.without_route(self._findings, obstacle)
 
-        self._schedule.suspend(retry_at=time.monotonic() + self.context.heartbeat, full_pass=True)
+        self._schedule.suspend(
+            retry_at=time.monotonic() + self.context.heartbeat, full_pass=True
+        )
+
         self._report_unreached(device, lasting=True)
 
     async def _wait_for_router(self, device: Device) -> None:
-        """Report what the clock changes while the next try is not due, and look at the Secret (rule B5).
+        """Report what the clock changes while the next try is not due, and
+        look at the Secret (rule B5).
 
-        A Secret that changed since it was refused lets one try through at once.
+        A Secret that changed since it was refused lets one try through at
+        once.
         """
+
         obstacle = self._findings.obstacle
 
         if obstacle is not None and obstacle.reason in _SECRET_REASONS:
@@ -213,6 +260,7 @@ class DeviceLoop:
                 self._secret_at_failure = secret
                 self._breaker.half_open(time.monotonic())
                 self._schedule.at_once = True
+
                 return
 
         next_turn = time.monotonic() + _WAITING_TURN
@@ -222,12 +270,16 @@ class DeviceLoop:
     # --- turns with a pass
 
     async def _reach(self, device: Device) -> None:
-        """Make a pass over the router, if one is due; an error of the router counts at the breaker."""
+        """Make a pass over the router, if one is due; an error of the router
+        counts at the breaker.
+        """
         started = time.perf_counter()
 
         try:
             session, fresh = await self._link.session(device)
-            self._findings = findings.after_connect(self._findings, self._link.facts)
+            self._findings = findings.after_connect(
+                self._findings, self._link.facts
+            )
             if wants_cleanup(device):
                 await self._clean_up(device, session)
             else:
@@ -235,10 +287,15 @@ class DeviceLoop:
         except RouterError as error:
             self._failed(device, error)
         finally:
-            self.context.metrics.reconciled("device", time.perf_counter() - started)
+            self.context.metrics.reconciled(
+                "device", time.perf_counter() - started
+            )
 
     async def _clean_up(self, device: Device, session: RouterSession) -> None:
-        """Remove all rows of ours from the router of a Device that goes; its Sessions get no status any more."""
+        """Remove all rows of ours from the router of a Device that goes; its
+        Sessions get no status any more.
+        """
+
         self._schedule.suspend()
 
         if device.spec.paused == "None" and self.context.may_write(device):
@@ -246,44 +303,68 @@ class DeviceLoop:
                 session,
                 policy_of(device, self.context.installation),
                 dry_run=device.spec.dry_run,
-                may_write=partial(self.context.still_acts, device, leased=True),
+                may_write=partial(
+                    self.context.still_acts, device, leased=True
+                ),
             )
+
             self._findings = findings.after_cleanup(self._findings, result)
 
         self._breaker.succeeded()
+
         if not self._findings.cleaned_up:
             self._schedule.retry_at = time.monotonic() + UNSETTLED_RETRY
 
         self._report(device)
 
-    async def _pass(self, device: Device, session: RouterSession, *, fresh: bool) -> None:
+    async def _pass(
+        self, device: Device, session: RouterSession, *, fresh: bool
+    ) -> None:
         """Make the router equal to its Sessions, as widely as is due.
 
         Raises RouterError.
         """
+
         # What holds now.
         now = time.monotonic()
         sessions = self._sessions.current()
-        at = self._sessions.pass_context(device, resync=self._schedule.resync_is_due(now))
+        at = self._sessions.pass_context(
+            device, resync=self._schedule.resync_is_due(now)
+        )
 
         # Which Sessions changed, by themselves or by the clock.
         changed_at = self._schedule.take_changed()
         if self._schedule.clock_is_due(at.now):
             # Nobody waits for these: their change counts as one of long ago.
-            changed_at |= dict.fromkeys(self._sessions.ended_by_clock(sessions, at), 0.0)
+            changed_at |= dict.fromkeys(
+                self._sessions.ended_by_clock(sessions, at), 0.0
+            )
 
-        changed = [session for session in sessions if session.metadata.uid in changed_at]
+        changed = [
+            session
+            for session in sessions
+            if session.metadata.uid in changed_at
+        ]
+
         gone = self._sessions.any_gone(changed_at)
 
         # How widely to look.
-        look = self._schedule.next_look(now, fresh=fresh, present=bool(changed), gone=gone)
+        look = self._schedule.next_look(
+            now, fresh=fresh, present=bool(changed), gone=gone
+        )
         if look is Look.NOTHING:
-            self._schedule.clock_at = self._sessions.next_clock(sessions, at.now)
+            self._schedule.clock_at = self._sessions.next_clock(
+                sessions, at.now
+            )
+
             self._report(device)
             return
 
         # The pass.
-        somebody_waits = any(now - moment < CLIENT_WAITS for moment in changed_at.values())
+        somebody_waits = any(
+            now - moment < CLIENT_WAITS for moment in changed_at.values()
+        )
+
         reconciler = AccessReconciler(
             session=session,
             policy=policy_of(device, self.context.installation),
@@ -293,9 +374,14 @@ class DeviceLoop:
             confirmed=confirmed_removals(device),
             impatient=somebody_waits and look is Look.CLIENTS,
             urgent=self._something_urgent,
-            may_write=partial(self.context.still_acts, device, leased=not at.passed_only),
+            may_write=partial(
+                self.context.still_acts, device, leased=not at.passed_only
+            ),
         )
-        result = await reconciler.run(sessions, changed if look is Look.CLIENTS else None)
+
+        result = await reconciler.run(
+            sessions, changed if look is Look.CLIENTS else None
+        )
 
         # What came of it.
         self._breaker.succeeded()
@@ -307,9 +393,15 @@ class DeviceLoop:
 
     def _something_urgent(self) -> bool:
         """Return whether a pass is to end before it is complete."""
-        return bool(self._schedule.changed) or self.context.stopping or self._stored() is None
+        return (
+            bool(self._schedule.changed)
+            or self.context.stopping
+            or self._stored() is None
+        )
 
-    def _completed(self, device: Device, result: PassResult, look: Look) -> None:
+    def _completed(
+        self, device: Device, result: PassResult, look: Look
+    ) -> None:
         """Note and report what a pass led to."""
         full_pass = look is Look.EVERYTHING
         self._schedule.completed(
@@ -322,17 +414,30 @@ class DeviceLoop:
         )
 
         if result.plan.recheck_in is not None:
-            self._schedule.look_again(time.monotonic() + result.plan.recheck_in)
+            self._schedule.look_again(
+                time.monotonic() + result.plan.recheck_in
+            )
 
         contested = self._sessions.note_repairs(result, full_pass=full_pass)
-        self.context.report_contested(device, contested - self._findings.contested)
-        self._findings = findings.after_pass(
-            self._findings, device, result, full_pass=full_pass, contested=contested
+        self.context.report_contested(
+            device, contested - self._findings.contested
         )
+
+        self._findings = findings.after_pass(
+            self._findings,
+            device,
+            result,
+            full_pass=full_pass,
+            contested=contested,
+        )
+
         self._sessions.report_pass(device, result)
 
     def _failed(self, device: Device, error: RouterError) -> None:
-        """Note and report that the router could not be reached or did not answer."""
+        """Note and report that the router could not be reached or did not
+        answer.
+        """
+
         now = time.monotonic()
         breaker = self._breaker
         self._link.drop()
@@ -343,35 +448,54 @@ class DeviceLoop:
         else:
             breaker.failed(now)
 
-        log.warning("router of Device %s/%s: %s", self.namespace, self.name, error)
+        log.warning(
+            "router of Device %s/%s: %s", self.namespace, self.name, error
+        )
 
         open_until = None
         if breaker.open_until is not None:
-            open_until = datetime.now(UTC) + timedelta(seconds=breaker.open_until - now)
+            open_until = datetime.now(UTC) + timedelta(
+                seconds=breaker.open_until - now
+            )
 
-        self._findings = findings.after_failure(self._findings, error, open_until)
+        self._findings = findings.after_failure(
+            self._findings, error, open_until
+        )
+
         self._schedule.failed(breaker.next_try)
         self.context.metrics.router_failed(findings.reason_of(error))
 
-        # The first connection that broke is replaced at once: most often nobody need know.
+        # The first connection that broke is replaced at once: most often
+        # nobody need know.
         if breaker.failures > 1 or not connection_broke:
             self._report_unreached(device)
 
     # --- what is reported
 
     def _report(self, device: Device) -> None:
-        """Report the Device's status, and come again when the reporter asks for it."""
+        """Report the Device's status, and come again when the reporter asks
+        for it.
+        """
         phases = [session.status.phase for session in self._sessions.current()]
-        later = self._reporter.report(device, self._findings, phases, self._breaker)
+        later = self._reporter.report(
+            device, self._findings, phases, self._breaker
+        )
         if later is not None:
             self._schedule.also_at(later)
 
-    def _report_unreached(self, device: Device, *, lasting: bool = False) -> None:
-        """Report what can be told without the router, of its Sessions and of the Device.
+    def _report_unreached(
+        self, device: Device, *, lasting: bool = False
+    ) -> None:
+        """Report what can be told without the router, of its Sessions and of
+        the Device.
 
-        `lasting`: it is known to be no passing failure; an open breaker means that too.
+        `lasting`: it is known to be no passing failure; an open breaker means
+        that too.
         """
         lasting = lasting or self._breaker.state(time.monotonic()) != "Closed"
         obstacle = self._findings.obstacle
-        self._schedule.clock_at = self._sessions.report_unreached(device, obstacle, lasting=lasting)
+        self._schedule.clock_at = self._sessions.report_unreached(
+            device, obstacle, lasting=lasting
+        )
+
         self._report(device)

@@ -15,15 +15,24 @@ from cerebro.runtime.loop import LoopTable
 
 
 class DeviceManager:
-    """Runs a loop for each Device of the store, and wakes it when something changed that concerns it."""
+    """Runs a loop for each Device of the store, and wakes it when something
+    changed that concerns it.
+    """
 
     def __init__(self, context: AgentContext) -> None:
         self._context = context
-        self._loops: LoopTable[DeviceLoop] = LoopTable("Device", failed=self._failed)
+        self._loops: LoopTable[DeviceLoop] = LoopTable(
+            "Device", failed=self._failed
+        )
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Start a loop for each known Device, and from now on for each that comes; the store is complete (E7)."""
-        self._loops.start(tasks, self._make, stopping=lambda: self._context.stopping)
+        """Start a loop for each known Device, and from now on for each that
+        comes; the store is complete (E7).
+        """
+        self._loops.start(
+            tasks, self._make, stopping=lambda: self._context.stopping
+        )
+
         for stored in self._context.store.all(DEVICE):
             self._loops.ensure(stored.namespace, stored.name)
 
@@ -31,7 +40,14 @@ class DeviceManager:
         stored = self._context.store.get(DEVICE, namespace, name)
         if stored is None:
             return None
-        return DeviceLoop(self._context, namespace, name, stored.uid, RouterLink(self._context.api))
+
+        return DeviceLoop(
+            self._context,
+            namespace,
+            name,
+            stored.uid,
+            RouterLink(self._context.api),
+        )
 
     def _failed(self) -> None:
         self._context.metrics.router_failed("InternalError")
@@ -49,22 +65,31 @@ class DeviceManager:
         for _, loop in self._loops.items():
             loop.look_at_everything()
 
-    def tunnel_changed(self, namespace: str, device: str, came_back: bool) -> None:
-        """Hand to a Device's loop that its tunnel came, went or moved; `came_back`: after an absence."""
+    def tunnel_changed(
+        self, namespace: str, device: str, came_back: bool
+    ) -> None:
+        """Hand to a Device's loop that its tunnel came, went or moved;
+        `came_back`: after an absence.
+        """
         loop = self._loops.get(namespace, device)
         if loop is not None:
             loop.tunnel_changed(came_back=came_back)
 
     def device_changed(self, change: Change) -> None:
-        """Take a change of a Device: start its loop, or wake it if more than a status changed."""
+        """Take a change of a Device: start its loop, or wake it if more than a
+        status changed.
+        """
         loop = self._loops.ensure(change.namespace, change.name)
         if loop is None or not wakes_device(change.old, change.new):
             return
+
         loop.try_again()
         loop.look_at_everything()
 
     def session_changed(self, change: Change) -> None:
-        """Take a change of a Session: wake the loops of the Devices that it names and named before."""
+        """Take a change of a Session: wake the loops of the Devices that it
+        names and named before.
+        """
         if not wakes_device(change.old, change.new):
             return
 
@@ -76,9 +101,15 @@ class DeviceManager:
             self._context.report_invalid(change.new)
 
     def _wake_superseded(self, stored: StoredObject) -> None:
-        """Wake the loop of the Session in whose place this one stands (rule A10)."""
+        """Wake the loop of the Session in whose place this one stands (rule
+        A10).
+        """
         name = superseded_by(stored)
-        superseded = self._context.store.get(SESSION, stored.namespace, name) if name else None
+        superseded = (
+            self._context.store.get(SESSION, stored.namespace, name)
+            if name
+            else None
+        )
         if superseded is not None:
             self._wake(superseded, gone=False)
 
@@ -90,7 +121,13 @@ class DeviceManager:
 
 
 def _versions(change: Change) -> list[StoredObject]:
-    """Return an object as it was before a change and as it is after it; once, if they are the same."""
-    versions = [stored for stored in (change.old, change.new) if stored is not None]
+    """Return an object as it was before a change and as it is after it; once,
+    if they are the same.
+    """
+    versions = [
+        stored for stored in (change.old, change.new) if stored is not None
+    ]
+
     same = len(versions) == 2 and versions[0] is versions[1]
+
     return versions[:1] if same else versions

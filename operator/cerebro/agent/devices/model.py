@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RouterFacts:
-    """What a router says of itself, in printable form; None where it says nothing (a CHR has no serial number).
+    """What a router says of itself, in printable form; None where it says
+    nothing (a CHR has no serial number).
 
     From `/system/identity`, `/system/resource` and `/system/routerboard`.
     """

@@ -1,6 +1,8 @@
-"""Reports the status of a Device, and remembers what was reported so that a status is written once.
+"""Reports the status of a Device, and remembers what was reported so that a
+status is written once.
 
-What is reported comes as findings; this file judges nothing but whether a write is due.
+What is reported comes as findings; this file judges nothing but whether a
+write is due.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from cerebro.kube.status_writer import Write
 from cerebro.resources import DEVICE, Device
 
 _ROUND_TRIP = 5.0
-"""Seconds in which a write comes back by the watch; later it counts as lost."""
+"""Seconds in which a write comes back by the watch; later it counts as lost.
+"""
 
 _FIGURES_EVERY = 5.0
 """Seconds between writes that differ in figures only."""
@@ -34,22 +37,31 @@ class DeviceReporter:
         self._written_at = 0.0
 
     def report(
-        self, device: Device, findings: DeviceFindings, phases: Sequence[str | None], breaker: Breaker
+        self,
+        device: Device,
+        findings: DeviceFindings,
+        phases: Sequence[str | None],
+        breaker: Breaker,
     ) -> datetime | None:
-        """Write the status if it is news. Return when to report again: figures were held back, or a write may be
-        lost; None if not before something changes.
+        """Write the status if it is news. Return when to report again: figures
+        were held back, or a write may be lost; None if not before something
+        changes.
 
         `phases` are those of the Device's unfinished Sessions.
         """
+
         if not self._context.may_write(device):
             return None
 
         now = time.monotonic()
         status = device_status(
-            device, self._with_figures(device, findings, phases, breaker), datetime.now(UTC)
+            device,
+            self._with_figures(device, findings, phases, breaker),
+            datetime.now(UTC),
         )
 
-        # A write that did not come back within its time is written again, although it is no news to us.
+        # A write that did not come back within its time is written again,
+        # although it is no news to us.
         differs = self._ready_differs(device)
         age = now - self._written_at
         lost = differs and age >= _ROUND_TRIP
@@ -58,23 +70,39 @@ class DeviceReporter:
             if same_meaning(self._written, status):
                 return _in_seconds(_ROUND_TRIP) if differs else None
 
-            figures_only = same_meaning(_without_figures(self._written), _without_figures(status))
+            figures_only = same_meaning(
+                _without_figures(self._written), _without_figures(status)
+            )
             if figures_only and age < _FIGURES_EVERY:
                 return _in_seconds(_FIGURES_EVERY)
 
         self._written, self._written_at = status, now
         meta = device.metadata
-        write = Write(DEVICE, meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER)
+        write = Write(
+            DEVICE, meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER
+        )
+
         self._context.statuses.put(write)
 
         return None
 
     def _with_figures(
-        self, device: Device, findings: DeviceFindings, phases: Sequence[str | None], breaker: Breaker
+        self,
+        device: Device,
+        findings: DeviceFindings,
+        phases: Sequence[str | None],
+        breaker: Breaker,
     ) -> DeviceFindings:
-        """Return the findings with what is counted and read at the time of the report."""
+        """Return the findings with what is counted and read at the time of the
+        report.
+        """
         circuit = breaker.state(time.monotonic())
-        tunnel = None if self._context.is_direct(device) else self._context.tunnels.tunnel_up(device)
+        tunnel = (
+            None
+            if self._context.is_direct(device)
+            else self._context.tunnels.tunnel_up(device)
+        )
+
         return replace(
             findings,
             active=phases.count("Active"),
@@ -85,20 +113,32 @@ class DeviceReporter:
         )
 
     def _ready_differs(self, device: Device) -> bool:
-        """Return whether the Device's Ready is not what was written: the write is on its way or lost, or the operator
-        wrote meanwhile, or took that back.
+        """Return whether the Device's Ready is not what was written: the write
+        is on its way or lost, or the operator wrote meanwhile, or took that
+        back.
         """
+
         if self._written is None:
             return False
 
         conditions = self._written["conditions"]
-        ours = next((condition for condition in conditions if condition["type"] == "Ready"), None)
+        ours = next(
+            (
+                condition
+                for condition in conditions
+                if condition["type"] == "Ready"
+            ),
+            None,
+        )
         if ours is None:
             return False
 
         ready = device.status.condition("Ready")
 
-        return ready is None or (ready.status, ready.reason) != (ours["status"], ours["reason"])
+        return ready is None or (ready.status, ready.reason) != (
+            ours["status"],
+            ours["reason"],
+        )
 
 
 def _in_seconds(seconds: float) -> datetime:
@@ -106,4 +146,6 @@ def _in_seconds(seconds: float) -> datetime:
 
 
 def _without_figures(status: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in status.items() if name != "sessions"}
+    return {
+        name: value for name, value in status.items() if name != "sessions"
+    }

@@ -1,10 +1,13 @@
-"""When the loop of a Device looks at its router next, and how widely. Pure: times are passed in.
+"""When the loop of a Device looks at its router next, and how widely. Pure:
+times are passed in.
 
-`standing` answers whether the router may be reached at all. `Schedule` remembers what is due: clients of Sessions that
-changed come first, everything is compared after a connect, at the resync interval, and when the Device changed. This
-file knows neither the connection nor the Sessions themselves.
+`standing` answers whether the router may be reached at all. `Schedule`
+remembers what is due: clients of Sessions that changed come first, everything
+is compared after a connect, at the resync interval, and when the Device
+changed. This file knows neither the connection nor the Sessions themselves.
 
-All times are seconds of the monotonic clock, but for `clock_at`: that is a moment of the wall clock.
+All times are seconds of the monotonic clock, but for `clock_at`: that is a
+moment of the wall clock.
 """
 
 from __future__ import annotations
@@ -19,16 +22,22 @@ from cerebro.domain.conditions import ConditionState
 from cerebro.resources import Device
 
 CLIENT_WAITS = 4.0
-"""Seconds after a Session came or changed in which somebody waits for its access (rule B5)."""
+"""Seconds after a Session came or changed in which somebody waits for its
+access (rule B5).
+"""
 
 UNSETTLED_RETRY = 1.0
-"""Seconds until the next pass after the first one that left something to do; twice as long each further time."""
+"""Seconds until the next pass after the first one that left something to do;
+twice as long each further time.
+"""
 
 _LONGEST_RETRY = 30.0
 _MOST_DOUBLINGS = 8
 
 _MOST_OVERTAKEN = 20
-"""So many passes over clients may go ahead of a full pass that is due, else it would never come."""
+"""So many passes over clients may go ahead of a full pass that is due, else it
+would never come.
+"""
 
 
 class Standing(Enum):
@@ -62,10 +71,12 @@ def standing(
     """Return where the router of a readable Device stands.
 
     `cleaned_up`: the Device is being deleted and no row of ours is left on the
-    router. `may_look`: this agent may connect to the router. `tunnel` is the Device's TunnelUp. `client_waits`: a
-    Session changed, so that somebody may wait for access; such a try does not wait for its time while the breaker is
+    router. `may_look`: this agent may connect to the router. `tunnel` is the
+    Device's TunnelUp. `client_waits`: a Session changed, so that somebody may
+    wait for access; such a try does not wait for its time while the breaker is
     closed.
     """
+
     if cleaned_up or device.spec.paused == "All" or not may_look:
         return Standing.NOT_OURS
 
@@ -93,7 +104,9 @@ class Schedule:
     """What is due at one router, and when."""
 
     changed: dict[str, float] = field(default_factory=dict)
-    """UIDs of Sessions that came, changed or went since the last pass, each with the time of its change."""
+    """UIDs of Sessions that came, changed or went since the last pass, each
+    with the time of its change.
+    """
 
     full_pass_due: bool = True
 
@@ -101,13 +114,17 @@ class Schedule:
     """When everything is compared again although nothing changed."""
 
     retry_at: float | None = None
-    """When to come again after something failed or was left to do; it makes the next pass a full one."""
+    """When to come again after something failed or was left to do; it makes
+    the next pass a full one.
+    """
 
     clock_at: datetime | None = None
     """When the clock next changes what is to be, or what is to be told."""
 
     overtaken: int = 0
-    """Passes over clients in a row that went ahead of a full pass that was due."""
+    """Passes over clients in a row that went ahead of a full pass that was
+    due.
+    """
 
     unsettled: int = 0
     """Passes in a row that left something to do."""
@@ -122,7 +139,9 @@ class Schedule:
         self.changed[uid] = now
 
     def look_again(self, at: float) -> None:
-        """Make the next full pass due at `at` or earlier: a row that others made, and that counts, ends then."""
+        """Make the next full pass due at `at` or earlier: a row that others
+        made, and that counts, ends then.
+        """
         self.resync_at = min(self.resync_at, at)
 
     def request_full_pass(self) -> None:
@@ -136,12 +155,19 @@ class Schedule:
     # --- what the loop did
 
     def suspend(
-        self, *, retry_at: float | None = None, resync_at: float | None = None, full_pass: bool = False
+        self,
+        *,
+        retry_at: float | None = None,
+        resync_at: float | None = None,
+        full_pass: bool = False,
     ) -> None:
-        """Forget what is due for single clients: no pass comes before the time given.
+        """Forget what is due for single clients: no pass comes before the time
+        given.
 
-        With `full_pass` the next pass is a full one even if the connection outlives the wait.
+        With `full_pass` the next pass is a full one even if the connection
+        outlives the wait.
         """
+
         self.changed.clear()
         self.at_once = False
         self.clock_at = None
@@ -154,7 +180,9 @@ class Schedule:
             self.full_pass_due = True
 
     def failed(self, retry_at: float) -> None:
-        """Note that a pass ended in an error of the router: nothing is known of it before the next full pass."""
+        """Note that a pass ended in an error of the router: nothing is known
+        of it before the next full pass.
+        """
         self.suspend(retry_at=retry_at, full_pass=True)
 
     def completed(
@@ -169,9 +197,11 @@ class Schedule:
     ) -> None:
         """Note how a pass ended.
 
-        `settled`: nothing was left to do. `interrupted`: something more urgent came in between. `collided`: the router
-        has a row that was not read. `resync_interval` in seconds.
+        `settled`: nothing was left to do. `interrupted`: something more urgent
+        came in between. `collided`: the router has a row that was not read.
+        `resync_interval` in seconds.
         """
+
         self.retry_at = None
         full_pass = look is Look.EVERYTHING
 
@@ -183,7 +213,8 @@ class Schedule:
         if interrupted or collided:
             self.full_pass_due = True
 
-        # A full pass that collided waits for its retry: it has read everything, and would collide again.
+        # A full pass that collided waits for its retry: it has read
+        # everything, and would collide again.
         if interrupted or (collided and not full_pass):
             self.at_once = True
 
@@ -209,26 +240,37 @@ class Schedule:
         return now >= self.resync_at
 
     def take_changed(self) -> dict[str, float]:
-        """Return the Sessions that changed; those that change from now on are for the pass after the next."""
+        """Return the Sessions that changed; those that change from now on are
+        for the pass after the next.
+        """
         changed, self.changed = self.changed, {}
         return changed
 
-    def next_look(self, now: float, *, fresh: bool, present: bool, gone: bool) -> Look:
+    def next_look(
+        self, now: float, *, fresh: bool, present: bool, gone: bool
+    ) -> Look:
         """Return how widely the pass that begins now looks.
 
-        `fresh`: the connection is a new one. `present`: a Session that changed is to be looked at. `gone`: a Session
-        that changed is in the store no more, so that only a full pass knows its rows.
+        `fresh`: the connection is a new one. `present`: a Session that changed
+        is to be looked at. `gone`: a Session that changed is in the store no
+        more, so that only a full pass knows its rows.
         """
+
         self.at_once = False
         retries = self.retry_at is not None
         due = self.full_pass_due or fresh or retries or self.resync_is_due(now)
 
-        # Somebody waits for a Session that changed: it goes ahead of what nobody waits for.
-        goes_ahead = present and due and not fresh and self.overtaken < _MOST_OVERTAKEN
+        # Somebody waits for a Session that changed: it goes ahead of what
+        # nobody waits for.
+        goes_ahead = (
+            present and due and not fresh and self.overtaken < _MOST_OVERTAKEN
+        )
+
         self.overtaken = self.overtaken + 1 if goes_ahead else 0
 
         if (due or gone) and not goes_ahead:
-            # The mark is taken at the start of the pass: one that is set meanwhile is for the next.
+            # The mark is taken at the start of the pass: one that is set
+            # meanwhile is for the next.
             self.full_pass_due = False
             return Look.EVERYTHING
 
@@ -245,12 +287,18 @@ class Schedule:
         if self.clock_at is None or moment < self.clock_at:
             self.clock_at = moment
 
-    def next_turn(self, now: float, wall: datetime, *, heartbeat: float) -> float:
-        """Return in how many seconds the next turn is due, at most `heartbeat`."""
+    def next_turn(
+        self, now: float, wall: datetime, *, heartbeat: float
+    ) -> float:
+        """Return in how many seconds the next turn is due, at most
+        `heartbeat`.
+        """
+
         if self.at_once:
             return 0.0
 
-        # A try that is due takes the place of the resync: it is a full pass itself.
+        # A try that is due takes the place of the resync: it is a full pass
+        # itself.
         next_pass = self.resync_at if self.retry_at is None else self.retry_at
         wait = min(heartbeat, next_pass - now)
 

@@ -1,6 +1,8 @@
-"""The text of a Device's status: from findings to conditions and figures. Pure.
+"""The text of a Device's status: from findings to conditions and figures.
+Pure.
 
-This file neither looks nor remembers; `findings` makes the findings, `reporter` writes the status.
+This file neither looks nor remembers; `findings` makes the findings,
+`reporter` writes the status.
 """
 
 from __future__ import annotations
@@ -11,7 +13,12 @@ from typing import Any
 
 from cerebro.agent.devices.breaker import State
 from cerebro.agent.devices.model import RouterFacts
-from cerebro.domain.conditions import ConditionState, ConditionStatus, Obstacle, wire_states
+from cerebro.domain.conditions import (
+    ConditionState,
+    ConditionStatus,
+    Obstacle,
+    wire_states,
+)
 from cerebro.domain.mass_removal import until_confirmed
 from cerebro.domain.ready_owner import operator_says
 from cerebro.resources import Device, reasons
@@ -33,10 +40,13 @@ class DeviceFindings:
     """Why nothing, or not everything, can be done."""
 
     settled: bool | None = None
-    """Whether the last pass left nothing to do; None: no pass has ended yet."""
+    """Whether the last pass left nothing to do; None: no pass has ended yet.
+    """
 
     held_back: int = 0
-    """Clients whose rows stay until a person confirms that they may go (rule E13)."""
+    """Clients whose rows stay until a person confirms that they may go (rule
+    E13).
+    """
 
     contested: int = 0
     """Clients whose rows somebody else keeps changing (rule B10)."""
@@ -57,7 +67,9 @@ class DeviceFindings:
     """When an open breaker lets the next try through."""
 
     last_resync_at: str | None = None
-    """The request for a resync that the last full pass answered, as its annotation has it."""
+    """The request for a resync that the last full pass answered, as its
+    annotation has it.
+    """
 
     cleaned_up: bool = False
     """All rows of ours are off the router of a Device that goes."""
@@ -66,11 +78,16 @@ class DeviceFindings:
     """TunnelUp; None for a Device that is reached without a tunnel."""
 
 
-def device_status(device: Device, findings: DeviceFindings, now: datetime) -> dict[str, Any]:
-    """Return the part of a Device's status that the agent owns, in the form of the API, for server-side apply.
+def device_status(
+    device: Device, findings: DeviceFindings, now: datetime
+) -> dict[str, Any]:
+    """Return the part of a Device's status that the agent owns, in the form of
+    the API, for server-side apply.
 
-    Facts that the router has not told since the agent started stay as the status has them.
+    Facts that the router has not told since the agent started stay as the
+    status has them.
     """
+
     facts, old = findings.facts, device.status
     status: dict[str, Any] = {
         "identity": facts.identity or old.identity,
@@ -78,30 +95,47 @@ def device_status(device: Device, findings: DeviceFindings, now: datetime) -> di
         "board": facts.board or old.board,
         "serialNumber": facts.serial_number or old.serial_number,
         "sessions": {"active": findings.active, "pending": findings.pending},
-        "circuit": {"state": findings.circuit, "openUntil": _whole_second(findings.open_until)},
+        "circuit": {
+            "state": findings.circuit,
+            "openUntil": _whole_second(findings.open_until),
+        },
         "plan": findings.plan,
         "lastResyncAt": findings.last_resync_at or old.last_resync_at,
     }
+
     states = _states(device, findings)
-    status["conditions"] = wire_states(old.conditions, states, device.metadata.generation, now)
+    status["conditions"] = wire_states(
+        old.conditions, states, device.metadata.generation, now
+    )
+
     stripped: dict[str, Any] = _without_none(status)
 
     return stripped
 
 
-def _states(device: Device, findings: DeviceFindings) -> dict[str, ConditionState]:
+def _states(
+    device: Device, findings: DeviceFindings
+) -> dict[str, ConditionState]:
     """Return the conditions that the agent writes, by type."""
     obstacle = findings.obstacle
     states: dict[str, ConditionState] = {}
 
-    # While the operator reports what is wrong with address, Peer or routerID, Ready is the operator's to take back.
+    # While the operator reports what is wrong with address, Peer or routerID,
+    # Ready is the operator's to take back.
     if not operator_says(device):
         states["Ready"] = _ready(device, findings)
 
-    states["Reachable"] = _known(findings.reachable, "Reachable", "the router answers", obstacle)
-    states["Authenticated"] = _known(
-        findings.authenticated, "LoggedIn", "the router took the credentials", obstacle
+    states["Reachable"] = _known(
+        findings.reachable, "Reachable", "the router answers", obstacle
     )
+
+    states["Authenticated"] = _known(
+        findings.authenticated,
+        "LoggedIn",
+        "the router took the credentials",
+        obstacle,
+    )
+
     states["Configured"] = _configured(device, findings)
     if findings.tunnel is not None:
         states["TunnelUp"] = findings.tunnel
@@ -119,35 +153,60 @@ def _configured(device: Device, findings: DeviceFindings) -> ConditionState:
         return ConditionState("True", "Equal", message)
 
     if findings.obstacle is not None:
-        return ConditionState("Unknown", findings.obstacle.reason, findings.obstacle.message)
+        return ConditionState(
+            "Unknown", findings.obstacle.reason, findings.obstacle.message
+        )
 
     if findings.settled is None:
-        return ConditionState("Unknown", reasons.NOT_LOOKED_YET, "no pass has ended yet")
+        return ConditionState(
+            "Unknown", reasons.NOT_LOOKED_YET, "no pass has ended yet"
+        )
 
-    return ConditionState("False", "Changing", "entries on the router are being changed")
+    return ConditionState(
+        "False", "Changing", "entries on the router are being changed"
+    )
 
 
 def _ready(device: Device, findings: DeviceFindings) -> ConditionState:
-    """Return Ready: first what keeps the router from being looked at, then what the look showed."""
+    """Return Ready: first what keeps the router from being looked at, then
+    what the look showed.
+    """
+
     if findings.cleaned_up and device.metadata.deletion_timestamp is not None:
-        return ConditionState("False", reasons.CLEANED_UP, "all marked entries are removed from the router")
+        return ConditionState(
+            "False",
+            reasons.CLEANED_UP,
+            "all marked entries are removed from the router",
+        )
 
     obstacle = findings.obstacle
     if obstacle is not None:
-        status: ConditionStatus = "Unknown" if findings.reachable is None else "False"
+        status: ConditionStatus = (
+            "Unknown" if findings.reachable is None else "False"
+        )
+
         return ConditionState(status, obstacle.reason, obstacle.message)
 
     if device.spec.paused != "None":
-        message = f"spec.paused is {device.spec.paused}: set it to None to go on"
+        message = (
+            f"spec.paused is {device.spec.paused}: set it to None to go on"
+        )
+
         return ConditionState("False", reasons.PAUSED, message)
 
     if findings.settled is None:
-        return ConditionState("Unknown", reasons.NOT_LOOKED_YET, "the router has not been compared yet")
+        return ConditionState(
+            "Unknown",
+            reasons.NOT_LOOKED_YET,
+            "the router has not been compared yet",
+        )
 
     return _ready_by_entries(device, findings)
 
 
-def _ready_by_entries(device: Device, findings: DeviceFindings) -> ConditionState:
+def _ready_by_entries(
+    device: Device, findings: DeviceFindings
+) -> ConditionState:
     """Return Ready of a router that was compared."""
     if findings.held_back:
         message = (
@@ -158,13 +217,15 @@ def _ready_by_entries(device: Device, findings: DeviceFindings) -> ConditionStat
         return ConditionState("False", "MassRemoval", message)
 
     if findings.contested:
-        message = (
-            f"rows of {findings.contested} clients were changed by somebody else three times in ten minutes"
-        )
+        message = f"rows of {findings.contested} clients were changed by somebody else three times in ten minutes"
         return ConditionState("False", "Contested", message)
 
     if device.spec.dry_run:
-        return ConditionState("True", reasons.DRY_RUN, "the router can be read; nothing is written")
+        return ConditionState(
+            "True",
+            reasons.DRY_RUN,
+            "the router can be read; nothing is written",
+        )
 
     if findings.settled:
         return ConditionState("True", "Equal", "the router is as wanted")
@@ -172,14 +233,20 @@ def _ready_by_entries(device: Device, findings: DeviceFindings) -> ConditionStat
     return ConditionState("True", "Changing", "the router is being changed")
 
 
-def _known(value: bool | None, reason: str, message: str, obstacle: Obstacle | None) -> ConditionState:
-    """Return a condition that is True with this reason and message; if it is not, the obstacle is the reason."""
+def _known(
+    value: bool | None, reason: str, message: str, obstacle: Obstacle | None
+) -> ConditionState:
+    """Return a condition that is True with this reason and message; if it is
+    not, the obstacle is the reason.
+    """
     if value:
         return ConditionState("True", reason, message)
 
     status: ConditionStatus = "Unknown" if value is None else "False"
     if obstacle is None:
-        return ConditionState(status, reasons.NOT_LOOKED_YET, "nobody has looked yet")
+        return ConditionState(
+            status, reasons.NOT_LOOKED_YET, "nobody has looked yet"
+        )
 
     return ConditionState(status, obstacle.reason, obstacle.message)
 
@@ -194,6 +261,10 @@ def _whole_second(moment: datetime | None) -> str | None:
 
 def _without_none(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _without_none(part) for name, part in value.items() if part is not None}
+        return {
+            name: _without_none(part)
+            for name, part in value.items()
+            if part is not None
+        }
 
     return value

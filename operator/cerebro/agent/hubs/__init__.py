@@ -1,1 +1,3 @@
-"""One loop for each Hub: its interface, its peers, its isolation, and their statuses."""
+"""One loop for each Hub: its interface, its peers, its isolation, and their
+statuses.
+"""

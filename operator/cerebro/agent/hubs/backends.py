@@ -32,13 +32,16 @@ class NodeBackends:
     dry_run: bool = False
 
     def backends(self, hub: Hub) -> Sequence[Backend]:
-        """Return the backends that may carry a Hub, in the order in which they are tried (rule E4).
+        """Return the backends that may carry a Hub, in the order in which they
+        are tried (rule E4).
 
         A leased Hub is carried in userspace only: the kernel has no watchdog.
         """
         leased = hub.spec.node_name is None
         if leased or hub.spec.implementation == "Userspace":
             return (self.userspace,)
+
         if hub.spec.implementation == "Kernel":
             return (self.kernel,)
+
         return (self.kernel, self.userspace)

@@ -1,7 +1,8 @@
 """What is desired of one Hub's interface, gathered for each pass.
 
-It comes out of the Store, with what Peers name and do not hold (`lookups`), and with what is remembered from one
-pass to the next: the keys of deleted Peers and the endpoints that were dialled.
+It comes out of the Store, with what Peers name and do not hold (`lookups`),
+and with what is remembered from one pass to the next: the keys of deleted
+Peers and the endpoints that were dialled.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ from cerebro.resources.naming import FINALIZER_CLEANUP
 from cerebro.wireguard.model import Endpoint
 
 _BRIDGED = 10.0
-"""The deletion of a Device may be seen so many seconds after that of its Peer: they are two watches."""
+"""The deletion of a Device may be seen so many seconds after that of its Peer:
+they are two watches.
+"""
 
 
 class HubInputs:
-    """Gathers what is desired of one Hub. `changed` is called when something that was looked up changed."""
+    """Gathers what is desired of one Hub. `changed` is called when something
+    that was looked up changed.
+    """
 
     def __init__(
         self,
@@ -37,7 +42,10 @@ class HubInputs:
         changed: Callable[[], None],
     ) -> None:
         self.dialled: dict[str, Endpoint] = {}
-        """By public key, the endpoint that was set last; the loop sets it after each pass."""
+        """By public key, the endpoint that was set last; the loop sets it
+        after each pass.
+        """
+
         self._context = context
         self._tools = tools
         self._namespace = namespace
@@ -49,13 +57,16 @@ class HubInputs:
         """Keys of Peers that were deleted since the last `gather`."""
 
     def departed(self, peer: Peer) -> None:
-        """Remember the keys of a deleted Peer until they are gone, or another Peer's (rule E8)."""
+        """Remember the keys of a deleted Peer until they are gone, or another
+        Peer's (rule E8).
+        """
         self._departing |= set(peer.keys)
 
     def keep(self, remaining: frozenset[str]) -> None:
         """Keep only the departed keys that are still on the interface.
 
-        Keys that departed since `gather` are kept apart: the pass did not know them.
+        Keys that departed since `gather` are kept apart: the pass did not know
+        them.
         """
         self._departed = remaining
 
@@ -63,32 +74,47 @@ class HubInputs:
         """Look nothing up any more."""
         self._endpoints.close()
 
-    async def gather(self, hub: Hub, on_node: Iterable[Hub] = (), *, refresh: bool) -> HubDesired:
+    async def gather(
+        self, hub: Hub, on_node: Iterable[Hub] = (), *, refresh: bool
+    ) -> HubDesired:
         """Return what is desired now.
 
-        `on_node` are all Hubs of the node. `refresh` looks up anew what was looked up before.
+        `on_node` are all Hubs of the node. `refresh` looks up anew what was
+        looked up before.
         """
+
         self._departed |= self._departing
         self._departing = set()
 
         # The Peers, and those that cannot be read: they hold what they have.
         stored = self._stored_peers()
         peers = _readable(stored)
-        frozen = frozen_peers((each for each in stored if each.model is None), self._name)
+        frozen = frozen_peers(
+            (each for each in stored if each.model is None), self._name
+        )
 
         # What Peers name and do not hold.
         secrets = {
-            peer.spec.preshared_key_secret_ref.name for peer in peers if peer.spec.preshared_key_secret_ref
+            peer.spec.preshared_key_secret_ref.name
+            for peer in peers
+            if peer.spec.preshared_key_secret_ref
         }
+
         texts = {peer.spec.endpoint for peer in peers if peer.spec.endpoint}
         endpoints, unresolved = self._endpoints.look_up(texts, refresh=refresh)
 
         # Terminating Peers, by the API server's clock, and their Devices.
         server_now = time.time() - (self._context.api.clock_skew or 0.0)
-        going = [peer for peer in peers if peer.metadata.deletion_timestamp is not None]
+        going = [
+            peer
+            for peer in peers
+            if peer.metadata.deletion_timestamp is not None
+        ]
+
         kept = staying(going, self._devices_of(going), now=server_now)
 
         preshared = await self._preshared.read(secrets, refresh=refresh)
+
         return HubDesired(
             hub=hub,
             peers=peers,
@@ -108,25 +134,46 @@ class HubInputs:
         )
 
     def _stored_peers(self) -> list[StoredObject]:
-        """Return the Peers of the Hub, and those that cannot be read and name no Hub: they may be its own."""
-        nameless = [each for each in self._context.store.frozen(PEER) if hub_of(each) is None]
-        return [*self._context.peers_by_hub.get(self._namespace, self._name), *nameless]
+        """Return the Peers of the Hub, and those that cannot be read and name
+        no Hub: they may be its own.
+        """
+        nameless = [
+            each
+            for each in self._context.store.frozen(PEER)
+            if hub_of(each) is None
+        ]
+
+        return [
+            *self._context.peers_by_hub.get(self._namespace, self._name),
+            *nameless,
+        ]
 
     def _devices_of(self, peers: Iterable[Peer]) -> dict[str, Device]:
-        """Return the Devices of Peers, by name, that the Store has and our model can read."""
-        names = {peer.spec.device_ref.name for peer in peers if peer.spec.device_ref}
+        """Return the Devices of Peers, by name, that the Store has and our
+        model can read.
+        """
+        names = {
+            peer.spec.device_ref.name for peer in peers if peer.spec.device_ref
+        }
+
         devices: dict[str, Device] = {}
         for name in names:
             stored = self._context.store.get(DEVICE, self._namespace, name)
             device = stored.read(Device) if stored is not None else None
             if device is not None:
                 devices[name] = device
+
         return devices
 
     def _complete(self) -> bool:
-        """Return whether the Store knows all objects that a removal depends on (rule E7)."""
+        """Return whether the Store knows all objects that a removal depends on
+        (rule E7).
+        """
         store = self._context.store
-        return all(store.complete(kind, self._namespace) for kind in (HUB, PEER, DEVICE))
+        return all(
+            store.complete(kind, self._namespace)
+            for kind in (HUB, PEER, DEVICE)
+        )
 
 
 def _readable(stored: Iterable[StoredObject]) -> list[Peer]:
@@ -136,76 +183,119 @@ def _readable(stored: Iterable[StoredObject]) -> list[Peer]:
 
 def wants_cleanup(hub: Hub) -> bool:
     """Return whether a Hub is being deleted and its interface with it."""
-    return hub.metadata.deletion_timestamp is not None and hub.spec.deletion_policy == "Cleanup"
+    return (
+        hub.metadata.deletion_timestamp is not None
+        and hub.spec.deletion_policy == "Cleanup"
+    )
 
 
-def staying(peers: Iterable[Peer], devices: Mapping[str, Device], *, now: float) -> frozenset[str]:
-    """Return the UIDs of terminating Peers whose Device still has its clean-up to do (rule E6).
+def staying(
+    peers: Iterable[Peer], devices: Mapping[str, Device], *, now: float
+) -> frozenset[str]:
+    """Return the UIDs of terminating Peers whose Device still has its clean-up
+    to do (rule E6).
 
-    `devices` are those of the Hub's namespace, by name; `now` is in Unix seconds, by the API server's clock.
+    `devices` are those of the Hub's namespace, by name; `now` is in Unix
+    seconds, by the API server's clock.
     """
     uids = set()
     for peer in peers:
-        if peer.metadata.deletion_timestamp is None or peer.spec.device_ref is None:
+        if (
+            peer.metadata.deletion_timestamp is None
+            or peer.spec.device_ref is None
+        ):
             continue
 
         device = devices.get(peer.spec.device_ref.name)
-        if device is None or not _same_device(peer, device) or not _to_clean_up(device):
+        if (
+            device is None
+            or not _same_device(peer, device)
+            or not _to_clean_up(device)
+        ):
             continue
 
-        if device.metadata.deletion_timestamp is not None or _may_be_going(device, peer, now):
+        if device.metadata.deletion_timestamp is not None or _may_be_going(
+            device, peer, now
+        ):
             uids.add(peer.metadata.uid)
+
     return frozenset(uids)
 
 
 def _may_be_going(device: Device, peer: Peer, now: float) -> bool:
-    """Return whether a Peer may go because its Device does (foreground deletion), and not alone or with its key."""
+    """Return whether a Peer may go because its Device does (foreground
+    deletion), and not alone or with its key.
+    """
     assert peer.metadata.deletion_timestamp is not None
     since = now - peer.metadata.deletion_timestamp.timestamp()
+
     return since < _BRIDGED and device.spec.public_key == peer.spec.public_key
 
 
 def _same_device(peer: Peer, device: Device) -> bool:
-    """Return whether a Device is the one that made the Peer, and not another that has its name since."""
-    owners = [owner.uid for owner in peer.metadata.owner_references if owner.kind == "Device"]
+    """Return whether a Device is the one that made the Peer, and not another
+    that has its name since.
+    """
+    owners = [
+        owner.uid
+        for owner in peer.metadata.owner_references
+        if owner.kind == "Device"
+    ]
+
     return not owners or device.metadata.uid in owners
 
 
 def _to_clean_up(device: Device) -> bool:
     if FINALIZER_CLEANUP not in device.metadata.finalizers:
         return False
+
     ready = device.status.condition("Ready")
-    cleaned_up = ready is not None and ready.status == "False" and ready.reason == reasons.CLEANED_UP
+    cleaned_up = (
+        ready is not None
+        and ready.status == "False"
+        and ready.reason == reasons.CLEANED_UP
+    )
+
     return not cleaned_up
 
 
 def frozen_peers(stored: Iterable[StoredObject], hub: str) -> Frozen:
-    """Return what must not be touched for the sake of Peers of this Hub that cannot be read (rule B9).
+    """Return what must not be touched for the sake of Peers of this Hub that
+    cannot be read (rule B9).
 
     A Peer that names no Hub counts too.
     """
+
     keys: set[str] = set()
     everything = False
     count = 0
     for peer in stored:
         if hub_of(peer) not in (hub, None):
             continue
+
         count += 1
         named = _keys_of(peer.raw or {})
         if not named:
             everything = True
+
         keys |= named
+
     return Frozen(frozenset(keys), everything, count)
 
 
 def _keys_of(raw: Mapping[str, object]) -> set[str]:
-    """Return the public keys that an unreadable Peer names, as far as they are text."""
+    """Return the public keys that an unreadable Peer names, as far as they are
+    text.
+    """
+
     spec, status = raw.get("spec"), raw.get("status")
     keys: list[object] = []
     if isinstance(spec, Mapping):
         keys.append(spec.get("publicKey"))
+
     if isinstance(status, Mapping):
         keys.append(status.get("appliedPublicKey"))
         rotated = status.get("rotatedPublicKeys")
         keys += rotated if isinstance(rotated, list) else ()
+
     return {key for key in keys if isinstance(key, str)}

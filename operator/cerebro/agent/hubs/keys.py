@@ -1,7 +1,8 @@
-"""The key of a Hub's interface (rule E3): the interface's, else the Secret's, else a new one. It is never changed.
+"""The key of a Hub's interface (rule E3): the interface's, else the Secret's,
+else a new one. It is never changed.
 
-The interface gets a key only once the Secret holds the same one: a key that only an interface has is lost
-with it, and with it every router's way back.
+The interface gets a key only once the Secret holds the same one: a key that
+only an interface has is lost with it, and with it every router's way back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,12 @@ from cerebro.kube.client.errors import AlreadyExists, KubeError, NotFound
 from cerebro.kube.client.secrets import Secret
 from cerebro.resources import Hub
 from cerebro.resources.naming import SECRET_TYPE_WIREGUARD
-from cerebro.wireguard.keys import InvalidKey, check_private_key, derive_public_key, generate_private_key
+from cerebro.wireguard.keys import (
+    InvalidKey,
+    check_private_key,
+    derive_public_key,
+    generate_private_key,
+)
 
 _LABELS = {"app.kubernetes.io/managed-by": "cerebro-agent"}
 
@@ -32,11 +38,16 @@ class HubKey:
     @property
     def public_key(self) -> str | None:
         """The public key that belongs to the private one."""
-        return derive_public_key(self.private_key) if self.private_key else None
+        return (
+            derive_public_key(self.private_key) if self.private_key else None
+        )
 
 
-async def settle_key(api: KubeApi, hub: Hub, on_interface: str | None, *, create: bool = True) -> HubKey:
-    """Return the key, from the Secret or, with `create`, put into a new Secret first.
+async def settle_key(
+    api: KubeApi, hub: Hub, on_interface: str | None, *, create: bool = True
+) -> HubKey:
+    """Return the key, from the Secret or, with `create`, put into a new Secret
+    first.
 
     `on_interface` is the private key that the interface has already; it stays whatever the Secret holds. Raises
     nothing: an error of the API server is in `trouble`.
@@ -47,17 +58,24 @@ async def settle_key(api: KubeApi, hub: Hub, on_interface: str | None, *, create
             secret = await api.get_secret(hub.namespace, name)
         except NotFound:
             return await _make(api, hub, on_interface, create=create)
+
         return _compare(hub, on_interface, secret)
     except KubeError as error:
         # A key that the interface has already needs no Secret for now.
         if on_interface:
             return HubKey(on_interface)
+
         message = f"Secret {name} (spec.privateKeySecretRef) could not be read or made yet: {error}"
         return HubKey(None, Obstacle("SecretNotRead", message, looked=False))
 
 
-async def _make(api: KubeApi, hub: Hub, on_interface: str | None, *, create: bool) -> HubKey:
-    """Return a key for a Hub without a Secret; make the Secret with `create`. Raises KubeError."""
+async def _make(
+    api: KubeApi, hub: Hub, on_interface: str | None, *, create: bool
+) -> HubKey:
+    """Return a key for a Hub without a Secret; make the Secret with `create`.
+    Raises KubeError.
+    """
+
     private = on_interface or generate_private_key()
     if not create:
         return HubKey(private)
@@ -68,15 +86,27 @@ async def _make(api: KubeApi, hub: Hub, on_interface: str | None, *, create: boo
         "publicKey": derive_public_key(private).encode(),
     }
     try:
-        await api.create_secret(hub.namespace, name, type=SECRET_TYPE_WIREGUARD, data=data, labels=_LABELS)
+        await api.create_secret(
+            hub.namespace,
+            name,
+            type=SECRET_TYPE_WIREGUARD,
+            data=data,
+            labels=_LABELS,
+        )
     except AlreadyExists:
         # Somebody else made it since it was read: that one counts.
-        return _compare(hub, on_interface, await api.get_secret(hub.namespace, name))
+        return _compare(
+            hub, on_interface, await api.get_secret(hub.namespace, name)
+        )
+
     return HubKey(private)
 
 
 def _compare(hub: Hub, on_interface: str | None, secret: Secret) -> HubKey:
-    """Return the key of a Hub that has a Secret, with what is wrong about the Secret."""
+    """Return the key of a Hub that has a Secret, with what is wrong about the
+    Secret.
+    """
+
     where = f"Secret {secret.name} (spec.privateKeySecretRef)"
     trouble: str | None = None
     private: str | None = None
@@ -92,7 +122,9 @@ def _compare(hub: Hub, on_interface: str | None, secret: Secret) -> HubKey:
         trouble = f"cannot be used: {error}"
 
     if trouble is not None:
-        return HubKey(on_interface, Obstacle("SecretNotUsable", f"{where} {trouble}"))
+        return HubKey(
+            on_interface, Obstacle("SecretNotUsable", f"{where} {trouble}")
+        )
 
     if on_interface is not None and private != on_interface:
         message = (
@@ -100,5 +132,7 @@ def _compare(hub: Hub, on_interface: str | None, secret: Secret) -> HubKey:
             "the interface's key, delete the Secret: it is made anew from it. To have the Secret's, delete the "
             "interface: every router then needs the new public key"
         )
+
         return HubKey(on_interface, Obstacle("KeyMismatch", message))
+
     return HubKey(private)

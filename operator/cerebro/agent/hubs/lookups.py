@@ -1,6 +1,8 @@
-"""What Peers name and do not hold: preshared keys in Secrets and addresses of host names. Both are remembered.
+"""What Peers name and do not hold: preshared keys in Secrets and addresses of
+host names. Both are remembered.
 
-A pass never waits for a name server, and for Secrets only if it has never read them.
+A pass never waits for a name server, and for Secrets only if it has never read
+them.
 """
 
 from __future__ import annotations
@@ -40,11 +42,14 @@ class PresharedKeys:
         self._namespace = namespace
         self._known: dict[str, PresharedKey] = {}
 
-    async def read(self, names: Collection[str], *, refresh: bool) -> dict[str, PresharedKey]:
+    async def read(
+        self, names: Collection[str], *, refresh: bool
+    ) -> dict[str, PresharedKey]:
         """Return the keys in these Secrets; forget all others.
 
         Keys that are known are read anew only with `refresh`.
         """
+
         unread = [name for name in names if refresh or self._is_unread(name)]
         gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -58,8 +63,14 @@ class PresharedKeys:
         except TimeoutError:
             pass
 
-        self._known = {name: self._known[name] for name in names if name in self._known}
-        late = PresharedKey(None, _not_read("the API server did not answer in time"))
+        self._known = {
+            name: self._known[name] for name in names if name in self._known
+        }
+
+        late = PresharedKey(
+            None, _not_read("the API server did not answer in time")
+        )
+
         return {name: self._known.get(name, late) for name in names}
 
     def _is_unread(self, name: str) -> bool:
@@ -72,20 +83,34 @@ class PresharedKeys:
             secret = await self._api.get_secret(self._namespace, name)
             text = secret.text("presharedKey")
         except NotFound:
-            return _unusable(f"{where} does not exist: make it with type {SECRET_TYPE_WIREGUARD}")
+            return _unusable(
+                f"{where} does not exist: make it with type {SECRET_TYPE_WIREGUARD}"
+            )
         except KubeError as error:
-            # The key that was read last stays good while the API server is away.
+            # The key that was read last stays good while the API server is
+            # away.
             known = self._known.get(name)
-            return PresharedKey(known.key if known else None, _not_read(str(error)))
+            return PresharedKey(
+                known.key if known else None, _not_read(str(error))
+            )
+
         return _checked(secret, text, where)
 
 
 def _checked(secret: Secret, text: str | None, where: str) -> PresharedKey:
-    """Return the key in a Secret, `text`, or why it cannot be used; `where` names the Secret in messages."""
+    """Return the key in a Secret, `text`, or why it cannot be used; `where`
+    names the Secret in messages.
+    """
     if secret.type != SECRET_TYPE_WIREGUARD:
-        return _unusable(f"{where} has type {secret.type or 'Opaque'}: it must be {SECRET_TYPE_WIREGUARD}")
+        return _unusable(
+            f"{where} has type {secret.type or 'Opaque'}: it must be {SECRET_TYPE_WIREGUARD}"
+        )
+
     if text is None:
-        return _unusable(f"{where} has no key presharedKey: add it, as `wg genpsk` prints it")
+        return _unusable(
+            f"{where} has no key presharedKey: add it, as `wg genpsk` prints it"
+        )
+
     try:
         return PresharedKey(check_key(text, "preshared key"))
     except InvalidKey as error:
@@ -118,12 +143,20 @@ class Endpoints:
     def look_up(
         self, endpoints: Collection[str], *, refresh: bool
     ) -> tuple[dict[str, Endpoint], dict[str, Obstacle]]:
-        """Return by spec.endpoint the addresses to dial that are known, and why others are not.
+        """Return by spec.endpoint the addresses to dial that are known, and
+        why others are not.
 
-        All other endpoints are forgotten. `refresh` looks all names up anew meanwhile. A name that was known once
-        keeps its address until another one is known.
+        All other endpoints are forgotten. `refresh` looks all names up anew
+        meanwhile. A name that was known once keeps its address until another
+        one is known.
         """
-        self._known = {text: known for text, known in self._known.items() if text in endpoints}
+
+        self._known = {
+            text: known
+            for text, known in self._known.items()
+            if text in endpoints
+        }
+
         addresses: dict[str, Endpoint] = {}
         troubles: dict[str, Obstacle] = {}
         for text in endpoints:
@@ -132,6 +165,7 @@ class Endpoints:
                 troubles[text] = known
             elif known is not None:
                 addresses[text] = known
+
         return addresses, troubles
 
     def close(self) -> None:
@@ -139,29 +173,46 @@ class Endpoints:
         for task in self._lookups.values():
             task.cancel()
 
-    def _resolve(self, endpoint: str, *, refresh: bool) -> Endpoint | Obstacle | None:
-        """Return what is known of an endpoint now; begin a look-up if one is due."""
+    def _resolve(
+        self, endpoint: str, *, refresh: bool
+    ) -> Endpoint | Obstacle | None:
+        """Return what is known of an endpoint now; begin a look-up if one is
+        due.
+        """
+
         try:
             literal = literal_endpoint(endpoint)
         except ValueError as error:  # of a Peer that an older schema let in
             return Obstacle(NOT_RESOLVED, f"spec.endpoint: {error}")
+
         if literal is not None:
             return literal
 
         due = refresh or endpoint not in self._known
         if due and endpoint not in self._lookups:
-            task = asyncio.create_task(self._look_up(endpoint), name="resolve a peer's endpoint")
+            task = asyncio.create_task(
+                self._look_up(endpoint), name="resolve a peer's endpoint"
+            )
+
             self._lookups[endpoint] = task
+
         return self._known.get(endpoint)
 
     async def _look_up(self, endpoint: str) -> None:
-        """Ask the node's name servers; note what they answer, and call `changed` if it is news."""
+        """Ask the node's name servers; note what they answer, and call
+        `changed` if it is news.
+        """
+
         host, port = split_endpoint(endpoint)
         addresses: list[Endpoint] = []
         try:
             async with self._gate, asyncio.timeout(_RESOLVE):
                 addresses = await _addresses(host, port)
-        except (OSError, TimeoutError, UnicodeError):  # the last for what can be no name, such as a..b
+        except (
+            OSError,
+            TimeoutError,
+            UnicodeError,
+        ):  # the last for what can be no name, such as a..b
             pass
         finally:
             self._lookups.pop(endpoint, None)
@@ -176,10 +227,17 @@ class Endpoints:
 
 
 async def _addresses(host: str, port: int) -> list[Endpoint]:
-    """Return the IP addresses of a host name, each with the port. Raises OSError, UnicodeError."""
+    """Return the IP addresses of a host name, each with the port. Raises
+    OSError, UnicodeError.
+    """
     loop = asyncio.get_running_loop()
     answers = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-    return [(str(at[0]), int(at[1])) for family, *_, at in answers if family in _FAMILIES]
+
+    return [
+        (str(at[0]), int(at[1]))
+        for family, *_, at in answers
+        if family in _FAMILIES
+    ]
 
 
 def _not_resolved(endpoint: str, host: str) -> Obstacle:
@@ -187,4 +245,5 @@ def _not_resolved(endpoint: str, host: str) -> Obstacle:
         f"spec.endpoint {endpoint} is not dialled: the node finds no address of {host}; correct the name, or "
         "the node's name servers. It is looked up again at every resync of the Hub"
     )
+
     return Obstacle(NOT_RESOLVED, message)

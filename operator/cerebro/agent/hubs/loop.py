@@ -1,7 +1,9 @@
-"""The loop of one Hub: while this node owns the Hub, keep its WireGuard interface configured and report the status.
+"""The loop of one Hub: while this node owns the Hub, keep its WireGuard
+interface configured and report the status.
 
-Level-triggered: a pass takes what is desired from the Store, whatever woke it. A pass reads all peers, so it is
-also the look at their handshakes. What is due when is `schedule`'s part, one pass over the interface `reconcile`'s.
+Level-triggered: a pass takes what is desired from the Store, whatever woke it.
+A pass reads all peers, so it is also the look at their handshakes. What is due
+when is `schedule`'s part, one pass over the interface `reconcile`'s.
 """
 
 from __future__ import annotations
@@ -27,7 +29,12 @@ from cerebro.agent.hubs.peers.status import out_of_sight
 from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
 from cerebro.agent.hubs.reporter import HubReporter
 from cerebro.agent.hubs.schedule import HubSchedule, wait
-from cerebro.agent.hubs.status import CLEANED_UP, HubFindings, failed_pass, peers_out_of_sight
+from cerebro.agent.hubs.status import (
+    CLEANED_UP,
+    HubFindings,
+    failed_pass,
+    peers_out_of_sight,
+)
 from cerebro.agent.hubs.watchdog import Watchdog
 from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.domain.leases import hub_lease
@@ -44,15 +51,27 @@ from cerebro.wireguard.model import Interface
 log = logging.getLogger(__name__)
 
 _ONLINE_WITHIN = timedelta(seconds=180)  # behind a Hub that cannot be read
-_NOT_FOUND = Obstacle(reasons.INVALID_OBJECT, "it cannot be read, and its interface is not on this node")
-_UNTIL_LEASED = 1.0  # seconds until the next look at a Lease that somebody else may have
+_NOT_FOUND = Obstacle(
+    reasons.INVALID_OBJECT,
+    "it cannot be read, and its interface is not on this node",
+)
+_UNTIL_LEASED = (
+    1.0  # seconds until the next look at a Lease that somebody else may have
+)
 
 
 class HubLoop:
-    """One task for one Hub, known by its UID; everything else only marks it dirty."""
+    """One task for one Hub, known by its UID; everything else only marks it
+    dirty.
+    """
 
     def __init__(
-        self, context: AgentContext, tools: NodeBackends, namespace: str, name: str, uid: str
+        self,
+        context: AgentContext,
+        tools: NodeBackends,
+        namespace: str,
+        name: str,
+        uid: str,
     ) -> None:
         self.namespace = namespace
         self.name = name
@@ -64,17 +83,29 @@ class HubLoop:
         self._wake = asyncio.Event()
         renewed = asyncio.Event()
         self._ownership = Ownership(
-            self._lease, duration=tools.lease_duration, changed=self.mark, renewed=renewed.set
+            self._lease,
+            duration=tools.lease_duration,
+            changed=self.mark,
+            renewed=renewed.set,
         )
-        self._watchdog = Watchdog(self._ownership, tools.userspace, renewed, gone=self.mark)
-        self._inputs = HubInputs(context, tools, namespace, name, changed=self.mark)
+
+        self._watchdog = Watchdog(
+            self._ownership, tools.userspace, renewed, gone=self.mark
+        )
+
+        self._inputs = HubInputs(
+            context, tools, namespace, name, changed=self.mark
+        )
+
         self._node_hubs = NodeHubs(context, tools.node)
         self._hub_reporter = HubReporter(context, tools.node)
         self._peer_reporter = PeerReporter(context)
         self._schedule = HubSchedule()
         self._own_addresses: frozenset[str] = frozenset()
         self._reading: Interface | None = None
-        """The interface as it was read in this turn, once it is known to be ours."""
+        """The interface as it was read in this turn, once it is known to be
+        ours.
+        """
 
     def mark(self) -> None:
         """Wake the loop: something changed that concerns the Hub."""
@@ -94,7 +125,9 @@ class HubLoop:
         return self._watchdog.backend is not None
 
     async def run(self) -> None:
-        """Turn until the agent stops, or the Hub goes or is made anew; the interface stays as it is."""
+        """Turn until the agent stops, or the Hub goes or is made anew; the
+        interface stays as it is.
+        """
         async with asyncio.TaskGroup() as tasks:
             name = f"keep hub {self.namespace}/{self.name}"
             keeping = tasks.create_task(self._watchdog.run(), name=name)
@@ -112,19 +145,25 @@ class HubLoop:
                     self._ownership.follow(None, self._tools.node)
                     await self._let_go(None)
                     return
+
                 delay = await self._turn(stored)
                 await asyncio.sleep(self._schedule.rest())
-                await wait_for_wake(self._wake, wait(delay, self._context.heartbeat))
+                await wait_for_wake(
+                    self._wake, wait(delay, self._context.heartbeat)
+                )
         finally:
             self._ownership.close()
             self._inputs.close()
             self._context.ended(heartbeat)
 
     def _stored(self) -> StoredObject | None:
-        """Return the Hub; None if it went, also if another Hub of its name came since."""
+        """Return the Hub; None if it went, also if another Hub of its name
+        came since.
+        """
         stored = self._context.store.get(HUB, self.namespace, self.name)
         if stored is None or stored.uid != self._uid:
             return None
+
         return stored
 
     def _lease(self, changed: Any, renewed: Any) -> Lease:
@@ -153,74 +192,115 @@ class HubLoop:
         # Who owns the Hub.
         node = self._tools.node
         self._ownership.follow(hub if may_be_ours(hub, node) else None, node)
+
         if not self._ownership.owns():
             await self._let_go(hub)
-            return _UNTIL_LEASED if hub.spec.node_name is None else self._context.heartbeat
+            return (
+                _UNTIL_LEASED
+                if hub.spec.node_name is None
+                else self._context.heartbeat
+            )
 
         # Whether another Hub of this node is in the way.
         await self._watchdog.adopt(hub.spec.interface, hub.status.public_key)
         obstacle = self._node_hubs.conflict(hub)
         if obstacle is None:
             return await self._attempt(hub)
+
         if wants_cleanup(hub):
-            await self._report_cleaned_up(hub)  # the interface is that other Hub's
+            await self._report_cleaned_up(
+                hub
+            )  # the interface is that other Hub's
+
             return self._context.heartbeat
+
         return await self._fail(hub, HubFindings(up=False, obstacle=obstacle))
 
     async def _attempt(self, hub: Hub) -> float:
         """Make a pass, or clean up; return the seconds until the next turn."""
         started = time.monotonic()
+
         try:
-            if hub.metadata.deletion_timestamp is not None and hub.spec.paused != "All":
+            if (
+                hub.metadata.deletion_timestamp is not None
+                and hub.spec.paused != "All"
+            ):
                 await self._clean_up(hub)
                 return self._context.heartbeat
+
             delay = await self._pass(hub)
         except Exception as error:
-            # An error of ours too: a loop that ends gives up its Lease, and with it its tunnels.
+            # An error of ours too: a loop that ends gives up its Lease, and
+            # with it its tunnels.
             ours = not isinstance(error, WireGuardError | TimeoutError)
             if ours:
-                log.exception("the pass over Hub %s/%s failed", self.namespace, self.name)
+                log.exception(
+                    "the pass over Hub %s/%s failed", self.namespace, self.name
+                )
+
             if not self._ownership.owns():
                 return 0.0
-            # After an error of ours what was read counts: the interface works, though nobody can compare it.
+
+            # After an error of ours what was read counts: the interface works,
+            # though nobody can compare it.
             readable = ours and self._reading is not None and self._reading.up
             if readable and self._reading is not None:
                 self._judge(self._reading, hub.spec.online_within)
+
             return await self._fail(hub, failed_pass(error), seen=readable)
+
         took = time.monotonic() - started
         self._schedule.ended(took)
         self._context.metrics.reconciled("hub", took)
+
         return delay
 
     async def _pass(self, hub: Hub) -> float:
-        """Compare the interface and bring it up to date; return the seconds until the next turn."""
-        # What is desired; a resync looks up anew what Peers name: Secrets, and addresses of host names.
+        """Compare the interface and bring it up to date; return the seconds
+        until the next turn.
+        """
+
+        # What is desired; a resync looks up anew what Peers name: Secrets, and
+        # addresses of host names.
         now = time.monotonic()
         request = hub.metadata.annotations.get(ANNOTATION_RESYNC_AT)
         resync = self._schedule.resync_due(request, now)
-        desired = await self._inputs.gather(hub, self._node_hubs.all(), refresh=resync)
+        desired = await self._inputs.gather(
+            hub, self._node_hubs.all(), refresh=resync
+        )
 
         # The interface.
         outcome = await self._reconciler(hub, desired).run()
         findings = outcome.findings
+
         if resync:
-            self._schedule.resynced(request, now, hub.spec.resync_interval.total_seconds())
+            self._schedule.resynced(
+                request, now, hub.spec.resync_interval.total_seconds()
+            )
+
         if findings.implementation is None:
             self._watchdog.end()  # no backend has it
+
         self._own_addresses = outcome.own_addresses
         findings.last_resync_at = self._schedule.answered
 
         # What came of it.
         if outcome.interface is None:
             return await self._fail(hub, findings)
+
         await self._take(outcome, outcome.interface)
+
         if findings.obstacle is not None:
             return await self._fail(hub, findings, seen=True)
+
         self._schedule.succeeded()
         self._ownership.works()
         self._hub_reporter.report(hub, findings)
         unfinished = bool(findings.waiting) or outcome.removal_refused
-        return self._schedule.next_pass(time.monotonic(), unfinished=unfinished)
+
+        return self._schedule.next_pass(
+            time.monotonic(), unfinished=unfinished
+        )
 
     def _reconciler(self, hub: Hub, desired: HubDesired) -> HubReconciler:
         carrier = self._watchdog.backend
@@ -238,21 +318,31 @@ class HubLoop:
         )
 
     def _check(self, hub: Hub) -> None:
-        """Raise NotNow if this node may not write to the Hub's interface at this moment."""
+        """Raise NotNow if this node may not write to the Hub's interface at
+        this moment.
+        """
         if not self._ownership.owns():
-            raise NotNow(Obstacle("NotCarried", "the Lease of the Hub ran out"))
+            raise NotNow(
+                Obstacle("NotCarried", "the Lease of the Hub ran out")
+            )
+
         obstacle = self._node_hubs.conflict(hub)
         if obstacle is not None:
             raise NotNow(obstacle)
 
-    def _carries(self, hub: Hub, backend: Backend, interface: Interface) -> None:
+    def _carries(
+        self, hub: Hub, backend: Backend, interface: Interface
+    ) -> None:
         """Record the interface as ours; raise NotNow as `_check`."""
         self._check(hub)
         self._watchdog.begin(backend, hub.spec.interface)
         self._reading = interface
 
     async def _take(self, outcome: HubOutcome, interface: Interface) -> None:
-        """Take what a pass came to that compared the interface, also if a part of it failed."""
+        """Take what a pass came to that compared the interface, also if a part
+        of it failed.
+        """
+
         self._inputs.dialled = dict(outcome.dialled)
         self._inputs.keep(outcome.departed)
 
@@ -260,54 +350,86 @@ class HubLoop:
         if outcome.findings.obstacle is not None:
             # A part is missing, perhaps the way to some of the Peers.
             routed = routed_peers(interface)
-            contacts = {key: contact for key, contact in contacts.items() if key in routed}
+            contacts = {
+                key: contact
+                for key, contact in contacts.items()
+                if key in routed
+            }
+
         self.view = TunnelView(contacts, interface.peers)
 
         await self._peer_reporter.report(outcome.peers.reports)
         self._wake_devices()
 
-    async def _fail(self, hub: Hub, findings: HubFindings, *, seen: bool = False) -> float:
-        """Report what is in the way, on the Peers too once it lasts; return the seconds until the next try.
+    async def _fail(
+        self, hub: Hub, findings: HubFindings, *, seen: bool = False
+    ) -> float:
+        """Report what is in the way, on the Peers too once it lasts; return
+        the seconds until the next try.
 
-        `seen`: the interface is up and was read, so that its tunnels hold, whatever else is in the way. Where
-        this node cannot carry the Hub at all, let another node try (rule E4).
+        `seen`: the interface is up and was read, so that its tunnels hold,
+        whatever else is in the way. Where this node cannot carry the Hub at
+        all, let another node try (rule E4).
         """
+
         obstacle = findings.obstacle
         assert obstacle is not None
-        log.warning("Hub %s/%s: %s", self.namespace, self.name, obstacle.message)
+        log.warning(
+            "Hub %s/%s: %s", self.namespace, self.name, obstacle.message
+        )
+
         self.view = self.view.with_obstacle(None if seen else obstacle)
         self._hub_reporter.report(hub, findings)
 
         now = time.monotonic()
         delay = self._schedule.failed(now)
+
         if not seen and self._schedule.failure_lasts(now):
             await self._report_out_of_sight(peers_out_of_sight(findings))
 
         working = self.view.contacts.values() if seen else ()
         failures = self._schedule.failures
-        if not self._tools.dry_run and gives_back(hub, obstacle.reason, failures, working):
+        if not self._tools.dry_run and gives_back(
+            hub, obstacle.reason, failures, working
+        ):
             await self._give_back(hub)
+
         return delay
 
     async def _give_back(self, hub: Hub) -> None:
-        """Give the Lease back and drop the interface, so that another node may carry the Hub (rule E4)."""
-        log.warning("Hub %s/%s: gives the Lease back, another node may do better", self.namespace, self.name)
+        """Give the Lease back and drop the interface, so that another node may
+        carry the Hub (rule E4).
+        """
+        log.warning(
+            "Hub %s/%s: gives the Lease back, another node may do better",
+            self.namespace,
+            self.name,
+        )
+
         dropped = await self._watchdog.drop(hub.spec.interface)
         await self._ownership.stand_aside(dropped=dropped)
         await self._let_go(hub)
 
     async def _let_go(self, hub: Hub | None) -> None:
-        """Drop an interface that another node may carry now; one that only this node carries stays."""
+        """Drop an interface that another node may carry now; one that only
+        this node carries stays.
+        """
         self._own_addresses = frozenset()
         self._forget_tunnels()
+
         if self.carries() and hub is not None and hub.spec.node_name is None:
             await self._watchdog.drop(hub.spec.interface)
+
         self._watchdog.end()
 
     async def _clean_up(self, hub: Hub) -> None:
-        """Remove the interface, and what belongs to it, of a Hub that is being deleted and asks for it."""
+        """Remove the interface, and what belongs to it, of a Hub that is being
+        deleted and asks for it.
+        """
+
         if not wants_cleanup(hub):
             return
+
         name = hub.spec.interface
         self._watchdog.end()
         await in_thread(lambda: choose.drop(self._tools.backends(hub), name))
@@ -320,7 +442,10 @@ class HubLoop:
         await self._report_out_of_sight(CLEANED_UP)
 
     async def _turn_unreadable(self, stored: StoredObject) -> None:
-        """Report that the Hub cannot be read; one that this node carried stays, also after a restart (rule B9)."""
+        """Report that the Hub cannot be read; one that this node carried
+        stays, also after a restart (rule B9).
+        """
+
         self._context.report_invalid(stored)
         raw = stored.raw or {}
         spec = raw.get("spec") or {}
@@ -332,6 +457,7 @@ class HubLoop:
             self._ownership.have()
         elif not desired_node and status.get("nodeName") == node:
             self._ownership.take_part()
+
         if not self._ownership.owns():
             self._forget_tunnels()
             self._watchdog.end()  # the keeper drops it
@@ -342,42 +468,70 @@ class HubLoop:
         await self._look(interface, public_key)
 
     async def _look(self, interface: object, public_key: object) -> None:
-        """Look who has a tunnel through an interface that is ours as its public key shows; change nothing.
+        """Look who has a tunnel through an interface that is ours as its
+        public key shows; change nothing.
 
-        So the ends of access are enforced also behind a Hub that cannot be read (rule B9).
+        So the ends of access are enforced also behind a Hub that cannot be
+        read (rule B9).
         """
+
         tools = self._tools
-        backends = (tools.kernel, tools.userspace) if self._ownership.fixed else (tools.userspace,)
+        backends = (
+            (tools.kernel, tools.userspace)
+            if self._ownership.fixed
+            else (tools.userspace,)
+        )
+
         obstacle: Obstacle | None = _NOT_FOUND
         carrier: tuple[Backend, Interface] | None = None
         if isinstance(interface, str):
             try:
-                carrier = await in_thread(partial(choose.find, backends, interface))
+                carrier = await in_thread(
+                    partial(choose.find, backends, interface)
+                )
             except (WireGuardError, TimeoutError) as error:
                 obstacle = failed_pass(error).obstacle
 
-        if carrier is None or public_key is None or carrier[1].public_key != public_key:
+        if (
+            carrier is None
+            or public_key is None
+            or carrier[1].public_key != public_key
+        ):
             self.view = self.view.with_obstacle(obstacle)
             self._forget_tunnels()
             return
+
         self.view = self.view.with_obstacle(None)
         self._judge(carrier[1], _ONLINE_WITHIN)
 
     def _judge(self, interface: Interface, online_within: timedelta) -> None:
-        """Take what an interface shows of its Peers where no pass over it comes to an end."""
+        """Take what an interface shows of its Peers where no pass over it
+        comes to an end.
+        """
         contacts: Mapping[str, Contact] = contacts_seen(
-            self._peers(), interface, self.view.contacts, time.time(), online_within
+            self._peers(),
+            interface,
+            self.view.contacts,
+            time.time(),
+            online_within,
         )
+
         self.view = TunnelView(contacts, interface.peers, self.view.obstacle)
         self._wake_devices()
 
     async def _report_out_of_sight(self, applied: ConditionState) -> None:
-        """Report on all Peers that the interface is gone or was not seen: no tunnel counts as up any more."""
+        """Report on all Peers that the interface is gone or was not seen: no
+        tunnel counts as up any more.
+        """
         before = self.view.contacts
         self.view = self.view.out_of_sight(gone=applied.status == "False")
         self._wake_devices()
         await self._peer_reporter.report(
-            (peer, out_of_sight(peer, before.get(peer.spec.public_key), applied)) for peer in self._peers()
+            (
+                peer,
+                out_of_sight(peer, before.get(peer.spec.public_key), applied),
+            )
+            for peer in self._peers()
         )
 
     def _forget_tunnels(self) -> None:
@@ -392,4 +546,5 @@ class HubLoop:
         """Return the Peers of the Hub that can be read."""
         stored = self._context.peers_by_hub.get(self.namespace, self.name)
         peers = [each.read(Peer) for each in stored]
+
         return [peer for peer in peers if peer is not None]

@@ -15,16 +15,25 @@ from cerebro.resources import HUB, Device, Peer
 
 
 class HubManager:
-    """Runs a loop for each Hub of the store, and wakes it when something changed that concerns it."""
+    """Runs a loop for each Hub of the store, and wakes it when something
+    changed that concerns it.
+    """
 
-    def __init__(self, context: AgentContext, tools: NodeBackends, tunnels: HubTunnels) -> None:
+    def __init__(
+        self, context: AgentContext, tools: NodeBackends, tunnels: HubTunnels
+    ) -> None:
         self._context = context
         self._tools = tools
         self._loops = tunnels.loops
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Start a loop for each known Hub, and from now on for each that comes; the store is complete (E7)."""
-        self._loops.start(tasks, self._make, stopping=lambda: self._context.stopping)
+        """Start a loop for each known Hub, and from now on for each that
+        comes; the store is complete (E7).
+        """
+        self._loops.start(
+            tasks, self._make, stopping=lambda: self._context.stopping
+        )
+
         for stored in self._context.store.all(HUB):
             self._loops.ensure(stored.namespace, stored.name)
 
@@ -32,6 +41,7 @@ class HubManager:
         stored = self._context.store.get(HUB, namespace, name)
         if stored is None:
             return None
+
         return HubLoop(self._context, self._tools, namespace, name, stored.uid)
 
     def tasks(self) -> set[asyncio.Task[None]]:
@@ -44,7 +54,9 @@ class HubManager:
             loop.mark()
 
     def device_changed(self, device: Device) -> None:
-        """Wake the Hub of a Device that is being deleted: its Peer may wait for its clean-up (rule E6)."""
+        """Wake the Hub of a Device that is being deleted: its Peer may wait
+        for its clean-up (rule E6).
+        """
         hub = device.spec.hub_ref
         loop = self._loops.get(device.namespace, hub.name) if hub else None
         if loop is not None and device.metadata.deletion_timestamp is not None:
@@ -65,7 +77,10 @@ class HubManager:
                 self._peer_changed(stored, change)
 
     def _peer_changed(self, stored: StoredObject, change: Change) -> None:
-        """Wake the Hub of a Peer, as the Peer was before the change or as it is after it."""
+        """Wake the Hub of a Peer, as the Peer was before the change or as it
+        is after it.
+        """
+
         hub = hub_of(stored)
         loop = self._loops.get(change.namespace, hub) if hub else None
         if loop is None:
@@ -74,6 +89,8 @@ class HubManager:
         peer = stored.read(Peer)
         if change.new is None and peer is not None:
             loop.departed(peer)
+
         if stored is change.new and stored.model is None and loop.owns():
             self._context.report_invalid(stored)
+
         loop.mark()

@@ -1,4 +1,6 @@
-"""Values about a Hub that its desired state, its pass and its status share. Pure."""
+"""Values about a Hub that its desired state, its pass and its status share.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ class PresharedKey:
     key: str | None = field(default=None, repr=False)
 
     trouble: Obstacle | None = None
-    """Why the key cannot be had. Beside a key: the API server is away, and this is the last good one."""
+    """Why the key cannot be had. Beside a key: the API server is away, and
+    this is the last good one.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,9 @@ class Frozen:
     """The public keys that they name."""
 
     everything: bool = False
-    """Whether one of them names no key: then any key on the interface may be its own."""
+    """Whether one of them names no key: then any key on the interface may be
+    its own.
+    """
 
     count: int = 0
     """How many there are."""
@@ -44,7 +50,9 @@ class HubDesired:
     """The Hub's Peers that can be read, also those that are being deleted."""
 
     staying: frozenset[str] = frozenset()
-    """UIDs of terminating Peers that stay until their Device is cleaned up (rule E6)."""
+    """UIDs of terminating Peers that stay until their Device is cleaned up
+    (rule E6).
+    """
 
     frozen: Frozen = Frozen()
 
@@ -69,10 +77,13 @@ class HubDesired:
     """Interfaces of other Hubs on the node."""
 
     node_networks: Mapping[str, str] = field(default_factory=dict)
-    """Networks that the node is connected to besides, and where; the pass reads them."""
+    """Networks that the node is connected to besides, and where; the pass
+    reads them.
+    """
 
     complete: bool = False
-    """Whether the Store is complete (rule E7): until then nothing is removed."""
+    """Whether the Store is complete (rule E7): until then nothing is removed.
+    """
 
     dry_run: bool = False
 

@@ -16,18 +16,28 @@ class NodeHubs:
         self._node = node
 
     def all(self) -> list[Hub]:
-        """Return the Hubs that are this node's by their spec, by their status, or because this agent owns them."""
+        """Return the Hubs that are this node's by their spec, by their status,
+        or because this agent owns them.
+        """
         hubs = self._context.store.models(HUB, Hub)
         return [hub for hub in hubs if self._is_here(hub)]
 
     def conflict(self, hub: Hub) -> Obstacle | None:
-        """Return what another Hub of the node has that this one wants; None if nothing is in the way."""
+        """Return what another Hub of the node has that this one wants; None if
+        nothing is in the way.
+        """
         hubs = self.all()
         carries = self._context.tunnels.carries
-        carried = {other.metadata.uid for other in hubs if carries(other.namespace, other.name)}
+        carried = {
+            other.metadata.uid
+            for other in hubs
+            if carries(other.namespace, other.name)
+        }
+
         return conflict(hub, hubs, carried)
 
     def _is_here(self, hub: Hub) -> bool:
         if self._node in (hub.spec.node_name, hub.status.node_name):
             return True
+
         return self._context.tunnels.owns(hub.namespace, hub.name)

@@ -1,4 +1,6 @@
-"""What an interface shows of its Peers by itself, also where a pass cannot bring it up to date. Pure."""
+"""What an interface shows of its Peers by itself, also where a pass cannot
+bring it up to date. Pure.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from cerebro.agent.contacts import Contact, contact_in_status, lost, next_contact
+from cerebro.agent.contacts import (
+    Contact,
+    contact_in_status,
+    lost,
+    next_contact,
+)
 from cerebro.domain.conditions import Obstacle
 from cerebro.resources import Peer
 from cerebro.wireguard.model import ActualPeer, Interface
@@ -17,7 +24,8 @@ from cerebro.wireguard.networks import Span, interface_address, span
 class TunnelView:
     """What the last look at a Hub's interface showed of its tunnels.
 
-    The loop of the Hub replaces it whole, so that whoever reads it sees one look and not halves of two.
+    The loop of the Hub replaces it whole, so that whoever reads it sees one
+    look and not halves of two.
     """
 
     contacts: Mapping[str, Contact] = field(default_factory=dict)
@@ -25,7 +33,9 @@ class TunnelView:
     peers: Mapping[str, ActualPeer] = field(default_factory=dict)
     """By public key; all peers that the interface had."""
     obstacle: Obstacle | None = None
-    """Why nothing is known of any tunnel: the interface is not there, or could not be read."""
+    """Why nothing is known of any tunnel: the interface is not there, or could
+    not be read.
+    """
 
     def with_obstacle(self, obstacle: Obstacle | None) -> TunnelView:
         """Return the view with that in the way of a look; None: nothing is."""
@@ -36,33 +46,51 @@ class TunnelView:
         return TunnelView(obstacle=self.obstacle)
 
     def out_of_sight(self, *, gone: bool) -> TunnelView:
-        """Return the view of an interface that is `gone`, so that nobody is online, or that nobody could read."""
+        """Return the view of an interface that is `gone`, so that nobody is
+        online, or that nobody could read.
+        """
         contacts: dict[str, Contact] = {}
         if gone:
-            contacts = {key: lost(before) for key, before in self.contacts.items()}
+            contacts = {
+                key: lost(before) for key, before in self.contacts.items()
+            }
+
         return TunnelView(contacts, obstacle=self.obstacle)
 
 
 def routed_peers(interface: Interface) -> frozenset[str]:
-    """Return the public keys of the peers to which the node sends through the interface.
+    """Return the public keys of the peers to which the node sends through the
+    interface.
 
-    To the others, or through an interface that is down, it would send what is meant for a router, a password
-    among it, along another way.
+    To the others, or through an interface that is down, it would send what is
+    meant for a router, a password among it, along another way.
     """
     if not interface.up:
         return frozenset()
-    networks = [interface_address(address)[2] for address in interface.addresses]
+
+    networks = [
+        interface_address(address)[2] for address in interface.addresses
+    ]
+
     return frozenset(
         key
         for key, peer in interface.peers.items()
-        if any(_is_routed(text, interface.routes, networks) for text in peer.allowed_ips)
+        if any(
+            _is_routed(text, interface.routes, networks)
+            for text in peer.allowed_ips
+        )
     )
 
 
-def _is_routed(allowed: str, routes: frozenset[str], networks: Iterable[Span]) -> bool:
-    """Return whether an allowed network has a route, or lies in the network of an address of the interface."""
+def _is_routed(
+    allowed: str, routes: frozenset[str], networks: Iterable[Span]
+) -> bool:
+    """Return whether an allowed network has a route, or lies in the network of
+    an address of the interface.
+    """
     if allowed in routes:
         return True
+
     return any(span(allowed).within(network) for network in networks)
 
 
@@ -73,10 +101,12 @@ def contacts_seen(
     now: float,
     online_within: timedelta,
 ) -> dict[str, Contact]:
-    """Return the contacts, by public key, of the Peers whose tunnel a reading of the interface shows (rule E8).
+    """Return the contacts, by public key, of the Peers whose tunnel a reading
+    of the interface shows (rule E8).
 
-    Only Peers count that have their key on the interface, as their status notes it. `before` are the contacts at
-    the last reading, `now` is the wall clock at this one, in Unix seconds.
+    Only Peers count that have their key on the interface, as their status
+    notes it. `before` are the contacts at the last reading, `now` is the wall
+    clock at this one, in Unix seconds.
     """
     routed = routed_peers(interface)
     contacts = {}
@@ -84,7 +114,9 @@ def contacts_seen(
         key = peer.spec.public_key
         if key not in routed or peer.status.applied_public_key != key:
             continue
+
         earlier = before.get(key) or contact_in_status(peer)
         handshake = interface.peers[key].last_handshake
         contacts[key] = next_contact(earlier, handshake, now, online_within)
+
     return contacts

@@ -1,9 +1,12 @@
-"""Who carries a Hub (rule E4): the agent of its node, or the holder of its Lease.
+"""Who carries a Hub (rule E4): the agent of its node, or the holder of its
+Lease.
 
-The holder acts only for as long as it could hold the Lease without another renewal, less a margin, and lets the
-keeper of userspace interfaces drop the tunnel at that time: so whoever stops or is cut off has lost the tunnel
-before another node may act. When this agent ends, it does not give the Lease back: a restart goes on with it. A
-holder that cannot carry the Hub gives the Lease back, and takes no part for a while: another node may be able to.
+The holder acts only for as long as it could hold the Lease without another
+renewal, less a margin, and lets the keeper of userspace interfaces drop the
+tunnel at that time: so whoever stops or is cut off has lost the tunnel before
+another node may act. When this agent ends, it does not give the Lease back: a
+restart goes on with it. A holder that cannot carry the Hub gives the Lease
+back, and takes no part for a while: another node may be able to.
 """
 
 from __future__ import annotations
@@ -27,7 +30,16 @@ _LEAST_MARGIN = 1.0
 """Seconds."""
 
 _OF_THIS_NODE = frozenset(
-    {kind.reason for kind in (ForeignInterface, NotAvailable, NotPermitted, PortInUse, IsolationNotAvailable)}
+    {
+        kind.reason
+        for kind in (
+            ForeignInterface,
+            NotAvailable,
+            NotPermitted,
+            PortInUse,
+            IsolationNotAvailable,
+        )
+    }
     | {"NetworkConflict"}
 )
 """Reasons that lie in this node, so that another one may do better."""
@@ -36,14 +48,18 @@ _ENOUGH_FAILURES = 3
 """Passes in a row that fail before a Lease is given back."""
 
 _ASIDE = 2.0
-"""A node stands aside for so many times the Lease's length; a rival looks at the Lease several times meanwhile."""
+"""A node stands aside for so many times the Lease's length; a rival looks at
+the Lease several times meanwhile.
+"""
 
 _MOST_DOUBLINGS = 2
 """Of that time, when a node gives back one Lease after the other."""
 
 
 def margin(duration: float) -> float:
-    """Return how many seconds before the end of a Lease its holder stops: a fifth of it, at least one."""
+    """Return how many seconds before the end of a Lease its holder stops: a
+    fifth of it, at least one.
+    """
     return max(_LEAST_MARGIN, duration / 5)
 
 
@@ -52,32 +68,42 @@ def may_be_ours(hub: Hub, node: str) -> bool:
     return hub.spec.node_name in (None, node)
 
 
-def gives_back(hub: Hub, reason: str, failures: int, contacts: Iterable[Contact] = ()) -> bool:
-    """Return whether this node gives the Lease of a Hub back: it cannot carry the Hub, another one perhaps can.
+def gives_back(
+    hub: Hub, reason: str, failures: int, contacts: Iterable[Contact] = ()
+) -> bool:
+    """Return whether this node gives the Lease of a Hub back: it cannot carry
+    the Hub, another one perhaps can.
 
-    `reason` is why the last pass failed, `failures` how many passes in a row did. While somebody's tunnel works
-    all the same, as the `contacts` show that the interface has now, the node keeps the Lease.
+    `reason` is why the last pass failed, `failures` how many passes in a row
+    did. While somebody's tunnel works all the same, as the `contacts` show
+    that the interface has now, the node keeps the Lease.
     """
     if hub.spec.node_name is not None or hub.spec.paused != "None":
         return False
+
     if failures < _ENOUGH_FAILURES or reason not in _OF_THIS_NODE:
         return False
+
     return all(contact.state != "Online" for contact in contacts)
 
 
 def time_aside(duration: float, before: int) -> float:
-    """Return for how many seconds to take no part, after a Lease of `duration` was given back.
+    """Return for how many seconds to take no part, after a Lease of `duration`
+    was given back.
 
-    `before` is how many times in a row this node did so already: each doubles the time, up to four times it.
+    `before` is how many times in a row this node did so already: each doubles
+    the time, up to four times it.
     """
     doublings = min(before, _MOST_DOUBLINGS)
     return float(duration * _ASIDE * 2**doublings)
 
 
 class Ownership:
-    """Whether this node owns one Hub; call `follow` whenever the Hub may have changed.
+    """Whether this node owns one Hub; call `follow` whenever the Hub may have
+    changed.
 
-    `lease` makes a Lease of the Hub, with what to call when it is gained or lost, and when it is renewed.
+    `lease` makes a Lease of the Hub, with what to call when it is gained or
+    lost, and when it is renewed.
     """
 
     def __init__(
@@ -117,7 +143,9 @@ class Ownership:
             self.close()
 
     def have(self) -> None:
-        """Own the Hub because it names this node, where that is all that can be read of it."""
+        """Own the Hub because it names this node, where that is all that can
+        be read of it.
+        """
         self._fixed = True
         self.close()
 
@@ -125,7 +153,9 @@ class Ownership:
         """Try to get the Lease, and renew it, unless this node stands aside."""
         if self._task is None and boottime() >= self._aside_until:
             self._lease = self._make(self._changed, self._renewed)
-            self._task = asyncio.create_task(self._lease.run(), name="Lease of a Hub")
+            self._task = asyncio.create_task(
+                self._lease.run(), name="Lease of a Hub"
+            )
 
     async def stand_aside(self, *, dropped: bool) -> None:
         """Take no part for a while.
@@ -133,13 +163,20 @@ class Ownership:
         Another node gets the Lease at once if the interface is surely `dropped`; else when the Lease has run
         out: the keeper has dropped the interface by then.
         """
+
         task = self._task
         lease = self._lease
-        self._aside_until = boottime() + time_aside(self._duration, self._times_aside)
+        self._aside_until = boottime() + time_aside(
+            self._duration, self._times_aside
+        )
+
         self._times_aside += 1
+
         if lease is not None and dropped:
             lease.give_back()
+
         self.close()
+
         if task is not None:
             await asyncio.wait((task,))
 
@@ -149,25 +186,33 @@ class Ownership:
 
     @property
     def fixed(self) -> bool:
-        """Whether this node owns the Hub by its name in the spec, and not by a Lease."""
+        """Whether this node owns the Hub by its name in the spec, and not by a
+        Lease.
+        """
         return self._fixed
 
     def owns(self) -> bool:
-        """Return whether this node may act now; call it immediately before acting."""
+        """Return whether this node may act now; call it immediately before
+        acting.
+        """
         return self._fixed or boottime() < self._leased_until()
 
     def deadline(self) -> float | None:
-        """Return the time, by `boottime`, until which this node may act without another renewal; None: no end."""
+        """Return the time, by `boottime`, until which this node may act
+        without another renewal; None: no end.
+        """
         return None if self._fixed else self._leased_until()
 
     def close(self) -> None:
         """Renew no more."""
         if self._task is not None:
             self._task.cancel()
+
         self._task = None
         self._lease = None
 
     def _leased_until(self) -> float:
         if self._lease is None:
             return 0.0
+
         return self._lease.held_until() - self._margin

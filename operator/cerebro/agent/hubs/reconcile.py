@@ -1,7 +1,9 @@
-"""One pass over a Hub's interface: read it, decide, apply the plan, and return what came of it.
+"""One pass over a Hub's interface: read it, decide, apply the plan, and return
+what came of it.
 
-The pass decides nothing by itself: `keys`, `peers.plan` and `wireguard.plan` do. With ten thousand peers each of
-them takes up to a second, so they run in threads: Sessions are let in meanwhile.
+The pass decides nothing by itself: `keys`, `peers.plan` and `wireguard.plan`
+do. With ten thousand peers each of them takes up to a second, so they run in
+threads: Sessions are let in meanwhile.
 """
 
 from __future__ import annotations
@@ -16,7 +18,12 @@ from cerebro.agent.contacts import Contact
 from cerebro.agent.hubs.keys import HubKey, settle_key
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.ownership import Ownership
-from cerebro.agent.hubs.peers.outcome import PeersOutcome, keys_after, mark_blocked, peer_results
+from cerebro.agent.hubs.peers.outcome import (
+    PeersOutcome,
+    keys_after,
+    mark_blocked,
+    peer_results,
+)
 from cerebro.agent.hubs.peers.plan import PeersPlan, plan
 from cerebro.agent.hubs.status import HubFindings, failed_pass
 from cerebro.domain.conditions import Obstacle
@@ -27,7 +34,11 @@ from cerebro.wireguard.apply import Applied, apply
 from cerebro.wireguard.backend import Backend, ForeignInterface, WireGuardError
 from cerebro.wireguard.dry_run import LINES, DryRun
 from cerebro.wireguard.model import Endpoint, Interface
-from cerebro.wireguard.networks import connected_networks, interface_address, span
+from cerebro.wireguard.networks import (
+    connected_networks,
+    interface_address,
+    span,
+)
 from cerebro.wireguard.nft import Nft
 from cerebro.wireguard.plan import (
     DesiredInterface,
@@ -44,7 +55,9 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class NotNow(WireGuardError):
-    """This node may not write any more: its Lease ran out, or another Hub has what this one wants."""
+    """This node may not write any more: its Lease ran out, or another Hub has
+    what this one wants.
+    """
 
     def __init__(self, obstacle: Obstacle) -> None:
         super().__init__(obstacle.message)
@@ -57,7 +70,8 @@ class HubOutcome:
 
     findings: HubFindings
     interface: Interface | None = None
-    """As it was read before the changes; None where the pass did not get as far as to compare it.
+    """As it was read before the changes; None where the pass did not get as
+    far as to compare it.
 
     What it shows holds, though the findings may name an obstacle.
     """
@@ -67,9 +81,13 @@ class HubOutcome:
     present: frozenset[str] = frozenset()
     """Keys on the interface after the pass."""
     departed: frozenset[str] = frozenset()
-    """Keys of deleted Peers that are still on the interface and no other Peer's."""
+    """Keys of deleted Peers that are still on the interface and no other
+    Peer's.
+    """
     removal_refused: bool = False
-    """Whether the interface refused to remove one of `departed`; not where something holds the key back."""
+    """Whether the interface refused to remove one of `departed`; not where
+    something holds the key back.
+    """
     own_addresses: frozenset[str] = frozenset()
     """As in `HubReconciler`, for the next pass."""
 
@@ -78,8 +96,9 @@ class HubOutcome:
 class HubReconciler:
     """One pass, with what it needs.
 
-    `backends` are in the order in which they are tried. `check` raises NotNow if this node may no longer write.
-    `carries` calls `check`, then records the interface, as it was read, as ours.
+    `backends` are in the order in which they are tried. `check` raises NotNow
+    if this node may no longer write. `carries` calls `check`, then records the
+    interface, as it was read, as ours.
     """
 
     api: KubeApi
@@ -94,12 +113,17 @@ class HubReconciler:
     before: Mapping[str, Contact] = field(default_factory=dict)
     """The contacts at the last reading, by public key."""
     own_addresses: frozenset[str] = frozenset()
-    """Addresses that the Hub asked for while this node carries it: they go with their line in the spec."""
+    """Addresses that the Hub asked for while this node carries it: they go
+    with their line in the spec.
+    """
     connected: Callable[[], Sequence[tuple[str, str]]] = links.connected
     """Reads the addresses of the node's links."""
 
     async def run(self) -> HubOutcome:
-        """Make the interface equal to its Peers as far as it may be. Raises WireGuardError, TimeoutError."""
+        """Make the interface equal to its Peers as far as it may be. Raises
+        WireGuardError, TimeoutError.
+        """
+
         node_networks = await in_thread(self._node_networks)
         self.desired = replace(self.desired, node_networks=node_networks)
         spec = self.desired.hub.spec
@@ -108,22 +132,39 @@ class HubReconciler:
 
         # Read the interface, or make it.
         writing = spec.paused == "None" and not self.desired.dry_run
-        carrier = await in_thread(lambda: choose.find(self.backends, spec.interface))
+        carrier = await in_thread(
+            lambda: choose.find(self.backends, spec.interface)
+        )
         if carrier is None and not writing:
             await self._without_interface(outcome)
             return outcome
+
         if carrier is None:
             carrier = await self._write(
-                lambda: choose.make(self.backends, spec.interface, spec.mtu, self.ownership.deadline())
+                lambda: choose.make(
+                    self.backends,
+                    spec.interface,
+                    spec.mtu,
+                    self.ownership.deadline(),
+                )
             )
+
             self.carries(*carrier)
+
         backend, actual = carrier
 
         # Make sure that it is this Hub's, and that it is kept.
         key = await self._key(actual, create=writing)
+
         if not self.ownership.fixed:
-            # Only the keeper's interfaces can be refreshed, and only the keeper has the watchdog (rule E4).
-            await self._write(lambda: backend.refresh(spec.interface, self.ownership.deadline()))
+            # Only the keeper's interfaces can be refreshed, and only the
+            # keeper has the watchdog (rule E4).
+            await self._write(
+                lambda: backend.refresh(
+                    spec.interface, self.ownership.deadline()
+                )
+            )
+
         self.carries(backend, actual)
         findings.implementation = backend.implementation
         findings.up = actual.up
@@ -133,36 +174,62 @@ class HubReconciler:
         if key.private_key is None:
             findings.obstacle = key.trouble
             return outcome
+
         if key.trouble is not None:
             findings.warnings = (key.trouble,)
+
         await self._update(backend, actual, key.private_key, outcome)
+
         return outcome
 
     async def _without_interface(self, outcome: HubOutcome) -> None:
-        """Decide about the Peers of a Hub whose interface is not on the node and may not be made now."""
+        """Decide about the Peers of a Hub whose interface is not on the node
+        and may not be made now.
+        """
+
         absent = Interface(self.desired.hub.spec.interface)
         peers_plan = await in_thread(lambda: plan(self.desired, absent))
         outcome.findings.up = False
         if self.desired.dry_run:
             outcome.findings.plan = self._rehearse(absent, peers_plan)
-        await self._conclude(outcome, peers_plan, absent, present=frozenset(), refused=_NOTHING)
+
+        await self._conclude(
+            outcome, peers_plan, absent, present=frozenset(), refused=_NOTHING
+        )
 
     async def _update(
-        self, backend: Backend, actual: Interface, private_key: str, outcome: HubOutcome
+        self,
+        backend: Backend,
+        actual: Interface,
+        private_key: str,
+        outcome: HubOutcome,
     ) -> None:
-        """Bring an interface that is ours up to date. What was read of its peers holds if a part fails."""
+        """Bring an interface that is ours up to date. What was read of its
+        peers holds if a part fails.
+        """
+
         findings = outcome.findings
         recorder = DryRun(backend) if self.desired.dry_run else None
-        peers_plan, interface_plan = await in_thread(lambda: self._decide(actual, private_key))
-        applied = await apply(interface_plan, recorder or backend, self.nft, self.check)
+        peers_plan, interface_plan = await in_thread(
+            lambda: self._decide(actual, private_key)
+        )
+
+        applied = await apply(
+            interface_plan, recorder or backend, self.nft, self.check
+        )
 
         if applied.failure is not None:
             self._note_failure(applied.failure, actual, findings)
+
         if applied.failure is not None and not applied.peers_changed:
             peers_plan.changes = []
+
         unrouted = _NOTHING
         if applied.failure is None and self.desired.hub.spec.paused == "None":
-            unrouted = self._note_link(interface_plan, applied, actual, outcome)
+            unrouted = self._note_link(
+                interface_plan, applied, actual, outcome
+            )
+
         if recorder is not None:
             findings.plan = [*(findings.plan or []), *recorder.take()]
 
@@ -170,25 +237,47 @@ class HubReconciler:
         present = frozenset(actual.peers)
         if recorder is None:
             present = keys_after(actual, peers_plan.changes, refused)
+
         if findings.obstacle is not None:
             mark_blocked(peers_plan, present, findings.obstacle)
-        await self._conclude(outcome, peers_plan, actual, present=present, refused=refused, unrouted=unrouted)
 
-    def _decide(self, actual: Interface, private_key: str) -> tuple[PeersPlan, InterfacePlan]:
-        """Decide what is changed on an interface; takes up to a second with ten thousand peers."""
+        await self._conclude(
+            outcome,
+            peers_plan,
+            actual,
+            present=present,
+            refused=refused,
+            unrouted=unrouted,
+        )
+
+    def _decide(
+        self, actual: Interface, private_key: str
+    ) -> tuple[PeersPlan, InterfacePlan]:
+        """Decide what is changed on an interface; takes up to a second with
+        ten thousand peers.
+        """
+
         peers_plan = plan(self.desired, actual)
         desired = self._desired_interface(peers_plan)
         spec = self.desired.hub.spec
         desired.private_key = private_key
         desired.peers_only = spec.paused != "None"
         if not self.desired.dry_run and not desired.peers_only:
-            desired.table = TableStep.REMOVE if spec.isolation == "None" else TableStep.REPAIR
+            desired.table = (
+                TableStep.REMOVE
+                if spec.isolation == "None"
+                else TableStep.REPAIR
+            )
+
         if desired.table is TableStep.REPAIR:
             desired.administrators = peers_plan.administrators(actual)
+
         return peers_plan, plan_interface(desired, actual)
 
     def _desired_interface(self, peers_plan: PeersPlan) -> DesiredInterface:
-        """Return the interface as the Hub's spec and its accepted Peers ask for it; without table and key."""
+        """Return the interface as the Hub's spec and its accepted Peers ask
+        for it; without table and key.
+        """
         spec = self.desired.hub.spec
         return DesiredInterface(
             name=spec.interface,
@@ -196,32 +285,61 @@ class HubReconciler:
             mtu=spec.mtu,
             addresses=spec.addresses,
             own_addresses=self.own_addresses,
-            routed_ips=peers_plan.allowed_ips if spec.routes == "Managed" else frozenset(),
+            routed_ips=peers_plan.allowed_ips
+            if spec.routes == "Managed"
+            else frozenset(),
             peer_changes=peers_plan.changes,
         )
 
     def _rehearse(self, absent: Interface, peers_plan: PeersPlan) -> list[str]:
-        """Return in words what would be made on a node that has no such interface yet."""
+        """Return in words what would be made on a node that has no such
+        interface yet.
+        """
+
         spec = self.desired.hub.spec
-        interface_plan = plan_interface(self._desired_interface(peers_plan), absent)
-        lines = [f"make the interface, MTU {spec.mtu}, listen on port {spec.listen_port}"]
+        interface_plan = plan_interface(
+            self._desired_interface(peers_plan), absent
+        )
+
+        lines = [
+            f"make the interface, MTU {spec.mtu}, listen on port {spec.listen_port}"
+        ]
+
         lines += [peer_words(change) for change in interface_plan.peers]
         lines += link_words(interface_plan.link)
+
         return [f"{spec.interface}: {line}" for line in lines[:LINES]]
 
-    def _note_failure(self, failure: Exception, actual: Interface, findings: HubFindings) -> None:
-        """Note what kept a part of the plan from being made. Raises `failure` if no tunnel can work."""
+    def _note_failure(
+        self, failure: Exception, actual: Interface, findings: HubFindings
+    ) -> None:
+        """Note what kept a part of the plan from being made. Raises `failure`
+        if no tunnel can work.
+        """
         failed = failed_pass(failure)
         if failed.up is False or not actual.up:
             raise failure  # the interface is gone, or never was up
+
         if not isinstance(failure, WireGuardError | TimeoutError):
-            log.error("a part of the pass over %s failed", actual.name, exc_info=failure)
+            log.error(
+                "a part of the pass over %s failed",
+                actual.name,
+                exc_info=failure,
+            )
+
         findings.obstacle = failed.obstacle
 
     def _note_link(
-        self, plan: InterfacePlan, applied: Applied, actual: Interface, outcome: HubOutcome
+        self,
+        plan: InterfacePlan,
+        applied: Applied,
+        actual: Interface,
+        outcome: HubOutcome,
     ) -> Mapping[str, str]:
-        """Note how the link is now; return why there is no route, by network: its Peer reports that."""
+        """Note how the link is now; return why there is no route, by network:
+        its Peer reports that.
+        """
+
         findings = outcome.findings
         if plan.link:
             findings.up = actual.up if self.desired.dry_run else True
@@ -232,53 +350,89 @@ class HubReconciler:
             part = unrouted if text in plan.link.add_routes else refused
             part[text] = why
 
-        # A refused address, and one that somebody else added, are the Hub's to report.
+        # A refused address, and one that somebody else added, are the Hub's to
+        # report.
         findings.warnings += tuple(
-            Obstacle("AddressRefused", f"{text}: {why}") for text, why in sorted(refused.items())
+            Obstacle("AddressRefused", f"{text}: {why}")
+            for text, why in sorted(refused.items())
         )
-        findings.warnings += tuple(_foreign(address, plan.name) for address in sorted(plan.foreign_addresses))
 
-        # An address that could not be removed stays ours, so that the next pass removes it.
+        findings.warnings += tuple(
+            _foreign(address, plan.name)
+            for address in sorted(plan.foreign_addresses)
+        )
+
+        # An address that could not be removed stays ours, so that the next
+        # pass removes it.
         if not self.desired.dry_run:
             addresses = self.desired.hub.spec.addresses
-            wanted = frozenset(interface_address(address)[0] for address in addresses)
-            outcome.own_addresses = wanted | (self.own_addresses & refused.keys())
+            wanted = frozenset(
+                interface_address(address)[0] for address in addresses
+            )
+
+            outcome.own_addresses = wanted | (
+                self.own_addresses & refused.keys()
+            )
+
         return unrouted
 
     def _node_networks(self) -> dict[str, str]:
-        """Return the networks that the node is connected to besides, and where each of them is.
+        """Return the networks that the node is connected to besides, and where
+        each of them is.
 
         They are read only if a Peer asks for a network that would get a route.
         """
+
         desired, spec = self.desired, self.desired.hub.spec
         if spec.routes != "Managed":
             return {}
+
         pools = [interface_address(text)[2] for text in spec.addresses]
-        wanted = (span(text) for peer in desired.peers for text in peer.spec.allowed_ips)
-        if all(any(network.within(pool) for pool in pools) for network in wanted):
+        wanted = (
+            span(text)
+            for peer in desired.peers
+            for text in peer.spec.allowed_ips
+        )
+        if all(
+            any(network.within(pool) for pool in pools) for network in wanted
+        ):
             return {}
-        connected = connected_networks(self.connected(), {"lo", spec.interface, *desired.beside})
-        return {network: f"{link} on the node {desired.node}" for network, link in connected.items()}
+
+        connected = connected_networks(
+            self.connected(), {"lo", spec.interface, *desired.beside}
+        )
+
+        return {
+            network: f"{link} on the node {desired.node}"
+            for network, link in connected.items()
+        }
 
     async def _write(self, call: Callable[[], Answer]) -> Answer:
         self.check()
         return await in_thread(call)
 
     async def _key(self, actual: Interface, *, create: bool) -> HubKey:
-        """Settle the key; an interface whose key a leased Hub knows from nowhere is another's.
+        """Settle the key; an interface whose key a leased Hub knows from
+        nowhere is another's.
 
-        An Interface without a key is one that was just made. Raises ForeignInterface.
+        An Interface without a key is one that was just made. Raises
+        ForeignInterface.
         """
+
         hub = self.desired.hub
         noted = actual.public_key in (None, hub.status.public_key)
         if noted or self.carried or self.ownership.fixed:
-            return await settle_key(self.api, hub, actual.private_key or None, create=create)
+            return await settle_key(
+                self.api, hub, actual.private_key or None, create=create
+            )
+
         key = await settle_key(self.api, hub, None, create=False)
         if key.private_key not in (None, actual.private_key):
             raise ForeignInterface(
                 f"the interface {hub.spec.interface} on this node has another key than this Hub: set another "
                 "spec.interface, or remove it"
             )
+
         return key
 
     async def _conclude(
@@ -293,9 +447,11 @@ class HubReconciler:
     ) -> None:
         """Note what came of the pass.
 
-        `present` are the keys on the interface now, `refused` says by key which change was refused, `unrouted`
-        by network why there is no route to it.
+        `present` are the keys on the interface now, `refused` says by key
+        which change was refused, `unrouted` by network why there is no route
+        to it.
         """
+
         desired = self.desired
         outcome.interface = actual
         outcome.present = present
@@ -305,14 +461,29 @@ class HubReconciler:
         outcome.removal_refused = not outcome.departed.isdisjoint(refused)
 
         # What was dialled.
-        made = [change for change in peers_plan.changes if change.public_key not in refused]
-        outcome.dialled = remember_dialled(desired.dialled, peers_plan.desired, actual, made)
+        made = [
+            change
+            for change in peers_plan.changes
+            if change.public_key not in refused
+        ]
+
+        outcome.dialled = remember_dialled(
+            desired.dialled, peers_plan.desired, actual, made
+        )
 
         # Each Peer's status, and the Hub's figures.
         concluding = partial(
-            peer_results, present=present, refused=refused, unrouted=unrouted, before=self.before
+            peer_results,
+            present=present,
+            refused=refused,
+            unrouted=unrouted,
+            before=self.before,
         )
-        outcome.peers = await in_thread(lambda: concluding(desired, peers_plan, actual))
+
+        outcome.peers = await in_thread(
+            lambda: concluding(desired, peers_plan, actual)
+        )
+
         _count(outcome, peers_plan)
 
 
@@ -321,6 +492,7 @@ def _foreign(address: str, interface: str) -> Obstacle:
         f"{interface} has the address {address}, which is not in spec.addresses: write it there, or remove it "
         f"with `ip address del {address} dev {interface}`"
     )
+
     return Obstacle("ForeignAddress", message)
 
 

@@ -1,4 +1,6 @@
-"""Writes the status of one Hub when its meaning changed, and remembers what was written."""
+"""Writes the status of one Hub when its meaning changed, and remembers what
+was written.
+"""
 
 from __future__ import annotations
 
@@ -26,23 +28,40 @@ class HubReporter:
         self._written_at = 0.0
 
     def report(self, hub: Hub, findings: HubFindings) -> None:
-        """Hand the status to the writer, unless the Store shows it or it is on its way."""
+        """Hand the status to the writer, unless the Store shows it or it is on
+        its way.
+        """
+
         status = hub_status(hub, findings, self._node, datetime.now(UTC))
         now = time.monotonic()
         on_its_way = now - self._written_at < _ROUND_TRIP
-        if same_meaning(self._written, status) and (on_its_way or _shown(hub, status)):
+        if same_meaning(self._written, status) and (
+            on_its_way or _shown(hub, status)
+        ):
             return
 
         self._written = status
         self._written_at = now
         meta = hub.metadata
-        self._context.statuses.put(Write(HUB, meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER))
+        self._context.statuses.put(
+            Write(
+                HUB, meta.namespace, meta.name, meta.uid, status, FIELD_MANAGER
+            )
+        )
 
 
 def _shown(hub: Hub, status: dict[str, Any]) -> bool:
-    """Return whether the Store shows the conditions of a status; the operator may have written AgentLost."""
+    """Return whether the Store shows the conditions of a status; the operator
+    may have written AgentLost.
+    """
     written = {
-        condition["type"]: (condition["status"], condition["reason"]) for condition in status["conditions"]
+        condition["type"]: (condition["status"], condition["reason"])
+        for condition in status["conditions"]
     }
-    shown = {condition.type: (condition.status, condition.reason) for condition in hub.status.conditions}
+
+    shown = {
+        condition.type: (condition.status, condition.reason)
+        for condition in hub.status.conditions
+    }
+
     return all(shown.get(name) == state for name, state in written.items())

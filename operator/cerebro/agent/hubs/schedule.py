@@ -1,4 +1,5 @@
-"""When the loop of a Hub compares its interface next, and how widely. Pure: the loop passes the times in.
+"""When the loop of a Hub compares its interface next, and how widely. Pure:
+the loop passes the times in.
 
 All times are seconds of the monotonic clock, all durations are seconds.
 """
@@ -10,27 +11,39 @@ from dataclasses import dataclass
 LEAST_PAUSE = 5.0
 """Between two passes that find nothing to do, at least."""
 PAUSE_SHARE = 50
-"""A pause is so many times as long as the last pass: looking takes at most a fiftieth of the time."""
+"""A pause is so many times as long as the last pass: looking takes at most a
+fiftieth of the time.
+"""
 LONGEST_REST = 2.0
-"""After a pass the loop rests as long as the pass took, at most this long: passes after changes take half the time."""
+"""After a pass the loop rests as long as the pass took, at most this long:
+passes after changes take half the time.
+"""
 RETRY = 1.0
 LONGEST_RETRY = 30.0
 LASTING = 1.0
-"""After so many seconds without a look at the interface a failure is reported on all Peers."""
+"""After so many seconds without a look at the interface a failure is reported
+on all Peers.
+"""
 SHORTEST_WAIT = 0.05
 
 _MOST_FAILURES = 8
-"""More failures in a row change nothing any more: the retry has its longest delay."""
+"""More failures in a row change nothing any more: the retry has its longest
+delay.
+"""
 
 
 @dataclass(slots=True)
 class HubSchedule:
-    """What is due for one Hub. The loop says what happened, and asks what is due."""
+    """What is due for one Hub. The loop says what happened, and asks what is
+    due.
+    """
 
     resync_at: float = 0.0
     """When the next resync is due."""
     answered: str | None = None
-    """The request for a resync (annotation `resync-at`) that the last resync answered."""
+    """The request for a resync (annotation `resync-at`) that the last resync
+    answered.
+    """
     failures: int = 0
     """Passes that failed in a row; it stops counting at eight."""
     failing_since: float = 0.0
@@ -39,14 +52,20 @@ class HubSchedule:
     """How long the last pass took that did not end in an error."""
 
     def resync_due(self, request: str | None, now: float) -> bool:
-        """Return whether the next pass is a resync, which also looks up anew what was looked up before.
+        """Return whether the next pass is a resync, which also looks up anew
+        what was looked up before.
 
-        `request` is the value of the Hub's annotation `resync-at`: any new value asks for a resync.
+        `request` is the value of the Hub's annotation `resync-at`: any new
+        value asks for a resync.
         """
         return now >= self.resync_at or request != self.answered
 
-    def resynced(self, request: str | None, now: float, interval: float) -> None:
-        """Note that a resync which began at `now` was made; the next one is due after `interval`."""
+    def resynced(
+        self, request: str | None, now: float, interval: float
+    ) -> None:
+        """Note that a resync which began at `now` was made; the next one is
+        due after `interval`.
+        """
         self.resync_at = now + interval
         self.answered = request
 
@@ -54,11 +73,15 @@ class HubSchedule:
         """Note that a pass failed; return the seconds until the next try."""
         if self.failures == 0:
             self.failing_since = now
+
         self.failures = min(self.failures + 1, _MOST_FAILURES)
+
         return min(LONGEST_RETRY, RETRY * 2.0**self.failures)
 
     def failure_lasts(self, now: float) -> bool:
-        """Return whether passes have failed for so long that all Peers report it."""
+        """Return whether passes have failed for so long that all Peers report
+        it.
+        """
         return self.failures > 0 and now - self.failing_since >= LASTING
 
     def succeeded(self) -> None:
@@ -70,21 +93,29 @@ class HubSchedule:
         self.took = seconds
 
     def next_pass(self, now: float, *, unfinished: bool) -> float:
-        """Return the seconds until the next pass after one that had nothing in its way.
+        """Return the seconds until the next pass after one that had nothing in
+        its way.
 
-        `unfinished`: something is left that the next pass can do, such as a Peer whose key is being noted.
+        `unfinished`: something is left that the next pass can do, such as a
+        Peer whose key is being noted.
         """
         if unfinished:
             return RETRY
+
         until_resync = self.resync_at - now
         pause = max(LEAST_PAUSE, PAUSE_SHARE * self.took)
+
         return max(SHORTEST_WAIT, min(until_resync, pause))
 
     def rest(self) -> float:
-        """Return the seconds that the loop rests after a pass, whatever changed meanwhile."""
+        """Return the seconds that the loop rests after a pass, whatever
+        changed meanwhile.
+        """
         return min(LONGEST_REST, self.took)
 
 
 def wait(delay: float, heartbeat: float) -> float:
-    """Return the seconds to wait for a change: `delay`, cut so that the loop is seen to turn (rule E11)."""
+    """Return the seconds to wait for a change: `delay`, cut so that the loop
+    is seen to turn (rule E11).
+    """
     return max(SHORTEST_WAIT, min(delay, heartbeat))

@@ -1,6 +1,8 @@
-"""Keeps the watchdog of userspace interfaces from dropping what this node carries by a Lease (rule E4).
+"""Keeps the watchdog of userspace interfaces from dropping what this node
+carries by a Lease (rule E4).
 
-It follows the Lease alone: a pass may be slow or fail, and a Hub be paused or unreadable, while its tunnel works.
+It follows the Lease alone: a pass may be slow or fail, and a Hub be paused or
+unreadable, while its tunnel works.
 """
 
 from __future__ import annotations
@@ -22,17 +24,23 @@ _THREADS = ThreadPoolExecutor(2, thread_name_prefix="keeping")
 
 
 class Watchdog:
-    """What the loop of one Hub carries, and the deadline at which the keeper would drop it.
+    """What the loop of one Hub carries, and the deadline at which the keeper
+    would drop it.
 
-    `renewed` is set whenever the Lease was renewed; `gone` is called when the keeper may not have the interface
-    any more.
+    `renewed` is set whenever the Lease was renewed; `gone` is called when the
+    keeper may not have the interface any more.
     """
 
     def __init__(
-        self, ownership: Ownership, userspace: Backend, renewed: asyncio.Event, gone: Callable[[], None]
+        self,
+        ownership: Ownership,
+        userspace: Backend,
+        renewed: asyncio.Event,
+        gone: Callable[[], None],
     ) -> None:
         self.backend: Backend | None = None
-        """Which backend carries the interface; None: this node carries none."""
+        """Which backend carries the interface; None: this node carries none.
+        """
         self._interface = ""
         self._ownership = ownership
         self._userspace = userspace
@@ -63,19 +71,28 @@ class Watchdog:
             return
 
         try:
-            await in_thread(partial(backend.refresh, interface, deadline), _THREADS)
+            await in_thread(
+                partial(backend.refresh, interface, deadline), _THREADS
+            )
         except (WireGuardError, TimeoutError) as error:
-            log.warning("interface %s was not kept: %s", interface, error or "no answer in time")
+            log.warning(
+                "interface %s was not kept: %s",
+                interface,
+                error or "no answer in time",
+            )
+
             self._gone()
 
     async def adopt(self, interface: object, public_key: object) -> None:
-        """Take over an interface from before a restart if it has the Hub's public key.
+        """Take over an interface from before a restart if it has the Hub's
+        public key.
 
-        Both are as the Hub names them, which may be anything. An interface that this node carries by its name in
-        the spec needs no deadline.
+        Both are as the Hub names them, which may be anything. An interface
+        that this node carries by its name in the spec needs no deadline.
         """
         if self._ownership.fixed or self.backend is not None:
             return
+
         if not isinstance(interface, str) or public_key is None:
             return
 
@@ -83,25 +100,38 @@ class Watchdog:
             actual = await in_thread(partial(self._userspace.read, interface))
             if actual is None or actual.public_key != public_key:
                 return
+
             deadline = self._ownership.deadline()
-            await in_thread(partial(self._userspace.refresh, interface, deadline))
+            await in_thread(
+                partial(self._userspace.refresh, interface, deadline)
+            )
         except (WireGuardError, TimeoutError) as error:
-            log.debug("interface %s is not as it was: %s", interface, error)  # the pass reports it
+            log.debug(
+                "interface %s is not as it was: %s", interface, error
+            )  # the pass reports it
         else:
             self.begin(self._userspace, interface)
 
     async def drop(self, interface: str) -> bool:
-        """Drop the interface if this node carries it; return whether surely none of that name exists now."""
+        """Drop the interface if this node carries it; return whether surely
+        none of that name exists now.
+        """
         carrier = self.backend
         self.backend = None
 
         def gone() -> bool:
             if carrier is not None and carrier.read(interface) is not None:
                 carrier.drop(interface)
+
             return self._userspace.read(interface) is None
 
         try:
             return await in_thread(gone)
         except (WireGuardError, TimeoutError) as error:
-            log.warning("interface %s was not dropped: %s", interface, error or "no answer in time")
+            log.warning(
+                "interface %s was not dropped: %s",
+                interface,
+                error or "no answer in time",
+            )
+
             return False

@@ -13,8 +13,12 @@ class ScriptAnswer(Answer):
     """The script for a router whose key was not sent."""
 
     ok: Literal[True] = True
-    need_public_key: bool = Field(description="Whether the router's key is still unknown.")
-    instructions: list[str] = Field(description="Lines for the router's terminal.")
+    need_public_key: bool = Field(
+        description="Whether the router's key is still unknown."
+    )
+    instructions: list[str] = Field(
+        description="Lines for the router's terminal."
+    )
 
 
 class PeerChange(Answer):
@@ -31,5 +35,7 @@ class TunnelAnswer(Answer):
     created_peer: PeerChange
     commands: list[str] = Field(description="Lines for the router's terminal.")
     dry_run: bool | None = Field(
-        default=None, exclude_if=is_none, description="True if nothing was changed, else absent."
+        default=None,
+        exclude_if=is_none,
+        description="True if nothing was changed, else absent.",
     )

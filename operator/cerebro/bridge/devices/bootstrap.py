@@ -1,4 +1,5 @@
-"""Decides what a router's bootstrap over HTTP may have and what it changes (F8, F9). Pure.
+"""Decides what a router's bootstrap over HTTP may have and what it changes
+(F8, F9). Pure.
 
 The request and its answers are described in docs/http.md.
 """
@@ -12,7 +13,11 @@ from typing import Any, Literal
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.requests.devices import Bootstrap
 from cerebro.resources import GROUP_VERSION, Condition, Device, Peer
-from cerebro.resources.naming import LABEL_MANAGED_BY, MANAGED_BY_BRIDGE, device_name
+from cerebro.resources.naming import (
+    LABEL_MANAGED_BY,
+    MANAGED_BY_BRIDGE,
+    device_name,
+)
 
 
 def new_device(namespace: str, hub: str, request: Bootstrap) -> dict[str, Any]:
@@ -20,6 +25,7 @@ def new_device(namespace: str, hub: str, request: Bootstrap) -> dict[str, Any]:
 
     Its credentials are a Secret that a person makes.
     """
+
     name = device_name(request.device_id)
     spec: dict[str, Any] = {
         "routerID": request.device_id,
@@ -36,10 +42,17 @@ def new_device(namespace: str, hub: str, request: Bootstrap) -> dict[str, Any]:
     labels = {LABEL_MANAGED_BY: MANAGED_BY_BRIDGE}
     metadata = {"name": name, "namespace": namespace, "labels": labels}
 
-    return {"apiVersion": GROUP_VERSION, "kind": "Device", "metadata": metadata, "spec": spec}
+    return {
+        "apiVersion": GROUP_VERSION,
+        "kind": "Device",
+        "metadata": metadata,
+        "spec": spec,
+    }
 
 
-def refuse_taken(request: Bootstrap, hub: str, devices: Iterable[Device]) -> None:
+def refuse_taken(
+    request: Bootstrap, hub: str, devices: Iterable[Device]
+) -> None:
     """Refuse a tunnel address that another Device of the Hub has.
 
     Raises ApiError 409 `tunnel_ip_taken`.
@@ -49,18 +62,24 @@ def refuse_taken(request: Bootstrap, hub: str, devices: Iterable[Device]) -> Non
         on_this_hub = reference is not None and reference.name == hub
         if on_this_hub and _tunnel_address(device) == request.tunnel_ip:
             raise ApiError(
-                409, "tunnel_ip_taken", f"tunnelIp {request.tunnel_ip} is that of the Device {device.name}"
+                409,
+                "tunnel_ip_taken",
+                f"tunnelIp {request.tunnel_ip} is that of the Device {device.name}",
             )
 
 
 def check(device: Device, request: Bootstrap) -> str:
     """Return the name of the Device's Hub.
 
-    Raises ApiError if the Device has no Hub (409), no tunnel address yet (503), or another one than the request (409).
+    Raises ApiError if the Device has no Hub (409), no tunnel address yet
+    (503), or another one than the request (409).
     """
+
     if device.spec.hub_ref is None:
         raise ApiError(
-            409, "device_without_hub", f"the Device {device.name} has no spec.hubRef: it is reached directly"
+            409,
+            "device_without_hub",
+            f"the Device {device.name} has no spec.hubRef: it is reached directly",
         )
 
     address = _tunnel_address(device)
@@ -70,6 +89,7 @@ def check(device: Device, request: Bootstrap) -> str:
             "tunnel_address_pending",
             f"the Device {device.name} has no tunnel address yet: the operator allocates it; try again",
         )
+
     if address != request.tunnel_ip:
         raise ApiError(
             409,
@@ -82,10 +102,13 @@ def check(device: Device, request: Bootstrap) -> str:
 
 
 def change(device: Device, request: Bootstrap) -> dict[str, Any]:
-    """Return the fields of the Device's spec that the request changes, under their wire names.
+    """Return the fields of the Device's spec that the request changes, under
+    their wire names.
 
-    Raises ApiError 409 `device_not_ours` if somebody else made the Device: only its author changes it (F8).
+    Raises ApiError 409 `device_not_ours` if somebody else made the Device:
+    only its author changes it (F8).
     """
+
     spec: dict[str, Any] = {}
     if request.public_key != device.spec.public_key:
         spec["publicKey"] = request.public_key
@@ -94,7 +117,10 @@ def change(device: Device, request: Bootstrap) -> dict[str, Any]:
     if networks is not None and set(networks) != set(device.spec.lan_networks):
         spec["lanNetworks"] = list(networks)
 
-    if spec and device.metadata.labels.get(LABEL_MANAGED_BY) != MANAGED_BY_BRIDGE:
+    if (
+        spec
+        and device.metadata.labels.get(LABEL_MANAGED_BY) != MANAGED_BY_BRIDGE
+    ):
         fields = " and ".join(f"spec.{name}" for name in spec)
         raise ApiError(
             409,
@@ -111,6 +137,7 @@ def judge(peer: Peer | None, key: str) -> Literal["applied", "pending"]:
 
     Raises ApiError 502 `wg_peer_failed` if the Hub refuses it.
     """
+
     if peer is None or peer.spec.public_key != key:
         return "pending"
 
@@ -131,14 +158,23 @@ def judge(peer: Peer | None, key: str) -> Literal["applied", "pending"]:
 
 
 def _current_condition(peer: Peer, name: str) -> Condition | None:
-    """Return a condition that was written for this generation of the Peer; None if it is older or absent."""
+    """Return a condition that was written for this generation of the Peer;
+    None if it is older or absent.
+    """
     condition = peer.status.condition(name)
     if condition is None:
         return None
-    return condition if (condition.observed_generation or 0) >= peer.metadata.generation else None
+
+    return (
+        condition
+        if (condition.observed_generation or 0) >= peer.metadata.generation
+        else None
+    )
 
 
 def _tunnel_address(device: Device) -> str | None:
-    """Return the tunnel address in its usual spelling: the one in the spec, else the allocated one."""
+    """Return the tunnel address in its usual spelling: the one in the spec,
+    else the allocated one.
+    """
     address = device.spec.tunnel_address or device.status.tunnel_address
     return str(ipaddress.ip_address(address)) if address else None

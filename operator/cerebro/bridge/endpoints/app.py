@@ -33,18 +33,24 @@ _ERRORS = (400, 401, 404, 409, 413, 429, 503)
 _SIGNATURE_HEADERS = ("x-relay-ts", "x-relay-nonce", "x-relay-signature")
 
 
-def make_routes(service: OrderService, tunnels: Tunnels, state: Callable[[], BridgeState]) -> list[Route]:
+def make_routes(
+    service: OrderService, tunnels: Tunnels, state: Callable[[], BridgeState]
+) -> list[Route]:
     """Return all endpoints of a bridge."""
     families: list[Endpoints] = [
         HealthEndpoints(service, state),
         OrderEndpoints(service),
         DeviceEndpoints(service, tunnels),
     ]
+
     return [route for family in families for route in family.routes()]
 
 
 def make_app(
-    settings: BridgeSettings, store: NonceStore, metrics: Metrics, routes: Iterable[Route]
+    settings: BridgeSettings,
+    store: NonceStore,
+    metrics: Metrics,
+    routes: Iterable[Route],
 ) -> ASGIApp:
     """Return the application: the gate, and the endpoints behind it."""
     app = FastAPI(
@@ -53,6 +59,7 @@ def make_app(
         version=settings.version or "dev",
         redirect_slashes=False,
     )
+
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
@@ -62,12 +69,21 @@ def make_app(
         _add(app, route)
         paths[route.path] = route.access
 
-    return Gate(app, settings, store, metrics, paths | dict.fromkeys(_PAGES, Access.TOKEN))
+    return Gate(
+        app,
+        settings,
+        store,
+        metrics,
+        paths | dict.fromkeys(_PAGES, Access.TOKEN),
+    )
 
 
 def _add(app: FastAPI, route: Route) -> None:
     """Add an endpoint. FastAPI describes its models; the answer itself is made here, so that its bytes are ours."""
-    models = dict.fromkeys(_ERRORS, ErrorAnswer) | dict(route.answers_by_status)
+    models = dict.fromkeys(_ERRORS, ErrorAnswer) | dict(
+        route.answers_by_status
+    )
+
     app.add_api_route(
         route.path,
         _answering(route.handler),
@@ -75,9 +91,14 @@ def _add(app: FastAPI, route: Route) -> None:
         methods=[route.method],
         summary=route.summary,
         description=route.handler.__doc__ or "",
-        response_class=PlainTextResponse if route.answer is None else JSONResponse,
+        response_class=PlainTextResponse
+        if route.answer is None
+        else JSONResponse,
         response_model=route.answer,
-        responses={status: {"model": model, "description": "Error"} for status, model in models.items()},
+        responses={
+            status: {"model": model, "description": "Error"}
+            for status, model in models.items()
+        },
         openapi_extra=_described(route),
     )
 
@@ -89,6 +110,7 @@ def _answering(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         answer = await handler(request)
         if isinstance(answer, Answer):
             return answer_response(answer)
+
         return answer
 
     return answering
@@ -99,7 +121,10 @@ def _described(route: Route) -> dict[str, Any]:
     described: dict[str, Any] = {}
     if route.example is not None:
         schema = {"type": "object", "example": dict(route.example)}
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schema}},
+        }
 
     headers: list[str] = []
     if route.access is not Access.OPEN:
@@ -110,7 +135,13 @@ def _described(route: Route) -> dict[str, Any]:
 
     if headers:
         described["parameters"] = [
-            {"in": "header", "name": name, "required": True, "schema": {"type": "string"}} for name in headers
+            {
+                "in": "header",
+                "name": name,
+                "required": True,
+                "schema": {"type": "string"},
+            }
+            for name in headers
         ]
 
     return described
@@ -129,6 +160,10 @@ async def _internal_error(_: Request, __: Exception) -> Response:
 async def _http_error(_: Request, error: Exception) -> Response:
     """Give the framework's own refusals, such as a wrong method, the shape of ours."""
     assert isinstance(error, HTTPException)
+
     if error.status_code == 405:
-        return render(ApiError(405, "method_not_allowed", "this path has another method"))
+        return render(
+            ApiError(405, "method_not_allowed", "this path has another method")
+        )
+
     return render(ApiError(error.status_code, "http_error", str(error.detail)))

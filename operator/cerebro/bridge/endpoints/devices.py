@@ -20,8 +20,17 @@ from cerebro.bridge.requests import devices as requests
 _CALLS_PER_WINDOW = 600
 """Calls for a router in a window, unless RELAY_RATE_LIMIT says otherwise (F7)."""
 
-_HELLO = {"deviceToken": "t-1", "mikId": "R1", "ip": "10.5.50.10", "mac": "AA:BB:CC:DD:EE:FF"}
-_ROUTER = {"deviceId": "R1", "tunnelIp": "10.8.0.7", "allowedIps": ["192.168.88.0/24"]}
+_HELLO = {
+    "deviceToken": "t-1",
+    "mikId": "R1",
+    "ip": "10.5.50.10",
+    "mac": "AA:BB:CC:DD:EE:FF",
+}
+_ROUTER = {
+    "deviceId": "R1",
+    "tunnelIp": "10.8.0.7",
+    "allowedIps": ["192.168.88.0/24"],
+}
 
 
 class DeviceEndpoints:
@@ -31,7 +40,10 @@ class DeviceEndpoints:
         self._service = service
         self._tunnels = tunnels
         settings = service.settings
-        self._limiter = Limiter(settings.rate_limit or _CALLS_PER_WINDOW, settings.rate_window_ms / 1000)
+        self._limiter = Limiter(
+            settings.rate_limit or _CALLS_PER_WINDOW,
+            settings.rate_window_ms / 1000,
+        )
 
     def routes(self) -> list[Route]:
         """Return the endpoints."""
@@ -59,8 +71,12 @@ class DeviceEndpoints:
     async def hello(self, request: Request) -> Answer:
         """Note a phone's address; a phone without a token gets a new one."""
         call, fields = read_call(request)
-        hello = requests.hello(fields, call.requested_at, call.trace_id, str(uuid.uuid4()))
+        hello = requests.hello(
+            fields, call.requested_at, call.trace_id, str(uuid.uuid4())
+        )
+
         self._limiter.check((hello.mik_id or "").casefold(), call.arrived)
+
         return await self._service.hello(hello)
 
     async def bootstrap(self, request: Request) -> Answer:
@@ -68,4 +84,5 @@ class DeviceEndpoints:
         call, fields = read_call(request)
         bootstrap = requests.bootstrap(fields)
         self._limiter.check(bootstrap.device_id.casefold(), call.arrived)
+
         return await self._tunnels.bootstrap(bootstrap, call.arrived)

@@ -25,7 +25,9 @@ class HealthAnswer(Answer):
 
     status: Literal["ok", "degraded"]
     dry_run: bool | None = Field(
-        default=None, exclude_if=is_none, description="True if the bridge changes nothing, else absent."
+        default=None,
+        exclude_if=is_none,
+        description="True if the bridge changes nothing, else absent.",
     )
 
 
@@ -41,7 +43,9 @@ class ReadyAnswer(Answer):
     status: Literal["ready", "not ready"]
     uptime: float = Field(description="Seconds since the start.")
     database: str = Field(description="`ok`, or why the store cannot be used.")
-    hmac: Literal["ok", "off"] = Field(description="Whether requests are signed.")
+    hmac: Literal["ok", "off"] = Field(
+        description="Whether requests are signed."
+    )
 
     @property
     def http_status(self) -> int:
@@ -66,14 +70,18 @@ class RelayHealthAnswer(Answer):
     uptime_ms: int
     build: Build
     dry_run: bool | None = Field(
-        default=None, exclude_if=is_none, description="True if the bridge changes nothing, else absent."
+        default=None,
+        exclude_if=is_none,
+        description="True if the bridge changes nothing, else absent.",
     )
 
 
 class HealthEndpoints:
     """Health and metrics."""
 
-    def __init__(self, service: OrderService, state: Callable[[], BridgeState]) -> None:
+    def __init__(
+        self, service: OrderService, state: Callable[[], BridgeState]
+    ) -> None:
         self._service = service
         self._state = state
         self._started = time.monotonic()
@@ -146,14 +154,21 @@ class HealthEndpoints:
         return ReadyAnswer(
             status="ready" if state.ready else "not ready",
             uptime=round(time.monotonic() - self._started, 3),
-            database="ok" if state.store_failure is None else state.store_failure,
+            database="ok"
+            if state.store_failure is None
+            else state.store_failure,
             hmac="ok" if self._service.settings.secret else "off",
         )
 
     async def relay_health(self, _: Request) -> Answer:
         """Answer what runs here, since when, and how it is."""
         settings = self._service.settings
-        timestamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        timestamp = (
+            datetime.now(UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z")
+        )
+
         return RelayHealthAnswer(
             status=self._status(),
             ts=timestamp,
@@ -166,6 +181,7 @@ class HealthEndpoints:
         """Answer with the metrics in Prometheus' text format."""
         backlog = await self._service.store.backlog()
         text = self._service.metrics.text(backlog.count, backlog.oldest)
+
         return PlainTextResponse(text, media_type=_PROMETHEUS)
 
     def _status(self) -> Literal["ok", "degraded"]:

@@ -84,7 +84,10 @@ class OrderEndpoints:
                 handler=self.action,
                 summary="One of the three actions by name",
                 answer=ActionAnswer,
-                example={"action": AUTHORIZE, "payload": {**_ORDER, **_ADDRESS}},
+                example={
+                    "action": AUTHORIZE,
+                    "payload": {**_ORDER, **_ADDRESS},
+                },
             ),
         ]
 
@@ -118,21 +121,35 @@ class OrderEndpoints:
         try:
             if not isinstance(payload, Mapping):
                 raise invalid("payload must be an object")
+
             result = await self._act(name, call, payload)
         except ApiError as error:
             raise _error_of_action(error, name, trace_id) from None
 
         return ActionAnswer(action=name, trace_id=trace_id, result=result)
 
-    async def _act(self, name: str, call: Call, payload: Fields) -> GrantAnswer | RevokeAnswer:
+    async def _act(
+        self, name: str, call: Call, payload: Fields
+    ) -> GrantAnswer | RevokeAnswer:
         if name in (AUTHORIZE, RESYNC):
             return await self._grant(name, call, payload, order_required=False)
+
         if name == REVOKE:
             return await self._revoke(call, payload)
-        raise ApiError(403, "ACTION_NOT_ALLOWED", f"Action not allowed: {printable(name)[:_PRINTED_NAME]}")
+
+        raise ApiError(
+            403,
+            "ACTION_NOT_ALLOWED",
+            f"Action not allowed: {printable(name)[:_PRINTED_NAME]}",
+        )
 
     async def _grant(
-        self, name: str, call: Call, fields: Fields, *, order_required: bool = True
+        self,
+        name: str,
+        call: Call,
+        fields: Fields,
+        *,
+        order_required: bool = True,
     ) -> GrantAnswer:
         is_resync = name == RESYNC
         order = requests.authorize(
@@ -146,6 +163,7 @@ class OrderEndpoints:
             raise invalid("pedidoId required")
 
         work = self._service.grant(order, call.arrived)
+
         return await self._counted(name, call, order.mik_id, work)
 
     async def _revoke(self, call: Call, fields: Fields) -> RevokeAnswer:
@@ -153,7 +171,9 @@ class OrderEndpoints:
         work = self._service.revoke(revoke, call.arrived)
         return await self._counted(REVOKE, call, revoke.mik_id, work)
 
-    async def _counted(self, name: str, call: Call, mik_id: str | None, work: Awaitable[A]) -> A:
+    async def _counted(
+        self, name: str, call: Call, mik_id: str | None, work: Awaitable[A]
+    ) -> A:
         """Do the work of an action, and count it under its name and its router."""
         succeeded = False
         try:
@@ -169,7 +189,9 @@ class OrderEndpoints:
 def _error_of_action(error: ApiError, name: str, trace_id: str) -> ApiError:
     """Return an error as `/relay/action` answers it: the old relay knew no 404 there."""
     if error.status == 403:
-        return ApiError(403, error.code, error.text, **{**error.extra, "status": 403})
+        return ApiError(
+            403, error.code, error.text, **{**error.extra, "status": 403}
+        )
 
     status = 400 if error.status == 404 else error.status
     named = {"action": name[:_PRINTED_NAME], "traceId": trace_id}

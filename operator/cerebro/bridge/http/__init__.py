@@ -1,1 +1,3 @@
-"""What stands between the socket and an endpoint: token, signature, rate, and the shape of answers."""
+"""What stands between the socket and an endpoint: token, signature, rate, and
+the shape of answers.
+"""

@@ -1,4 +1,6 @@
-"""Between bytes and values: a request that the gate let through, and the JSON of an answer or of an error."""
+"""Between bytes and values: a request that the gate let through, and the JSON
+of an answer or of an error.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,19 @@ class Call:
     """The bytes as they were received, at most MAX_BODY."""
 
     arrived: float
-    """When it arrived, in seconds of the monotonic clock: answers have their deadline from then (A7)."""
+    """When it arrived, in seconds of the monotonic clock: answers have their
+    deadline from then (A7).
+    """
 
     requested_at: datetime
-    """The time that the caller signed, else that of the arrival: of two requests the later one counts (A4)."""
+    """The time that the caller signed, else that of the arrival: of two
+    requests the later one counts (A4).
+    """
 
     trace_id: str
-    """What its logs, its Session and its answer's `x-request-id` have in common."""
+    """What its logs, its Session and its answer's `x-request-id` have in
+    common.
+    """
 
 
 def render(error: ApiError) -> Response:
@@ -42,6 +50,10 @@ def answer_response(answer: Answer) -> Response:
 
 
 def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
-    """Return an answer in compact JSON and UTF-8; what UTF-8 cannot carry becomes a question mark."""
+    """Return an answer in compact JSON and UTF-8; what UTF-8 cannot carry
+    becomes a question mark.
+    """
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode("utf-8", "replace"), status, media_type="application/json")
+    return Response(
+        text.encode("utf-8", "replace"), status, media_type="application/json"
+    )

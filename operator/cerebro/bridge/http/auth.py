@@ -1,4 +1,6 @@
-"""Who may call: tokens by scope, compared in constant time, and which paths need a signature (D5). No state."""
+"""Who may call: tokens by scope, compared in constant time, and which paths
+need a signature (D5). No state.
+"""
 
 from __future__ import annotations
 
@@ -35,24 +37,32 @@ class Tokens:
         self._by_access: dict[Access, tuple[bytes, ...]] = {
             Access.TOKEN: _bytes(main),
             Access.METRICS: _bytes(main, settings.metrics_token),
-            Access.HEALTH: _bytes(main, settings.relay_token_health, settings.relay_token_tools),
+            Access.HEALTH: _bytes(
+                main, settings.relay_token_health, settings.relay_token_tools
+            ),
             Access.SIGNED: _bytes(main),
         }
 
     def check(self, access: Access, headers: Mapping[str, str]) -> None:
-        """Let through a caller who sent a token of this kind of path in any of the headers.
+        """Let through a caller who sent a token of this kind of path in any of
+        the headers.
 
-        `headers` have lower-case names. All tokens are compared, so the time that it takes says nothing about which
-        was nearly right.
+        `headers` have lower-case names. All tokens are compared, so the time
+        that it takes says nothing about which was nearly right.
 
         Raises ApiError 401 `UNAUTHORIZED`.
         """
+
         if access is Access.OPEN:
             return
 
         accepted = self._by_access[access]
         sent = _sent(headers, metrics=access is Access.METRICS)
-        matches = [hmac.compare_digest(token, candidate) for token in sent for candidate in accepted]
+        matches = [
+            hmac.compare_digest(token, candidate)
+            for token in sent
+            for candidate in accepted
+        ]
         if not any(matches):
             raise ApiError(
                 401,
@@ -68,7 +78,10 @@ def _bytes(*tokens: SecretStr | None) -> tuple[bytes, ...]:
 
 
 def _sent(headers: Mapping[str, str], *, metrics: bool) -> list[bytes]:
-    """Return the tokens that a caller sent; `x-metrics-token` counts on paths of metrics only."""
+    """Return the tokens that a caller sent; `x-metrics-token` counts on paths
+    of metrics only.
+    """
+
     sent = [headers.get("x-relay-token", "")]
 
     scheme, _, bearer = headers.get("authorization", "").partition(" ")

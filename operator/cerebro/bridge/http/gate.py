@@ -1,7 +1,9 @@
-"""What every request passes before an endpoint sees it: token, rate, body limit, signature, nonce.
+"""What every request passes before an endpoint sees it: token, rate, body
+limit, signature, nonce.
 
-The gate is an ASGI application in front of ours. It works on the bytes as they were received: nothing is parsed
-before the signature was verified. It gives every error its one shape, and counts every request.
+The gate is an ASGI application in front of ours. It works on the bytes as they
+were received: nothing is parsed before the signature was verified. It gives
+every error its one shape, and counts every request.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ from cerebro.runtime.clock import now_ms
 BODY_TIMEOUT = 5.0
 """Seconds in which the whole body has to come."""
 _CALLS_PER_WINDOW = 60
-"""Unsigned calls of a caller in a window, unless RELAY_RATE_LIMIT says otherwise (F7)."""
+"""Unsigned calls of a caller in a window, unless RELAY_RATE_LIMIT says
+otherwise (F7).
+"""
 _COUNTED_METHODS = frozenset({"GET", "POST", "HEAD", "DELETE"})
 _OTHER = "other"
 """The label in metrics and logs of what a caller made up."""
@@ -52,23 +56,35 @@ class Gate:
     ) -> None:
         """Wrap an application.
 
-        `paths` has every path of `app`, and who may call it: any other path is 404. `store` remembers the nonces.
+        `paths` has every path of `app`, and who may call it: any other path is
+        404. `store` remembers the nonces.
         """
+
         self._app = app
         self._store = store
         self._metrics = metrics
         self._paths = paths
         self._tokens = Tokens(settings)
         self._policy = Policy(
-            settings.secret, settings.ts_skew_ms, settings.window_b_ms, settings.allow_legacy_signatures
+            settings.secret,
+            settings.ts_skew_ms,
+            settings.window_b_ms,
+            settings.allow_legacy_signatures,
         )
+
         self._unsigned = frozenset(settings.allow_unsigned)
         self._nonce_memory = settings.nonce_memory_ms
         self._callers = Callers(settings.trusted_proxies)
-        self._limiter = Limiter(settings.rate_limit or _CALLS_PER_WINDOW, settings.rate_window_ms / 1000)
+        self._limiter = Limiter(
+            settings.rate_limit or _CALLS_PER_WINDOW,
+            settings.rate_window_ms / 1000,
+        )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through to the application, or answer it; count it in either case.
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Let a request through to the application, or answer it; count it in
+        either case.
 
         The answer has `x-request-id`, which the logs name as trace_id.
         """
@@ -83,7 +99,13 @@ class Gate:
         finally:
             self._count(scope["method"], arrival, answer.status)
 
-    async def _handle(self, scope: Scope, receive: Receive, arrival: _Arrival, answer: _TracedAnswer) -> None:
+    async def _handle(
+        self,
+        scope: Scope,
+        receive: Receive,
+        arrival: _Arrival,
+        answer: _TracedAnswer,
+    ) -> None:
         try:
             call = await self._admit(scope, receive, arrival)
             scope.setdefault("state", {})["call"] = call
@@ -93,28 +115,41 @@ class Gate:
         except _GoneError:
             return
         except Exception:
-            log.exception("a request failed", path=self._route(arrival.path), trace_id=arrival.trace_id)
+            log.exception(
+                "a request failed",
+                path=self._route(arrival.path),
+                trace_id=arrival.trace_id,
+            )
+
             if not answer.begun:
                 failure = ApiError(500, "internal_error", "internal error")
                 await render(failure)(scope, receive, answer.send)
 
-    async def _admit(self, scope: Scope, receive: Receive, arrival: _Arrival) -> Call:
+    async def _admit(
+        self, scope: Scope, receive: Receive, arrival: _Arrival
+    ) -> Call:
         """Check a request; return it with its body.
 
         Raises ApiError for what is refused.
         """
+
         path = arrival.path
         access = self._paths.get(path)
 
-        # The token; a path that does not exist needs one too, so that nobody can find out which do.
+        # The token; a path that does not exist needs one too, so that nobody
+        # can find out which do.
         required = access or Access.TOKEN
         self._tokens.check(required, arrival.headers)
 
-        # How often this caller may call. Signed calls are limited by router, where the router is known.
+        # How often this caller may call. Signed calls are limited by router,
+        # where the router is known.
         if required not in (Access.OPEN, Access.SIGNED):
-            self._limiter.check(self._caller(scope, arrival.headers), arrival.monotonic)
+            self._limiter.check(
+                self._caller(scope, arrival.headers), arrival.monotonic
+            )
 
-        # The path. The router behind reads paths less strictly: `/relay/revoke%0A` is a path to it.
+        # The path. The router behind reads paths less strictly:
+        # `/relay/revoke%0A` is a path to it.
         if access is None:
             raise ApiError(404, "not_found", "no such path")
 
@@ -122,15 +157,22 @@ class Gate:
         body = await _read(receive, arrival.headers)
         requested_at = datetime.now(UTC)
         if access is Access.SIGNED and not self._may_be_unsigned(path):
-            requested_at = await self._verify(scope, body, arrival.headers) or requested_at
+            requested_at = (
+                await self._verify(scope, body, arrival.headers)
+                or requested_at
+            )
 
         return Call(body, arrival.monotonic, requested_at, arrival.trace_id)
 
-    async def _verify(self, scope: Scope, body: bytes, headers: Mapping[str, str]) -> datetime | None:
-        """Verify a signature and use its nonce; return the signed time, None if the form has none.
+    async def _verify(
+        self, scope: Scope, body: bytes, headers: Mapping[str, str]
+    ) -> datetime | None:
+        """Verify a signature and use its nonce; return the signed time, None
+        if the form has none.
 
         Raises ApiError 401. A wrongly signed request uses no nonce.
         """
+
         target: bytes = scope["raw_path"]
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
@@ -139,9 +181,15 @@ class Gate:
         verified = verify(request, self._policy, now_ms())
 
         if verified.nonce is not None:
-            is_new = await self._store.use_nonce(verified.nonce, now_ms(), self._nonce_memory)
+            is_new = await self._store.use_nonce(
+                verified.nonce, now_ms(), self._nonce_memory
+            )
             if not is_new:
-                raise ApiError(401, "HMAC_REPLAY", "x-relay-nonce was used before: sign each request anew")
+                raise ApiError(
+                    401,
+                    "HMAC_REPLAY",
+                    "x-relay-nonce was used before: sign each request anew",
+                )
 
         if verified.ts_ms is None:
             return None
@@ -173,7 +221,9 @@ class _Arrival:
     path: str
 
     headers: Mapping[str, str]
-    """By lower-case name; of a header that was sent several times the last one."""
+    """By lower-case name; of a header that was sent several times the last
+    one.
+    """
 
     trace_id: str
 
@@ -184,10 +234,16 @@ class _Arrival:
     def of(cls, scope: Scope) -> _Arrival:
         """Return the path and headers of a request.
 
-        Its trace is the caller's `x-request-id` if that is printable ASCII without blanks, else a new one.
+        Its trace is the caller's `x-request-id` if that is printable ASCII
+        without blanks, else a new one.
         """
+
         arrived = time.monotonic()
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in scope["headers"]
+        }
+
         given = headers.get("x-request-id", "")
         trace_id = given if _TRACE_ID.fullmatch(given) else uuid.uuid4().hex
 
@@ -195,7 +251,9 @@ class _Arrival:
 
 
 class _TracedAnswer:
-    """Sends an answer with its `x-request-id`, and remembers whether it began and with which status."""
+    """Sends an answer with its `x-request-id`, and remembers whether it began
+    and with which status.
+    """
 
     def __init__(self, send: Send, trace_id: str) -> None:
         self._send = send
@@ -207,7 +265,11 @@ class _TracedAnswer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.begun = True
-            message["headers"] = [*message["headers"], (b"x-request-id", self._trace_id.encode())]
+            message["headers"] = [
+                *message["headers"],
+                (b"x-request-id", self._trace_id.encode()),
+            ]
+
         await self._send(message)
 
 
@@ -228,7 +290,9 @@ async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
         async with asyncio.timeout(BODY_TIMEOUT):
             return await _read_chunks(receive)
     except TimeoutError:
-        raise ApiError(408, "request_timeout", "the body did not come in time") from None
+        raise ApiError(
+            408, "request_timeout", "the body did not come in time"
+        ) from None
 
 
 async def _read_chunks(receive: Receive) -> bytes:
@@ -245,6 +309,7 @@ async def _read_chunks(receive: Receive) -> bytes:
             raise _too_large()
 
         chunks.append(chunk)
+
         if not message.get("more_body"):
             return b"".join(chunks)
 
@@ -258,4 +323,8 @@ async def _nothing_more() -> Message:
 
 
 def _too_large() -> ApiError:
-    return ApiError(413, "payload_too_large", f"the body must have at most {MAX_BODY} bytes")
+    return ApiError(
+        413,
+        "payload_too_large",
+        f"the body must have at most {MAX_BODY} bytes",
+    )

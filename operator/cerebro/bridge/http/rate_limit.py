@@ -1,4 +1,6 @@
-"""How often a caller may call (F7): fixed windows in memory, bounded; and who the caller is behind a proxy."""
+"""How often a caller may call (F7): fixed windows in memory, bounded; and who
+the caller is behind a proxy.
+"""
 
 from __future__ import annotations
 
@@ -25,26 +27,34 @@ class Limiter:
     def check(self, key: str, now: float) -> None:
         """Count a call at monotonic time `now`.
 
-        Raises ApiError 429 `rate_limited`, with the time to wait, if the window has `limit` calls already.
+        Raises ApiError 429 `rate_limited`, with the time to wait, if the
+        window has `limit` calls already.
         """
+
         began, count = self._counts.get(key, (now, 0))
         if now - began >= self._window:
             began, count = now, 0
 
         self._counts[key] = (began, count + 1)
         self._counts.move_to_end(key)
+
         if len(self._counts) > MAX_CALLERS:
             self._counts.popitem(last=False)
 
         if count >= self._limit:
             wait = max(1, round(began + self._window - now))
             raise ApiError(
-                429, "rate_limited", f"too many calls: try again in {wait} s", retryInMs=wait * 1000
+                429,
+                "rate_limited",
+                f"too many calls: try again in {wait} s",
+                retryInMs=wait * 1000,
             )
 
 
 class Callers:
-    """Tells callers apart by address; a forwarded address counts only from a trusted proxy."""
+    """Tells callers apart by address; a forwarded address counts only from a
+    trusted proxy.
+    """
 
     def __init__(self, trusted: Sequence[str]) -> None:
         self._trusted = [ipaddress.ip_network(network) for network in trusted]
@@ -52,16 +62,19 @@ class Callers:
     def address(self, peer: str, forwarded: str) -> str:
         """Return the caller's address.
 
-        `peer` is the address of the connection, `forwarded` the header X-Forwarded-For. The caller is the last address
-        in that header that no trusted proxy wrote; without a trusted proxy it is the peer.
+        `peer` is the address of the connection, `forwarded` the header
+        X-Forwarded-For. The caller is the last address in that header that no
+        trusted proxy wrote; without a trusted proxy it is the peer.
         """
         hops = [part.strip() for part in forwarded.split(",")]
         address = peer
         for hop in reversed(hops):
             if not hop:
                 continue
+
             if not self._is_trusted(address):
                 break
+
             address = hop
 
         return address
@@ -71,4 +84,5 @@ class Callers:
             parsed = ipaddress.ip_address(address)
         except ValueError:
             return False
+
         return any(parsed in network for network in self._trusted)

@@ -1,4 +1,6 @@
-"""What an endpoint is: where it is, who may call it, what handles it, and what its page says."""
+"""What an endpoint is: where it is, who may call it, what handles it, and what
+its page says.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from cerebro.bridge.answers import Answer
 from cerebro.bridge.http.auth import Access
 
 Handler = Callable[[Request], Awaitable[Answer | Response]]
-"""Returns the body of the answer as a model, or an answer that is not JSON. Raises ApiError."""
+"""Returns the body of the answer as a model, or an answer that is not JSON.
+Raises ApiError.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +38,9 @@ class Route:
     """A line for the page."""
 
     answer: type[Answer] | UnionType | None
-    """The model, or the union of models, that the handler returns; None if it answers with plain text."""
+    """The model, or the union of models, that the handler returns; None if it
+    answers with plain text.
+    """
 
     answers_by_status: Mapping[int, type[Answer]] = field(default_factory=dict)
     """The model of each status whose body is neither `answer` nor an error."""

@@ -14,9 +14,14 @@ class RouterResult(Answer):
 
     ok: Literal[True] = True
     host: str | None = Field(description="Where the router's API is dialled.")
-    commands: list[str] = Field(description="What would be done; empty unless this is a dry run.")
+    commands: list[str] = Field(
+        description="What would be done; empty unless this is a dry run."
+    )
     dry_run: bool = Field(description="Whether nothing was done.")
-    errors: list[str] = Field(default=[], description="Always empty: an error is an answer of its own.")
+    errors: list[str] = Field(
+        default=[],
+        description="Always empty: an error is an answer of its own.",
+    )
 
 
 class GrantAnswer(Answer):
@@ -30,7 +35,9 @@ class GrantAnswer(Answer):
     mac: str | None
     mikrotik: RouterResult
     warning: str | None = Field(
-        default=None, exclude_if=is_none, description="What was changed of the request; mostly absent."
+        default=None,
+        exclude_if=is_none,
+        description="What was changed of the request; mostly absent.",
     )
 
 

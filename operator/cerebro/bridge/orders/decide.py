@@ -1,6 +1,8 @@
-"""Decides what becomes of an order: one write, or an error (A1, A2, A4, A10). Pure.
+"""Decides what becomes of an order: one write, or an error (A1, A2, A4, A10).
+Pure.
 
-Request, known Sessions, Device and time come in. Nothing is read or written here, and no clock is asked.
+Request, known Sessions, Device and time come in. Nothing is read or written
+here, and no clock is asked.
 """
 
 from __future__ import annotations
@@ -11,8 +13,20 @@ from typing import Any
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client
-from cerebro.bridge.orders.writes import Create, Keep, Write, create_write, moved_client, patch_write
-from cerebro.domain.lifecycle import GrantWindows, SessionFacts, is_ours, session_facts
+from cerebro.bridge.orders.writes import (
+    Create,
+    Keep,
+    Write,
+    create_write,
+    moved_client,
+    patch_write,
+)
+from cerebro.domain.lifecycle import (
+    GrantWindows,
+    SessionFacts,
+    is_ours,
+    session_facts,
+)
 from cerebro.resources import (
     Device,
     Session,
@@ -24,7 +38,9 @@ from cerebro.resources import (
 )
 
 End = dict[str, Any]
-"""The end of a Session as fields of SessionSpec: `expires_at`, `duration`, or neither (until revoked)."""
+"""The end of a Session as fields of SessionSpec: `expires_at`, `duration`, or
+neither (until revoked).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,47 +65,68 @@ class Known:
     """How long a Session may wait for its grant; it becomes `grantBefore`."""
 
 
-def order_name(namespace: str, device: Device, order: Authorize, client: Client) -> str:
-    """Return the name of the Session of an order, or of what stands in an order's place (A1)."""
+def order_name(
+    namespace: str, device: Device, order: Authorize, client: Client
+) -> str:
+    """Return the name of the Session of an order, or of what stands in an
+    order's place (A1).
+    """
     place = order.order_id or place_of_order(
-        session_id=order.session_id, client=client.key, requested_at=order.requested_at
+        session_id=order.session_id,
+        client=client.key,
+        requested_at=order.requested_at,
     )
+
     return session_name(namespace, device.name, order.type, place)
 
 
-def decide(namespace: str, order: Authorize, client: Client, known: Known) -> Write:
+def decide(
+    namespace: str, order: Authorize, client: Client, known: Known
+) -> Write:
     """Return the write for an order whose client has an address.
 
-    Raises ApiError 409 with code revoked_later, order_expired, trial_used or name_collision.
+    Raises ApiError 409 with code revoked_later, order_expired, trial_used or
+    name_collision.
     """
+
     if _not_later(order, known.revoked_at):
         raise _revoked_later()
 
-    # An object of the order's name may be ours, somebody else's, or of another order.
+    # An object of the order's name may be ours, somebody else's, or of another
+    # order.
     same, holder = known.same, known.holder
     if same is not None and same.spec.order_id != order.order_id:
         raise _name_collision(same)
+
     if same is not None and not is_ours(same):
         same, holder = None, same
 
     ours = same or known.stand_in
     if ours is not None:
         return _renew(order, client, ours, known)
+
     if holder is not None:
         return _supersede(namespace, order, client, holder, known)
 
     name = order_name(namespace, known.device, order, client)
     source = known.elsewhere
-    end = _new_end(order, known) if source is None else _end_from(order, source, known)
+    end = (
+        _new_end(order, known)
+        if source is None
+        else _end_from(order, source, known)
+    )
+
     return _create(namespace, name, order, client, known, end=end)
 
 
 def overtaken(order: Authorize, known: Known) -> Write | None:
-    """Return the write that ends the order's Session if a revoke was taken while it was being made; else None.
+    """Return the write that ends the order's Session if a revoke was taken
+    while it was being made; else None.
 
-    Both may be carried out side by side if they name the client differently: then the revoke saw no Session, and the
-    order saw no revoke.
+    Both may be carried out side by side if they name the client differently:
+    then the revoke saw no Session, and the order saw no revoke.
     """
+
     ours, revoked_at = known.same or known.stand_in, known.revoked_at
     if ours is None or revoked_at is None or not _not_later(order, revoked_at):
         return None
@@ -100,11 +137,17 @@ def overtaken(order: Authorize, known: Known) -> Write | None:
         return None
 
     changes = {"revoked": True, "revokedAt": format_time(revoked_at)}
+
     return patch_write(ours, changes, trace_id=order.trace_id)
 
 
-def _renew(order: Authorize, client: Client, session: Session, known: Known) -> Write:
-    """Decide about an order that has a Session of ours: open it again, prolong it, move it, or keep it."""
+def _renew(
+    order: Authorize, client: Client, session: Session, known: Known
+) -> Write:
+    """Decide about an order that has a Session of ours: open it again, prolong
+    it, move it, or keep it.
+    """
+
     spec, facts = session.spec, session_facts(session, known.now)
     changes: dict[str, Any] = {}
 
@@ -113,6 +156,7 @@ def _renew(order: Authorize, client: Client, session: Session, known: Known) -> 
     if revived:
         if spec.revoked and _not_later(order, spec.revoked_at):
             raise _revoked_later()
+
         source = _source_of_end(session, known)
         changes |= _wire_end(_end_from(order, source, known))
         changes["revoked"] = False
@@ -120,41 +164,66 @@ def _renew(order: Authorize, client: Client, session: Session, known: Known) -> 
         changes |= _extension(order, session, facts)
 
     # Its client: that of the latest request.
-    is_latest = spec.requested_at is None or order.requested_at > spec.requested_at
+    is_latest = (
+        spec.requested_at is None or order.requested_at > spec.requested_at
+    )
     if is_latest or revived:
         moved = moved_client(session, client)
         if moved is not None:
             changes["client"] = moved
 
     if revived or _needs_new_chance(session, known.now):
-        changes["grantBefore"] = format_time(known.now + known.windows.within(order.type))
+        changes["grantBefore"] = format_time(
+            known.now + known.windows.within(order.type)
+        )
+
     if is_latest:
         changes["requestedAt"] = format_time(order.requested_at)
 
     if not changes:
         return Keep(session)
+
     return patch_write(session, changes, trace_id=order.trace_id)
 
 
 def _source_of_end(session: Session, known: Known) -> Session:
-    """Return the Session whose rest of time an order takes over: the live one elsewhere, for it moves back (A2)."""
+    """Return the Session whose rest of time an order takes over: the live one
+    elsewhere, for it moves back (A2).
+    """
     elsewhere = known.elsewhere
     if elsewhere is not None and session_facts(elsewhere, known.now).live:
         return elsewhere
+
     return session
 
 
-def _supersede(namespace: str, order: Authorize, client: Client, holder: Session, known: Known) -> Write:
-    """Decide about an order whose Session somebody else made: that one is never changed (A10)."""
+def _supersede(
+    namespace: str,
+    order: Authorize,
+    client: Client,
+    holder: Session,
+    known: Known,
+) -> Write:
+    """Decide about an order whose Session somebody else made: that one is
+    never changed (A10).
+    """
+
     is_live = session_facts(holder, known.now).live
     if is_live and moved_client(holder, client) is None:
         return Keep(holder)
+
     if holder.spec.revoked and _not_later(order, holder.spec.revoked_at):
         raise _revoked_later()
 
-    name = supersession_name(namespace, known.device.name, order.type, holder.name)
+    name = supersession_name(
+        namespace, known.device.name, order.type, holder.name
+    )
+
     end = _end_from(order, holder, known)
-    return _create(namespace, name, order, client, known, end=end, supersedes=holder.name)
+
+    return _create(
+        namespace, name, order, client, known, end=end, supersedes=holder.name
+    )
 
 
 def _create(
@@ -170,6 +239,7 @@ def _create(
     expires_at = end.get("expires_at")
     if expires_at is not None and expires_at <= known.now:
         raise _expired()
+
     return create_write(
         namespace,
         name,
@@ -198,77 +268,107 @@ def _new_end(order: Authorize, known: Known) -> End:
 
 
 def _end_from(order: Authorize, source: Session, known: Known) -> End:
-    """Return the end with which an order goes on that had this Session: what is left of it, never more.
+    """Return the end with which an order goes on that had this Session: what
+    is left of it, never more.
 
-    What expired by the clock needs a later instant. A Trial is never opened twice. A record of a revoke that came
-    before its order had no end yet.
+    What expired by the clock needs a later instant. A Trial is never opened
+    twice. A record of a revoke that came before its order had no end yet.
     """
+
     facts = session_facts(source, known.now)
     never_granted = _was_never_granted(source, known)
 
     used_up = source.spec.revoked and not never_granted
     if order.type == "Trial" and (facts.ended_by_clock or used_up):
         raise _trial_used()
+
     if source.spec.revoked and _not_later(order, source.spec.revoked_at):
         raise _revoked_later()
 
     if facts.ended_by_clock:
         return _later_end(order, facts.ends_at)
+
     if facts.ends_at is not None:
         return {"expires_at": facts.ends_at}
+
     if source.spec.duration is not None:
         return {"duration": source.spec.duration}
+
     return _new_end(order, known) if never_granted else {}
 
 
 def _was_never_granted(source: Session, known: Known) -> bool:
-    """Return whether neither a Session nor the one that it supersedes was ever on a router."""
+    """Return whether neither a Session nor the one that it supersedes was ever
+    on a router.
+    """
     if source.status.authorized_at is not None:
         return False
+
     return known.holder is None or known.holder.status.authorized_at is None
 
 
 def _later_end(order: Authorize, ended_at: datetime | None) -> End:
-    """Return the end that an order names for a Session whose time is over; it must be later than that one's."""
+    """Return the end that an order names for a Session whose time is over; it
+    must be later than that one's.
+    """
     if order.expires_at is None:
         raise _expired()
+
     if ended_at is not None and order.expires_at <= ended_at:
         raise _expired()
+
     return {"expires_at": order.expires_at}
 
 
-def _extension(order: Authorize, session: Session, facts: SessionFacts) -> dict[str, Any]:
-    """Return the later end that a Paid order names while its Session lives; a duration never prolongs."""
+def _extension(
+    order: Authorize, session: Session, facts: SessionFacts
+) -> dict[str, Any]:
+    """Return the later end that a Paid order names while its Session lives; a
+    duration never prolongs.
+    """
     if order.type == "Trial" or order.expires_at is None:
         return {}
+
     if facts.ends_at is None or order.expires_at <= facts.ends_at:
         return {}
+
     if _not_later(order, session.spec.requested_at):
         return {}
+
     return _wire_end({"expires_at": order.expires_at})
 
 
 def _needs_new_chance(session: Session, now: datetime) -> bool:
-    """Return whether a Session failed, or would: nobody granted it within its time."""
+    """Return whether a Session failed, or would: nobody granted it within its
+    time.
+    """
     if session.status.phase == "Failed":
         return True
+
     deadline = session.spec.grant_before
     is_late = deadline is not None and deadline <= now
+
     return is_late and session.status.authorized_at is None
 
 
 def _wire_end(end: End) -> dict[str, Any]:
-    """Return an end under wire names, as a merge patch that also takes the former end away."""
+    """Return an end under wire names, as a merge patch that also takes the
+    former end away.
+    """
     expires_at, duration = end.get("expires_at"), end.get("duration")
     if expires_at is not None:
         return {"expiresAt": format_time(expires_at), "duration": None}
+
     if duration is not None:
         return {"expiresAt": None, "duration": format_duration(duration)}
+
     return {}
 
 
 def _not_later(order: Authorize, moment: datetime | None) -> bool:
-    """Return whether an order was requested at that moment at the latest (False without one)."""
+    """Return whether an order was requested at that moment at the latest
+    (False without one).
+    """
     return moment is not None and order.requested_at <= moment
 
 
@@ -281,11 +381,17 @@ def _expired() -> ApiError:
 
 
 def _revoked_later() -> ApiError:
-    return ApiError(409, "revoked_later", "this order was revoked after it was asked for: it opens nothing")
+    return ApiError(
+        409,
+        "revoked_later",
+        "this order was revoked after it was asked for: it opens nothing",
+    )
 
 
 def _trial_used() -> ApiError:
-    return ApiError(409, "trial_used", "this trial was used: a trial is never opened twice")
+    return ApiError(
+        409, "trial_used", "this trial was used: a trial is never opened twice"
+    )
 
 
 def _name_collision(session: Session) -> ApiError:

@@ -1,7 +1,9 @@
-"""Carries out intents from the inbox: gathers what is known, decides, writes, and notes what was done.
+"""Carries out intents from the inbox: gathers what is known, decides, writes,
+and notes what was done.
 
-The decisions are in `decide.py`, `revoke.py` and `move.py`. Everything here may happen twice: a process can die
-between any two lines, and its successor begins the entry anew. Nothing here waits for a router.
+The decisions are in `decide.py`, `revoke.py` and `move.py`. Everything here
+may happen twice: a process can die between any two lines, and its successor
+begins the entry anew. Nothing here waits for a router.
 """
 
 from __future__ import annotations
@@ -22,19 +24,33 @@ from cerebro.bridge.orders.resolve import Resolver
 from cerebro.bridge.orders.revoke import decide_revoke
 from cerebro.bridge.orders.sessions import Sessions, Target
 from cerebro.bridge.orders.writes import Write
-from cerebro.bridge.store.base import Entry, ExecutorStore, Placement, TokenLocation
+from cerebro.bridge.store.base import (
+    Entry,
+    ExecutorStore,
+    Placement,
+    TokenLocation,
+)
 from cerebro.domain.lifecycle import GrantWindows, is_ours, session_facts
 from cerebro.domain.supersession import stand_in_for
-from cerebro.kube.client.errors import AlreadyExists, Conflict, KubeError, Unavailable
+from cerebro.kube.client.errors import (
+    AlreadyExists,
+    Conflict,
+    KubeError,
+    Unavailable,
+)
 from cerebro.kube.client.errors import Invalid as RefusedByServer
 from cerebro.resources import Device, Session, session_name
 from cerebro.resources.session import SessionType
 from cerebro.runtime.clock import now_ms
 
 MAX_DECISIONS = 6
-"""How often an entry is decided because somebody else wrote in between; after that it waits for its next turn."""
+"""How often an entry is decided because somebody else wrote in between; after
+that it waits for its next turn.
+"""
 MAX_MOVES_AN_HOUR = 3
-"""How often the Sessions of a device token may move to another MAC within an hour (A6)."""
+"""How often the Sessions of a device token may move to another MAC within an
+hour (A6).
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +68,8 @@ class Written:
 class OrderExecutor:
     """Carries out entries of the inbox.
 
-    Raises KubeError for what is to be tried anew, and ApiError for a final refusal.
+    Raises KubeError for what is to be tried anew, and ApiError for a final
+    refusal.
     """
 
     def __init__(
@@ -74,35 +91,48 @@ class OrderExecutor:
         self._default_paid = default_paid
 
     async def carry_out(self, entry: Entry) -> Written:
-        """Carry out an entry as soon as all Devices and Sessions are known (E7), and return what was written."""
+        """Carry out an entry as soon as all Devices and Sessions are known
+        (E7), and return what was written.
+        """
         await self._complete()
         intent = entry.intent
         try:
             if isinstance(intent, Authorize):
                 return await self._authorize(entry, intent)
+
             if isinstance(intent, Revoke):
                 return await self._revoke(intent)
+
             return await self._hello(entry, intent)
         except RefusedByServer as error:
-            raise invalid(f"the API server refused the Session: {error}") from None
+            raise invalid(
+                f"the API server refused the Session: {error}"
+            ) from None
 
     async def _authorize(self, entry: Entry, order: Authorize) -> Written:
         """Write the Session of an order, and note where it is granted.
 
-        An order whose phone nobody knows waits for its hello: ApiError 409 `device_unknown` (A6).
+        An order whose phone nobody knows waits for its hello: ApiError 409
+        `device_unknown` (A6).
         """
+
         location = await self._resolver.location(order)
         device = self._resolver.device(order, location)
         client = self._resolver.client(order, location, device)
         if not client:
             if await self._wait_for_hello(entry, order, location):
                 raise _device_unknown()
-            return await self._authorize(entry, order)  # its hello came just now
+
+            return await self._authorize(
+                entry, order
+            )  # its hello came just now
 
         known = await self._known(order, client, device)
         for _ in range(MAX_DECISIONS):
             revoking = overtaken(order, known)
-            write = revoking or decide(self._sessions.namespace, order, client, known)
+            write = revoking or decide(
+                self._sessions.namespace, order, client, known
+            )
             try:
                 target = await self._sessions.write(write, Awaited.GRANT)
             except (AlreadyExists, Conflict):
@@ -111,23 +141,36 @@ class OrderExecutor:
 
             # A revoke may have been taken since `known` was gathered.
             revoked_at = await self._revoked_at(order, client, device)
-            was_revoked = revoked_at is not None and order.requested_at <= revoked_at
+            was_revoked = (
+                revoked_at is not None and order.requested_at <= revoked_at
+            )
             if revoking is not None or was_revoked:
-                known = await self._read_anew(order, client, replace(known, revoked_at=revoked_at), write)
+                known = await self._read_anew(
+                    order, client, replace(known, revoked_at=revoked_at), write
+                )
+
                 continue
 
-            self._store.note_grant_soon(order, Placement(device.name, target.name), now_ms())
+            self._store.note_grant_soon(
+                order, Placement(device.name, target.name), now_ms()
+            )
+
             return Written(device, client, (target,))
 
         raise Unavailable("the Session is changed by others again and again")
 
-    async def _known(self, order: Authorize, client: Client, device: Device) -> Known:
+    async def _known(
+        self, order: Authorize, client: Client, device: Device
+    ) -> Known:
         """Return what an order is decided by."""
         revoked_at = await self._revoked_at(order, client, device)
         placement = await self._store.placement_of(order)
         now = datetime.now(UTC)
         sessions = self._sessions
-        same = sessions.known(order_name(sessions.namespace, device, order, client))
+        same = sessions.known(
+            order_name(sessions.namespace, device, order, client)
+        )
+
         known = Known(
             device,
             now,
@@ -139,39 +182,74 @@ class OrderExecutor:
         if order.order_id is None:
             return known
 
-        # The order's Sessions on this Device: that of somebody else, and ours that stands in its place.
-        siblings = [one for one in sessions.of_order(order.order_id) if one.spec.type == order.type]
-        here = [one for one in siblings if one.spec.device_ref.name == device.name]
+        # The order's Sessions on this Device: that of somebody else, and ours
+        # that stands in its place.
+        siblings = [
+            one
+            for one in sessions.of_order(order.order_id)
+            if one.spec.type == order.type
+        ]
+
+        here = [
+            one for one in siblings if one.spec.device_ref.name == device.name
+        ]
+
         holder = next((one for one in here if not is_ours(one)), None)
         stand_in = stand_in_for(holder, here) if holder else None
 
-        # Its Session on another Device: a live one first. A finished one is known by its name only.
-        elsewhere = _live_first((one for one in siblings if one.spec.device_ref.name != device.name), now)
-        if elsewhere is None and placement is not None and placement.device != device.name:
+        # Its Session on another Device: a live one first. A finished one is
+        # known by its name only.
+        elsewhere = _live_first(
+            (
+                one
+                for one in siblings
+                if one.spec.device_ref.name != device.name
+            ),
+            now,
+        )
+        if (
+            elsewhere is None
+            and placement is not None
+            and placement.device != device.name
+        ):
             elsewhere = await sessions.read(placement.name)
 
-        return replace(known, holder=holder, stand_in=stand_in, elsewhere=elsewhere)
+        return replace(
+            known, holder=holder, stand_in=stand_in, elsewhere=elsewhere
+        )
 
-    async def _revoked_at(self, order: Authorize, client: Client, device: Device) -> datetime | None:
+    async def _revoked_at(
+        self, order: Authorize, client: Client, device: Device
+    ) -> datetime | None:
         """Return when a revoke of this order or client was last requested."""
         return await self._store.revoked_at(order, client, device.name)
 
-    async def _read_anew(self, order: Authorize, client: Client, known: Known, write: Write) -> Known:
-        """Return what is known, with the object that was in the way, or written, as it is now.
+    async def _read_anew(
+        self, order: Authorize, client: Client, known: Known, write: Write
+    ) -> Known:
+        """Return what is known, with the object that was in the way, or
+        written, as it is now.
 
-        By its name that object is the order's own Session, else the one that stands in place of somebody else's.
+        By its name that object is the order's own Session, else the one that
+        stands in place of somebody else's.
         """
         session = await self._sessions.read(write.name)
         now = datetime.now(UTC)
-        if write.name == order_name(self._sessions.namespace, known.device, order, client):
+        if write.name == order_name(
+            self._sessions.namespace, known.device, order, client
+        ):
             return replace(known, same=session, now=now)
+
         return replace(known, stand_in=session, now=now)
 
     async def _revoke(self, revoke: Revoke) -> Written:
-        """End the Sessions that a revoke is about, and keep it for orders that come late (A4).
+        """End the Sessions that a revoke is about, and keep it for orders that
+        come late (A4).
 
-        Raises ApiError 409 `device_unknown` if neither client nor order is known.
+        Raises ApiError 409 `device_unknown` if neither client nor order is
+        known.
         """
+
         location = await self._resolver.location(revoke)
         device = self._resolver.device(revoke, location)
 
@@ -180,7 +258,9 @@ class OrderExecutor:
         if revoke.token and not revoke.client:
             linked = await self._linked(revoke.token)
 
-        client = revoke.client or self._resolver.client_of_token(location, device, linked.values())
+        client = revoke.client or self._resolver.client_of_token(
+            location, device, linked.values()
+        )
         if not client and revoke.order_id is None:
             raise _nobody_known()
 
@@ -202,14 +282,23 @@ class OrderExecutor:
                 linked=linked,
             )
             try:
-                targets = [await sessions.write(write, Awaited.END) for write in writes]
+                targets = [
+                    await sessions.write(write, Awaited.END)
+                    for write in writes
+                ]
             except (AlreadyExists, Conflict) as error:
                 conflicting = await self._read_written(writes, error)
                 continue
 
             # The Device to wait for is that of the first Session that ends.
-            devices = (known[write.name].spec.device_ref.name for write in writes if write.name in known)
+            devices = (
+                known[write.name].spec.device_ref.name
+                for write in writes
+                if write.name in known
+            )
+
             ending_on = sessions.device_named(next(devices, device.name))
+
             return Written(ending_on or device, client, tuple(targets))
 
         raise Unavailable("the Sessions are changed by others again and again")
@@ -219,82 +308,132 @@ class OrderExecutor:
     ) -> dict[str, Session]:
         """Return the Sessions that a revoke is decided by, by name.
 
-        They are the unfinished ones of the Device and of the order, those that were just read, and, if none of them is
-        of the order, its finished ones.
+        They are the unfinished ones of the Device and of the order, those that
+        were just read, and, if none of them is of the order, its finished
+        ones.
         """
+
         sessions, order_id = self._sessions, revoke.order_id
         known = {one.name: one for one in sessions.on_device(device.name)}
         if order_id:
             known |= {one.name: one for one in sessions.of_order(order_id)}
 
         known |= conflicting
-        if order_id and not any(one.spec.order_id == order_id for one in known.values()):
+        if order_id and not any(
+            one.spec.order_id == order_id for one in known.values()
+        ):
             known |= await self._finished_of_order(order_id, device)
 
         return known
 
     async def _linked(self, token: str) -> dict[str, Session]:
-        """Return the unfinished Sessions that were made for a token, or ours that stand in their places, by name."""
+        """Return the unfinished Sessions that were made for a token, or ours
+        that stand in their places, by name.
+        """
         names = await self._store.sessions_of(token)
         return {session.name: session for session in self._counting(names)}
 
-    async def _finished_of_order(self, order_id: str, device: Device) -> dict[str, Session]:
-        """Read an order's Sessions that have left the watch, by their known names; return them by name."""
+    async def _finished_of_order(
+        self, order_id: str, device: Device
+    ) -> dict[str, Session]:
+        """Read an order's Sessions that have left the watch, by their known
+        names; return them by name.
+        """
+
         namespace = self._sessions.namespace
-        names = {session_name(namespace, device.name, kind, order_id) for kind in get_args(SessionType)}
+        names = {
+            session_name(namespace, device.name, kind, order_id)
+            for kind in get_args(SessionType)
+        }
+
         names |= set(await self._store.names_of_order(order_id))
         sessions = [await self._sessions.read(name) for name in sorted(names)]
-        return {one.name: one for one in sessions if one is not None and one.spec.order_id == order_id}
 
-    async def _read_written(self, writes: list[Write], error: KubeError) -> dict[str, Session]:
-        """Read what the writes were about, so that the next decision does not meet the same conflict.
+        return {
+            one.name: one
+            for one in sessions
+            if one is not None and one.spec.order_id == order_id
+        }
+
+    async def _read_written(
+        self, writes: list[Write], error: KubeError
+    ) -> dict[str, Session]:
+        """Read what the writes were about, so that the next decision does not
+        meet the same conflict.
 
         Return it by name, also what is finished and therefore not watched.
         """
         log.debug("deciding again", reason=str(error))
         sessions = [await self._sessions.read(write.name) for write in writes]
+
         return {one.name: one for one in sessions if one is not None}
 
     async def _hello(self, entry: Entry, hello: Hello) -> Written:
-        """Grant what waited for this phone, and move its live Sessions to the new address (A6)."""
+        """Grant what waited for this phone, and move its live Sessions to the
+        new address (A6).
+        """
         device = self._sessions.device(hello.mik_id or "")
         if device is None:
             raise unknown_device(hello.mik_id or "")
 
         await self._enqueue_waiting(hello, device)
+
         return await self._move(entry, hello, device)
 
     async def _enqueue_waiting(self, hello: Hello, device: Device) -> None:
-        """Put the orders that waited for this phone into the inbox, as if they had just come."""
+        """Put the orders that waited for this phone into the inbox, as if they
+        had just come.
+        """
         orders = await self._store.waiting_for(hello.token or "", now_ms())
         here = [order for order in orders if self._is_for(order, device)]
         for entry in await self._store.release(here, hello.client, now_ms()):
             self._enqueue(entry)
 
-    async def _move(self, entry: Entry, hello: Hello, device: Device) -> Written:
+    async def _move(
+        self, entry: Entry, hello: Hello, device: Device
+    ) -> Written:
         """Let the live Sessions of a phone follow it.
 
-        If that changes the MAC of one of them it counts as a move, of which there are three an hour at most. Whether
-        this hello may move them is settled once: what was written on the first try would look like no change later.
+        If that changes the MAC of one of them it counts as a move, of which
+        there are three an hour at most. Whether this hello may move them is
+        settled once: what was written on the first try would look like no
+        change later.
         """
+
         token = hello.token or ""
         names = await self._store.sessions_of(token)
         may_move: bool | None = None
         for _ in range(MAX_DECISIONS):
             sessions = self._counting(names)
             now = datetime.now(UTC)
-            writes = decide_move(self._sessions.namespace, hello, device, sessions, now)
-            if may_move is None and not changes_mac(hello, device, sessions, now):
+            writes = decide_move(
+                self._sessions.namespace, hello, device, sessions, now
+            )
+
+            if may_move is None and not changes_mac(
+                hello, device, sessions, now
+            ):
                 may_move = True
+
             if writes and may_move is None:
-                may_move = await self._store.note_move(token, entry.received_at, MAX_MOVES_AN_HOUR)
+                may_move = await self._store.note_move(
+                    token, entry.received_at, MAX_MOVES_AN_HOUR
+                )
+
             if may_move is False:
-                log.warning("a device token moved three times within the hour", device=device.name)
+                log.warning(
+                    "a device token moved three times within the hour",
+                    device=device.name,
+                )
+
             if not writes or not may_move:
                 return Written(device, hello.client, ())
 
             try:
-                targets = [await self._sessions.write(write, Awaited.GRANT) for write in writes]
+                targets = [
+                    await self._sessions.write(write, Awaited.GRANT)
+                    for write in writes
+                ]
             except (AlreadyExists, Conflict) as error:
                 await self._read_written(writes, error)
                 continue
@@ -304,45 +443,71 @@ class OrderExecutor:
         raise Unavailable("the Sessions are changed by others again and again")
 
     def _is_for(self, order: Authorize, device: Device) -> bool:
-        """Return whether an order that waits for its phone may be granted on this router."""
+        """Return whether an order that waits for its phone may be granted on
+        this router.
+        """
         if order.mik_id is None:
             return True
+
         named = self._sessions.device(order.mik_id)
+
         return named is not None and named.name == device.name
 
     def _counting(self, names: Iterable[str]) -> list[Session]:
-        """Return the unfinished Sessions of these names; ours that stands in place of one counts instead (A10)."""
+        """Return the unfinished Sessions of these names; ours that stands in
+        place of one counts instead (A10).
+        """
         sessions = []
         for name in names:
             session = self._sessions.known(name)
             if session is None:
                 continue
+
             if not is_ours(session):
-                on_device = self._sessions.on_device(session.spec.device_ref.name)
+                on_device = self._sessions.on_device(
+                    session.spec.device_ref.name
+                )
+
                 session = stand_in_for(session, on_device) or session
 
             sessions.append(session)
 
         return sessions
 
-    async def _wait_for_hello(self, entry: Entry, order: Authorize, location: TokenLocation | None) -> bool:
-        """Keep an order until its phone says hello; return False if that hello came just now."""
-        until = entry.received_at + int(self._windows.within(order.type).total_seconds() * 1000)
-        kept = await self._store.wait_for_hello(order, location, entry.received_at, until)
+    async def _wait_for_hello(
+        self, entry: Entry, order: Authorize, location: TokenLocation | None
+    ) -> bool:
+        """Keep an order until its phone says hello; return False if that hello
+        came just now.
+        """
+        until = entry.received_at + int(
+            self._windows.within(order.type).total_seconds() * 1000
+        )
+
+        kept = await self._store.wait_for_hello(
+            order, location, entry.received_at, until
+        )
+
         await self._store.sync()
+
         return kept
 
 
 def _live_first(sessions: Iterable[Session], now: datetime) -> Session | None:
-    """Return the first live Session, else the first one; None if there is none."""
+    """Return the first live Session, else the first one; None if there is
+    none.
+    """
     known = list(sessions)
     live = [session for session in known if session_facts(session, now).live]
+
     return next(iter(live or known), None)
 
 
 def _nobody_known() -> ApiError:
     return ApiError(
-        409, "device_unknown", "no address is known for this device token here: send ip or mac, or pedidoId"
+        409,
+        "device_unknown",
+        "no address is known for this device token here: send ip or mac, or pedidoId",
     )
 
 

@@ -1,8 +1,10 @@
-"""The durable inbox: every order is on disk before anything is done about it, and stays until it was carried out (F1).
+"""The durable inbox: every order is on disk before anything is done about it,
+and stays until it was carried out (F1).
 
-Intents of one client are carried out in the order of arrival; those of different clients side by side, and none waits
-for a router (F2). The caller hands in what carries them out. It must be idempotent: what a process that died left
-behind is carried out again.
+Intents of one client are carried out in the order of arrival; those of
+different clients side by side, and none waits for a router (F2). The caller
+hands in what carries them out. It must be idempotent: what a process that died
+left behind is carried out again.
 """
 
 from __future__ import annotations
@@ -27,9 +29,13 @@ R = TypeVar("R")
 
 MAX_SIDE_BY_SIDE = 64
 MAX_FAULTS = 5
-"""Times that an entry is tried whose work fails by a fault of ours; then it is given up."""
+"""Times that an entry is tried whose work fails by a fault of ours; then it is
+given up.
+"""
 ADOPT_AFTER = 30.0
-"""Seconds after which an entry that this process does not know belonged to a process that is gone."""
+"""Seconds after which an entry that this process does not know belonged to a
+process that is gone.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -38,9 +44,15 @@ class Inbox(Generic[R]):
     """Entries on disk, and the lanes in which they are carried out."""
 
     def __init__(
-        self, store: InboxStore, carry_out: Callable[[Entry], Awaitable[R]], windows: GrantWindows
+        self,
+        store: InboxStore,
+        carry_out: Callable[[Entry], Awaitable[R]],
+        windows: GrantWindows,
     ) -> None:
-        """`carry_out` raises KubeError for what should be tried again, ApiError below 500 for a final refusal."""
+        """`carry_out` raises KubeError for what should be tried again,
+        ApiError below 500 for a final refusal.
+        """
+
         self._store = store
         self._windows = windows
         self._carry_out = carry_out
@@ -58,21 +70,28 @@ class Inbox(Generic[R]):
         return len(self._known)
 
     async def submit(self, intent: Intent) -> asyncio.Future[R]:
-        """Put an intent on disk and start it; the future has the result of `carry_out`, or its ApiError.
+        """Put an intent on disk and start it; the future has the result of
+        `carry_out`, or its ApiError.
 
         Raises ApiError 503 if the intent cannot be kept.
         """
+
         entry = await self._store.put(intent, now_ms())
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_retrieve)
         self._waiting[entry.seq] = future
         self.enqueue(entry)
+
         return future
 
     def enqueue(self, entry: Entry) -> None:
-        """Start an entry that is on disk already; it waits for the entries before it in its lane."""
+        """Start an entry that is on disk already; it waits for the entries
+        before it in its lane.
+        """
+
         if entry.seq in self._known or self._closed:
             return
+
         self._known.add(entry.seq)
         lane = self._lanes.get(entry.lane)
         if lane is not None:
@@ -81,16 +100,22 @@ class Inbox(Generic[R]):
 
         # The first entry of a lane starts it.
         self._lanes[entry.lane] = deque((entry,))
-        task = asyncio.create_task(self._run_lane(entry.lane), name=f"inbox {entry.seq}")
+        task = asyncio.create_task(
+            self._run_lane(entry.lane), name=f"inbox {entry.seq}"
+        )
+
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def adopt(self, *, all_of_it: bool = False) -> int:
-        """Start every stored entry that this process does not work on yet; return how many.
+        """Start every stored entry that this process does not work on yet;
+        return how many.
 
-        At start (`all_of_it`) all of them; later only those that are older than ADOPT_AFTER: a bridge that shares the
-        store may be at work on the others (E15). Raises ApiError 503 if the store cannot be read.
+        At start (`all_of_it`) all of them; later only those that are older
+        than ADOPT_AFTER: a bridge that shares the store may be at work on the
+        others (E15). Raises ApiError 503 if the store cannot be read.
         """
+
         before = now_ms() if all_of_it else now_ms() - int(ADOPT_AFTER * 1000)
         left_over = await self._store.left_over(before)
 
@@ -102,24 +127,36 @@ class Inbox(Generic[R]):
                 "orders in the inbox cannot be read, and stay for a newer release",
                 seqs=sorted(new_unreadable),
             )
+
         self._unreadable = unreadable
 
-        unknown = [entry for entry in left_over.entries if entry.seq not in self._known]
+        unknown = [
+            entry
+            for entry in left_over.entries
+            if entry.seq not in self._known
+        ]
         for entry in unknown:
             self.enqueue(entry)
+
         return len(unknown)
 
     async def close(self, grace: float) -> None:
-        """Take nothing new, and give what is under way `grace` seconds; the rest stays on disk (E14)."""
+        """Take nothing new, and give what is under way `grace` seconds; the
+        rest stays on disk (E14).
+        """
         self._closed = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
+
         for task in list(self._tasks):
             task.cancel()
+
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run_lane(self, name: str) -> None:
-        """Carry out the entries of a lane one after the other, until it is empty."""
+        """Carry out the entries of a lane one after the other, until it is
+        empty.
+        """
         lane = self._lanes[name]
         try:
             while lane:
@@ -140,16 +177,30 @@ class Inbox(Generic[R]):
                 if error.status < 500 or error.code == "inbox_full":
                     self._settle(entry, error)
                     return
+
                 # Who waits is told; the entry itself is tried again.
-                log.warning("an order is tried again", seq=entry.seq, error=str(error))
+                log.warning(
+                    "an order is tried again", seq=entry.seq, error=str(error)
+                )
+
                 self._tell(entry, error)
             except KubeError as error:
                 write = log.debug if api_server_away else log.warning
-                write("an order waits for the API server", seq=entry.seq, error=str(error))
+                write(
+                    "an order waits for the API server",
+                    seq=entry.seq,
+                    error=str(error),
+                )
+
                 api_server_away = True
             except Exception as error:
                 faults += 1
-                log.exception("an order could not be carried out", seq=entry.seq, tries=faults)
+                log.exception(
+                    "an order could not be carried out",
+                    seq=entry.seq,
+                    tries=faults,
+                )
+
                 if faults >= MAX_FAULTS:
                     self._settle(entry, error)
                     return
@@ -158,17 +209,26 @@ class Inbox(Generic[R]):
                 return
 
             if _too_late(entry, now_ms(), self._windows):
-                self._settle(entry, ApiError(503, "too_late", "the API server was away for too long"))
+                self._settle(
+                    entry,
+                    ApiError(
+                        503, "too_late", "the API server was away for too long"
+                    ),
+                )
+
                 return
+
             await asyncio.sleep(delay)
 
     def _settle(self, entry: Entry, result: R | Exception) -> None:
         """Take an entry off the disk and tell who waits for it.
 
-        If the store cannot take it out, it stays there and is carried out again.
+        If the store cannot take it out, it stays there and is carried out
+        again.
         """
         with suppress(ApiError):
             self._store.take_out_soon(entry.seq)
+
         self._known.discard(entry.seq)
         self._tell(entry, result)
 
@@ -177,10 +237,17 @@ class Inbox(Generic[R]):
         future = self._waiting.pop(entry.seq, None)
         if future is None:
             if isinstance(result, Exception):
-                log.warning("an order that nobody waits for failed", seq=entry.seq, error=str(result))
+                log.warning(
+                    "an order that nobody waits for failed",
+                    seq=entry.seq,
+                    error=str(result),
+                )
+
             return
+
         if future.done():
             return
+
         if isinstance(result, Exception):
             future.set_exception(result)
         else:
@@ -188,11 +255,15 @@ class Inbox(Generic[R]):
 
 
 def _too_late(entry: Entry, now: int, windows: GrantWindows) -> bool:
-    """Return whether an order is older than the time within which it would have to be granted (A5)."""
+    """Return whether an order is older than the time within which it would
+    have to be granted (A5).
+    """
     intent = entry.intent
     if not isinstance(intent, Authorize):
         return False
+
     window_ms = windows.within(intent.type).total_seconds() * 1000
+
     return now - entry.received_at > window_ms
 
 

@@ -1,4 +1,6 @@
-"""What an order would do on an empty router, in plain text: by the same plan that the agent follows (F6). Pure."""
+"""What an order would do on an empty router, in plain text: by the same plan
+that the agent follows (F6). Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,23 @@ from cerebro.routeros.access.result import describe
 from cerebro.routeros.access.tables import Actual
 
 
-def planned_commands(device: Device, client: Client, until: datetime | None, installation: str) -> list[str]:
-    """Return the commands that would let this client in on this Device, until `until` (None: for ever)."""
+def planned_commands(
+    device: Device, client: Client, until: datetime | None, installation: str
+) -> list[str]:
+    """Return the commands that would let this client in on this Device, until
+    `until` (None: for ever).
+    """
+
     access = device.spec.access
-    policy = AccessPolicy(access.address_list, access.binding_type, access.hotspot_server, installation)
+    policy = AccessPolicy(
+        access.address_list,
+        access.binding_type,
+        access.hotspot_server,
+        installation,
+    )
+
     ends_at = until.timestamp() if until else None
     desired = DesiredAccess(grants=(Grant(client.mac, client.ip, ends_at),))
     plan = access_plan(desired, Actual(), policy)
+
     return describe(list(plan.commands()))

@@ -1,7 +1,8 @@
 """Which router and which phone a request means (A6, F8).
 
-A request may name neither: then the bridge goes by what it knows of the order, and by the last hello of the device
-token. It reads store and Sessions, and writes nothing.
+A request may name neither: then the bridge goes by what it knows of the order,
+and by the last hello of the device token. It reads store and Sessions, and
+writes nothing.
 """
 
 from __future__ import annotations
@@ -27,22 +28,28 @@ class Resolver:
         self._store = store
 
     async def location(self, intent: Intent) -> TokenLocation | None:
-        """Return where the last hello of an intent's token placed its phone; None without token or hello."""
+        """Return where the last hello of an intent's token placed its phone;
+        None without token or hello.
+        """
         if not intent.token:
             return None
+
         return await self._store.location_of(intent.token)
 
     def device(self, intent: Intent, location: TokenLocation | None) -> Device:
         """Return the router that a request means (F8).
 
-        That is the named one, else that of the order's live Session, else that of the hello, else that of an ended
-        Session of the order, else the only one. Raises ApiError 404 and 400.
+        That is the named one, else that of the order's live Session, else that
+        of the hello, else that of an ended Session of the order, else the only
+        one. Raises ApiError 404 and 400.
         """
+
         sessions = self._sessions
         if intent.mik_id is not None:
             device = sessions.device(intent.mik_id)
             if device is None:
                 raise unknown_device(intent.mik_id)
+
             return device
 
         # By the order and the hello: what is live counts first.
@@ -50,11 +57,15 @@ class Resolver:
         now = datetime.now(UTC)
         siblings = sessions.of_order(order_id) if order_id else []
         live = [one for one in siblings if session_facts(one, now).live]
-        candidates = [sessions.device_named(one.spec.device_ref.name) for one in live]
+        candidates = [
+            sessions.device_named(one.spec.device_ref.name) for one in live
+        ]
         if location is not None:
             candidates.append(sessions.device(location.mik_id))
 
-        candidates += [sessions.device_named(one.spec.device_ref.name) for one in siblings]
+        candidates += [
+            sessions.device_named(one.spec.device_ref.name) for one in siblings
+        ]
         for device in candidates:
             if device is not None:
                 return device
@@ -64,44 +75,71 @@ class Resolver:
         if len(devices) == 1:
             return devices[0]
 
-        raise ApiError(400, "mikId_required", "mikId required: nothing else says which router is meant")
+        raise ApiError(
+            400,
+            "mikId_required",
+            "mikId required: nothing else says which router is meant",
+        )
 
-    def client(self, order: Authorize, location: TokenLocation | None, device: Device) -> Client:
-        """Return the client of an order: that of its hello on this very router, else that of its request (A6).
+    def client(
+        self, order: Authorize, location: TokenLocation | None, device: Device
+    ) -> Client:
+        """Return the client of an order: that of its hello on this very
+        router, else that of its request (A6).
 
-        An order that waited for its hello brings the client of that hello itself (`client_first`). The client is empty
-        if nobody knows it.
+        An order that waited for its hello brings the client of that hello
+        itself (`client_first`). The client is empty if nobody knows it.
         """
         if order.client_first and order.client:
             return order.client
+
         seen = self._seen_here(location, device)
+
         return order.client if seen is None else seen
 
     def client_of_token(
-        self, location: TokenLocation | None, device: Device, linked: Iterable[Session]
+        self,
+        location: TokenLocation | None,
+        device: Device,
+        linked: Iterable[Session],
     ) -> Client:
         """Return the client of a revoke that names a token only.
 
-        It is that of the token's last hello on this router, else that of the latest Session that was made for the token
-        here, else empty.
+        It is that of the token's last hello on this router, else that of the
+        latest Session that was made for the token here, else empty.
         """
+
         client = self._seen_here(location, device)
         if client is not None:
             return client
 
-        here = [session for session in linked if session.spec.device_ref.name == device.name]
+        here = [
+            session
+            for session in linked
+            if session.spec.device_ref.name == device.name
+        ]
+
         latest = max(here, key=_by_cause, default=None)
+
         return Client.of(latest) if latest is not None else Client()
 
-    def _seen_here(self, location: TokenLocation | None, device: Device) -> Client | None:
-        """Return the client of a token's last hello if that was on this very router; others have the same addresses."""
+    def _seen_here(
+        self, location: TokenLocation | None, device: Device
+    ) -> Client | None:
+        """Return the client of a token's last hello if that was on this very
+        router; others have the same addresses.
+        """
         if location is None:
             return None
+
         seen_on = self._sessions.device(location.mik_id)
         is_here = seen_on is not None and seen_on.name == device.name
+
         return location.client if is_here else None
 
 
 def _by_cause(session: Session) -> tuple[datetime, str]:
-    """Return the key that orders Sessions by when they were requested, then by name."""
+    """Return the key that orders Sessions by when they were requested, then by
+    name.
+    """
     return cause_of(session) or _NEVER_REQUESTED, session.name

@@ -6,7 +6,14 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from cerebro.bridge.intents import Client, Revoke
-from cerebro.bridge.orders.writes import Create, Keep, Write, create_write, patch_write, revoke_write
+from cerebro.bridge.orders.writes import (
+    Create,
+    Keep,
+    Write,
+    create_write,
+    patch_write,
+    revoke_write,
+)
 from cerebro.domain.by_address import asks_who_is_there
 from cerebro.domain.lifecycle import session_facts
 from cerebro.domain.supersession import superseded_names
@@ -25,24 +32,34 @@ def decide_revoke(
     now: datetime,
     linked: Collection[str] = (),
 ) -> list[Write]:
-    """Return the writes of a revoke, given the Device's unfinished Sessions and those of the order on any Device.
+    """Return the writes of a revoke, given the Device's unfinished Sessions
+    and those of the order on any Device.
 
-    `linked` are the names of Sessions that were made for the token which stands for the client. A Session that was
-    requested later than the revoke stays. A client that has no Session gets a revoked one, so that the router is rid
-    of rows that the older relay made for it. So does an address alone: the one where a Session's phone was seen is
-    minutes old, and only the router knows who is there now (B2, see `end_whoever_is_there`).
+    `linked` are the names of Sessions that were made for the token which
+    stands for the client. A Session that was requested later than the revoke
+    stays. A client that has no Session gets a revoked one, so that the router
+    is rid of rows that the older relay made for it. So does an address alone:
+    the one where a Session's phone was seen is minutes old, and only the
+    router knows who is there now (B2, see `end_whoever_is_there`).
     """
+
     record = _record(namespace, revoke, device, client) if client else None
     record_name = record.name if record is not None else None
 
     known = list(sessions)
     if revoke.order_id is None:
         # Without an order it is about this Device only.
-        known = [session for session in known if session.spec.device_ref.name == device.name]
+        known = [
+            session
+            for session in known
+            if session.spec.device_ref.name == device.name
+        ]
+
     affected = _affected(revoke, client, known, linked)
     is_recorded = any(session.name == record_name for session in affected)
 
-    # An address alone ends at once only what names no MAC: who has that address now is for the router to show.
+    # An address alone ends at once only what names no MAC: who has that
+    # address now is for the router to show.
     by_address = revoke.order_id is None and not linked and client.mac is None
     if by_address:
         affected = _without_mac(affected, record_name)
@@ -55,15 +72,21 @@ def decide_revoke(
     return [*writes, record]
 
 
-def end_whoever_is_there(record: Session, sessions: Iterable[Session], now: datetime) -> list[Write]:
-    """Return the writes of a revoke that named an address alone, given the Device's unfinished Sessions.
+def end_whoever_is_there(
+    record: Session, sessions: Iterable[Session], now: datetime
+) -> list[Write]:
+    """Return the writes of a revoke that named an address alone, given the
+    Device's unfinished Sessions.
 
-    Once its router showed who has the address, what that client had by then ends; after that the record names the
-    client (A4, B2). Until then nothing is due.
+    Once its router showed who has the address, what that client had by then
+    ends; after that the record names the client (A4, B2). Until then nothing
+    is due.
     """
+
     placed, moment = record.placed, record.spec.revoked_at
     if not asks_who_is_there(record) or moment is None:
         return []
+
     if placed is None or placed.mac_address is None:
         return []
 
@@ -73,14 +96,28 @@ def end_whoever_is_there(record: Session, sessions: Iterable[Session], now: date
     trace_id = record.metadata.annotations.get(ANNOTATION_TRACE_ID, "")
     ends = _ends(affected, known, moment, trace_id, now)
     due = [write for write in ends if not isinstance(write, Keep)]
-    return [*due, patch_write(record, {"client": {"macAddress": placed.mac_address}})]
+
+    return [
+        *due,
+        patch_write(record, {"client": {"macAddress": placed.mac_address}}),
+    ]
 
 
-def _record(namespace: str, revoke: Revoke, device: Device, client: Client) -> Create:
-    """Return the write of a Session that is revoked from its beginning, for a revoke that meets none."""
+def _record(
+    namespace: str, revoke: Revoke, device: Device, client: Client
+) -> Create:
+    """Return the write of a Session that is revoked from its beginning, for a
+    revoke that meets none.
+    """
     order_id = revoke.order_id or ""
-    session_type: SessionType = "Trial" if order_id.startswith("trial:") else "Paid"
-    place = order_id or place_of_order(session_id=None, client=client.key, requested_at=revoke.requested_at)
+    session_type: SessionType = (
+        "Trial" if order_id.startswith("trial:") else "Paid"
+    )
+
+    place = order_id or place_of_order(
+        session_id=None, client=client.key, requested_at=revoke.requested_at
+    )
+
     return create_write(
         namespace,
         session_name(namespace, device.name, session_type, place),
@@ -96,26 +133,54 @@ def _record(namespace: str, revoke: Revoke, device: Device, client: Client) -> C
 
 
 def _affected(
-    revoke: Revoke, client: Client, known: Iterable[Session], linked: Collection[str]
+    revoke: Revoke,
+    client: Client,
+    known: Iterable[Session],
+    linked: Collection[str],
 ) -> list[Session]:
-    """Return the Sessions that a revoke is about: those of its order, else those of its client or token (A4)."""
+    """Return the Sessions that a revoke is about: those of its order, else
+    those of its client or token (A4).
+    """
     if revoke.order_id is not None:
-        return [session for session in known if session.spec.order_id == revoke.order_id]
-    return [session for session in known if session.name in linked or client.is_in(session)]
+        return [
+            session
+            for session in known
+            if session.spec.order_id == revoke.order_id
+        ]
+
+    return [
+        session
+        for session in known
+        if session.name in linked or client.is_in(session)
+    ]
 
 
-def _without_mac(sessions: Iterable[Session], record_name: str | None) -> list[Session]:
-    """Return the Sessions whose client has no MAC that is known, and the record of the revoke itself."""
-    return [session for session in sessions if session.name == record_name or Client.of(session).mac is None]
+def _without_mac(
+    sessions: Iterable[Session], record_name: str | None
+) -> list[Session]:
+    """Return the Sessions whose client has no MAC that is known, and the
+    record of the revoke itself.
+    """
+    return [
+        session
+        for session in sessions
+        if session.name == record_name or Client.of(session).mac is None
+    ]
 
 
 def _ends(
-    affected: Iterable[Session], known: Iterable[Session], moment: datetime, trace_id: str, now: datetime
+    affected: Iterable[Session],
+    known: Iterable[Session],
+    moment: datetime,
+    trace_id: str,
+    now: datetime,
 ) -> list[Write]:
-    """Return the ends of the Sessions that a revoke of `moment` is about, given all that are known.
+    """Return the ends of the Sessions that a revoke of `moment` is about,
+    given all that are known.
 
-    One that ended by the clock is kept, so that its router is waited for. A Session in whose place another one stands
-    is left alone: that one counts. So is one that was requested later.
+    One that ended by the clock is kept, so that its router is waited for. A
+    Session in whose place another one stands is left alone: that one counts.
+    So is one that was requested later.
     """
     superseded = superseded_names(known)
     writes: list[Write] = []

@@ -1,4 +1,5 @@
-"""Takes a typed intent to its answer: through the inbox, to the Session, until the router has it or time is up (A7).
+"""Takes a typed intent to its answer: through the inbox, to the Session, until
+the router has it or time is up (A7).
 
 This is where the bridge waits. It knows no HTTP but the errors that it raises.
 """
@@ -16,10 +17,19 @@ import structlog
 from cerebro.bridge.errors import ApiError, starting, unknown_device
 from cerebro.bridge.intents import Authorize, Client, Hello, Revoke
 from cerebro.bridge.metrics import Metrics
-from cerebro.bridge.orders.answers import GrantAnswer, HelloAnswer, RevokeAnswer, RouterResult
+from cerebro.bridge.orders.answers import (
+    GrantAnswer,
+    HelloAnswer,
+    RevokeAnswer,
+    RouterResult,
+)
 from cerebro.bridge.orders.executor import Written
 from cerebro.bridge.orders.inbox import Inbox
-from cerebro.bridge.orders.outcomes import WaitResult, breaker_open, not_in_time
+from cerebro.bridge.orders.outcomes import (
+    WaitResult,
+    breaker_open,
+    not_in_time,
+)
 from cerebro.bridge.orders.preview import planned_commands
 from cerebro.bridge.orders.sessions import Sessions, Target
 from cerebro.bridge.settings import BridgeSettings
@@ -28,14 +38,18 @@ from cerebro.resources import Device, Session
 from cerebro.runtime.clock import now_ms
 
 MARGIN = 0.1
-"""Seconds before the deadline at which the answer is made, so that it is out in time."""
+"""Seconds before the deadline at which the answer is made, so that it is out
+in time.
+"""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class OrderService:
-    """What the endpoints of orders call; made once by `main.py`. All times `arrived` are of the event loop's clock."""
+    """What the endpoints of orders call; made once by `main.py`. All times
+    `arrived` are of the event loop's clock.
+    """
 
     settings: BridgeSettings
     store: BridgeStore
@@ -44,40 +58,71 @@ class OrderService:
     metrics: Metrics
 
     async def grant(self, order: Authorize, arrived: float) -> GrantAnswer:
-        """Let a client in; return the answer once the entry is on the router. Raises ApiError."""
+        """Let a client in; return the answer once the entry is on the router.
+        Raises ApiError.
+        """
+
         self._must_exist(order.mik_id)
+
         if order.warning:
             self.metrics.trials_shortened.inc()
-            log.warning("a trial was shortened", order=order.order_id, trace_id=order.trace_id)
+            log.warning(
+                "a trial was shortened",
+                order=order.order_id,
+                trace_id=order.trace_id,
+            )
+
         if self.settings.dry_run:
             return self._pretend(order)
 
         written, result = await self._carry_through(order, arrived)
         mikrotik = self._router_answer(written.device, written.client, result)
-        return _granted(order, written.device, written.client, mikrotik, warning=order.warning)
+
+        return _granted(
+            order,
+            written.device,
+            written.client,
+            mikrotik,
+            warning=order.warning,
+        )
 
     async def revoke(self, revoke: Revoke, arrived: float) -> RevokeAnswer:
-        """End access; return the answer once nothing on the router is due to it any more. Raises ApiError."""
+        """End access; return the answer once nothing on the router is due to
+        it any more. Raises ApiError.
+        """
+
         self._must_exist(revoke.mik_id)
+
         if self.settings.dry_run:
             device = self._device_in_dry_run(revoke.mik_id)
-            return _revoked(revoke, device, revoke.client, _mikrotik(device, dry_run=True))
+            return _revoked(
+                revoke, device, revoke.client, _mikrotik(device, dry_run=True)
+            )
 
         written, result = await self._carry_through(revoke, arrived)
         if not written.targets:
-            await self.store.sync()  # nothing but our memory of it keeps a late order from opening
+            await (
+                self.store.sync()
+            )  # nothing but our memory of it keeps a late order from opening
 
-        mikrotik = _mikrotik(written.device, dry_run=result is WaitResult.DRY_RUN)
+        mikrotik = _mikrotik(
+            written.device, dry_run=result is WaitResult.DRY_RUN
+        )
+
         return _revoked(revoke, written.device, written.client, mikrotik)
 
     async def hello(self, hello: Hello) -> HelloAnswer:
-        """Note where a token's phone is, and return the answer. What follows goes on after it (A6). Raises ApiError."""
+        """Note where a token's phone is, and return the answer. What follows
+        goes on after it (A6). Raises ApiError.
+        """
+
         self._must_exist(hello.mik_id)
         entry = await self.store.note_hello(hello, now_ms())
         if entry is not None:
             self.inbox.enqueue(entry)
 
         await self.store.sync()
+
         return HelloAnswer(
             device_token=hello.token,
             mik_id=hello.mik_id,
@@ -86,16 +131,23 @@ class OrderService:
         )
 
     def known_router(self, mik_id: str | None) -> str | None:
-        """Return the routerID if a Device has it: a metric may be named after that only."""
+        """Return the routerID if a Device has it: a metric may be named after
+        that only.
+        """
         device = self.sessions.device(mik_id) if mik_id else None
         return device.router_id if device else None
 
-    async def _carry_through(self, intent: Authorize | Revoke, arrived: float) -> tuple[Written, WaitResult]:
-        """Have an intent carried out and wait for the router; return what was written and what came of it.
+    async def _carry_through(
+        self, intent: Authorize | Revoke, arrived: float
+    ) -> tuple[Written, WaitResult]:
+        """Have an intent carried out and wait for the router; return what was
+        written and what came of it.
 
-        Raises ApiError: 503 kubernetes_unavailable if it is not carried out before the answer is due. It stays in the
-        inbox and is carried out later.
+        Raises ApiError: 503 kubernetes_unavailable if it is not carried out
+        before the answer is due. It stays in the inbox and is carried out
+        later.
         """
+
         deadline = arrived + self.settings.answer_timeout_ms / 1000 - MARGIN
         future = await self.inbox.submit(intent)
         try:
@@ -103,8 +155,10 @@ class OrderService:
                 written = await asyncio.shield(future)
         except TimeoutError:
             await self.store.sync()
+
             if not self.sessions.complete():
                 raise starting() from None
+
             raise ApiError(
                 503,
                 "kubernetes_unavailable",
@@ -113,35 +167,56 @@ class OrderService:
             ) from None
 
         self.metrics.write_seconds.observe(time.monotonic() - arrived)
+
         return written, await self._wait(written, deadline)
 
     async def _wait(self, written: Written, deadline: float) -> WaitResult:
-        """Wait until the router has it, and return what came of it. Raises ApiError 503 if time is up.
+        """Wait until the router has it, and return what came of it. Raises
+        ApiError 503 if time is up.
 
-        With an open breaker it is up at once: the Session is tried all the same.
+        With an open breaker it is up at once: the Session is tried all the
+        same.
         """
+
         if not written.targets:
             return WaitResult.DONE
 
         now = asyncio.get_running_loop().time()
-        limit = min(now + MARGIN, deadline) if self._breaker_open(written) else deadline
-        waiting = [asyncio.ensure_future(self.sessions.wait(target)) for target in written.targets]
+        limit = (
+            min(now + MARGIN, deadline)
+            if self._breaker_open(written)
+            else deadline
+        )
+
+        waiting = [
+            asyncio.ensure_future(self.sessions.wait(target))
+            for target in written.targets
+        ]
         try:
             async with asyncio.timeout_at(limit):
                 results = await asyncio.gather(*waiting)
         except TimeoutError:
             session = self._first_known(written.targets)
-            error = self._breaker_open(written) or not_in_time(self._device_now(written), session)
+            error = self._breaker_open(written) or not_in_time(
+                self._device_now(written), session
+            )
+
             raise error from None
         finally:
             for task in waiting:
                 task.cancel()
 
-        return WaitResult.DRY_RUN if WaitResult.DRY_RUN in results else WaitResult.DONE
+        return (
+            WaitResult.DRY_RUN
+            if WaitResult.DRY_RUN in results
+            else WaitResult.DONE
+        )
 
     def _device_now(self, written: Written) -> Device:
         """Return the Device of what was written as the watch shows it now."""
-        return self.sessions.device_named(written.device.name) or written.device
+        return (
+            self.sessions.device_named(written.device.name) or written.device
+        )
 
     def _breaker_open(self, written: Written) -> ApiError | None:
         return breaker_open(self._device_now(written), datetime.now(UTC))
@@ -152,21 +227,37 @@ class OrderService:
             session = self.sessions.known(target.name)
             if session is not None:
                 return session
+
         return None
 
     def _must_exist(self, mik_id: str | None) -> None:
-        """Raise ApiError 404 for a router that surely has no Device; while starting nobody can tell (A8)."""
-        if mik_id is not None and self.sessions.complete() and self.sessions.device(mik_id) is None:
+        """Raise ApiError 404 for a router that surely has no Device; while
+        starting nobody can tell (A8).
+        """
+        if (
+            mik_id is not None
+            and self.sessions.complete()
+            and self.sessions.device(mik_id) is None
+        ):
             raise unknown_device(mik_id)
 
-    def _router_answer(self, device: Device, client: Client, result: WaitResult) -> RouterResult:
+    def _router_answer(
+        self, device: Device, client: Client, result: WaitResult
+    ) -> RouterResult:
         if result is not WaitResult.DRY_RUN:
             return _mikrotik(device)
-        commands = planned_commands(device, client, None, self.settings.installation)
+
+        commands = planned_commands(
+            device, client, None, self.settings.installation
+        )
+
         return _mikrotik(device, dry_run=True, commands=commands)
 
     def _device_in_dry_run(self, mik_id: str | None) -> Device:
-        """Return the Device for an answer in dry run: the named one, else the only one. Raises ApiError 400, 503."""
+        """Return the Device for an answer in dry run: the named one, else the
+        only one. Raises ApiError 400, 503.
+        """
+
         if not self.sessions.complete():
             raise starting()
 
@@ -178,22 +269,43 @@ class OrderService:
             device = devices[0]
 
         if device is None:
-            raise ApiError(400, "mikId_required", "mikId required: nothing else says which router is meant")
+            raise ApiError(
+                400,
+                "mikId_required",
+                "mikId required: nothing else says which router is meant",
+            )
+
         return device
 
     def _pretend(self, order: Authorize) -> GrantAnswer:
-        """Answer an order in dry run: nothing is stored and nothing is made (F6)."""
+        """Answer an order in dry run: nothing is stored and nothing is made
+        (F6).
+        """
+
         device = self._device_in_dry_run(order.mik_id)
         until = order.expires_at
         if until is None and order.duration:
             until = order.requested_at + order.duration
 
-        commands = planned_commands(device, order.client, until, self.settings.installation)
-        return _granted(order, device, order.client, _mikrotik(device, dry_run=True, commands=commands))
+        commands = planned_commands(
+            device, order.client, until, self.settings.installation
+        )
+
+        return _granted(
+            order,
+            device,
+            order.client,
+            _mikrotik(device, dry_run=True, commands=commands),
+        )
 
 
 def _granted(
-    order: Authorize, device: Device, client: Client, mikrotik: RouterResult, *, warning: str | None = None
+    order: Authorize,
+    device: Device,
+    client: Client,
+    mikrotik: RouterResult,
+    *,
+    warning: str | None = None,
 ) -> GrantAnswer:
     return GrantAnswer(
         pedido_id=order.order_id,
@@ -206,12 +318,21 @@ def _granted(
     )
 
 
-def _revoked(revoke: Revoke, device: Device, client: Client, mikrotik: RouterResult) -> RevokeAnswer:
+def _revoked(
+    revoke: Revoke, device: Device, client: Client, mikrotik: RouterResult
+) -> RevokeAnswer:
     return RevokeAnswer(
-        mik_id=revoke.mik_id or device.router_id, ip=client.ip, mac=client.mac, mikrotik=mikrotik
+        mik_id=revoke.mik_id or device.router_id,
+        ip=client.ip,
+        mac=client.mac,
+        mikrotik=mikrotik,
     )
 
 
-def _mikrotik(device: Device, *, dry_run: bool = False, commands: list[str] | None = None) -> RouterResult:
+def _mikrotik(
+    device: Device, *, dry_run: bool = False, commands: list[str] | None = None
+) -> RouterResult:
     """Return the part of an answer that tells of the router."""
-    return RouterResult(host=device.api_address, commands=commands or [], dry_run=dry_run)
+    return RouterResult(
+        host=device.api_address, commands=commands or [], dry_run=dry_run
+    )

@@ -1,6 +1,8 @@
-"""Finds Devices and Sessions, writes Sessions, and waits for what becomes of them.
+"""Finds Devices and Sessions, writes Sessions, and waits for what becomes of
+them.
 
-It decides nothing. What it writes goes into the watched store at once, so that it reads its own writes.
+It decides nothing. What it writes goes into the watched store at once, so that
+it reads its own writes.
 """
 
 from __future__ import annotations
@@ -19,14 +21,23 @@ from cerebro.kube.cache.store import Index, Store
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import KubeError, NotFound
 from cerebro.kube.objects import Change, StoredObject
-from cerebro.resources import DEVICE, SESSION, Device, Resource, Session, age_key
+from cerebro.resources import (
+    DEVICE,
+    SESSION,
+    Device,
+    Resource,
+    Session,
+    age_key,
+)
 
 R = TypeVar("R", bound=Resource)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A Session that somebody waits for, at the generation that was written or read."""
+    """A Session that somebody waits for, at the generation that was written or
+    read.
+    """
 
     name: str
     generation: int
@@ -34,7 +45,9 @@ class Target:
 
 
 class Sessions:
-    """Devices and Sessions of one namespace. The store has the unfinished Sessions only."""
+    """Devices and Sessions of one namespace. The store has the unfinished
+    Sessions only.
+    """
 
     def __init__(self, api: KubeApi, store: Store, namespace: str) -> None:
         self.namespace = namespace
@@ -49,11 +62,18 @@ class Sessions:
     def complete(self) -> bool:
         """Return whether all Devices and unfinished Sessions are known (E7)."""
         kinds = (DEVICE, SESSION)
-        return all(self._store.complete(kind, self.namespace) for kind in kinds)
+        return all(
+            self._store.complete(kind, self.namespace) for kind in kinds
+        )
 
     def device(self, mik_id: str) -> Device | None:
-        """Return the Device with that routerID, in any case; of several the oldest."""
-        devices = _models(self._devices, self.namespace, mik_id.casefold(), Device)
+        """Return the Device with that routerID, in any case; of several the
+        oldest.
+        """
+        devices = _models(
+            self._devices, self.namespace, mik_id.casefold(), Device
+        )
+
         return min(devices, key=age_key, default=None)
 
     def devices(self) -> list[Device]:
@@ -70,22 +90,30 @@ class Sessions:
         return list(self._store.models(SESSION, Session, self.namespace))
 
     def known(self, name: str) -> Session | None:
-        """Return the unfinished Session of that name; None if the store has none, or one that cannot be read."""
+        """Return the unfinished Session of that name; None if the store has
+        none, or one that cannot be read.
+        """
         stored = self._store.get(SESSION, self.namespace, name)
         return stored.read(Session) if stored else None
 
     def of_order(self, order_id: str) -> list[Session]:
-        """Return the unfinished Sessions of an order on all Devices, of any type, also superseding ones."""
+        """Return the unfinished Sessions of an order on all Devices, of any
+        type, also superseding ones.
+        """
         return _models(self._by_order, self.namespace, order_id, Session)
 
     def on_device(self, name: str) -> list[Session]:
-        """Return the unfinished Sessions on the Device of that name, also if the Device is missing."""
+        """Return the unfinished Sessions on the Device of that name, also if
+        the Device is missing.
+        """
         return _models(self._by_device, self.namespace, name, Session)
 
     async def read(self, name: str) -> Session | None:
-        """Return a Session from the API server, finished or not; None if it does not exist.
+        """Return a Session from the API server, finished or not; None if it
+        does not exist.
 
-        Raises KubeError, and ApiError 503 for one that our models cannot read (B9).
+        Raises KubeError, and ApiError 503 for one that our models cannot read
+        (B9).
         """
         try:
             body = await self._api.get(SESSION, self.namespace, name)
@@ -97,10 +125,13 @@ class Sessions:
         except ValidationError as error:
             field = ".".join(str(part) for part in error.errors()[0]["loc"])
             raise ApiError(
-                503, "invalid_object", f"the Session {name} cannot be read here, see its {field}: correct it"
+                503,
+                "invalid_object",
+                f"the Session {name} cannot be read here, see its {field}: correct it",
             ) from None
 
-        # Finished ones leave the watch, so nothing would ever take them out of the store.
+        # Finished ones leave the watch, so nothing would ever take them out of
+        # the store.
         if not session.status.finished:
             self._store.deliver(SESSION, "MODIFIED", body)
 
@@ -109,26 +140,39 @@ class Sessions:
     async def write(self, write: Write, wanted: Awaited) -> Target:
         """Carry out a write, and return what to wait for.
 
-        Raises KubeError: AlreadyExists and Conflict mean that it must be decided anew.
+        Raises KubeError: AlreadyExists and Conflict mean that it must be
+        decided anew.
         """
         if isinstance(write, Keep):
-            return Target(write.name, write.session.metadata.generation, wanted)
+            return Target(
+                write.name, write.session.metadata.generation, wanted
+            )
 
         if isinstance(write, Create):
-            body = await self._api.create(SESSION, self.namespace, dict(write.body))
+            body = await self._api.create(
+                SESSION, self.namespace, dict(write.body)
+            )
         else:
-            body = await self._api.patch(SESSION, self.namespace, write.name, dict(write.body))
+            body = await self._api.patch(
+                SESSION, self.namespace, write.name, dict(write.body)
+            )
 
         self._store.deliver(SESSION, "MODIFIED", body)
-        return Target(write.name, body["metadata"].get("generation", 1), wanted)
+
+        return Target(
+            write.name, body["metadata"].get("generation", 1), wanted
+        )
 
     async def wait(self, target: Target) -> WaitResult:
-        """Wait until it is known what became of a Session, and return that; the caller sets the limit.
+        """Wait until it is known what became of a Session, and return that;
+        the caller sets the limit.
 
-        A Session that leaves the watch is read once: it is finished, or deleted. Raises ApiError.
+        A Session that leaves the watch is read once: it is finished, or
+        deleted. Raises ApiError.
         """
         changed = asyncio.Event()
         self._waiters.setdefault(target.name, set()).add(changed)
+
         try:
             session = self.known(target.name) or await self._read_ended(target)
             while True:
@@ -138,10 +182,13 @@ class Sessions:
                     return outcome
 
                 await changed.wait()
-                session = self.known(target.name) or await self._read_ended(target)
+                session = self.known(target.name) or await self._read_ended(
+                    target
+                )
         finally:
             waiters = self._waiters[target.name]
             waiters.discard(changed)
+
             if not waiters:
                 del self._waiters[target.name]
 
@@ -149,10 +196,19 @@ class Sessions:
         try:
             session = await self.read(target.name)
         except KubeError as error:
-            raise ApiError(503, "kubernetes_unavailable", f"the API server did not say: {error}") from None
+            raise ApiError(
+                503,
+                "kubernetes_unavailable",
+                f"the API server did not say: {error}",
+            ) from None
 
         if session is None:
-            raise ApiError(409, "session_deleted", f"the Session {target.name} was deleted meanwhile")
+            raise ApiError(
+                409,
+                "session_deleted",
+                f"the Session {target.name} was deleted meanwhile",
+            )
+
         return session
 
     def _changed(self, change: Change) -> None:

@@ -1,4 +1,6 @@
-"""Writes on Sessions, as data: the decisions return them and `sessions.py` carries them out. Pure."""
+"""Writes on Sessions, as data: the decisions return them and `sessions.py`
+carries them out. Pure.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Change a Session of ours by a merge patch that holds only for the version it was decided on."""
+    """Change a Session of ours by a merge patch that holds only for the
+    version it was decided on.
+    """
 
     name: str
     body: Mapping[str, Any]
@@ -75,11 +79,14 @@ def create_write(
     supersedes: str | None = None,
     **spec: Any,
 ) -> Create:
-    """Return the write that makes a Session of ours; `spec` are further fields of SessionSpec, by their Python names.
+    """Return the write that makes a Session of ours; `spec` are further fields
+    of SessionSpec, by their Python names.
 
-    A superseding Session has no ttl: the operator deletes it (A10). Raises ApiError 400 that names the field for a
-    value that no Session can have: a further try would end the same way.
+    A superseding Session has no ttl: the operator deletes it (A10). Raises
+    ApiError 400 that names the field for a value that no Session can have: a
+    further try would end the same way.
     """
+
     try:
         fields = SessionSpec(
             device_ref=Reference(name=device),
@@ -91,23 +98,41 @@ def create_write(
     except ValidationError as error:
         raise _unfit(error) from None
 
-    labels = {LABEL_MANAGED_BY: MANAGED_BY_BRIDGE, LABEL_DEVICE: label_value(device)}
+    labels = {
+        LABEL_MANAGED_BY: MANAGED_BY_BRIDGE,
+        LABEL_DEVICE: label_value(device),
+    }
     if fields.order_id:
         labels[LABEL_ORDER] = label_value(fields.order_id)
 
-    metadata: dict[str, Any] = {"name": name, "namespace": namespace, "labels": labels}
+    metadata: dict[str, Any] = {
+        "name": name,
+        "namespace": namespace,
+        "labels": labels,
+    }
     if trace_id:
         metadata["annotations"] = {ANNOTATION_TRACE_ID: trace_id}
 
-    body = {"apiVersion": GROUP_VERSION, "kind": "Session", "metadata": metadata, "spec": fields.wire()}
+    body = {
+        "apiVersion": GROUP_VERSION,
+        "kind": "Session",
+        "metadata": metadata,
+        "spec": fields.wire(),
+    }
+
     return Create(name, body)
 
 
 def _unfit(error: ValidationError) -> ApiError:
-    """Return the error that names the first field which no Session can have, by its name on the wire."""
+    """Return the error that names the first field which no Session can have,
+    by its name on the wire.
+    """
     fault = error.errors()[0]
     path = ".".join(_wire_name(str(part)) for part in fault["loc"])
-    return invalid(f"no Session can be made of this: {path or error.title}: {fault['msg']}")
+
+    return invalid(
+        f"no Session can be made of this: {path or error.title}: {fault['msg']}"
+    )
 
 
 def _wire_name(name: str) -> str:
@@ -115,30 +140,48 @@ def _wire_name(name: str) -> str:
     return name if field is None else field.alias or name
 
 
-def patch_write(session: Session, spec: Mapping[str, Any], *, trace_id: str = "") -> Patch:
-    """Return a merge patch of a Session's spec, under wire names; None as a value removes a field.
+def patch_write(
+    session: Session, spec: Mapping[str, Any], *, trace_id: str = ""
+) -> Patch:
+    """Return a merge patch of a Session's spec, under wire names; None as a
+    value removes a field.
 
     It holds only for the version of the Session that was read.
     """
-    metadata: dict[str, Any] = {"resourceVersion": session.metadata.resource_version}
+    metadata: dict[str, Any] = {
+        "resourceVersion": session.metadata.resource_version
+    }
     if trace_id:
         metadata["annotations"] = {ANNOTATION_TRACE_ID: trace_id}
+
     return Patch(session.name, {"metadata": metadata, "spec": dict(spec)})
 
 
-def revoke_write(session: Session, when: datetime, *, trace_id: str = "") -> Write:
-    """Return the write that revokes a Session: ours by a patch, somebody else's by superseding it (A10).
+def revoke_write(
+    session: Session, when: datetime, *, trace_id: str = ""
+) -> Write:
+    """Return the write that revokes a Session: ours by a patch, somebody
+    else's by superseding it (A10).
 
-    The superseding Session gets the original end too: opened again, it must not last longer.
+    The superseding Session gets the original end too: opened again, it must
+    not last longer.
     """
     spec, meta = session.spec, session.metadata
     if spec.revoked:
         return Keep(session)
+
     if is_ours(session):
-        return patch_write(session, {"revoked": True, "revokedAt": format_time(when)}, trace_id=trace_id)
+        return patch_write(
+            session,
+            {"revoked": True, "revokedAt": format_time(when)},
+            trace_id=trace_id,
+        )
+
     return create_write(
         meta.namespace,
-        supersession_name(meta.namespace, spec.device_ref.name, spec.type, session.name),
+        supersession_name(
+            meta.namespace, spec.device_ref.name, spec.type, session.name
+        ),
         spec.device_ref.name,
         Client(mac=spec.client.mac_address, ip=spec.client.ip_address),
         trace_id=trace_id,
@@ -153,26 +196,37 @@ def revoke_write(session: Session, when: datetime, *, trace_id: str = "") -> Wri
 
 
 def known_end(session: Session) -> dict[str, Any]:
-    """Return the end of a Session as fields of SessionSpec for another one that stands in its place.
+    """Return the end of a Session as fields of SessionSpec for another one
+    that stands in its place.
 
     It is the instant where that is known, else the duration.
     """
     ends_at = recorded_end(session)
     if ends_at is not None:
         return {"expires_at": ends_at}
+
     return {"duration": session.spec.duration}
 
 
-def moved_client(session: Session, client: Client) -> dict[str, str | None] | None:
-    """Return the patch of `spec.client` that makes it this client, under wire names; None if it is this client.
+def moved_client(
+    session: Session, client: Client
+) -> dict[str, str | None] | None:
+    """Return the patch of `spec.client` that makes it this client, under wire
+    names; None if it is this client.
 
-    The same MAC without an address says nothing new, nor does the address at which the Session's MAC is known.
+    The same MAC without an address says nothing new, nor does the address at
+    which the Session's MAC is known.
     """
     spec, placed = session.spec.client, session.placed
     if client.mac is not None:
-        is_same = client.mac == spec.mac_address and client.ip in (None, spec.ip_address)
+        is_same = client.mac == spec.mac_address and client.ip in (
+            None,
+            spec.ip_address,
+        )
     else:
         placed_ip = placed.ip_address if placed is not None else None
         is_same = client.ip in (None, spec.ip_address, placed_ip)
 
-    return None if is_same else {"macAddress": client.mac, "ipAddress": client.ip}
+    return (
+        None if is_same else {"macAddress": client.mac, "ipAddress": client.ip}
+    )

@@ -1,6 +1,8 @@
-"""Reads single fields of a request, in any of the shapes that clients use. Pure.
+"""Reads single fields of a request, in any of the shapes that clients use.
+Pure.
 
-Every reader returns None for a field that is absent, and raises ApiError 400 that names a field it cannot use.
+Every reader returns None for a field that is absent, and raises ApiError 400
+that names a field it cannot use.
 """
 
 from __future__ import annotations
@@ -43,8 +45,15 @@ def parse_body(body: bytes) -> Fields:
     try:
         parsed = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "not readable"
-        raise ApiError(400, "INVALID_JSON", f"the body is no JSON in UTF-8: {reason}") from None
+        reason = (
+            error.msg
+            if isinstance(error, json.JSONDecodeError)
+            else "not readable"
+        )
+
+        raise ApiError(
+            400, "INVALID_JSON", f"the body is no JSON in UTF-8: {reason}"
+        ) from None
 
     if not isinstance(parsed, dict):
         raise ApiError(400, "INVALID_JSON", "the body must be a JSON object")
@@ -53,7 +62,9 @@ def parse_body(body: bytes) -> Fields:
 
 
 def read_client(fields: Fields) -> Client:
-    """Return the phone's addresses, from the first of the places where clients put them."""
+    """Return the phone's addresses, from the first of the places where clients
+    put them.
+    """
     ip: str | None = None
     mac: str | None = None
     for place in _places(fields):
@@ -64,11 +75,14 @@ def read_client(fields: Fields) -> Client:
 
 
 def mik_id(fields: Fields) -> str | None:
-    """Return the router's identifier, from the first of the places where clients put it."""
+    """Return the router's identifier, from the first of the places where
+    clients put it.
+    """
     for place in _places(fields):
         for name in _ROUTER_NAMES:
             if isinstance(place.get(name), Mapping):
                 continue
+
             identifier = text(place, name)
             if identifier:
                 return identifier
@@ -77,19 +91,24 @@ def mik_id(fields: Fields) -> str | None:
 
 
 def text(fields: Fields, name: str, *, limit: int = _MAX_TEXT) -> str | None:
-    """Return a text field without blanks around it; None if it is absent, null or blank.
+    """Return a text field without blanks around it; None if it is absent, null
+    or blank.
 
-    Raises ApiError 400 if it is no text, has more than `limit` characters, or control characters.
+    Raises ApiError 400 if it is no text, has more than `limit` characters, or
+    control characters.
     """
+
     value = fields.get(name)
     if value is None:
         return None
+
     if not isinstance(value, str):
         raise invalid(f"{name} must be string")
 
     value = value.strip()
     if len(value) > limit:
         raise invalid(f"{name} must have at most {limit} characters")
+
     if value != printable(value):
         raise invalid(f"{name} must not contain control characters")
 
@@ -97,13 +116,23 @@ def text(fields: Fields, name: str, *, limit: int = _MAX_TEXT) -> str | None:
 
 
 def printable(value: str) -> str:
-    """Return a text without control characters and lone surrogates, which no store or header can carry."""
-    return "".join(char for char in value if unicodedata.category(char) not in _NOT_PRINTABLE)
+    """Return a text without control characters and lone surrogates, which no
+    store or header can carry.
+    """
+    return "".join(
+        char
+        for char in value
+        if unicodedata.category(char) not in _NOT_PRINTABLE
+    )
 
 
 def read_token(fields: Fields) -> str | None:
-    """Return the device token; older clients call it `token`. `contexto.deviceId` is a router, not a phone."""
-    return text(fields, "deviceToken", limit=_MAX_TOKEN) or text(fields, "token", limit=_MAX_TOKEN)
+    """Return the device token; older clients call it `token`.
+    `contexto.deviceId` is a router, not a phone.
+    """
+    return text(fields, "deviceToken", limit=_MAX_TOKEN) or text(
+        fields, "token", limit=_MAX_TOKEN
+    )
 
 
 def read_number(name: str, value: object) -> float:
@@ -111,6 +140,7 @@ def read_number(name: str, value: object) -> float:
 
     Raises ApiError 400.
     """
+
     message = f"{name} must be a positive number"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise invalid(message)
@@ -127,10 +157,12 @@ def read_number(name: str, value: object) -> float:
 
 
 def read_moment(fields: Fields, name: str) -> datetime | None:
-    """Return an instant in UTC: RFC 3339 with its zone, or milliseconds since 1970.
+    """Return an instant in UTC: RFC 3339 with its zone, or milliseconds since
+    1970.
 
     Raises ApiError 400 if it is neither, or not between 1970 and 9000.
     """
+
     value = fields.get(name)
     if value is None or value == "":
         return None
@@ -146,15 +178,21 @@ def read_moment(fields: Fields, name: str) -> datetime | None:
 
 
 def _moment(value: object) -> datetime | None:
-    """Return an instant in UTC, None if the value is no instant or has no zone."""
+    """Return an instant in UTC, None if the value is no instant or has no
+    zone.
+    """
     try:
         if isinstance(value, bool):
             return None
+
         if isinstance(value, int | float):
             return datetime.fromtimestamp(value / 1000, UTC)
+
         if isinstance(value, str):
             written = datetime.fromisoformat(value.strip())
-            return written.astimezone(UTC) if written.tzinfo is not None else None
+            return (
+                written.astimezone(UTC) if written.tzinfo is not None else None
+            )
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -162,7 +200,9 @@ def _moment(value: object) -> datetime | None:
 
 
 def _places(fields: Fields) -> list[Fields]:
-    """Return the request itself, then the objects inside it that may name phone and router."""
+    """Return the request itself, then the objects inside it that may name
+    phone and router.
+    """
     inner = [fields.get(name) for name in _INNER_OBJECTS]
     return [fields, *(value for value in inner if isinstance(value, Mapping))]
 
@@ -171,20 +211,30 @@ def _address(fields: Fields, name: str) -> str | None:
     value = text(fields, name)
     if value is None:
         return None
+
     try:
         return str(ipaddress.IPv4Address(value))
     except ValueError:
-        raise ApiError(400, "invalid_ip", f"{name} must be an IPv4 address such as 10.5.50.10") from None
+        raise ApiError(
+            400,
+            "invalid_ip",
+            f"{name} must be an IPv4 address such as 10.5.50.10",
+        ) from None
 
 
 def _mac(fields: Fields, name: str) -> str | None:
     value = text(fields, name)
     if value is None:
         return None
+
     try:
         return normalise_mac(value)
     except ValueError:
-        raise ApiError(400, "invalid_mac", f"{name} must be a MAC such as AA:BB:CC:DD:EE:FF") from None
+        raise ApiError(
+            400,
+            "invalid_mac",
+            f"{name} must be a MAC such as AA:BB:CC:DD:EE:FF",
+        ) from None
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -1,7 +1,8 @@
-"""Reads the bodies of orders and revokes, as clients of every age send them, into typed intents. Pure.
+"""Reads the bodies of orders and revokes, as clients of every age send them,
+into typed intents. Pure.
 
-It is tolerant of shape and strict about values: each error is an ApiError 400 that names the field. The fields are
-those of docs/http.md.
+It is tolerant of shape and strict about values: each error is an ApiError 400
+that names the field. The fields are those of docs/http.md.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _MILLISECONDS_IN_A_MINUTE = 60_000.0
 
 
 class _End(NamedTuple):
-    """The end of an order: an instant or a length, or neither; and what was changed of the request."""
+    """The end of an order: an instant or a length, or neither; and what was
+    changed of the request.
+    """
 
     expires_at: datetime | None = None
     duration: timedelta | None = None
@@ -52,11 +55,15 @@ def authorize(
 
     Raises ApiError 400.
     """
+
     order_id = _order_id(fields)
     token = read_token(fields)
     client = read_client(fields)
     if not client and not token:
-        raise invalid("deviceToken required, or the client's address: ipAtual, macAtual")
+        raise invalid(
+            "deviceToken required, or the client's address: ipAtual, macAtual"
+        )
+
     if resync and not client:
         raise invalid("ipAtual or macAtual required")
 
@@ -90,6 +97,7 @@ def revoke(fields: Fields, requested_at: datetime, trace_id: str) -> Revoke:
 
     Raises ApiError 400.
     """
+
     order_id = _order_id(fields)
     client = read_client(fields)
     token = read_token(fields)
@@ -107,7 +115,9 @@ def revoke(fields: Fields, requested_at: datetime, trace_id: str) -> Revoke:
 
 
 def _order_id(fields: Fields) -> str | None:
-    return text(fields, "pedidoId", limit=_MAX_ID) or text(fields, "orderCode", limit=_MAX_ID)
+    return text(fields, "pedidoId", limit=_MAX_ID) or text(
+        fields, "orderCode", limit=_MAX_ID
+    )
 
 
 def _type(fields: Fields, order_id: str | None) -> SessionType:
@@ -115,6 +125,7 @@ def _type(fields: Fields, order_id: str | None) -> SessionType:
     mode = fields.get("modo")
     if isinstance(mode, str) and mode.strip().upper() == "TRIAL":
         return "Trial"
+
     if order_id is not None and order_id.startswith("trial:"):
         return "Trial"
 
@@ -124,7 +135,8 @@ def _type(fields: Fields, order_id: str | None) -> SessionType:
 def _duration(fields: Fields, session_type: SessionType) -> timedelta | None:
     """Return the length that an order names, None if it names none.
 
-    It is in minutes under any of its names, else in milliseconds as `tempo`. A trial's 0 counts as absent (A5).
+    It is in minutes under any of its names, else in milliseconds as `tempo`. A
+    trial's 0 counts as absent (A5).
     """
     for name, value, parts_of_a_minute in _lengths(fields, session_type):
         if value is None:
@@ -134,6 +146,7 @@ def _duration(fields: Fields, session_type: SessionType) -> timedelta | None:
         if session_type == "Trial":
             if minutes == 0:
                 continue
+
             minutes = min(minutes, MAX_MINUTES)
 
         if not 0 < minutes <= MAX_MINUTES:
@@ -145,18 +158,27 @@ def _duration(fields: Fields, session_type: SessionType) -> timedelta | None:
     return None
 
 
-def _lengths(fields: Fields, session_type: SessionType) -> list[tuple[str, object, float]]:
-    """Return where a length may stand: name, value, and how many of its unit are a minute; the first counts."""
+def _lengths(
+    fields: Fields, session_type: SessionType
+) -> list[tuple[str, object, float]]:
+    """Return where a length may stand: name, value, and how many of its unit
+    are a minute; the first counts.
+    """
+
     plan = fields.get("plano")
-    lengths: list[tuple[str, object, float]] = [("planoMinutos", fields.get("planoMinutos"), 1.0)]
+    lengths: list[tuple[str, object, float]] = [
+        ("planoMinutos", fields.get("planoMinutos"), 1.0)
+    ]
     if isinstance(plan, Mapping):
         lengths.append(("plano.minutos", plan.get("minutos"), 1.0))
 
     lengths.append(("minutes", fields.get("minutes"), 1.0))
+
     if session_type == "Trial":
         lengths.append(("trialMinutes", fields.get("trialMinutes"), 1.0))
 
     lengths.append(("tempo", fields.get("tempo"), _MILLISECONDS_IN_A_MINUTE))
+
     return lengths
 
 
@@ -166,14 +188,23 @@ def _end_of_trial(
     duration: timedelta | None,
     trial_minutes: float,
 ) -> _End:
-    """Return the end of a trial: the instant, else the length, else `trial_minutes`; MAX_TRIAL_MINUTES at most."""
+    """Return the end of a trial: the instant, else the length, else
+    `trial_minutes`; MAX_TRIAL_MINUTES at most.
+    """
+
     longest = timedelta(minutes=MAX_TRIAL_MINUTES)
     length = duration or timedelta(minutes=trial_minutes)
     if expires_at is not None:
         length = expires_at - requested_at
 
-    warning = f"a trial is {MAX_TRIAL_MINUTES} minutes at most" if length > longest else None
+    warning = (
+        f"a trial is {MAX_TRIAL_MINUTES} minutes at most"
+        if length > longest
+        else None
+    )
     if expires_at is not None:
-        return _End(expires_at=min(expires_at, requested_at + longest), warning=warning)
+        return _End(
+            expires_at=min(expires_at, requested_at + longest), warning=warning
+        )
 
     return _End(duration=min(length, longest), warning=warning)

@@ -1,7 +1,8 @@
-"""What the bridge must not lose, as Protocols in the bridge's own words; nothing here says how it is kept.
+"""What the bridge must not lose, as Protocols in the bridge's own words;
+nothing here says how it is kept.
 
-Each part of the bridge takes the Protocol that it needs; `BridgeStore` has all of them. Three promises hold for every
-method of every implementation:
+Each part of the bridge takes the Protocol that it needs; `BridgeStore` has all
+of them. Three promises hold for every method of every implementation:
 
 * An awaited method is committed when it returns, and had no effect when it raises. It survives the death of the
   process, and also a power failure once `sync` was awaited.
@@ -9,8 +10,8 @@ method of every implementation:
   caller may (a nonce, a released order).
 * Every method raises ApiError 503 `store_unavailable` if the store cannot be reached.
 
-Times are milliseconds since 1970, unless a name says otherwise. Everything ends: `prune` forgets what is over, and each
-table has a bound.
+Times are milliseconds since 1970, unless a name says otherwise. Everything
+ends: `prune` forgets what is over, and each table has a bound.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ MAX_NONCES = 1_000_000
 """Nonces that are remembered; a further one is refused."""
 
 MAX_TOKENS = 200_000
-"""Tokens whose location is remembered; for a further one the oldest are forgotten."""
+"""Tokens whose location is remembered; for a further one the oldest are
+forgotten.
+"""
 
 MAX_WAITING = 10_000
 """Orders that wait for a hello; a further one is refused."""
@@ -50,7 +53,9 @@ TOKEN_MEMORY = 30 * DAY
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An intent in the inbox. Entries of one lane are carried out in the order of `seq`."""
+    """An intent in the inbox. Entries of one lane are carried out in the order
+    of `seq`.
+    """
 
     seq: int
     """Its number; a later entry has a higher one, also after a restart."""
@@ -100,12 +105,15 @@ class KeptRevoke:
     """Seconds since 1970 at which the caller asked for the revoke."""
 
     def concerns(self, client: Client) -> bool:
-        """Return whether the revoke ends this client's access: by MAC if both have one, else by address.
+        """Return whether the revoke ends this client's access: by MAC if both
+        have one, else by address.
 
-        A revoke of an order concerns every client: the caller looks it up by the order.
+        A revoke of an order concerns every client: the caller looks it up by
+        the order.
         """
         if self.order_id is not None:
             return True
+
         if self.client.mac and client.mac:
             return self.client.mac == client.mac
 
@@ -119,7 +127,9 @@ class LeftOver(NamedTuple):
     """Those that this release can read."""
 
     unreadable: list[int]
-    """The `seq` of each entry that this release cannot read. A newer release wrote it; it stays."""
+    """The `seq` of each entry that this release cannot read. A newer release
+    wrote it; it stays.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +144,9 @@ class Backlog:
 
 
 class StoreVersionError(Exception):
-    """The store was written by a newer release. The text names the store and both versions."""
+    """The store was written by a newer release. The text names the store and
+    both versions.
+    """
 
 
 class InboxStore(Protocol):
@@ -148,14 +160,17 @@ class InboxStore(Protocol):
         ...
 
     def take_out_soon(self, seq: int) -> None:
-        """Remove an entry that was carried out, in a moment and without waiting for it.
+        """Remove an entry that was carried out, in a moment and without
+        waiting for it.
 
-        A process that dies in that moment has not removed it: the entry is carried out twice.
+        A process that dies in that moment has not removed it: the entry is
+        carried out twice.
         """
         ...
 
     async def left_over(self, before: int) -> LeftOver:
-        """Return the entries received at `before` or earlier, of this bridge and of one that shares its store.
+        """Return the entries received at `before` or earlier, of this bridge
+        and of one that shares its store.
 
         Entries that were to be taken out a moment ago are not among them.
         """
@@ -170,37 +185,48 @@ class NonceStore(Protocol):
     """The nonces of signatures (D5)."""
 
     async def use_nonce(self, nonce: str, now: int, memory: int) -> bool:
-        """Remember a nonce for `memory` milliseconds; return whether it was new.
+        """Remember a nonce for `memory` milliseconds; return whether it was
+        new.
 
-        Raises ApiError 503 `store_unavailable` if MAX_NONCES nonces are remembered.
+        Raises ApiError 503 `store_unavailable` if MAX_NONCES nonces are
+        remembered.
         """
         ...
 
 
 class TokenStore(Protocol):
-    """Device tokens: where their phones are, and which Sessions were made for them (A6)."""
+    """Device tokens: where their phones are, and which Sessions were made for
+    them (A6).
+    """
 
     async def note_hello(self, hello: Hello, now: int) -> Entry | None:
         """Remember where a token is now.
 
-        Return the hello as an entry of the inbox if an order waits for the token, or a Session was made for it; else
-        None. The tokens seen longest ago are forgotten when there are MAX_TOKENS.
+        Return the hello as an entry of the inbox if an order waits for the
+        token, or a Session was made for it; else None. The tokens seen longest
+        ago are forgotten when there are MAX_TOKENS.
         """
         ...
 
     async def location_of(self, token: str) -> TokenLocation | None:
-        """Return where the last hello of a token saw its phone, None if there was none."""
+        """Return where the last hello of a token saw its phone, None if there
+        was none.
+        """
         ...
 
     async def sessions_of(self, token: str) -> list[str]:
-        """Return the names of the Sessions that were made for a token, also those noted a moment ago."""
+        """Return the names of the Sessions that were made for a token, also
+        those noted a moment ago.
+        """
         ...
 
     async def note_move(self, token: str, moved_at: int, limit: int) -> bool:
-        """Note that a token's Sessions move at `moved_at`; return whether they may.
+        """Note that a token's Sessions move at `moved_at`; return whether they
+        may.
 
-        They may not if `limit` moves were noted within MOVE_MEMORY before. The same `moved_at` is the same move: it
-        gets the same answer, and counts once.
+        They may not if `limit` moves were noted within MOVE_MEMORY before. The
+        same `moved_at` is the same move: it gets the same answer, and counts
+        once.
         """
         ...
 
@@ -209,11 +235,17 @@ class WaitingStore(Protocol):
     """Orders that wait for the hello of their token (A6)."""
 
     async def wait_for_hello(
-        self, order: Authorize, location: TokenLocation | None, now: int, until: int
+        self,
+        order: Authorize,
+        location: TokenLocation | None,
+        now: int,
+        until: int,
     ) -> bool:
-        """Keep an order until its token says hello, or until `until`; return whether it is kept.
+        """Keep an order until its token says hello, or until `until`; return
+        whether it is kept.
 
-        It is not kept if the token's location is no longer `location`: a hello came since that was read.
+        It is not kept if the token's location is no longer `location`: a hello
+        came since that was read.
 
         Raises ApiError 503 `inbox_full` if MAX_WAITING orders wait.
         """
@@ -223,8 +255,11 @@ class WaitingStore(Protocol):
         """Return the orders that wait for a token's hello at `now`."""
         ...
 
-    async def release(self, orders: Sequence[Authorize], client: Client, now: int) -> list[Entry]:
-        """Put orders that waited into the inbox, with the address of their phone; return the new entries.
+    async def release(
+        self, orders: Sequence[Authorize], client: Client, now: int
+    ) -> list[Entry]:
+        """Put orders that waited into the inbox, with the address of their
+        phone; return the new entries.
 
         An order that no longer waits is left out, so each is released once.
 
@@ -234,32 +269,50 @@ class WaitingStore(Protocol):
 
 
 class OrderStore(Protocol):
-    """Where orders were granted (A2), and revokes that later orders must know (A4)."""
+    """Where orders were granted (A2), and revokes that later orders must know
+    (A4).
+    """
 
-    def note_grant_soon(self, order: Authorize, placement: Placement, now: int) -> None:
-        """Remember where an order was granted and for which token, in a moment and without waiting for it.
+    def note_grant_soon(
+        self, order: Authorize, placement: Placement, now: int
+    ) -> None:
+        """Remember where an order was granted and for which token, in a moment
+        and without waiting for it.
 
-        The order waits for no hello any more. A process that dies in that moment has noted nothing: its entry is
-        still in the inbox, and is carried out again.
+        The order waits for no hello any more. A process that dies in that
+        moment has noted nothing: its entry is still in the inbox, and is
+        carried out again.
         """
         ...
 
     async def placement_of(self, order: Authorize) -> Placement | None:
-        """Return where an order of this id and type was granted last; None if it never was, or has no id."""
+        """Return where an order of this id and type was granted last; None if
+        it never was, or has no id.
+        """
         ...
 
     async def names_of_order(self, order_id: str) -> list[str]:
-        """Return the names of the Sessions with which an order was granted last, of each type."""
+        """Return the names of the Sessions with which an order was granted
+        last, of each type.
+        """
         ...
 
-    async def keep_revoke(self, revoke: Revoke, client: Client, device: str, now: int) -> None:
-        """Keep a revoke on a Device for REVOKE_MEMORY; of equal ones the latest time of asking counts."""
+    async def keep_revoke(
+        self, revoke: Revoke, client: Client, device: str, now: int
+    ) -> None:
+        """Keep a revoke on a Device for REVOKE_MEMORY; of equal ones the
+        latest time of asking counts.
+        """
         ...
 
-    async def revoked_at(self, order: Authorize, client: Client, device: str) -> datetime | None:
-        """Return when the latest kept revoke was asked for that concerns an order; None if there is none.
+    async def revoked_at(
+        self, order: Authorize, client: Client, device: str
+    ) -> datetime | None:
+        """Return when the latest kept revoke was asked for that concerns an
+        order; None if there is none.
 
-        Those are the revokes of the order itself on any Device, and the client's without an order on this Device.
+        Those are the revokes of the order itself on any Device, and the
+        client's without an order on this Device.
         """
         ...
 
@@ -277,21 +330,28 @@ class HousekeepingStore(Protocol):
         ...
 
     async def prune(self, now: int) -> None:
-        """Forget nonces, waiting orders, revokes, moves, tokens and placements whose time is over at `now`."""
+        """Forget nonces, waiting orders, revokes, moves, tokens and placements
+        whose time is over at `now`.
+        """
         ...
 
 
-class ExecutorStore(TokenStore, WaitingStore, OrderStore, HousekeepingStore, Protocol):
+class ExecutorStore(
+    TokenStore, WaitingStore, OrderStore, HousekeepingStore, Protocol
+):
     """What carrying out an order needs."""
 
 
 class BridgeStore(InboxStore, NonceStore, ExecutorStore, Protocol):
-    """The whole memory of a bridge. Opened by `open`, and closed by `close` after its last use."""
+    """The whole memory of a bridge. Opened by `open`, and closed by `close`
+    after its last use.
+    """
 
     async def open(self) -> None:
         """Make the store ready, and create what is missing in it.
 
-        Raises ApiError 503 if it cannot be used, StoreVersionError if a newer release wrote it.
+        Raises ApiError 503 if it cannot be used, StoreVersionError if a newer
+        release wrote it.
         """
         ...
 
@@ -300,7 +360,14 @@ class BridgeStore(InboxStore, NonceStore, ExecutorStore, Protocol):
         ...
 
 
-def latest_revoke(revokes: Iterable[KeptRevoke], client: Client) -> float | None:
-    """Return the latest time (seconds since 1970) of the revokes that concern a client, None if none does."""
-    moments = (revoke.revoked_at for revoke in revokes if revoke.concerns(client))
+def latest_revoke(
+    revokes: Iterable[KeptRevoke], client: Client
+) -> float | None:
+    """Return the latest time (seconds since 1970) of the revokes that concern
+    a client, None if none does.
+    """
+    moments = (
+        revoke.revoked_at for revoke in revokes if revoke.concerns(client)
+    )
+
     return max(moments, default=None)

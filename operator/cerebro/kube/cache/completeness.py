@@ -1,9 +1,10 @@
-"""Compares the Store with the API server's own list (rule E7): at the start, after each relist and every few
-minutes.
+"""Compares the Store with the API server's own list (rule E7): at the start,
+after each relist and every few minutes.
 
-kopf shows neither the end of its first list nor what was deleted while a watch was broken. Both are found here
-with a list of UIDs. This only drops what is gone and notes what is complete; it never adds objects, which come
-by the watch. A deletion that was held (rule E13) gets another chance here.
+kopf shows neither the end of its first list nor what was deleted while a watch
+was broken. Both are found here with a list of UIDs. This only drops what is
+gone and notes what is complete; it never adds objects, which come by the
+watch. A deletion that was held (rule E13) gets another chance here.
 """
 
 from __future__ import annotations
@@ -23,14 +24,18 @@ from cerebro.runtime.backoff import Backoff
 from cerebro.runtime.loop import wait_for_wake
 
 _GRACE = 2.0
-"""Seconds that listed objects have to come by the watch before a complete collection is doubted."""
+"""Seconds that listed objects have to come by the watch before a complete
+collection is doubted.
+"""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Watch:
-    """What is watched: the objects of a kind in a namespace, or those of them that the server selects."""
+    """What is watched: the objects of a kind in a namespace, or those of them
+    that the server selects.
+    """
 
     kind: Kind
     namespace: str
@@ -54,10 +59,13 @@ class Completeness:
         check_interval: float = 120.0,
         backoff_ceiling: float = 5.0,
     ) -> None:
-        """`check_interval` is the time between two comparisons of a watch, in seconds.
+        """`check_interval` is the time between two comparisons of a watch, in
+        seconds.
 
-        `backoff_ceiling` bounds the waits until a collection is complete, and those after an error.
+        `backoff_ceiling` bounds the waits until a collection is complete, and
+        those after an error.
         """
+
         self._store = store
         self._api = api
         self._presence = presence
@@ -72,7 +80,10 @@ class Completeness:
 
     def complete(self) -> bool:
         """Return whether all watched collections are complete now."""
-        return all(self._store.complete(watch.kind, watch.namespace) for watch in self._wanted)
+        return all(
+            self._store.complete(watch.kind, watch.namespace)
+            for watch in self._wanted
+        )
 
     async def wait_complete(self) -> None:
         """Return when all watched collections are complete."""
@@ -85,13 +96,19 @@ class Completeness:
         self._wanted[watch].set()
 
     async def run(self) -> None:
-        """Compare without end; API errors are waited out. Ends by cancellation only."""
+        """Compare without end; API errors are waited out. Ends by cancellation
+        only.
+        """
         async with asyncio.TaskGroup() as tasks:
             for watch in self._wanted:
-                tasks.create_task(self._run(watch), name=f"completeness of {watch}")
+                tasks.create_task(
+                    self._run(watch), name=f"completeness of {watch}"
+                )
 
     async def _run(self, watch: Watch) -> None:
-        """Compare one watch without end: in turns once it is complete, with a back-off until then."""
+        """Compare one watch without end: in turns once it is complete, with a
+        back-off until then.
+        """
         delays = iter(self._backoff)
         while True:
             settled = await self._try(watch)
@@ -106,29 +123,43 @@ class Completeness:
             await self._wait(watch, delay)
 
     async def _try(self, watch: Watch) -> bool:
-        """Compare one collection; return whether it is complete, False after an error of the API server."""
+        """Compare one collection; return whether it is complete, False after
+        an error of the API server.
+        """
         try:
             settled = await self.check(watch)
         except KubeError as error:
             if self._troubles.get(watch) != str(error):
-                log.warning("could not compare %s with the API server: %s", watch, error)
+                log.warning(
+                    "could not compare %s with the API server: %s",
+                    watch,
+                    error,
+                )
+
             self._troubles[watch] = str(error)
             return False
 
         self._troubles.pop(watch, None)
+
         return settled
 
     async def check(self, watch: Watch) -> bool:
-        """Compare one collection once; return whether it is complete. Raises KubeError.
+        """Compare one collection once; return whether it is complete. Raises
+        KubeError.
 
-        What was delivered after the list was asked for is not judged by that list.
+        What was delivered after the list was asked for is not judged by that
+        list.
         """
+
         kind, namespace = watch.kind, watch.namespace
         await self._presence.notice(namespace)
         since = self._store.sequence
-        listing = await self._api.list_uids(kind, namespace, field_selector=watch.field_selector)
+        listing = await self._api.list_uids(
+            kind, namespace, field_selector=watch.field_selector
+        )
 
-        # What the list lacks is gone only if the collection itself is to stay (E13).
+        # What the list lacks is gone only if the collection itself is to stay
+        # (E13).
         known = {stored.uid for stored in self._store.all(kind, namespace)}
         gone = known - listing.uids.keys()
         held = self._store.held(kind, namespace)
@@ -136,13 +167,21 @@ class Completeness:
             if await self._presence.intact(kind, namespace):
                 self._store.believe(kind, namespace, held)
             elif gone:
-                log.warning("%s: the CRD or the namespace is terminating: nothing is removed", watch)
+                log.warning(
+                    "%s: the CRD or the namespace is terminating: nothing is removed",
+                    watch,
+                )
+
                 return False
 
         result = self._store.reconcile_listing(kind, namespace, listing, since)
         if result.dropped:
             metrics.STORE_DROPPED.labels(kind.kind).inc(len(result.dropped))
-            log.info("%s: %d objects were deleted while nobody told us", watch, len(result.dropped))
+            log.info(
+                "%s: %d objects were deleted while nobody told us",
+                watch,
+                len(result.dropped),
+            )
 
         if not result.missing:
             return True
@@ -150,9 +189,13 @@ class Completeness:
         # Listed objects come by the watch, perhaps a moment later.
         if self._store.complete(kind, namespace):
             await asyncio.sleep(_GRACE)
+
         missing = self._store.doubt(kind, namespace)
         if missing:
-            log.info("%s: %d listed objects have not come yet", watch, len(missing))
+            log.info(
+                "%s: %d listed objects have not come yet", watch, len(missing)
+            )
+
         return not missing
 
     async def _wait(self, watch: Watch, delay: float) -> None:
@@ -165,9 +208,14 @@ class Completeness:
         """Show a collection among the metrics."""
         kind = watch.kind
         complete = self._store.complete(kind, watch.namespace)
-        metrics.STORE_COMPLETE.labels(kind.kind, watch.namespace).set(int(complete))
+        metrics.STORE_COMPLETE.labels(kind.kind, watch.namespace).set(
+            int(complete)
+        )
+
         metrics.STORE_OBJECTS.labels(kind.kind).set(len(self._store.all(kind)))
-        metrics.STORE_INVALID.labels(kind.kind).set(len(self._store.frozen(kind)))
+        metrics.STORE_INVALID.labels(kind.kind).set(
+            len(self._store.frozen(kind))
+        )
 
     def _note_complete(self) -> None:
         """Wake who waits, if all collections are complete."""

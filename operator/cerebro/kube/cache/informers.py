@@ -1,7 +1,9 @@
-"""The watched objects of one process: Store, Presence, Completeness and Watcher, wired together.
+"""The watched objects of one process: Store, Presence, Completeness and
+Watcher, wired together.
 
-Every process that watches builds exactly this. It knows nothing of what the objects are for: a process adds
-its indexes and subscriptions to `store`, waits for `completeness`, and acts.
+Every process that watches builds exactly this. It knows nothing of what the
+objects are for: a process adds its indexes and subscriptions to `store`, waits
+for `completeness`, and acts.
 """
 
 from __future__ import annotations
@@ -19,14 +21,24 @@ from cerebro.runtime.settings import KubernetesSettings
 
 
 def watches_of(
-    kinds: Collection[Kind], namespaces: Collection[str], selectors: dict[Kind, str]
+    kinds: Collection[Kind],
+    namespaces: Collection[str],
+    selectors: dict[Kind, str],
 ) -> list[Watch]:
-    """Return a watch for each kind in each namespace; `selectors` has the field selectors of some kinds."""
-    return [Watch(kind, namespace, selectors.get(kind)) for namespace in namespaces for kind in kinds]
+    """Return a watch for each kind in each namespace; `selectors` has the
+    field selectors of some kinds.
+    """
+    return [
+        Watch(kind, namespace, selectors.get(kind))
+        for namespace in namespaces
+        for kind in kinds
+    ]
 
 
 class Informers:
-    """Keeps the Store of one process fed, and knows whether it is complete (rule E7)."""
+    """Keeps the Store of one process fed, and knows whether it is complete
+    (rule E7).
+    """
 
     def __init__(
         self,
@@ -36,17 +48,26 @@ class Informers:
         *,
         waiting: Callable[[str | None], None] | None = None,
     ) -> None:
-        """`waiting` is called with what the start waits for, and with None when that is over (rule E10)."""
+        """`waiting` is called with what the start waits for, and with None
+        when that is over (rule E10).
+        """
+
         presence = Presence(api)
         times = WatchTimes(
             request_timeout=settings.request_timeout,
             watch_timeout=settings.watch_timeout,
             backoff_ceiling=settings.backoff_ceiling,
         )
+
         self.store = Store()
         self.completeness = Completeness(
-            self.store, api, watches, presence=presence, check_interval=settings.store_check_interval
+            self.store,
+            api,
+            watches,
+            presence=presence,
+            check_interval=settings.store_check_interval,
         )
+
         self._watcher = Watcher(
             api,
             self.store,
@@ -58,7 +79,9 @@ class Informers:
         )
 
     def alive(self) -> bool:
-        """Return whether each watch made a request lately, or waits for the API server (rule E11)."""
+        """Return whether each watch made a request lately, or waits for the
+        API server (rule E11).
+        """
         return self._watcher.alive()
 
     async def run(self) -> None:

@@ -1,7 +1,7 @@
 """Storages for kopf that store nothing.
 
-A watcher keeps no state on objects. Without stored state kopf also skips its comparison of each object with the
-one before, which is expensive.
+A watcher keeps no state on objects. Without stored state kopf also skips its
+comparison of each object with the one before, which is expensive.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ import kopf
 
 
 class NoDiffbase(kopf.DiffBaseStorage):
-    """Sees no essence in any object, so no change to handle, and remembers none."""
+    """Sees no essence in any object, so no change to handle, and remembers
+    none.
+    """
 
     def build(self, **_: Any) -> Any:
         """Return an empty essence."""
         return cast(Any, {})
 
     def fetch(self, **_: Any) -> Any:
-        """Return an empty essence: the same as that of now, so nothing has changed."""
+        """Return an empty essence: the same as that of now, so nothing has
+        changed.
+        """
         return cast(Any, {})
 
     def store(self, **_: Any) -> None:

@@ -1,7 +1,9 @@
-"""Keeps kopf within bounds in an event loop and a process that are not its own.
+"""Keeps kopf within bounds in an event loop and a process that are not its
+own.
 
-kopf takes the process's signals, and kopf.operator() would cancel every task of the event loop at its end. Here
-it gives the signals back, and only tasks of its own are cancelled.
+kopf takes the process's signals, and kopf.operator() would cancel every task
+of the event loop at its end. Here it gives the signals back, and only tasks of
+its own are cancelled.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def signals_kept() -> Iterator[None]:
-    """Give SIGTERM and SIGINT back, at the end of the context, to the handlers that they had before.
+    """Give SIGTERM and SIGINT back, at the end of the context, to the handlers
+    that they had before.
 
     kopf takes both, and to go down is not its business (E14).
     """
@@ -36,7 +39,11 @@ def signals_kept() -> Iterator[None]:
         yield
         return
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+
     yield
 
     for number, handler in before.items():
@@ -50,13 +57,16 @@ def running() -> set[asyncio.Task[Any]]:
 
 
 async def stop(roots: Collection[asyncio.Task[Any]]) -> None:
-    """Stop all of kopf: its root tasks, then the watchers that a failed root leaves behind.
+    """Stop all of kopf: its root tasks, then the watchers that a failed root
+    leaves behind.
 
-    A watcher swallows a cancellation that meets the end of its pause-waiter. So pause-waiters are left to their
-    watchers, and whatever goes on is cancelled once more.
+    A watcher swallows a cancellation that meets the end of its pause-waiter.
+    So pause-waiters are left to their watchers, and whatever goes on is
+    cancelled once more.
     """
     for task in roots:
         task.cancel()
+
     await asyncio.wait(roots, timeout=_ROUND)
 
     for _ in range(_ROUNDS):

@@ -1,9 +1,11 @@
-"""Runs kopf as a watcher and nothing else: its event handlers put objects into the Store.
+"""Runs kopf as a watcher and nothing else: its event handlers put objects into
+the Store.
 
-kopf writes nothing on objects, knows no peering, posts no Events and looks for no kinds after its start.
-Whatever ends it (a CRD that went, an odd answer), this starts it again in the same process. A deletion, also
-one that waits for a finalizer, is believed only when rule E13 allows it. What the Store lacks in spite of this
-is found by `completeness.py`.
+kopf writes nothing on objects, knows no peering, posts no Events and looks for
+no kinds after its start. Whatever ends it (a CRD that went, an odd answer),
+this starts it again in the same process. A deletion, also one that waits for a
+finalizer, is believed only when rule E13 allows it. What the Store lacks in
+spite of this is found by `completeness.py`.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ from cerebro.runtime.backoff import Backoff
 from cerebro.runtime.clock import monotonic
 
 _SESSION_LIFE = timedelta(minutes=30)
-"""Time after which kopf asks for credentials again; a 401 makes it ask at once."""
+"""Time after which kopf asks for credentials again; a 401 makes it ask at
+once.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +51,9 @@ class WatchTimes:
     watch_timeout: float = 240.0
     """Age at which the server ends a watch."""
     inactivity_timeout: float = 70.0
-    """A watch without event and bookmark for this long is taken for dead; bookmarks come every 60 s."""
+    """A watch without event and bookmark for this long is taken for dead;
+    bookmarks come every 60 s.
+    """
     backoff_ceiling: float = 30.0
     """Longest wait of kopf after an error of the API server."""
     restart_ceiling: float = 30.0
@@ -55,12 +61,21 @@ class WatchTimes:
 
     @property
     def silence(self) -> float:
-        """Longest time between two requests of a watcher that turns, whether or not the API server answers."""
-        return self.watch_timeout + self.inactivity_timeout + self.request_timeout + self.backoff_ceiling
+        """Longest time between two requests of a watcher that turns, whether
+        or not the API server answers.
+        """
+        return (
+            self.watch_timeout
+            + self.inactivity_timeout
+            + self.request_timeout
+            + self.backoff_ceiling
+        )
 
 
 class Watcher:
-    """Keeps the Store fed. One in an event loop; `run()` ends by cancellation only."""
+    """Keeps the Store fed. One in an event loop; `run()` ends by cancellation
+    only.
+    """
 
     def __init__(
         self,
@@ -73,11 +88,13 @@ class Watcher:
         times: WatchTimes | None = None,
         waiting: Callable[[str | None], None] | None = None,
     ) -> None:
-        """`relisted` is called when kopf has handed over a list; `waiting` as in discovery.wait_served.
+        """`relisted` is called when kopf has handed over a list; `waiting` as
+        in discovery.wait_served.
 
-        Handle signals with the signal module or in a thread: kopf takes the event loop's own handlers for
-        itself.
+        Handle signals with the signal module or in a thread: kopf takes the
+        event loop's own handlers for itself.
         """
+
         self._api = api
         self._store = store
         self._watches = tuple(watches)
@@ -94,7 +111,9 @@ class Watcher:
         return self.activity.silence() <= self._times.silence
 
     async def run(self) -> None:
-        """Wait for the kinds (rule E10), run kopf, and start it again should it end or fall silent."""
+        """Wait for the kinds (rule E10), run kopf, and start it again should
+        it end or fall silent.
+        """
         delays = iter(Backoff(first=0.2, ceiling=self._times.restart_ceiling))
         while True:
             self.activity.pause()
@@ -104,72 +123,106 @@ class Watcher:
                 backoff=Backoff(ceiling=min(5.0, self._times.backoff_ceiling)),
                 waiting=self._waiting,
             )
+
             started = monotonic()
             reason = await self._run_kopf()
             metrics.WATCHER_RESTARTS.inc()
 
             ran_long = monotonic() - started > 10 * self._times.restart_ceiling
             if ran_long:
-                delays = iter(Backoff(first=0.2, ceiling=self._times.restart_ceiling))
+                delays = iter(
+                    Backoff(first=0.2, ceiling=self._times.restart_ceiling)
+                )
+
             log.error("kopf ended and is started again: %s", reason)
             self.activity.pause()
             await asyncio.sleep(next(delays))
 
     async def _run_kopf(self) -> str:
-        """Run kopf until it ends, and clean up what it started; return why it ended.
+        """Run kopf until it ends, and clean up what it started; return why it
+        ended.
 
-        Not by kopf.operator: at its end that cancels every task of the event loop, ours too.
+        Not by kopf.operator: at its end that cancels every task of the event
+        loop, ours too.
         """
+
         self.activity.resume()
+
         with kopf_tasks.signals_kept():
             tasks = await kopf.spawn_tasks(
                 registry=self._registry(),
                 settings=self._settings(),
                 standalone=True,
-                namespaces=sorted({watch.namespace for watch in self._watches}),
+                namespaces=sorted(
+                    {watch.namespace for watch in self._watches}
+                ),
             )
 
-        guard = asyncio.create_task(self._until_silent(), name="watch for silent watchers")
+        guard = asyncio.create_task(
+            self._until_silent(), name="watch for silent watchers"
+        )
         try:
-            done, _ = await asyncio.wait([*tasks, guard], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                [*tasks, guard], return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
             guard.cancel()
             await kopf_tasks.stop(tasks)
 
         errors = [task.exception() for task in done if not task.cancelled()]
-        reasons = [f"{type(error).__name__}: {error}" for error in errors if error is not None]
+        reasons = [
+            f"{type(error).__name__}: {error}"
+            for error in errors
+            if error is not None
+        ]
+
         return "; ".join(reasons) or "no error given"
 
     async def _until_silent(self) -> None:
         """Raise RuntimeError once a watch makes no request any more."""
         while True:
             await asyncio.sleep(min(5.0, self._times.silence))
+
             if not self.alive():
-                raise RuntimeError(f"no request of a watch for {self.activity.silence():.0f} s")
+                raise RuntimeError(
+                    f"no request of a watch for {self.activity.silence():.0f} s"
+                )
 
     def _registry(self) -> kopf.OperatorRegistry:
-        """Return the handlers: one for the login, and one for the events of each kind."""
+        """Return the handlers: one for the login, and one for the events of
+        each kind.
+        """
+
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry, id="cerebro")(self._login)
 
         kinds = {watch.kind.kind: watch.kind for watch in self._watches}
         for kind in kinds.values():
             register = kopf.on.event(
-                API_GROUP, API_VERSION, kind.plural, registry=registry, id=f"store-{kind.plural}"
+                API_GROUP,
+                API_VERSION,
+                kind.plural,
+                registry=registry,
+                id=f"store-{kind.plural}",
             )
+
             register(self._handler(kind))
 
         return registry
 
     def _handler(self, kind: Kind) -> Any:
-        """Return the handler of a kind's events, which puts objects into the Store (rule E13)."""
+        """Return the handler of a kind's events, which puts objects into the
+        Store (rule E13).
+        """
 
         async def deliver(event: dict[str, Any], **_: Any) -> None:
             event_type, body = event["type"], event["object"]
             metadata = body["metadata"]
             namespace, uid = metadata["namespace"], metadata["uid"]
             is_going = metadata.get("deletionTimestamp") is not None
-            begins_to_go = is_going and not self._store.believed(kind, namespace, uid)
+            begins_to_go = is_going and not self._store.believed(
+                kind, namespace, uid
+            )
 
             if event_type == "DELETED":
                 if not await self._deletion_counts(kind, metadata):
@@ -181,8 +234,13 @@ class Watcher:
 
         return deliver
 
-    async def _deletion_counts(self, kind: Kind, metadata: dict[str, Any]) -> bool:
-        """Return whether a deletion may be believed; one that may not is logged once."""
+    async def _deletion_counts(
+        self, kind: Kind, metadata: dict[str, Any]
+    ) -> bool:
+        """Return whether a deletion may be believed; one that may not is
+        logged once.
+        """
+
         namespace, name = metadata["namespace"], metadata["name"]
         if await self._presence.intact(kind, namespace):
             return True
@@ -200,21 +258,24 @@ class Watcher:
         return False
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
-        """Return a new session for kopf as soon as the API server takes our credentials.
+        """Return a new session for kopf as soon as the API server takes our
+        credentials.
 
-        A 401 must not end kopf. kopf refuses credentials equal to ones that failed; a session is equal only to
-        itself.
+        A 401 must not end kopf. kopf refuses credentials equal to ones that
+        failed; a session is equal only to itself.
         """
         for delay in Backoff(ceiling=min(5.0, self._times.backoff_ceiling)):
             session = self._session()
             if session is not None:
                 if await self._accepted(session):
                     break
+
                 await session.close()
 
             await asyncio.sleep(delay)
 
         assert session is not None
+
         return kopf.AiohttpSession(
             server=self._api.connection.server,
             aiohttp_session=session,
@@ -222,7 +283,9 @@ class Watcher:
         )
 
     def _session(self) -> aiohttp.ClientSession | None:
-        """Return a session with our credentials as they are now, None if they cannot be read."""
+        """Return a session with our credentials as they are now, None if they
+        cannot be read.
+        """
         connection = self._api.connection
         try:
             headers, context = connection.headers(), connection.ssl_context()
@@ -237,16 +300,25 @@ class Watcher:
         )
 
     async def _accepted(self, session: aiohttp.ClientSession) -> bool:
-        """Return whether the API server takes the credentials of a session; every answer but 401 shows it."""
+        """Return whether the API server takes the credentials of a session;
+        every answer but 401 shows it.
+        """
         url = f"{self._api.connection.server}/apis/{API_GROUP}/{API_VERSION}"
         try:
             timeout = aiohttp.ClientTimeout(total=self._times.request_timeout)
             async with session.get(url, timeout=timeout) as answer:
                 if answer.status != 401:
                     return True
-                log.warning("the API server does not take our credentials (401): trying again")
+
+                log.warning(
+                    "the API server does not take our credentials (401): trying again"
+                )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.warning("the API server cannot be reached: %s: %s", type(error).__name__, error)
+            log.warning(
+                "the API server cannot be reached: %s: %s",
+                type(error).__name__,
+                error,
+            )
 
         return False
 
@@ -266,10 +338,16 @@ class Watcher:
         # Times.
         settings.networking.request_timeout = times.request_timeout
         settings.networking.connect_timeout = times.request_timeout
-        settings.networking.error_backoffs = Backoff(ceiling=times.backoff_ceiling)
+        settings.networking.error_backoffs = Backoff(
+            ceiling=times.backoff_ceiling
+        )
+
         settings.networking.enforce_retry_after = True
         settings.watching.server_timeout = int(times.watch_timeout)
-        settings.watching.client_timeout = times.watch_timeout + times.inactivity_timeout
+        settings.watching.client_timeout = (
+            times.watch_timeout + times.inactivity_timeout
+        )
+
         settings.watching.inactivity_timeout = times.inactivity_timeout
         settings.watching.chunk_size = 500
         settings.queueing.idle_timeout = 0.5
@@ -283,6 +361,8 @@ class Watcher:
         for watch in self._watches:
             if watch.field_selector:
                 resource = (API_GROUP, API_VERSION, watch.kind.plural)
-                settings.watching.field_selectors[resource] = watch.field_selector
+                settings.watching.field_selectors[resource] = (
+                    watch.field_selector
+                )
 
         return settings

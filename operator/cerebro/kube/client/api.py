@@ -1,8 +1,9 @@
 """The calls that we make to the Kubernetes API server, each with a deadline.
 
-Errors are those of `errors.py`. Answers are plain dictionaries as the server sent them: whoever writes hands the
-answer to the Store, so that it reads its own writes. Nothing is tried again here, but once with a new token
-after a 401: the loops own their back-off.
+Errors are those of `errors.py`. Answers are plain dictionaries as the server
+sent them: whoever writes hands the answer to the Store, so that it reads its
+own writes. Nothing is tried again here, but once with a new token after a 401:
+the loops own their back-off.
 """
 
 from __future__ import annotations
@@ -33,12 +34,15 @@ _EVENTS = "/apis/events.k8s.io/v1"
 
 
 class KubeApi:
-    """Typed face of one connection to the API server; use it as an async context manager.
+    """Typed face of one connection to the API server; use it as an async
+    context manager.
 
     Every method raises KubeError only.
     """
 
-    def __init__(self, connection: Connection, *, timeout: float = 10.0) -> None:
+    def __init__(
+        self, connection: Connection, *, timeout: float = 10.0
+    ) -> None:
         """`timeout` bounds each request, in seconds."""
         self._transport = Transport(connection, timeout=timeout)
 
@@ -56,12 +60,16 @@ class KubeApi:
 
     @property
     def clock_skew(self) -> float | None:
-        """Seconds that our clock is ahead of the API server's (rule A9); None before its first answer."""
+        """Seconds that our clock is ahead of the API server's (rule A9); None
+        before its first answer.
+        """
         return self._transport.clock_skew
 
     @property
     def last_contact(self) -> Monotonic | None:
-        """Time of the last answer of an API server at work; None before the first."""
+        """Time of the last answer of an API server at work; None before the
+        first.
+        """
         return self._transport.last_contact
 
     def forbidden_since(self) -> Monotonic | None:
@@ -76,16 +84,25 @@ class KubeApi:
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         """Read one object.
 
-        Raises NotFound if the object does not exist, never because its CRD is missing.
+        Raises NotFound if the object does not exist, never because its CRD is
+        missing.
         """
         return await self._call("GET", kind, namespace, name)
 
-    async def create(self, kind: Kind, namespace: str, manifest: Manifest) -> Manifest:
-        """Create an object; apiVersion and kind are filled in. Return it as the server has it.
+    async def create(
+        self, kind: Kind, namespace: str, manifest: Manifest
+    ) -> Manifest:
+        """Create an object; apiVersion and kind are filled in. Return it as
+        the server has it.
 
         Raises AlreadyExists if its name is taken.
         """
-        body = {"apiVersion": f"{API_GROUP}/{API_VERSION}", "kind": kind.kind, **manifest}
+        body = {
+            "apiVersion": f"{API_GROUP}/{API_VERSION}",
+            "kind": kind.kind,
+            **manifest,
+        }
+
         return await self._call("POST", kind, namespace, body=body)
 
     async def patch(
@@ -100,10 +117,15 @@ class KubeApi:
     ) -> Manifest:
         """Apply a merge patch; return the object as the server has it then.
 
-        With `resource_version` the patch holds only for that version: for every other one Conflict is raised.
+        With `resource_version` the patch holds only for that version: for
+        every other one Conflict is raised.
         """
         if resource_version is not None:
-            metadata = {**patch.get("metadata", {}), "resourceVersion": resource_version}
+            metadata = {
+                **patch.get("metadata", {}),
+                "resourceVersion": resource_version,
+            }
+
             patch = {**patch, "metadata": metadata}
 
         return await self._call(
@@ -127,18 +149,26 @@ class KubeApi:
         subresource: Literal["status"] | None = None,
         force: bool = True,
     ) -> Manifest:
-        """Apply a manifest by the server; return the object as the server has it then.
+        """Apply a manifest by the server; return the object as the server has
+        it then.
 
-        Fields of `field_manager` that the manifest lacks go. An absent object is created, unless the
-        subresource is `status`. Without `force` a field of another manager raises Conflict.
+        Fields of `field_manager` that the manifest lacks go. An absent object
+        is created, unless the subresource is `status`. Without `force` a field
+        of another manager raises Conflict.
         """
-        metadata = {**manifest.get("metadata", {}), "name": name, "namespace": namespace}
+        metadata = {
+            **manifest.get("metadata", {}),
+            "name": name,
+            "namespace": namespace,
+        }
+
         body = {
             **manifest,
             "apiVersion": f"{API_GROUP}/{API_VERSION}",
             "kind": kind.kind,
             "metadata": metadata,
         }
+
         return await self._call(
             "PATCH",
             kind,
@@ -161,25 +191,38 @@ class KubeApi:
     ) -> None:
         """Delete an object.
 
-        Raises NotFound if it is gone, and Conflict if it has another UID or version than the one given.
+        Raises NotFound if it is gone, and Conflict if it has another UID or
+        version than the one given.
         """
         conditions = {"uid": uid, "resourceVersion": resource_version}
-        given = {key: value for key, value in conditions.items() if value is not None}
+        given = {
+            key: value
+            for key, value in conditions.items()
+            if value is not None
+        }
+
         body = {"preconditions": given}
         await self._call("DELETE", kind, namespace, name, body=body)
 
-    async def list_uids(self, kind: Kind, namespace: str, *, field_selector: str | None = None) -> Listing:
+    async def list_uids(
+        self, kind: Kind, namespace: str, *, field_selector: str | None = None
+    ) -> Listing:
         """Return a collection as names by UID, all of one moment (rule E7).
 
-        The Table form with the UID column costs 42 bytes an object instead of 1,200. A 404 raises Unavailable:
-        a CRD that is not served is no empty collection (rule E13).
+        The Table form with the UID column costs 42 bytes an object instead of
+        1,200. A 404 raises Unavailable: a CRD that is not served is no empty
+        collection (rule E13).
         """
         for _ in range(_RESTARTS):
             uids: dict[str, str] = {}
             version = 0
             try:
                 async for page in self._pages(
-                    kind, namespace, field_selector, {"includeObject": "None"}, ACCEPT
+                    kind,
+                    namespace,
+                    field_selector,
+                    {"includeObject": "None"},
+                    ACCEPT,
                 ):
                     version = int(page["metadata"]["resourceVersion"])
                     uids.update(names_by_uid(kind, page))
@@ -195,10 +238,15 @@ class KubeApi:
     async def list_cells(
         self, kind: Kind, namespace: str, *, field_selector: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return a collection as a Table without objects: a row each, cells by the column's name in lower case."""
+        """Return a collection as a Table without objects: a row each, cells by
+        the column's name in lower case.
+        """
         table: list[dict[str, Any]] = []
-        async for page in self._pages(kind, namespace, field_selector, {"includeObject": "None"}, ACCEPT):
+        async for page in self._pages(
+            kind, namespace, field_selector, {"includeObject": "None"}, ACCEPT
+        ):
             table.extend(rows_of(page))
+
         return table
 
     async def list_objects(
@@ -208,15 +256,22 @@ class KubeApi:
 
         Raises Expired, an Unavailable, if that took too long.
         """
-        async for page in self._pages(kind, namespace, field_selector, {}, "application/json"):
+        async for page in self._pages(
+            kind, namespace, field_selector, {}, "application/json"
+        ):
             for item in page["items"]:
                 yield item
 
     # What the server serves
 
     async def served(self) -> dict[str, frozenset[str]]:
-        """Return the verbs of our kinds as discovery has them, by plural. A missing group raises Unavailable."""
-        answer = await self._transport.request("GET", _GROUP, call=f"discover {API_GROUP}/{API_VERSION}")
+        """Return the verbs of our kinds as discovery has them, by plural. A
+        missing group raises Unavailable.
+        """
+        answer = await self._transport.request(
+            "GET", _GROUP, call=f"discover {API_GROUP}/{API_VERSION}"
+        )
+
         verbs: dict[str, frozenset[str]] = {}
 
         for entry in answer.get("resources") or ():
@@ -227,9 +282,13 @@ class KubeApi:
         return verbs
 
     async def get_namespace(self, name: str) -> Manifest:
-        """Read a namespace. Raises Unavailable with status 403 if our role does not allow it."""
+        """Read a namespace. Raises Unavailable with status 403 if our role
+        does not allow it.
+        """
         path = f"/api/v1/namespaces/{name}"
-        return await self._mapping("GET", path, call=f"get namespace {name}", named=True)
+        return await self._mapping(
+            "GET", path, call=f"get namespace {name}", named=True
+        )
 
     # Secrets
 
@@ -238,6 +297,7 @@ class KubeApi:
         path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
         call = f"get Secret {namespace}/{name}"
         answer = await self._mapping("GET", path, call=call, named=True)
+
         return secret_from(answer, namespace, name, call=call)
 
     async def create_secret(
@@ -251,7 +311,8 @@ class KubeApi:
         labels: Mapping[str, str] | None = None,
         owner: Manifest | None = None,
     ) -> None:
-        """Create a Secret; `owner` is an owner reference without blockOwnerDeletion (rule E6).
+        """Create a Secret; `owner` is an owner reference without
+        blockOwnerDeletion (rule E6).
 
         Raises AlreadyExists if its name is taken.
         """
@@ -263,16 +324,25 @@ class KubeApi:
             labels=labels or {},
             owner=owner,
         )
+
         path = f"/api/v1/namespaces/{namespace}/secrets"
         await self._transport.request(
-            "POST", path, call=f"create Secret {namespace}/{name}", body=body, secret=True
+            "POST",
+            path,
+            call=f"create Secret {namespace}/{name}",
+            body=body,
+            secret=True,
         )
 
     async def delete_secret(self, namespace: str, name: str) -> None:
         """Delete a Secret by name. Raises NotFound if it is gone."""
         path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
         await self._transport.request(
-            "DELETE", path, call=f"delete Secret {namespace}/{name}", named=True, secret=True
+            "DELETE",
+            path,
+            call=f"delete Secret {namespace}/{name}",
+            named=True,
+            secret=True,
         )
 
     # Leases and Events; their meaning is in lease.py and events.py
@@ -280,25 +350,40 @@ class KubeApi:
     async def get_lease(self, namespace: str, name: str) -> Manifest:
         """Read a Lease of coordination.k8s.io/v1."""
         path = f"{_LEASES}/namespaces/{namespace}/leases/{name}"
-        return await self._mapping("GET", path, call=f"get Lease {namespace}/{name}", named=True)
+        return await self._mapping(
+            "GET", path, call=f"get Lease {namespace}/{name}", named=True
+        )
 
-    async def create_lease(self, namespace: str, manifest: Manifest) -> Manifest:
+    async def create_lease(
+        self, namespace: str, manifest: Manifest
+    ) -> Manifest:
         """Create a Lease. Raises AlreadyExists if its name is taken."""
         path = f"{_LEASES}/namespaces/{namespace}/leases"
         call = f"create Lease {namespace}/{manifest['metadata']['name']}"
+
         return await self._mapping("POST", path, call=call, body=manifest)
 
-    async def replace_lease(self, namespace: str, name: str, manifest: Manifest) -> Manifest:
-        """Replace a Lease in the version that the manifest names. Raises Conflict if it has another by now."""
+    async def replace_lease(
+        self, namespace: str, name: str, manifest: Manifest
+    ) -> Manifest:
+        """Replace a Lease in the version that the manifest names. Raises
+        Conflict if it has another by now.
+        """
         path = f"{_LEASES}/namespaces/{namespace}/leases/{name}"
         return await self._mapping(
-            "PUT", path, call=f"renew Lease {namespace}/{name}", body=manifest, named=True
+            "PUT",
+            path,
+            call=f"renew Lease {namespace}/{name}",
+            body=manifest,
+            named=True,
         )
 
     async def create_event(self, namespace: str, manifest: Manifest) -> None:
         """Create an Event of events.k8s.io/v1."""
         path = f"{_EVENTS}/namespaces/{namespace}/events"
-        await self._transport.request("POST", path, call=f"post Event in {namespace}", body=manifest)
+        await self._transport.request(
+            "POST", path, call=f"post Event in {namespace}", body=manifest
+        )
 
     # Paths and pages
 
@@ -314,46 +399,75 @@ class KubeApi:
         query: dict[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Manifest:
-        """Send a request about an object of ours, or about a collection if `name` is None."""
+        """Send a request about an object of ours, or about a collection if
+        `name` is None.
+        """
+
         path = f"{_GROUP}/namespaces/{namespace}/{kind.plural}"
         call = f"{method.lower()} {kind.kind} {namespace}/{name or ''}"
+
         if name is not None:
             path += f"/{name}"
+
         if subresource is not None:
             path += f"/{subresource}"
             call += " status"
 
         return await self._mapping(
-            method, path, call=call, named=name is not None, body=body, query=query, content_type=content_type
+            method,
+            path,
+            call=call,
+            named=name is not None,
+            body=body,
+            query=query,
+            content_type=content_type,
         )
 
-    async def _mapping(self, method: str, path: str, **request: Any) -> Manifest:
-        answer: Manifest = await self._transport.request(method, path, **request)
+    async def _mapping(
+        self, method: str, path: str, **request: Any
+    ) -> Manifest:
+        answer: Manifest = await self._transport.request(
+            method, path, **request
+        )
+
         return answer
 
     async def _pages(
-        self, kind: Kind, namespace: str, field_selector: str | None, query: dict[str, str], accept: str
+        self,
+        kind: Kind,
+        namespace: str,
+        field_selector: str | None,
+        query: dict[str, str],
+        accept: str,
     ) -> AsyncIterator[Manifest]:
         """Yield the pages of a list; all are of the moment of the first."""
         query = {**query, "limit": str(PAGE)}
         if field_selector:
             query["fieldSelector"] = field_selector
+
         path = f"{_GROUP}/namespaces/{namespace}/{kind.plural}"
         while True:
             page = await self._mapping(
-                "GET", path, call=f"list {kind.plural} in {namespace}", query=query, accept=accept
+                "GET",
+                path,
+                call=f"list {kind.plural} in {namespace}",
+                query=query,
+                accept=accept,
             )
+
             yield page
             following = page["metadata"].get("continue")
             if not following:
                 return
+
             query["continue"] = following
 
 
 def server_now(api: KubeApi) -> datetime:
     """Return the API server's time as far as we know it, aware and in UTC.
 
-    A wrong clock of ours must not end what is not over. Before the first answer it is our own time.
+    A wrong clock of ours must not end what is not over. Before the first
+    answer it is our own time.
     """
     ahead = timedelta(seconds=api.clock_skew or 0.0)
     return datetime.now(UTC) - ahead

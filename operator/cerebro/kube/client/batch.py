@@ -1,4 +1,6 @@
-"""Many calls to the API server, a few at a time. It knows nothing of what they do."""
+"""Many calls to the API server, a few at a time. It knows nothing of what they
+do.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,17 @@ AT_ONCE = 8
 """Calls that are on their way at once."""
 
 
-async def each(items: Iterable[_Item], call: Callable[[_Item], Awaitable[bool]]) -> int:
-    """Call for every item, AT_ONCE at a time, and return how many calls returned True.
+async def each(
+    items: Iterable[_Item], call: Callable[[_Item], Awaitable[bool]]
+) -> int:
+    """Call for every item, AT_ONCE at a time, and return how many calls
+    returned True.
 
-    A call that fails does not stop the others, but for an API server that cannot be reached: then none of them
-    can succeed. The first failure is raised at the end, one of an unreachable API server before all others.
+    A call that fails does not stop the others, but for an API server that
+    cannot be reached: then none of them can succeed. The first failure is
+    raised at the end, one of an unreachable API server before all others.
     """
+
     waiting = iter(items)
     failures: list[Exception] = []
 
@@ -38,6 +45,8 @@ async def each(items: Iterable[_Item], call: Callable[[_Item], Awaitable[bool]])
 
     workers = [work() for _ in range(AT_ONCE)]
     done = sum(await asyncio.gather(*workers))
+
     if failures:
         raise failures[0]
+
     return done

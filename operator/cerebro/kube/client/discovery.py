@@ -1,7 +1,8 @@
-"""Waits at the start until the API server serves all five kinds, and notices rights that are missing (E10).
+"""Waits at the start until the API server serves all five kinds, and notices
+rights that are missing (E10).
 
-kopf looks for kinds once, when it starts (its scanning is off, for want of cluster rights): it would never
-notice a CRD that comes later.
+kopf looks for kinds once, when it starts (its scanning is off, for want of
+cluster rights): it would never notice a CRD that comes later.
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ async def wait_served(
     backoff: Backoff | None = None,
     waiting: Waiting | None = None,
 ) -> None:
-    """Return when all kinds are served. 401, 403, 404, 5xx and no connection are "not yet".
+    """Return when all kinds are served. 401, 403, 404, 5xx and no connection
+    are "not yet".
 
-    Each new reason for waiting is logged once and handed to `waiting`, which is called with None at the end.
+    Each new reason for waiting is logged once and handed to `waiting`, which
+    is called with None at the end.
     """
     known_reason: str | None = None
     for delay in backoff or Backoff(ceiling=5.0):
@@ -46,6 +49,7 @@ async def wait_served(
         if reason != known_reason:
             known_reason = reason
             log.warning("waiting for the API server: %s", reason)
+
             if waiting is not None:
                 waiting(reason)
 
@@ -53,6 +57,7 @@ async def wait_served(
 
     if known_reason is not None:
         log.info("the API server serves all kinds")
+
     if waiting is not None:
         waiting(None)
 
@@ -67,19 +72,32 @@ async def _missing(api: KubeApi, kinds: Collection[Kind]) -> str | None:
     except KubeError as error:
         if error.status == 404:
             return "CRDs not served (apply crds/): none of our group"
+
         return str(error)
 
-    absent = sorted(kind.crd_name for kind in kinds if "create" not in served.get(kind.plural, ()))
-    return f"CRDs not served (apply crds/): {', '.join(absent)}" if absent else None
+    absent = sorted(
+        kind.crd_name
+        for kind in kinds
+        if "create" not in served.get(kind.plural, ())
+    )
+
+    return (
+        f"CRDs not served (apply crds/): {', '.join(absent)}"
+        if absent
+        else None
+    )
 
 
 def permitted(api: KubeApi) -> Check:
-    """Return a check of readiness, which fails on a 403 that lasts 60 s (rule E10)."""
+    """Return a check of readiness, which fails on a 403 that lasts 60 s (rule
+    E10).
+    """
 
     def check() -> str | None:
         since = api.forbidden_since()
         if since is None or monotonic() - since < _FORBIDDEN_LIMIT:
             return None
+
         return "the API server forbids what we need (403): compare our roles with deploy/"
 
     return check

@@ -1,7 +1,8 @@
-"""The errors of calls to the API server: as few classes as callers treat differently.
+"""The errors of calls to the API server: as few classes as callers treat
+differently.
 
-Answers become errors here and nowhere else. A message names the object and has the server's own words, never a
-Secret's content.
+Answers become errors here and nowhere else. A message names the object and has
+the server's own words, never a Secret's content.
 """
 
 from __future__ import annotations
@@ -28,21 +29,32 @@ class KubeError(Exception):
 
 
 class Unavailable(KubeError):
-    """Passing trouble: no connection, no answer in time, 401, 403, 404 of a whole collection, 405, 429, 5xx.
+    """Passing trouble: no connection, no answer in time, 401, 403, 404 of a
+    whole collection, 405, 429, 5xx.
 
     Wait and try again.
     """
 
     retry = True
 
-    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
-        """`retry_after` is how many seconds the server asked us to wait, None if it did not."""
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """`retry_after` is how many seconds the server asked us to wait, None
+        if it did not.
+        """
         super().__init__(message, status=status)
         self.retry_after = retry_after
 
 
 class Expired(Unavailable):
-    """A paged list took so long that the server forgot its beginning (410): begin anew."""
+    """A paged list took so long that the server forgot its beginning (410):
+    begin anew.
+    """
 
 
 class NotFound(KubeError):
@@ -54,7 +66,9 @@ class AlreadyExists(KubeError):
 
 
 class Conflict(KubeError):
-    """The object changed since it was read, or a precondition failed: read it again and decide again."""
+    """The object changed since it was read, or a precondition failed: read it
+    again and decide again.
+    """
 
     retry = True
 
@@ -74,41 +88,56 @@ def translate(
 ) -> KubeError:
     """Return the error for an answer that is no success.
 
-    `call` names method and object for the message. `named`: the path named one object. `secret` keeps the
-    server's words out of the message. A 404 that is not the API machinery's own Status (a CRD that is not
-    served) is never NotFound: nobody may conclude a deletion from it (rule E13).
+    `call` names method and object for the message. `named`: the path named one
+    object. `secret` keeps the server's words out of the message. A 404 that is
+    not the API machinery's own Status (a CRD that is not served) is never
+    NotFound: nobody may conclude a deletion from it (rule E13).
     """
+
     answer = _status(body)
     reason = answer.get("reason", "")
     message = None if secret else answer.get("message")
-    text = f"{call}: {status} {message or reason or 'no message'}"[:_MESSAGE_SIZE]
+    text = f"{call}: {status} {message or reason or 'no message'}"[
+        :_MESSAGE_SIZE
+    ]
 
     about_one_object = named and answer.get("details", {}).get("name")
     if status == 404 and about_one_object:
         return NotFound(text, status=status)
+
     if status == 409 and reason == "AlreadyExists":
         return AlreadyExists(text, status=status)
+
     if status == 409:
         return Conflict(text, status=status)
+
     if status == 410:
         return Expired(text, status=status)
+
     if status in (400, 406, 413, 415, 422):
         return Invalid(text, status=status)
+
     return Unavailable(text, status=status, retry_after=_seconds(retry_after))
 
 
 def _status(body: bytes) -> dict[str, Any]:
-    """Return the Kubernetes Status of an answer; anything else, such as a proxy's page, is not repeated: {}."""
+    """Return the Kubernetes Status of an answer; anything else, such as a
+    proxy's page, is not repeated: {}.
+    """
     try:
         answer = json.loads(body)
     except ValueError:
         return {}
+
     is_status = isinstance(answer, dict) and answer.get("kind") == "Status"
+
     return answer if is_status else {}
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, at most 60; None if it has none or a date."""
+    """Return the seconds of a Retry-After header, at most 60; None if it has
+    none or a date.
+    """
     if not retry_after:
         return None
 

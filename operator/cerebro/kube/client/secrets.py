@@ -23,24 +23,37 @@ class Secret:
     data: Mapping[str, bytes] = field(repr=False)
 
     def text(self, key: str) -> str | None:
-        """Return one value as text, None if the Secret lacks it. Raises Invalid if it is not UTF-8."""
+        """Return one value as text, None if the Secret lacks it. Raises
+        Invalid if it is not UTF-8.
+        """
         value = self.data.get(key)
         if value is None:
             return None
+
         try:
             return value.decode("utf-8")
         except UnicodeDecodeError:
-            raise Invalid(f"Secret {self.namespace}/{self.name}: {key} is not UTF-8 text") from None
+            raise Invalid(
+                f"Secret {self.namespace}/{self.name}: {key} is not UTF-8 text"
+            ) from None
 
 
-def secret_from(manifest: dict[str, Any], namespace: str, name: str, *, call: str) -> Secret:
-    """Read a v1 Secret. Raises Unavailable if its data is not base64; `call` names the request in the error."""
+def secret_from(
+    manifest: dict[str, Any], namespace: str, name: str, *, call: str
+) -> Secret:
+    """Read a v1 Secret. Raises Unavailable if its data is not base64; `call`
+    names the request in the error.
+    """
     try:
-        data = {key: base64.b64decode(value) for key, value in (manifest.get("data") or {}).items()}
+        data = {
+            key: base64.b64decode(value)
+            for key, value in (manifest.get("data") or {}).items()
+        }
     except (binascii.Error, TypeError):
         raise Unavailable(f"{call}: its data is not base64") from None
 
     metadata = manifest["metadata"]
+
     return Secret(
         namespace=namespace,
         name=name,
@@ -60,14 +73,24 @@ def secret_manifest(
     labels: Mapping[str, str],
     owner: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return a v1 Secret to be created; `owner` is an owner reference without blockOwnerDeletion (rule E6)."""
-    metadata: dict[str, Any] = {"name": name, "annotations": dict(annotations), "labels": dict(labels)}
+    """Return a v1 Secret to be created; `owner` is an owner reference without
+    blockOwnerDeletion (rule E6).
+    """
+    metadata: dict[str, Any] = {
+        "name": name,
+        "annotations": dict(annotations),
+        "labels": dict(labels),
+    }
     if owner is not None:
         metadata["ownerReferences"] = [owner]
+
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": metadata,
         "type": type,
-        "data": {key: base64.b64encode(value).decode("ascii") for key, value in data.items()},
+        "data": {
+            key: base64.b64encode(value).decode("ascii")
+            for key, value in data.items()
+        },
     }

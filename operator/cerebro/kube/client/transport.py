@@ -1,8 +1,9 @@
-"""One HTTP request to the API server: connection pool, identity, deadline, clock and errors.
+"""One HTTP request to the API server: connection pool, identity, deadline,
+clock and errors.
 
-It knows paths and JSON, no kinds. Built on the pool of the kubernetes package's async client (its `rest`
-layer): the generated classes above it are made for typed built-in resources and cost more than the request
-itself.
+It knows paths and JSON, no kinds. Built on the pool of the kubernetes
+package's async client (its `rest` layer): the generated classes above it are
+made for typed built-in resources and cost more than the request itself.
 """
 
 from __future__ import annotations
@@ -24,12 +25,15 @@ from cerebro.runtime.clock import monotonic, unix_seconds
 from cerebro.runtime.times import Monotonic, UnixSeconds
 
 APPLY_PATCH = "application/apply-patch+yaml; charset=utf-8"
-"""Content type of server-side apply. With its charset, for only then the package below sends a body as it is."""
+"""Content type of server-side apply. With its charset, for only then the
+package below sends a body as it is.
+"""
 
 _TOKEN_AGE = 60.0
 """Seconds after which the token file is read again, as client-go does."""
 _POOL = 100
-"""Connections in the pool, and different calls whose permission is remembered."""
+"""Connections in the pool, and different calls whose permission is remembered.
+"""
 _LOCAL = {"127.0.0.1", "localhost", "::1"}
 """Hosts that are never reached by the proxy of the environment."""
 
@@ -43,21 +47,31 @@ class _Answer(NamedTuple):
 
 
 class Transport:
-    """A pool of connections to one API server. Use it as an async context manager."""
+    """A pool of connections to one API server. Use it as an async context
+    manager.
+    """
 
-    def __init__(self, connection: Connection, *, timeout: float = 10.0) -> None:
+    def __init__(
+        self, connection: Connection, *, timeout: float = 10.0
+    ) -> None:
         """`timeout` bounds each request, in seconds."""
         self.connection = connection
         self.timeout = timeout
         self.clock_skew: float | None = None
-        """Seconds that our clock is ahead of the API server's; None before its first answer. Exact to half a
-        second.
+        """Seconds that our clock is ahead of the API server's; None before its
+        first answer. Exact to half a second.
         """
+
         self.last_contact: Monotonic | None = None
-        """Time of the last answer that shows the API server at work for us (no 401, 429, 5xx)."""
+        """Time of the last answer that shows the API server at work for us (no
+        401, 429, 5xx).
+        """
 
         self._forbidden: dict[str, Monotonic] = {}
-        """Since when a call is answered 403, by method and path; the oldest first."""
+        """Since when a call is answered 403, by method and path; the oldest
+        first.
+        """
+
         self._headers: dict[str, str] = {}
         self._headers_read = Monotonic(-_TOKEN_AGE)
         self._pool: rest.RESTClientObject | None = None
@@ -79,7 +93,9 @@ class Transport:
             self._pool = None
 
     def forbidden_since(self) -> Monotonic | None:
-        """Return since when a call of ours is answered 403 and did not succeed once; None if none is."""
+        """Return since when a call of ours is answered 403 and did not succeed
+        once; None if none is.
+        """
         return min(self._forbidden.values(), default=None)
 
     async def request(
@@ -97,16 +113,24 @@ class Transport:
     ) -> Any:
         """Send one request and return the decoded JSON of the answer.
 
-        `call` names the request in errors, its method first; `named`: the path names one object; `secret`
-        keeps the server's words out of errors. After a 401 the token is read anew, and the request is sent
-        once more if the token changed. Raises KubeError and nothing else.
+        `call` names the request in errors, its method first; `named`: the path
+        names one object; `secret` keeps the server's words out of errors.
+        After a 401 the token is read anew, and the request is sent once more
+        if the token changed. Raises KubeError and nothing else.
         """
+
         url = self.connection.server + path
         if query:
             url = f"{url}?{urlencode(query)}"
+
         if content_type == APPLY_PATCH:
             body = as_yaml(body)
-        headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "cerebro"}
+
+        headers = {
+            "Accept": accept,
+            "Content-Type": content_type,
+            "User-Agent": "cerebro",
+        }
 
         try:
             async with asyncio.timeout(self.timeout):
@@ -115,12 +139,17 @@ class Transport:
                     answer = await self._send(method, url, headers, body)
         except TimeoutError:
             metrics.REST_REQUESTS.labels("<error>", method).inc()
-            raise Unavailable(f"{call}: no answer within {self.timeout:g} s") from None
+            raise Unavailable(
+                f"{call}: no answer within {self.timeout:g} s"
+            ) from None
         except (aiohttp.ClientError, OSError, ConfigError) as error:
             metrics.REST_REQUESTS.labels("<error>", method).inc()
-            raise Unavailable(f"{call}: {type(error).__name__}: {error}") from None
+            raise Unavailable(
+                f"{call}: {type(error).__name__}: {error}"
+            ) from None
 
         self._note_permission(call.partition(" ")[0] + path, answer.status)
+
         if answer.status >= 300:
             raise translate(
                 answer.status,
@@ -130,10 +159,16 @@ class Transport:
                 secret=secret,
                 retry_after=answer.retry_after,
             ) from None
+
         return _decode(answer.body, call)
 
-    async def _send(self, method: str, url: str, headers: dict[str, str], body: object) -> _Answer:
-        """Send a request once, and note what its answer shows of the clock and of the server's state."""
+    async def _send(
+        self, method: str, url: str, headers: dict[str, str], body: object
+    ) -> _Answer:
+        """Send a request once, and note what its answer shows of the clock and
+        of the server's state.
+        """
+
         assert self._pool is not None, "use KubeApi within `async with`"
         sent = unix_seconds()
         begun = monotonic()
@@ -144,33 +179,44 @@ class Transport:
             body=body,
             _request_timeout=aiohttp.ClientTimeout(total=None),
         )
+
         self._note_clock(answer.headers.get("Date"), sent, unix_seconds())
         data = await answer.read()
 
         if answer.status not in (401, 429) and answer.status < 500:
             self.last_contact = monotonic()
+
         metrics.REST_REQUESTS.labels(str(answer.status), method).inc()
         metrics.REST_DURATION.labels(method).observe(monotonic() - begun)
+
         return _Answer(answer.status, data, answer.headers.get("Retry-After"))
 
     def _authorization(self) -> dict[str, str]:
         """Return the headers that say who we are, at most a minute old."""
         if monotonic() - self._headers_read >= _TOKEN_AGE:
             self._token_changed()
+
         return self._headers
 
     def _token_changed(self) -> bool:
-        """Read the token anew; return whether it is another one. Raises ConfigError."""
+        """Read the token anew; return whether it is another one. Raises
+        ConfigError.
+        """
         before = self._headers
         self._headers = self.connection.headers()
         self._headers_read = monotonic()
+
         return before != self._headers
 
-    def _note_clock(self, date: str | None, sent: UnixSeconds, received: UnixSeconds) -> None:
+    def _note_clock(
+        self, date: str | None, sent: UnixSeconds, received: UnixSeconds
+    ) -> None:
         """Compare our clock with the Date of an answer.
 
-        The header is cut to whole seconds, so the server's time lies half a second later on average.
+        The header is cut to whole seconds, so the server's time lies half a
+        second later on average.
         """
+
         if not date:
             return
 
@@ -184,22 +230,27 @@ class Transport:
         metrics.CLOCK_SKEW.set(self.clock_skew)
 
     def _note_permission(self, call: str, status: int) -> None:
-        """Remember since when a call is forbidden. Of many different calls the oldest is forgotten."""
+        """Remember since when a call is forbidden. Of many different calls the
+        oldest is forgotten.
+        """
         if status != 403:
             self._forbidden.pop(call, None)
             return
 
         self._forbidden.setdefault(call, monotonic())
+
         if len(self._forbidden) > _POOL:
             oldest = next(iter(self._forbidden))
             del self._forbidden[oldest]
 
 
 def as_yaml(body: object) -> bytes:
-    """Return JSON that is YAML too, as which the server reads the bodies of an apply.
+    """Return JSON that is YAML too, as which the server reads the bodies of an
+    apply.
 
-    YAML knows no surrogate pairs, so what JSON escapes as a pair stands as itself; control characters and line
-    separators may only stand escaped. Half a pair, which no UTF-8 has, becomes U+FFFD as in other calls.
+    YAML knows no surrogate pairs, so what JSON escapes as a pair stands as
+    itself; control characters and line separators may only stand escaped. Half
+    a pair, which no UTF-8 has, becomes U+FFFD as in other calls.
     """
     text = json.dumps(body, ensure_ascii=False)
     return re.sub("[\x7f-\uffff]", _escaped, text).encode("utf-8")

@@ -1,1 +1,3 @@
-"""Agents that no longer renew their Lease, and what the objects that they owned report then (rule E12)."""
+"""Agents that no longer renew their Lease, and what the objects that they
+owned report then (rule E12).
+"""

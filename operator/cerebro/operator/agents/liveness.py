@@ -1,7 +1,9 @@
-"""Which agents are lost, and what the objects that they owned report then (rule E12). Pure.
+"""Which agents are lost, and what the objects that they owned report then
+(rule E12). Pure.
 
-The Leases of an agent show whether it lives. Their age is counted on our own monotonic clock, from the last change that
-we saw: no other clock matters. An outage of the API server does not count, as nobody can renew during it.
+The Leases of an agent show whether it lives. Their age is counted on our own
+monotonic clock, from the last change that we saw: no other clock matters. An
+outage of the API server does not count, as nobody can renew during it.
 
 `controller` reads the Leases and writes what is decided here.
 """
@@ -56,7 +58,8 @@ class LeaseAges:
     def look(self, versions: dict[str, str | None], now: float) -> None:
         """Record the Leases as they are now; others are forgotten.
 
-        `versions` holds the resourceVersion of each watched Lease by its name, None for a Lease that does not exist.
+        `versions` holds the resourceVersion of each watched Lease by its name,
+        None for a Lease that does not exist.
         """
         observed: dict[str, _Observation] = {}
         for name, version in versions.items():
@@ -64,15 +67,21 @@ class LeaseAges:
             if before is None:
                 observed[name] = _Observation(version, now)
             elif before.version != version:
-                observed[name] = _Observation(version, now, renewed=version is not None)
+                observed[name] = _Observation(
+                    version, now, renewed=version is not None
+                )
             else:
                 observed[name] = before
+
         self._observed = observed
 
     def begin_anew(self, now: float) -> None:
-        """Count all ages from now on: the API server is reached again after an outage."""
+        """Count all ages from now on: the API server is reached again after an
+        outage.
+        """
         self._observed = {
-            name: _Observation(observation.version, now) for name, observation in self._observed.items()
+            name: _Observation(observation.version, now)
+            for name, observation in self._observed.items()
         }
 
     def life(self, lease: str, now: float) -> Life:
@@ -80,18 +89,24 @@ class LeaseAges:
         observation = self._observed.get(lease)
         if observation is None:
             return Life.UNDECIDED
+
         if now - observation.since >= self.limit:
             return Life.LOST
+
         return Life.ALIVE if observation.renewed else Life.UNDECIDED
 
 
 def lease_of(item: Owned, hubs: dict[tuple[str, str], Hub]) -> str | None:
-    """Return the name of the Lease of the agent that owns an object; None if no agent is meant to own it.
+    """Return the name of the Lease of the agent that owns an object; None if
+    no agent is meant to own it.
 
-    Devices without a Hub belong to the holder of `cerebro-direct`: without a holder nobody serves them, whichever
-    agents live. An object with a Hub belongs to the agent of the node that carries the Hub. If that Hub does not exist,
-    the Hub is missing and not an agent. `hubs` are the Hubs by namespace and name.
+    Devices without a Hub belong to the holder of `cerebro-direct`: without a
+    holder nobody serves them, whichever agents live. An object with a Hub
+    belongs to the agent of the node that carries the Hub. If that Hub does not
+    exist, the Hub is missing and not an agent. `hubs` are the Hubs by
+    namespace and name.
     """
+
     hub: Hub | None
     if isinstance(item, Hub):
         hub = item
@@ -102,14 +117,19 @@ def lease_of(item: Owned, hubs: dict[tuple[str, str], Hub]) -> str | None:
 
     if hub is None:
         return None
+
     node = hub.status.node_name or hub.spec.node_name
+
     return agent_lease(node) if node else NO_LEASE
 
 
 def lost_condition(item: Owned, holder: str | None) -> Condition:
-    """Return condition Ready of an object whose agent is lost. `holder` is the last holder of the Lease, if known."""
+    """Return condition Ready of an object whose agent is lost. `holder` is the
+    last holder of the Lease, if known.
+    """
     message = _lost_message(item, holder)
     state = ConditionState("Unknown", AGENT_LOST, message)
+
     return make_condition("Ready", state, item.metadata.generation, limit=None)
 
 
@@ -119,19 +139,32 @@ def _lost_message(item: Owned, holder: str | None) -> str:
 
     ready = find_condition(item.status.conditions, "Ready")
     if ready is None:
-        return (
-            "no agent has ever taken this up: is the agent's DaemonSet running on a node that may carry it?"
-        )
+        return "no agent has ever taken this up: is the agent's DaemonSet running on a node that may carry it?"
+
     if ready.reason == AGENT_LOST:
         return ready.message  # it may name the agent that is lost
+
     return "no agent carries this now: nothing is granted, ended or repaired here until one does"
 
 
 def is_news(item: Owned, condition: Condition) -> bool:
-    """Return whether an object's Ready differs from the condition; each write is an event to every watcher."""
+    """Return whether an object's Ready differs from the condition; each write
+    is an event to every watcher.
+    """
     ready = find_condition(item.status.conditions, "Ready")
     if ready is None:
         return True
 
-    shown = (ready.status, ready.reason, ready.message, ready.observed_generation)
-    return shown != (condition.status, condition.reason, condition.message, condition.observed_generation)
+    shown = (
+        ready.status,
+        ready.reason,
+        ready.message,
+        ready.observed_generation,
+    )
+
+    return shown != (
+        condition.status,
+        condition.reason,
+        condition.message,
+        condition.observed_generation,
+    )

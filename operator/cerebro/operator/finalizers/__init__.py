@@ -1,1 +1,3 @@
-"""Finalizers of Peers, Devices and Hubs: when they are set, and when they are taken off."""
+"""Finalizers of Peers, Devices and Hubs: when they are set, and when they are
+taken off.
+"""

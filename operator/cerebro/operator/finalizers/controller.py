@@ -1,7 +1,9 @@
-"""Puts our finalizers on Peers, Devices and Hubs and takes them off, as `plan` decides.
+"""Puts our finalizers on Peers, Devices and Hubs and takes them off, as `plan`
+decides.
 
-Each write names the version of the object that was judged. So finalizers of others survive, and changes that nobody has
-judged yet do too. A step needs only the Lease: what an object says of itself holds also while the store is not
+Each write names the version of the object that was judged. So finalizers of
+others survive, and changes that nobody has judged yet do too. A step needs
+only the Lease: what an object says of itself holds also while the store is not
 complete. That a Hub is gone is believed only of a complete store.
 
 Nothing is decided here.
@@ -20,7 +22,14 @@ from cerebro.kube.client.errors import Conflict, NotFound
 from cerebro.kube.events import Recorder
 from cerebro.kube.objects import Change, Name
 from cerebro.operator import metrics
-from cerebro.operator.finalizers.plan import FINALIZERS, Cause, Decision, Subject, decide, subject_of
+from cerebro.operator.finalizers.plan import (
+    FINALIZERS,
+    Cause,
+    Decision,
+    Subject,
+    decide,
+    subject_of,
+)
 from cerebro.resources import HUB, KINDS, Resource, reasons
 
 log = logging.getLogger(__name__)
@@ -29,7 +38,8 @@ _IDLE = 60.0
 """Seconds until the next step if nothing is due before."""
 
 _RETRY = 1.0
-"""Seconds until an object that changed while it was written is judged again."""
+"""Seconds until an object that changed while it was written is judged again.
+"""
 
 _EVENTS = {
     Cause.TIME_LIMIT: (
@@ -45,7 +55,9 @@ _EVENTS = {
         "let go without clean-up: its Hub does not exist any more",
     ),
 }
-"""Reason and message of the event for a release without clean-up; the other causes are the usual way."""
+"""Reason and message of the event for a release without clean-up; the other
+causes are the usual way.
+"""
 
 _Key = tuple[str, Name]
 """An object by its kind, namespace and name."""
@@ -54,13 +66,23 @@ _Key = tuple[str, Name]
 class Finalizers:
     """Sets and removes finalizers, step by step.
 
-    It keeps which objects changed since the last step, and which wait for their agent or for their time limit.
+    It keeps which objects changed since the last step, and which wait for
+    their agent or for their time limit.
     """
 
     def __init__(
-        self, api: KubeApi, store: Store, events: Recorder, *, limit: float, complete: Callable[[], bool]
+        self,
+        api: KubeApi,
+        store: Store,
+        events: Recorder,
+        *,
+        limit: float,
+        complete: Callable[[], bool],
     ) -> None:
-        """`limit` is how long a deletion waits for an agent, in seconds; `complete` is true of a complete store."""
+        """`limit` is how long a deletion waits for an agent, in seconds;
+        `complete` is true of a complete store.
+        """
+
         self._api = api
         self._store = store
         self._events = events
@@ -74,20 +96,27 @@ class Finalizers:
         kind = change.kind.kind
         if kind not in FINALIZERS:
             return False
+
         self._marked.add((kind, (change.namespace, change.name)))
+
         return True
 
     def begin(self) -> None:
         """Mark every object: another operator may have written until now."""
         for kind in FINALIZERS:
             stored_objects = self._store.all(KINDS[kind])
-            self._marked.update((kind, (stored.namespace, stored.name)) for stored in stored_objects)
+            self._marked.update(
+                (kind, (stored.namespace, stored.name))
+                for stored in stored_objects
+            )
 
     async def step(self) -> float:
-        """Judge the objects that changed and those that wait; return the seconds until the next step.
+        """Judge the objects that changed and those that wait; return the
+        seconds until the next step.
 
         Raises KubeError.
         """
+
         keys = self._marked | self._waiting
         self._marked = set()
         undone = set(keys)
@@ -99,9 +128,14 @@ class Finalizers:
         writes: list[tuple[_Key, Subject, Decision]] = []
         for key in keys:
             subject = self._read(key)
-            decision = self._decide(subject, now) if subject is not None else Decision()
+            decision = (
+                self._decide(subject, now)
+                if subject is not None
+                else Decision()
+            )
 
             self._waiting.discard(key)
+
             if decision.due is not None:
                 self._waiting.add(key)
                 deadlines.append(decision.due)
@@ -115,7 +149,9 @@ class Finalizers:
             key, subject, decision = item
             if not await self._write(subject, decision):
                 outdated.add(key)
+
             undone.discard(key)
+
             return True
 
         try:
@@ -125,7 +161,9 @@ class Finalizers:
 
         if outdated:
             return _RETRY
+
         waits = [(deadline - now).total_seconds() for deadline in deadlines]
+
         return min([_IDLE, *waits])
 
     def _read(self, key: _Key) -> Subject | None:
@@ -141,13 +179,22 @@ class Finalizers:
             and self._complete()
             and self._store.get(HUB, metadata.namespace, subject.hub) is None
         )
+
         return decide(subject, hub_gone=hub_gone, now=now, limit=self._limit)
 
     async def _write(self, subject: Subject, decision: Decision) -> bool:
-        """Write the finalizers; return False if the object changed meanwhile and must be judged again."""
+        """Write the finalizers; return False if the object changed meanwhile
+        and must be judged again.
+        """
+
         kind = KINDS[subject.resource.kind]
         metadata = subject.resource.metadata
-        patch = {"metadata": {"uid": metadata.uid, "finalizers": list(decision.finalizers or ())}}
+        patch = {
+            "metadata": {
+                "uid": metadata.uid,
+                "finalizers": list(decision.finalizers or ()),
+            }
+        }
         try:
             written = await self._api.patch(
                 kind,
@@ -163,16 +210,33 @@ class Finalizers:
 
         if decision.cause is not None:
             self._report_release(subject.resource, decision.cause)
+
         self._store.deliver(kind, "MODIFIED", written)
+
         return True
 
     def _report_release(self, resource: Resource, cause: Cause) -> None:
-        """Log a release; count one without clean-up and post an event about it."""
-        log.info("%s %s/%s: let go: %s", resource.kind, resource.namespace, resource.name, cause.value)
+        """Log a release; count one without clean-up and post an event about
+        it.
+        """
+
+        log.info(
+            "%s %s/%s: let go: %s",
+            resource.kind,
+            resource.namespace,
+            resource.name,
+            cause.value,
+        )
+
         if cause not in _EVENTS:
             return
 
-        metrics.FINALIZERS_FORCED.labels(resource.kind, cause.name.lower()).inc()
+        metrics.FINALIZERS_FORCED.labels(
+            resource.kind, cause.name.lower()
+        ).inc()
+
         reason, text = _EVENTS[cause]
         message = text.format(limit=self._limit.total_seconds())
-        self._events.post(resource, "Warning", reason, message, action="Finalize")
+        self._events.post(
+            resource, "Warning", reason, message, action="Finalize"
+        )

@@ -1,1 +1,3 @@
-"""Finished Sessions: re-opened when they changed, deleted when their time is over."""
+"""Finished Sessions: re-opened when they changed, deleted when their time is
+over.
+"""

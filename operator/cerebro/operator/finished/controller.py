@@ -1,7 +1,9 @@
-"""Looks at finished Sessions and DeviceCommands, and carries out what is planned for them.
+"""Looks at finished Sessions and DeviceCommands, and carries out what is
+planned for them.
 
-A step of the operator's loop deletes what is over its ttl and opens anew what was changed after its end. Between steps
-the loop sleeps until the next object is due; a change that is due earlier wakes it.
+A step of the operator's loop deletes what is over its ttl and opens anew what
+was changed after its end. Between steps the loop sleeps until the next object
+is due; a change that is due earlier wakes it.
 """
 
 from __future__ import annotations
@@ -15,16 +17,26 @@ from cerebro.kube.client.errors import Conflict, NotFound
 from cerebro.kube.objects import Change
 from cerebro.operator import metrics
 from cerebro.operator.finished.plan import Finished, plan
-from cerebro.resources import DEVICE_COMMAND, KINDS, SESSION, DeviceCommand, Session
+from cerebro.resources import (
+    DEVICE_COMMAND,
+    KINDS,
+    SESSION,
+    DeviceCommand,
+    Session,
+)
 
 _IDLE = 60.0
-"""Seconds after which finished objects are looked at anew if none is due earlier."""
+"""Seconds after which finished objects are looked at anew if none is due
+earlier.
+"""
 _AFTER_WRITES = 1.0
 """Seconds in which the watch brings what was written."""
 
 
 class FinishedObjects:
-    """Deletes and re-opens finished objects; remembers when the loop wakes by itself."""
+    """Deletes and re-opens finished objects; remembers when the loop wakes by
+    itself.
+    """
 
     def __init__(self, api: KubeApi, store: Store) -> None:
         self._api = api
@@ -41,16 +53,24 @@ class FinishedObjects:
         planned = plan([item], now)
         if planned.has_writes:
             return True
+
         if planned.wake_at is None:
             return False
-        return time.monotonic() + (planned.wake_at - now).total_seconds() < self._wakes_at
+
+        return (
+            time.monotonic() + (planned.wake_at - now).total_seconds()
+            < self._wakes_at
+        )
 
     async def step(self) -> float:
         """Carry out what is due; return in how many seconds to look anew.
 
-        Each write holds for the version that was judged: one that changed meanwhile is judged anew when its change
-        comes. Raises KubeError if the API server cannot be reached; what was not done is due in the next step.
+        Each write holds for the version that was judged: one that changed
+        meanwhile is judged anew when its change comes. Raises KubeError if the
+        API server cannot be reached; what was not done is due in the next
+        step.
         """
+
         now = server_now(self._api)
         sessions = self._store.models(SESSION, Session)
         commands = self._store.models(DEVICE_COMMAND, DeviceCommand)
@@ -68,10 +88,13 @@ class FinishedObjects:
             delay = min(_IDLE, (planned.wake_at - now).total_seconds())
 
         self._wakes_at = time.monotonic() + delay
+
         return delay
 
     async def _reopen(self, session: Session) -> bool:
-        """Take `finished` away, so that agents see the Session; return False if it has changed or gone."""
+        """Take `finished` away, so that agents see the Session; return False
+        if it has changed or gone.
+        """
         try:
             await self._api.patch(
                 SESSION,
@@ -83,10 +106,13 @@ class FinishedObjects:
             )
         except (Conflict, NotFound):
             return False
+
         return True
 
     async def _delete(self, item: Finished) -> bool:
-        """Delete exactly the object that was judged; return False if it has changed or gone."""
+        """Delete exactly the object that was judged; return False if it has
+        changed or gone.
+        """
         try:
             await self._api.delete(
                 KINDS[item.kind],
@@ -97,4 +123,5 @@ class FinishedObjects:
             )
         except (Conflict, NotFound):
             return False
+
         return True

@@ -1,6 +1,8 @@
-"""What becomes of finished Sessions and DeviceCommands: they go after their ttl, or are opened again. Pure.
+"""What becomes of finished Sessions and DeviceCommands: they go after their
+ttl, or are opened again. Pure.
 
-Superseding Sessions have no ttl: when they go is decided in `orphans/superseding`.
+Superseding Sessions have no ttl: when they go is decided in
+`orphans/superseding`.
 """
 
 from __future__ import annotations
@@ -31,18 +33,25 @@ class Plan:
 
 
 def plan(finished: Iterable[Finished], now: datetime) -> Plan:
-    """Decide about every finished object; `now` is aware and the API server's time.
+    """Decide about every finished object; `now` is aware and the API server's
+    time.
 
-    An object that cannot be judged (no `finishedAt`) and one that is being deleted are left alone.
+    An object that cannot be judged (no `finishedAt`) and one that is being
+    deleted are left alone.
     """
+
     reopen: list[Session] = []
     delete: list[Finished] = []
     ahead: list[datetime] = []
     for item in finished:
-        if not item.status.finished or item.metadata.deletion_timestamp is not None:
+        if (
+            not item.status.finished
+            or item.metadata.deletion_timestamp is not None
+        ):
             continue
 
-        # `finished` counts only for the spec that it was said of: an end that was changed since is no end.
+        # `finished` counts only for the spec that it was said of: an end that
+        # was changed since is no end.
         if isinstance(item, Session) and not is_current(item):
             reopen.append(item)
             continue
@@ -67,4 +76,5 @@ def due_at(item: Finished) -> datetime | None:
     ttl, finished_at = item.spec.ttl_after_finished, item.status.finished_at
     if ttl is None or finished_at is None:
         return None
+
     return later(finished_at, ttl)

@@ -1,7 +1,9 @@
-"""What the operator writes on Sessions and DeviceCommands that have no Device (rules A5, A8 and E12). Pure.
+"""What the operator writes on Sessions and DeviceCommands that have no Device
+(rules A5, A8 and E12). Pure.
 
-Nothing here is due on a router: without a Device nobody reaches one. What still has a Device is never judged here, also
-if its agent is lost. `controller` finds the orphans and writes what is decided here.
+Nothing here is due on a router: without a Device nobody reaches one. What
+still has a Device is never judged here, also if its agent is lost.
+`controller` finds the orphans and writes what is decided here.
 """
 
 from __future__ import annotations
@@ -12,14 +14,31 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cerebro.domain.conditions import ConditionState, wire_states
-from cerebro.domain.lifecycle import LATEST, GrantWindows, grant_deadline, later, reopens, session_facts
-from cerebro.resources import DeviceCommand, Session, find_condition, format_time, reasons
+from cerebro.domain.lifecycle import (
+    LATEST,
+    GrantWindows,
+    grant_deadline,
+    later,
+    reopens,
+    session_facts,
+)
+from cerebro.resources import (
+    DeviceCommand,
+    Session,
+    find_condition,
+    format_time,
+    reasons,
+)
 
 COMMAND_GRACE = timedelta(seconds=2)
-"""A DeviceCommand is too late its timeout and this after its creation (rule C2)."""
+"""A DeviceCommand is too late its timeout and this after its creation (rule
+C2).
+"""
 
 _OPERATOR_ONLY = (reasons.DEVICE_NOT_FOUND, reasons.NEVER_GRANTED)
-"""Reasons of Ready that this module writes on Sessions that never had a Device."""
+"""Reasons of Ready that this module writes on Sessions that never had a
+Device.
+"""
 
 
 @dataclass(frozen=True)
@@ -33,15 +52,26 @@ class OrphanVerdict:
 
 
 def judge_session(
-    session: Session, *, gone_for_sure: bool, within: GrantWindows, now: datetime
+    session: Session,
+    *,
+    gone_for_sure: bool,
+    within: GrantWindows,
+    now: datetime,
 ) -> OrphanVerdict | None:
-    """Return what is written on an unfinished Session without a Device; None: nothing new.
+    """Return what is written on an unfinished Session without a Device; None:
+    nothing new.
 
-    `gone_for_sure` is false at the first look: a Device that is being replaced (deleted and made anew) is back by the
-    next. A superseding Session is never finished here: it must keep standing in place of the other one (A10).
+    `gone_for_sure` is false at the first look: a Device that is being replaced
+    (deleted and made anew) is back by the next. A superseding Session is never
+    finished here: it must keep standing in place of the other one (A10).
     """
-    if session.status.finished or session.metadata.deletion_timestamp is not None:
+
+    if (
+        session.status.finished
+        or session.metadata.deletion_timestamp is not None
+    ):
         return None
+
     if had_device(session):
         return _gone(session, now) if gone_for_sure else None
 
@@ -55,23 +85,39 @@ def judge_session(
 
 
 def had_device(session: Session) -> bool:
-    """Return whether a Session ever had a Device, by its status: only agents write anything but our own reasons."""
+    """Return whether a Session ever had a Device, by its status: only agents
+    write anything but our own reasons.
+    """
+
     status = session.status
-    if status.authorized_at is not None or status.applied is not None or status.phase == "Active":
+    if (
+        status.authorized_at is not None
+        or status.applied is not None
+        or status.phase == "Active"
+    ):
         return True
+
     if status.phase is None:
         return False
 
     ready = find_condition(status.conditions, "Ready")
+
     return ready is None or ready.reason not in _OPERATOR_ONLY
 
 
-def judge_command(command: DeviceCommand, *, gone_for_sure: bool, now: datetime) -> OrphanVerdict | None:
-    """Return what is written on an unfinished DeviceCommand without a Device; None: nothing yet.
+def judge_command(
+    command: DeviceCommand, *, gone_for_sure: bool, now: datetime
+) -> OrphanVerdict | None:
+    """Return what is written on an unfinished DeviceCommand without a Device;
+    None: nothing yet.
 
     `gone_for_sure` is as in `judge_session`.
     """
-    if command.status.finished or command.metadata.deletion_timestamp is not None:
+
+    if (
+        command.status.finished
+        or command.metadata.deletion_timestamp is not None
+    ):
         return None
 
     device = command.spec.device_ref.name
@@ -79,23 +125,48 @@ def judge_command(command: DeviceCommand, *, gone_for_sure: bool, now: datetime)
     if was_taken_up:
         if not gone_for_sure:
             return None
-        outcome = "it may have run" if command.status.started_at is not None else "it was not run"
-        state = ConditionState("False", reasons.DEVICE_GONE, f"the Device {device} was deleted; {outcome}")
+
+        outcome = (
+            "it may have run"
+            if command.status.started_at is not None
+            else "it was not run"
+        )
+
+        state = ConditionState(
+            "False",
+            reasons.DEVICE_GONE,
+            f"the Device {device} was deleted; {outcome}",
+        )
     else:
         created = command.metadata.creation_timestamp or now
         if now < later(created, command.spec.timeout + COMMAND_GRACE):
             return None
+
         message = f"not run: there is no Device {device} in this namespace"
         state = ConditionState("False", reasons.DEVICE_NOT_FOUND, message)
 
     states = {"Complete": state, "Ready": state}
-    conditions = wire_states(command.status.conditions, states, command.metadata.generation, now)
-    status = {"phase": "Failed", "finished": True, "finishedAt": format_time(now), "conditions": conditions}
+    conditions = wire_states(
+        command.status.conditions, states, command.metadata.generation, now
+    )
+
+    status = {
+        "phase": "Failed",
+        "finished": True,
+        "finishedAt": format_time(now),
+        "conditions": conditions,
+    }
+
     return OrphanVerdict(status)
 
 
-def _ended_without_device(session: Session, deadline: datetime | None, now: datetime) -> OrphanVerdict | None:
-    """Return the end of a Session that never had a Device: by its own terms, or because its time ran out."""
+def _ended_without_device(
+    session: Session, deadline: datetime | None, now: datetime
+) -> OrphanVerdict | None:
+    """Return the end of a Session that never had a Device: by its own terms,
+    or because its time ran out.
+    """
+
     device = session.spec.device_ref.name
 
     ended_as = session_facts(session, now).ended_as
@@ -109,22 +180,33 @@ def _ended_without_device(session: Session, deadline: datetime | None, now: date
             f"not on a router by {format_time(deadline)}: there is no Device {device} in this namespace; apply it, "
             "then set a later grantBefore"
         )
-        states = {"Ready": ConditionState("False", reasons.NEVER_GRANTED, message)}
+
+        states = {
+            "Ready": ConditionState("False", reasons.NEVER_GRANTED, message)
+        }
+
         return OrphanVerdict(_finished_status(session, "Failed", states, now))
 
     return None
 
 
-def _waiting(session: Session, deadline: datetime | None, now: datetime) -> OrphanVerdict | None:
-    """Return the status of a Session that waits for its Device; None if the Session has it already.
+def _waiting(
+    session: Session, deadline: datetime | None, now: datetime
+) -> OrphanVerdict | None:
+    """Return the status of a Session that waits for its Device; None if the
+    Session has it already.
 
-    It also notes when a re-opening was noticed: from then an agent counts the time for the grant too (A5).
+    It also notes when a re-opening was noticed: from then an agent counts the
+    time for the grant too (A5).
     """
+
     message = f"there is no Device {session.spec.device_ref.name} in this namespace; apply it"
     if deadline is not None and deadline < LATEST:
         message += f" before {format_time(deadline)}"
 
-    states = {"Ready": ConditionState("Unknown", reasons.DEVICE_NOT_FOUND, message)}
+    states = {
+        "Ready": ConditionState("Unknown", reasons.DEVICE_NOT_FOUND, message)
+    }
 
     status = _status(session, "Pending", states, now)
     reopened_at = now if reopens(session) else session.status.reopened_at
@@ -135,15 +217,20 @@ def _waiting(session: Session, deadline: datetime | None, now: datetime) -> Orph
 
 
 def _gone(session: Session, now: datetime) -> OrphanVerdict | None:
-    """Return the status of a Session whose Device was deleted; None if a superseding one has it already.
+    """Return the status of a Session whose Device was deleted; None if a
+    superseding one has it already.
 
-    It finishes, and the Event names the rows that `deletionPolicy: Retain` leaves on the router. A superseding Session
-    goes on: what it stands for may be made anew.
+    It finishes, and the Event names the rows that `deletionPolicy: Retain`
+    leaves on the router. A superseding Session goes on: what it stands for may
+    be made anew.
     """
+
     message = f"the Device {session.spec.device_ref.name} was deleted"
     rows = _rows(session)
     if rows:
-        message += f"; with deletionPolicy Retain this stays on the router: {rows}"
+        message += (
+            f"; with deletionPolicy Retain this stays on the router: {rows}"
+        )
 
     states = {
         "Ready": ConditionState("False", reasons.DEVICE_GONE, message),
@@ -151,15 +238,24 @@ def _gone(session: Session, now: datetime) -> OrphanVerdict | None:
     }
 
     if session.spec.supersedes is not None:
-        status = _status(session, session.status.phase or "Pending", states, now)
+        status = _status(
+            session, session.status.phase or "Pending", states, now
+        )
+
         return None if _has_already(session, status) else OrphanVerdict(status)
 
     phase = session_facts(session, now).ended_as or "Failed"
-    return OrphanVerdict(_finished_status(session, phase, states, now), event=message)
+
+    return OrphanVerdict(
+        _finished_status(session, phase, states, now), event=message
+    )
 
 
 def _rows(session: Session) -> str:
-    """Name the entries on the router that are due to a Session, as far as its status knows them."""
+    """Name the entries on the router that are due to a Session, as far as its
+    status knows them.
+    """
+
     applied = session.status.applied
     if applied is None:
         return ""
@@ -168,6 +264,7 @@ def _rows(session: Session) -> str:
     rows = []
     if client:
         rows.append(f"ip-binding of {client}")
+
     if applied.ip_address:
         rows.append(f"address-list row of {applied.ip_address}")
 
@@ -175,29 +272,40 @@ def _rows(session: Session) -> str:
 
 
 def _finished_status(
-    session: Session, phase: str, states: Mapping[str, ConditionState], now: datetime
+    session: Session,
+    phase: str,
+    states: Mapping[str, ConditionState],
+    now: datetime,
 ) -> dict[str, Any]:
     status = _status(session, phase, states, now)
     return {**status, "finished": True, "finishedAt": format_time(now)}
 
 
 def _status(
-    session: Session, phase: str, states: Mapping[str, ConditionState], now: datetime
+    session: Session,
+    phase: str,
+    states: Mapping[str, ConditionState],
+    now: datetime,
 ) -> dict[str, Any]:
     generation = session.metadata.generation
     return {
         "phase": phase,
         "observedGeneration": generation,
-        "conditions": wire_states(session.status.conditions, states, generation, now),
+        "conditions": wire_states(
+            session.status.conditions, states, generation, now
+        ),
     }
 
 
 def _has_already(session: Session, status: dict[str, Any]) -> bool:
-    """Return whether a Session has all of this status: each write comes back as an event to every watcher."""
+    """Return whether a Session has all of this status: each write comes back
+    as an event to every watcher.
+    """
     known = session.status.wire()
     for name in ("phase", "observedGeneration"):
         if known.get(name) != status[name]:
             return False
 
     conditions = known.get("conditions", [])
+
     return all(condition in conditions for condition in status["conditions"])

@@ -1,7 +1,9 @@
-"""When superseding Sessions go (rule A10): some time after the Session in whose place they stand was last seen. Pure.
+"""When superseding Sessions go (rule A10): some time after the Session in
+whose place they stand was last seen. Pure.
 
-They have no ttl, for Git may make the superseded Session anew at any time. "Last seen" is counted on this process's
-clock, from its start at the latest: a restart can only make one stay longer.
+They have no ttl, for Git may make the superseded Session anew at any time.
+"Last seen" is counted on this process's clock, from its start at the latest: a
+restart can only make one stay longer.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ class Superseding(NamedTuple):
 
 @dataclass
 class LastSeen:
-    """Remembers when each superseded Session was last there; as large as the number of superseding ones."""
+    """Remembers when each superseded Session was last there; as large as the
+    number of superseding ones.
+    """
 
     keep: float
     """Seconds that a superseding Session stays after that."""
@@ -33,19 +37,27 @@ class LastSeen:
     """Monotonic seconds, by UID of the superseding Session."""
 
     def due(
-        self, superseding: Iterable[Superseding], present: Collection[Name], now: float
+        self,
+        superseding: Iterable[Superseding],
+        present: Collection[Name],
+        now: float,
     ) -> list[Superseding]:
-        """Return the superseding Sessions that are due to go, given all Sessions that are present.
+        """Return the superseding Sessions that are due to go, given all
+        Sessions that are present.
 
         `now` is in monotonic seconds.
         """
+
         seen: dict[str, float] = {}
         due: list[Superseding] = []
         for session in superseding:
             is_present = (session.namespace, session.superseded) in present
-            seen[session.uid] = now if is_present else self._seen.get(session.uid, now)
+            seen[session.uid] = (
+                now if is_present else self._seen.get(session.uid, now)
+            )
             if now - seen[session.uid] >= self.keep:
                 due.append(session)
 
         self._seen = seen
+
         return due

@@ -1,1 +1,3 @@
-"""What a Device gets of the operator: its tunnel address and its Peer; and Devices that share a routerID."""
+"""What a Device gets of the operator: its tunnel address and its Peer; and
+Devices that share a routerID.
+"""

@@ -1,7 +1,9 @@
-"""Who holds which tunnel address, and which Devices must be looked at, as the changes of the store show it.
+"""Who holds which tunnel address, and which Devices must be looked at, as the
+changes of the store show it.
 
-Pure: no I/O and no clock. A change costs the look at one Device, however many there are: all of them are looked at
-only after a start and when their Hub changes. This module follows and remembers; `plan` decides.
+Pure: no I/O and no clock. A change costs the look at one Device, however many
+there are: all of them are looked at only after a start and when their Hub
+changes. This module follows and remembers; `plan` decides.
 """
 
 from __future__ import annotations
@@ -12,7 +14,12 @@ from typing import Any
 from cerebro.kube.cache.references import hub_of
 from cerebro.kube.cache.store import Store
 from cerebro.kube.objects import Change, Name, StoredObject
-from cerebro.operator.tunnels.addresses import Address, AddressBook, Holder, read_addresses
+from cerebro.operator.tunnels.addresses import (
+    Address,
+    AddressBook,
+    Holder,
+    read_addresses,
+)
 from cerebro.resources import DEVICE, HUB, PEER, Device, Hub, Peer
 from cerebro.resources.naming import LABEL_MANAGED_BY, MANAGED_BY_OPERATOR
 
@@ -24,14 +31,18 @@ def made_for(peer: Peer) -> str | None:
 
     None for a Peer that a person or the bridge made.
     """
-    made_by_operator = peer.metadata.labels.get(LABEL_MANAGED_BY) == MANAGED_BY_OPERATOR
+    made_by_operator = (
+        peer.metadata.labels.get(LABEL_MANAGED_BY) == MANAGED_BY_OPERATOR
+    )
     if not made_by_operator or peer.spec.device_ref is None:
         return None
+
     return peer.spec.device_ref.name
 
 
 class TunnelIndex:
-    """The address book of every Hub, the Peers of every Device, and the Devices that must be looked at.
+    """The address book of every Hub, the Peers of every Device, and the
+    Devices that must be looked at.
 
     `changed` must be called with each change of the store.
     """
@@ -44,7 +55,9 @@ class TunnelIndex:
         self._books: dict[Name, AddressBook] = {}
         """By Hub."""
         self._promised: dict[Name, Address] = {}
-        """By Device: an address that was allocated to it and is not in its status yet."""
+        """By Device: an address that was allocated to it and is not in its
+        status yet.
+        """
 
         self._marked: set[Name] = set()
         """Devices that must be looked at."""
@@ -66,7 +79,8 @@ class TunnelIndex:
         hub_name = (change.namespace, change.name)
         hub = change.new.read(Hub) if change.new is not None else None
 
-        # A Hub that cannot be read keeps its book as it was (rule B9); a Hub that is gone has no addresses.
+        # A Hub that cannot be read keeps its book as it was (rule B9); a Hub
+        # that is gone has no addresses.
         unreadable = change.new is not None and hub is None
         if not unreadable:
             addresses = hub.spec.addresses if hub is not None else ()
@@ -85,7 +99,8 @@ class TunnelIndex:
     def _peer_changed(self, change: Change) -> None:
         self._hold(change)
 
-        # The Device of the same name: the name may be free now, and its Peer can have it.
+        # The Device of the same name: the name may be free now, and its Peer
+        # can have it.
         self._marked.add((change.namespace, change.name))
 
         for stored in (change.old, change.new):
@@ -96,7 +111,9 @@ class TunnelIndex:
     # What the books hold
 
     def book(self, namespace: str, hub: str) -> AddressBook:
-        """Return the address book of a Hub, also of a Hub that does not exist: Devices and Peers name it."""
+        """Return the address book of a Hub, also of a Hub that does not exist:
+        Devices and Peers name it.
+        """
         return self._books.setdefault((namespace, hub), AddressBook())
 
     def books(self) -> Mapping[Name, AddressBook]:
@@ -104,12 +121,19 @@ class TunnelIndex:
         return self._books
 
     def peers(self, namespace: str, device: str) -> list[Peer]:
-        """Return the Peers that the operator made for a Device; without those that cannot be read."""
-        readable = (stored.read(Peer) for stored in self._peers.get(namespace, device))
+        """Return the Peers that the operator made for a Device; without those
+        that cannot be read.
+        """
+        readable = (
+            stored.read(Peer) for stored in self._peers.get(namespace, device)
+        )
+
         return [peer for peer in readable if peer is not None]
 
     def _hold(self, change: Change) -> None:
-        """Write a change of a Device or Peer into the books of the Hubs that it named before and names now."""
+        """Write a change of a Device or Peer into the books of the Hubs that
+        it named before and names now.
+        """
         before = hub_of(change.old) if change.old is not None else None
         after = hub_of(change.new) if change.new is not None else None
         holder = Holder(change.kind.kind, change.name)
@@ -117,6 +141,7 @@ class TunnelIndex:
         for hub in {before, after}:
             if hub is None:
                 continue
+
             addresses = _NO_ADDRESSES
             if hub == after and change.new is not None:
                 addresses = read_addresses(_addresses(change.new))
@@ -125,6 +150,7 @@ class TunnelIndex:
             gave_up = self.book(*hub_name).hold(holder, addresses)
             if gave_up:
                 self._freed.add(hub_name)
+
             self._drop_if_empty(hub_name)
 
     def _drop_if_empty(self, hub: Name) -> None:
@@ -134,7 +160,9 @@ class TunnelIndex:
     # Addresses that are allocated to a Device and not in its status yet
 
     def promise(self, device: Device, address: Address) -> None:
-        """Keep an address for a Device until its status shows one: no other Device gets it meanwhile."""
+        """Keep an address for a Device until its status shows one: no other
+        Device gets it meanwhile.
+        """
         assert device.spec.hub_ref is not None
         self._promised[(device.namespace, device.name)] = address
 
@@ -142,11 +170,16 @@ class TunnelIndex:
         book.hold(Holder("Promise", device.name), frozenset({address}))
 
     def promised(self, namespace: str, device: str) -> Address | None:
-        """Return the address that a Device was promised; None if it was promised none."""
+        """Return the address that a Device was promised; None if it was
+        promised none.
+        """
         return self._promised.get((namespace, device))
 
     def _end_promise(self, name: Name, stored: StoredObject | None) -> None:
-        """End the promise to a Device that has an address, asks for another one, or is gone (None)."""
+        """End the promise to a Device that has an address, asks for another
+        one, or is gone (None).
+        """
+
         waits = stored is not None and not _names_address(stored)
         if name not in self._promised or waits:
             return
@@ -156,11 +189,14 @@ class TunnelIndex:
         for hub, book in list(self._books.items()):
             if hub[0] != namespace:
                 continue
+
             gave_up = book.hold(Holder("Promise", device), _NO_ADDRESSES)
             if not gave_up:
                 continue
+
             if stored is None:
                 self._freed.add(hub)
+
             self._drop_if_empty(hub)
 
     # Devices that must be looked at
@@ -171,14 +207,19 @@ class TunnelIndex:
 
     def mark_all(self) -> None:
         """Mark all Devices."""
-        self.mark((stored.namespace, stored.name) for stored in self._store.all(DEVICE))
+        self.mark(
+            (stored.namespace, stored.name)
+            for stored in self._store.all(DEVICE)
+        )
 
     def mark_waiting(self) -> None:
         """Mark the Devices that wait for something."""
         self.mark(self._waiting)
 
     def waits(self, device: Device, waiting: bool) -> None:
-        """Record whether a Device waits: then it is also looked at when an address of its Hub is given up."""
+        """Record whether a Device waits: then it is also looked at when an
+        address of its Hub is given up.
+        """
         name = (device.namespace, device.name)
         if waiting and device.spec.hub_ref is not None:
             self._waiting[name] = (device.namespace, device.spec.hub_ref.name)
@@ -196,23 +237,33 @@ class TunnelIndex:
     def take(self, number: int) -> list[Name]:
         """Return up to `number` Devices to look at, and unmark them.
 
-        They come sorted by namespace and name: after a loss of all statuses the Devices get their addresses in the same
-        order (rule E9).
+        They come sorted by namespace and name: after a loss of all statuses
+        the Devices get their addresses in the same order (rule E9).
         """
         if self._freed:
-            self.mark(name for name, hub in self._waiting.items() if hub in self._freed)
+            self.mark(
+                name
+                for name, hub in self._waiting.items()
+                if hub in self._freed
+            )
+
             self._freed.clear()
 
         taken = sorted(self._marked)[:number]
         self._marked.difference_update(taken)
+
         return taken
 
 
 def _addresses(stored: StoredObject) -> Iterable[str | None]:
-    """Return the texts in which a Device or Peer names tunnel addresses, also if it cannot be read (rule B9)."""
+    """Return the texts in which a Device or Peer names tunnel addresses, also
+    if it cannot be read (rule B9).
+    """
+
     model = stored.model
     if isinstance(model, Device):
         return (model.spec.tunnel_address, model.status.tunnel_address)
+
     if isinstance(model, Peer):
         return model.spec.allowed_ips
 
@@ -222,6 +273,7 @@ def _addresses(stored: StoredObject) -> Iterable[str | None]:
     networks = spec.get("allowedIPs")
     if isinstance(networks, list):
         texts += networks
+
     return [text for text in texts if isinstance(text, str)]
 
 
@@ -234,6 +286,8 @@ def _device_name(stored: StoredObject) -> str | None:
 
 
 def _part(stored: StoredObject, name: str) -> dict[str, Any]:
-    """Return the spec or status in the body of an unreadable object; empty if it is none."""
+    """Return the spec or status in the body of an unreadable object; empty if
+    it is none.
+    """
     part = (stored.raw or {}).get(name)
     return part if isinstance(part, dict) else {}

@@ -1,8 +1,9 @@
 """Devices that share a routerID. Pure.
 
-If several Devices have the same routerID, the oldest gets the backend's orders. This module finds what the others
-report, within one namespace, as the bridge serves one. A change costs a look at the Devices of that routerID, however
-many others there are.
+If several Devices have the same routerID, the oldest gets the backend's
+orders. This module finds what the others report, within one namespace, as the
+bridge serves one. A change costs a look at the Devices of that routerID,
+however many others there are.
 """
 
 from __future__ import annotations
@@ -23,19 +24,36 @@ class RouterIDs:
         self._devices = store.add_index(DEVICE, _router_key)
 
     def concerned(self, change: Change) -> list[Name]:
-        """Return the other Devices of the routerIDs that a change of the store gives or takes."""
-        if change.kind is not DEVICE or _claim(change.old) == _claim(change.new):
+        """Return the other Devices of the routerIDs that a change of the store
+        gives or takes.
+        """
+
+        if change.kind is not DEVICE or _claim(change.old) == _claim(
+            change.new
+        ):
             return []
 
         before = _router_key(change.old) if change.old is not None else None
         after = _router_key(change.new) if change.new is not None else None
         keys = {key for key in (before, after) if key is not None}
 
-        sharing = [stored for key in keys for stored in self._devices.get(change.namespace, key)]
-        return [(stored.namespace, stored.name) for stored in sharing if stored.name != change.name]
+        sharing = [
+            stored
+            for key in keys
+            for stored in self._devices.get(change.namespace, key)
+        ]
+
+        return [
+            (stored.namespace, stored.name)
+            for stored in sharing
+            if stored.name != change.name
+        ]
 
     def trouble(self, device: Device) -> Trouble | None:
-        """Return that an older Device has the routerID too; None if none has, or if this one is being deleted."""
+        """Return that an older Device has the routerID too; None if none has,
+        or if this one is being deleted.
+        """
+
         if device.metadata.deletion_timestamp is not None:
             return None
 
@@ -59,9 +77,14 @@ def _router_key(stored: StoredObject) -> str | None:
     return device.router_key if device is not None else None
 
 
-def _claim(stored: StoredObject | None) -> tuple[str, str, tuple[datetime, str, str]] | None:
-    """Return what decides who gets the orders: the routerID in both spellings, and the age."""
+def _claim(
+    stored: StoredObject | None,
+) -> tuple[str, str, tuple[datetime, str, str]] | None:
+    """Return what decides who gets the orders: the routerID in both spellings,
+    and the age.
+    """
     device = stored.read(Device) if stored is not None else None
     if device is None:
         return None
+
     return device.router_key, device.router_id, age_key(device)

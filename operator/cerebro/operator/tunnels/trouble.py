@@ -1,4 +1,6 @@
-"""Why a Device has no tunnel address, no Peer or not the backend's orders, and what to do about it. Pure."""
+"""Why a Device has no tunnel address, no Peer or not the backend's orders, and
+what to do about it. Pure.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Trouble:
-    """What stands in the way of a Device, as the operator writes it into condition Ready."""
+    """What stands in the way of a Device, as the operator writes it into
+    condition Ready.
+    """
 
     reason: str
     """One of `resources.reasons.OPERATOR_REASONS`."""
@@ -15,4 +19,6 @@ class Trouble:
     message: str
 
     keeps_address: bool = False
-    """The Device keeps the address that it has all the same: no address is changed without notice."""
+    """The Device keeps the address that it has all the same: no address is
+    changed without notice.
+    """

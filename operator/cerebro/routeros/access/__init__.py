@@ -1,1 +1,3 @@
-"""Access on a router: what is wanted, what is there, and the changes between the two."""
+"""Access on a router: what is wanted, what is there, and the changes between
+the two.
+"""

@@ -1,4 +1,6 @@
-"""How a plan ends what a client has running: logins, cookies, tracked connections, hosts (rule B1). Pure."""
+"""How a plan ends what a client has running: logins, cookies, tracked
+connections, hosts (rule B1). Pure.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,15 @@ def cut_off(
     *,
     keep_hosts: bool = False,
 ) -> tuple[frozenset[str], bool]:
-    """Plan the end of what a client has running: logins and cookies, then tracked connections and hosts.
+    """Plan the end of what a client has running: logins and cookies, then
+    tracked connections and hosts.
 
-    `flows` are the ids of the connections that were there at the end; None takes all. With `keep_hosts` connections
-    and hosts stay: a row by hand lets the client in. Returns the ids of the connections that are due, and whether no
-    host lets the client open further ones.
+    `flows` are the ids of the connections that were there at the end; None
+    takes all. With `keep_hosts` connections and hosts stay: a row by hand lets
+    the client in. Returns the ids of the connections that are due, and whether
+    no host lets the client open further ones.
     """
+
     hosts = state.hosts_of(mac, ips)
     addresses = _addresses(hosts, ips) - state.live_ips
     _log_out(state, mac, addresses)
@@ -30,38 +35,63 @@ def cut_off(
     state.result.wants_connections = True
     running = state.tables.connections_of(addresses)
     due = [row for row in running if flows is None or row[".id"] in flows]
-    open_hosts = [host for host in hosts if is_true(host.row, "bypassed") or is_true(host.row, "authorized")]
+    open_hosts = [
+        host
+        for host in hosts
+        if is_true(host.row, "bypassed") or is_true(host.row, "authorized")
+    ]
     if not keep_hosts:
         for row in due:
             state.changes.drop_unindexed(FLOWS, CONNECTION, row)
+
         for host in open_hosts:
             state.changes.drop(HOSTS, host)
+
     return frozenset(row[".id"] for row in due), not open_hosts
 
 
 def is_unexplained(state: PlanState, host: IndexedRow) -> bool:
-    """Return whether a host is let in though no binding that stays in force says so."""
+    """Return whether a host is let in though no binding that stays in force
+    says so.
+    """
     if not is_true(host.row, "bypassed"):
         return False
+
     for binding in state.tables.bindings.first_for_host(host.row):
         if not state.changes.ended(binding):
             return binding.value("type") != "bypassed"
+
     return True
 
 
 def _addresses(hosts: list[IndexedRow], ips: set[str]) -> set[str]:
-    """Return the addresses of a client: those that are known, and both of each of its hosts."""
+    """Return the addresses of a client: those that are known, and both of each
+    of its hosts.
+    """
     addresses = set(ips)
     for host in hosts:
-        addresses.update(value for name in ("address", "to-address") if (value := host.row.get(name)))
+        addresses.update(
+            value
+            for name in ("address", "to-address")
+            if (value := host.row.get(name))
+        )
+
     return addresses
 
 
 def _log_out(state: PlanState, mac: str | None, addresses: set[str]) -> None:
-    """Remove the active rows and cookies of a client; an active row with another MAC is another client's."""
+    """Remove the active rows and cookies of a client; an active row with
+    another MAC is another client's.
+    """
     active = state.tables.active
-    at_addresses = (row for ip in addresses for row in active.at_address(ip) if not (mac and row.mac))
+    at_addresses = (
+        row
+        for ip in addresses
+        for row in active.at_address(ip)
+        if not (mac and row.mac)
+    )
     for row in in_order(active.with_mac(mac), at_addresses):
         state.changes.drop(LOGOUT, row)
+
     for row in state.tables.cookies.with_mac(mac):
         state.changes.drop(LOGOUT, row)

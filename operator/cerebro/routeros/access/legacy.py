@@ -1,7 +1,8 @@
-"""Which rows of the older relay belong to a client that is cut off (rule B4). Pure.
+"""Which rows of the older relay belong to a client that is cut off (rule B4).
+Pure.
 
-Its Sessions know nothing of them, so the rows themselves have to say: a binding joins MAC and address, and the rows
-of one order bear the same comment.
+Its Sessions know nothing of them, so the rows themselves have to say: a
+binding joins MAC and address, and the rows of one order bear the same comment.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from cerebro.routeros.access.tables import IndexedRow, LegacyRows, in_order
 
 @dataclass(frozen=True, slots=True)
 class LegacyClient:
-    """A client by all that its rows say: its MAC where there is only one, its addresses, and the older relay's rows."""
+    """A client by all that its rows say: its MAC where there is only one, its
+    addresses, and the older relay's rows.
+    """
 
     mac: str | None
     ips: frozenset[str]
@@ -27,26 +30,48 @@ class LegacyClient:
         return any(row is own for own in (*self.bindings, *self.lists))
 
 
-def legacy_client(mac: str | None, ips: Collection[str], state: PlanState) -> LegacyClient:
+def legacy_client(
+    mac: str | None, ips: Collection[str], state: PlanState
+) -> LegacyClient:
     """Return a client with what the rows of the older relay add to it.
 
-    What an address says of one MAC does not hold for another. A binding that names another MAC is another client's,
-    and so is the list row at its address, also with the same order.
+    What an address says of one MAC does not hold for another. A binding that
+    names another MAC is another client's, and so is the list row at its
+    address, also with the same order.
     """
-    bindings, lists, held = state.legacy_bindings, state.legacy_lists, state.held
-    known = mac or _only(held[ip] for ip in ips if ip in held) or _named(ips, bindings, lists)
+
+    bindings, lists, held = (
+        state.legacy_bindings,
+        state.legacy_lists,
+        state.held,
+    )
+
+    known = (
+        mac
+        or _only(held[ip] for ip in ips if ip in held)
+        or _named(ips, bindings, lists)
+    )
 
     own = _own_bindings(known, ips, bindings)
     orders = {row.row.get("comment", "") for row in own}
 
-    # Where it is: what is known, what hosts show, and what its bindings say, but for what another MAC holds.
-    places = {*ips, *state.held_by(known), *(row.address for row in own)} - {""}
+    # Where it is: what is known, what hosts show, and what its bindings say,
+    # but for what another MAC holds.
+    places = {*ips, *state.held_by(known), *(row.address for row in own)} - {
+        ""
+    }
     if known is not None:
         places = {ip for ip in places if held.get(ip, known) == known}
 
-    # Rows of its orders and at its addresses, but for what names another client.
+    # Rows of its orders and at its addresses, but for what names another
+    # client.
     without_mac = (row for row in bindings.of_orders(orders) if not row.mac)
-    of_order = (row for row in lists.of_orders(orders) if not _is_of_another(row.address, own, bindings))
+    of_order = (
+        row
+        for row in lists.of_orders(orders)
+        if not _is_of_another(row.address, own, bindings)
+    )
+
     return LegacyClient(
         mac=known,
         ips=frozenset(places),
@@ -55,27 +80,48 @@ def legacy_client(mac: str | None, ips: Collection[str], state: PlanState) -> Le
     )
 
 
-def _own_bindings(mac: str | None, ips: Collection[str], bindings: LegacyRows) -> list[IndexedRow]:
-    """Return the bindings that name a client: by its MAC where both have one, else by an address."""
+def _own_bindings(
+    mac: str | None, ips: Collection[str], bindings: LegacyRows
+) -> list[IndexedRow]:
+    """Return the bindings that name a client: by its MAC where both have one,
+    else by an address.
+    """
     at_addresses = bindings.at(ips)
     if mac is None:
         return at_addresses
-    return in_order(bindings.with_mac(mac), (row for row in at_addresses if not row.mac))
+
+    return in_order(
+        bindings.with_mac(mac), (row for row in at_addresses if not row.mac)
+    )
 
 
-def _is_of_another(address: str, own: list[IndexedRow], bindings: LegacyRows) -> bool:
-    """Return whether a binding at this address names a MAC and is not one of `own`."""
+def _is_of_another(
+    address: str, own: list[IndexedRow], bindings: LegacyRows
+) -> bool:
+    """Return whether a binding at this address names a MAC and is not one of
+    `own`.
+    """
     if not address:
         return False
-    return any(row.mac and not any(row is mine for mine in own) for row in bindings.at((address,)))
+
+    return any(
+        row.mac and not any(row is mine for mine in own)
+        for row in bindings.at((address,))
+    )
 
 
-def _named(ips: Collection[str], bindings: LegacyRows, lists: LegacyRows) -> str | None:
-    """Return the MAC that rows give to an address which nobody holds now: those with it, else those of its order."""
+def _named(
+    ips: Collection[str], bindings: LegacyRows, lists: LegacyRows
+) -> str | None:
+    """Return the MAC that rows give to an address which nobody holds now:
+    those with it, else those of its order.
+    """
     at_it = {row.mac for row in bindings.at(ips)} - {""}
     if at_it:
         return _only(at_it)
+
     orders = {row.row.get("comment", "") for row in lists.at(ips)}
+
     return _only({row.mac for row in bindings.of_orders(orders)} - {""})
 
 

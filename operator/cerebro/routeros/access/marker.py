@@ -1,8 +1,9 @@
-"""The comment of an entry on a router: the marker that says whose it is and until when (rules A3, B3), and whose the
-entries without one are (rule B4).
+"""The comment of an entry on a router: the marker that says whose it is and
+until when (rules A3, B3), and whose the entries without one are (rule B4).
 
-The form is `cerebro:<installation>:<client id>:<until>`: ASCII and short, because old tools of RouterOS store
-other text in the code page of whoever typed it.
+The form is `cerebro:<installation>:<client id>:<until>`: ASCII and short,
+because old tools of RouterOS store other text in the code page of whoever
+typed it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from dataclasses import dataclass
 from cerebro.routeros.menus.menu import Row, is_dynamic
 
 _PREFIX = "cerebro"
-_MARKER = re.compile(r"cerebro:([A-Za-z0-9_.-]{1,32}):([0-9a-f]{10}):(never|[0-9]{1,12})\Z")
-# What the relay before Cérebro and its dashboards wrote: `pedido:<id>` and `paid:<order>`.
+_MARKER = re.compile(
+    r"cerebro:([A-Za-z0-9_.-]{1,32}):([0-9a-f]{10}):(never|[0-9]{1,12})\Z"
+)
+# What the relay before Cérebro and its dashboards wrote: `pedido:<id>` and
+# `paid:<order>`.
 _LEGACY = re.compile(r"(?:pedido|paid):.", re.DOTALL)
 
 
@@ -34,34 +38,47 @@ class Marker:
         return f"{_PREFIX}:{self.installation}:{self.client_id}:{until}"
 
     def passed(self, now: float | None) -> bool:
-        """Tell whether its end has come; `now` in unix seconds, None when no clock can be trusted."""
+        """Tell whether its end has come; `now` in unix seconds, None when no
+        clock can be trusted.
+        """
         return self.until is not None and now is not None and self.until <= now
 
 
 def client_id(key: str) -> str:
-    """Return the first 10 hex digits of SHA-256 over a client key (a MAC, else an IPv4 address)."""
+    """Return the first 10 hex digits of SHA-256 over a client key (a MAC, else
+    an IPv4 address).
+    """
     return hashlib.sha256(key.encode()).hexdigest()[:10]
 
 
 def marker_for(installation: str, key: str, until: float | None) -> Marker:
-    """Return the marker of a client whose access ends at `until` (unix seconds, rounded up so that none is
-    lost).
+    """Return the marker of a client whose access ends at `until` (unix
+    seconds, rounded up so that none is lost).
     """
-    return Marker(installation, client_id(key), None if until is None else math.ceil(until))
+    return Marker(
+        installation,
+        client_id(key),
+        None if until is None else math.ceil(until),
+    )
 
 
 def parse_marker(comment: str | None, installation: str) -> Marker | None:
-    """Return the marker in a comment, or None when it has none or another installation's: such rows are
-    foreign.
+    """Return the marker in a comment, or None when it has none or another
+    installation's: such rows are foreign.
     """
     match = _MARKER.match(comment or "")
     if match is None or match[1] != installation:
         return None
-    return Marker(match[1], match[2], None if match[3] == "never" else int(match[3]))
+
+    return Marker(
+        match[1], match[2], None if match[3] == "never" else int(match[3])
+    )
 
 
 def is_legacy(comment: str | None) -> bool:
-    """Tell whether a comment is one of the relay that Cérebro replaces; its rows are taken over (rule B4)."""
+    """Tell whether a comment is one of the relay that Cérebro replaces; its
+    rows are taken over (rule B4).
+    """
     return _LEGACY.match(comment or "") is not None
 
 
@@ -73,7 +90,11 @@ class Ownership:
 
     def marker(self, row: Row) -> Marker | None:
         """Return our marker on a row, None when it is not ours."""
-        return None if is_dynamic(row) else parse_marker(row.get("comment"), self._installation)
+        return (
+            None
+            if is_dynamic(row)
+            else parse_marker(row.get("comment"), self._installation)
+        )
 
     def ours(self, row: Row) -> bool:
         """Return whether we made the row."""
@@ -89,20 +110,28 @@ class Ownership:
 
 
 def latest_ends(markers: Iterable[Marker | None]) -> dict[str, int | None]:
-    """Return the latest end that markers say, by client id: in unix seconds, None for never."""
+    """Return the latest end that markers say, by client id: in unix seconds,
+    None for never.
+    """
     ends: dict[str, int | None] = {}
     for marker in markers:
         if marker is None:
             continue
+
         known = ends.get(marker.client_id, 0)
         never = known is None or marker.until is None
-        ends[marker.client_id] = None if never else max(known or 0, marker.until or 0)
+        ends[marker.client_id] = (
+            None if never else max(known or 0, marker.until or 0)
+        )
+
     return ends
 
 
-def marked_ends(rows: Iterable[Row], installation: str) -> dict[str, int | None]:
-    """Return the latest end that the rows of each client say, by client id: what an agent that died has promised
-    (rule A11).
+def marked_ends(
+    rows: Iterable[Row], installation: str
+) -> dict[str, int | None]:
+    """Return the latest end that the rows of each client say, by client id:
+    what an agent that died has promised (rule A11).
     """
     whose = Ownership(installation)
     return latest_ends(whose.marker(row) for row in rows)

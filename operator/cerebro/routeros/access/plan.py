@@ -1,8 +1,9 @@
-"""The plan of access: `desired, actual -> what to change on the router`, in an order that never lets in or cuts off
-wrongly. Pure.
+"""The plan of access: `desired, actual -> what to change on the router`, in an
+order that never lets in or cuts off wrongly. Pure.
 
-New treatment comes first, then the host row goes, because a binding acts only on hosts that are created after it
-(rules B1 to B4). A plan grows with the rows and clients of one router, each looked at a constant number of times: 2,000
+New treatment comes first, then the host row goes, because a binding acts only
+on hosts that are created after it (rules B1 to B4). A plan grows with the rows
+and clients of one router, each looked at a constant number of times: 2,000
 clients take some 0.1 s. `steps` lets an event loop breathe in between.
 """
 
@@ -14,29 +15,46 @@ from dataclasses import replace
 from cerebro.routeros.access.endings import Endings
 from cerebro.routeros.access.grants import conclude, grant
 from cerebro.routeros.access.model import AccessPolicy, DesiredAccess
-from cerebro.routeros.access.orphans import cut_off_unexplained, retire, unexplained_rows
+from cerebro.routeros.access.orphans import (
+    cut_off_unexplained,
+    retire,
+    unexplained_rows,
+)
 from cerebro.routeros.access.result import AccessPlan
 from cerebro.routeros.access.state import PlanState
 from cerebro.routeros.access.tables import Actual
 
 
-def access_plan(desired: DesiredAccess, actual: Actual, policy: AccessPolicy) -> AccessPlan:
-    """Return what makes the router's access equal to `desired`; applied and planned again it gives nothing."""
+def access_plan(
+    desired: DesiredAccess, actual: Actual, policy: AccessPolicy
+) -> AccessPlan:
+    """Return what makes the router's access equal to `desired`; applied and
+    planned again it gives nothing.
+    """
     planner = AccessPlanner(desired, actual, policy)
     for _ in planner.steps():
         pass
+
     return planner.result
 
 
-def without_orphans(desired: DesiredAccess, actual: Actual, policy: AccessPolicy) -> AccessPlan:
-    """Return the plan that leaves unexplained rows whose end has not come (rule E13: a mass removal waits)."""
+def without_orphans(
+    desired: DesiredAccess, actual: Actual, policy: AccessPolicy
+) -> AccessPlan:
+    """Return the plan that leaves unexplained rows whose end has not come
+    (rule E13: a mass removal waits).
+    """
     return access_plan(replace(desired, keep_orphans=True), actual, policy)
 
 
 class AccessPlanner:
-    """One plan while it is made; `result` is complete once `steps` is exhausted."""
+    """One plan while it is made; `result` is complete once `steps` is
+    exhausted.
+    """
 
-    def __init__(self, desired: DesiredAccess, actual: Actual, policy: AccessPolicy) -> None:
+    def __init__(
+        self, desired: DesiredAccess, actual: Actual, policy: AccessPolicy
+    ) -> None:
         self._state = PlanState(desired, actual, policy)
 
     @property
@@ -45,12 +63,16 @@ class AccessPlanner:
         return self._state.result
 
     def steps(self) -> Iterator[None]:
-        """Make the plan, and yield after each client, so that whoever runs it may let others run."""
+        """Make the plan, and yield after each client, so that whoever runs it
+        may let others run.
+        """
+
         state = self._state
         granted = []
         for client in state.clients:
             granted.append(grant(state, client))
             yield
+
         for each in granted:
             conclude(state, each)
             yield
@@ -67,6 +89,7 @@ class AccessPlanner:
         for rows in unexplained_rows(self._state):
             retire(self._state, rows)
             yield
+
         for host in self._state.tables.hosts.all:
             cut_off_unexplained(self._state, host)
             yield

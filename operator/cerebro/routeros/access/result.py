@@ -1,4 +1,6 @@
-"""What the plan of access comes to: commands in stages, and what the rows say of each grant and ending. Pure."""
+"""What the plan of access comes to: commands in stages, and what the rows say
+of each grant and ending. Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +10,24 @@ from dataclasses import dataclass, field
 from cerebro.routeros.access.model import Ending, Grant
 from cerebro.routeros.client.command import Command
 
-# Stages run one after the other, the commands of one stage together: nothing documents that two pipelined
-# writes of one connection keep their order.
+# Stages run one after the other, the commands of one stage together: nothing
+# documents that two pipelined writes of one connection keep their order.
 STAGES = UNDO, SET, ADD, LOGOUT, FLOWS, HOSTS = range(6)
 
-_MASS_AT_LEAST, _MASS_SHARE = 10, 5  # rule E13: ten clients and more than a fifth
+_MASS_AT_LEAST, _MASS_SHARE = (
+    10,
+    5,
+)  # rule E13: ten clients and more than a fifth
 
 
 @dataclass(frozen=True, slots=True)
 class GrantView:
-    """What the rows say of one grant: `granted` when nothing is left to do, else why not.
+    """What the rows say of one grant: `granted` when nothing is left to do,
+    else why not.
 
-    `ips` are the addresses at which the router's firewall sees the client. `unread` is the path of a menu that could
-    not be read, so that nothing is proven (rule B0).
+    `ips` are the addresses at which the router's firewall sees the client.
+    `unread` is the path of a menu that could not be read, so that nothing is
+    proven (rule B0).
     """
 
     granted: bool
@@ -34,10 +41,12 @@ class GrantView:
 class EndingView:
     """What the rows say of one ending: `enforced` when nothing is left of it.
 
-    `flows` are its tracked connections; `cut` says that no row and no host lets the client open further ones, so
-    those are the last. `too_early`: the rows promise a later end, so they stay until then (rule E1). `mac` is whom
-    the ending was found to be about, where that is known (rule B2). `unread` is the path of a menu that could not be
-    read, so that nothing is proven (rule B0).
+    `flows` are its tracked connections; `cut` says that no row and no host
+    lets the client open further ones, so those are the last. `too_early`: the
+    rows promise a later end, so they stay until then (rule E1). `mac` is whom
+    the ending was found to be about, where that is known (rule B2). `unread`
+    is the path of a menu that could not be read, so that nothing is proven
+    (rule B0).
     """
 
     enforced: bool
@@ -51,19 +60,31 @@ class EndingView:
 
 @dataclass(slots=True)
 class AccessPlan:
-    """Commands in stages, and what the rows that were read say of every grant and ending."""
+    """Commands in stages, and what the rows that were read say of every grant
+    and ending.
+    """
 
-    stages: list[list[Command]] = field(default_factory=lambda: [[] for _ in STAGES])
+    stages: list[list[Command]] = field(
+        default_factory=lambda: [[] for _ in STAGES]
+    )
     grants: dict[Grant, GrantView] = field(default_factory=dict)
     endings: dict[Ending, EndingView] = field(default_factory=dict)
-    orphans: set[str] = field(default_factory=set)  # client ids whose rows nobody explains
-    marked: set[str] = field(default_factory=set)  # client ids of all rows of ours
-    repaired: set[str] = field(default_factory=set)  # client ids of rows that were missing or changed
+    orphans: set[str] = field(
+        default_factory=set
+    )  # client ids whose rows nobody explains
+    marked: set[str] = field(
+        default_factory=set
+    )  # client ids of all rows of ours
+    repaired: set[str] = field(
+        default_factory=set
+    )  # client ids of rows that were missing or changed
     wants_connections: bool = False
     unread: Mapping[str, str] = field(default_factory=dict)
     """Why a menu could not be read, by its path."""
     recheck_in: float | None = None
-    """Seconds after which a row that others made, and that counts here, ends by itself."""
+    """Seconds after which a row that others made, and that counts here, ends
+    by itself.
+    """
 
     @property
     def empty(self) -> bool:
@@ -72,13 +93,23 @@ class AccessPlan:
 
     @property
     def unproven(self) -> bool:
-        """Return whether a menu that could not be read leaves a grant or an ending without proof."""
-        views: Iterable[GrantView | EndingView] = (*self.grants.values(), *self.endings.values())
+        """Return whether a menu that could not be read leaves a grant or an
+        ending without proof.
+        """
+        views: Iterable[GrantView | EndingView] = (
+            *self.grants.values(),
+            *self.endings.values(),
+        )
+
         return any(view.unread is not None for view in views)
 
     def look_again(self, after: float) -> None:
-        """Note that the router has to be looked at again in `after` seconds, or earlier."""
-        self.recheck_in = after if self.recheck_in is None else min(self.recheck_in, after)
+        """Note that the router has to be looked at again in `after` seconds,
+        or earlier.
+        """
+        self.recheck_in = (
+            after if self.recheck_in is None else min(self.recheck_in, after)
+        )
 
     def count(self) -> int:
         """Return how many commands it has."""
@@ -90,15 +121,25 @@ class AccessPlan:
             yield from stage
 
     def is_mass_removal(self) -> bool:
-        """Tell whether it would end much of what a router's clients have without anybody's word (rule E13)."""
+        """Tell whether it would end much of what a router's clients have
+        without anybody's word (rule E13).
+        """
         count = len(self.orphans)
-        return count >= _MASS_AT_LEAST and count * _MASS_SHARE > len(self.marked)
+        return count >= _MASS_AT_LEAST and count * _MASS_SHARE > len(
+            self.marked
+        )
 
 
 def describe(commands: Sequence[Command]) -> list[str]:
-    """Say in words what commands would change, for the status of a Device in dry run."""
+    """Say in words what commands would change, for the status of a Device in
+    dry run.
+    """
     lines = []
     for command in commands:
-        attributes = (f"{name}={value}" for name, value in command.attributes.items())
+        attributes = (
+            f"{name}={value}" for name, value in command.attributes.items()
+        )
+
         lines.append(" ".join((command.path, command.verb, *attributes)))
+
     return lines

@@ -1,6 +1,8 @@
-"""What one plan of access knows while it is made: what is wanted, the indexed rows, and what is decided so far. Pure.
+"""What one plan of access knows while it is made: what is wanted, the indexed
+rows, and what is decided so far. Pure.
 
-`grants.py`, `endings.py` and `orphans.py` read and add to it, in this order; `plan.py` calls them.
+`grants.py`, `endings.py` and `orphans.py` read and add to it, in this order;
+`plan.py` calls them.
 """
 
 from __future__ import annotations
@@ -17,17 +19,27 @@ from cerebro.routeros.access.model import (
     resolve,
 )
 from cerebro.routeros.access.result import SET, UNDO, AccessPlan
-from cerebro.routeros.access.tables import Actual, IndexedRow, LegacyRows, RouterTables, in_order, seen_hosts
+from cerebro.routeros.access.tables import (
+    Actual,
+    IndexedRow,
+    LegacyRows,
+    RouterTables,
+    in_order,
+    seen_hosts,
+)
 from cerebro.routeros.client.command import Command
 from cerebro.routeros.menus.hotspot import HOST
 from cerebro.routeros.menus.menu import Menu, Row, is_dynamic, seconds
 
-# How long a row is relied on that the router made for a login, in seconds: it goes with the login, which nothing tells.
+# How long a row is relied on that the router made for a login, in seconds: it
+# goes with the login, which nothing tells.
 _DYNAMIC_ROWS_LAST = 60
 
 
 class Changes:
-    """Adds commands to the stages of a plan. Rows are known by path and id, since each menu counts its own ids."""
+    """Adds commands to the stages of a plan. Rows are known by path and id,
+    since each menu counts its own ids.
+    """
 
     def __init__(self, plan: AccessPlan) -> None:
         self._plan = plan
@@ -35,7 +47,9 @@ class Changes:
         self._ended: set[tuple[str, str]] = set()
 
     def settled(self, row: IndexedRow) -> bool:
-        """Return whether it is decided already that a row stays, or that it is in force no longer."""
+        """Return whether it is decided already that a row stays, or that it is
+        in force no longer.
+        """
         return (row.menu.path, row.id) in self._kept or self.ended(row)
 
     def ended(self, row: IndexedRow) -> bool:
@@ -51,6 +65,7 @@ class Changes:
         differences = row.menu.differences(desired, row.row)
         if differences:
             self.do(SET, row.menu, "set", {".id": row.id, **differences})
+
         return bool(differences.keys() - {"comment"})
 
     def drop(self, stage: int, row: IndexedRow) -> None:
@@ -64,30 +79,41 @@ class Changes:
             self.do(stage, menu, "remove", {".id": row[".id"]})
 
     def disable(self, row: IndexedRow) -> None:
-        """Let a row count no longer, and leave it as the router's own note that its client is being cut off."""
+        """Let a row count no longer, and leave it as the router's own note
+        that its client is being cut off.
+        """
         if self._end(row.menu, row.id, dynamic=row.dynamic):
             self.do(UNDO, row.menu, "set", {".id": row.id, "disabled": "true"})
 
-    def do(self, stage: int, menu: Menu, verb: str, attributes: dict[str, str]) -> None:
+    def do(
+        self, stage: int, menu: Menu, verb: str, attributes: dict[str, str]
+    ) -> None:
         """Add a command."""
         self._plan.stages[stage].append(Command(menu.path, verb, attributes))
 
     def _end(self, menu: Menu, row_id: str, *, dynamic: bool) -> bool:
-        """Note that a row ends; returns False where it has ended already, or is the router's own."""
+        """Note that a row ends; returns False where it has ended already, or
+        is the router's own.
+        """
         if dynamic or (menu.path, row_id) in self._ended:
             return False
+
         self._ended.add((menu.path, row_id))
+
         return True
 
 
 class PlanState:
     """The data of one plan.
 
-    `clients` are who is granted, by `resolve`; `live_*` name them by MAC, key, client id and address. `held` says
-    which MAC holds each address now. `servers` are the hotspot servers at which hosts show a MAC or an address.
+    `clients` are who is granted, by `resolve`; `live_*` name them by MAC, key,
+    client id and address. `held` says which MAC holds each address now.
+    `servers` are the hotspot servers at which hosts show a MAC or an address.
     """
 
-    def __init__(self, desired: DesiredAccess, actual: Actual, policy: AccessPolicy) -> None:
+    def __init__(
+        self, desired: DesiredAccess, actual: Actual, policy: AccessPolicy
+    ) -> None:
         self.desired, self.policy = desired, policy
         self.tables = RouterTables(actual, Ownership(policy.installation))
         self.result = AccessPlan(unread=actual.unread)
@@ -98,6 +124,7 @@ class PlanState:
         self._held_by: dict[str, list[str]] = {}
         for ip, mac in self.held.items():
             self._held_by.setdefault(mac, []).append(ip)
+
         self.servers = _servers(hosts)
 
         self.clients = resolve(desired.grants, hosts)
@@ -111,15 +138,26 @@ class PlanState:
         self.legacy_lists = LegacyRows(self.tables.lists, self.is_frozen)
 
     def unread(self, *menus: Menu) -> str | None:
-        """Return the path of the first of some menus that could not be read; None when all were."""
-        return next((menu.path for menu in menus if menu.path in self.tables.unread), None)
+        """Return the path of the first of some menus that could not be read;
+        None when all were.
+        """
+        return next(
+            (menu.path for menu in menus if menu.path in self.tables.unread),
+            None,
+        )
 
     def server_of(self, mac: str | None, ips: Iterable[str]) -> str | None:
-        """Return the hotspot server of a client: the policy's, else that of all its hosts; None if not known."""
+        """Return the hotspot server of a client: the policy's, else that of
+        all its hosts; None if not known.
+        """
         if self.policy.server is not None:
             return self.policy.server
+
         keys = [mac] if mac else ips
-        servers = set[str]().union(*(self.servers.get(key, ()) for key in keys))
+        servers = set[str]().union(
+            *(self.servers.get(key, ()) for key in keys)
+        )
+
         return servers.pop() if len(servers) == 1 else None
 
     def held_by(self, mac: str | None) -> list[str]:
@@ -127,25 +165,42 @@ class PlanState:
         return self._held_by.get(mac, []) if mac else []
 
     def is_live(self, mac: str | None, ips: Iterable[str]) -> bool:
-        """Return whether a client is granted: by its MAC, or without one by any of its addresses."""
+        """Return whether a client is granted: by its MAC, or without one by
+        any of its addresses.
+        """
         if mac:
             return mac in self.live_macs
+
         return any(ip in self.live_ips for ip in ips)
 
     def is_frozen(self, row: IndexedRow) -> bool:
-        """Return whether a Session that cannot be read names the client of a row (rule B9)."""
+        """Return whether a Session that cannot be read names the client of a
+        row (rule B9).
+        """
         if not self.desired.frozen:
             return False
-        if row.mac in self.desired.frozen or row.address in self.desired.frozen:
+
+        if (
+            row.mac in self.desired.frozen
+            or row.address in self.desired.frozen
+        ):
             return True
-        return row.marker is not None and row.marker.client_id in self.frozen_ids
 
-    def hosts_of(self, mac: str | None, ips: Collection[str]) -> list[IndexedRow]:
-        """Return the hosts of a client: those with its MAC, or without one those at its addresses.
+        return (
+            row.marker is not None and row.marker.client_id in self.frozen_ids
+        )
 
-        An address that the firewall sees is one client's. One that only phones themselves have, behind an address
-        pool, counts where a single phone has it.
+    def hosts_of(
+        self, mac: str | None, ips: Collection[str]
+    ) -> list[IndexedRow]:
+        """Return the hosts of a client: those with its MAC, or without one
+        those at its addresses.
+
+        An address that the firewall sees is one client's. One that only phones
+        themselves have, behind an address pool, counts where a single phone
+        has it.
         """
+
         if mac:
             return self.tables.hosts.with_mac(mac)
 
@@ -153,52 +208,91 @@ class PlanState:
         seen = [host for host in hosts if firewall_address(host.row) in ips]
         if seen or len({host.mac for host in hosts}) == 1:
             return seen or hosts
+
         return []
 
     def is_held(self, client: Client) -> bool:
-        """Return whether nothing may be written for a client now: each of its grants is held."""
+        """Return whether nothing may be written for a client now: each of its
+        grants is held.
+        """
         return all(grant.hold for grant in client.grants)
 
-    def granted_by_hand(self, mac: str | None, ips: Collection[str]) -> str | None:
-        """Return which row made by hand, or by the router itself, still lets a client in after its end; None for none.
+    def granted_by_hand(
+        self, mac: str | None, ips: Collection[str]
+    ) -> str | None:
+        """Return which row made by hand, or by the router itself, still lets a
+        client in after its end; None for none.
 
         Of a client that is nowhere a binding for any server counts.
         """
-        return self._bypassed_by_hand(mac, ips) or self._listed_by_hand(mac, ips)
+        return self._bypassed_by_hand(mac, ips) or self._listed_by_hand(
+            mac, ips
+        )
 
-    def _bypassed_by_hand(self, mac: str | None, ips: Collection[str]) -> str | None:
+    def _bypassed_by_hand(
+        self, mac: str | None, ips: Collection[str]
+    ) -> str | None:
         server = self.server_of(mac, ips)
         for row in self.tables.bindings.matching(mac, ips, server):
             if not row.foreign:
                 continue
+
             if row.value("type") != "bypassed" or not row.names(mac, ips):
                 return None
+
             return f"ip-binding {row.id}, made by hand, bypasses {mac or ', '.join(ips)}"
+
         return None
 
-    def _listed_by_hand(self, mac: str | None, ips: Collection[str]) -> str | None:
-        """Return which foreign row of the paid list covers an address of the client (case T3)."""
-        addresses = {firewall_address(host.row) for host in self.hosts_of(mac, ips)} - {None} or set(ips)
+    def _listed_by_hand(
+        self, mac: str | None, ips: Collection[str]
+    ) -> str | None:
+        """Return which foreign row of the paid list covers an address of the
+        client (case T3).
+        """
+        addresses = {
+            firewall_address(host.row) for host in self.hosts_of(mac, ips)
+        } - {None} or set(ips)
         for ip in sorted(address for address in addresses if address):
             if ip in self.live_ips:
                 continue
+
             for row in self.foreign_listing(ip):
                 self.look_again_after(row)
-                maker = "made by the router itself" if row.dynamic else "made by hand"
+                maker = (
+                    "made by the router itself"
+                    if row.dynamic
+                    else "made by hand"
+                )
+
                 return f"address-list {row.id} ({row.row['list']} {row.address}), {maker}, lets {ip} in"
+
         return None
 
     def foreign_listing(self, ip: str) -> list[IndexedRow]:
-        """Return the enabled rows of others in the paid list that cover an address."""
+        """Return the enabled rows of others in the paid list that cover an
+        address.
+        """
         lists, name = self.tables.lists, self.policy.address_list
-        ranges = (row for row in lists.ranges if row.address and row.covers(ip))
+        ranges = (
+            row for row in lists.ranges if row.address and row.covers(ip)
+        )
+
         rows = in_order(lists.at_address(ip), ranges)
-        return [row for row in rows if row.foreign and not row.disabled and row.row.get("list") == name]
+
+        return [
+            row
+            for row in rows
+            if row.foreign and not row.disabled and row.row.get("list") == name
+        ]
 
     def look_again_after(self, row: IndexedRow) -> None:
-        """Note that a row on which the plan relies ends by itself (case T5): the router has to be looked at then."""
+        """Note that a row on which the plan relies ends by itself (case T5):
+        the router has to be looked at then.
+        """
         if not row.dynamic and "timeout" not in row.row:
             return
+
         left = seconds(row.row.get("timeout", ""))
         self.result.look_again(_DYNAMIC_ROWS_LAST if left is None else left)
 
@@ -206,8 +300,13 @@ class PlanState:
 def _servers(hosts: Iterable[Row]) -> dict[str, set[str]]:
     servers: dict[str, set[str]] = {}
     for host in hosts:
-        for key in (HOST.normal(host, "mac-address"), host.get("address", ""), firewall_address(host) or ""):
+        for key in (
+            HOST.normal(host, "mac-address"),
+            host.get("address", ""),
+            firewall_address(host) or "",
+        ):
             at = servers.setdefault(key, set())
             if "server" in host:
                 at.add(host["server"])
+
     return servers

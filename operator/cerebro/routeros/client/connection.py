@@ -1,4 +1,6 @@
-"""Opening a session: TCP, TLS and login. Nothing here is tried again by itself; the caller decides when."""
+"""Opening a session: TCP, TLS and login. Nothing here is tried again by
+itself; the caller decides when.
+"""
 
 import asyncio
 import hashlib
@@ -18,7 +20,8 @@ from cerebro.routeros.client.errors import (
 from cerebro.routeros.client.session import RouterSession
 from cerebro.routeros.client.tls import TlsSettings, ssl_context
 
-# Seconds until a peer that is gone is noticed while nothing is in flight: 30 + 3 * 10.
+# Seconds until a peer that is gone is noticed while nothing is in flight: 30 +
+# 3 * 10.
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
@@ -31,19 +34,23 @@ async def connect(
 ) -> RouterSession:
     """Connect to a router and log in.
 
-    `credentials`: pairs of user and password, tried in turn while the router calls them wrong, each on a
-    connection of its own (B7: the previous password second). `timeout`: seconds for each of connecting (with
-    TLS) and logging in, and then the silence that ends the session.
-    Raises Unreachable, LoginRefused, ConnectionLost, SecretError.
+    `credentials`: pairs of user and password, tried in turn while the router
+    calls them wrong, each on a connection of its own (B7: the previous
+    password second). `timeout`: seconds for each of connecting (with TLS) and
+    logging in, and then the silence that ends the session. Raises Unreachable,
+    LoginRefused, ConnectionLost, SecretError.
     """
+
     if not credentials:
         raise ValueError("no credentials given")
+
     refused: LoginRefused | None = None
     for number, (user, password) in enumerate(credentials):
         wire = await _open(address, port, tls or TlsSettings(), timeout)
         try:
             async with asyncio.timeout(timeout):
                 await login(wire, user, password)
+
             wire.logged_in()
             return RouterSession(wire, silence=timeout, login=number)
         except TimeoutError:
@@ -52,25 +59,36 @@ async def connect(
             raise Unreachable("NoAnswer", text) from None
         except LoginRefused as error:
             wire.abort()
+
             if not error.wrong_password:
                 raise
+
             refused = error
         except BaseException:
             wire.abort()
             raise
+
     assert refused is not None
     raise refused
 
 
 async def login(wire: Wire, user: str, password: str) -> None:
-    """Log in on a fresh connection; the challenge of a router before 6.43 is answered.
+    """Log in on a fresh connection; the challenge of a router before 6.43 is
+    answered.
 
     Raises LoginRefused, ConnectionLost.
     """
     try:
-        done = await _ask(wire, "/login", f"=name={user}", f"=password={password}")
+        done = await _ask(
+            wire, "/login", f"=name={user}", f"=password={password}"
+        )
         if "ret" in done:
-            await _ask(wire, "/login", f"=name={user}", f"=response={_response(password, done['ret'])}")
+            await _ask(
+                wire,
+                "/login",
+                f"=name={user}",
+                f"=response={_response(password, done['ret'])}",
+            )
     except Trap as trap:
         wrong = trap.kind is TrapKind.BAD_LOGIN
         text = "; ".join(map(printable, trap.messages))
@@ -78,78 +96,126 @@ async def login(wire: Wire, user: str, password: str) -> None:
             text = "wrong user name or password"
         elif password and password in text:
             text = "for another reason than the password"
-        raise LoginRefused(f"login of user {user!r} refused: {text}", wrong_password=wrong) from None
+
+        raise LoginRefused(
+            f"login of user {user!r} refused: {text}", wrong_password=wrong
+        ) from None
     except BROKEN as error:
-        raise ConnectionLost(f"the connection ended during login: {printable(str(error))}") from error
+        raise ConnectionLost(
+            f"the connection ended during login: {printable(str(error))}"
+        ) from error
 
 
 def _response(password: str, challenge: str) -> str:
-    """The answer to a challenge of a router before 6.43: MD5 over a zero byte, password and challenge."""
+    """The answer to a challenge of a router before 6.43: MD5 over a zero byte,
+    password and challenge.
+    """
     try:
         salt = bytes.fromhex(challenge)
     except ValueError:
-        raise ConnectionLost("the router's answer to the login makes no sense") from None
+        raise ConnectionLost(
+            "the router's answer to the login makes no sense"
+        ) from None
+
     secret = password.encode("utf-8", "surrogateescape")
-    return "00" + hashlib.md5(b"\0" + secret + salt, usedforsecurity=False).hexdigest()
+
+    return (
+        "00"
+        + hashlib.md5(b"\0" + secret + salt, usedforsecurity=False).hexdigest()
+    )
 
 
 async def _ask(wire: Wire, *words: str) -> dict[str, str]:
-    """Send one sentence without a tag, as before login nothing else runs; the attributes of its `!done`."""
+    """Send one sentence without a tag, as before login nothing else runs; the
+    attributes of its `!done`.
+    """
     wire.write(words)
     traps: list[str] = []
     while True:
         reply, _, attributes, bare = parse(await wire.read_sentence())
         if reply == "!fatal":
-            raise EOFError(" ".join(bare) or "the router closed the connection")
+            raise EOFError(
+                " ".join(bare) or "the router closed the connection"
+            )
+
         if reply == "!trap":
             traps.append(attributes.get("message", ""))
+
         if reply == "!done":
             if traps:
                 raise Trap(words[0], traps)
+
             return attributes
 
 
-async def _open(address: str, port: int, tls: TlsSettings, seconds: float) -> Wire:
+async def _open(
+    address: str, port: int, tls: TlsSettings, seconds: float
+) -> Wire:
     context = ssl_context(tls)
     server_name = (tls.server_name or address) if context is not None else None
     try:
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(
-                address, port, ssl=context, server_hostname=server_name, limit=1 << 18
+                address,
+                port,
+                ssl=context,
+                server_hostname=server_name,
+                limit=1 << 18,
             )
     except (OSError, ValueError) as error:
         raise _unreachable(f"{address} port {port}", error, seconds) from error
+
     _tune(writer.get_extra_info("socket"))
+
     return Wire(reader, writer)
 
 
 def _tune(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
     for option, value in _KEEPALIVE.items():
         if hasattr(socket, option):  # absent outside Linux
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def _unreachable(where: str, error: Exception, seconds: float) -> Unreachable:
-    """The error that says what to look at. The order matters, as most of these derive from OSError."""
+    """The error that says what to look at. The order matters, as most of these
+    derive from OSError.
+    """
     match error:
         case ssl.SSLCertVerificationError():
             reason = "CertificateNotTrusted"
-            text = printable(error.verify_message) + "; check api.tls.caSecretRef and api.tls.serverName"
+            text = (
+                printable(error.verify_message)
+                + "; check api.tls.caSecretRef and api.tls.serverName"
+            )
         case ssl.SSLError() | ConnectionResetError():
             reason, text = (
                 "TLSFailed",
                 f"no TLS handshake; is this the port of the service api-ssl? ({error})",
             )
         case TimeoutError():
-            reason, text = "ConnectTimeout", f"no connection within {seconds:g} s"
+            reason, text = (
+                "ConnectTimeout",
+                f"no connection within {seconds:g} s",
+            )
         case ConnectionRefusedError():
-            reason, text = "ConnectionRefused", "refused; does the service api listen there for this address?"
+            reason, text = (
+                "ConnectionRefused",
+                "refused; does the service api listen there for this address?",
+            )
         case socket.gaierror() | UnicodeError():
-            reason, text = "NameNotResolved", "the name is not known; check api.address"
+            reason, text = (
+                "NameNotResolved",
+                "the name is not known; check api.address",
+            )
         case OSError():
             reason, text = "NoRoute", error.strerror or str(error)
         case _:
-            reason, text = "BadAddress", f"{error}; check api.address and api.tls.serverName"
+            reason, text = (
+                "BadAddress",
+                f"{error}; check api.address and api.tls.serverName",
+            )
+
     return Unreachable(reason, f"{where}: {text}")

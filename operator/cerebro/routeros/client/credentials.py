@@ -1,4 +1,5 @@
-"""Router credentials out of a Kubernetes Secret, and the check that the Secret may be used (rules B7, D2).
+"""Router credentials out of a Kubernetes Secret, and the check that the Secret
+may be used (rules B7, D2).
 
 No I/O: the caller reads the Secret and hands it in with its values decoded.
 """
@@ -48,7 +49,9 @@ class RouterCredentials:
 
     @property
     def attempts(self) -> list[tuple[str, str]]:
-        """Pairs of user and password in the order in which to try them (B7: a rotation cut in half heals)."""
+        """Pairs of user and password in the order in which to try them (B7: a
+        rotation cut in half heals).
+        """
         passwords = [self.password]
         previous = self.previous_password
         if previous is not None and previous != self.password:
@@ -57,17 +60,24 @@ class RouterCredentials:
         return [(self.username, password) for password in passwords]
 
 
-def router_credentials(secret: SecretContent, *, device: str, address: str) -> RouterCredentials:
-    """Return the credentials that a Secret of type `relay.cerebro.dev/router` has.
+def router_credentials(
+    secret: SecretContent, *, device: str, address: str
+) -> RouterCredentials:
+    """Return the credentials that a Secret of type `relay.cerebro.dev/router`
+    has.
 
-    `device` is the Device's name, `address` the address that will be dialled: where the Secret's annotations name a
-    device or an address, it must be that one (D2). Keys are `username`, `password` and, during a rotation,
-    `previousPassword`; a value that is no UTF-8 passes through byte for byte. Raises SecretError: which Secret, and
-    what to change.
+    `device` is the Device's name, `address` the address that will be dialled:
+    where the Secret's annotations name a device or an address, it must be that
+    one (D2). Keys are `username`, `password` and, during a rotation,
+    `previousPassword`; a value that is no UTF-8 passes through byte for byte.
+    Raises SecretError: which Secret, and what to change.
     """
+
     where = f"Secret {secret.name}"
     if secret.type != SECRET_TYPE_ROUTER:
-        raise SecretError(f"{where} is of type {secret.type!r}: make it anew with type {SECRET_TYPE_ROUTER}")
+        raise SecretError(
+            f"{where} is of type {secret.type!r}: make it anew with type {SECRET_TYPE_ROUTER}"
+        )
 
     _check(where, secret.annotations, DEVICE_ANNOTATION, device)
     _check(where, secret.annotations, ADDRESS_ANNOTATION, address)
@@ -89,8 +99,12 @@ def router_credentials(secret: SecretContent, *, device: str, address: str) -> R
     )
 
 
-def _check(where: str, annotations: Mapping[str, str], annotation: str, actual: str) -> None:
-    """Raise SecretError if the annotation names something else than `actual`; an empty one names nothing."""
+def _check(
+    where: str, annotations: Mapping[str, str], annotation: str, actual: str
+) -> None:
+    """Raise SecretError if the annotation names something else than `actual`;
+    an empty one names nothing.
+    """
     named = annotations.get(annotation)
     if not named or _normal(named) == _normal(actual):
         return
@@ -102,7 +116,9 @@ def _check(where: str, annotations: Mapping[str, str], annotation: str, actual: 
 
 
 def _normal(text: str) -> str:
-    """Return an IP address in its one spelling; anything else in lower case, as DNS and Kubernetes names are."""
+    """Return an IP address in its one spelling; anything else in lower case,
+    as DNS and Kubernetes names are.
+    """
     try:
         return str(ipaddress.ip_address(text.strip("[] ")))
     except ValueError:

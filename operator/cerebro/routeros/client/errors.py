@@ -1,6 +1,7 @@
 """What can go wrong with a router, as exceptions that a caller can act on.
 
-Texts of the router are quoted in printable form and cut; a password is never part of a message.
+Texts of the router are quoted in printable form and cut; a password is never
+part of a message.
 """
 
 import re
@@ -12,20 +13,29 @@ _CODE_AT_END = re.compile(r" \(\d+\)$")
 
 
 def printable(text: str) -> str:
-    """Text of a router for a message: bytes that are no UTF-8 and control characters escaped, 300 at most."""
+    """Text of a router for a message: bytes that are no UTF-8 and control
+    characters escaped, 300 at most.
+    """
     safe = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    safe = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in safe)
+    safe = "".join(
+        char if char.isprintable() else ascii(char)[1:-1] for char in safe
+    )
+
     return safe if len(safe) <= _MAX_TEXT else safe[: _MAX_TEXT - 1] + "…"
 
 
 class RouterError(Exception):
-    """Base of everything here. `outcome_unknown`: the command may have run although no answer came."""
+    """Base of everything here. `outcome_unknown`: the command may have run
+    although no answer came.
+    """
 
     outcome_unknown = False
 
 
 class Unreachable(RouterError):
-    """No connection could be made. `reason` is one word for a condition, such as `ConnectionRefused`."""
+    """No connection could be made. `reason` is one word for a condition, such
+    as `ConnectionRefused`.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -33,7 +43,9 @@ class Unreachable(RouterError):
 
 
 class LoginRefused(RouterError):
-    """The router answered and said no. `wrong_password`: it named the user or the password as the cause."""
+    """The router answered and said no. `wrong_password`: it named the user or
+    the password as the cause.
+    """
 
     def __init__(self, message: str, *, wrong_password: bool) -> None:
         super().__init__(message)
@@ -45,7 +57,9 @@ class SecretError(RouterError):
 
 
 class ConnectionLost(RouterError):
-    """The connection ended: reset, closed, `!fatal`, silence, or bytes that make no sense."""
+    """The connection ended: reset, closed, `!fatal`, silence, or bytes that
+    make no sense.
+    """
 
     def __init__(self, message: str, *, outcome_unknown: bool = False) -> None:
         super().__init__(message)
@@ -59,13 +73,17 @@ class DeadlineExceeded(RouterError):
 
 
 class Stalled(RouterError):
-    """The caller's patience ended without a byte from the router; the command may have run, or still run."""
+    """The caller's patience ended without a byte from the router; the command
+    may have run, or still run.
+    """
 
     outcome_unknown = True
 
 
 class TrapKind(StrEnum):
-    """What a `!trap` means to a client, judged by its text first (texts differ between versions)."""
+    """What a `!trap` means to a client, judged by its text first (texts differ
+    between versions).
+    """
 
     EXISTS = "exists"
     GONE = "gone"
@@ -87,27 +105,46 @@ _BY_START = {
 
 
 def classify(message: str) -> TrapKind:
-    """The kind of a trap's text. Case, a leading `failure: ` and a trailing ` (6)` vary between versions."""
-    text = _CODE_AT_END.sub("", message.strip().lower().removeprefix("failure: "))
+    """The kind of a trap's text. Case, a leading `failure: ` and a trailing `
+    (6)` vary between versions.
+    """
+    text = _CODE_AT_END.sub(
+        "", message.strip().lower().removeprefix("failure: ")
+    )
     for start, kind in _BY_START.items():
         if text.startswith(start):
             return kind
+
     return TrapKind.EXISTS if "already" in text else TrapKind.OTHER
 
 
 class Trap(RouterError):
     """The router refused one command; the connection stays usable.
 
-    `message` is the first text as the router sent it, `messages` all of them (an unknown path gives two),
-    `category` the first category given, `kind` that of the first text that is understood.
+    `message` is the first text as the router sent it, `messages` all of them
+    (an unknown path gives two), `category` the first category given, `kind`
+    that of the first text that is understood.
     """
 
-    def __init__(self, command: str, messages: Sequence[str], category: int | None = None) -> None:
+    def __init__(
+        self,
+        command: str,
+        messages: Sequence[str],
+        category: int | None = None,
+    ) -> None:
         self.command = command
         self.messages = tuple(messages) or ("",)
         self.message = self.messages[0]
         self.category = category
-        kinds = [kind for kind in map(classify, self.messages) if kind is not TrapKind.OTHER]
+        kinds = [
+            kind
+            for kind in map(classify, self.messages)
+            if kind is not TrapKind.OTHER
+        ]
+
         self.kind = kinds[0] if kinds else TrapKind.OTHER
-        text = "; ".join(printable(message) for message in self.messages if message)
+        text = "; ".join(
+            printable(message) for message in self.messages if message
+        )
+
         super().__init__(f"{command}: {text or 'refused without a message'}")

@@ -1,8 +1,11 @@
-"""One logged-in connection to a router, shared by any number of callers (rule B5).
+"""One logged-in connection to a router, shared by any number of callers (rule
+B5).
 
-Commands carry tags and run side by side, at most 64 at once. A command's time starts when it enters this
-window. Only a `!trap` leaves the connection usable; on anything else it is closed and every command in flight
-fails, so that no reply is ever taken for that of another command. Does not connect, log in or reconnect.
+Commands carry tags and run side by side, at most 64 at once. A command's time
+starts when it enters this window. Only a `!trap` leaves the connection usable;
+on anything else it is closed and every command in flight fails, so that no
+reply is ever taken for that of another command. Does not connect, log in or
+reconnect.
 """
 
 import asyncio
@@ -25,7 +28,9 @@ WINDOW = 64
 WRITE_DEADLINE = 30.0
 READ_DEADLINE = 120.0
 QUIT_WITHIN = 1.0
-_MAX_REPLY = 192 << 20  # bytes of memory that one reply may take, by the estimate below
+_MAX_REPLY = (
+    192 << 20
+)  # bytes of memory that one reply may take, by the estimate below
 _MAX_ROWS = 200_000  # a connection table of the largest routers
 _ROW_COST, _ATTRIBUTE_COST = (
     232,
@@ -36,15 +41,26 @@ _CANCEL = Command("/", "cancel")
 
 
 class _InFlight:
-    """A command until its `!done`. `outcome` is settled or cancelled earlier when nobody waits any more."""
+    """A command until its `!done`. `outcome` is settled or cancelled earlier
+    when nobody waits any more.
+    """
 
-    def __init__(self, command: Command, now: float, deadline: float, patience: float | None) -> None:
+    def __init__(
+        self,
+        command: Command,
+        now: float,
+        deadline: float,
+        patience: float | None,
+    ) -> None:
         self.command = command
         self.tag = ""
         self.entered = now
         self.due = now + deadline
         self.patience = patience
-        self.outcome: asyncio.Future[Reply | RouterError] = asyncio.get_running_loop().create_future()
+        self.outcome: asyncio.Future[Reply | RouterError] = (
+            asyncio.get_running_loop().create_future()
+        )
+
         self.rows: list[Row] = []
         self.size = 0
         self.started = False
@@ -59,11 +75,14 @@ class _InFlight:
 class RouterSession:
     """Runs commands on a connection that is logged in already.
 
-    `silence`: seconds without a byte, with commands in flight, after which the connection counts as dead.
-    `login`: which of the credentials was accepted, 0 the first.
+    `silence`: seconds without a byte, with commands in flight, after which the
+    connection counts as dead. `login`: which of the credentials was accepted,
+    0 the first.
     """
 
-    def __init__(self, wire: Wire, *, silence: float = 8.0, login: int = 0) -> None:
+    def __init__(
+        self, wire: Wire, *, silence: float = 8.0, login: int = 0
+    ) -> None:
         self.login = login
         self.suspect = False  # a caller got `Stalled`: whoever owns the session should open another
         self._wire = wire
@@ -76,7 +95,9 @@ class RouterSession:
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._closed: str | None = None
-        self._reader = self._loop.create_task(self._read(), name="routeros-session-reader")
+        self._reader = self._loop.create_task(
+            self._read(), name="routeros-session-reader"
+        )
 
     @property
     def closed(self) -> str | None:
@@ -94,22 +115,30 @@ class RouterSession:
         return self._wire.last_byte_at
 
     async def run(
-        self, command: Command, *, deadline: float | None = None, first_byte_within: float | None = None
+        self,
+        command: Command,
+        *,
+        deadline: float | None = None,
+        first_byte_within: float | None = None,
     ) -> Reply:
         """Run one command and return its reply.
 
-        `deadline`: seconds in all, from its entry into the window [30 for a write, 120 for a print].
-        `first_byte_within`: seconds of silence of the connection after which this caller gives up, as long as
-        nothing of its reply has come; the session is then `suspect`, and the command may still run.
-        Raises Trap, DeadlineExceeded, Stalled, ConnectionLost. Cancelling it leaves the session in step.
+        `deadline`: seconds in all, from its entry into the window [30 for a
+        write, 120 for a print]. `first_byte_within`: seconds of silence of the
+        connection after which this caller gives up, as long as nothing of its
+        reply has come; the session is then `suspect`, and the command may
+        still run. Raises Trap, DeadlineExceeded, Stalled, ConnectionLost.
+        Cancelling it leaves the session in step.
         """
         entry = await self._enter(command, deadline, first_byte_within)
         try:
             outcome = await entry.outcome
         finally:
             self._abandon(entry)
+
         if isinstance(outcome, RouterError):
             raise outcome
+
         return outcome
 
     @overload
@@ -123,37 +152,54 @@ class RouterSession:
 
     @overload
     async def run_all(
-        self, commands: Sequence[Command], *, deadline: float | None = None, return_traps: Literal[False]
+        self,
+        commands: Sequence[Command],
+        *,
+        deadline: float | None = None,
+        return_traps: Literal[False],
     ) -> list[Reply]: ...
 
     async def run_all(
-        self, commands: Sequence[Command], *, deadline: float | None = None, return_traps: bool = True
+        self,
+        commands: Sequence[Command],
+        *,
+        deadline: float | None = None,
+        return_traps: bool = True,
     ) -> list[Reply | Trap] | list[Reply]:
-        """Run commands side by side and return their replies in the order of `commands`.
+        """Run commands side by side and return their replies in the order of
+        `commands`.
 
-        A refused command gives its Trap in its place; without `return_traps` the first one is raised when all
-        have ended. `deadline` is each command's own. The router may run them in any order. Raises as `run`.
+        A refused command gives its Trap in its place; without `return_traps`
+        the first one is raised when all have ended. `deadline` is each
+        command's own. The router may run them in any order. Raises as `run`.
         """
+
         entries: list[_InFlight] = []
         outcomes: list[Reply | Trap] = []
         try:
             for command in commands:
                 entries.append(await self._enter(command, deadline, None))
+
             for entry in entries:
                 outcome = await entry.outcome
                 if not isinstance(outcome, Reply | Trap):
                     raise outcome
+
                 outcomes.append(outcome)
         finally:
             for entry in entries:
                 self._abandon(entry)
+
         if return_traps:
             return outcomes
+
         replies: list[Reply] = []
         for result in outcomes:
             if isinstance(result, Trap):
                 raise result
+
             replies.append(result)
+
         return replies
 
     async def wait_closed(self) -> str:
@@ -162,13 +208,16 @@ class RouterSession:
         return self._closed or _CLOSED_BY_US
 
     async def close(self) -> None:
-        """Say `/quit`, so that the router does not keep the session (E14), and close within a second.
+        """Say `/quit`, so that the router does not keep the session (E14), and
+        close within a second.
 
-        What is in flight fails with ConnectionLost: wait for it first. Closing twice is harmless.
+        What is in flight fails with ConnectionLost: wait for it first. Closing
+        twice is harmless.
         """
         if self._closed is None and not self._closing:
             self._closing = True
             self._wire.write(["/quit"])
+
         try:
             await asyncio.wait({self._reader}, timeout=QUIT_WITHIN)
         finally:
@@ -178,47 +227,65 @@ class RouterSession:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.close()
 
     # --- into the window
 
-    async def _enter(self, command: Command, deadline: float | None, patience: float | None) -> _InFlight:
+    async def _enter(
+        self, command: Command, deadline: float | None, patience: float | None
+    ) -> _InFlight:
         await self._window.acquire()
+
         try:
             if deadline is None:
                 deadline = READ_DEADLINE if command.reads else WRITE_DEADLINE
+
             entry = _InFlight(command, self._loop.time(), deadline, patience)
             self._send(entry, command.words())
         except BaseException:
             self._window.release()
             raise
+
         return entry
 
     def _send(self, entry: _InFlight, words: list[str]) -> None:
         if self._closed is not None or self._closing:
-            raise ConnectionLost(f"{entry.command.word} was not sent: {self._closed or _CLOSED_BY_US}")
+            raise ConnectionLost(
+                f"{entry.command.word} was not sent: {self._closed or _CLOSED_BY_US}"
+            )
+
         self._last_tag += 1
         entry.tag = str(self._last_tag)
         words.append(f".tag={entry.tag}")
         self._wire.write(words)
+
         if not self._in_flight:
             self._busy_since = entry.entered
+
         self._in_flight[entry.tag] = entry
         self._wake_at(self._next_look(entry))
 
     def _abandon(self, entry: _InFlight) -> None:
-        """Nobody waits for this reply any more: what only reads is stopped on the router, a write runs on."""
+        """Nobody waits for this reply any more: what only reads is stopped on
+        the router, a write runs on.
+        """
         if entry.outcome.done() and not entry.outcome.cancelled():
             return
+
         entry.outcome.cancel()
+
         if entry.command.reads:
             self._cancel(entry)
 
     def _cancel(self, entry: _InFlight) -> None:
         if entry.tag not in self._in_flight or self._closing:
             return
+
         now = self._loop.time()
         entry.due = now + self._silence
         cancel = _InFlight(_CANCEL, now, self._silence, None)
@@ -239,15 +306,26 @@ class RouterSession:
     def _take(self, sentence: Sentence) -> None:
         reply, tag, attributes, bare = sentence
         if reply == "!fatal":
-            text = " ".join(bare) or attributes.get("message", "") or "without a reason"
+            text = (
+                " ".join(bare)
+                or attributes.get("message", "")
+                or "without a reason"
+            )
+
             self._shut(f"the router ended the session: {printable(text)}")
             return
+
         if reply not in ("!re", "!done", "!trap", "!empty"):
             return  # MikroTik adds words in minor versions
+
         entry = self._in_flight.get(tag)
         if entry is None:
-            self._shut(f"{reply} with tag {printable(tag)!r} belongs to no command")
+            self._shut(
+                f"{reply} with tag {printable(tag)!r} belongs to no command"
+            )
+
             return
+
         entry.started = True
         if reply == "!re":
             self._take_row(entry, attributes)
@@ -262,14 +340,21 @@ class RouterSession:
     def _take_row(self, entry: _InFlight, row: Row) -> None:
         if entry.outcome.done():
             return
+
         entry.rows.append(row)
-        entry.size += _ROW_COST + sum(_ATTRIBUTE_COST + len(name) + len(value) for name, value in row.items())
+        entry.size += _ROW_COST + sum(
+            _ATTRIBUTE_COST + len(name) + len(value)
+            for name, value in row.items()
+        )
         if entry.size > _MAX_REPLY or len(entry.rows) > _MAX_ROWS:
             bounds = f"{_MAX_ROWS} rows or {_MAX_REPLY >> 20} MiB"
-            self._shut(f"the reply to {entry.command.word} is larger than {bounds}")
+            self._shut(
+                f"the reply to {entry.command.word} is larger than {bounds}"
+            )
 
     def _end(self, entry: _InFlight, ret: str | None) -> None:
         self._remove(entry)
+
         if entry.traps:
             entry.settle(Trap(entry.command.word, entry.traps, entry.category))
         else:
@@ -277,25 +362,46 @@ class RouterSession:
 
     def _remove(self, entry: _InFlight) -> None:
         del self._in_flight[entry.tag]
-        if entry.command is not _CANCEL:  # which runs beside the window, or a full one could not be cleared
+
+        if (
+            entry.command is not _CANCEL
+        ):  # which runs beside the window, or a full one could not be cleared
             self._window.release()
 
     # --- time
 
     def _next_look(self, entry: _InFlight) -> float:
-        """When this command, or the silence around it, must be judged at the latest, as things are now."""
-        look = min(entry.due, max(self._wire.last_byte_at, self._busy_since) + self._silence)
-        if entry.patience is not None and not entry.started and not entry.outcome.done():
-            look = min(look, max(self._wire.last_byte_at, entry.entered) + entry.patience)
+        """When this command, or the silence around it, must be judged at the
+        latest, as things are now.
+        """
+        look = min(
+            entry.due,
+            max(self._wire.last_byte_at, self._busy_since) + self._silence,
+        )
+        if (
+            entry.patience is not None
+            and not entry.started
+            and not entry.outcome.done()
+        ):
+            look = min(
+                look,
+                max(self._wire.last_byte_at, entry.entered) + entry.patience,
+            )
+
         return look
 
     def _wake_at(self, when: float) -> None:
         if self._timer is not None:
             if self._timer.when() <= when:
                 return
+
             self._timer.cancel()
-        # One more turn of the loop before judging: what arrived while the process was busy is read first.
-        self._timer = self._loop.call_at(when, self._loop.call_soon, self._judge)
+
+        # One more turn of the loop before judging: what arrived while the
+        # process was busy is read first.
+        self._timer = self._loop.call_at(
+            when, self._loop.call_soon, self._judge
+        )
 
     def _judge(self) -> None:
         self._timer = None
@@ -303,10 +409,12 @@ class RouterSession:
         for entry in list(self._in_flight.values()):
             if self._closed is not None:
                 return
+
             if entry.due <= now:
                 self._overdue(entry)
             elif self._next_look(entry) <= now:
                 self._too_quiet(entry, now)
+
         if self._closed is None and self._in_flight:
             self._wake_at(min(map(self._next_look, self._in_flight.values())))
 
@@ -315,28 +423,54 @@ class RouterSession:
         if entry.outcome.done():
             self._shut(f"{word} did not end after it was given up")
             return
-        entry.settle(DeadlineExceeded(f"{word} was not answered within {entry.due - entry.entered:g} s"))
+
+        entry.settle(
+            DeadlineExceeded(
+                f"{word} was not answered within {entry.due - entry.entered:g} s"
+            )
+        )
+
         if entry.command.reads:
             self._cancel(entry)
         else:
             self._shut(f"{word} was not answered in its time")
 
     def _too_quiet(self, entry: _InFlight, now: float) -> None:
-        if max(self._wire.last_byte_at, self._busy_since) + self._silence <= now:
-            self._shut(f"no byte for {self._silence:g} s with {len(self._in_flight)} commands in flight")
+        if (
+            max(self._wire.last_byte_at, self._busy_since) + self._silence
+            <= now
+        ):
+            self._shut(
+                f"no byte for {self._silence:g} s with {len(self._in_flight)} commands in flight"
+            )
+
             return
-        entry.settle(Stalled(f"no byte within {entry.patience:g} s after {entry.command.word}"))
+
+        entry.settle(
+            Stalled(
+                f"no byte within {entry.patience:g} s after {entry.command.word}"
+            )
+        )
+
         self.suspect = True
 
     def _shut(self, why: str) -> None:
-        """Close at once and fail what is in flight. Later calls change nothing."""
+        """Close at once and fail what is in flight. Later calls change
+        nothing.
+        """
+
         if self._closed is not None:
             return
+
         self._closed = _CLOSED_BY_US if self._closing else why
         if self._timer is not None:
             self._timer.cancel()
+
         for entry in list(self._in_flight.values()):
             self._remove(entry)
             lost = f"{entry.command.word} got no answer: {self._closed}"
-            entry.settle(ConnectionLost(lost, outcome_unknown=not entry.command.reads))
+            entry.settle(
+                ConnectionLost(lost, outcome_unknown=not entry.command.reads)
+            )
+
         self._wire.abort()

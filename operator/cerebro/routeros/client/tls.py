@@ -1,4 +1,6 @@
-"""How a connection to the API is encrypted: `spec.api.tls` of a Device as an SSL context."""
+"""How a connection to the API is encrypted: `spec.api.tls` of a Device as an
+SSL context.
+"""
 
 import ssl
 from dataclasses import dataclass
@@ -9,7 +11,9 @@ from cerebro.routeros.client.errors import SecretError
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """`ca`: PEM text of the authorities to trust [the system's], `server_name` [the address]: for Verify."""
+    """`ca`: PEM text of the authorities to trust [the system's], `server_name`
+    [the address]: for Verify.
+    """
 
     mode: Literal["Disabled", "Verify", "Insecure"] = "Disabled"
     ca: str | None = None
@@ -17,28 +21,36 @@ class TlsSettings:
 
 
 def ssl_context(tls: TlsSettings) -> ssl.SSLContext | None:
-    """The context for a connection; None without TLS. Blocks shortly: it may read the system's certificates.
+    """The context for a connection; None without TLS. Blocks shortly: it may
+    read the system's certificates.
 
     Raises SecretError when the CA is no PEM text.
     """
+
     if tls.mode == "Disabled":
         return None
+
     if tls.mode == "Verify":
         try:
             if tls.ca is None:
                 return ssl.create_default_context()
+
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.load_verify_locations(cadata=tls.ca)
         except (ssl.SSLError, ValueError) as error:
             raise SecretError(
                 "the Secret of api.tls.caSecretRef holds no CA certificate: put PEM text under its key ca.crt"
             ) from error
+
         return context
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    # A service without a certificate offers anonymous Diffie-Hellman only, which ended with TLS 1.2; one with
-    # a certificate takes one of the others, which stand first, so that one handshake serves both.
+    # A service without a certificate offers anonymous Diffie-Hellman only,
+    # which ended with TLS 1.2; one with a certificate takes one of the others,
+    # which stand first, so that one handshake serves both.
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ALL:+aNULL:@SECLEVEL=0")
+
     return context

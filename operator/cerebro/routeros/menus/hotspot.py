@@ -36,4 +36,9 @@ ACTIVE = Menu(
 )
 
 
-COOKIE = Menu(path="/ip/hotspot/cookie", key=("mac-address",), compared={"mac-address": mac}, read=("user",))
+COOKIE = Menu(
+    path="/ip/hotspot/cookie",
+    key=("mac-address",),
+    compared={"mac-address": mac},
+    read=("user",),
+)

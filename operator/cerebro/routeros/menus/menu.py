@@ -1,8 +1,10 @@
-"""RouterOS menus as data: path, what identifies an entry, what is compared and in which normal form.
+"""RouterOS menus as data: path, what identifies an entry, what is compared and
+in which normal form.
 
-A further menu is a further description here. This file reads and writes nothing. Facts about the menus are in
-MikroTik's manual and command tree; the normal forms undo the spellings that RouterOS changes on the way (case
-of a MAC, `/32`, `yes`).
+A further menu is a further description here. This file reads and writes
+nothing. Facts about the menus are in MikroTik's manual and command tree; the
+normal forms undo the spellings that RouterOS changes on the way (case of a
+MAC, `/32`, `yes`).
 """
 
 from __future__ import annotations
@@ -22,39 +24,56 @@ def plain(value: str) -> str:
 
 
 def boolean(value: str) -> str:
-    """Normalise the words that RouterOS takes for a boolean to the ones that it replies."""
+    """Normalise the words that RouterOS takes for a boolean to the ones that
+    it replies.
+    """
     return {"yes": "true", "no": "false"}.get(value, value)
 
 
 def mac(value: str) -> str:
-    """Normalise a MAC address to upper case with colons; RouterOS takes `-` and `.` too."""
+    """Normalise a MAC address to upper case with colons; RouterOS takes `-`
+    and `.` too.
+    """
     digits = value.replace(":", "").replace("-", "").replace(".", "").upper()
-    return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2)) if len(digits) == 12 else value
+    return (
+        ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
+        if len(digits) == 12
+        else value
+    )
 
 
 def address(value: str) -> str:
-    """Normalise an address, a prefix or a range: a host without `/32`, host bits of a prefix cleared, `a-a`
-    as `a`.
+    """Normalise an address, a prefix or a range: a host without `/32`, host
+    bits of a prefix cleared, `a-a` as `a`.
     """
+
     first, dash, last = value.partition("-")
     if dash:
         return first if first == last else value
+
     if "/" not in value and ":" not in value:
         return value  # a single IPv4 address has one spelling, and most rows have one
+
     try:
         network = ipaddress.ip_network(value, strict=False)
     except ValueError:
         return value
-    return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
+
+    return (
+        str(network.network_address)
+        if network.prefixlen == network.max_prefixlen
+        else str(network)
+    )
 
 
 @dataclass(frozen=True)
 class Menu:
     """One menu of a router.
 
-    `key` are the properties that identify an entry, `compared` those that are kept equal, with their normal
-    forms; `defaults` stand for what a row does not say; `read` is asked for besides (for `.proplist`);
-    `may_be_dynamic` says that the router makes entries of its own there, which are never ours.
+    `key` are the properties that identify an entry, `compared` those that are
+    kept equal, with their normal forms; `defaults` stand for what a row does
+    not say; `read` is asked for besides (for `.proplist`); `may_be_dynamic`
+    says that the router makes entries of its own there, which are never ours.
     """
 
     path: str
@@ -67,15 +86,24 @@ class Menu:
 
     @property
     def proplist(self) -> tuple[str, ...]:
-        """The properties to ask for, `.id` first: RouterOS does not add it on its own."""
+        """The properties to ask for, `.id` first: RouterOS does not add it on
+        its own.
+        """
         dynamic = ("dynamic",) if self.may_be_dynamic else ()
-        return (".id", *dict.fromkeys((*self.key, *self.compared, *self.read)), *dynamic)
+        return (
+            ".id",
+            *dict.fromkeys((*self.key, *self.compared, *self.read)),
+            *dynamic,
+        )
 
     def normal(self, row: Row, name: str) -> str:
-        """Return one property of a row in normal form; an absent one has its default, else is empty."""
+        """Return one property of a row in normal form; an absent one has its
+        default, else is empty.
+        """
         value = row.get(name)
         if value is None:
             value = self.defaults.get(name, "")
+
         return self.compared.get(name, plain)(value)
 
     def identity(self, row: Row) -> tuple[str, ...]:
@@ -83,30 +111,42 @@ class Menu:
         return tuple(self.normal(row, name) for name in self.key)
 
     def differences(self, wanted: Row, actual: Row) -> dict[str, str]:
-        """Return what a `set` has to change so that `actual` reads like `wanted`.
+        """Return what a `set` has to change so that `actual` reads like
+        `wanted`.
 
-        Only what `wanted` names is compared. A value of "" there means: not set; it goes out as `!name`,
-        which removes an optional property.
+        Only what `wanted` names is compared. A value of "" there means: not
+        set; it goes out as `!name`, which removes an optional property.
         """
         changes: dict[str, str] = {}
         for name, value in wanted.items():
             if self.normal(actual, name) != self.normal(wanted, name):
-                changes[name if value or name == "comment" else f"!{name}"] = value
+                changes[name if value or name == "comment" else f"!{name}"] = (
+                    value
+                )
+
         return changes
 
 
 _DURATION_UNITS = {"w": 7 * 86400, "d": 86400, "h": 3600, "m": 60, "s": 1}
-_DURATION = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_DURATION = re.compile(
+    r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?"
+)
 _CLOCK_TIME = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(\d+):(\d+):(\d+)")
 
 
 def seconds(value: str) -> int | None:
-    """Return a duration as RouterOS writes it (`1w2d`, `4m30s`, `1d00:10:00`) in seconds; None for other text."""
+    """Return a duration as RouterOS writes it (`1w2d`, `4m30s`, `1d00:10:00`)
+    in seconds; None for other text.
+    """
     match = _DURATION.fullmatch(value) or _CLOCK_TIME.fullmatch(value)
     if not value or match is None:
         return None
+
     return sum(
-        int(count or 0) * unit for count, unit in zip(match.groups(), _DURATION_UNITS.values(), strict=True)
+        int(count or 0) * unit
+        for count, unit in zip(
+            match.groups(), _DURATION_UNITS.values(), strict=True
+        )
     )
 
 
@@ -116,5 +156,7 @@ def is_true(row: Row, name: str) -> bool:
 
 
 def is_dynamic(row: Row) -> bool:
-    """Tell whether a row belongs to a service of the router and can never be ours."""
+    """Tell whether a row belongs to a service of the router and can never be
+    ours.
+    """
     return is_true(row, "dynamic")

@@ -6,7 +6,9 @@ from cerebro.agent.devices.access.contention import ContentionTracker
 from cerebro.agent.devices.breaker import Breaker
 
 
-def test_the_breaker_opens_after_failures_in_a_row_and_lets_one_try_through() -> None:
+def test_the_breaker_opens_after_failures_in_a_row_and_lets_one_try_through() -> (
+    None
+):
     breaker = Breaker(threshold=3, recovery=60.0)
     waits = []
     for _ in range(3):
@@ -29,9 +31,13 @@ def test_b5_a_changed_secret_half_opens_the_breaker() -> None:
     assert (breaker.state(5.0), breaker.next_try) == ("HalfOpen", 5.0)
 
 
-def test_b10_three_repairs_in_ten_minutes_are_contested_and_forgotten_later() -> None:
+def test_b10_three_repairs_in_ten_minutes_are_contested_and_forgotten_later() -> (
+    None
+):
     contest = ContentionTracker()
-    contest.note(["c"], {"c": True}, [], 0.0, everything=True)  # the first grant is no repair
+    contest.note(
+        ["c"], {"c": True}, [], 0.0, everything=True
+    )  # the first grant is no repair
     for time in (10.0, 20.0):
         contest.note(["c"], {"c": True}, [], time, everything=False)
         assert not contest.contested(time)

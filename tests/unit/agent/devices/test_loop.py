@@ -72,7 +72,11 @@ class World:
 
     def __init__(self) -> None:
         self._versions = itertools.count(1)
-        self.store, self.lease, self.router = Store(), FakedLease(), FakedRouter(Tables())
+        self.store, self.lease, self.router = (
+            Store(),
+            FakedLease(),
+            FakedRouter(Tables()),
+        )
         self.statuses: list[Write] = []
         self.context = AgentContext(
             api=cast(KubeApi, self),
@@ -92,23 +96,47 @@ class World:
         self.statuses.append(write)
 
     def deliver(
-        self, kind: str, name: str, spec: dict[str, Any], *, uid: str, event: Any = "MODIFIED"
+        self,
+        kind: str,
+        name: str,
+        spec: dict[str, Any],
+        *,
+        uid: str,
+        event: Any = "MODIFIED",
     ) -> None:
-        meta = {"name": name, "namespace": "ns", "uid": uid, "resourceVersion": str(next(self._versions))}
-        self.store.deliver(KINDS[kind], event, {"metadata": meta, "spec": spec})
+        meta = {
+            "name": name,
+            "namespace": "ns",
+            "uid": uid,
+            "resourceVersion": str(next(self._versions)),
+        }
+        self.store.deliver(
+            KINDS[kind], event, {"metadata": meta, "spec": spec}
+        )
 
     def has_device(self, uid: str = "d-1", **spec: Any) -> None:
-        api = {"address": "192.0.2.1", "allowPlaintext": True, "credentialsSecretRef": {"name": "s"}}
+        api = {
+            "address": "192.0.2.1",
+            "allowPlaintext": True,
+            "credentialsSecretRef": {"name": "s"},
+        }
         self.deliver("Device", "d", {"api": api, **spec}, uid=uid)
 
     def has_session(self) -> None:
         client = {"macAddress": MAC, "ipAddress": IP}
-        self.deliver("Session", "s", {"deviceRef": {"name": "d"}, "client": client}, uid="s")
+        self.deliver(
+            "Session",
+            "s",
+            {"deviceRef": {"name": "d"}, "client": client},
+            uid="s",
+        )
 
     def loop(self) -> DeviceLoop:
         stored = self.store.get(DEVICE, "ns", "d")
         assert stored is not None
-        return DeviceLoop(self.context, "ns", "d", stored.uid, cast(RouterLink, self.link))
+        return DeviceLoop(
+            self.context, "ns", "d", stored.uid, cast(RouterLink, self.link)
+        )
 
 
 @pytest.fixture
@@ -120,17 +148,24 @@ def world() -> World:
     return world
 
 
-async def test_e1_a_lease_that_runs_out_while_a_router_is_read_writes_nothing(world: World) -> None:
+async def test_e1_a_lease_that_runs_out_while_a_router_is_read_writes_nothing(
+    world: World,
+) -> None:
     """Another agent may have ended the Session meanwhile; what was planned before would let it in again."""
     reads = 0
 
     def before(commands: Sequence[Command]) -> None:
         nonlocal reads
-        if commands[0].path != "/ip/hotspot/ip-binding" or not commands[0].reads:
+        if (
+            commands[0].path != "/ip/hotspot/ip-binding"
+            or not commands[0].reads
+        ):
             return
         reads += 1
         world.lease.holds = False
-        if reads == 2:  # it looks again, as one that may end only what has passed
+        if (
+            reads == 2
+        ):  # it looks again, as one that may end only what has passed
             world.context.stopping = True
             loop.look_at_everything()
 
@@ -182,13 +217,21 @@ async def test_e1_it_is_asked_before_each_window_of_writes() -> None:
         meta = {"name": f"s{number}", "namespace": "ns", "uid": f"u{number}"}
         client = {"macAddress": f"AA:00:00:00:01:{number:02X}"}
         return Session.model_validate(
-            {"metadata": meta, "spec": {"deviceRef": {"name": "d"}, "client": client}}
+            {
+                "metadata": meta,
+                "spec": {"deviceRef": {"name": "d"}, "client": client},
+            }
         )
 
     router = FakedRouter(Tables())
     sessions = [a_session(number) for number in range(WINDOW + 1)]
     at = PassContext(datetime(2026, 6, 1, tzinfo=UTC), complete=True)
-    run = AccessReconciler(router.session, AccessPolicy(), at, may_write=lambda: not router.written)
+    run = AccessReconciler(
+        router.session,
+        AccessPolicy(),
+        at,
+        may_write=lambda: not router.written,
+    )
     outcome = await run.run(sessions, None)
     assert len(router.written) == WINDOW
     assert (outcome.interrupted, outcome.settled) == (True, False)
@@ -197,14 +240,22 @@ async def test_e1_it_is_asked_before_each_window_of_writes() -> None:
 async def test_e1_a_clean_up_stops_with_the_lease_too() -> None:
     router = FakedRouter(Tables())
     comment = str(marker_for("main", MAC, None))
-    router.tables.put("bindings", mac_address=MAC, type="bypassed", comment=comment)
-    outcome = await clean_up(router.session, AccessPolicy(), dry_run=False, may_write=lambda: False)
+    router.tables.put(
+        "bindings", mac_address=MAC, type="bypassed", comment=comment
+    )
+    outcome = await clean_up(
+        router.session, AccessPolicy(), dry_run=False, may_write=lambda: False
+    )
     assert (router.written, outcome.settled) == ([], False)
-    outcome = await clean_up(router.session, AccessPolicy(), dry_run=False, may_write=lambda: True)
+    outcome = await clean_up(
+        router.session, AccessPolicy(), dry_run=False, may_write=lambda: True
+    )
     assert (router.tables.bindings, outcome.settled) == ([], True)
 
 
-async def test_a8_a_loop_ends_with_its_device_and_leaves_the_rows(world: World) -> None:
+async def test_a8_a_loop_ends_with_its_device_and_leaves_the_rows(
+    world: World,
+) -> None:
     loop = world.loop()
     await once(loop)
     written = len(world.router.written)
@@ -219,7 +270,9 @@ async def test_a8_a_loop_ends_with_its_device_and_leaves_the_rows(world: World) 
     assert world.link.closed == 2
 
 
-async def test_a_loop_ends_when_another_device_of_its_name_came(world: World) -> None:
+async def test_a_loop_ends_when_another_device_of_its_name_came(
+    world: World,
+) -> None:
     """What it found (CleanedUp, say) holds for the one that was there."""
     loop = world.loop()
     world.has_device(uid="d-2")
@@ -227,7 +280,9 @@ async def test_a_loop_ends_when_another_device_of_its_name_came(world: World) ->
     assert world.statuses == []
 
 
-async def test_a_loop_whose_device_goes_within_a_pass_ends_after_it(world: World) -> None:
+async def test_a_loop_whose_device_goes_within_a_pass_ends_after_it(
+    world: World,
+) -> None:
     def before(commands: Sequence[Command]) -> None:
         if not commands[0].reads:
             world.deliver("Device", "d", {}, uid="d-1", event="DELETED")
@@ -239,7 +294,9 @@ async def test_a_loop_whose_device_goes_within_a_pass_ends_after_it(world: World
     assert world.context.heartbeats == {}
 
 
-async def test_b9_a_loop_goes_on_for_a_device_that_cannot_be_read(world: World) -> None:
+async def test_b9_a_loop_goes_on_for_a_device_that_cannot_be_read(
+    world: World,
+) -> None:
     world.has_device(commands="Everything")
     running = asyncio.create_task(world.loop().run())
     for _ in range(100):

@@ -17,14 +17,32 @@ ONLINE = ConditionState("True", "Online", "")
 
 
 def device(**spec: Any) -> Device:
-    api = {"allowPlaintext": True, "credentialsSecretRef": {"name": "c"}, **spec.pop("api", {})}
-    meta = {"name": "d", "namespace": "ns", "uid": "d", "resourceVersion": "1", "generation": 1}
-    return Device.model_validate({"metadata": meta, "spec": {"api": api, **spec}})
+    api = {
+        "allowPlaintext": True,
+        "credentialsSecretRef": {"name": "c"},
+        **spec.pop("api", {}),
+    }
+    meta = {
+        "name": "d",
+        "namespace": "ns",
+        "uid": "d",
+        "resourceVersion": "1",
+        "generation": 1,
+    }
+    return Device.model_validate(
+        {"metadata": meta, "spec": {"api": api, **spec}}
+    )
 
 
 def where(subject: Device, **given: Any) -> Standing:
     """Return the standing of a router to which nothing is in the way but what is given."""
-    usual = {"cleaned_up": False, "may_look": True, "tunnel": ONLINE, "breaker": Breaker(), "now": 100.0}
+    usual = {
+        "cleaned_up": False,
+        "may_look": True,
+        "tunnel": ONLINE,
+        "breaker": Breaker(),
+        "now": 100.0,
+    }
     return standing(subject, **{"client_waits": False, **usual, **given})
 
 
@@ -44,30 +62,54 @@ def failed(threshold: int) -> Breaker:
         (device(), {"cleaned_up": True}, Standing.NOT_OURS),
         (device(hubRef={"name": "h"}), {}, Standing.NO_ROUTE),
         (device(hubRef={"name": "h"}), {"may_look": False}, Standing.NOT_OURS),
-        (device(hubRef={"name": "h"}), {"breaker": failed(1)}, Standing.NO_ROUTE),
+        (
+            device(hubRef={"name": "h"}),
+            {"breaker": failed(1)},
+            Standing.NO_ROUTE,
+        ),
         (device(), {"breaker": failed(1)}, Standing.BACKING_OFF),
         (device(), {"breaker": failed(1), "now": 160.0}, Standing.READY),
         (device(), {"breaker": failed(9)}, Standing.BACKING_OFF),
-        (device(), {"breaker": failed(9), "client_waits": True}, Standing.READY),
-        (device(), {"breaker": failed(1), "client_waits": True}, Standing.BACKING_OFF),
+        (
+            device(),
+            {"breaker": failed(9), "client_waits": True},
+            Standing.READY,
+        ),
+        (
+            device(),
+            {"breaker": failed(1), "client_waits": True},
+            Standing.BACKING_OFF,
+        ),
     ],
 )
-def test_where_a_router_stands(subject: Device, given: dict[str, Any], expected: Standing) -> None:
+def test_where_a_router_stands(
+    subject: Device, given: dict[str, Any], expected: Standing
+) -> None:
     assert where(subject, **given) is expected
 
 
 def settled() -> Schedule:
     """Return a schedule after a full pass at second 0 that left nothing to do; the resync comes at 60."""
     schedule = Schedule()
-    assert schedule.next_look(0.0, fresh=True, present=False, gone=False) is Look.EVERYTHING
+    assert (
+        schedule.next_look(0.0, fresh=True, present=False, gone=False)
+        is Look.EVERYTHING
+    )
     schedule.completed(
-        Look.EVERYTHING, 0.0, settled=True, interrupted=False, collided=False, resync_interval=60.0
+        Look.EVERYTHING,
+        0.0,
+        settled=True,
+        interrupted=False,
+        collided=False,
+        resync_interval=60.0,
     )
     return schedule
 
 
 def look(schedule: Schedule, now: float = 1.0, **given: bool) -> Look:
-    return schedule.next_look(now, **{"fresh": False, "present": False, "gone": False, **given})
+    return schedule.next_look(
+        now, **{"fresh": False, "present": False, "gone": False, **given}
+    )
 
 
 def test_how_widely_a_pass_looks() -> None:
@@ -83,7 +125,9 @@ def test_clients_go_ahead_of_a_full_pass_that_stays_due() -> None:
     schedule.request_full_pass()
     for _ in range(20):
         assert look(schedule, present=True) is Look.CLIENTS
-    assert look(schedule, present=True) is Look.EVERYTHING, "it is not put off for ever"
+    assert look(schedule, present=True) is Look.EVERYTHING, (
+        "it is not put off for ever"
+    )
     assert look(schedule) is Look.NOTHING
 
 
@@ -111,7 +155,9 @@ def test_one_reset_for_all_that_keeps_a_router_from_being_reached() -> None:
         ({"at_once": True, "retry_at": 40.0}, 0.0),
     ],
 )
-def test_when_the_next_turn_is_due(change: dict[str, Any], wait: float) -> None:
+def test_when_the_next_turn_is_due(
+    change: dict[str, Any], wait: float
+) -> None:
     schedule = settled()
     for name, value in change.items():
         setattr(schedule, name, value)
@@ -122,7 +168,12 @@ def test_passes_that_leave_something_come_later_each_time() -> None:
     schedule, waits = settled(), []
     for _ in range(7):
         schedule.completed(
-            Look.EVERYTHING, 0.0, settled=False, interrupted=False, collided=False, resync_interval=60.0
+            Look.EVERYTHING,
+            0.0,
+            settled=False,
+            interrupted=False,
+            collided=False,
+            resync_interval=60.0,
         )
         waits.append(schedule.retry_at)
     assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]

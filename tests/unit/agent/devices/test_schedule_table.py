@@ -93,7 +93,8 @@ STANDINGS: dict[str, Change] = {
     "cleaned up": is_cleaned_up,
     "no tunnel": has_no_tunnel,
     "unreachable": fails(
-        Unreachable("ConnectionRefused", "refused"), circuitBreaker={"failureThreshold": 50}
+        Unreachable("ConnectionRefused", "refused"),
+        circuitBreaker={"failureThreshold": 50},
     ),
     "open": fails(
         Unreachable("ConnectionRefused", "refused"),
@@ -104,7 +105,9 @@ STANDINGS: dict[str, Change] = {
         circuitBreaker={"failureThreshold": 1, "recoveryTime": "20s"},
         whenOffline="Reject",
     ),
-    "login refused": fails(REFUSED, circuitBreaker={"failureThreshold": 2, "recoveryTime": "20s"}),
+    "login refused": fails(
+        REFUSED, circuitBreaker={"failureThreshold": 2, "recoveryTime": "20s"}
+    ),
 }
 
 
@@ -151,7 +154,9 @@ EVENTS: dict[str, Change] = {
     "session ends in 7 s": session_ends_soon,
     "device changed": device_changed,
     "acting changed": lambda _world, loop: loop.look_at_everything(),
-    "tunnel came back": lambda _world, loop: loop.tunnel_changed(came_back=True),
+    "tunnel came back": lambda _world, loop: loop.tunnel_changed(
+        came_back=True
+    ),
     "tunnel went": lambda _world, loop: loop.tunnel_changed(came_back=False),
     "secret changes later": secret_changes_later,
 }
@@ -169,7 +174,9 @@ RESULTS: dict[str, list[dict[str, Any] | RouterError]] = {
     "collided": [{"settled": False, "collided": True}],
     "collided often": [{"settled": False, "collided": True}] * 4,
     "collided, settled": [{"collided": True}],
-    "collided and interrupted": [{"settled": False, "collided": True, "interrupted": True}],
+    "collided and interrupted": [
+        {"settled": False, "collided": True, "interrupted": True}
+    ],
     "held back": [{"held_back": 12}],
     "lost": [ConnectionLost("lost")],
     "lost twice": [ConnectionLost("lost"), ConnectionLost("lost")],
@@ -178,7 +185,10 @@ RESULTS: dict[str, list[dict[str, Any] | RouterError]] = {
     "refused": [LoginRefused("no", wrong_password=True)],
     "no secret": [SecretError("no")],
 }
-LOOKS: dict[str, Change] = {"clients": session_came, "everything": device_changed}
+LOOKS: dict[str, Change] = {
+    "clients": session_came,
+    "everything": device_changed,
+}
 MEANWHILE: dict[str, Change] = {
     "nothing": lambda _world, _loop: None,
     "session changed": lambda _world, loop: loop.session_changed("s"),
@@ -274,10 +284,17 @@ def cases() -> Iterator[tuple[str, Change, Change]]:
         if standing == "ready" and then == "ready":
             continue
         name = f"{standing} | {event} | then {then}"
-        yield name, STANDINGS[standing], standing_with_event(standing, event, then)
-    for kind, result, look, meanwhile in product(DEVICES, RESULTS, LOOKS, MEANWHILE):
+        yield (
+            name,
+            STANDINGS[standing],
+            standing_with_event(standing, event, then),
+        )
+    for kind, result, look, meanwhile in product(
+        DEVICES, RESULTS, LOOKS, MEANWHILE
+    ):
         if kind and (
-            meanwhile != "nothing" or any(isinstance(entry, RouterError) for entry in RESULTS[result])
+            meanwhile != "nothing"
+            or any(isinstance(entry, RouterError) for entry in RESULTS[result])
         ):
             continue
         name = f"pass over {look}{', ' if kind else ''}{kind} | {result} | {meanwhile} meanwhile"
@@ -320,7 +337,9 @@ def told(name: str) -> str:
     with pytest.MonkeyPatch.context() as monkeypatch:
         patch_clocks(monkeypatch, clock, "cerebro.agent")
         try:
-            return clock.run_until_complete(run(DiaryWorld(monkeypatch, clock)))
+            return clock.run_until_complete(
+                run(DiaryWorld(monkeypatch, clock))
+            )
         finally:
             clock.close()
 
@@ -334,5 +353,7 @@ def expected() -> dict[str, str]:
 def test_the_loop_does_what_the_table_says() -> None:
     table = {name: told(name) for name in CASES}
     if WRITING:
-        TABLE.write_text("".join(f"{name} => {text}\n" for name, text in table.items()))
+        TABLE.write_text(
+            "".join(f"{name} => {text}\n" for name, text in table.items())
+        )
     assert table == expected()

@@ -21,7 +21,12 @@ from cerebro.kube.cache.store import Store
 from cerebro.kube.client.errors import KubeError
 from cerebro.kube.status_writer import Write
 from cerebro.resources import HUB, PEER, Peer
-from cerebro.wireguard.backend import IsolationNotAvailable, NotAvailable, PortInUse, WireGuardError
+from cerebro.wireguard.backend import (
+    IsolationNotAvailable,
+    NotAvailable,
+    PortInUse,
+    WireGuardError,
+)
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
 from cerebro.wireguard.model import ActualPeer, Interface, PeerChange
 from cerebro.wireguard.nft import NftError
@@ -29,7 +34,10 @@ from support.hub_node import Leases, a_hub
 from support.tunnels import NoTunnels
 
 NODE, POOL = "node-1", "10.64.0.1/16"
-PRIVATE, KEY = generate_private_key(), derive_public_key(generate_private_key())
+PRIVATE, KEY = (
+    generate_private_key(),
+    derive_public_key(generate_private_key()),
+)
 CARRIED = Interface(
     "wg0",
     PRIVATE,
@@ -51,7 +59,9 @@ class FakeNode:
 
     def __init__(self, *looks: Look) -> None:
         *some, last = looks
-        self._looks: Iterator[Look] = itertools.chain(some, itertools.repeat(last))
+        self._looks: Iterator[Look] = itertools.chain(
+            some, itertools.repeat(last)
+        )
         self.looked = 0
         self.dropped = 0
         self.peers_set: list[str] = []
@@ -70,9 +80,13 @@ class FakeNode:
         raise NotAvailable("the kernel of this node has no WireGuard")
 
     def set_device(self, *_: object, listen_port: int, **__: object) -> None:
-        raise PortInUse(f"another program on this node has UDP port {listen_port}")
+        raise PortInUse(
+            f"another program on this node has UDP port {listen_port}"
+        )
 
-    def set_peers(self, _: str, changes: Sequence[PeerChange]) -> dict[str, str]:
+    def set_peers(
+        self, _: str, changes: Sequence[PeerChange]
+    ) -> dict[str, str]:
         self.peers_set += [change.public_key for change in changes]
         return {}
 
@@ -117,11 +131,20 @@ class Statuses:
             was = self._store.get(write.kind, "ns", write.name)
             peer = was.read(Peer) if was else None
             assert peer is not None
-            body = a_peer(write.status, next(self._versions), write.name, peer.spec.public_key)
+            body = a_peer(
+                write.status,
+                next(self._versions),
+                write.name,
+                peer.spec.public_key,
+            )
             self._store.deliver(write.kind, "MODIFIED", body)
             self.peers.append(Peer.model_validate(body))
         else:
-            said = next(one for one in write.status["conditions"] if one["type"] == "Ready")
+            said = next(
+                one
+                for one in write.status["conditions"]
+                if one["type"] == "Ready"
+            )
             self.ready.append((said["status"], said["reason"]))
             self.hubs.append(write.uid)
 
@@ -129,16 +152,43 @@ class Statuses:
         return False
 
 
-def a_peer(status: dict[str, Any], version: int, name: str = "p", key: str = KEY) -> dict[str, Any]:
-    meta = {"name": name, "namespace": "ns", "uid": f"u-{name}", "generation": 1}
+def a_peer(
+    status: dict[str, Any], version: int, name: str = "p", key: str = KEY
+) -> dict[str, Any]:
+    meta = {
+        "name": name,
+        "namespace": "ns",
+        "uid": f"u-{name}",
+        "generation": 1,
+    }
     address = "10.64.0.2/32" if name == "p" else "10.64.0.3/32"
-    spec = {"hubRef": {"name": "hub"}, "publicKey": key, "allowedIPs": [address]}
-    return {"metadata": {**meta, "resourceVersion": str(version)}, "spec": spec, "status": status}
+    spec = {
+        "hubRef": {"name": "hub"},
+        "publicKey": key,
+        "allowedIPs": [address],
+    }
+    return {
+        "metadata": {**meta, "resourceVersion": str(version)},
+        "spec": spec,
+        "status": status,
+    }
 
 
 def a_hubs_body(uid: str, version: int, **spec: Any) -> dict[str, Any]:
-    meta = {"name": "hub", "namespace": "ns", "uid": uid, "generation": 1, "resourceVersion": str(version)}
-    words = {"addresses": [POOL], "nodeName": NODE, "isolation": "None", "resyncInterval": "1s", **spec}
+    meta = {
+        "name": "hub",
+        "namespace": "ns",
+        "uid": uid,
+        "generation": 1,
+        "resourceVersion": str(version),
+    }
+    words = {
+        "addresses": [POOL],
+        "nodeName": NODE,
+        "isolation": "None",
+        "resyncInterval": "1s",
+        **spec,
+    }
     known = {"publicKey": CARRIED.public_key, "nodeName": NODE}
     return {"metadata": meta, "spec": words, "status": known}
 
@@ -147,7 +197,12 @@ class Story:
     """A loop over a node, with one Peer that was Online when the agent before us ended."""
 
     def __init__(self, *looks: Look, **spec: Any) -> None:
-        self.node, self.nft, self.store, self.tunnels = FakeNode(*looks), FakeNft(), Store(), NoTunnels()
+        self.node, self.nft, self.store, self.tunnels = (
+            FakeNode(*looks),
+            FakeNft(),
+            Store(),
+            NoTunnels(),
+        )
         self.statuses = Statuses(self.store)
         index = self.store.add_index(PEER, hub_of)
         nothing = cast("Any", None)
@@ -208,13 +263,20 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "LASTING", 1e-6)
 
 
-GONE, SILENT = NotAvailable("no tunnel process answers"), WireGuardError("gave no answer within 20 s")
+GONE, SILENT = (
+    NotAvailable("no tunnel process answers"),
+    WireGuardError("gave no answer within 20 s"),
+)
 
 
-async def test_one_failure_that_the_next_look_repairs_is_told_of_no_peer() -> None:
+async def test_one_failure_that_the_next_look_repairs_is_told_of_no_peer() -> (
+    None
+):
     story = Story(CARRIED, GONE, CARRIED, SILENT, CARRIED)
     await story.until(lambda: story.node.looked > 5)
-    assert {("False", GONE.reason), ("False", SILENT.reason)} < set(story.statuses.ready)
+    assert {("False", GONE.reason), ("False", SILENT.reason)} < set(
+        story.statuses.ready
+    )
     assert {applied(peer)[0] for peer in story.statuses.peers} <= {"True"}
     assert KEY in story.loop.view.contacts
 
@@ -234,8 +296,14 @@ async def test_peers_say_so_when_their_hubs_interface_is_out_of_sight_for_long(
     story = Story(trouble)
     await story.until(lambda: story.statuses.peers)
     (peer,) = story.statuses.peers
-    conditions = {one.type: (one.status, one.reason) for one in peer.status.conditions}
-    assert conditions == {"Applied": said, "Ready": said, "Accepted": ("True", "Accepted")}
+    conditions = {
+        one.type: (one.status, one.reason) for one in peer.status.conditions
+    }
+    assert conditions == {
+        "Applied": said,
+        "Ready": said,
+        "Accepted": ("True", "Accepted"),
+    }
     assert (peer.status.state, peer.status.applied_public_key) == (state, KEY)
     assert story.loop.view.peers == {}
     assert story.tunnels.woken
@@ -243,7 +311,9 @@ async def test_peers_say_so_when_their_hubs_interface_is_out_of_sight_for_long(
 
 async def test_peers_are_looked_at_again_once_the_interface_is_back() -> None:
     story = Story(CARRIED, GONE, GONE, CARRIED)
-    await story.until(lambda: ("True", "Applied") in map(applied, story.statuses.peers[1:]))
+    await story.until(
+        lambda: ("True", "Applied") in map(applied, story.statuses.peers[1:])
+    )
     assert ("False", GONE.reason) in map(applied, story.statuses.peers)
     assert KEY in story.loop.view.contacts
 
@@ -257,7 +327,9 @@ async def test_e4_an_error_of_ours_is_said_and_ends_neither_claim_nor_tunnel(
     monkeypatch.setattr(HubLoop, "_lease", leases)
     bug = TypeError("unhashable type: 'dict'")
     story = Story(*[CARRIED] * 3, bug, bug, CARRIED, nodeName=node)
-    await story.until(lambda: story.node.looked > 5 and story.statuses.ready[-1][0] == "True")
+    await story.until(
+        lambda: story.node.looked > 5 and story.statuses.ready[-1][0] == "True"
+    )
     assert ("False", "InternalError") in story.statuses.ready
     assert len(leases.made) == (0 if node else 1)
     assert story.node.dropped == 0
@@ -267,20 +339,31 @@ async def test_e4_an_error_of_ours_is_said_and_ends_neither_claim_nor_tunnel(
 def talking(before: Interface = CARRIED) -> Interface:
     """Give the interface with a handshake of just now."""
     (peer,) = before.peers.values()
-    return replace(before, peers={KEY: replace(peer, last_handshake=time.time())})
+    return replace(
+        before, peers={KEY: replace(peer, last_handshake=time.time())}
+    )
 
 
-NOT_ISOLATED, NO_NFT = NftError("nft gave no answer within 10 s"), IsolationNotAvailable("no program nft")
+NOT_ISOLATED, NO_NFT = (
+    NftError("nft gave no answer within 10 s"),
+    IsolationNotAvailable("no program nft"),
+)
 PARTS: dict[str, tuple[dict[str, Any], Exception | None, str]] = {
     "isolation": ({"isolation": "Strict"}, NOT_ISOLATED, "IsolationFailed"),
     "no nft": ({"isolation": "Strict"}, NO_NFT, "IsolationNotAvailable"),
     "port": ({"listenPort": 53}, None, "ListenPortInUse"),
-    "error of ours": ({"isolation": "Strict"}, KeyError("expr"), "InternalError"),
+    "error of ours": (
+        {"isolation": "Strict"},
+        KeyError("expr"),
+        "InternalError",
+    ),
 }
 
 
 @pytest.mark.parametrize("node", [NODE, None], ids=["its node", "a Lease"])
-@pytest.mark.parametrize(("spec", "trouble", "reason"), PARTS.values(), ids=PARTS.keys())
+@pytest.mark.parametrize(
+    ("spec", "trouble", "reason"), PARTS.values(), ids=PARTS.keys()
+)
 async def test_e4_tunnels_that_work_hold_while_a_part_of_the_pass_fails(
     spec: dict[str, Any],
     trouble: Exception | None,
@@ -294,11 +377,15 @@ async def test_e4_tunnels_that_work_hold_while_a_part_of_the_pass_fails(
     story = Story(talking(), nodeName=node, **spec)
     story.nft.trouble = trouble
     other = derive_public_key(generate_private_key())
-    story.store.deliver(PEER, "ADDED", a_peer({"appliedPublicKey": other}, 3, "q", other))
+    story.store.deliver(
+        PEER, "ADDED", a_peer({"appliedPublicKey": other}, 3, "q", other)
+    )
     await story.until(lambda: story.node.looked > 8)
     assert set(story.statuses.ready) == {("False", reason)}
     assert story.loop.view.obstacle is None
-    assert {key: one.state for key, one in story.loop.view.contacts.items()} == {KEY: "Online"}
+    assert {
+        key: one.state for key, one in story.loop.view.contacts.items()
+    } == {KEY: "Online"}
     assert story.node.peers_set == []
     assert story.node.dropped == 0
     assert not any(one.given_back for one in leases.made)
@@ -328,7 +415,9 @@ async def test_an_interface_that_was_read_is_judged_though_no_plan_can_be_made(
     def fails(*_: object, **__: object) -> NoReturn:
         raise KeyError("an error of ours")
 
-    monkeypatch.setattr(hub_pass, "plan" if bug == "after" else "settle_key", fails)
+    monkeypatch.setattr(
+        hub_pass, "plan" if bug == "after" else "settle_key", fails
+    )
     story = Story(talking())
     await story.until(lambda: story.node.looked > 4)
     assert set(story.statuses.ready) == {("False", "InternalError")}
@@ -336,7 +425,9 @@ async def test_an_interface_that_was_read_is_judged_though_no_plan_can_be_made(
     assert (KEY in story.loop.view.contacts) is (bug == "after")
 
 
-async def test_e8_a_peer_that_goes_during_a_pass_is_not_forgotten_with_those_before_it() -> None:
+async def test_e8_a_peer_that_goes_during_a_pass_is_not_forgotten_with_those_before_it() -> (
+    None
+):
     """E8: a pass that found its key another Peer's may have taken that one for there."""
     story, peer = Story(CARRIED), Peer.model_validate(a_peer({}, 1))
     asking, hub = story.loop._inputs, a_hub()
@@ -360,14 +451,28 @@ async def test_b9_tunnels_of_a_hub_that_cannot_be_read_count_also_after_a_restar
     monkeypatch.setattr(HubLoop, "_lease", Leases())
     story = Story(talking(), nodeName=node, **UNREADABLE)
     await story.until(lambda: story.loop.view.contacts)
-    assert story.loop.owns() is (node is not None)  # a Lease is not renewed by one who stops
+    assert story.loop.owns() is (
+        node is not None
+    )  # a Lease is not renewed by one who stops
     assert story.loop.view.obstacle is None
-    assert {key: one.state for key, one in story.loop.view.contacts.items()} == {KEY: "Online"}
-    assert (story.node.peers_set, story.node.dropped, story.statuses.peers) == ([], 0, [])
+    assert {
+        key: one.state for key, one in story.loop.view.contacts.items()
+    } == {KEY: "Online"}
+    assert (
+        story.node.peers_set,
+        story.node.dropped,
+        story.statuses.peers,
+    ) == ([], 0, [])
 
 
-@pytest.mark.parametrize("look", [replace(CARRIED, public_key=KEY), SILENT], ids=["another's", "not read"])
-async def test_b9_nobody_is_dialled_by_an_interface_that_is_not_surely_the_hubs(look: Look) -> None:
+@pytest.mark.parametrize(
+    "look",
+    [replace(CARRIED, public_key=KEY), SILENT],
+    ids=["another's", "not read"],
+)
+async def test_b9_nobody_is_dialled_by_an_interface_that_is_not_surely_the_hubs(
+    look: Look,
+) -> None:
     """B9: its key is all that says whose it is."""
     story = Story(talking(), look, **UNREADABLE)
     await story.until(lambda: story.loop.view.obstacle)
@@ -375,7 +480,9 @@ async def test_b9_nobody_is_dialled_by_an_interface_that_is_not_surely_the_hubs(
     assert story.loop.view.contacts == {}
 
 
-async def test_b9_the_hub_of_another_node_stays_another_nodes_when_it_cannot_be_read() -> None:
+async def test_b9_the_hub_of_another_node_stays_another_nodes_when_it_cannot_be_read() -> (
+    None
+):
     story = Story(talking(), **{**UNREADABLE, "nodeName": "node-2"})
     await story.until(lambda: story.statuses.ready)
     assert not story.loop.owns()

@@ -18,7 +18,9 @@ from unit.agent.hubs.test_loop import CARRIED, Story, a_hubs_body
 @asynccontextmanager
 async def running(story: Story) -> AsyncIterator[HubManager]:
     """Run the loops of all Hubs that the story's store has, and gets."""
-    tunnels = HubTunnels(story.store, story.context.peers_by_hub, lambda *_: None)
+    tunnels = HubTunnels(
+        story.store, story.context.peers_by_hub, lambda *_: None
+    )
     story.context.tunnels = tunnels
     hubs = HubManager(story.context, story.tools, tunnels)
     story.store.subscribe(hubs.changed)
@@ -39,7 +41,12 @@ async def test_nothing_is_left_of_a_hub_that_went() -> None:
     """A deletion begins no loop, and what was kept of the Hub goes with its own."""
     story = Story(CARRIED)
     async with running(story) as hubs:
-        await until(lambda: story.statuses.ready and story.context.tunnels.owns("ns", "hub"))
+        await until(
+            lambda: (
+                story.statuses.ready
+                and story.context.tunnels.owns("ns", "hub")
+            )
+        )
         assert list(story.context.heartbeats) == ["hub ns/hub"]
         (task,) = hubs.tasks()
         story.store.deliver(HUB, "DELETED", a_hubs_body("u-hub", 50))

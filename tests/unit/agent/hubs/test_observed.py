@@ -25,16 +25,25 @@ INTERFACE = Interface(
     addresses=frozenset({"10.64.0.1/16"}),
     routes=frozenset({"192.168.9.0/24"}),
     peers={
-        key: ActualPeer(key, frozenset(networks), last_handshake=990) for key, networks in NETWORKS.items()
+        key: ActualPeer(key, frozenset(networks), last_handshake=990)
+        for key, networks in NETWORKS.items()
     },
 )
 
 
 def a_peer(key: str, noted: str | None) -> Peer:
     meta = {"name": f"p{KEYS.index(key)}", "namespace": "ns"}
-    spec = {"hubRef": {"name": "hub"}, "publicKey": key, "allowedIPs": sorted(NETWORKS[key])}
+    spec = {
+        "hubRef": {"name": "hub"},
+        "publicKey": key,
+        "allowedIPs": sorted(NETWORKS[key]),
+    }
     return Peer.model_validate(
-        {"metadata": meta, "spec": spec, "status": {"appliedPublicKey": noted} if noted else {}}
+        {
+            "metadata": meta,
+            "spec": spec,
+            "status": {"appliedPublicKey": noted} if noted else {},
+        }
     )
 
 
@@ -46,9 +55,19 @@ def test_no_way_leads_to_a_peer_without_an_address_or_route_for_it() -> None:
 
 
 def test_e8_peers_are_judged_whose_key_is_noted_and_on_the_interface() -> None:
-    peers = [a_peer(POOL, POOL), a_peer(ROUTED, ROUTED), a_peer(ASTRAY, ASTRAY), a_peer(NOT_OURS, None)]
-    before = {POOL: Contact("Offline", 500.0), ROUTED: Contact("Online", 980.0)}
-    assert contacts_seen(peers, INTERFACE, before, 1000.0, timedelta(seconds=180)) == {
+    peers = [
+        a_peer(POOL, POOL),
+        a_peer(ROUTED, ROUTED),
+        a_peer(ASTRAY, ASTRAY),
+        a_peer(NOT_OURS, None),
+    ]
+    before = {
+        POOL: Contact("Offline", 500.0),
+        ROUTED: Contact("Online", 980.0),
+    }
+    assert contacts_seen(
+        peers, INTERFACE, before, 1000.0, timedelta(seconds=180)
+    ) == {
         POOL: Contact("Online", 990.0),
         ROUTED: Contact("Online", 990.0),
     }

@@ -66,7 +66,13 @@ async def test_who_has_stood_aside_takes_part_again(why: str) -> None:
 
 
 def test_the_time_aside_doubles_up_to_a_bound() -> None:
-    assert [time_aside(15, before) for before in (0, 1, 2, 3, 50)] == [30, 60, 120, 120, 120]
+    assert [time_aside(15, before) for before in (0, 1, 2, 3, 50)] == [
+        30,
+        60,
+        120,
+        120,
+        120,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -80,12 +86,18 @@ def test_the_time_aside_doubles_up_to_a_bound() -> None:
         "IsolationNotAvailable",
     ],
 )
-def test_e4_what_lies_with_the_node_gives_the_lease_back_after_three_failures(reason: str) -> None:
-    assert [gives_back(LEASED, reason, failures) for failures in (1, 2, 3, 8)] == [False, False, True, True]
+def test_e4_what_lies_with_the_node_gives_the_lease_back_after_three_failures(
+    reason: str,
+) -> None:
+    assert [
+        gives_back(LEASED, reason, failures) for failures in (1, 2, 3, 8)
+    ] == [False, False, True, True]
     assert not gives_back(FIXED, reason, 8)
 
 
-@pytest.mark.parametrize("reason", ["SecretNotRead", "WireGuardError", "NoAnswer"])
+@pytest.mark.parametrize(
+    "reason", ["SecretNotRead", "WireGuardError", "NoAnswer"]
+)
 def test_what_would_fail_elsewhere_too_gives_nothing_back(reason: str) -> None:
     assert not gives_back(LEASED, reason, 8)
 
@@ -95,8 +107,13 @@ def test_b8_a_paused_hub_keeps_its_interface(paused: str) -> None:
     assert not gives_back(a_hub(paused=paused), "NotPermitted", 8)
 
 
-@pytest.mark.parametrize("wanted", [{}, {"interface": "wg1"}, {"interface": "wg1", "listenPort": 51821}])
-def test_e4_a_hub_that_is_carried_goes_before_an_older_one(wanted: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "wanted",
+    [{}, {"interface": "wg1"}, {"interface": "wg1", "listenPort": 51821}],
+)
+def test_e4_a_hub_that_is_carried_goes_before_an_older_one(
+    wanted: dict[str, Any],
+) -> None:
     older, newer = a_hub("older", age=1, **wanted), a_hub("newer")
     both = [older, newer]
     assert conflict(older, both) is None

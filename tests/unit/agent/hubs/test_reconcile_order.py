@@ -16,27 +16,51 @@ from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
 from cerebro.domain.conditions import Obstacle
 from cerebro.resources import Peer
 from cerebro.wireguard import isolation
-from cerebro.wireguard.backend import IsolationNotAvailable, NotAvailable, PortInUse, WireGuardError
+from cerebro.wireguard.backend import (
+    IsolationNotAvailable,
+    NotAvailable,
+    PortInUse,
+    WireGuardError,
+)
 from cerebro.wireguard.isolation import NftObject
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
-from cerebro.wireguard.model import ActualPeer, Interface, LinkChange, PeerChange
+from cerebro.wireguard.model import (
+    ActualPeer,
+    Interface,
+    LinkChange,
+    PeerChange,
+)
 from cerebro.wireguard.nft import Nft, NftError
 from cerebro.wireguard.words import link_words, peer_words
 from support.hub_node import Leases, Secrets, a_hub
 
 PRIVATE = generate_private_key()
-KEYS = {name: derive_public_key(generate_private_key()) for name in ("device", "laptop", "gone")}
+KEYS = {
+    name: derive_public_key(generate_private_key())
+    for name in ("device", "laptop", "gone")
+}
 NAMES = {key: name for name, key in KEYS.items()}
 
 
 def peer(name: str, *allowed: str, device: bool = True) -> Peer:
     """Make a Peer whose key is noted in its status."""
-    meta = {"name": name, "namespace": "ns", "uid": f"u-{name}", "generation": 1}
-    spec: dict[str, Any] = {"hubRef": {"name": "hub"}, "publicKey": KEYS[name], "allowedIPs": list(allowed)}
+    meta = {
+        "name": name,
+        "namespace": "ns",
+        "uid": f"u-{name}",
+        "generation": 1,
+    }
+    spec: dict[str, Any] = {
+        "hubRef": {"name": "hub"},
+        "publicKey": KEYS[name],
+        "allowedIPs": list(allowed),
+    }
     if device:
         spec["deviceRef"] = {"name": name}
     status = {"appliedPublicKey": KEYS[name]}
-    return Peer.model_validate({"metadata": meta, "spec": spec, "status": status})
+    return Peer.model_validate(
+        {"metadata": meta, "spec": spec, "status": status}
+    )
 
 
 PEERS = [
@@ -54,8 +78,12 @@ EQUAL = Interface(
     addresses=frozenset({"10.64.0.1/16"}),
     routes=frozenset({"192.168.7.0/24"}),
     peers={
-        KEYS["device"]: ActualPeer(KEYS["device"], frozenset({"10.64.0.2/32", "192.168.7.0/24"})),
-        KEYS["laptop"]: ActualPeer(KEYS["laptop"], frozenset({"10.64.0.3/32"})),
+        KEYS["device"]: ActualPeer(
+            KEYS["device"], frozenset({"10.64.0.2/32", "192.168.7.0/24"})
+        ),
+        KEYS["laptop"]: ActualPeer(
+            KEYS["laptop"], frozenset({"10.64.0.3/32"})
+        ),
     },
 )
 DIFFERENT = replace(
@@ -65,7 +93,9 @@ DIFFERENT = replace(
     addresses=frozenset({"10.65.0.1/16", "10.66.0.1/16"}),
     routes=frozenset({"192.168.9.0/24"}),
     peers={
-        KEYS["device"]: ActualPeer(KEYS["device"], frozenset({"10.64.0.2/32"})),
+        KEYS["device"]: ActualPeer(
+            KEYS["device"], frozenset({"10.64.0.2/32"})
+        ),
         KEYS["gone"]: ActualPeer(KEYS["gone"], frozenset({"10.64.0.9/32"})),
     },
 )
@@ -96,7 +126,9 @@ class Node:
     def read(self, name: str) -> Interface | None:
         return self.actual
 
-    def ensure(self, name: str, mtu: int, deadline: float | None = None) -> None:
+    def ensure(
+        self, name: str, mtu: int, deadline: float | None = None
+    ) -> None:
         self.note("ensure", mtu)
         self.actual = EMPTY
 
@@ -104,12 +136,25 @@ class Node:
         self.note("refresh")
 
     def set_device(
-        self, name: str, *, private_key: str | None = None, listen_port: int | None = None
+        self,
+        name: str,
+        *,
+        private_key: str | None = None,
+        listen_port: int | None = None,
     ) -> None:
-        self.note("device", "key" if private_key == PRIVATE else private_key, listen_port)
+        self.note(
+            "device",
+            "key" if private_key == PRIVATE else private_key,
+            listen_port,
+        )
 
-    def set_peers(self, name: str, changes: Sequence[PeerChange]) -> dict[str, str]:
-        lines = [peer_words(replace(one, public_key=NAMES[one.public_key])) for one in changes]
+    def set_peers(
+        self, name: str, changes: Sequence[PeerChange]
+    ) -> dict[str, str]:
+        lines = [
+            peer_words(replace(one, public_key=NAMES[one.public_key]))
+            for one in changes
+        ]
         self.note("peers", " / ".join(lines))
         return {}
 
@@ -132,7 +177,9 @@ class Tables(Nft):
         return None
 
     def apply(self, commands: Sequence[NftObject]) -> None:
-        wanted = isolation.desired_table("wg0", ["10.64.0.1/16"], ["10.64.0.3/32"])
+        wanted = isolation.desired_table(
+            "wg0", ["10.64.0.1/16"], ["10.64.0.3/32"]
+        )
         whole = list(commands) == isolation.plan(wanted, None)
         self._node.note("write table", "whole" if whole else "another")
 
@@ -141,13 +188,24 @@ class Tables(Nft):
 
 
 async def run(
-    node: Node, *, dry_run: bool = False, own: frozenset[str] = frozenset(), **spec: Any
+    node: Node,
+    *,
+    dry_run: bool = False,
+    own: frozenset[str] = frozenset(),
+    **spec: Any,
 ) -> HubOutcome:
-    hub = a_hub(nodeName="node", isolation=spec.pop("isolation", "Strict"), **spec)
+    hub = a_hub(
+        nodeName="node", isolation=spec.pop("isolation", "Strict"), **spec
+    )
     claim = Leases().claim()
     claim.follow(hub, "node")
     desired = HubDesired(
-        hub, PEERS, node="node", complete=True, dry_run=dry_run, departed=frozenset({KEYS["gone"]})
+        hub,
+        PEERS,
+        node="node",
+        complete=True,
+        dry_run=dry_run,
+        departed=frozenset({KEYS["gone"]}),
     )
     return await HubReconciler(
         Secrets(PRIVATE),  # type: ignore[arg-type]
@@ -184,7 +242,11 @@ def checked(*writes: str) -> list[str]:
 
 
 ORDERS: dict[str, tuple[Interface | None, dict[str, Any], list[str]]] = {
-    "no interface": (None, {}, checked("ensure 1420", DEVICE, *TABLE, ADDED, LINK)),
+    "no interface": (
+        None,
+        {},
+        checked("ensure 1420", DEVICE, *TABLE, ADDED, LINK),
+    ),
     "an empty interface": (EMPTY, {}, checked(DEVICE, *TABLE, ADDED, LINK)),
     "an equal interface": (EQUAL, {}, checked(*TABLE)),
     "a different interface": (
@@ -192,13 +254,21 @@ ORDERS: dict[str, tuple[Interface | None, dict[str, Any], list[str]]] = {
         {"own": OWN},
         checked("device None 51820", *TABLE, CHANGED, LINK_CHANGED),
     ),
-    "no isolation": (EMPTY, {"isolation": "None"}, checked(DEVICE, "drop table", ADDED, LINK)),
+    "no isolation": (
+        EMPTY,
+        {"isolation": "None"},
+        checked(DEVICE, "drop table", ADDED, LINK),
+    ),
     "no routes of ours": (
         EQUAL,
         {"routes": "None"},
         checked(*TABLE, "link remove route 192.168.7.0/24"),
     ),
-    "changes are paused": (DIFFERENT, {"paused": "Changes", "own": OWN}, checked("peers peer gone: remove")),
+    "changes are paused": (
+        DIFFERENT,
+        {"paused": "Changes", "own": OWN},
+        checked("peers peer gone: remove"),
+    ),
     "all is paused": (DIFFERENT, {"paused": "All", "own": OWN}, []),
     "no interface, and paused": (None, {"paused": "Changes"}, []),
     # The recorder stands before the backend: only the looks are left.
@@ -207,7 +277,9 @@ ORDERS: dict[str, tuple[Interface | None, dict[str, Any], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("actual", "desired", "log"), ORDERS.values(), ids=ORDERS.keys())
+@pytest.mark.parametrize(
+    ("actual", "desired", "log"), ORDERS.values(), ids=ORDERS.keys()
+)
 async def test_what_a_pass_writes_and_in_which_order(
     actual: Interface | None, desired: dict[str, Any], log: list[str]
 ) -> None:
@@ -222,24 +294,34 @@ async def test_a_dry_run_tells_the_same_writes_in_the_same_order() -> None:
     lines = [line.removeprefix("wg0: ") for line in outcome.findings.plan]
     for name, key in KEYS.items():
         lines = [line.replace(key, name) for line in lines]
-    told = ["listen on port 51820", *CHANGED.removeprefix("peers ").split(" / ")]
+    told = [
+        "listen on port 51820",
+        *CHANGED.removeprefix("peers ").split(" / "),
+    ]
     assert lines == [*told, *LINK_CHANGED.removeprefix("link ").split(" / ")]
     assert outcome.own_addresses == OWN
 
 
-async def test_a_dry_run_without_an_interface_tells_what_would_be_made() -> None:
+async def test_a_dry_run_without_an_interface_tells_what_would_be_made() -> (
+    None
+):
     outcome = await run(Node(None), dry_run=True)
     assert outcome.findings.plan is not None
     lines = [line.removeprefix("wg0: ") for line in outcome.findings.plan]
     for name, key in KEYS.items():
         lines = [line.replace(key, name) for line in lines]
     made = ["make the interface, MTU 1420, listen on port 51820"]
-    told = [*ADDED.removeprefix("peers ").split(" / "), *LINK.removeprefix("link ").split(" / ")]
+    told = [
+        *ADDED.removeprefix("peers ").split(" / "),
+        *LINK.removeprefix("link ").split(" / "),
+    ]
     assert lines == made + told
 
 
 @pytest.mark.parametrize("looks", range(5))
-async def test_e4_a_pass_ends_at_the_write_that_is_not_allowed_any_more(looks: int) -> None:
+async def test_e4_a_pass_ends_at_the_write_that_is_not_allowed_any_more(
+    looks: int,
+) -> None:
     whole = Node(DIFFERENT)
     await run(whole, own=OWN)
     node = Node(DIFFERENT, may_write=looks)
@@ -285,10 +367,16 @@ FAILURES: dict[str, tuple[str, Exception, str, list[str], set[str]]] = {
 
 
 @pytest.mark.parametrize(
-    ("part", "error", "reason", "before", "present"), FAILURES.values(), ids=FAILURES.keys()
+    ("part", "error", "reason", "before", "present"),
+    FAILURES.values(),
+    ids=FAILURES.keys(),
 )
 async def test_no_part_comes_after_one_that_fails_and_what_was_read_counts(
-    part: str, error: Exception, reason: str, before: list[str], present: set[str]
+    part: str,
+    error: Exception,
+    reason: str,
+    before: list[str],
+    present: set[str],
 ) -> None:
     """D3: no peer comes while the table is not right."""
     node = Node(DIFFERENT, {part: error})
@@ -305,7 +393,10 @@ async def test_no_part_comes_after_one_that_fails_and_what_was_read_counts(
 
 @pytest.mark.parametrize(
     ("actual", "error"),
-    [(DIFFERENT, NotAvailable("no tunnel process")), (replace(DIFFERENT, up=False), WireGuardError("busy"))],
+    [
+        (DIFFERENT, NotAvailable("no tunnel process")),
+        (replace(DIFFERENT, up=False), WireGuardError("busy")),
+    ],
     ids=["the interface is gone", "it never was up"],
 )
 async def test_a_failure_without_an_interface_that_is_up_ends_the_pass(
@@ -317,7 +408,9 @@ async def test_a_failure_without_an_interface_that_is_up_ends_the_pass(
 
 async def test_addresses_that_are_not_ours_are_told_and_stay() -> None:
     outcome = await run(Node(DIFFERENT), own=OWN)
-    assert [one.reason for one in outcome.findings.warnings] == ["ForeignAddress"]
+    assert [one.reason for one in outcome.findings.warnings] == [
+        "ForeignAddress"
+    ]
     assert "10.66.0.1/16" in outcome.findings.warnings[0].message
     assert outcome.own_addresses == {"10.64.0.1/16"}
     paused = await run(Node(DIFFERENT), own=OWN, paused="Changes")

@@ -24,11 +24,23 @@ def at_rest() -> HubSchedule:
 
 
 def failed_once() -> HubSchedule:
-    return HubSchedule(resync_at=NOW + 200, answered="first", failures=1, failing_since=NOW - 0.5, took=0.2)
+    return HubSchedule(
+        resync_at=NOW + 200,
+        answered="first",
+        failures=1,
+        failing_since=NOW - 0.5,
+        took=0.2,
+    )
 
 
 def failing_long() -> HubSchedule:
-    return HubSchedule(resync_at=NOW + 200, answered="first", failures=8, failing_since=NOW - 200, took=3.0)
+    return HubSchedule(
+        resync_at=NOW + 200,
+        answered="first",
+        failures=8,
+        failing_since=NOW - 200,
+        took=3.0,
+    )
 
 
 STATES = [fresh, at_rest, failed_once, failing_long]
@@ -67,14 +79,46 @@ DUE: list[tuple[Callable[[], HubSchedule], str, Due]] = [
     (at_rest, "a long pass", Due((True, False, True), False, 2.0, 200.0, 2.0)),
     (failed_once, "nothing", Due((True, False, True), False, 4.0, 10.0, 0.2)),
     (failed_once, "a resync", Due((True, True, False), False, 4.0, 10.0, 0.2)),
-    (failed_once, "a failure", Due((True, False, True), False, 8.0, 10.0, 0.2)),
-    (failed_once, "a success", Due((True, False, True), False, 2.0, 10.0, 0.2)),
-    (failed_once, "a long pass", Due((True, False, True), False, 4.0, 200.0, 2.0)),
-    (failing_long, "nothing", Due((True, False, True), True, 30.0, 150.0, 2.0)),
-    (failing_long, "a resync", Due((True, True, False), True, 30.0, 150.0, 2.0)),
-    (failing_long, "a failure", Due((True, False, True), True, 30.0, 150.0, 2.0)),
-    (failing_long, "a success", Due((True, False, True), False, 2.0, 150.0, 2.0)),
-    (failing_long, "a long pass", Due((True, False, True), True, 30.0, 200.0, 2.0)),
+    (
+        failed_once,
+        "a failure",
+        Due((True, False, True), False, 8.0, 10.0, 0.2),
+    ),
+    (
+        failed_once,
+        "a success",
+        Due((True, False, True), False, 2.0, 10.0, 0.2),
+    ),
+    (
+        failed_once,
+        "a long pass",
+        Due((True, False, True), False, 4.0, 200.0, 2.0),
+    ),
+    (
+        failing_long,
+        "nothing",
+        Due((True, False, True), True, 30.0, 150.0, 2.0),
+    ),
+    (
+        failing_long,
+        "a resync",
+        Due((True, True, False), True, 30.0, 150.0, 2.0),
+    ),
+    (
+        failing_long,
+        "a failure",
+        Due((True, False, True), True, 30.0, 150.0, 2.0),
+    ),
+    (
+        failing_long,
+        "a success",
+        Due((True, False, True), False, 2.0, 150.0, 2.0),
+    ),
+    (
+        failing_long,
+        "a long pass",
+        Due((True, False, True), True, 30.0, 200.0, 2.0),
+    ),
 ]
 
 
@@ -85,12 +129,22 @@ def test_the_table_has_each_state_with_each_event_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "event", "due"), DUE, ids=[f"{state.__name__}-{event}" for state, event, _ in DUE]
+    ("state", "event", "due"),
+    DUE,
+    ids=[f"{state.__name__}-{event}" for state, event, _ in DUE],
 )
-def test_what_is_due(state: Callable[[], HubSchedule], event: str, due: Due) -> None:
+def test_what_is_due(
+    state: Callable[[], HubSchedule], event: str, due: Due
+) -> None:
     schedule = state()
     EVENTS[event](schedule)
-    assert tuple(schedule.resync_due(request, NOW) for request in (None, "first", "second")) == due.resync
+    assert (
+        tuple(
+            schedule.resync_due(request, NOW)
+            for request in (None, "first", "second")
+        )
+        == due.resync
+    )
     assert schedule.failure_lasts(NOW) is due.lasts
     assert schedule.next_pass(NOW, unfinished=False) == due.next_pass
     assert schedule.next_pass(NOW, unfinished=True) == 1.0
@@ -101,25 +155,47 @@ def test_what_is_due(state: Callable[[], HubSchedule], event: str, due: Due) -> 
 def test_a_resync_is_due_once_its_time_has_come_without_a_request() -> None:
     schedule = fresh()
     schedule.resynced(None, NOW, INTERVAL)
-    due = [schedule.resync_due(None, NOW + seconds) for seconds in (0.0, 299.9, 300.0)]
+    due = [
+        schedule.resync_due(None, NOW + seconds)
+        for seconds in (0.0, 299.9, 300.0)
+    ]
     assert due == [False, False, True]
 
 
-def test_retries_become_rarer_up_to_half_a_minute_and_begin_anew_after_a_success() -> None:
+def test_retries_become_rarer_up_to_half_a_minute_and_begin_anew_after_a_success() -> (
+    None
+):
     schedule = fresh()
-    assert [schedule.failed(NOW + number) for number in range(7)] == [2, 4, 8, 16, 30, 30, 30]
+    assert [schedule.failed(NOW + number) for number in range(7)] == [
+        2,
+        4,
+        8,
+        16,
+        30,
+        30,
+        30,
+    ]
     schedule.succeeded()
     assert schedule.failed(NOW + 10) == 2
 
 
-@pytest.mark.parametrize(("seconds", "lasts"), [(0.0, False), (0.9, False), (1.0, True), (60.0, True)])
-def test_a_failure_lasts_from_a_second_after_the_first_in_a_row(seconds: float, lasts: bool) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "lasts"),
+    [(0.0, False), (0.9, False), (1.0, True), (60.0, True)],
+)
+def test_a_failure_lasts_from_a_second_after_the_first_in_a_row(
+    seconds: float, lasts: bool
+) -> None:
     schedule = fresh()
     schedule.failed(NOW)
     schedule.failed(NOW + seconds)
     assert schedule.failure_lasts(NOW + seconds) is lasts
 
 
-@pytest.mark.parametrize(("delay", "waited"), [(0.0, 0.05), (-5.0, 0.05), (7.0, 7.0), (100.0, 30.0)])
-def test_a_loop_is_seen_to_turn_and_never_spins(delay: float, waited: float) -> None:
+@pytest.mark.parametrize(
+    ("delay", "waited"), [(0.0, 0.05), (-5.0, 0.05), (7.0, 7.0), (100.0, 30.0)]
+)
+def test_a_loop_is_seen_to_turn_and_never_spins(
+    delay: float, waited: float
+) -> None:
     assert wait(delay, heartbeat=30.0) == waited

@@ -23,12 +23,18 @@ class Kept:
     """A Keeping over fakes, for a Hub without a node."""
 
     def __init__(self, interface: FakeInterface) -> None:
-        self.interface, self.renewed, self.gone = interface, asyncio.Event(), asyncio.Event()
+        self.interface, self.renewed, self.gone = (
+            interface,
+            asyncio.Event(),
+            asyncio.Event(),
+        )
         leases = Leases()
         self.claim = leases.claim()
         self.claim.follow(a_hub(), "node")
         self.lease = leases.made[0]
-        self.keeping = Watchdog(self.claim, interface, self.renewed, self.gone.set)
+        self.keeping = Watchdog(
+            self.claim, interface, self.renewed, self.gone.set
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -48,14 +54,18 @@ async def until(condition: Callable[[], object]) -> None:
     raise AssertionError("it did not happen within 30 s")
 
 
-async def test_e4_each_renewal_moves_the_deadline_and_nothing_else_is_written() -> None:
+async def test_e4_each_renewal_moves_the_deadline_and_nothing_else_is_written() -> (
+    None
+):
     kept = Kept(FakeInterface(PRIVATE))
     kept.keeping.begin(kept.interface, "wg0")
     async with kept.running():
         for number in range(1, 4):
             kept.lease.until += 5
             kept.renewed.set()
-            await until(lambda number=number: len(kept.interface.refreshed) == number)  # type: ignore[misc]
+            await until(
+                lambda number=number: len(kept.interface.refreshed) == number  # type: ignore[misc]
+            )
             assert kept.interface.refreshed[-1] == kept.claim.deadline()
     assert kept.interface.calls == []
 
@@ -70,7 +80,9 @@ async def test_e4_what_is_not_there_is_not_made_but_told() -> None:
 
 
 @pytest.mark.parametrize("why", ["not carried", "ran out"])
-async def test_e4_nothing_is_kept_that_we_do_not_carry_or_whose_lease_ran_out(why: str) -> None:
+async def test_e4_nothing_is_kept_that_we_do_not_carry_or_whose_lease_ran_out(
+    why: str,
+) -> None:
     kept = Kept(FakeInterface(PRIVATE))
     if why == "ran out":
         kept.keeping.begin(kept.interface, "wg0")
@@ -97,7 +109,9 @@ async def test_e4_what_was_ours_before_a_restart_is_known_by_its_key() -> None:
     assert kept.interface.refreshed == [kept.claim.deadline()]
 
 
-async def test_only_what_is_ours_is_dropped_and_only_what_is_gone_is_said_to_be() -> None:
+async def test_only_what_is_ours_is_dropped_and_only_what_is_gone_is_said_to_be() -> (
+    None
+):
     kept = Kept(FakeInterface(PRIVATE))
     assert not await kept.keeping.drop("wg0")
     assert kept.interface.there
@@ -106,10 +120,14 @@ async def test_only_what_is_ours_is_dropped_and_only_what_is_gone_is_said_to_be(
     assert (kept.interface.there, kept.keeping.backend) == (False, None)
 
 
-async def test_e4_name_servers_that_do_not_answer_hold_up_no_interface() -> None:
+async def test_e4_name_servers_that_do_not_answer_hold_up_no_interface() -> (
+    None
+):
     """E4: asyncio asks them in threads of its own, which may all be waiting."""
     end = threading.Event()
-    asyncio.get_running_loop().set_default_executor(waiting := ThreadPoolExecutor(1))
+    asyncio.get_running_loop().set_default_executor(
+        waiting := ThreadPoolExecutor(1)
+    )
     try:
         waiting.submit(end.wait)
         assert await in_thread(lambda: "done") == "done"

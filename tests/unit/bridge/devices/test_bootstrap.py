@@ -18,22 +18,42 @@ OURS = {"app.kubernetes.io/managed-by": "cerebro-bridge"}
 
 
 def read(**fields: Any) -> Bootstrap:
-    return devices.bootstrap({"deviceId": "BUS05", "tunnelIp": "10.8.0.7", **fields})
+    return devices.bootstrap(
+        {"deviceId": "BUS05", "tunnelIp": "10.8.0.7", **fields}
+    )
 
 
-def device(labels: dict[str, str] | None = None, address: str | None = "10.8.0.7", **spec: Any) -> Device:
+def device(
+    labels: dict[str, str] | None = None,
+    address: str | None = "10.8.0.7",
+    **spec: Any,
+) -> Device:
     """A Device behind Hub `hub`, whose address the operator gave it."""
-    fields = {"api": {"credentialsSecretRef": {"name": "r"}}, "hubRef": {"name": "hub"}, **spec}
+    fields = {
+        "api": {"credentialsSecretRef": {"name": "r"}},
+        "hubRef": {"name": "hub"},
+        **spec,
+    }
     return Device.model_validate(
         {
-            "metadata": {"name": "bus05", "namespace": "test", "labels": labels or {}},
+            "metadata": {
+                "name": "bus05",
+                "namespace": "test",
+                "labels": labels or {},
+            },
             "spec": fields,
             "status": {"tunnelAddress": address} if address else {},
         }
     )
 
 
-def peer(observed: int = 2, /, key: str = KEY, applied_key: str | None = None, **conditions: str) -> Peer:
+def peer(
+    observed: int = 2,
+    /,
+    key: str = KEY,
+    applied_key: str | None = None,
+    **conditions: str,
+) -> Peer:
     """A Peer of generation 2 with conditions by name."""
     said = [
         {
@@ -48,8 +68,16 @@ def peer(observed: int = 2, /, key: str = KEY, applied_key: str | None = None, *
     ]
     return Peer.model_validate(
         {
-            "metadata": {"name": "bus05", "namespace": "test", "generation": 2},
-            "spec": {"hubRef": {"name": "hub"}, "publicKey": key, "allowedIPs": ["10.8.0.7/32"]},
+            "metadata": {
+                "name": "bus05",
+                "namespace": "test",
+                "generation": 2,
+            },
+            "spec": {
+                "hubRef": {"name": "hub"},
+                "publicKey": key,
+                "allowedIPs": ["10.8.0.7/32"],
+            },
             "status": {"conditions": said, "appliedPublicKey": applied_key},
         }
     )
@@ -93,7 +121,9 @@ def test_networks_in_any_shape_without_the_tunnel_address(
         ({"allowedIps": ["10.0.0.0/8"] * 65}, "allowedIps"),
     ],
 )
-def test_what_cannot_be_read_names_the_field(fields: dict[str, Any], word: str) -> None:
+def test_what_cannot_be_read_names_the_field(
+    fields: dict[str, Any], word: str
+) -> None:
     with pytest.raises(ApiError) as error:
         read(**fields)
     assert error.value.status == 400
@@ -107,10 +137,18 @@ def test_a_default_route_is_refused_with_its_danger(network: str) -> None:
     assert error.value.status == 400
 
 
-def test_f9_a_new_device_keeps_the_callers_text_and_is_marked_as_ours() -> None:
-    made = bootstrap.new_device("test", "hub", read(devicePublicKey=KEY, allowedIps="192.168.88.0/24"))
+def test_f9_a_new_device_keeps_the_callers_text_and_is_marked_as_ours() -> (
+    None
+):
+    made = bootstrap.new_device(
+        "test", "hub", read(devicePublicKey=KEY, allowedIps="192.168.88.0/24")
+    )
     found = Device.model_validate(made)
-    assert (found.name, found.spec.router_id, found.spec.public_key) == ("bus05", "BUS05", KEY)
+    assert (found.name, found.spec.router_id, found.spec.public_key) == (
+        "bus05",
+        "BUS05",
+        KEY,
+    )
     assert found.metadata.labels == OURS
     assert found.spec.tunnel_address == "10.8.0.7"
     assert found.spec.lan_networks == ["192.168.88.0/24"]
@@ -120,7 +158,11 @@ def test_f9_a_new_device_keeps_the_callers_text_and_is_marked_as_ours() -> None:
 
 def test_an_address_of_another_device_on_the_hub_is_refused() -> None:
     elsewhere = device(hubRef={"name": "another"})
-    bootstrap.refuse_taken(read(), "hub", [elsewhere, device(address="10.8.0.8"), device(address=None)])
+    bootstrap.refuse_taken(
+        read(),
+        "hub",
+        [elsewhere, device(address="10.8.0.8"), device(address=None)],
+    )
     with pytest.raises(ApiError, match="bus05") as error:
         bootstrap.refuse_taken(read(), "hub", [elsewhere, device()])
     assert refused(error) == (409, "tunnel_ip_taken")
@@ -135,7 +177,9 @@ def test_an_address_of_another_device_on_the_hub_is_refused() -> None:
         (device(tunnelAddress="10.8.0.9"), 409, "tunnel_ip_mismatch"),
     ],
 )
-def test_a_request_that_does_not_fit_its_device_is_refused(there: Device, status: int, code: str) -> None:
+def test_a_request_that_does_not_fit_its_device_is_refused(
+    there: Device, status: int, code: str
+) -> None:
     with pytest.raises(ApiError) as error:
         bootstrap.check(there, read())
     assert refused(error) == (status, code)
@@ -143,23 +187,44 @@ def test_a_request_that_does_not_fit_its_device_is_refused(there: Device, status
 
 def test_a_request_that_fits_gives_the_hub() -> None:
     assert bootstrap.check(device(), read()) == "hub"
-    assert bootstrap.check(device(address="fd00::7"), read(tunnelIp="fd00:0::7")) == "hub"
+    assert (
+        bootstrap.check(device(address="fd00::7"), read(tunnelIp="fd00:0::7"))
+        == "hub"
+    )
 
 
 def test_f8_a_device_of_ours_takes_key_and_networks() -> None:
     ours = device(OURS, lanNetworks=["192.168.1.0/24"])
-    assert bootstrap.change(ours, read(devicePublicKey=KEY)) == {"publicKey": KEY}
+    assert bootstrap.change(ours, read(devicePublicKey=KEY)) == {
+        "publicKey": KEY
+    }
     asked = read(devicePublicKey=KEY, allowedIps="10.8.0.7/32")
-    assert bootstrap.change(ours, asked) == {"publicKey": KEY, "lanNetworks": []}
-    same = device(OURS, publicKey=KEY, lanNetworks=["10.1.0.0/16", "10.2.0.0/16"])
-    assert bootstrap.change(same, read(devicePublicKey=KEY, allowedIps="10.2.0.0/16,10.1.0.0/16")) == {}
+    assert bootstrap.change(ours, asked) == {
+        "publicKey": KEY,
+        "lanNetworks": [],
+    }
+    same = device(
+        OURS, publicKey=KEY, lanNetworks=["10.1.0.0/16", "10.2.0.0/16"]
+    )
+    assert (
+        bootstrap.change(
+            same,
+            read(devicePublicKey=KEY, allowedIps="10.2.0.0/16,10.1.0.0/16"),
+        )
+        == {}
+    )
 
 
 def test_f8_a_device_of_somebody_else_is_not_changed() -> None:
     with pytest.raises(ApiError, match="publicKey") as error:
-        bootstrap.change(device(publicKey=OTHER_KEY), read(devicePublicKey=KEY))
+        bootstrap.change(
+            device(publicKey=OTHER_KEY), read(devicePublicKey=KEY)
+        )
     assert refused(error) == (409, "device_not_ours")
-    assert bootstrap.change(device(publicKey=KEY), read(devicePublicKey=KEY)) == {}
+    assert (
+        bootstrap.change(device(publicKey=KEY), read(devicePublicKey=KEY))
+        == {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,14 +232,19 @@ def test_f8_a_device_of_somebody_else_is_not_changed() -> None:
     [
         (None, "pending"),
         (peer(), "pending"),
-        (peer(key=OTHER_KEY, applied_key=OTHER_KEY, Applied="True"), "pending"),
+        (
+            peer(key=OTHER_KEY, applied_key=OTHER_KEY, Applied="True"),
+            "pending",
+        ),
         (peer(applied_key=OTHER_KEY, Applied="True"), "pending"),
         (peer(1, applied_key=KEY, Applied="True"), "pending"),
         (peer(1, Accepted="False"), "pending"),
         (peer(applied_key=KEY, Accepted="True", Applied="True"), "applied"),
     ],
 )
-def test_it_is_done_when_the_interface_has_this_key(there: Peer | None, expected: str) -> None:
+def test_it_is_done_when_the_interface_has_this_key(
+    there: Peer | None, expected: str
+) -> None:
     assert bootstrap.judge(there, KEY) == expected
 
 

@@ -19,30 +19,63 @@ from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import BridgeStore
 from cerebro.kube.cache.store import Store as ObjectStore
 from cerebro.resources import format_time
-from support.orders import NAMESPACE, NOW, PHONE, at, by_hand, device, order, session
+from support.orders import (
+    NAMESPACE,
+    NOW,
+    PHONE,
+    at,
+    by_hand,
+    device,
+    order,
+    session,
+)
 
 TOKEN_ONLY = {"/relay/health", "/relay/metrics", "/metrics"}
 PROBES = {"/health", "/health/live", "/health/ready"}
 
 
 def settings(**more: Any) -> BridgeSettings:
-    fixed = {"relay_token": "main", "relay_api_secret": "secret", "namespace": NAMESPACE}
+    fixed = {
+        "relay_token": "main",
+        "relay_api_secret": "secret",
+        "namespace": NAMESPACE,
+    }
     return BridgeSettings(**cast("Any", {**fixed, **more}))
 
 
 def relay() -> OrderService:
     """One that has heard of nothing yet, and could neither write nor ask."""
     sessions = Sessions(cast("Any", None), ObjectStore(), NAMESPACE)
-    return OrderService(settings(), cast("BridgeStore", None), sessions, cast("Any", None), Metrics())
+    return OrderService(
+        settings(),
+        cast("BridgeStore", None),
+        sessions,
+        cast("Any", None),
+        Metrics(),
+    )
 
 
 def test_d5_all_but_health_and_metrics_is_signed() -> None:
     routes = make_routes(relay(), cast("Any", None), cast("Any", None))
     access = {route.path: route.access for route in routes}
-    assert {path for path, given in access.items() if given is Access.OPEN} == PROBES
-    assert {path for path, given in access.items() if given in (Access.HEALTH, Access.METRICS)} == TOKEN_ONLY
-    assert all(route.access is Access.SIGNED for route in routes if route.path not in PROBES | TOKEN_ONLY)
-    assert all(route.access is Access.SIGNED for route in routes if route.method != "GET")
+    assert {
+        path for path, given in access.items() if given is Access.OPEN
+    } == PROBES
+    assert {
+        path
+        for path, given in access.items()
+        if given in (Access.HEALTH, Access.METRICS)
+    } == TOKEN_ONLY
+    assert all(
+        route.access is Access.SIGNED
+        for route in routes
+        if route.path not in PROBES | TOKEN_ONLY
+    )
+    assert all(
+        route.access is Access.SIGNED
+        for route in routes
+        if route.method != "GET"
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,7 +87,9 @@ def test_d5_all_but_health_and_metrics_is_signed() -> None:
         (Access.TOKEN, {"main"}),
     ],
 )
-def test_d5_a_narrow_token_opens_its_own_paths_only(access: Access, opens: set[str]) -> None:
+def test_d5_a_narrow_token_opens_its_own_paths_only(
+    access: Access, opens: set[str]
+) -> None:
     given = settings(
         relay_token_health="health",
         relay_token_tools="tools",
@@ -63,26 +98,46 @@ def test_d5_a_narrow_token_opens_its_own_paths_only(access: Access, opens: set[s
     )
     tokens = Tokens(given)
     for token in ("main", "health", "tools", "exec", "metrics", "", "other"):
-        for headers in ({"x-relay-token": token}, {"authorization": f"Bearer {token}"}):
+        for headers in (
+            {"x-relay-token": token},
+            {"authorization": f"Bearer {token}"},
+        ):
             if token in opens:
                 tokens.check(access, headers)
                 continue
             with pytest.raises(ApiError) as caught:
                 tokens.check(access, headers)
-            assert (caught.value.status, caught.value.code) == (401, "UNAUTHORIZED")
+            assert (caught.value.status, caught.value.code) == (
+                401,
+                "UNAUTHORIZED",
+            )
 
 
-def test_d5_without_a_secret_the_bridge_starts_only_where_nothing_is_signed() -> None:
+def test_d5_without_a_secret_the_bridge_starts_only_where_nothing_is_signed() -> (
+    None
+):
     with pytest.raises(ValueError, match="RELAY_API_SECRET"):
         settings(relay_api_secret=None)
-    assert settings(relay_api_secret=None, allow_unsigned="all").unsigned_everywhere
+    assert settings(
+        relay_api_secret=None, allow_unsigned="all"
+    ).unsigned_everywhere
 
 
 def test_a5_paid_orders_without_an_end_are_warned_of_and_counted() -> None:
-    assert any("RELAY_PAID_MINUTES" in warning for warning in settings().warnings())
-    assert not any("RELAY_PAID_MINUTES" in warning for warning in settings(paid_minutes=60).warnings())
+    assert any(
+        "RELAY_PAID_MINUTES" in warning for warning in settings().warnings()
+    )
+    assert not any(
+        "RELAY_PAID_MINUTES" in warning
+        for warning in settings(paid_minutes=60).warnings()
+    )
     endless = decide(NAMESPACE, order(), PHONE, Known(device(), NOW))
-    ending = decide(NAMESPACE, order("P-2", duration=timedelta(hours=1)), PHONE, Known(device(), NOW))
+    ending = decide(
+        NAMESPACE,
+        order("P-2", duration=timedelta(hours=1)),
+        PHONE,
+        Known(device(), NOW),
+    )
     assert isinstance(endless, Create)
     assert isinstance(ending, Create)
     metrics = Metrics()

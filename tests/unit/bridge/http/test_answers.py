@@ -16,7 +16,11 @@ from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.answers import answer_response, render
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.metrics import Metrics
-from cerebro.bridge.orders.answers import GrantAnswer, HelloAnswer, RouterResult
+from cerebro.bridge.orders.answers import (
+    GrantAnswer,
+    HelloAnswer,
+    RouterResult,
+)
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.settings import BridgeSettings
 
@@ -36,17 +40,30 @@ CASES: list[tuple[Answer, bytes]] = [
         + b"}",
     ),
     (
-        HelloAnswer(device_token="t", mik_id="R1", ip_atual="10.5.50.10", mac_atual=None),
+        HelloAnswer(
+            device_token="t",
+            mik_id="R1",
+            ip_atual="10.5.50.10",
+            mac_atual=None,
+        ),
         b'{"ok":true,"deviceToken":"t","mikId":"R1","ipAtual":"10.5.50.10","macAtual":null}',
     ),
     (
-        TunnelAnswer(created_peer=PeerChange(created=True, updated=False), commands=["a"]),
+        TunnelAnswer(
+            created_peer=PeerChange(created=True, updated=False),
+            commands=["a"],
+        ),
         b'{"ok":true,"createdPeer":{"created":true,"updated":false},"commands":["a"]}',
     ),
     (HealthAnswer(status="ok"), b'{"status":"ok"}'),
-    (HealthAnswer(status="degraded", dry_run=True), b'{"status":"degraded","dryRun":true}'),
     (
-        ReadyAnswer(status="not ready", uptime=1.5, database="locked", hmac="ok"),
+        HealthAnswer(status="degraded", dry_run=True),
+        b'{"status":"degraded","dryRun":true}',
+    ),
+    (
+        ReadyAnswer(
+            status="not ready", uptime=1.5, database="locked", hmac="ok"
+        ),
         b'{"status":"not ready","uptime":1.5,"database":"locked","hmac":"ok"}',
     ),
 ]
@@ -63,7 +80,9 @@ def test_an_answer_has_its_fields_in_their_order_and_leaves_out_what_is_absent(
 
 def test_readiness_is_a_status_for_probes() -> None:
     for status, expected in (("ready", 200), ("not ready", 503)):
-        answer = ReadyAnswer(status=cast("Any", status), uptime=1.0, database="ok", hmac="ok")
+        answer = ReadyAnswer(
+            status=cast("Any", status), uptime=1.0, database="ok", hmac="ok"
+        )
         assert answer_response(answer).status_code == expected
 
 
@@ -78,7 +97,14 @@ def test_an_error_is_what_its_model_says() -> None:
 
 def all_routes() -> list[Route]:
     settings = BridgeSettings(
-        **cast("Any", {"relay_token": "main", "relay_api_secret": "secret", "namespace": "test"})
+        **cast(
+            "Any",
+            {
+                "relay_token": "main",
+                "relay_api_secret": "secret",
+                "namespace": "test",
+            },
+        )
     )
     missing = cast("Any", None)
     service = OrderService(settings, missing, missing, missing, Metrics())
@@ -87,7 +113,14 @@ def all_routes() -> list[Route]:
 
 def openapi() -> dict[str, Any]:
     settings = BridgeSettings(
-        **cast("Any", {"relay_token": "main", "relay_api_secret": "secret", "namespace": "test"})
+        **cast(
+            "Any",
+            {
+                "relay_token": "main",
+                "relay_api_secret": "secret",
+                "namespace": "test",
+            },
+        )
     )
     gate = make_app(settings, cast("Any", None), Metrics(), all_routes())
     app: FastAPI = cast("Any", gate)._app
@@ -96,18 +129,28 @@ def openapi() -> dict[str, Any]:
 
 def test_the_page_lists_every_endpoint_with_the_model_of_its_answer() -> None:
     page = openapi()
-    listed = {(method.upper(), path) for path, methods in page["paths"].items() for method in methods}
+    listed = {
+        (method.upper(), path)
+        for path, methods in page["paths"].items()
+        for method in methods
+    }
     assert listed == {(route.method, route.path) for route in all_routes()}
     for route in all_routes():
-        responses = page["paths"][route.path][route.method.lower()]["responses"]
+        responses = page["paths"][route.path][route.method.lower()][
+            "responses"
+        ]
         if route.answer is None:
             assert list(responses["200"]["content"]) == ["text/plain"]
             continue
         schema = responses["200"]["content"]["application/json"]["schema"]
         references = [part["$ref"] for part in schema.get("anyOf", [schema])]
         models = get_args(route.answer) or (route.answer,)
-        assert references == [f"#/components/schemas/{model.__name__}" for model in models]
-        error = responses["400"]["content"]["application/json"]["schema"]["$ref"]
+        assert references == [
+            f"#/components/schemas/{model.__name__}" for model in models
+        ]
+        error = responses["400"]["content"]["application/json"]["schema"][
+            "$ref"
+        ]
         assert error == "#/components/schemas/ErrorAnswer"
 
 

@@ -7,7 +7,13 @@ import dataclasses
 import pytest
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.http.signature import Form, Policy, SignedRequest, sign, verify
+from cerebro.bridge.http.signature import (
+    Form,
+    Policy,
+    SignedRequest,
+    sign,
+    verify,
+)
 
 SECRET = "relay-test-secret-0001"
 TS = "1767139200000"
@@ -16,7 +22,9 @@ POLICY = Policy(SECRET)
 PAO = '{"pedidoId":"pão-é-ç-€","mikId":"R1","deviceToken":"t-1"}'.encode()
 
 
-def request(method: str, target: str, body: bytes, signature: str | None = None) -> SignedRequest:
+def request(
+    method: str, target: str, body: bytes, signature: str | None = None
+) -> SignedRequest:
     return SignedRequest(method, target.encode(), body, TS, NONCE, signature)
 
 
@@ -32,7 +40,11 @@ VECTORS = [
         "843d86c04cb711d000bce21779bd989e9074f866db4a203193484b9fad45544b",
     ),
     (
-        request("POST", "/relay/exec-by-device", b'{"mikId":"R1","sentences":["/ip/arp/print"]}'),
+        request(
+            "POST",
+            "/relay/exec-by-device",
+            b'{"mikId":"R1","sentences":["/ip/arp/print"]}',
+        ),
         "aa16ae5e8a5155427e22ca4b441f04cf4589b48baea0c9d82946a56fde781f6e",
         "1c704de8bcdc70ba3b8268fc2e63ae06c9d286f47ea51d9dba4e565aab262eb4",
     ),
@@ -48,47 +60,74 @@ VECTORS = [
     ),
 ]
 LEGACY = [
-    (VECTORS[2][0], "4a9a99f6d97dae1f288e484e3c503586d431e39f29b95be02d71f73c8f9d36f6"),
-    (VECTORS[3][0], "4ae5c1f3e239f275608574e2ce2e9fcc31ceeb45334ef51917cd629773e3efca"),
+    (
+        VECTORS[2][0],
+        "4a9a99f6d97dae1f288e484e3c503586d431e39f29b95be02d71f73c8f9d36f6",
+    ),
+    (
+        VECTORS[3][0],
+        "4ae5c1f3e239f275608574e2ce2e9fcc31ceeb45334ef51917cd629773e3efca",
+    ),
 ]
 
 
 @pytest.mark.parametrize("prefix", ["", "v1="])
 @pytest.mark.parametrize("number", range(5))
-def test_d5_vectors_of_forms_a_and_b_are_accepted(number: int, prefix: str) -> None:
+def test_d5_vectors_of_forms_a_and_b_are_accepted(
+    number: int, prefix: str
+) -> None:
     unsigned, form_a, form_b = VECTORS[number]
     for form, digits in (("A", form_a), ("B", form_b)):
-        signed = dataclasses.replace(unsigned, signature=prefix + digits.upper())
+        signed = dataclasses.replace(
+            unsigned, signature=prefix + digits.upper()
+        )
         found = verify(signed, POLICY, int(TS))
         assert (found.form, found.ts_ms, found.nonce) == (form, int(TS), NONCE)
 
 
 @pytest.mark.parametrize("number", range(2))
-def test_d5_vectors_of_form_c_are_accepted_only_where_legacy_is_allowed(number: int) -> None:
+def test_d5_vectors_of_form_c_are_accepted_only_where_legacy_is_allowed(
+    number: int,
+) -> None:
     unsigned, digits = LEGACY[number]
     signed = dataclasses.replace(unsigned, signature=digits)
-    assert verify(signed, dataclasses.replace(POLICY, legacy=True), int(TS)).form == "C"
+    assert (
+        verify(signed, dataclasses.replace(POLICY, legacy=True), int(TS)).form
+        == "C"
+    )
     assert refused(signed) == "HMAC_SIGNATURE_INVALID"
 
 
 def test_d5_form_d_signs_the_body_alone_and_is_legacy() -> None:
     bare = SignedRequest("POST", b"/relay/action", b"{}", None, None, None)
     signed = dataclasses.replace(bare, signature=sign("D", SECRET, bare))
-    assert verify(signed, dataclasses.replace(POLICY, legacy=True), int(TS)).form == "D"
+    assert (
+        verify(signed, dataclasses.replace(POLICY, legacy=True), int(TS)).form
+        == "D"
+    )
     assert refused(signed) == "HMAC_TS_INVALID"
 
 
-def test_the_reserialised_form_that_one_server_expected_is_not_what_clients_send() -> None:
+def test_the_reserialised_form_that_one_server_expected_is_not_what_clients_send() -> (
+    None
+):
     digits = "9d0fd5163e1fc2e29e8a00283c555e216df6b76510b9b4ab05e731fa1d2b715e"
-    assert refused(dataclasses.replace(VECTORS[4][0], signature=digits)) == "HMAC_SIGNATURE_INVALID"
+    assert (
+        refused(dataclasses.replace(VECTORS[4][0], signature=digits))
+        == "HMAC_SIGNATURE_INVALID"
+    )
 
 
 def test_form_a_takes_a_time_that_its_server_printed_anew() -> None:
-    padded = dataclasses.replace(VECTORS[0][0], ts="000" + TS, signature=VECTORS[0][1])
+    padded = dataclasses.replace(
+        VECTORS[0][0], ts="000" + TS, signature=VECTORS[0][1]
+    )
     assert verify(padded, POLICY, int(TS)).form == "A"
 
 
-def refused(given: SignedRequest, policy: Policy = POLICY, now: int = int(TS)) -> str:
+def refused(
+    given: SignedRequest, policy: Policy = POLICY, now: int = int(TS)
+) -> str:
     with pytest.raises(ApiError) as caught:
         verify(given, policy, now)
     assert caught.value.status == 401
@@ -97,25 +136,42 @@ def refused(given: SignedRequest, policy: Policy = POLICY, now: int = int(TS)) -
 
 def signed(form: Form = "A", **changes: str) -> SignedRequest:
     unsigned = dataclasses.replace(VECTORS[3][0], **changes)  # type: ignore[arg-type]
-    return dataclasses.replace(unsigned, signature=sign(form, SECRET, unsigned))
+    return dataclasses.replace(
+        unsigned, signature=sign(form, SECRET, unsigned)
+    )
 
 
 def test_each_fault_has_its_code() -> None:
     good = signed()
     assert refused(good, Policy(None)) == "HMAC_SECRET_NOT_CONFIGURED"
-    assert refused(dataclasses.replace(good, signature=None)) == "HMAC_SIGNATURE_MISSING"
+    assert (
+        refused(dataclasses.replace(good, signature=None))
+        == "HMAC_SIGNATURE_MISSING"
+    )
     assert refused(dataclasses.replace(good, ts=None)) == "HMAC_TS_INVALID"
     assert refused(dataclasses.replace(good, ts="soon")) == "HMAC_TS_INVALID"
     assert refused(dataclasses.replace(good, ts="")) == "HMAC_TS_OUT_OF_RANGE"
-    assert refused(dataclasses.replace(good, nonce="short")) == "HMAC_NONCE_INVALID"
-    assert refused(dataclasses.replace(good, nonce=None)) == "HMAC_NONCE_INVALID"
-    assert refused(dataclasses.replace(good, signature="v1=zz")) == "HMAC_SIGNATURE_INVALID"
+    assert (
+        refused(dataclasses.replace(good, nonce="short"))
+        == "HMAC_NONCE_INVALID"
+    )
+    assert (
+        refused(dataclasses.replace(good, nonce=None)) == "HMAC_NONCE_INVALID"
+    )
+    assert (
+        refused(dataclasses.replace(good, signature="v1=zz"))
+        == "HMAC_SIGNATURE_INVALID"
+    )
 
 
 @pytest.mark.parametrize("form", ["A", "B"])
-def test_a_clock_130_s_off_is_out_of_range_and_one_119_s_off_is_not(form: Form) -> None:
+def test_a_clock_130_s_off_is_out_of_range_and_one_119_s_off_is_not(
+    form: Form,
+) -> None:
     for off in (130_000, -130_000):
-        assert refused(signed(form), now=int(TS) + off) == "HMAC_TS_OUT_OF_RANGE"
+        assert (
+            refused(signed(form), now=int(TS) + off) == "HMAC_TS_OUT_OF_RANGE"
+        )
     for off in (119_000, -119_000):
         assert verify(signed(form), POLICY, int(TS) + off).form == form
 
@@ -123,7 +179,10 @@ def test_a_clock_130_s_off_is_out_of_range_and_one_119_s_off_is_not(form: Form) 
 def test_a_wider_window_of_form_b_does_not_widen_form_a() -> None:
     policy = dataclasses.replace(POLICY, window_b_ms=300_000)
     assert verify(signed("B"), policy, int(TS) + 200_000).form == "B"
-    assert refused(signed("A"), policy, int(TS) + 200_000) == "HMAC_TS_OUT_OF_RANGE"
+    assert (
+        refused(signed("A"), policy, int(TS) + 200_000)
+        == "HMAC_TS_OUT_OF_RANGE"
+    )
 
 
 @pytest.mark.parametrize(

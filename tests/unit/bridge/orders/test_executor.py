@@ -21,7 +21,18 @@ from cerebro.kube.cache.store import Store as ObjectStore
 from cerebro.kube.client.errors import AlreadyExists, Conflict, NotFound
 from cerebro.resources import DEVICE, SESSION, Session, format_time
 from cerebro.runtime.clock import now_ms
-from support.orders import MAC, MAC_2, NAMESPACE, NOW, at, by_hand, device, merge, order, revoke
+from support.orders import (
+    MAC,
+    MAC_2,
+    NAMESPACE,
+    NOW,
+    at,
+    by_hand,
+    device,
+    merge,
+    order,
+    revoke,
+)
 
 Body = dict[str, Any]
 
@@ -37,7 +48,10 @@ class Server:
     def put(self, body: Body) -> Body:
         self._version += 1
         meta = {"generation": 1, "creationTimestamp": format_time(NOW)}
-        version = {"resourceVersion": str(self._version), "uid": body["metadata"]["name"]}
+        version = {
+            "resourceVersion": str(self._version),
+            "uid": body["metadata"]["name"],
+        }
         stored = {**body, "metadata": {**meta, **body["metadata"], **version}}
         self.objects[body["metadata"]["name"]] = stored
         return stored
@@ -52,11 +66,20 @@ class Server:
 
     async def patch(self, _: object, __: str, name: str, change: Body) -> Body:
         old = self.objects[name]
-        if change["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
+        if (
+            change["metadata"].get("resourceVersion")
+            != old["metadata"]["resourceVersion"]
+        ):
             raise Conflict("it was changed")
         generation = old["metadata"]["generation"] + 1
         meta = {**old["metadata"], "generation": generation}
-        return self.put({**old, "metadata": meta, "spec": merge(old["spec"], change["spec"])})
+        return self.put(
+            {
+                **old,
+                "metadata": meta,
+                "spec": merge(old["spec"], change["spec"]),
+            }
+        )
 
     async def get(self, _: object, __: str, name: str) -> Body:
         if name not in self.objects:
@@ -101,7 +124,9 @@ class World:
 
     async def do(self, intent: Intent) -> Written:
         self._received += 1
-        return await self.actions.carry_out(Entry(self._received, "lane", self._received, intent))
+        return await self.actions.carry_out(
+            Entry(self._received, "lane", self._received, intent)
+        )
 
     def spec(self, name: str) -> Body:
         found: Body = self.server.objects[name]["spec"]
@@ -118,53 +143,90 @@ def by_order(order_id: str, asked: float) -> Intent:
     return revoke(order_id, asked=asked, client=Client())
 
 
-async def test_a4_a_revoke_that_comes_while_its_session_is_being_made_still_ends_it(world: World) -> None:
+async def test_a4_a_revoke_that_comes_while_its_session_is_being_made_still_ends_it(
+    world: World,
+) -> None:
     world.server.before_create = partial(world.do, by_order("P-1", asked=5))
     with pytest.raises(ApiError) as caught:
         await world.do(order("P-1", asked=0))
     assert caught.value.code == "revoked_later"
     ((name, made),) = world.server.objects.items()
-    assert (made["spec"]["revoked"], made["spec"]["revokedAt"]) == (True, format_time(at(5))), name
+    assert (made["spec"]["revoked"], made["spec"]["revokedAt"]) == (
+        True,
+        format_time(at(5)),
+    ), name
 
 
-async def test_a4_an_older_revoke_that_comes_meanwhile_ends_nothing(world: World) -> None:
+async def test_a4_an_older_revoke_that_comes_meanwhile_ends_nothing(
+    world: World,
+) -> None:
     world.server.before_create = partial(world.do, by_order("P-1", asked=-5))
     done = await world.do(order("P-1", asked=0))
     assert not world.spec(done.targets[0].name).get("revoked")
 
 
-async def test_a4_a_process_that_died_between_the_two_is_made_good(world: World) -> None:
+async def test_a4_a_process_that_died_between_the_two_is_made_good(
+    world: World,
+) -> None:
     """The Session was made, the revoke was kept, and the order is carried out again."""
     await world.do(order("P-1", asked=0))
-    await world.store.keep_revoke(revoke("P-1", asked=5), Client(), "router-1", DAY)
+    await world.store.keep_revoke(
+        revoke("P-1", asked=5), Client(), "router-1", DAY
+    )
     with pytest.raises(ApiError):
         await world.do(order("P-1", asked=0))
-    assert all(body["spec"]["revoked"] for body in world.server.objects.values())
+    assert all(
+        body["spec"]["revoked"] for body in world.server.objects.values()
+    )
 
 
-async def test_a4_a_revoke_carried_out_again_after_its_record_has_finished_ends(world: World) -> None:
+async def test_a4_a_revoke_carried_out_again_after_its_record_has_finished_ends(
+    world: World,
+) -> None:
     """Else the client's lane would be blocked for as long as the finished record is there."""
     asked = revoke(asked=5)
     done = await world.do(asked)
     finished = {"phase": "Revoked", "finished": True, "observedGeneration": 1}
     name = done.targets[0].name
-    stored = world.server.put({**world.server.objects[name], "status": finished})
+    stored = world.server.put(
+        {**world.server.objects[name], "status": finished}
+    )
     world.objects.deliver(SESSION, "DELETED", stored)
     assert (await world.do(asked)).targets == ()
 
 
-async def test_a4_a_revoke_of_an_order_alone_finds_the_router_where_it_lives(world: World) -> None:
+async def test_a4_a_revoke_of_an_order_alone_finds_the_router_where_it_lives(
+    world: World,
+) -> None:
     world.see_device("1", "router-2")
     labels = {"app.kubernetes.io/managed-by": "cerebro-bridge"}
-    for name, where, gone in (("a", "router-1", True), ("b", "router-2", False), ("c", "router-1", True)):
-        body = by_hand(name, orderID="P-1", revoked=gone, deviceRef={"name": where})
-        world.have(body.model_copy(update={"metadata": body.metadata.model_copy(update={"labels": labels})}))
-    asked = revoke("P-1", asked=5, client=Client()).model_copy(update={"mik_id": None})
+    for name, where, gone in (
+        ("a", "router-1", True),
+        ("b", "router-2", False),
+        ("c", "router-1", True),
+    ):
+        body = by_hand(
+            name, orderID="P-1", revoked=gone, deviceRef={"name": where}
+        )
+        world.have(
+            body.model_copy(
+                update={
+                    "metadata": body.metadata.model_copy(
+                        update={"labels": labels}
+                    )
+                }
+            )
+        )
+    asked = revoke("P-1", asked=5, client=Client()).model_copy(
+        update={"mik_id": None}
+    )
     await world.do(asked)
     assert world.spec("b")["revoked"]
 
 
-async def test_a6_an_order_that_waits_is_released_though_the_devices_status_changed(world: World) -> None:
+async def test_a6_an_order_that_waits_is_released_though_the_devices_status_changed(
+    world: World,
+) -> None:
     waits = order("P-1").model_copy(update={"token": "t", "client": Client()})
     with pytest.raises(ApiError) as caught:
         await world.do(waits)
@@ -172,8 +234,19 @@ async def test_a6_an_order_that_waits_is_released_though_the_devices_status_chan
     said = hello(MAC)
     release = world.store.release
 
-    async def slow(orders: Sequence[Authorize], client: Client, now: int) -> list[Entry]:
-        world.see_device(str(int(world.objects.get(DEVICE, NAMESPACE, "router-1").resource_version) + 1))  # type: ignore[union-attr]
+    async def slow(
+        orders: Sequence[Authorize], client: Client, now: int
+    ) -> list[Entry]:
+        world.see_device(
+            str(
+                int(
+                    world.objects.get(  # type: ignore[union-attr]
+                        DEVICE, NAMESPACE, "router-1"
+                    ).resource_version
+                )
+                + 1
+            )
+        )
         return await release(orders, client, now)
 
     world.store.release = slow  # type: ignore[method-assign]
@@ -183,8 +256,14 @@ async def test_a6_an_order_that_waits_is_released_though_the_devices_status_chan
     assert len(world.enqueued) == 1, "released once"
 
 
-async def test_a10_a_phone_that_moves_again_moves_the_session_that_stands_in(world: World) -> None:
-    world.have(by_hand("from-git", orderID="P-1"), phase="Active", observedGeneration=1)
+async def test_a10_a_phone_that_moves_again_moves_the_session_that_stands_in(
+    world: World,
+) -> None:
+    world.have(
+        by_hand("from-git", orderID="P-1"),
+        phase="Active",
+        observedGeneration=1,
+    )
     await world.do(order("P-1").model_copy(update={"token": "t"}))
     for mac in (MAC_2, "AA:BB:CC:DD:EE:03", MAC):
         done = await world.do(hello(mac))
@@ -195,7 +274,9 @@ async def test_a10_a_phone_that_moves_again_moves_the_session_that_stands_in(wor
     assert len(world.server.objects) == 2
 
 
-async def test_b9_a_session_that_cannot_be_read_is_said_and_not_changed(world: World) -> None:
+async def test_b9_a_session_that_cannot_be_read_is_said_and_not_changed(
+    world: World,
+) -> None:
     done = await world.do(order("P-1"))
     name = done.targets[0].name
     frozen = world.server.objects[name]
@@ -209,9 +290,13 @@ async def test_b9_a_session_that_cannot_be_read_is_said_and_not_changed(world: W
     assert world.server.objects[name] == before
 
 
-async def test_a4_a_revoke_by_a_token_that_said_no_hello_ends_what_was_made_for_it(world: World) -> None:
+async def test_a4_a_revoke_by_a_token_that_said_no_hello_ends_what_was_made_for_it(
+    world: World,
+) -> None:
     done = await world.do(order("P-1").model_copy(update={"token": "t"}))
-    by_token = revoke(asked=5, client=Client()).model_copy(update={"token": "t"})
+    by_token = revoke(asked=5, client=Client()).model_copy(
+        update={"token": "t"}
+    )
     ended = await world.do(by_token)
     assert [target.name for target in ended.targets] == [done.targets[0].name]
     assert world.spec(done.targets[0].name)["revoked"]
@@ -220,34 +305,58 @@ async def test_a4_a_revoke_by_a_token_that_said_no_hello_ends_what_was_made_for_
         await world.do(late)
 
 
-async def test_a7_a_revoke_by_a_token_that_nobody_knows_is_no_success(world: World) -> None:
+async def test_a7_a_revoke_by_a_token_that_nobody_knows_is_no_success(
+    world: World,
+) -> None:
     with pytest.raises(ApiError) as caught:
-        await world.do(revoke(asked=5, client=Client()).model_copy(update={"token": "unheard"}))
+        await world.do(
+            revoke(asked=5, client=Client()).model_copy(
+                update={"token": "unheard"}
+            )
+        )
     assert (caught.value.status, caught.value.code) == (409, "device_unknown")
 
 
-async def test_b2_what_a_token_said_on_another_router_ends_nobody_here(world: World) -> None:
+async def test_b2_what_a_token_said_on_another_router_ends_nobody_here(
+    world: World,
+) -> None:
     world.see_device("1", "router-2")
     elsewhere = hello(MAC).model_copy(update={"mik_id": "router-2"})
     await world.store.note_hello(elsewhere, now_ms())
-    other = await world.do(order("P-9").model_copy(update={"client": Client(ip="10.5.50.10")}))
+    other = await world.do(
+        order("P-9").model_copy(update={"client": Client(ip="10.5.50.10")})
+    )
     with pytest.raises(ApiError, match="device token"):
-        await world.do(revoke(asked=5, client=Client()).model_copy(update={"token": "t"}))
+        await world.do(
+            revoke(asked=5, client=Client()).model_copy(update={"token": "t"})
+        )
     assert not world.spec(other.targets[0].name).get("revoked")
 
 
-async def test_a2_a_revoke_of_an_order_finds_it_on_whatever_router_it_is_by_now(world: World) -> None:
+async def test_a2_a_revoke_of_an_order_finds_it_on_whatever_router_it_is_by_now(
+    world: World,
+) -> None:
     world.see_device("1", "router-2")
     await world.do(order("P-1"))
-    moved = await world.do(order("P-1", asked=1).model_copy(update={"mik_id": "router-2"}))
-    ended = await world.do(revoke("P-1", asked=5))  # names the first router, and the phone
+    moved = await world.do(
+        order("P-1", asked=1).model_copy(update={"mik_id": "router-2"})
+    )
+    ended = await world.do(
+        revoke("P-1", asked=5)
+    )  # names the first router, and the phone
     assert world.spec(moved.targets[0].name)["revoked"]
     assert moved.targets[0].name in [target.name for target in ended.targets]
-    assert all(body["spec"]["revoked"] for body in world.server.objects.values())
-    assert len(world.server.objects) == 2, "no record of a client without a Session is made"
+    assert all(
+        body["spec"]["revoked"] for body in world.server.objects.values()
+    )
+    assert len(world.server.objects) == 2, (
+        "no record of a client without a Session is made"
+    )
 
 
-async def test_a6_a_first_hello_moves_the_session_that_was_made_without_one(world: World) -> None:
+async def test_a6_a_first_hello_moves_the_session_that_was_made_without_one(
+    world: World,
+) -> None:
     done = await world.do(order("P-1").model_copy(update={"token": "t"}))
     assert await world.store.note_hello(hello(MAC_2), now_ms()) is not None
     await world.do(hello(MAC_2))
@@ -259,18 +368,30 @@ async def test_a6_only_another_mac_counts_as_a_move(world: World) -> None:
     for number in range(2, 8):
         client = Client(mac=MAC, ip=f"10.5.50.{number}")
         await world.do(hello(MAC).model_copy(update={"client": client}))
-        assert world.spec(done.targets[0].name)["client"]["ipAddress"] == client.ip
+        assert (
+            world.spec(done.targets[0].name)["client"]["ipAddress"]
+            == client.ip
+        )
     await world.do(hello(MAC_2))
     assert world.spec(done.targets[0].name)["client"]["macAddress"] == MAC_2
 
 
 def hello(mac: str) -> Hello:
-    return Hello(mik_id="router-1", token="t", client=Client(mac=mac, ip="10.5.50.10"), requested_at=at(60))
+    return Hello(
+        mik_id="router-1",
+        token="t",
+        client=Client(mac=mac, ip="10.5.50.10"),
+        requested_at=at(60),
+    )
 
 
-async def test_what_no_session_can_have_is_a_final_no_that_names_the_field(world: World) -> None:
+async def test_what_no_session_can_have_is_a_final_no_that_names_the_field(
+    world: World,
+) -> None:
     """Tried again it would end the same way, and at last as a fault of ours."""
-    with pytest.raises(ApiError, match=r"expiresAt: .*between 1970 and 9000") as caught:
+    with pytest.raises(
+        ApiError, match=r"expiresAt: .*between 1970 and 9000"
+    ) as caught:
         await world.do(order("P-1", expires_at=NOW.replace(year=9500)))
     assert (caught.value.status, caught.value.code) == (400, "invalid_payload")
     assert world.server.objects == {}

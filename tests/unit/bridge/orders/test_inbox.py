@@ -21,7 +21,9 @@ from support.orders import order
 from support.stores import StoreFactory
 
 
-async def test_f2_intents_of_a_client_are_carried_out_in_order_whatever_happens(store: BridgeStore) -> None:
+async def test_f2_intents_of_a_client_are_carried_out_in_order_whatever_happens(
+    store: BridgeStore,
+) -> None:
     done: dict[str, list[int]] = {}
     dice = random.Random(1)
 
@@ -32,11 +34,16 @@ async def test_f2_intents_of_a_client_are_carried_out_in_order_whatever_happens(
         done.setdefault(entry.lane, []).append(entry.seq)
 
     inbox = Inbox(store, carry_out, GrantWindows())
-    clients = [Client(mac=f"AA:BB:CC:DD:EE:{number:02}") for number in range(5)]
-    intents = [
-        order(f"P-{number}").model_copy(update={"client": clients[number % 5]}) for number in range(40)
+    clients = [
+        Client(mac=f"AA:BB:CC:DD:EE:{number:02}") for number in range(5)
     ]
-    await asyncio.gather(*(await asyncio.gather(*(inbox.submit(intent) for intent in intents))))
+    intents = [
+        order(f"P-{number}").model_copy(update={"client": clients[number % 5]})
+        for number in range(40)
+    ]
+    await asyncio.gather(
+        *(await asyncio.gather(*(inbox.submit(intent) for intent in intents)))
+    )
     assert sorted(len(lane) for lane in done.values()) == [8] * 5
     assert all(lane == sorted(lane) for lane in done.values())
     assert await store.left_over(2**53) == ([], [])
@@ -44,7 +51,9 @@ async def test_f2_intents_of_a_client_are_carried_out_in_order_whatever_happens(
     assert (backlog.count, backlog.oldest) == (0, 0)
 
 
-async def test_f1_what_was_not_carried_out_is_there_after_a_restart(make_store: StoreFactory) -> None:
+async def test_f1_what_was_not_carried_out_is_there_after_a_restart(
+    make_store: StoreFactory,
+) -> None:
     first = make_store()
     await first.open()
 
@@ -73,7 +82,9 @@ async def test_f1_what_was_not_carried_out_is_there_after_a_restart(make_store: 
     await second.close()
 
 
-async def test_f1_a_fault_of_the_store_takes_no_order_out(store: BridgeStore) -> None:
+async def test_f1_a_fault_of_the_store_takes_no_order_out(
+    store: BridgeStore,
+) -> None:
     """Who waits is told; the order stays, and is carried out when the fault has passed."""
     tries: list[int] = []
     again = asyncio.Event()
@@ -94,7 +105,9 @@ async def test_f1_a_fault_of_the_store_takes_no_order_out(store: BridgeStore) ->
     assert (len(tries), inbox.size) == (2, 0)
 
 
-async def test_one_row_that_cannot_be_read_blocks_no_other_and_stays(tmp_path: Path) -> None:
+async def test_one_row_that_cannot_be_read_blocks_no_other_and_stays(
+    tmp_path: Path,
+) -> None:
     """The next release wrote it, and this one was started again."""
     path = tmp_path / "relay.db"
     store = SqliteStore(path)

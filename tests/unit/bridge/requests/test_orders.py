@@ -16,7 +16,9 @@ from support.orders import BAD_BODIES, IP, MAC, NOW, at
 
 
 def read(**fields: Any) -> Authorize:
-    return requests.authorize({"pedidoId": "P-1", "deviceToken": "t-1", **fields}, NOW, "trace")
+    return requests.authorize(
+        {"pedidoId": "P-1", "deviceToken": "t-1", **fields}, NOW, "trace"
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,13 +48,24 @@ def test_the_rich_shape_of_an_older_client_is_understood() -> None:
             "ipAtual": IP,
             "macAtual": MAC,
             "modo": "PAGO",
-            "router": {"host": "10.0.0.1", "user": "u", "pass": "p", "port": 8728, "secure": False},
+            "router": {
+                "host": "10.0.0.1",
+                "user": "u",
+                "pass": "p",
+                "port": 8728,
+                "secure": False,
+            },
             "contexto": {"deviceId": "d-1", "mikId": "R1"},
         },
         NOW,
         "trace",
     )
-    assert (order.order_id, order.mik_id, order.token, order.type) == ("P-9", "R1", "t-9", "Paid")
+    assert (order.order_id, order.mik_id, order.token, order.type) == (
+        "P-9",
+        "R1",
+        "t-9",
+        "Paid",
+    )
     assert (order.expires_at, order.duration) == (at(3600), None)
 
 
@@ -66,21 +79,37 @@ def test_the_rich_shape_of_an_older_client_is_understood() -> None:
         ({"planoMinutos": 10, "tempo": 90_000}, 10),
     ],
 )
-def test_a5_a_duration_is_read_under_each_of_its_names(fields: dict[str, Any], minutes: float) -> None:
+def test_a5_a_duration_is_read_under_each_of_its_names(
+    fields: dict[str, Any], minutes: float
+) -> None:
     assert read(**fields).duration == timedelta(minutes=minutes)
 
 
 def test_a5_expires_at_comes_before_a_duration() -> None:
     order = read(expiresAt="2026-01-02T13:00:00Z", planoMinutos=10)
     assert (order.expires_at, order.duration) == (at(3600), None)
-    assert read(expiresAt="9000-01-01T01:00:00+02:00").expires_at == datetime(8999, 12, 31, 23, tzinfo=UTC)
-    assert read(expiresAt=round(at(60).timestamp() * 1000)).expires_at == at(60)
+    assert read(expiresAt="9000-01-01T01:00:00+02:00").expires_at == datetime(
+        8999, 12, 31, 23, tzinfo=UTC
+    )
+    assert read(expiresAt=round(at(60).timestamp() * 1000)).expires_at == at(
+        60
+    )
 
 
-@pytest.mark.parametrize("unused", [{"planoMinutos": 0}, {"plano": {"minutos": 0}}, {"tempo": -1}], ids=str)
-def test_a5_a_duration_that_is_not_used_refuses_no_order(unused: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "unused",
+    [{"planoMinutos": 0}, {"plano": {"minutos": 0}}, {"tempo": -1}],
+    ids=str,
+)
+def test_a5_a_duration_that_is_not_used_refuses_no_order(
+    unused: dict[str, Any],
+) -> None:
     order = read(expiresAt="2026-01-02T13:00:00Z", **unused)
-    assert (order.type, order.expires_at, order.duration) == ("Paid", at(3600), None)
+    assert (order.type, order.expires_at, order.duration) == (
+        "Paid",
+        at(3600),
+        None,
+    )
     with pytest.raises(ApiError, match="must be a positive number"):
         read(**unused)
     trial = read(modo="TRIAL", expiresAt="2026-01-03T12:00:00Z", **unused)
@@ -103,13 +132,20 @@ def test_a5_a_duration_that_is_not_used_refuses_no_order(unused: dict[str, Any])
         ({"trialMinutes": 0, "tempo": 600_000}, 10),
     ],
 )
-@pytest.mark.parametrize("named", [{"pedidoId": "trial:6f1c"}, {"modo": "trial"}])
+@pytest.mark.parametrize(
+    "named", [{"pedidoId": "trial:6f1c"}, {"modo": "trial"}]
+)
 def test_a5_trials_are_five_minutes_and_at_most_120(
     named: dict[str, str], fields: dict[str, Any], minutes: float
 ) -> None:
     order = read(**named, **fields)
-    assert (order.type, order.duration) == ("Trial", timedelta(minutes=minutes))
-    assert (order.warning is not None) == ((fields.get("planoMinutos") or 0) > 120)
+    assert (order.type, order.duration) == (
+        "Trial",
+        timedelta(minutes=minutes),
+    )
+    assert (order.warning is not None) == (
+        (fields.get("planoMinutos") or 0) > 120
+    )
 
 
 def test_a5_a_trial_with_a_fixed_end_is_cut_to_120_minutes() -> None:
@@ -118,8 +154,14 @@ def test_a5_a_trial_with_a_fixed_end_is_cut_to_120_minutes() -> None:
     assert order.warning
 
 
-@pytest.mark.parametrize("value", [-1, 0, "abc", True, [], {}, "1e999", 10**400, 10**9, "nan", "-5"], ids=str)
-def test_a5_what_is_no_positive_number_is_refused_naming_the_field(value: object) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [-1, 0, "abc", True, [], {}, "1e999", 10**400, 10**9, "nan", "-5"],
+    ids=str,
+)
+def test_a5_what_is_no_positive_number_is_refused_naming_the_field(
+    value: object,
+) -> None:
     with pytest.raises(ApiError, match="planoMinutos") as caught:
         read(planoMinutos=value)
     assert (caught.value.status, caught.value.code) == (400, "invalid_payload")
@@ -141,15 +183,33 @@ def test_a5_what_is_no_positive_number_is_refused_naming_the_field(value: object
         ({"expiresAt": "2026-01-02T13:00:00"}, "invalid_payload", "expiresAt"),
         ({"expiresAt": 1e30}, "invalid_payload", "expiresAt"),
         ({"expiresAt": True}, "invalid_payload", "expiresAt"),
-        ({"expiresAt": "8999-12-31T23:59:59-05:00"}, "invalid_payload", "expiresAt"),
-        ({"expiresAt": "1970-01-01T00:00:00+01:00"}, "invalid_payload", "expiresAt"),
-        ({"expiresAt": "9999-12-31T23:59:59-14:00"}, "invalid_payload", "expiresAt"),
-        ({"expiresAt": "0001-01-01T00:00:00+14:00"}, "invalid_payload", "expiresAt"),
+        (
+            {"expiresAt": "8999-12-31T23:59:59-05:00"},
+            "invalid_payload",
+            "expiresAt",
+        ),
+        (
+            {"expiresAt": "1970-01-01T00:00:00+01:00"},
+            "invalid_payload",
+            "expiresAt",
+        ),
+        (
+            {"expiresAt": "9999-12-31T23:59:59-14:00"},
+            "invalid_payload",
+            "expiresAt",
+        ),
+        (
+            {"expiresAt": "0001-01-01T00:00:00+14:00"},
+            "invalid_payload",
+            "expiresAt",
+        ),
         ({"deviceToken": None}, "invalid_payload", "deviceToken required"),
     ],
     ids=str,
 )
-def test_a_bad_field_is_named(fields: dict[str, Any], code: str, word: str) -> None:
+def test_a_bad_field_is_named(
+    fields: dict[str, Any], code: str, word: str
+) -> None:
     with pytest.raises(ApiError, match=word) as caught:
         read(**fields)
     assert (caught.value.status, caught.value.code) == (400, code)
@@ -165,7 +225,9 @@ def test_what_is_no_json_object_is_invalid_json(body: bytes) -> None:
 def test_a_revoke_needs_something_to_go_by() -> None:
     with pytest.raises(ApiError, match="ip or mac required for revoke"):
         requests.revoke({"mikId": "R1"}, NOW, "")
-    assert requests.revoke({"mikId": "R1", "ip": IP}, NOW, "").client == Client(ip=IP)
+    assert requests.revoke(
+        {"mikId": "R1", "ip": IP}, NOW, ""
+    ).client == Client(ip=IP)
 
 
 @pytest.mark.parametrize("missing", ["ip", "mac", "mikId"])
@@ -177,7 +239,12 @@ def test_a_hello_needs_router_ip_and_mac(missing: str) -> None:
 
 
 def test_a_hello_without_a_token_gets_one() -> None:
-    assert devices.hello({"mikId": "R1", "ip": IP, "mac": MAC}, NOW, "", "new").token == "new"
+    assert (
+        devices.hello(
+            {"mikId": "R1", "ip": IP, "mac": MAC}, NOW, "", "new"
+        ).token
+        == "new"
+    )
 
 
 def test_a3_an_order_may_be_any_text() -> None:

@@ -11,26 +11,43 @@ import pytest
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client, Hello, Intent
-from cerebro.bridge.store.base import DAY, HOUR, BridgeStore, Placement, TokenLocation
+from cerebro.bridge.store.base import (
+    DAY,
+    HOUR,
+    BridgeStore,
+    Placement,
+    TokenLocation,
+)
 from cerebro.runtime.clock import now_ms
 from support.orders import MAC, MAC_2, NOW, PHONE, at, order, revoke
 from support.stores import StoreFactory
 
 
 def said(token: str = "t", mac: str = MAC) -> Hello:
-    return Hello(mik_id="R1", token=token, client=Client(mac=mac, ip="10.5.50.10"), requested_at=NOW)
+    return Hello(
+        mik_id="R1",
+        token=token,
+        client=Client(mac=mac, ip="10.5.50.10"),
+        requested_at=NOW,
+    )
 
 
 def waits_for(token: str, order_id: str = "P-1") -> Authorize:
-    return order(order_id).model_copy(update={"token": token, "client": Client()})
+    return order(order_id).model_copy(
+        update={"token": token, "client": Client()}
+    )
 
 
 async def lane_of(store: BridgeStore, intent: Intent) -> str:
     return (await store.put(intent, 1)).lane
 
 
-async def test_a_nonce_is_good_once_until_its_memory_ends(store: BridgeStore) -> None:
-    uses = [await store.use_nonce("n" * 8, now, 1000) for now in (0, 1, 999, 1001)]
+async def test_a_nonce_is_good_once_until_its_memory_ends(
+    store: BridgeStore,
+) -> None:
+    uses = [
+        await store.use_nonce("n" * 8, now, 1000) for now in (0, 1, 999, 1001)
+    ]
     assert uses == [True, False, False, True]
 
 
@@ -42,26 +59,45 @@ async def test_of_many_at_once_one_nonce_wins(store: BridgeStore) -> None:
 async def test_a4_a_revoke_is_kept_for_24_h(store: BridgeStore) -> None:
     await store.keep_revoke(revoke(asked=60), PHONE, "router-1", now_ms())
     assert await store.revoked_at(order(), PHONE, "router-1") == at(60)
-    assert await store.revoked_at(order(), Client(mac=MAC_2, ip="10.5.50.10"), "router-1") is None
-    assert await store.revoked_at(order(), Client(ip="10.5.50.10"), "router-1") == at(60)
+    assert (
+        await store.revoked_at(
+            order(), Client(mac=MAC_2, ip="10.5.50.10"), "router-1"
+        )
+        is None
+    )
+    assert await store.revoked_at(
+        order(), Client(ip="10.5.50.10"), "router-1"
+    ) == at(60)
     await store.prune(now_ms() + DAY)
     assert await store.revoked_at(order(), PHONE, "router-1") is None
 
 
-async def test_a4_of_equal_revokes_the_latest_time_of_asking_counts(store: BridgeStore) -> None:
+async def test_a4_of_equal_revokes_the_latest_time_of_asking_counts(
+    store: BridgeStore,
+) -> None:
     for asked in (60, 30):
-        await store.keep_revoke(revoke(asked=asked), PHONE, "router-1", now_ms())
+        await store.keep_revoke(
+            revoke(asked=asked), PHONE, "router-1", now_ms()
+        )
     assert await store.revoked_at(order(), PHONE, "router-1") == at(60)
 
 
-async def test_a4_a_revoke_of_an_order_is_kept_for_that_order(store: BridgeStore) -> None:
-    await store.keep_revoke(revoke("P-1", asked=60), Client(), "router-1", now_ms())
+async def test_a4_a_revoke_of_an_order_is_kept_for_that_order(
+    store: BridgeStore,
+) -> None:
+    await store.keep_revoke(
+        revoke("P-1", asked=60), Client(), "router-1", now_ms()
+    )
     for name, kept in (("P-1", at(60)), ("P-2", None)):
         assert await store.revoked_at(order(name), PHONE, "router-1") == kept
 
 
-async def test_a2_a_revoke_of_an_order_is_kept_for_every_router(store: BridgeStore) -> None:
-    await store.keep_revoke(revoke("P-1", asked=60), PHONE, "router-1", now_ms())
+async def test_a2_a_revoke_of_an_order_is_kept_for_every_router(
+    store: BridgeStore,
+) -> None:
+    await store.keep_revoke(
+        revoke("P-1", asked=60), PHONE, "router-1", now_ms()
+    )
     await store.keep_revoke(revoke(asked=30), PHONE, "router-1", now_ms())
     for name, where, kept in (
         ("P-1", "router-2", at(60)),
@@ -72,12 +108,16 @@ async def test_a2_a_revoke_of_an_order_is_kept_for_every_router(store: BridgeSto
 
 
 async def test_a6_at_most_three_moves_an_hour(store: BridgeStore) -> None:
-    moves = [await store.note_move("t", moved_at, 3) for moved_at in (1, 1, 2, 3, 4)]
+    moves = [
+        await store.note_move("t", moved_at, 3) for moved_at in (1, 1, 2, 3, 4)
+    ]
     assert moves == [True, True, True, True, False]
     assert await store.note_move("t", HOUR + 2, 3) is True
 
 
-async def test_a6_a_hello_makes_work_only_when_there_may_be_some(store: BridgeStore) -> None:
+async def test_a6_a_hello_makes_work_only_when_there_may_be_some(
+    store: BridgeStore,
+) -> None:
     assert await store.note_hello(said(), 0) is None
     linked = order("P-9").model_copy(update={"token": "t"})
     store.note_grant_soon(linked, Placement("router-1", "a-session"), 0)
@@ -92,32 +132,46 @@ async def test_a6_a_hello_makes_work_only_when_there_may_be_some(store: BridgeSt
     assert await store.note_hello(said("new"), 0) is not None
 
 
-async def test_a6_a_token_is_where_its_last_hello_was(store: BridgeStore) -> None:
+async def test_a6_a_token_is_where_its_last_hello_was(
+    store: BridgeStore,
+) -> None:
     assert await store.location_of("t") is None
     for mac in (MAC, MAC_2):
         await store.note_hello(said(mac=mac), 0)
-    assert await store.location_of("t") == TokenLocation("R1", Client(mac=MAC_2, ip="10.5.50.10"))
+    assert await store.location_of("t") == TokenLocation(
+        "R1", Client(mac=MAC_2, ip="10.5.50.10")
+    )
     await store.prune(31 * DAY)
     assert await store.location_of("t") is None
 
 
-async def test_a6_an_order_that_waits_is_released_once_with_the_phones_address(store: BridgeStore) -> None:
+async def test_a6_an_order_that_waits_is_released_once_with_the_phones_address(
+    store: BridgeStore,
+) -> None:
     for order_id in ("P-1", "P-2"):
-        assert await store.wait_for_hello(waits_for("t", order_id), None, 0, 1000)
+        assert await store.wait_for_hello(
+            waits_for("t", order_id), None, 0, 1000
+        )
     waiting = await store.waiting_for("t", 999)
     assert [intent.order_id for intent in waiting] == ["P-1", "P-2"]
     assert await store.waiting_for("t", 1000) == []
     assert await store.waiting_for("another", 0) == []
 
-    (at_once, later) = await asyncio.gather(*(store.release(waiting, PHONE, 5) for _ in range(2)))
+    (at_once, later) = await asyncio.gather(
+        *(store.release(waiting, PHONE, 5) for _ in range(2))
+    )
     released = at_once or later
     assert [] in (at_once, later)
-    assert [(entry.intent.client, entry.received_at) for entry in released] == [(PHONE, 5), (PHONE, 5)]
+    assert [
+        (entry.intent.client, entry.received_at) for entry in released
+    ] == [(PHONE, 5), (PHONE, 5)]
     assert await store.left_over(5) == (released, [])
     assert await store.waiting_for("t", 0) == []
 
 
-async def test_a6_an_order_that_was_granted_waits_no_more_and_is_its_tokens(store: BridgeStore) -> None:
+async def test_a6_an_order_that_was_granted_waits_no_more_and_is_its_tokens(
+    store: BridgeStore,
+) -> None:
     granted = waits_for("t")
     assert await store.wait_for_hello(granted, None, 0, 1000)
     store.note_grant_soon(granted, Placement("router-1", "a-session"), 0)
@@ -126,12 +180,16 @@ async def test_a6_an_order_that_was_granted_waits_no_more_and_is_its_tokens(stor
     assert await store.sessions_of("another") == []
 
 
-async def test_a2_where_an_order_was_granted_last_is_known_for_each_type(store: BridgeStore) -> None:
+async def test_a2_where_an_order_was_granted_last_is_known_for_each_type(
+    store: BridgeStore,
+) -> None:
     paid, trial = order("P-1"), order("P-1", type="Trial")
     store.note_grant_soon(paid, Placement("router-1", "first"), 0)
     store.note_grant_soon(paid, Placement("router-2", "second"), 0)
     store.note_grant_soon(trial, Placement("router-1", "trial"), 0)
-    store.note_grant_soon(order(None), Placement("router-1", "without-order"), 0)
+    store.note_grant_soon(
+        order(None), Placement("router-1", "without-order"), 0
+    )
     await store.prune(0)  # what was noted before is committed
     assert await store.placement_of(paid) == Placement("router-2", "second")
     assert await store.placement_of(trial) == Placement("router-1", "trial")
@@ -140,20 +198,27 @@ async def test_a2_where_an_order_was_granted_last_is_known_for_each_type(store: 
     assert sorted(await store.names_of_order("P-1")) == ["second", "trial"]
 
 
-async def test_f2_the_lane_is_the_mac_else_the_token_else_the_address(store: BridgeStore) -> None:
+async def test_f2_the_lane_is_the_mac_else_the_token_else_the_address(
+    store: BridgeStore,
+) -> None:
     await store.note_hello(said(), 0)
     by_token = order().model_copy(update={"client": Client(), "token": "t"})
     assert await lane_of(store, by_token) == MAC
     unknown = by_token.model_copy(update={"token": "other"})
     assert await lane_of(store, unknown) == "other"
-    assert await lane_of(store, revoke(client=Client(ip="1.2.3.4"))) == "1.2.3.4"
+    assert (
+        await lane_of(store, revoke(client=Client(ip="1.2.3.4"))) == "1.2.3.4"
+    )
     assert await lane_of(store, revoke("P-1", client=Client())) == "P-1"
 
 
 async def test_f1_the_inbox_keeps_entries_in_their_order_until_they_are_taken_out(
     store: BridgeStore, make_store: StoreFactory
 ) -> None:
-    entries = [await store.put(order(f"P-{number}"), now) for number, now in ((0, 10), (1, 20), (2, 30))]
+    entries = [
+        await store.put(order(f"P-{number}"), now)
+        for number, now in ((0, 10), (1, 20), (2, 30))
+    ]
     assert await store.left_over(20) == (entries[:2], [])
     backlog = await store.backlog()
     assert (backlog.count, backlog.oldest) == (3, 10)
@@ -179,7 +244,11 @@ async def test_two_bridges_on_one_store_see_each_others_records(
     twin = make_store()
     await twin.open()
     uses = await asyncio.gather(
-        *(each.use_nonce("same-one", 0, 1000) for each in (store, twin) for _ in range(9))
+        *(
+            each.use_nonce("same-one", 0, 1000)
+            for each in (store, twin)
+            for _ in range(9)
+        )
     )
     assert sorted(uses) == [False] * 17 + [True]
     entry = await store.put(order(), 1)
@@ -187,8 +256,13 @@ async def test_two_bridges_on_one_store_see_each_others_records(
     await twin.close()
 
 
-async def test_a_store_that_is_not_open_is_503(make_store: StoreFactory) -> None:
+async def test_a_store_that_is_not_open_is_503(
+    make_store: StoreFactory,
+) -> None:
     unopened = make_store()
     with pytest.raises(ApiError) as caught:
         await unopened.use_nonce("n" * 8, 0, 1000)
-    assert (caught.value.status, caught.value.code) == (503, "store_unavailable")
+    assert (caught.value.status, caught.value.code) == (
+        503,
+        "store_unavailable",
+    )

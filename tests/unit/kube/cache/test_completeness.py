@@ -32,7 +32,9 @@ class FakeApi:
         self.phase: str | None = "Active"
         self.discoveries = 0
 
-    async def list_uids(self, kind: Kind, namespace: str, *, field_selector: str | None = None) -> Listing:
+    async def list_uids(
+        self, kind: Kind, namespace: str, *, field_selector: str | None = None
+    ) -> Listing:
         self.lists += 1
         self.selectors.add(field_selector)
         if self.failures:
@@ -86,12 +88,16 @@ async def test_e7_a_deletion_that_nobody_reported_is_found() -> None:
 
 async def test_e7_what_came_during_the_list_stays() -> None:
     api, store = FakeApi(), Store()
-    api.during = lambda: store.deliver(SESSION, "ADDED", session("a", "1", 101))
+    api.during = lambda: store.deliver(
+        SESSION, "ADDED", session("a", "1", 101)
+    )
     assert await make(api, store).check(WATCH)
     assert len(store.all(SESSION)) == 1
 
 
-async def test_e7_errors_are_waited_out_and_complete_comes_with_the_last_object() -> None:
+async def test_e7_errors_are_waited_out_and_complete_comes_with_the_last_object() -> (
+    None
+):
     api, store = FakeApi(), Store()
     api.failures = 3
     api.listing = Listing({"1": "a"}, 100)
@@ -116,7 +122,11 @@ async def test_e7_a_relist_asks_for_a_check_at_once() -> None:
 
 
 async def test_e13_a_terminating_crd_or_namespace_removes_nothing() -> None:
-    for change in ({"verbs": ALL_VERBS - {"create"}}, {"phase": "Terminating"}, {"phase": "gone"}):
+    for change in (
+        {"verbs": ALL_VERBS - {"create"}},
+        {"phase": "Terminating"},
+        {"phase": "gone"},
+    ):
         api, store = FakeApi(), Store()
         vars(api).update(change)
         store.deliver(SESSION, None, session("a", "1", 1))
@@ -124,7 +134,9 @@ async def test_e13_a_terminating_crd_or_namespace_removes_nothing() -> None:
         assert len(store.all(SESSION)) == 1, change
 
 
-async def test_e13_a_group_that_is_not_served_is_not_intact_and_a_namespace_we_may_not_read_is() -> None:
+async def test_e13_a_group_that_is_not_served_is_not_intact_and_a_namespace_we_may_not_read_is() -> (
+    None
+):
     api = FakeApi()
     presence = Presence(api, backoff=Backoff(0.001, 0.001))  # type: ignore[arg-type]
     api.phase = None
@@ -133,10 +145,14 @@ async def test_e13_a_group_that_is_not_served_is_not_intact_and_a_namespace_we_m
     assert not await presence.intact(SESSION, NAMESPACE)
 
 
-async def test_e13_a_burst_of_deletions_costs_one_question_and_an_outage_is_waited_out() -> None:
+async def test_e13_a_burst_of_deletions_costs_one_question_and_an_outage_is_waited_out() -> (
+    None
+):
     api = FakeApi()
     presence = Presence(api, backoff=Backoff(0.001, 0.001))  # type: ignore[arg-type]
-    answers = await asyncio.gather(*(presence.intact(SESSION, NAMESPACE) for _ in range(50)))
+    answers = await asyncio.gather(
+        *(presence.intact(SESSION, NAMESPACE) for _ in range(50))
+    )
     assert all(answers)
     assert api.discoveries == 1
     api.group_status = 503
@@ -147,11 +163,16 @@ async def test_e13_a_burst_of_deletions_costs_one_question_and_an_outage_is_wait
     assert await asyncio.wait_for(waiting, 10)
 
 
-async def test_e13_an_outage_costs_a_request_at_a_time_however_many_deletions_wait() -> None:
+async def test_e13_an_outage_costs_a_request_at_a_time_however_many_deletions_wait() -> (
+    None
+):
     api = FakeApi()
     api.group_status = 503
     presence = Presence(api, backoff=Backoff(0.02, 0.02))  # type: ignore[arg-type]
-    waiting = [asyncio.create_task(presence.intact(SESSION, NAMESPACE)) for _ in range(1000)]
+    waiting = [
+        asyncio.create_task(presence.intact(SESSION, NAMESPACE))
+        for _ in range(1000)
+    ]
     await until(lambda: api.discoveries >= 5)
     api.group_status = 200
     assert all(await asyncio.wait_for(asyncio.gather(*waiting), 60))
@@ -164,7 +185,13 @@ Deliver = Callable[[str | None, dict[str, Any]], Awaitable[None]]
 def delivering(api: FakeApi, store: Store) -> Deliver:
     """Hand an event to the watcher as kopf does."""
     presence = Presence(api, backoff=Backoff(0.001, 0.001))  # type: ignore[arg-type]
-    watcher = Watcher(api, store, [WATCH], presence=presence, relisted=lambda _: None)  # type: ignore[arg-type]
+    watcher = Watcher(
+        api,  # type: ignore[arg-type]
+        store,
+        [WATCH],
+        presence=presence,
+        relisted=lambda _: None,
+    )
     handler = watcher._handler(SESSION)
 
     async def deliver(event_type: str | None, body: dict[str, Any]) -> None:
@@ -178,26 +205,39 @@ def shown(store: Store) -> set[str]:
     return {
         stored.name
         for stored in store.all(SESSION)
-        if stored.model is not None and stored.model.metadata.deletion_timestamp is not None
+        if stored.model is not None
+        and stored.model.metadata.deletion_timestamp is not None
     }
 
 
-async def test_e13_what_waits_for_a_finalizer_is_asked_about_in_one_go_and_nothing_else_is() -> None:
+async def test_e13_what_waits_for_a_finalizer_is_asked_about_in_one_go_and_nothing_else_is() -> (
+    None
+):
     api, store = FakeApi(), Store()
     deliver = delivering(api, store)
     names = [f"s{number}" for number in range(1000)]
     for name in names:
         await deliver("ADDED", session(name, name, 1))
     assert api.discoveries == 0
-    await asyncio.gather(*(deliver("MODIFIED", going(session(name, name, 2))) for name in names))
+    await asyncio.gather(
+        *(deliver("MODIFIED", going(session(name, name, 2))) for name in names)
+    )
     assert shown(store) == set(names)
     assert api.discoveries == 1
-    await asyncio.gather(*(deliver("MODIFIED", going(session(name, name, 3))) for name in names))
+    await asyncio.gather(
+        *(deliver("MODIFIED", going(session(name, name, 3))) for name in names)
+    )
     assert api.discoveries == 1, "believed once, believed for ever"
 
 
-async def test_e13_what_waits_for_a_finalizer_while_crd_or_namespace_goes_stays_as_it_was() -> None:
-    for change in ({"verbs": ALL_VERBS - {"create"}}, {"phase": "Terminating"}, {"phase": "gone"}):
+async def test_e13_what_waits_for_a_finalizer_while_crd_or_namespace_goes_stays_as_it_was() -> (
+    None
+):
+    for change in (
+        {"verbs": ALL_VERBS - {"create"}},
+        {"phase": "Terminating"},
+        {"phase": "gone"},
+    ):
         api, store = FakeApi(), Store()
         deliver = delivering(api, store)
         await deliver("ADDED", session("a", "1", 1))
@@ -206,10 +246,15 @@ async def test_e13_what_waits_for_a_finalizer_while_crd_or_namespace_goes_stays_
         await deliver(None, going(session("listed", "2", 3)))
         assert shown(store) == set(), change
         await deliver("DELETED", going(session("a", "1", 4)))
-        assert {stored.name for stored in store.all(SESSION)} == {"a", "listed"}, change
+        assert {stored.name for stored in store.all(SESSION)} == {
+            "a",
+            "listed",
+        }, change
 
 
-async def test_e13_a_deletion_seen_while_discovery_lacked_us_is_believed_at_the_next_comparison() -> None:
+async def test_e13_a_deletion_seen_while_discovery_lacked_us_is_believed_at_the_next_comparison() -> (
+    None
+):
     api, store = FakeApi(), Store()
     deliver = delivering(api, store)
     api.group_status = 404

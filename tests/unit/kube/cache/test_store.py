@@ -39,10 +39,14 @@ def test_older_versions_are_no_news() -> None:
     store.deliver(SESSION, None, session("a", "1", 10))
     store.deliver(SESSION, "DELETED", session("a", "1", 8))
     assert changes == []
-    assert [stored.resource_version for stored in store.all(SESSION, NAMESPACE)] == [10]
+    assert [
+        stored.resource_version for stored in store.all(SESSION, NAMESPACE)
+    ] == [10]
 
 
-def test_the_answer_to_a_write_that_comes_after_the_deletion_makes_no_ghost() -> None:
+def test_the_answer_to_a_write_that_comes_after_the_deletion_makes_no_ghost() -> (
+    None
+):
     store = Store()
     store.deliver(SESSION, "ADDED", session("a", "1", 10))
     store.deliver(SESSION, "DELETED", session("a", "1", 12))
@@ -70,7 +74,9 @@ def test_a_namesake_replaces_the_one_before_in_any_order() -> None:
         assert store.by_uid(SESSION, NAMESPACE, "1") is None
 
 
-def test_b9_an_unreadable_object_is_kept_frozen_and_its_field_is_named() -> None:
+def test_b9_an_unreadable_object_is_kept_frozen_and_its_field_is_named() -> (
+    None
+):
     store = Store()
     store.deliver(SESSION, "ADDED", session("a", "1", 10))
     body = session("a", "1", 11)
@@ -96,11 +102,15 @@ def test_an_index_follows_every_change() -> None:
     index = store.add_index(SESSION, device)
     store.deliver(SESSION, "ADDED", session("b", "2", 2))
     store.deliver(SESSION, "ADDED", session("c", "3", 3, device="router-2"))
-    assert sorted(stored.name for stored in index.get(NAMESPACE, "router-1")) == ["a", "b"]
+    assert sorted(
+        stored.name for stored in index.get(NAMESPACE, "router-1")
+    ) == ["a", "b"]
     store.deliver(SESSION, "DELETED", session("a", "1", 4))
     store.deliver(SESSION, "MODIFIED", session("b", "2", 5, device="router-2"))
     assert list(index.get(NAMESPACE, "router-1")) == []
-    assert sorted(stored.name for stored in index.get(NAMESPACE, "router-2")) == ["b", "c"]
+    assert sorted(
+        stored.name for stored in index.get(NAMESPACE, "router-2")
+    ) == ["b", "c"]
     assert index.keys(NAMESPACE) == ["router-2"]
 
 
@@ -126,12 +136,16 @@ def test_e7_what_a_listing_lacks_goes_unless_it_came_since() -> None:
     assert store.deliver(SESSION, "MODIFIED", session("gone", "1", 4)) is None
 
 
-def test_e7_complete_only_when_each_listed_object_was_delivered_or_deleted_since() -> None:
+def test_e7_complete_only_when_each_listed_object_was_delivered_or_deleted_since() -> (
+    None
+):
     store = Store()
     assert not store.complete(SESSION, NAMESPACE)
     completed: list[str] = []
     store.on_complete(lambda kind, _: completed.append(kind.kind))
-    store.reconcile_listing(SESSION, NAMESPACE, Listing({"1": "a", "2": "b"}, 5), 0)
+    store.reconcile_listing(
+        SESSION, NAMESPACE, Listing({"1": "a", "2": "b"}, 5), 0
+    )
     store.deliver(SESSION, None, session("a", "1", 1))
     assert not store.complete(SESSION, NAMESPACE)
     store.deliver(SESSION, "DELETED", session("b", "2", 6))
@@ -143,11 +157,15 @@ def test_e7_complete_only_when_each_listed_object_was_delivered_or_deleted_since
 def test_e7_a_deletion_before_the_listing_does_not_count_as_since() -> None:
     store = Store()
     store.deliver(SESSION, "DELETED", session("a", "1", 4))
-    store.reconcile_listing(SESSION, NAMESPACE, Listing({"1": "a"}, 5), store.sequence)
+    store.reconcile_listing(
+        SESSION, NAMESPACE, Listing({"1": "a"}, 5), store.sequence
+    )
     assert not store.complete(SESSION, NAMESPACE)
 
 
-def test_e7_a_complete_collection_is_doubted_when_listed_objects_do_not_come() -> None:
+def test_e7_a_complete_collection_is_doubted_when_listed_objects_do_not_come() -> (
+    None
+):
     store = Store()
     store.reconcile_listing(SESSION, NAMESPACE, Listing({}, 5), 0)
     assert store.complete(SESSION, NAMESPACE)
@@ -167,10 +185,14 @@ def shown(store: Store, name: str) -> bool:
     return stored.model.metadata.deletion_timestamp is not None
 
 
-def test_e13_a_deletion_that_nobody_believes_is_kept_from_the_model_whoever_delivers_it() -> None:
+def test_e13_a_deletion_that_nobody_believes_is_kept_from_the_model_whoever_delivers_it() -> (
+    None
+):
     store = Store()
     store.deliver(SESSION, "ADDED", session("a", "1", 1))
-    store.deliver(SESSION, "MODIFIED", going(session("a", "1", 2, revoked=True)))
+    store.deliver(
+        SESSION, "MODIFIED", going(session("a", "1", 2, revoked=True))
+    )
     store.deliver(SESSION, None, going(session("b", "2", 3)))
     assert (shown(store, "a"), shown(store, "b")) == (False, False)
     assert store.held(SESSION, NAMESPACE) == ["1", "2"]
@@ -184,13 +206,19 @@ def test_e13_a_deletion_that_nobody_believes_is_kept_from_the_model_whoever_deli
     assert store.frozen(SESSION) == []
 
 
-def test_e13_a_deletion_that_is_believed_is_shown_with_a_change_and_from_then_on() -> None:
+def test_e13_a_deletion_that_is_believed_is_shown_with_a_change_and_from_then_on() -> (
+    None
+):
     store = Store()
     store.deliver(SESSION, "ADDED", going(session("a", "1", 1)))
     changes = recorded(store)
     store.believe(SESSION, NAMESPACE, ["1", "2"])
-    assert [(c.old and c.old.held, c.new and c.new.held) for c in changes] == [(True, False)]
-    assert store.by_uid(SESSION, NAMESPACE, "1") is store.get(SESSION, NAMESPACE, "a")
+    assert [(c.old and c.old.held, c.new and c.new.held) for c in changes] == [
+        (True, False)
+    ]
+    assert store.by_uid(SESSION, NAMESPACE, "1") is store.get(
+        SESSION, NAMESPACE, "a"
+    )
     store.deliver(SESSION, "MODIFIED", going(session("a", "1", 2)))
     store.deliver(SESSION, "ADDED", going(session("b", "2", 3)))
     assert (shown(store, "a"), shown(store, "b")) == (True, True)

@@ -10,7 +10,12 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+)
 
 from cerebro.kube.cache.store import EventType, Store
 from cerebro.kube.objects import Change, Listing
@@ -54,18 +59,32 @@ class ServerAndStore(RuleBasedStateMachine):
         One that left the selection after the listing and came again is like one that came after it: news that a
         cut watch owes.
         """
-        listing = self.last_listing or (self.listing[0] if self.listing else None)
+        listing = self.last_listing or (
+            self.listing[0] if self.listing else None
+        )
         if listing is None:
             self.early.append("complete without a listing")
             return
         here = {stored.uid for stored in self.store.all(SESSION, NAMESPACE)}
-        there = {body["metadata"]["uid"] for name, body in self.objects.items() if name in self.selected}
-        stayed = {uid for uid in there if self.left.get(uid, 0) <= listing.resource_version}
-        self.early += [uid for uid in listing.uids if uid in stayed and uid not in here]
+        there = {
+            body["metadata"]["uid"]
+            for name, body in self.objects.items()
+            if name in self.selected
+        }
+        stayed = {
+            uid
+            for uid in there
+            if self.left.get(uid, 0) <= listing.resource_version
+        }
+        self.early += [
+            uid for uid in listing.uids if uid in stayed and uid not in here
+        ]
 
     def _event(self, event_type: EventType, body: dict[str, Any]) -> None:
         if self.watching:
-            self.queues.setdefault(body["metadata"]["uid"], deque()).append((event_type, body))
+            self.queues.setdefault(body["metadata"]["uid"], deque()).append(
+                (event_type, body)
+            )
 
     def _write(self, name: str, uid: str) -> dict[str, Any]:
         self.version += 1
@@ -127,18 +146,25 @@ class ServerAndStore(RuleBasedStateMachine):
     def deliver_an_event(self, pick: int) -> None:
         waiting = [queue for queue in self.queues.values() if queue]
         if waiting:
-            self.store.deliver(SESSION, *waiting[pick % len(waiting)].popleft())
+            self.store.deliver(
+                SESSION, *waiting[pick % len(waiting)].popleft()
+            )
 
     @rule(pick=PICK)
     def deliver_an_answer(self, pick: int) -> None:
         if self.answers:
-            self.store.deliver(SESSION, "MODIFIED", self.answers.pop(pick % len(self.answers)))
+            self.store.deliver(
+                SESSION, "MODIFIED", self.answers.pop(pick % len(self.answers))
+            )
 
     @precondition(lambda self: self.listing is None)
     @rule()
     def begin_a_listing(self) -> None:
         since = self.store.sequence
-        uids = {self.objects[name]["metadata"]["uid"]: name for name in self.selected}
+        uids = {
+            self.objects[name]["metadata"]["uid"]: name
+            for name in self.selected
+        }
         self.listing = (Listing(uids, self.version), since)
 
     @precondition(lambda self: self.listing is not None)
@@ -146,7 +172,9 @@ class ServerAndStore(RuleBasedStateMachine):
     def end_the_listing(self) -> None:
         assert self.listing is not None
         (self.last_listing, since), self.listing = self.listing, None
-        self.store.reconcile_listing(SESSION, NAMESPACE, self.last_listing, since)
+        self.store.reconcile_listing(
+            SESSION, NAMESPACE, self.last_listing, since
+        )
 
     @invariant()
     def never_complete_early(self) -> None:
@@ -156,7 +184,10 @@ class ServerAndStore(RuleBasedStateMachine):
 
     @invariant()
     def changes_tell_the_whole_story(self) -> None:
-        assert self.replayed == {stored.name: stored.uid for stored in self.store.all(SESSION, NAMESPACE)}
+        assert self.replayed == {
+            stored.name: stored.uid
+            for stored in self.store.all(SESSION, NAMESPACE)
+        }
 
     def teardown(self) -> None:
         """All arrives, the watch is repaired, and one listing is compared: equal, and complete."""
@@ -170,14 +201,22 @@ class ServerAndStore(RuleBasedStateMachine):
             self.deliver_an_event(0)
         self.begin_a_listing()
         self.end_the_listing()
-        truth = {name: self.objects[name]["metadata"] for name in self.selected}
+        truth = {
+            name: self.objects[name]["metadata"] for name in self.selected
+        }
         stored = self.store.all(SESSION, NAMESPACE)
-        assert {item.name: (item.uid, str(item.resource_version)) for item in stored} == {
-            name: (meta["uid"], meta["resourceVersion"]) for name, meta in truth.items()
+        assert {
+            item.name: (item.uid, str(item.resource_version))
+            for item in stored
+        } == {
+            name: (meta["uid"], meta["resourceVersion"])
+            for name, meta in truth.items()
         }
         assert self.store.complete(SESSION, NAMESPACE)
         self.never_complete_early()
 
 
 TestServerAndStore = ServerAndStore.TestCase
-TestServerAndStore.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestServerAndStore.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None
+)

@@ -25,16 +25,40 @@ class Server:
     async def get_lease(self, _: str, __: str) -> dict[str, Any]:
         if self.away:
             await asyncio.Event().wait()
-        return {"metadata": {"resourceVersion": "1"}, "spec": {"holderIdentity": "node-1"}}
+        return {
+            "metadata": {"resourceVersion": "1"},
+            "spec": {"holderIdentity": "node-1"},
+        }
 
-    async def apply(self, _: Any, namespace: str, name: str, manifest: dict[str, Any], **__: Any) -> Any:
+    async def apply(
+        self,
+        _: Any,
+        namespace: str,
+        name: str,
+        manifest: dict[str, Any],
+        **__: Any,
+    ) -> Any:
         self.applied.append(manifest)
         return body(namespace, name, "2")
 
 
 def body(namespace: str, name: str, version: str) -> dict[str, Any]:
-    meta = {"name": name, "namespace": namespace, "uid": "u", "generation": 1, "resourceVersion": version}
-    return {"metadata": meta, "spec": {"api": {"credentialsSecretRef": {"name": "c"}, "address": "10.0.0.1"}}}
+    meta = {
+        "name": name,
+        "namespace": namespace,
+        "uid": "u",
+        "generation": 1,
+        "resourceVersion": version,
+    }
+    return {
+        "metadata": meta,
+        "spec": {
+            "api": {
+                "credentialsSecretRef": {"name": "c"},
+                "address": "10.0.0.1",
+            }
+        },
+    }
 
 
 @pytest.mark.parametrize("outage", [False, True])
@@ -43,9 +67,17 @@ async def test_e12_a_look_that_was_broken_off_in_an_outage_begins_all_ages_anew(
 ) -> None:
     """Losing the Lease breaks the look off before the API server's silence is an error."""
     server, store, now = Server(), Store(), 1000.0
-    monkeypatch.setattr("cerebro.operator.agents.controller.time.monotonic", lambda: now)
+    monkeypatch.setattr(
+        "cerebro.operator.agents.controller.time.monotonic", lambda: now
+    )
     store.deliver(DEVICE, None, body("ns", "r1", "1"))
-    watch = AgentWatch(server, store, namespace="ns", namespaces=("ns",), lost_after=60)  # type: ignore[arg-type]
+    watch = AgentWatch(
+        server,  # type: ignore[arg-type]
+        store,
+        namespace="ns",
+        namespaces=("ns",),
+        lost_after=60,
+    )
     await watch.look()
     if outage:
         server.away = True
@@ -60,4 +92,6 @@ async def test_e12_a_look_that_was_broken_off_in_an_outage_begins_all_ages_anew(
     assert bool(server.applied) is not outage
     now = 1130.0
     await watch.look()
-    assert server.applied, "an agent that stays silent after the outage is lost"
+    assert server.applied, (
+        "an agent that stays silent after the outage is lost"
+    )

@@ -6,18 +6,28 @@ from typing import Any
 
 from cerebro.domain.leases import NO_LEASE
 from cerebro.domain.ready_owner import says_lost
-from cerebro.operator.agents.liveness import LeaseAges, Life, is_news, lease_of, lost_condition
+from cerebro.operator.agents.liveness import (
+    LeaseAges,
+    Life,
+    is_news,
+    lease_of,
+    lost_condition,
+)
 from cerebro.resources import Device, Hub, Peer
 
 LEASE = "cerebro-agent-node-1"
 
 
 def device(hub: str | None = None, **status: Any) -> Device:
-    spec: dict[str, Any] = {"api": {"credentialsSecretRef": {"name": "c"}, "address": "10.0.0.1"}}
+    spec: dict[str, Any] = {
+        "api": {"credentialsSecretRef": {"name": "c"}, "address": "10.0.0.1"}
+    }
     if hub:
         spec["hubRef"] = {"name": hub}
     meta = {"name": "r1", "namespace": "ns", "generation": 3}
-    return Device.model_validate({"metadata": meta, "spec": spec, "status": status})
+    return Device.model_validate(
+        {"metadata": meta, "spec": spec, "status": status}
+    )
 
 
 def hub(**fields: Any) -> Hub:
@@ -34,7 +44,9 @@ def hub(**fields: Any) -> Hub:
     )
 
 
-def test_e12_a_lease_that_is_renewed_is_alive_and_one_that_is_not_is_lost() -> None:
+def test_e12_a_lease_that_is_renewed_is_alive_and_one_that_is_not_is_lost() -> (
+    None
+):
     ages = LeaseAges(limit=60)
     for now in range(0, 100, 10):
         ages.look({LEASE: str(now)}, now)
@@ -63,7 +75,9 @@ def test_e12_an_outage_of_the_api_server_does_not_count() -> None:
     assert ages.life(LEASE, 560) is Life.LOST
 
 
-def test_e12_a_missing_lease_ages_too_and_a_deleted_one_is_no_sign_of_life() -> None:
+def test_e12_a_missing_lease_ages_too_and_a_deleted_one_is_no_sign_of_life() -> (
+    None
+):
     ages = LeaseAges(limit=60)
     ages.look({LEASE: None}, 0)
     assert ages.life(LEASE, 60) is Life.LOST
@@ -73,9 +87,15 @@ def test_e12_a_missing_lease_ages_too_and_a_deleted_one_is_no_sign_of_life() -> 
 
 
 def test_e12_who_owns_what() -> None:
-    carried, claimed, free = hub(status={"nodeName": "n2"}), hub(spec={"nodeName": "n1"}), hub()
+    carried, claimed, free = (
+        hub(status={"nodeName": "n2"}),
+        hub(spec={"nodeName": "n1"}),
+        hub(),
+    )
     hubs = {("ns", "hub"): carried}
-    peer = Peer.model_validate({"metadata": {"namespace": "ns"}, "spec": _peer_spec()})
+    peer = Peer.model_validate(
+        {"metadata": {"namespace": "ns"}, "spec": _peer_spec()}
+    )
     assert lease_of(device(), {}) == "cerebro-direct"
     assert lease_of(carried, {}) == "cerebro-agent-n2"
     assert lease_of(claimed, {}) == "cerebro-agent-n1"
@@ -89,7 +109,11 @@ def test_e12_it_is_said_once_for_each_generation() -> None:
     condition = lost_condition(device(), "node-1")
     assert (condition.status, condition.reason) == ("Unknown", "AgentLost")
     assert "node-1" in condition.message
-    told = device(conditions=[condition.model_copy(update={"last_transition_time": None}).wire()])
+    told = device(
+        conditions=[
+            condition.model_copy(update={"last_transition_time": None}).wire()
+        ]
+    )
     assert says_lost(told)
     assert not is_news(told, lost_condition(told, "node-1"))
     assert is_news(device(), condition)
@@ -103,4 +127,8 @@ def test_e12_no_agent_ever_is_said_and_stays_said() -> None:
 
 
 def _peer_spec() -> dict[str, Any]:
-    return {"hubRef": {"name": "hub"}, "publicKey": "A" * 43 + "=", "allowedIPs": ["10.7.0.2/32"]}
+    return {
+        "hubRef": {"name": "hub"},
+        "publicKey": "A" * 43 + "=",
+        "allowedIPs": ["10.7.0.2/32"],
+    }

@@ -25,9 +25,22 @@ def finished(
 ) -> Session:
     return Session.model_validate(
         {
-            "metadata": {"name": name, "namespace": "ns", "uid": name, "generation": generation},
-            "spec": {"deviceRef": {"name": "r1"}, "client": {"macAddress": "AA:BB:CC:00:00:01"}, **spec},
-            "status": {"finished": True, "finishedAt": NOW - ago, "observedGeneration": observed},
+            "metadata": {
+                "name": name,
+                "namespace": "ns",
+                "uid": name,
+                "generation": generation,
+            },
+            "spec": {
+                "deviceRef": {"name": "r1"},
+                "client": {"macAddress": "AA:BB:CC:00:00:01"},
+                **spec,
+            },
+            "status": {
+                "finished": True,
+                "finishedAt": NOW - ago,
+                "observedGeneration": observed,
+            },
         }
     )
 
@@ -57,7 +70,9 @@ def test_commands_have_a_ttl_of_ten_minutes() -> None:
 
 
 def test_one_changed_after_its_end_is_opened_again_and_never_deleted() -> None:
-    session = finished(ago=timedelta(days=1), generation=2, observed=1, ttlAfterFinished="1s")
+    session = finished(
+        ago=timedelta(days=1), generation=2, observed=1, ttlAfterFinished="1s"
+    )
     due = plan([session], NOW)
     assert due.reopen == (session,)
     assert due.delete == ()
@@ -65,7 +80,8 @@ def test_one_changed_after_its_end_is_opened_again_and_never_deleted() -> None:
 
 def test_what_is_unfinished_or_going_or_has_no_time_is_left_alone() -> None:
     unfinished, going, timeless = (
-        finished(name, ago=timedelta(days=1), ttlAfterFinished="1s") for name in ("a", "b", "c")
+        finished(name, ago=timedelta(days=1), ttlAfterFinished="1s")
+        for name in ("a", "b", "c")
     )
     unfinished.status.finished = False
     going.metadata.deletion_timestamp = NOW
@@ -75,23 +91,34 @@ def test_what_is_unfinished_or_going_or_has_no_time_is_left_alone() -> None:
 
 
 def test_a10_superseding_sessions_have_no_ttl() -> None:
-    session = finished(ago=timedelta(days=9), ttlAfterFinished="1s", supersedes={"name": "from-git"})
+    session = finished(
+        ago=timedelta(days=9),
+        ttlAfterFinished="1s",
+        supersedes={"name": "from-git"},
+    )
     assert plan([session], NOW).delete == ()
 
 
-@given(st.lists(st.tuples(st.integers(0, 600), st.integers(0, 600)), max_size=20), st.integers(0, 900))
+@given(
+    st.lists(st.tuples(st.integers(0, 600), st.integers(0, 600)), max_size=20),
+    st.integers(0, 900),
+)
 def test_every_one_is_due_or_ahead_and_the_wake_up_is_the_earliest(
     cases: list[tuple[int, int]], later: int
 ) -> None:
     now = NOW + timedelta(seconds=later)
     sessions = [
-        finished(f"s{index}", ago=timedelta(seconds=ago), ttlAfterFinished=f"{ttl}s")
+        finished(
+            f"s{index}", ago=timedelta(seconds=ago), ttlAfterFinished=f"{ttl}s"
+        )
         for index, (ago, ttl) in enumerate(cases)
     ]
     due = plan(sessions, now)
     ahead = [session for session in sessions if session not in due.delete]
     assert all(ttl - ago > later for ago, ttl in cases) == (not due.delete)
-    assert due.wake_at == min((end for session in ahead if (end := due_at(session))), default=None)
+    assert due.wake_at == min(
+        (end for session in ahead if (end := due_at(session))), default=None
+    )
     assert due.wake_at is None or due.wake_at > now
 
 
@@ -99,7 +126,9 @@ STANDS_IN = Superseding("ns", "stands-in", "uid-1", "from-git")
 THERE = {("ns", "from-git")}
 
 
-def test_a10_superseding_goes_some_time_after_the_superseded_was_last_seen() -> None:
+def test_a10_superseding_goes_some_time_after_the_superseded_was_last_seen() -> (
+    None
+):
     seen = LastSeen(keep=100)
     assert seen.due([STANDS_IN], THERE, now=0) == []
     assert seen.due([STANDS_IN], THERE, now=500) == []
@@ -121,4 +150,6 @@ def test_a10_after_a_restart_it_stays_longer_never_shorter() -> None:
 def test_a10_the_namesake_in_another_namespace_does_not_count() -> None:
     seen = LastSeen(keep=100)
     seen.due([STANDS_IN], {("other", "from-git")}, now=0)
-    assert seen.due([STANDS_IN], {("other", "from-git")}, now=100) == [STANDS_IN]
+    assert seen.due([STANDS_IN], {("other", "from-git")}, now=100) == [
+        STANDS_IN
+    ]

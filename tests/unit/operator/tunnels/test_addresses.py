@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cerebro.operator.tunnels.addresses import Address, AddressBook, Holder, Pool, read_address
+from cerebro.operator.tunnels.addresses import (
+    Address,
+    AddressBook,
+    Holder,
+    Pool,
+    read_address,
+)
 
 
 def book(*addresses: str) -> AddressBook:
@@ -25,22 +31,32 @@ def give(made: AddressBook, name: str) -> Address | None:
 
 
 networks = st.one_of(
-    st.builds(lambda n, p: f"{ipaddress.IPv4Address(n)}/{p}", st.integers(1, 2**32 - 2), st.integers(22, 32)),
     st.builds(
-        lambda n, p: f"{ipaddress.IPv6Address(n)}/{p}", st.integers(1, 2**128 - 2), st.integers(118, 128)
+        lambda n, p: f"{ipaddress.IPv4Address(n)}/{p}",
+        st.integers(1, 2**32 - 2),
+        st.integers(22, 32),
+    ),
+    st.builds(
+        lambda n, p: f"{ipaddress.IPv6Address(n)}/{p}",
+        st.integers(1, 2**128 - 2),
+        st.integers(118, 128),
     ),
 )
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(networks, min_size=1, max_size=3))
-def test_e9_a_pool_is_used_to_its_last_address_and_none_is_given_twice(texts: list[str]) -> None:
+def test_e9_a_pool_is_used_to_its_last_address_and_none_is_given_twice(
+    texts: list[str],
+) -> None:
     made = book(*texts)
     interfaces = [ipaddress.ip_interface(text) for text in texts]
     usable = set()
     for interface in interfaces:
         usable |= {str(host) for host in interface.network.hosts()} | (
-            {str(interface.network.network_address)} if interface.network.num_addresses == 1 else set()
+            {str(interface.network.network_address)}
+            if interface.network.num_addresses == 1
+            else set()
         )
         if interface.version == 6 and interface.network.num_addresses == 2:
             usable |= {str(host) for host in interface.network}
@@ -54,7 +70,9 @@ def test_e9_a_pool_is_used_to_its_last_address_and_none_is_given_twice(texts: li
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=120))
-def test_e9_free_and_held_agree_whatever_comes_and_goes(steps: list[tuple[int, bool]]) -> None:
+def test_e9_free_and_held_agree_whatever_comes_and_goes(
+    steps: list[tuple[int, bool]],
+) -> None:
     made, held = book("10.0.0.1/27"), dict[str, Address]()
     for number, comes in steps:
         name = f"r{number}"
@@ -68,14 +86,18 @@ def test_e9_free_and_held_agree_whatever_comes_and_goes(steps: list[tuple[int, b
         assert (made.find("ns", "another") is None) is (made.free() == 0)
 
 
-def test_e9_the_same_name_finds_the_same_address_and_order_does_not_matter_without_collisions() -> None:
+def test_e9_the_same_name_finds_the_same_address_and_order_does_not_matter_without_collisions() -> (
+    None
+):
     one, other = book("fd00::1/64"), book("fd00::1/64")
     names = [f"r{number}" for number in range(500)]
     first = {name: give(one, name) for name in names}
     assert {name: give(other, name) for name in reversed(names)} == first
 
 
-def test_e9_an_address_that_is_held_by_two_is_free_when_both_are_gone() -> None:
+def test_e9_an_address_that_is_held_by_two_is_free_when_both_are_gone() -> (
+    None
+):
     made = book("10.0.0.1/30")
     address = give(made, "r1")
     assert address is not None
@@ -87,11 +109,16 @@ def test_e9_an_address_that_is_held_by_two_is_free_when_both_are_gone() -> None:
     assert made.find("ns", "r2") == address
 
 
-def test_e9_ten_thousand_devices_on_a_nearly_full_18_need_few_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_e9_ten_thousand_devices_on_a_nearly_full_18_need_few_probes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The row of addresses that others hold would cost a linear search thousands of steps each."""
     made = book("10.64.0.1/18")
     for number in range(6381):
-        made.hold(Holder("Peer", str(number)), frozenset({Address(4, 0x0A400002 + number)}))
+        made.hold(
+            Holder("Peer", str(number)),
+            frozenset({Address(4, 0x0A400002 + number)}),
+        )
     probes = 0
 
     class Counting(dict[Address, set[Holder]]):
@@ -115,7 +142,12 @@ def test_e9_ten_thousand_devices_on_a_nearly_full_18_need_few_probes(monkeypatch
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("10.0.0.1/24", 254), ("10.0.0.0/31", 2), ("10.0.0.1/32", 1), ("fd00::1/64", 2**64 - 1)],
+    [
+        ("10.0.0.1/24", 254),
+        ("10.0.0.0/31", 2),
+        ("10.0.0.1/32", 1),
+        ("fd00::1/64", 2**64 - 1),
+    ],
 )
 def test_sizes_of_pools(text: str, size: int) -> None:
     assert Pool.of(text).size == size

@@ -23,15 +23,24 @@ def an_index() -> tuple[Store, TunnelIndex]:
     return store, index
 
 
-def deliver(store: Store, kind: str, event: Any, spec: dict[str, Any], **status: Any) -> dict[str, Any]:
+def deliver(
+    store: Store, kind: str, event: Any, spec: dict[str, Any], **status: Any
+) -> dict[str, Any]:
     name = kind.lower()
-    meta = {"name": name, "namespace": "ns", "uid": f"u-{name}", "resourceVersion": str(next(VERSIONS))}
+    meta = {
+        "name": name,
+        "namespace": "ns",
+        "uid": f"u-{name}",
+        "resourceVersion": str(next(VERSIONS)),
+    }
     body = {"metadata": meta, "spec": spec, "status": status}
     store.deliver(KINDS[kind], event, body)
     return body
 
 
-def test_e9_the_book_of_a_hub_that_went_is_kept_for_as_long_as_somebody_holds_an_address() -> None:
+def test_e9_the_book_of_a_hub_that_went_is_kept_for_as_long_as_somebody_holds_an_address() -> (
+    None
+):
     """E9: a Device whose Hub is made again keeps its address; and no book is kept for ever."""
     store, index = an_index()
     deliver(store, "Hub", "ADDED", POOL)

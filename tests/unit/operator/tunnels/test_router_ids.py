@@ -18,11 +18,20 @@ from cerebro.resources.reasons import DUPLICATE_ROUTER_ID
 from support.peers_server import Server
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-DIRECT = {"address": "10.8.0.1", "allowPlaintext": True, "credentialsSecretRef": {"name": "c"}}
+DIRECT = {
+    "address": "10.8.0.1",
+    "allowPlaintext": True,
+    "credentialsSecretRef": {"name": "c"},
+}
 
 
 def ready(status: str, reason: str) -> dict[str, str]:
-    return {"type": "Ready", "status": status, "reason": reason, "message": "m"}
+    return {
+        "type": "Ready",
+        "status": status,
+        "reason": reason,
+        "message": "m",
+    }
 
 
 class Devices:
@@ -39,7 +48,13 @@ class Devices:
         self.concerned |= {name for _, name in self.ids.concerned(change)}
 
     def put(
-        self, name: str, router_id: str | None = None, *, born: int = 0, namespace: str = "ns", **more: Any
+        self,
+        name: str,
+        router_id: str | None = None,
+        *,
+        born: int = 0,
+        namespace: str = "ns",
+        **more: Any,
     ) -> None:
         self.version += 1
         meta = {
@@ -49,12 +64,22 @@ class Devices:
             "resourceVersion": str(self.version),
             "creationTimestamp": f"2026-01-01T00:00:{born:02d}Z",
         }
-        spec = {"api": DIRECT, **({"routerID": router_id} if router_id else {})}
-        self.store.deliver(DEVICE, "MODIFIED", {"metadata": meta, "spec": spec, **more})
+        spec = {
+            "api": DIRECT,
+            **({"routerID": router_id} if router_id else {}),
+        }
+        self.store.deliver(
+            DEVICE, "MODIFIED", {"metadata": meta, "spec": spec, **more}
+        )
 
     def gone(self, name: str) -> None:
         self.version += 1
-        meta = {"name": name, "namespace": "ns", "uid": f"ns/{name}", "resourceVersion": str(self.version)}
+        meta = {
+            "name": name,
+            "namespace": "ns",
+            "uid": f"ns/{name}",
+            "resourceVersion": str(self.version),
+        }
         self.store.deliver(DEVICE, "DELETED", {"metadata": meta})
 
     def names(self, name: str, namespace: str = "ns") -> str | None:
@@ -72,7 +97,9 @@ def devices() -> Devices:
     return Devices()
 
 
-def test_the_younger_of_two_names_the_older_in_any_case_of_letters(devices: Devices) -> None:
+def test_the_younger_of_two_names_the_older_in_any_case_of_letters(
+    devices: Devices,
+) -> None:
     devices.put("young", "r1", born=2)
     devices.put("old", "R1", born=1)
     devices.put("other", "R2", born=0)
@@ -85,16 +112,28 @@ def test_the_younger_of_two_names_the_older_in_any_case_of_letters(devices: Devi
     assert "spec.routerID" in said
 
 
-def test_it_is_the_one_that_the_bridge_gives_no_order(devices: Devices) -> None:
+def test_it_is_the_one_that_the_bridge_gives_no_order(
+    devices: Devices,
+) -> None:
     sessions = Sessions(None, devices.store, "ns")  # type: ignore[arg-type]
-    for name, router_id, born in (("b", "STRASSE", 3), ("a", "Straße", 3), ("strasse", None, 4)):
+    for name, router_id, born in (
+        ("b", "STRASSE", 3),
+        ("a", "Straße", 3),
+        ("strasse", None, 4),
+    ):
         devices.put(name, router_id, born=born)
     found = sessions.device("strasse")
     assert found is not None
-    assert [name for name in ("a", "b", "strasse") if devices.names(name) is None] == [found.name] == ["a"]
+    assert (
+        [name for name in ("a", "b", "strasse") if devices.names(name) is None]
+        == [found.name]
+        == ["a"]
+    )
 
 
-def test_a_name_counts_where_there_is_no_router_id_and_namespaces_are_apart(devices: Devices) -> None:
+def test_a_name_counts_where_there_is_no_router_id_and_namespaces_are_apart(
+    devices: Devices,
+) -> None:
     devices.put("r1", born=1)
     devices.put("x", "R1", born=2)
     devices.put("r1", born=3, namespace="another")
@@ -102,7 +141,9 @@ def test_a_name_counts_where_there_is_no_router_id_and_namespaces_are_apart(devi
     assert devices.names("r1", "another") is None
 
 
-def test_a_change_concerns_those_with_the_identifier_of_before_and_of_now(devices: Devices) -> None:
+def test_a_change_concerns_those_with_the_identifier_of_before_and_of_now(
+    devices: Devices,
+) -> None:
     for number in range(100):
         devices.put(f"r{number}")
     devices.put("old", "A", born=1)
@@ -119,26 +160,45 @@ def test_a_change_concerns_those_with_the_identifier_of_before_and_of_now(device
     assert devices.concerned == {"r7"}
 
 
-def test_an_agent_leaves_it_standing_and_speaks_again_once_it_is_taken_back(devices: Devices) -> None:
+def test_an_agent_leaves_it_standing_and_speaks_again_once_it_is_taken_back(
+    devices: Devices,
+) -> None:
     changes: list[Change] = []
     devices.store.subscribe(changes.append)
     devices.put("d")
-    devices.put("d", status={"conditions": [ready("False", DUPLICATE_ROUTER_ID)]})
+    devices.put(
+        "d", status={"conditions": [ready("False", DUPLICATE_ROUTER_ID)]}
+    )
     device = changes[-1].new.read(Device) if changes[-1].new else None
     assert device is not None
-    status = device_status(device, DeviceFindings(reachable=True, authenticated=True, settled=True), NOW)
-    assert {one["type"] for one in status["conditions"]} == {"Reachable", "Authenticated", "Configured"}
+    status = device_status(
+        device,
+        DeviceFindings(reachable=True, authenticated=True, settled=True),
+        NOW,
+    )
+    assert {one["type"] for one in status["conditions"]} == {
+        "Reachable",
+        "Authenticated",
+        "Configured",
+    }
     devices.put("d", status={"conditions": [ready("Unknown", "NotLookedYet")]})
     devices.put("d", status={"conditions": [ready("True", "Equal")]})
-    assert [wakes_device(change.old, change.new) for change in changes[1:]] == [False, True, False]
+    assert [
+        wakes_device(change.old, change.new) for change in changes[1:]
+    ] == [False, True, False]
 
 
-async def test_it_is_said_and_taken_back_also_of_devices_without_a_hub() -> None:
+async def test_it_is_said_and_taken_back_also_of_devices_without_a_hub() -> (
+    None
+):
     server = Server()
     for name, router_id in (("old", "R1"), ("young", "r1")):
         server.put("Device", name, spec={"api": DIRECT, "routerID": router_id})
     await server.settle()
-    assert (server.ready("old"), server.ready("young")) == (None, DUPLICATE_ROUTER_ID)
+    assert (server.ready("old"), server.ready("young")) == (
+        None,
+        DUPLICATE_ROUTER_ID,
+    )
     assert server.events == [DUPLICATE_ROUTER_ID]
     server.put("Device", "old", spec={"api": DIRECT, "routerID": "R2"})
     await server.settle()

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cerebro.routeros.access.marker import marker_for
-from cerebro.routeros.access.model import AccessPolicy, DesiredAccess, Ending, Grant
+from cerebro.routeros.access.model import (
+    AccessPolicy,
+    DesiredAccess,
+    Ending,
+    Grant,
+)
 from cerebro.routeros.access.plan import access_plan
 from cerebro.routeros.access.result import AccessPlan
 from support.tables import Tables
@@ -20,23 +25,33 @@ def a_router(*clients: tuple[str, str, str]) -> Tables:
     tables = Tables()
     for mac, listed, seen in clients:
         marker = str(marker_for("main", mac, None))
-        tables.put("bindings", mac_address=mac, type="bypassed", comment=marker)
-        tables.put("lists", list="paid_clients", address=listed, comment=marker)
+        tables.put(
+            "bindings", mac_address=mac, type="bypassed", comment=marker
+        )
+        tables.put(
+            "lists", list="paid_clients", address=listed, comment=marker
+        )
         if seen:
             tables.put("hosts", mac_address=mac, address=seen, bypassed="true")
     return tables
 
 
 def plan(tables: Tables, ending: Ending, *grants: Grant) -> AccessPlan:
-    return access_plan(DesiredAccess(grants, (ending,)), tables.actual(), AccessPolicy())
+    return access_plan(
+        DesiredAccess(grants, (ending,)), tables.actual(), AccessPolicy()
+    )
 
 
-def test_b2_a_live_client_that_got_the_address_meanwhile_is_said_and_its_end_is_not() -> None:
+def test_b2_a_live_client_that_got_the_address_meanwhile_is_said_and_its_end_is_not() -> (
+    None
+):
     tables, grant = a_router((M, Y, X)), Grant(M, Y, None, prior_ip=Y)
     view = plan(tables, ASKS, grant).endings[ASKS]
     assert (view.mac, view.enforced) == (M, False)
     tables.apply(plan(tables, ASKS, grant).commands())
-    assert plan(tables, ASKS, grant).empty, "its list row has followed; the rest is the bridge's to say"
+    assert plan(tables, ASKS, grant).empty, (
+        "its list row has followed; the rest is the bridge's to say"
+    )
     assert plan(tables, ASKS, grant).endings[ASKS] == view
 
 
@@ -61,16 +76,23 @@ def test_b2_who_was_there_last_is_meant_where_nobody_is_now() -> None:
 def test_b2_a_router_that_was_away_is_asked_who_was_there_then() -> None:
     """Whoever has got the address since has nothing to do with the revoke."""
     tables = a_router((M, X, Y), (N, "10.5.50.3", X))
-    grants = Grant(M, X, None, prior_ip=X), Grant(N, "10.5.50.3", None, prior_ip="10.5.50.3")
+    grants = (
+        Grant(M, X, None, prior_ip=X),
+        Grant(N, "10.5.50.3", None, prior_ip="10.5.50.3"),
+    )
     late = replace(ASKS, late=True)
     assert plan(tables, ASKS, *grants).endings[ASKS].mac == N
     assert plan(tables, late, *grants).endings[late].mac == M
-    assert plan(tables, late, grants[1]).endings[late].enforced, "nobody was, as far as anybody knows"
+    assert plan(tables, late, grants[1]).endings[late].enforced, (
+        "nobody was, as far as anybody knows"
+    )
 
 
 def test_b2_whom_the_record_has_pinned_stays_pinned() -> None:
     pinned, tables = replace(ASKS, mac=M), a_router((N, X, X), (M, Y, Y))
-    view = plan(tables, pinned, Grant(N, X, None), Grant(M, Y, None)).endings[pinned]
+    view = plan(tables, pinned, Grant(N, X, None), Grant(M, Y, None)).endings[
+        pinned
+    ]
     assert (view.mac, view.enforced) == (M, False)
     view = plan(a_router((N, X, X)), pinned, Grant(N, X, None)).endings[pinned]
     assert (view.mac, view.enforced) == (M, True), "it has no Session any more"

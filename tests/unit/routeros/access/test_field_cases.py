@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 
 from cerebro.routeros.access.marker import marker_for
-from cerebro.routeros.access.model import AccessPolicy, DesiredAccess, Ending, Grant
+from cerebro.routeros.access.model import (
+    AccessPolicy,
+    DesiredAccess,
+    Ending,
+    Grant,
+)
 from cerebro.routeros.access.plan import access_plan
 from cerebro.routeros.access.result import AccessPlan
 from cerebro.routeros.access.tables import Actual
@@ -25,7 +30,9 @@ OWN, SEEN, OTHER_SEEN = "192.168.1.5", "10.5.50.1", "10.5.50.2"
 ENDS = 2_000_000_000
 
 
-def plan(actual: Actual, *grants: Grant, endings: tuple[Ending, ...] = ()) -> AccessPlan:
+def plan(
+    actual: Actual, *grants: Grant, endings: tuple[Ending, ...] = ()
+) -> AccessPlan:
     return access_plan(DesiredAccess(grants, endings), actual, POLICY)
 
 
@@ -33,13 +40,29 @@ def revoke(mac: str | None = None, *ips: str) -> Ending:
     return Ending(mac, frozenset(ips), revoked=True)
 
 
-def phone(tables: Tables, mac: str, seen: str, own: str = OWN, bypassed: str = "false") -> None:
-    tables.put("hosts", mac_address=mac, address=own, to_address=seen, bypassed=bypassed)
+def phone(
+    tables: Tables,
+    mac: str,
+    seen: str,
+    own: str = OWN,
+    bypassed: str = "false",
+) -> None:
+    tables.put(
+        "hosts",
+        mac_address=mac,
+        address=own,
+        to_address=seen,
+        bypassed=bypassed,
+    )
 
 
 def commands(result: AccessPlan) -> list[tuple[str, str, dict[str, str]]]:
     return [
-        (command.path.rpartition("/")[2], command.verb, dict(command.attributes))
+        (
+            command.path.rpartition("/")[2],
+            command.verb,
+            dict(command.attributes),
+        )
         for command in result.commands()
     ]
 
@@ -51,27 +74,46 @@ def test_t2_the_list_row_has_the_address_that_the_firewall_sees() -> None:
     tables = Tables()
     phone(tables, MAC, SEEN)
     (row,) = [
-        row for menu, verb, row in commands(plan(tables.actual(), Grant(MAC, OWN, ENDS))) if "list" in row
+        row
+        for menu, verb, row in commands(
+            plan(tables.actual(), Grant(MAC, OWN, ENDS))
+        )
+        if "list" in row
     ]
     assert row["address"] == SEEN
 
 
-@pytest.mark.parametrize("address", [OWN, SEEN], ids=["its own address", "the firewall's address"])
-def test_t2_an_order_by_either_address_means_the_phone_that_is_there(address: str) -> None:
+@pytest.mark.parametrize(
+    "address", [OWN, SEEN], ids=["its own address", "the firewall's address"]
+)
+def test_t2_an_order_by_either_address_means_the_phone_that_is_there(
+    address: str,
+) -> None:
     tables = Tables()
     phone(tables, MAC, SEEN)
     result = plan(tables.actual(), Grant(None, address, ENDS))
-    bound = [row["mac-address"] for menu, verb, row in commands(result) if menu == "ip-binding"]
+    bound = [
+        row["mac-address"]
+        for menu, verb, row in commands(result)
+        if menu == "ip-binding"
+    ]
     assert bound == [MAC]
 
 
-@pytest.mark.parametrize("address", [OWN, SEEN], ids=["its own address", "the firewall's address"])
-def test_t2_a_revoke_by_either_address_shuts_the_phone_out(address: str) -> None:
+@pytest.mark.parametrize(
+    "address", [OWN, SEEN], ids=["its own address", "the firewall's address"]
+)
+def test_t2_a_revoke_by_either_address_shuts_the_phone_out(
+    address: str,
+) -> None:
     tables = Tables()
     phone(tables, MAC, SEEN, bypassed="true")
     tables.put("active", mac_address=MAC, address=SEEN, user="guest")
     result = plan(tables.actual(), endings=(revoke(None, address),))
-    assert [(menu, verb) for menu, verb, _ in commands(result)] == [("active", "remove"), ("host", "remove")]
+    assert [(menu, verb) for menu, verb, _ in commands(result)] == [
+        ("active", "remove"),
+        ("host", "remove"),
+    ]
 
 
 def test_t2_two_phones_with_one_own_address_are_told_apart_by_mac() -> None:
@@ -82,8 +124,12 @@ def test_t2_two_phones_with_one_own_address_are_told_apart_by_mac() -> None:
     assert commands(by_own_address) == []
     by_mac = plan(tables.actual(), endings=(revoke(MAC, OWN),))
     assert commands(by_mac) == [("host", "remove", {".id": "*1"})]
-    granted = plan(tables.actual(), Grant(MAC, OWN, ENDS), Grant(OTHER_MAC, OWN, ENDS))
-    assert [row["address"] for _, _, row in commands(granted) if "list" in row] == [SEEN, OTHER_SEEN]
+    granted = plan(
+        tables.actual(), Grant(MAC, OWN, ENDS), Grant(OTHER_MAC, OWN, ENDS)
+    )
+    assert [
+        row["address"] for _, _, row in commands(granted) if "list" in row
+    ] == [SEEN, OTHER_SEEN]
 
 
 # --- T3 and T5: rows in the paid list that others made
@@ -96,17 +142,29 @@ def test_t2_two_phones_with_one_own_address_are_told_apart_by_mac() -> None:
         ({"address": "10.5.50.0/24"}, "made by hand"),
         ({"address": "10.5.50.0-10.5.50.9"}, "made by hand"),
         ({"address": SEEN, "dynamic": "true"}, "made by the router itself"),
-        ({"address": SEEN, "dynamic": "true", "timeout": "1h"}, "made by the router itself"),
+        (
+            {"address": SEEN, "dynamic": "true", "timeout": "1h"},
+            "made by the router itself",
+        ),
     ],
     ids=["by hand", "a network", "a range", "of a profile", "with a timeout"],
 )
-def test_t3_a_row_of_others_in_the_paid_list_is_said_after_a_revoke(row: dict[str, str], maker: str) -> None:
+def test_t3_a_row_of_others_in_the_paid_list_is_said_after_a_revoke(
+    row: dict[str, str], maker: str
+) -> None:
     tables = Tables()
     phone(tables, MAC, SEEN)
     tables.put("lists", list="paid_clients", **row)
     ending = revoke(MAC, SEEN)
-    said = plan(tables.actual(), endings=(ending,)).endings[ending].granted_by_hand
-    assert said == f"address-list *1 (paid_clients {row['address']}), {maker}, lets {SEEN} in"
+    said = (
+        plan(tables.actual(), endings=(ending,))
+        .endings[ending]
+        .granted_by_hand
+    )
+    assert (
+        said
+        == f"address-list *1 (paid_clients {row['address']}), {maker}, lets {SEEN} in"
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,7 +177,12 @@ def test_t3_rows_that_let_nobody_in_are_not_said(row: dict[str, str]) -> None:
     phone(tables, MAC, SEEN)
     tables.put("lists", **{"list": "paid_clients", "address": SEEN, **row})
     ending = revoke(MAC, SEEN)
-    assert plan(tables.actual(), endings=(ending,)).endings[ending].granted_by_hand is None
+    assert (
+        plan(tables.actual(), endings=(ending,))
+        .endings[ending]
+        .granted_by_hand
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,10 +195,17 @@ def test_t3_rows_that_let_nobody_in_are_not_said(row: dict[str, str]) -> None:
     ],
     ids=["for ever", "an hour", "nine days", "of a login"],
 )
-def test_t5_a_row_of_others_counts_until_it_ends(row: dict[str, str], seconds: float | None) -> None:
+def test_t5_a_row_of_others_counts_until_it_ends(
+    row: dict[str, str], seconds: float | None
+) -> None:
     tables = Tables()
     phone(tables, MAC, SEEN, bypassed="true")
-    tables.put("bindings", mac_address=MAC, type="bypassed", comment=str(marker_for("main", MAC, ENDS)))
+    tables.put(
+        "bindings",
+        mac_address=MAC,
+        type="bypassed",
+        comment=str(marker_for("main", MAC, ENDS)),
+    )
     tables.put("lists", list="paid_clients", address=SEEN, **row)
     result = plan(tables.actual(), Grant(MAC, SEEN, ENDS))
     assert result.empty
@@ -156,14 +226,29 @@ def test_b0_an_end_is_not_proven_before_the_connections_were_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/ip/hotspot/host", "/ip/hotspot/active", "/ip/hotspot/cookie", "/ip/firewall/connection"]
+    "path",
+    [
+        "/ip/hotspot/host",
+        "/ip/hotspot/active",
+        "/ip/hotspot/cookie",
+        "/ip/firewall/connection",
+    ],
 )
-def test_b0_a_menu_that_cannot_be_read_delays_the_proof_and_no_write(path: str) -> None:
+def test_b0_a_menu_that_cannot_be_read_delays_the_proof_and_no_write(
+    path: str,
+) -> None:
     tables = Tables()
-    tables.put("bindings", mac_address=MAC, type="bypassed", comment=str(marker_for("main", MAC, ENDS)))
+    tables.put(
+        "bindings",
+        mac_address=MAC,
+        type="bypassed",
+        comment=str(marker_for("main", MAC, ENDS)),
+    )
     ending = revoke(MAC, SEEN)
     unread = replace(tables.actual(), unread={path: "no such item (4)"})
-    result = plan(unread, Grant(OTHER_MAC, OTHER_SEEN, ENDS), endings=(ending,))
+    result = plan(
+        unread, Grant(OTHER_MAC, OTHER_SEEN, ENDS), endings=(ending,)
+    )
     assert {(menu, verb) for menu, verb, _ in commands(result)} == {
         ("ip-binding", "remove"),
         ("ip-binding", "add"),
@@ -180,7 +265,9 @@ def test_b0_without_hosts_nobody_is_called_granted() -> None:
     for _ in range(2):
         tables.apply(plan(tables.actual(), grant).commands())
     assert plan(tables.actual(), grant).grants[grant].granted
-    unread = replace(tables.actual(), unread={"/ip/hotspot/host": "interrupted"})
+    unread = replace(
+        tables.actual(), unread={"/ip/hotspot/host": "interrupted"}
+    )
     view = plan(unread, grant).grants[grant]
     assert (view.granted, view.unread) == (False, "/ip/hotspot/host")
 
@@ -198,15 +285,29 @@ def calls_of_a_plan(clients: int) -> int:
             f"10.5.{number // 250}.{number % 250 + 1}",
         )
         marker = str(marker_for("main", mac, ENDS))
-        tables.put("hosts", mac_address=mac, address=ip, to_address=ip, bypassed="true")
-        tables.put("bindings", mac_address=mac, type="bypassed", comment=marker)
+        tables.put(
+            "hosts",
+            mac_address=mac,
+            address=ip,
+            to_address=ip,
+            bypassed="true",
+        )
+        tables.put(
+            "bindings", mac_address=mac, type="bypassed", comment=marker
+        )
         tables.put("lists", list="paid_clients", address=ip, comment=marker)
-        tables.put("connections", src_address=f"{ip}:1000", dst_address="203.0.113.1:443")
+        tables.put(
+            "connections",
+            src_address=f"{ip}:1000",
+            dst_address="203.0.113.1:443",
+        )
         if number % 2:
             grants.append(Grant(mac, ip, ENDS))
         else:
             endings.append(Ending(mac, frozenset({ip}), revoked=True))
-    desired = DesiredAccess(tuple(grants), tuple(endings), complete=True, now=ENDS - 100)
+    desired = DesiredAccess(
+        tuple(grants), tuple(endings), complete=True, now=ENDS - 100
+    )
     actual = tables.actual()
     calls: Counter[str] = Counter()
 
@@ -219,7 +320,9 @@ def calls_of_a_plan(clients: int) -> int:
         result = access_plan(desired, actual, POLICY)
     finally:
         sys.setprofile(None)
-    assert len(result.stages[0]) == clients  # binding and list row of each that ends
+    assert (
+        len(result.stages[0]) == clients
+    )  # binding and list row of each that ends
     return calls.total()
 
 

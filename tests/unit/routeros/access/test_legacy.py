@@ -9,7 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from cerebro.routeros.access.model import AccessPolicy, DesiredAccess, Ending, Grant
+from cerebro.routeros.access.model import (
+    AccessPolicy,
+    DesiredAccess,
+    Ending,
+    Grant,
+)
 from cerebro.routeros.access.plan import access_plan
 from cerebro.routeros.access.read import Scope, access_prints
 from cerebro.routeros.access.result import EndingView
@@ -18,16 +23,27 @@ from support.tables import Tables
 M, N = "AA:00:00:00:00:01", "AA:00:00:00:00:02"
 X, Y = "10.5.50.1", "10.5.50.2"
 ORDER, OTHER_ORDER = "pedido:P-1", "pedido:P-2"
-BY_IP, BY_MAC = Ending(None, frozenset({X}), revoked=True), Ending(M, frozenset(), revoked=True)
-either = pytest.mark.parametrize("ending", [BY_IP, BY_MAC], ids=["by address", "by MAC"])
+BY_IP, BY_MAC = (
+    Ending(None, frozenset({X}), revoked=True),
+    Ending(M, frozenset(), revoked=True),
+)
+either = pytest.mark.parametrize(
+    "ending", [BY_IP, BY_MAC], ids=["by address", "by MAC"]
+)
 
 
-def bound(tables: Tables, mac: str, ip: str = "", order: str = ORDER) -> dict[str, str]:
+def bound(
+    tables: Tables, mac: str, ip: str = "", order: str = ORDER
+) -> dict[str, str]:
     address = {"address": ip} if ip else {}
-    return tables.put("bindings", mac_address=mac, type="bypassed", comment=order, **address)
+    return tables.put(
+        "bindings", mac_address=mac, type="bypassed", comment=order, **address
+    )
 
 
-def listed(tables: Tables, ip: str, order: str = ORDER, name: str = "paid_clients") -> dict[str, str]:
+def listed(
+    tables: Tables, ip: str, order: str = ORDER, name: str = "paid_clients"
+) -> dict[str, str]:
     return tables.put("lists", list=name, address=ip, comment=order)
 
 
@@ -35,7 +51,9 @@ def revoked(tables: Tables, ending: Ending, *grants: Grant) -> EndingView:
     """Apply and plan again until nothing is left; the phone is silent once its host is gone."""
     wanted, left = DesiredAccess(grants, (ending,)), tables.actual().hosts
     for _ in range(4):
-        result = access_plan(wanted, replace(tables.actual(), left=left), AccessPolicy())
+        result = access_plan(
+            wanted, replace(tables.actual(), left=left), AccessPolicy()
+        )
         if result.empty:
             return result.endings[ending]
         tables.apply(result.commands())
@@ -54,11 +72,18 @@ def test_b4_a_revoke_takes_binding_list_row_and_host_of_the_older_relays_client(
     if seen:
         tables.put("hosts", mac_address=M, address=X, bypassed="true")
     assert revoked(tables, ending).enforced
-    assert (tables.bindings, tables.lists, tables.hosts, tables.cookies) == ([], [], [], [])
+    assert (tables.bindings, tables.lists, tables.hosts, tables.cookies) == (
+        [],
+        [],
+        [],
+        [],
+    )
 
 
 @either
-def test_b4_binding_and_list_row_of_one_order_belong_together(ending: Ending) -> None:
+def test_b4_binding_and_list_row_of_one_order_belong_together(
+    ending: Ending,
+) -> None:
     tables = Tables()
     bound(tables, M)
     listed(tables, X)
@@ -83,14 +108,25 @@ def test_b4_rows_of_other_clients_stay(ending: Ending) -> None:
     listed(tables, X)
     kept = [
         bound(tables, N, Y),
-        tables.put("bindings", address="10.5.50.0/24", type="regular", comment="guests"),
+        tables.put(
+            "bindings",
+            address="10.5.50.0/24",
+            type="regular",
+            comment="guests",
+        ),
     ]
-    stay = [listed(tables, Y), listed(tables, X, "by hand", "vip"), listed(tables, "10.5.50.3", OTHER_ORDER)]
+    stay = [
+        listed(tables, Y),
+        listed(tables, X, "by hand", "vip"),
+        listed(tables, "10.5.50.3", OTHER_ORDER),
+    ]
     assert revoked(tables, ending).enforced
     assert (tables.bindings, tables.lists) == (kept, stay)
 
 
-def test_b2_a_revoke_by_address_means_who_is_there_now_and_not_who_was_bound_there() -> None:
+def test_b2_a_revoke_by_address_means_who_is_there_now_and_not_who_was_bound_there() -> (
+    None
+):
     tables = Tables()
     before = bound(tables, M, X)
     listed(tables, X, OTHER_ORDER)
@@ -118,7 +154,11 @@ def test_b4_what_a_live_session_has_taken_over_stays() -> None:
     listed(tables, X)
     tables.put("hosts", mac_address=M, address=X, bypassed="true")
     assert revoked(tables, BY_IP, Grant(M, X, None)).enforced
-    assert (len(tables.bindings), len(tables.lists), len(tables.hosts)) == (1, 1, 1)
+    assert (len(tables.bindings), len(tables.lists), len(tables.hosts)) == (
+        1,
+        1,
+        1,
+    )
 
 
 def test_b4_an_end_by_the_clock_leaves_the_older_relays_rows() -> None:
@@ -128,13 +168,27 @@ def test_b4_an_end_by_the_clock_leaves_the_older_relays_rows() -> None:
     assert (tables.bindings, tables.lists) == kept
 
 
-def test_b4_what_is_read_of_a_client_grows_by_what_the_older_relays_rows_say() -> None:
+def test_b4_what_is_read_of_a_client_grows_by_what_the_older_relays_rows_say() -> (
+    None
+):
     tables = Tables()
     bound(tables, M, X, "pedido:pão")
     bound(tables, N, Y, "by hand")
     scope = Scope(ips=frozenset({X})).joined(tables.actual())
-    assert scope == Scope(frozenset({M}), frozenset({X}), frozenset({"pedido:pão"}))
+    assert scope == Scope(
+        frozenset({M}), frozenset({X}), frozenset({"pedido:pão"})
+    )
     assert scope.joined(tables.actual()) == scope
     bindings, lists, *_ = access_prints(AccessPolicy(), scope)
-    assert {f"?mac-address={M}", f"?address={X}", "?comment=pedido:pão"} <= set(bindings.queries)
-    assert lists.queries[:5] == (f"?address={X}", "?comment=pedido:pão", "?#|", "?list=paid_clients", "?#&")
+    assert {
+        f"?mac-address={M}",
+        f"?address={X}",
+        "?comment=pedido:pão",
+    } <= set(bindings.queries)
+    assert lists.queries[:5] == (
+        f"?address={X}",
+        "?comment=pedido:pão",
+        "?#|",
+        "?list=paid_clients",
+        "?#&",
+    )

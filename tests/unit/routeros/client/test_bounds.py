@@ -25,7 +25,9 @@ class Stream:
         self.reader = asyncio.StreamReader()
         self.written = b""
         self.aborted = False
-        transport = SimpleNamespace(abort=self._abort, is_closing=lambda: self.aborted)
+        transport = SimpleNamespace(
+            abort=self._abort, is_closing=lambda: self.aborted
+        )
         writer = SimpleNamespace(write=self._write, transport=transport)
         self.wire = Wire(self.reader, cast(Any, writer))
 
@@ -40,29 +42,40 @@ class Stream:
         self.reader.feed_data(encode_sentence(*words, encoding="latin-1"))
 
 
-async def test_z5_a_word_that_claims_more_than_a_mebibyte_is_refused_before_its_bytes_come() -> None:
+async def test_z5_a_word_that_claims_more_than_a_mebibyte_is_refused_before_its_bytes_come() -> (
+    None
+):
     stream = Stream()
     stream.wire.logged_in()
     stream.reader.feed_data(b"\xef\xff\xff\xff")
-    with pytest.raises(ProtocolError, match="a sentence of more than 1048576 bytes"):
+    with pytest.raises(
+        ProtocolError, match="a sentence of more than 1048576 bytes"
+    ):
         await stream.wire.read_sentence()
 
 
 async def test_z5_many_words_count_together() -> None:
     stream = Stream()
     stream.wire.logged_in()
-    stream.feed("!re", *(f"=name{number}={'x' * 1000}" for number in range(1100)))
+    stream.feed(
+        "!re", *(f"=name{number}={'x' * 1000}" for number in range(1100))
+    )
     with pytest.raises(ProtocolError, match="a sentence of more than"):
         await stream.wire.read_sentence()
 
 
-async def test_z5_before_the_login_64_kib_are_read_in_all_and_not_more() -> None:
+async def test_z5_before_the_login_64_kib_are_read_in_all_and_not_more() -> (
+    None
+):
     stream = Stream()
     for _ in range(70):
         stream.feed("!re", "=a=" + "x" * 1000)
     for _ in range(64):
         await stream.wire.read_sentence()
-    with pytest.raises(ProtocolError, match="more than 65536 bytes before the login was accepted"):
+    with pytest.raises(
+        ProtocolError,
+        match="more than 65536 bytes before the login was accepted",
+    ):
         await stream.wire.read_sentence()
 
 
@@ -77,7 +90,11 @@ async def test_z5_after_the_login_the_same_bytes_are_read() -> None:
 
 @pytest.mark.parametrize(
     ("row", "count"),
-    [((), 300), (("=a=",), 300), (tuple(f"=name{number}=" for number in range(40)), 30)],
+    [
+        ((), 300),
+        (("=a=",), 300),
+        (tuple(f"=name{number}=" for number in range(40)), 30),
+    ],
     ids=["rows without attributes", "attributes without values", "many names"],
 )
 async def test_z5_rows_count_by_what_they_take_here(
@@ -91,12 +108,16 @@ async def test_z5_rows_count_by_what_they_take_here(
     await asyncio.sleep(0)
     for _ in range(count):
         stream.feed("!re", *row, ".tag=1")
-    with pytest.raises(ConnectionLost, match="the reply to /ip/arp/print is larger than"):
+    with pytest.raises(
+        ConnectionLost, match="the reply to /ip/arp/print is larger than"
+    ):
         await running
     assert stream.aborted
 
 
-async def test_z5_rows_are_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_z5_rows_are_counted_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("cerebro.routeros.client.session._MAX_ROWS", 10)
     stream = Stream()
     session = RouterSession(stream.wire)

@@ -46,7 +46,9 @@ def test_texts_are_classified(message: str, kind: TrapKind) -> None:
 
 
 def test_the_first_text_that_is_understood_counts() -> None:
-    trap = Trap("/x/add", ["something", "no such command prefix", "already"], 0)
+    trap = Trap(
+        "/x/add", ["something", "no such command prefix", "already"], 0
+    )
     assert trap.kind is TrapKind.NO_COMMAND
     assert trap.message == "something"
     assert trap.category == 0
@@ -81,5 +83,7 @@ def test_printable_keeps_what_can_be_read() -> None:
         (Stalled("x"), True),
     ],
 )
-def test_whether_the_command_may_have_run(error: RouterError, unknown: bool) -> None:
+def test_whether_the_command_may_have_run(
+    error: RouterError, unknown: bool
+) -> None:
     assert error.outcome_unknown is unknown

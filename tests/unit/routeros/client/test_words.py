@@ -11,7 +11,12 @@ from cerebro.routeros.client.command import Command
 
 
 def test_words_of_a_command() -> None:
-    command = Command("/ip/arp", "print", {".proplist": ".id", "count-only": "", "!x": ""}, ("?a=1", "?#!"))
+    command = Command(
+        "/ip/arp",
+        "print",
+        {".proplist": ".id", "count-only": "", "!x": ""},
+        ("?a=1", "?#!"),
+    )
     assert command.words() == [
         "/ip/arp/print",
         "=.proplist=.id",
@@ -25,9 +30,17 @@ def test_words_of_a_command() -> None:
 
 @pytest.mark.parametrize(
     ("verb", "reads"),
-    [("print", True), ("ping", True), ("add", False), ("set", False), ("unheard-of", False)],
+    [
+        ("print", True),
+        ("ping", True),
+        ("add", False),
+        ("set", False),
+        ("unheard-of", False),
+    ],
 )
-def test_what_is_not_known_to_read_counts_as_a_write(verb: str, reads: bool) -> None:
+def test_what_is_not_known_to_read_counts_as_a_write(
+    verb: str, reads: bool
+) -> None:
     assert Command("/x", verb).reads is reads
 
 
@@ -43,14 +56,18 @@ def test_what_is_not_known_to_read_counts_as_a_write(verb: str, reads: bool) -> 
         {"path": "/x", "verb": "print", "queries": (".tag=1",)},
     ],
 )
-def test_what_would_be_another_sentence_is_refused(arguments: dict[str, Any]) -> None:
+def test_what_would_be_another_sentence_is_refused(
+    arguments: dict[str, Any],
+) -> None:
     """An empty word would end the sentence, a tag word would mix up replies."""
     with pytest.raises(ValueError, match=r"path|attribute name|query word"):
         Command(**arguments)
 
 
 def test_values_are_not_shown() -> None:
-    assert "hidden" not in repr(Command("/user", "set", {"password": "hidden"}))
+    assert "hidden" not in repr(
+        Command("/user", "set", {"password": "hidden"})
+    )
 
 
 @given(st.binary())
@@ -69,6 +86,15 @@ def test_text_is_utf_8_on_the_wire(text: str) -> None:
 def test_the_order_of_words_in_a_sentence_has_no_meaning() -> None:
     attributes = {".id": "*1", "comment": "a=b", "empty": ""}
     words = [".tag=7", "=.id=*1", "=comment=a=b", "=empty="]
-    assert parse(["!re", *words]) == parse(["!re", *reversed(words)]) == ("!re", "7", attributes, [])
-    assert parse(["!fatal", "not logged in"]) == ("!fatal", "", {}, ["not logged in"])
+    assert (
+        parse(["!re", *words])
+        == parse(["!re", *reversed(words)])
+        == ("!re", "7", attributes, [])
+    )
+    assert parse(["!fatal", "not logged in"]) == (
+        "!fatal",
+        "",
+        {},
+        ["not logged in"],
+    )
     assert parse(["!done"]) == ("!done", "", {}, [])

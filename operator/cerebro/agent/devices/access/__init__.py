@@ -1,1 +1,3 @@
-"""What a router grants: from the Sessions of a Device to rows, and back to their statuses."""
+"""What a router grants: from the Sessions of a Device to rows, and back to
+their statuses.
+"""

@@ -1,4 +1,6 @@
-"""What a pass over a Device's router has to know besides its Sessions: the policy, the clock, who may write."""
+"""What a pass over a Device's router has to know besides its Sessions: the
+policy, the clock, who may write.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,12 @@ from cerebro.routeros.access.model import AccessPolicy
 def policy_of(device: Device, installation: str) -> AccessPolicy:
     """Return how the Device's Sessions become entries."""
     access = device.spec.access
-    return AccessPolicy(access.address_list, access.binding_type, access.hotspot_server, installation)
+    return AccessPolicy(
+        access.address_list,
+        access.binding_type,
+        access.hotspot_server,
+        installation,
+    )
 
 
 def circumstances(
@@ -29,12 +36,18 @@ def circumstances(
 ) -> PassContext:
     """Return what holds now for a pass over the Device's router.
 
-    `flows` are the connections at the end of clients' access, by `flows_key`. At a resync the rows that somebody else
-    keeps changing are tried too (B10).
+    `flows` are the connections at the end of clients' access, by `flows_key`.
+    At a resync the rows that somebody else keeps changing are tried too (B10).
     """
-    frozen, frozen_all = frozen_clients(context.frozen_sessions_of(device.namespace, device.name))
+    frozen, frozen_all = frozen_clients(
+        context.frozen_sessions_of(device.namespace, device.name)
+    )
+
     leased = context.may_write(device)
-    contested = frozenset[str]() if resync else contention.contested(time.monotonic())
+    contested = (
+        frozenset[str]() if resync else contention.contested(time.monotonic())
+    )
+
     return PassContext(
         now=datetime.now(UTC),
         windows=context.windows,
@@ -53,4 +66,5 @@ def _hold(device: Device, *, leased: bool) -> str | None:
     """Return why nothing may be written for live clients; None if it may."""
     if device.spec.paused != "None":
         return reasons.PAUSED
+
     return None if leased else "NoLease"

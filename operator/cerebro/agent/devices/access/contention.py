@@ -1,4 +1,6 @@
-"""Rows that somebody else keeps changing: an older relay that still runs, a script (rule B10). Pure; times come in."""
+"""Rows that somebody else keeps changing: an older relay that still runs, a
+script (rule B10). Pure; times come in.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,15 @@ _SPAN, _REPAIRS = 600.0, 3
 
 
 class ContentionTracker:
-    """Counts repairs by client id: after three in ten minutes the client waits for the resync interval."""
+    """Counts repairs by client id: after three in ten minutes the client waits
+    for the resync interval.
+    """
 
     def __init__(self) -> None:
         self._granted: set[str] = set()
-        self._repairs: dict[str, deque[float]] = {}  # monotonic seconds of the latest repairs
+        self._repairs: dict[
+            str, deque[float]
+        ] = {}  # monotonic seconds of the latest repairs
 
     def note(
         self,
@@ -26,16 +32,24 @@ class ContentionTracker:
     ) -> None:
         """Take in what a pass did, at `now` in monotonic seconds.
 
-        `repaired` are the client ids whose rows were missing or changed; `granted` says of each that was looked at
-        whether it is granted now; `ended` are those whose access ended. It is a repair only if the client had been
-        granted before, and was not ended since. `everything` says that all clients were looked at: the others are gone.
+        `repaired` are the client ids whose rows were missing or changed;
+        `granted` says of each that was looked at whether it is granted now;
+        `ended` are those whose access ended. It is a repair only if the client
+        had been granted before, and was not ended since. `everything` says
+        that all clients were looked at: the others are gone.
         """
+
         for client in repaired:
             if client in self._granted:
-                self._repairs.setdefault(client, deque(maxlen=_REPAIRS)).append(now)
+                self._repairs.setdefault(
+                    client, deque(maxlen=_REPAIRS)
+                ).append(now)
 
         self._granted.difference_update(ended)
-        self._granted.update(client for client, is_granted in granted.items() if is_granted)
+        self._granted.update(
+            client for client, is_granted in granted.items() if is_granted
+        )
+
         if everything:
             self._granted.intersection_update(granted)
 

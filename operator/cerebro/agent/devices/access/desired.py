@@ -1,7 +1,8 @@
-"""Turns the Sessions of a Device into what is desired of its router: grants and endings for the access plan. Pure.
+"""Turns the Sessions of a Device into what is desired of its router: grants
+and endings for the access plan. Pure.
 
-Each Session is judged (`domain/lifecycle.judge`); what its verdict means for its client follows here. Which rows that
-makes is decided in `routeros/access`.
+Each Session is judged (`domain/lifecycle.judge`); what its verdict means for
+its client follows here. Which rows that makes is decided in `routeros/access`.
 """
 
 from __future__ import annotations
@@ -12,14 +13,27 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cerebro.domain.by_address import asks_who_is_there
-from cerebro.domain.lifecycle import GrantWindows, RouterObservation, Verdict, is_current, judge
+from cerebro.domain.lifecycle import (
+    GrantWindows,
+    RouterObservation,
+    Verdict,
+    is_current,
+    judge,
+)
 from cerebro.resources import AppliedClient, Session, normalise_mac
 from cerebro.routeros.access.marker import client_id, marked_ends, marker_for
-from cerebro.routeros.access.model import AccessPolicy, DesiredAccess, Ending, Grant, holders
+from cerebro.routeros.access.model import (
+    AccessPolicy,
+    DesiredAccess,
+    Ending,
+    Grant,
+    holders,
+)
 from cerebro.routeros.access.read import Scope
 from cerebro.routeros.access.tables import Actual
 
-# How long after a revoke by address who has it now is taken for who had it then: longer if the router was away.
+# How long after a revoke by address who has it now is taken for who had it
+# then: longer if the router was away.
 _ADDRESS_STALE = timedelta(minutes=2)
 
 
@@ -32,7 +46,8 @@ class PassContext:
     clock_trusted: bool = True
     """Whether our clock is near enough to the API server's (rule A9)."""
     hold: str | None = None
-    """Why nothing is written for live clients: paused, no Lease; None: it is."""
+    """Why nothing is written for live clients: paused, no Lease; None: it is.
+    """
     passed_only: bool = False
     """Whether only rows go whose marker has a passed end (rule E1)."""
     complete: bool = False
@@ -42,9 +57,13 @@ class PassContext:
     frozen: frozenset[str] = frozenset()
     """MACs and addresses of clients that are left alone (rule B9)."""
     frozen_all: bool = False
-    """Whether a Session that cannot be read names no client that we understand: then any client may be its."""
+    """Whether a Session that cannot be read names no client that we
+    understand: then any client may be its.
+    """
     flows: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Tracked connections at the end of a client's access, by `flows_key`; see `Ending`."""
+    """Tracked connections at the end of a client's access, by `flows_key`; see
+    `Ending`.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,36 +73,51 @@ class SessionDecision:
     session: Session
     verdict: Verdict
     grant: Grant | None = None
-    """The client that is to have access. A Session that names no client has neither grant nor ending."""
+    """The client that is to have access. A Session that names no client has
+    neither grant nor ending.
+    """
     ending: Ending | None = None
     """The client that must not have access any more."""
     former: Ending | None = None
-    """The client whose entries the Session still has, after it was changed to name another one."""
+    """The client whose entries the Session still has, after it was changed to
+    name another one.
+    """
     untold: frozenset[str] = frozenset()
-    """MACs and addresses of a client whose end only the marker on the router tells: it stays until the status does."""
+    """MACs and addresses of a client whose end only the marker on the router
+    tells: it stays until the status does.
+    """
 
     @property
     def endings(self) -> tuple[Ending, ...]:
         """The clients that must not have access by this Session any more."""
-        return tuple(ending for ending in (self.ending, self.former) if ending is not None)
+        return tuple(
+            ending
+            for ending in (self.ending, self.former)
+            if ending is not None
+        )
 
 
 def client_keys(session: Session) -> tuple[str | None, frozenset[str]]:
     """Return what is known of a Session's client: its MAC, and its addresses.
 
-    The MAC is that in the spec, else the pinned one; the addresses are that in the spec and the applied one.
+    The MAC is that in the spec, else the pinned one; the addresses are that in
+    the spec and the applied one.
     """
     client, placed = session.spec.client, session.placed
     if placed is None:
         return client.mac_address, _some(client.ip_address)
+
     mac = client.mac_address or placed.mac_address
+
     return mac, _some(client.ip_address, placed.ip_address)
 
 
 def scope_of(sessions: Iterable[Session]) -> Scope:
-    """Return what to ask the router for in order to know everything about the clients of some Sessions.
+    """Return what to ask the router for in order to know everything about the
+    clients of some Sessions.
 
-    Those are the clients that the Sessions name now, and those that they named before.
+    Those are the clients that the Sessions name now, and those that they named
+    before.
     """
     macs: set[str] = set()
     ips: set[str] = set()
@@ -102,21 +136,31 @@ def in_scope(session: Session, scope: Scope) -> bool:
 
 
 def ends_rows_of_others(session: Session) -> bool:
-    """Return whether rows of the older relay go with a Session (rule B4), as far as its end was not seen enforced."""
+    """Return whether rows of the older relay go with a Session (rule B4), as
+    far as its end was not seen enforced.
+    """
+
     if not session.spec.revoked:
         return False
 
     status = session.status
     enforced = status.condition("Enforced")
     is_enforced = enforced is not None and enforced.status == "True"
-    was_seen = is_current(session) and status.phase == "Revoked" and is_enforced
+    was_seen = (
+        is_current(session) and status.phase == "Revoked" and is_enforced
+    )
+
     return not was_seen
 
 
-def frozen_clients(raw: Iterable[Mapping[str, Any]]) -> tuple[frozenset[str], bool]:
-    """Return the MACs and addresses in Sessions that cannot be read, from their bodies (rule B9).
+def frozen_clients(
+    raw: Iterable[Mapping[str, Any]],
+) -> tuple[frozenset[str], bool]:
+    """Return the MACs and addresses in Sessions that cannot be read, from
+    their bodies (rule B9).
 
-    The second value says whether one of them names no client that we understand.
+    The second value says whether one of them names no client that we
+    understand.
     """
     frozen: set[str] = set()
     names_nobody = False
@@ -129,15 +173,26 @@ def frozen_clients(raw: Iterable[Mapping[str, Any]]) -> tuple[frozenset[str], bo
 
 
 def judge_all(
-    sessions: Iterable[Session], actual: Actual | None, policy: AccessPolicy, at: PassContext
+    sessions: Iterable[Session],
+    actual: Actual | None,
+    policy: AccessPolicy,
+    at: PassContext,
 ) -> list[SessionDecision]:
-    """Return the decisions about Sessions, by the clock and the markers on the router, in the order of the Sessions.
+    """Return the decisions about Sessions, by the clock and the markers on the
+    router, in the order of the Sessions.
 
-    `actual` is None if the router could not be read. A marker that another Session of the same client explains promises
-    nothing to this one (rule A11).
+    `actual` is None if the router could not be read. A marker that another
+    Session of the same client explains promises nothing to this one (rule
+    A11).
     """
+
     every = list(sessions)
-    ends = marked_ends((*actual.bindings, *actual.lists), policy.installation) if actual is not None else {}
+    ends = (
+        marked_ends((*actual.bindings, *actual.lists), policy.installation)
+        if actual is not None
+        else {}
+    )
+
     promised = _promised(every)
     decisions = []
     for session in every:
@@ -152,14 +207,18 @@ def judge_all(
             own_marker=until not in promised_to_others,
             clock_trusted=at.clock_trusted,
         )
+
         verdict = judge(session, seen, at.windows)
         decisions.append(_translate(session, verdict, at))
 
     return decisions
 
 
-def pinned(decisions: Iterable[SessionDecision], actual: Actual) -> dict[str, Session]:
-    """Return the live Sessions that name an address only, as if they named the MAC that has it now, by UID (B2).
+def pinned(
+    decisions: Iterable[SessionDecision], actual: Actual
+) -> dict[str, Session]:
+    """Return the live Sessions that name an address only, as if they named the
+    MAC that has it now, by UID (B2).
 
     A Session that nothing may be written for is left as it is.
     """
@@ -172,34 +231,48 @@ def pinned(decisions: Iterable[SessionDecision], actual: Actual) -> dict[str, Se
 
         mac = macs_by_ip.get(grant.ip)
         if mac:
-            client = session.spec.client.model_copy(update={"mac_address": mac})
+            client = session.spec.client.model_copy(
+                update={"mac_address": mac}
+            )
+
             spec = session.spec.model_copy(update={"client": client})
-            pins[session.metadata.uid] = session.model_copy(update={"spec": spec})
+            pins[session.metadata.uid] = session.model_copy(
+                update={"spec": spec}
+            )
 
     return pins
 
 
 def flows_key(session: Session, client: Grant | Ending) -> str:
-    """Return the key under which the connections at the end of a client's access are remembered.
+    """Return the key under which the connections at the end of a client's
+    access are remembered.
 
-    It is the Session's UID with the client's MAC, else its addresses: a Session that names another client has another
-    key.
+    It is the Session's UID with the client's MAC, else its addresses: a
+    Session that names another client has another key.
     """
     ips = client.ips if isinstance(client, Ending) else _some(client.ip)
     return f"{session.metadata.uid} {client.mac or ' '.join(sorted(ips))}"
 
 
-def wanted_of(decisions: Iterable[SessionDecision], at: PassContext, *, everything: bool) -> DesiredAccess:
+def wanted_of(
+    decisions: Iterable[SessionDecision], at: PassContext, *, everything: bool
+) -> DesiredAccess:
     """Return what the plan is to reach.
 
-    `everything` says that all Sessions of the Device were decided: only then, and with a complete store, rows that no
-    Session explains may go. Sessions of the same client share one grant or ending.
+    `everything` says that all Sessions of the Device were decided: only then,
+    and with a complete store, rows that no Session explains may go. Sessions
+    of the same client share one grant or ending.
     """
+
     every = list(decisions)
-    grants = (decision.grant for decision in every if decision.grant is not None)
+    grants = (
+        decision.grant for decision in every if decision.grant is not None
+    )
+
     endings = (ending for decision in every for ending in decision.endings)
     untold = (decision.untold for decision in every)
     moment = at.now.timestamp()
+
     return DesiredAccess(
         grants=tuple(dict.fromkeys(grants)),
         endings=tuple(dict.fromkeys(endings)),
@@ -211,29 +284,46 @@ def wanted_of(decisions: Iterable[SessionDecision], at: PassContext, *, everythi
     )
 
 
-def next_wake(decisions: Iterable[SessionDecision], since: datetime) -> datetime | None:
-    """Return when, after `since`, the clock next changes one of the verdicts that were made for `since`."""
+def next_wake(
+    decisions: Iterable[SessionDecision], since: datetime
+) -> datetime | None:
+    """Return when, after `since`, the clock next changes one of the verdicts
+    that were made for `since`.
+    """
     times = (decision.verdict.wake_at for decision in decisions)
-    return min((time for time in times if time is not None and time > since), default=None)
+    return min(
+        (time for time in times if time is not None and time > since),
+        default=None,
+    )
 
 
 # From a Session to what the router is to have
 
 
-def _translate(session: Session, verdict: Verdict, at: PassContext) -> SessionDecision:
+def _translate(
+    session: Session, verdict: Verdict, at: PassContext
+) -> SessionDecision:
     """Return what a verdict means for the router."""
     former = _former_ending(session, at)
     mac, ips = client_keys(session)
     if not mac and not ips:
         return SessionDecision(session, verdict, former=former)
-    if verdict.live:
-        return SessionDecision(session, verdict, grant=_grant(session, verdict, at), former=former)
 
-    # Its grant is known by the marker alone: the rows go once the status tells when it began and ended.
-    if verdict.authorized_at is not None and session.status.authorized_at is None:
+    if verdict.live:
+        return SessionDecision(
+            session, verdict, grant=_grant(session, verdict, at), former=former
+        )
+
+    # Its grant is known by the marker alone: the rows go once the status tells
+    # when it began and ended.
+    if (
+        verdict.authorized_at is not None
+        and session.status.authorized_at is None
+    ):
         return SessionDecision(session, verdict, untold=ips | _some(mac))
 
     ending = _ending(session, mac, ips, at, revoked=verdict.phase == "Revoked")
+
     return SessionDecision(session, verdict, ending=ending, former=former)
 
 
@@ -252,16 +342,25 @@ def _grant(session: Session, verdict: Verdict, at: PassContext) -> Grant:
 
     is_contested = client_id(mac or ip or "") in at.contested
     hold = verdict.hold or at.hold is not None or is_contested
+
     return Grant(mac, ip, until, prior, hold)
 
 
-def _listed_address(session: Session, mac: str | None) -> tuple[str | None, str | None]:
-    """Return the address for the address list, and the one that is on it by now (rule B2).
+def _listed_address(
+    session: Session, mac: str | None
+) -> tuple[str | None, str | None]:
+    """Return the address for the address list, and the one that is on it by
+    now (rule B2).
 
     With a MAC the list follows the address at which the router shows it.
     """
+
     prior = session.placed.ip_address if session.placed else None
-    if mac and prior and session.status.observed_generation == session.metadata.generation:
+    if (
+        mac
+        and prior
+        and session.status.observed_generation == session.metadata.generation
+    ):
         return prior, prior  # seen since the one in the spec was asked for
 
     ip = session.spec.client.ip_address
@@ -272,23 +371,35 @@ def _listed_address(session: Session, mac: str | None) -> tuple[str | None, str 
 
 
 def _former_ending(session: Session, at: PassContext) -> Ending | None:
-    """Return the end of the client that a Session named before, while it has entries."""
+    """Return the end of the client that a Session named before, while it has
+    entries.
+    """
     client = _former_client(session)
     if client is None:
         return None
+
     return _ending(session, client.mac_address, _some(client.ip_address), at)
 
 
 def _ending(
-    session: Session, mac: str | None, ips: frozenset[str], at: PassContext, *, revoked: bool = False
+    session: Session,
+    mac: str | None,
+    ips: frozenset[str],
+    at: PassContext,
+    *,
+    revoked: bool = False,
 ) -> Ending:
-    # Once the first look showed nobody at the address, that holds: who gets it later is not meant.
+    # Once the first look showed nobody at the address, that holds: who gets it
+    # later is not meant.
     placed = session.placed
-    asks = asks_who_is_there(session) and (placed is None or placed.mac_address is not None)
+    asks = asks_who_is_there(session) and (
+        placed is None or placed.mac_address is not None
+    )
 
     created = session.metadata.creation_timestamp
     late = asks and created is not None and at.now - created > _ADDRESS_STALE
     ending = Ending(mac, ips, revoked, asks=asks, late=late)
+
     return replace(ending, flows=at.flows.get(flows_key(session, ending)))
 
 
@@ -296,14 +407,19 @@ def _ending(
 
 
 def _former_client(session: Session) -> AppliedClient | None:
-    """Return the client that has rows by a Session which names another one by now."""
+    """Return the client that has rows by a Session which names another one by
+    now.
+    """
     return session.status.applied if session.placed is None else None
 
 
 def _known_by(session: Session) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the MACs and addresses of a Session's client and of the one that it named before."""
+    """Return the MACs and addresses of a Session's client and of the one that
+    it named before.
+    """
     mac, ips = client_keys(session)
     former = _former_client(session) or AppliedClient()
+
     return _some(mac, former.mac_address), ips | _some(former.ip_address)
 
 
@@ -312,18 +428,28 @@ def _some(*names: str | None) -> frozenset[str]:
 
 
 def _names_in(body: Mapping[str, Any]) -> set[str]:
-    """Return the MACs and addresses of the clients in the body of a Session that cannot be read."""
-    clients = [(body.get("spec") or {}).get("client"), (body.get("status") or {}).get("applied")]
+    """Return the MACs and addresses of the clients in the body of a Session
+    that cannot be read.
+    """
+    clients = [
+        (body.get("spec") or {}).get("client"),
+        (body.get("status") or {}).get("applied"),
+    ]
+
     values: list[object] = []
     for client in clients:
         if isinstance(client, Mapping):
             values += [client.get("macAddress"), client.get("ipAddress")]
 
-    return {_name(value) for value in values if isinstance(value, str) and value}
+    return {
+        _name(value) for value in values if isinstance(value, str) and value
+    }
 
 
 def _name(value: str) -> str:
-    """Return a MAC as it stands on routers; any other text without blanks at its ends."""
+    """Return a MAC as it stands on routers; any other text without blanks at
+    its ends.
+    """
     try:
         return normalise_mac(value)
     except ValueError:
@@ -333,16 +459,25 @@ def _name(value: str) -> str:
 # What the markers on the router tell
 
 
-def _marked_until(ids: Iterable[str], ends: Mapping[str, int | None]) -> int | None:
-    """Return the latest end in the markers of these client ids, in Unix seconds; 0: no marker, None: for ever."""
+def _marked_until(
+    ids: Iterable[str], ends: Mapping[str, int | None]
+) -> int | None:
+    """Return the latest end in the markers of these client ids, in Unix
+    seconds; 0: no marker, None: for ever.
+    """
     marks = [ends[number] for number in ids if number in ends]
     if None in marks:
         return None
+
     return max((mark for mark in marks if mark is not None), default=0)
 
 
-def _promised(sessions: Iterable[Session]) -> dict[str, list[tuple[str, int | None]]]:
-    """Return the ends that Sessions are known to have, as their markers say them: UID and end, by client id."""
+def _promised(
+    sessions: Iterable[Session],
+) -> dict[str, list[tuple[str, int | None]]]:
+    """Return the ends that Sessions are known to have, as their markers say
+    them: UID and end, by client id.
+    """
     promised: dict[str, list[tuple[str, int | None]]] = {}
     for session in sessions:
         end = session.spec.expires_at or session.status.expires_at
@@ -353,15 +488,21 @@ def _promised(sessions: Iterable[Session]) -> dict[str, list[tuple[str, int | No
         macs, ips = _known_by(session)
         for key in (*macs, *ips):
             marker = marker_for("", key, ends_at)
-            promised.setdefault(client_id(key), []).append((session.metadata.uid, marker.until))
+            promised.setdefault(client_id(key), []).append(
+                (session.metadata.uid, marker.until)
+            )
 
     return promised
 
 
 def _promised_to_others(
-    session: Session, ids: Iterable[str], promised: Mapping[str, list[tuple[str, int | None]]]
+    session: Session,
+    ids: Iterable[str],
+    promised: Mapping[str, list[tuple[str, int | None]]],
 ) -> set[int | None]:
-    """Return the ends that other Sessions of the same client are known to have."""
+    """Return the ends that other Sessions of the same client are known to
+    have.
+    """
     ends = set()
     for number in ids:
         for uid, end in promised.get(number, ()):

@@ -1,4 +1,6 @@
-"""What a pass over a router's access led to, and what that means for each Session. Pure."""
+"""What a pass over a router's access led to, and what that means for each
+Session. Pure.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,13 @@ from cerebro.routeros.access.marker import client_id
 from cerebro.routeros.access.result import AccessPlan
 from cerebro.routeros.client.errors import Trap, TrapKind
 
-_DRY_RUN = Obstacle(reasons.DRY_RUN, "spec.dryRun of the Device is true: nothing is written to the router")
-_CONTESTED = Obstacle("Contested", "somebody else keeps changing the client's rows on the router")
+_DRY_RUN = Obstacle(
+    reasons.DRY_RUN,
+    "spec.dryRun of the Device is true: nothing is written to the router",
+)
+_CONTESTED = Obstacle(
+    "Contested", "somebody else keeps changing the client's rows on the router"
+)
 
 _NOT_READ = {
     "/ip/hotspot/host": "HostsNotRead",
@@ -38,9 +45,13 @@ class PassResult:
     interrupted: bool = False
     """Whether something more urgent came in between."""
     collided: bool = False
-    """Whether the router has a row that was not read, so that everything must be read."""
+    """Whether the router has a row that was not read, so that everything must
+    be read.
+    """
     held_back: int = 0
-    """Clients whose rows wait until a person confirms that they may go (rule E13)."""
+    """Clients whose rows wait until a person confirms that they may go (rule
+    E13).
+    """
     refused: dict[str, Obstacle] = field(default_factory=dict)
     """Why the router refused a write for a client, by client id."""
     obstacle: Obstacle | None = None
@@ -50,23 +61,38 @@ class PassResult:
 
 
 def pass_obstacle(trap: Trap) -> Obstacle:
-    """Return what a refused write means for its Session; an argument that the router will never take is final."""
-    if trap.kind is TrapKind.EXISTS:
-        return Obstacle("AlreadyExists", f"{trap}: a row made by hand is in the way; remove it on the router")
-    if trap.kind is TrapKind.NOT_PERMITTED:
-        return Obstacle("NotPermitted", f"{trap}: give the user's group the policies read, write and api")
+    """Return what a refused write means for its Session; an argument that the
+    router will never take is final.
+    """
 
-    is_about_argument = trap.category == 1 or trap.message.startswith(_NEVER_ACCEPTED)
+    if trap.kind is TrapKind.EXISTS:
+        return Obstacle(
+            "AlreadyExists",
+            f"{trap}: a row made by hand is in the way; remove it on the router",
+        )
+
+    if trap.kind is TrapKind.NOT_PERMITTED:
+        return Obstacle(
+            "NotPermitted",
+            f"{trap}: give the user's group the policies read, write and api",
+        )
+
+    is_about_argument = trap.category == 1 or trap.message.startswith(
+        _NEVER_ACCEPTED
+    )
+
     final = trap.kind is TrapKind.OTHER and is_about_argument
+
     return Obstacle("RefusedByRouter", str(trap), final=final)
 
 
 def granted_and_ended(result: PassResult) -> tuple[dict[str, bool], set[str]]:
     """Return what the `ContentionTracker` counts by (B10).
 
-    That is, by client id, whether each client that was looked at is granted now; and the ids of those whose access
-    ended and who have no other grant.
+    That is, by client id, whether each client that was looked at is granted
+    now; and the ids of those whose access ended and who have no other grant.
     """
+
     granted = {}
     for grant, view in result.plan.grants.items():
         key = view.mac or grant.mac or grant.ip or ""
@@ -80,30 +106,50 @@ def granted_and_ended(result: PassResult) -> tuple[dict[str, bool], set[str]]:
 
 
 def session_obstacle(
-    device: Device, result: PassResult, decision: SessionDecision, *, contested: bool
+    device: Device,
+    result: PassResult,
+    decision: SessionDecision,
+    *,
+    contested: bool,
 ) -> Obstacle | None:
-    """Return what keeps a Session from being as desired on the router after a pass; None if nothing does.
+    """Return what keeps a Session from being as desired on the router after a
+    pass; None if nothing does.
 
-    What the router refused for its client counts first. `contested` says that its client backs off (B10).
+    What the router refused for its client counts first. `contested` says that
+    its client backs off (B10).
     """
+
     if device.spec.dry_run:
         return _DRY_RUN
 
     obstacle = refusal(result, decision) or _not_read(result, decision)
-    if obstacle is None and device.spec.paused != "None" and decision.verdict.live:
-        return Obstacle(reasons.PAUSED, f"spec.paused of the Device is {device.spec.paused}")
+    if (
+        obstacle is None
+        and device.spec.paused != "None"
+        and decision.verdict.live
+    ):
+        return Obstacle(
+            reasons.PAUSED,
+            f"spec.paused of the Device is {device.spec.paused}",
+        )
+
     if obstacle is None and not _all_enforced(result, decision):
         obstacle = result.obstacle
+
     if obstacle is None and decision.grant is not None and contested:
         return _CONTESTED
+
     return obstacle
 
 
 def refusal(result: PassResult, decision: SessionDecision) -> Obstacle | None:
-    """Return why the router refused a write for this Session's client; None if it did not.
+    """Return why the router refused a write for this Session's client; None if
+    it did not.
 
-    The client is known by the keys that the Session names, and by those that the plan saw on the router.
+    The client is known by the keys that the Session names, and by those that
+    the plan saw on the router.
     """
+
     grant = decision.grant
     if grant is None:
         return None
@@ -120,9 +166,19 @@ def refusal(result: PassResult, decision: SessionDecision) -> Obstacle | None:
     return None
 
 
-def _not_read(result: PassResult, decision: SessionDecision) -> Obstacle | None:
-    """Return which menu could not be read that would prove a Session's access or end (rule B0); None for none."""
-    views = [result.plan.endings[ending] for ending in decision.endings if ending in result.plan.endings]
+def _not_read(
+    result: PassResult, decision: SessionDecision
+) -> Obstacle | None:
+    """Return which menu could not be read that would prove a Session's access
+    or end (rule B0); None for none.
+    """
+
+    views = [
+        result.plan.endings[ending]
+        for ending in decision.endings
+        if ending in result.plan.endings
+    ]
+
     paths = [view.unread for view in views]
     if decision.grant is not None and decision.grant in result.plan.grants:
         paths.append(result.plan.grants[decision.grant].unread)
@@ -130,11 +186,15 @@ def _not_read(result: PassResult, decision: SessionDecision) -> Obstacle | None:
     path = next((path for path in paths if path is not None), None)
     if path is None:
         return None
+
     why = result.plan.unread[path]
     message = f"the router did not print {path}: {why}; what else is due was done, and it is read again"
+
     return Obstacle(_NOT_READ[path], message)
 
 
 def _all_enforced(result: PassResult, decision: SessionDecision) -> bool:
     """Return whether all clients that this Session shuts out are out."""
-    return all(result.plan.endings[ending].enforced for ending in decision.endings)
+    return all(
+        result.plan.endings[ending].enforced for ending in decision.endings
+    )

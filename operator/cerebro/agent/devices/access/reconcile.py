@@ -1,7 +1,9 @@
-"""A pass over a router's access: read, decide, apply, and read again until nothing is left to do.
+"""A pass over a router's access: read, decide, apply, and read again until
+nothing is left to do.
 
-This file decides nothing by itself: `desired` judges the Sessions, `routeros/access/plan` plans. A pass looks at
-everything, or only at the clients of some Sessions: whoever waits for a new one needs it at once.
+This file decides nothing by itself: `desired` judges the Sessions,
+`routeros/access/plan` plans. A pass looks at everything, or only at the
+clients of some Sessions: whoever waits for a new one needs it at once.
 """
 
 from __future__ import annotations
@@ -27,7 +29,13 @@ from cerebro.resources import Session
 from cerebro.routeros.access.marker import parse_marker
 from cerebro.routeros.access.model import AccessPolicy, DesiredAccess
 from cerebro.routeros.access.plan import access_plan, without_orphans
-from cerebro.routeros.access.read import VOLATILE, Scope, access_prints, actual_from, connections_print
+from cerebro.routeros.access.read import (
+    VOLATILE,
+    Scope,
+    access_prints,
+    actual_from,
+    connections_print,
+)
 from cerebro.routeros.access.result import AccessPlan
 from cerebro.routeros.access.tables import Actual
 from cerebro.routeros.client.command import Command, Reply
@@ -37,19 +45,25 @@ from cerebro.routeros.menus.firewall import CONNECTION
 from cerebro.routeros.menus.menu import Row
 
 _ROUNDS = 4
-"""A round reads, decides and applies. The second one finds nothing left to do, unless somebody else writes too."""
+"""A round reads, decides and applies. The second one finds nothing left to do,
+unless somebody else writes too.
+"""
 
 _PATIENCE = 1.0
-"""Seconds: a write that a client waits for and that brought no byte for this long goes over a fresh connection (rule
-B5).
+"""Seconds: a write that a client waits for and that brought no byte for this
+long goes over a fresh connection (rule B5).
 """
 
 
 _READ_AGAIN = 3
-"""How often a menu is read whose rows came and went while the router printed it."""
+"""How often a menu is read whose rows came and went while the router printed
+it.
+"""
 
 _LOOK_FOR_URGENT = 0.05
-"""Seconds between two looks, while a long print runs, whether a client waits for something newer."""
+"""Seconds between two looks, while a long print runs, whether a client waits
+for something newer.
+"""
 
 
 @dataclass
@@ -66,13 +80,17 @@ class _Subject:
     """UIDs of the changed ones, also of those that name no client."""
 
     scope: Scope = field(default_factory=Scope)
-    """The clients at which the last round looked: the next one looks at no fewer."""
+    """The clients at which the last round looked: the next one looks at no
+    fewer.
+    """
 
     hosts: tuple[Row, ...] = ()
     """Hosts that earlier rounds have read."""
 
     @classmethod
-    def of(cls, sessions: Sequence[Session], changed: Iterable[Session] | None) -> _Subject:
+    def of(
+        cls, sessions: Sequence[Session], changed: Iterable[Session] | None
+    ) -> _Subject:
         """Return what a pass begins with."""
         if changed is None:
             return cls(list(sessions), None, frozenset())
@@ -83,7 +101,9 @@ class _Subject:
         return cls(list(sessions), some, uids)
 
     def chosen(self, scope: Scope | None) -> list[Session]:
-        """Return the Sessions that are to be decided about: of a scope, those of its clients."""
+        """Return the Sessions that are to be decided about: of a scope, those
+        of its clients.
+        """
         if scope is None:
             return self.sessions
 
@@ -95,9 +115,15 @@ class _Subject:
 
     def pin(self, pins: dict[str, Session]) -> None:
         """Take these Sessions, by UID, in place of theirs."""
-        self.sessions = [pins.get(session.metadata.uid, session) for session in self.sessions]
+        self.sessions = [
+            pins.get(session.metadata.uid, session)
+            for session in self.sessions
+        ]
         if self.changed is not None:
-            self.changed = [pins.get(session.metadata.uid, session) for session in self.changed]
+            self.changed = [
+                pins.get(session.metadata.uid, session)
+                for session in self.changed
+            ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +136,9 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    """What a round is to do. `settled`: nothing, and nothing is left for later."""
+    """What a round is to do. `settled`: nothing, and nothing is left for
+    later.
+    """
 
     judged: list[SessionDecision]
     plan: AccessPlan
@@ -133,10 +161,13 @@ class _Writes:
 class AccessReconciler:
     """A pass over one router, with what it needs.
 
-    `flows` are the connections at the end of a client's access, by `flows_key`; the pass adds to them. `confirmed` is
-    how many clients a mass removal may end (rule E13). `impatient`: a client waits, so commands that bring no byte
-    raise Stalled soon. `urgent()` returns whether a client waits for something newer, `may_write()` whether this agent
-    still may do what `at` says: a Lease can run out within a pass, and another agent may have written since (rule E1).
+    `flows` are the connections at the end of a client's access, by
+    `flows_key`; the pass adds to them. `confirmed` is how many clients a mass
+    removal may end (rule E13). `impatient`: a client waits, so commands that
+    bring no byte raise Stalled soon. `urgent()` returns whether a client waits
+    for something newer, `may_write()` whether this agent still may do what
+    `at` says: a Lease can run out within a pass, and another agent may have
+    written since (rule E1).
     """
 
     session: RouterSession
@@ -149,23 +180,31 @@ class AccessReconciler:
     urgent: Callable[[], bool] = lambda: False
     may_write: Callable[[], bool] = lambda: True
 
-    async def run(self, sessions: Sequence[Session], changed: Iterable[Session] | None) -> PassResult:
-        """Make the router equal to its Sessions; with `changed` only as far as the clients of these are concerned.
+    async def run(
+        self, sessions: Sequence[Session], changed: Iterable[Session] | None
+    ) -> PassResult:
+        """Make the router equal to its Sessions; with `changed` only as far as
+        the clients of these are concerned.
 
-        Raises RouterError when the connection is lost or stalls: then it is not known which writes ran.
+        Raises RouterError when the connection is lost or stalls: then it is
+        not known which writes ran.
         """
         subject = _Subject.of(sessions, changed)
         writes = _Writes()
 
         for number in range(_ROUNDS):
             reading = await self._read(subject)
-            decision = await self._decide(subject, reading, writes, first=number == 0)
+            decision = await self._decide(
+                subject, reading, writes, first=number == 0
+            )
             if decision.plan.empty or self.dry_run or writes.interrupted:
                 break
 
-            # The host goes in this round and may be away in the next: the MAC is what it was at first sight.
+            # The host goes in this round and may be away in the next: the MAC
+            # is what it was at first sight.
             subject.pin(pinned(decision.judged, reading.actual))
             await self._apply(decision.plan, writes)
+
             if writes.interrupted or writes.collided:
                 break
 
@@ -174,7 +213,10 @@ class AccessReconciler:
     # --- read
 
     async def _read(self, subject: _Subject) -> _Reading:
-        """Read what concerns the subject's clients. Hosts of earlier rounds count as left."""
+        """Read what concerns the subject's clients. Hosts of earlier rounds
+        count as left.
+        """
+
         reading = await self._read_scope(subject)
         if reading.scope is None:
             subject.changed = None
@@ -188,10 +230,15 @@ class AccessReconciler:
         return replace(reading, actual=actual)
 
     async def _read_scope(self, subject: _Subject) -> _Reading:
-        """Read the rows of the changed Sessions' clients and of any client that shares an address with them. For one
-        that is revoked, also read the rows that the older relay made.
+        """Read the rows of the changed Sessions' clients and of any client
+        that shares an address with them. For one that is revoked, also read
+        the rows that the older relay made.
         """
-        scope = None if subject.changed is None else scope_of(subject.changed) | subject.scope
+        scope = (
+            None
+            if subject.changed is None
+            else scope_of(subject.changed) | subject.scope
+        )
 
         while scope is not None and not scope.wide:
             actual = await self._read_rows(scope)
@@ -204,7 +251,10 @@ class AccessReconciler:
         return _Reading(None, await self._read_rows(None))
 
     async def _read_rows(self, scope: Scope | None) -> Actual:
-        """Read the menus of access. Raises Trap for bindings and list rows; the others may stay unread (rule B0)."""
+        """Read the menus of access. Raises Trap for bindings and list rows;
+        the others may stay unread (rule B0).
+        """
+
         prints = access_prints(self.policy, scope)
         replies = await self._run_all(prints)
         tables: list[list[dict[str, str]]] = []
@@ -223,8 +273,12 @@ class AccessReconciler:
 
         return replace(actual_from(tables), unread=unread)
 
-    async def _rows_of(self, command: Command, reply: Reply | Trap) -> list[dict[str, str]] | str:
-        """Return the rows of a print, or why there are none. What changed under the print is read again."""
+    async def _rows_of(
+        self, command: Command, reply: Reply | Trap
+    ) -> list[dict[str, str]] | str:
+        """Return the rows of a print, or why there are none. What changed
+        under the print is read again.
+        """
         for _ in range(_READ_AGAIN):
             if not isinstance(reply, Trap):
                 return reply.rows
@@ -239,13 +293,20 @@ class AccessReconciler:
     # --- decide
 
     async def _decide(
-        self, subject: _Subject, reading: _Reading, writes: _Writes, *, first: bool
+        self,
+        subject: _Subject,
+        reading: _Reading,
+        writes: _Writes,
+        *,
+        first: bool,
     ) -> _Decision:
         """Judge the Sessions and plan.
 
-        Connections are read only if the plan asks for them, and not before what else is due was written once: who is to
-        be shut out is shut out first (rule B0).
+        Connections are read only if the plan asks for them, and not before
+        what else is due was written once: who is to be shut out is shut out
+        first (rule B0).
         """
+
         chosen = subject.chosen(reading.scope)
         judged = judge_all(chosen, reading.actual, self.policy, self.at)
         self._forget_flows(judged)
@@ -260,18 +321,26 @@ class AccessReconciler:
 
         plan, held_back = self._hold_back(plan, wanted, actual)
 
-        return _Decision(judged, plan, held_back, settled=_is_settled(judged, plan))
+        return _Decision(
+            judged, plan, held_back, settled=_is_settled(judged, plan)
+        )
 
-    async def _with_connections(self, actual: Actual, writes: _Writes) -> Actual:
-        """Return the rows with the tracked connections, or with the reason why these could not be read.
+    async def _with_connections(
+        self, actual: Actual, writes: _Writes
+    ) -> Actual:
+        """Return the rows with the tracked connections, or with the reason why
+        these could not be read.
 
-        A large table takes seconds: the read is given up when a client waits for something newer.
+        A large table takes seconds: the read is given up when a client waits
+        for something newer.
         """
+
         reading = asyncio.ensure_future(self._read_connections())
 
         try:
             while not reading.done():
                 await asyncio.wait({reading}, timeout=_LOOK_FOR_URGENT)
+
                 if not reading.done() and self.urgent():
                     writes.interrupted = True
                     return actual
@@ -280,7 +349,9 @@ class AccessReconciler:
 
         rows = reading.result()
         if isinstance(rows, str):
-            return replace(actual, unread={**actual.unread, CONNECTION.path: rows})
+            return replace(
+                actual, unread={**actual.unread, CONNECTION.path: rows}
+            )
 
         return replace(actual, connections=tuple(rows))
 
@@ -293,9 +364,11 @@ class AccessReconciler:
         except DeadlineExceeded as error:
             return str(error)
 
-    def _hold_back(self, plan: AccessPlan, wanted: DesiredAccess, actual: Actual) -> tuple[AccessPlan, int]:
-        """Return the plan without a mass removal that nobody confirmed, and how many clients stay for that (rule
-        E13).
+    def _hold_back(
+        self, plan: AccessPlan, wanted: DesiredAccess, actual: Actual
+    ) -> tuple[AccessPlan, int]:
+        """Return the plan without a mass removal that nobody confirmed, and
+        how many clients stay for that (rule E13).
         """
         orphans = len(plan.orphans)
         if not plan.is_mass_removal() or orphans <= self.confirmed:
@@ -303,35 +376,46 @@ class AccessReconciler:
 
         return without_orphans(wanted, actual, self.policy), orphans
 
-    def _remember_flows(self, judged: Iterable[SessionDecision], plan: AccessPlan) -> None:
-        """Remember which connections a client had when its last host had gone: later ones are not let through
-        (B1).
+    def _remember_flows(
+        self, judged: Iterable[SessionDecision], plan: AccessPlan
+    ) -> None:
+        """Remember which connections a client had when its last host had gone:
+        later ones are not let through (B1).
         """
         for decision in judged:
             for ending in decision.endings:
                 view = plan.endings[ending]
                 if view.cut:
-                    self.flows.setdefault(flows_key(decision.session, ending), view.flows)
+                    self.flows.setdefault(
+                        flows_key(decision.session, ending), view.flows
+                    )
 
     def _forget_flows(self, judged: Iterable[SessionDecision]) -> None:
-        """Forget the connections at an earlier end of clients that are to have access again."""
+        """Forget the connections at an earlier end of clients that are to have
+        access again.
+        """
         for decision in judged:
             if decision.grant is not None:
-                self.flows.pop(flows_key(decision.session, decision.grant), None)
+                self.flows.pop(
+                    flows_key(decision.session, decision.grant), None
+                )
 
     # --- apply
 
     async def _apply(self, plan: AccessPlan, writes: _Writes) -> None:
-        """Run the plan's commands in the order of its stages, a window at a time, and note what became of them.
+        """Run the plan's commands in the order of its stages, a window at a
+        time, and note what became of them.
 
-        A router takes what one window holds one after the other. Should it ever do otherwise, and remove a host before
-        the binding is there, the next round sees that host and removes it again.
+        A router takes what one window holds one after the other. Should it
+        ever do otherwise, and remove a host before the binding is there, the
+        next round sees that host and removes it again.
         """
         writes.repaired |= plan.repaired
         commands = list(plan.commands())
 
         for start in range(0, len(commands), WINDOW):
-            # The first window runs whoever waits, so that a pass always gets on.
+            # The first window runs whoever waits, so that a pass always gets
+            # on.
             overtaken = start > 0 and self.urgent()
             if overtaken or not self.may_write():
                 writes.interrupted = True
@@ -342,15 +426,21 @@ class AccessReconciler:
             for command, reply in zip(window, replies, strict=True):
                 self._note(command, reply, writes)
 
-    def _note(self, command: Command, reply: Reply | Trap, writes: _Writes) -> None:
-        """Note a write that was refused; a row that is gone already is as wanted."""
+    def _note(
+        self, command: Command, reply: Reply | Trap, writes: _Writes
+    ) -> None:
+        """Note a write that was refused; a row that is gone already is as
+        wanted.
+        """
         if not isinstance(reply, Trap) or reply.kind is TrapKind.GONE:
             return
 
         if reply.kind is TrapKind.EXISTS:
             writes.collided = True
 
-        marker = parse_marker(command.attributes.get("comment"), self.policy.installation)
+        marker = parse_marker(
+            command.attributes.get("comment"), self.policy.installation
+        )
         if marker is not None:
             writes.refused[marker.client_id] = pass_obstacle(reply)
         else:
@@ -358,11 +448,17 @@ class AccessReconciler:
 
     # --- finish
 
-    def _finish(self, sessions: Sequence[Session], decision: _Decision, writes: _Writes) -> PassResult:
+    def _finish(
+        self, sessions: Sequence[Session], decision: _Decision, writes: _Writes
+    ) -> PassResult:
         """Return the result: the last decision, and what became of all writes."""
-        # What is reported is compared with the status that was written, not with what we know since.
+        # What is reported is compared with the status that was written, not
+        # with what we know since.
         written = {session.metadata.uid: session for session in sessions}
-        judged = [replace(each, session=written[each.session.metadata.uid]) for each in decision.judged]
+        judged = [
+            replace(each, session=written[each.session.metadata.uid])
+            for each in decision.judged
+        ]
 
         return PassResult(
             judged=judged,
@@ -378,16 +474,24 @@ class AccessReconciler:
 
     # --- commands
 
-    async def _run_all(self, commands: Sequence[Command]) -> list[Reply | Trap]:
+    async def _run_all(
+        self, commands: Sequence[Command]
+    ) -> list[Reply | Trap]:
         """Run commands together; raises RouterError, but returns Traps."""
         if not self.impatient or len(commands) > WINDOW:
             return await self.session.run_all(commands)
 
-        runs = [self.session.run(command, first_byte_within=_PATIENCE) for command in commands]
+        runs = [
+            self.session.run(command, first_byte_within=_PATIENCE)
+            for command in commands
+        ]
+
         replies = await asyncio.gather(*runs, return_exceptions=True)
         outcomes: list[Reply | Trap] = []
         for reply in replies:
-            if isinstance(reply, BaseException) and not isinstance(reply, Trap):
+            if isinstance(reply, BaseException) and not isinstance(
+                reply, Trap
+            ):
                 raise reply
 
             outcomes.append(reply)
@@ -395,14 +499,28 @@ class AccessReconciler:
         return outcomes
 
 
-def _widened(scope: Scope, actual: Actual, sessions: Sequence[Session]) -> Scope | None:
-    """Return the scope with the clients that its rows show, if that is more to read; else None."""
-    met = scope.met(actual.hosts)
-    ends_others = any(ends_rows_of_others(session) and in_scope(session, scope) for session in sessions)
-    if ends_others:
-        met = met.joined(actual) | scope_of(session for session in sessions if in_scope(session, met))
+def _widened(
+    scope: Scope, actual: Actual, sessions: Sequence[Session]
+) -> Scope | None:
+    """Return the scope with the clients that its rows show, if that is more to
+    read; else None.
+    """
 
-    new_client = any(in_scope(session, met) and not in_scope(session, scope) for session in sessions)
+    met = scope.met(actual.hosts)
+    ends_others = any(
+        ends_rows_of_others(session) and in_scope(session, scope)
+        for session in sessions
+    )
+    if ends_others:
+        met = met.joined(actual) | scope_of(
+            session for session in sessions if in_scope(session, met)
+        )
+
+    new_client = any(
+        in_scope(session, met) and not in_scope(session, scope)
+        for session in sessions
+    )
+
     new_rows = ends_others and met != scope
 
     return met if new_client or new_rows else None

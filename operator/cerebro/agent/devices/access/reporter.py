@@ -1,7 +1,8 @@
-"""Reports the statuses of a Device's Sessions, and remembers what was reported.
+"""Reports the statuses of a Device's Sessions, and remembers what was
+reported.
 
-The memory bridges the time until a status that was written comes back by the watch, so that no pass judges by an old
-one.
+The memory bridges the time until a status that was written comes back by the
+watch, so that no pass judges by an old one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from datetime import UTC, datetime
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.desired import SessionDecision
-from cerebro.agent.devices.access.status import ended_status, live_status, status_patch
+from cerebro.agent.devices.access.status import (
+    ended_status,
+    live_status,
+    status_patch,
+)
 from cerebro.domain.conditions import Obstacle
 from cerebro.kube.status_writer import Write
 from cerebro.resources import SESSION, Session, SessionStatus, reasons
@@ -32,9 +37,15 @@ class SessionReporter:
         self._reported: dict[str, SessionStatus] = {}
 
     def known(self, session: Session) -> Session:
-        """Return a Session with the status that was reported last, whether that is written by now or not."""
+        """Return a Session with the status that was reported last, whether
+        that is written by now or not.
+        """
         reported = self._reported.get(session.metadata.uid)
-        return session if reported is None else session.model_copy(update={"status": reported})
+        return (
+            session
+            if reported is None
+            else session.model_copy(update={"status": reported})
+        )
 
     def finished(self, uid: str) -> bool:
         """Return whether the end of a Session was reported as enforced."""
@@ -42,9 +53,13 @@ class SessionReporter:
         return reported is not None and reported.finished is True
 
     def forget(self, present: set[str]) -> None:
-        """Forget the Sessions that are not present any more, but for finished ones: they have only left the watch."""
+        """Forget the Sessions that are not present any more, but for finished
+        ones: they have only left the watch.
+        """
         self._reported = {
-            uid: status for uid, status in self._reported.items() if uid in present or status.finished
+            uid: status
+            for uid, status in self._reported.items()
+            if uid in present or status.finished
         }
 
     def drop(self, uid: str) -> None:
@@ -52,21 +67,36 @@ class SessionReporter:
         self._reported.pop(uid, None)
 
     def awaits_clock(self, decision: SessionDecision) -> bool:
-        """Return whether a live Session was held back only by a clock that is right by now (rule A9)."""
+        """Return whether a live Session was held back only by a clock that is
+        right by now (rule A9).
+        """
         ready = decision.session.status.condition("Ready")
         was_held = ready is not None and ready.reason == reasons.CLOCK_SKEW
+
         return was_held and decision.verdict.live and not decision.verdict.hold
 
     def may_say(self, decision: SessionDecision, *, lasting: bool) -> bool:
-        """Return whether a silent router is reported on a Session: on one that has access only if it lasts."""
-        has_access = decision.verdict.live and decision.session.status.phase == "Active"
+        """Return whether a silent router is reported on a Session: on one that
+        has access only if it lasts.
+        """
+        has_access = (
+            decision.verdict.live and decision.session.status.phase == "Active"
+        )
+
         return lasting or not has_access
 
-    def report(self, decision: SessionDecision, plan: AccessPlan | None, obstacle: Obstacle | None) -> None:
+    def report(
+        self,
+        decision: SessionDecision,
+        plan: AccessPlan | None,
+        obstacle: Obstacle | None,
+    ) -> None:
         """Report the status of a Session after a pass, if it changed.
 
-        `plan` is None if the router could not be read. The first grant is measured from the Session's creation.
+        `plan` is None if the router could not be read. The first grant is
+        measured from the Session's creation.
         """
+
         now = datetime.now(UTC)
         if decision.verdict.live:
             status = _live(decision, plan, obstacle, now)
@@ -78,20 +108,31 @@ class SessionReporter:
         if not patch:
             return
 
-        is_new_grant = status.phase == "Active" and session.status.phase != "Active"
+        is_new_grant = (
+            status.phase == "Active" and session.status.phase != "Active"
+        )
         if is_new_grant and meta.creation_timestamp:
-            self._context.metrics.granted((now - meta.creation_timestamp).total_seconds())
+            self._context.metrics.granted(
+                (now - meta.creation_timestamp).total_seconds()
+            )
 
         self._reported[meta.uid] = status
-        self._context.statuses.put(Write(SESSION, meta.namespace, meta.name, meta.uid, patch))
+        self._context.statuses.put(
+            Write(SESSION, meta.namespace, meta.name, meta.uid, patch)
+        )
 
 
 def _live(
-    decision: SessionDecision, plan: AccessPlan | None, obstacle: Obstacle | None, now: datetime
+    decision: SessionDecision,
+    plan: AccessPlan | None,
+    obstacle: Obstacle | None,
+    now: datetime,
 ) -> SessionStatus:
     """Return the status of a live Session."""
     if decision.grant is None:
-        return live_status(decision.session, decision.verdict, None, _NO_CLIENT, now)
+        return live_status(
+            decision.session, decision.verdict, None, _NO_CLIENT, now
+        )
 
     view = plan.grants.get(decision.grant) if plan is not None else None
     if view is not None and not _former_is_out(decision, plan):
@@ -101,9 +142,14 @@ def _live(
 
 
 def _ended(
-    decision: SessionDecision, plan: AccessPlan | None, obstacle: Obstacle | None, now: datetime
+    decision: SessionDecision,
+    plan: AccessPlan | None,
+    obstacle: Obstacle | None,
+    now: datetime,
 ) -> SessionStatus:
-    """Return the status of an ended Session. One that names no client has nothing on the router."""
+    """Return the status of an ended Session. One that names no client has
+    nothing on the router.
+    """
     view: EndingView | None = None
     if decision.ending is not None:
         view = plan.endings.get(decision.ending) if plan is not None else None
@@ -113,11 +159,16 @@ def _ended(
     if view is not None and not _former_is_out(decision, plan):
         view = replace(view, enforced=False)
 
-    return ended_status(decision.session, decision.verdict, view, obstacle, now)
+    return ended_status(
+        decision.session, decision.verdict, view, obstacle, now
+    )
 
 
 def _former_is_out(decision: SessionDecision, plan: AccessPlan | None) -> bool:
-    """Return whether the client that a Session named before is not let in any more; False if nobody looked."""
+    """Return whether the client that a Session named before is not let in any
+    more; False if nobody looked.
+    """
     if decision.former is None:
         return True
+
     return plan is not None and plan.endings[decision.former].enforced

@@ -1,4 +1,6 @@
-"""The status of a Session, from its verdict and what the router shows: phase and conditions. Pure."""
+"""The status of a Session, from its verdict and what the router shows: phase
+and conditions. Pure.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +8,28 @@ from datetime import datetime
 from typing import Any
 
 from cerebro.domain.by_address import asks_who_is_there
-from cerebro.domain.conditions import ConditionState, ConditionStatus, Obstacle, with_conditions
+from cerebro.domain.conditions import (
+    ConditionState,
+    ConditionStatus,
+    Obstacle,
+    with_conditions,
+)
 from cerebro.domain.lifecycle import Verdict, reopens
 from cerebro.resources import AppliedClient, Session, SessionStatus, reasons
 from cerebro.routeros.access.result import EndingView, GrantView
 
 
 def live_status(
-    session: Session, verdict: Verdict, view: GrantView | None, obstacle: Obstacle | None, now: datetime
+    session: Session,
+    verdict: Verdict,
+    view: GrantView | None,
+    obstacle: Obstacle | None,
+    now: datetime,
 ) -> SessionStatus:
-    """Return the status of a live Session; `view` is None if the router could not be read."""
+    """Return the status of a live Session; `view` is None if the router could
+    not be read.
+    """
+
     old = session.status
     granted = view is not None and view.granted
     if obstacle is not None and obstacle.final and not granted:
@@ -27,12 +41,20 @@ def live_status(
         authorized_at = now
 
     end = verdict.end
-    if end is None and session.spec.duration is not None and authorized_at is not None:
+    if (
+        end is None
+        and session.spec.duration is not None
+        and authorized_at is not None
+    ):
         end = authorized_at + session.spec.duration
 
     # What was granted stays Active while the router cannot be read.
     phase = "Active" if granted or old.phase == "Active" else "Pending"
-    applied = _applied(session, view) if view is not None and view.granted else old.applied
+    applied = (
+        _applied(session, view)
+        if view is not None and view.granted
+        else old.applied
+    )
 
     status = old.model_copy(
         update={
@@ -46,12 +68,16 @@ def live_status(
             "observed_generation": session.metadata.generation,
         }
     )
+
     state = _live_state(session, verdict, view, obstacle)
+
     return with_conditions(status, session, state, state, now)
 
 
 def _applied(session: Session, view: GrantView) -> AppliedClient:
-    """Return the client that is on the router, and for which address of the spec it was pinned (B2)."""
+    """Return the client that is on the router, and for which address of the
+    spec it was pinned (B2).
+    """
     client = session.spec.client
     return AppliedClient(
         mac_address=view.mac,
@@ -61,12 +87,19 @@ def _applied(session: Session, view: GrantView) -> AppliedClient:
 
 
 def _live_state(
-    session: Session, verdict: Verdict, view: GrantView | None, obstacle: Obstacle | None
+    session: Session,
+    verdict: Verdict,
+    view: GrantView | None,
+    obstacle: Obstacle | None,
 ) -> ConditionState:
     """Return the state of Enforced and Ready of a live Session."""
     old = session.status
+
     if view is not None and view.granted:
-        return ConditionState("True", "Granted", "the client's entries are on the router")
+        return ConditionState(
+            "True", "Granted", "the client's entries are on the router"
+        )
+
     if view is not None and view.blocked_by_hand:
         message = f"{view.blocked_by_hand}: remove or change that row to let the client in"
         return ConditionState("False", reasons.BLOCKED_BY_HAND, message)
@@ -82,21 +115,37 @@ def _live_state(
 
     was_reopened = old.phase == "Pending" and old.reopened_at is not None
     if reopens(session) or was_reopened:
-        return ConditionState("False", "Reopened", "changed after its end; access is being granted again")
-    return ConditionState("False", "Granting", "the client's entries are being put on the router")
+        return ConditionState(
+            "False",
+            "Reopened",
+            "changed after its end; access is being granted again",
+        )
+
+    return ConditionState(
+        "False", "Granting", "the client's entries are being put on the router"
+    )
 
 
 def ended_status(
-    session: Session, verdict: Verdict, view: EndingView | None, obstacle: Obstacle | None, now: datetime
+    session: Session,
+    verdict: Verdict,
+    view: EndingView | None,
+    obstacle: Obstacle | None,
+    now: datetime,
 ) -> SessionStatus:
-    """Return the status of an ended Session; it is finished once a read showed that nothing of it remains (B1).
+    """Return the status of an ended Session; it is finished once a read showed
+    that nothing of it remains (B1).
 
     `view` is None if the router could not be read.
     """
-    old = session.status
-    enforced = view is not None and view.enforced and view.granted_by_hand is None
 
-    # A superseding Session goes on being watched: it counts also when the superseded one is made anew.
+    old = session.status
+    enforced = (
+        view is not None and view.enforced and view.granted_by_hand is None
+    )
+
+    # A superseding Session goes on being watched: it counts also when the
+    # superseded one is made anew.
     finished: bool | None = None
     if enforced and session.spec.supersedes is None:
         finished = True
@@ -119,49 +168,84 @@ def ended_status(
         return with_conditions(status, session, state, state, now)
 
     ready = ConditionState("False", verdict.reason, verdict.message)
-    return with_conditions(status, session, _ending_state(view, obstacle), ready, now)
+
+    return with_conditions(
+        status, session, _ending_state(view, obstacle), ready, now
+    )
 
 
-def _client_until_end(session: Session, view: EndingView | None) -> AppliedClient | None:
+def _client_until_end(
+    session: Session, view: EndingView | None
+) -> AppliedClient | None:
     """Return the client that is on the router until the end is enforced.
 
-    For a revoke by address that is the client which the first look showed there, also if it was nobody: who gets the
-    address after that is not meant (B2).
+    For a revoke by address that is the client which the first look showed
+    there, also if it was nobody: who gets the address after that is not meant
+    (B2).
     """
     if view is None or view.too_early or not asks_who_is_there(session):
         return session.status.applied
+
     ip = session.spec.client.ip_address
+
     return AppliedClient(mac_address=view.mac, ip_address=ip, pinned_for=ip)
 
 
-def _ending_state(view: EndingView | None, obstacle: Obstacle | None) -> ConditionState:
+def _ending_state(
+    view: EndingView | None, obstacle: Obstacle | None
+) -> ConditionState:
     """Return the state of Enforced of a Session whose end is not enforced yet."""
     if view is not None and view.granted_by_hand:
-        message = f"{view.granted_by_hand}: remove that row to cut the client off"
+        message = (
+            f"{view.granted_by_hand}: remove that row to cut the client off"
+        )
+
         return ConditionState("False", reasons.GRANTED_BY_HAND, message)
+
     if obstacle is not None:
         status: ConditionStatus = "False" if obstacle.looked else "Unknown"
         return ConditionState(status, obstacle.reason, obstacle.message)
 
-    return ConditionState("False", "Ending", "the client's entries are being removed from the router")
-
-
-def _failed(session: Session, obstacle: Obstacle, now: datetime) -> SessionStatus:
-    status = session.status.model_copy(
-        update={"phase": "Failed", "observed_generation": session.metadata.generation, "finished_at": None}
+    return ConditionState(
+        "False",
+        "Ending",
+        "the client's entries are being removed from the router",
     )
+
+
+def _failed(
+    session: Session, obstacle: Obstacle, now: datetime
+) -> SessionStatus:
+    status = session.status.model_copy(
+        update={
+            "phase": "Failed",
+            "observed_generation": session.metadata.generation,
+            "finished_at": None,
+        }
+    )
+
     state = ConditionState("False", obstacle.reason, obstacle.message)
     return with_conditions(status, session, state, state, now)
 
 
 def status_patch(old: SessionStatus, new: SessionStatus) -> dict[str, Any]:
-    """Return the merge patch that turns one status into the other; empty if they are equal."""
+    """Return the merge patch that turns one status into the other; empty if
+    they are equal.
+    """
+
     before = old.model_dump(mode="json", by_alias=True, exclude_none=True)
     after = new.model_dump(mode="json", by_alias=True, exclude_none=True)
-    patch: dict[str, Any] = {name: value for name, value in after.items() if before.get(name) != value}
+    patch: dict[str, Any] = {
+        name: value
+        for name, value in after.items()
+        if before.get(name) != value
+    }
+
     removed = [name for name in before if name not in after]
+
     if new.applied is not None and "applied" in patch:
-        # A merge patch keeps what it does not name: of another client nothing may stay.
+        # A merge patch keeps what it does not name: of another client nothing
+        # may stay.
         patch["applied"] = new.applied.model_dump(mode="json", by_alias=True)
 
     return patch | dict.fromkeys(removed)

@@ -1,1 +1,3 @@
-"""The Peers of one Hub: which are accepted, what is planned for them, and what their statuses report."""
+"""The Peers of one Hub: which are accepted, what is planned for them, and what
+their statuses report.
+"""

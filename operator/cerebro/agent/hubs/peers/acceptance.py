@@ -1,11 +1,14 @@
-"""Who is accepted on a Hub's interface, and with which allowed networks (rule E5). Pure.
+"""Who is accepted on a Hub's interface, and with which allowed networks (rule
+E5). Pure.
 
-Two Peers may ask for the same key, for the same tunnel address, or for networks that overlap. The Peer that is
-applied already keeps what it has; if neither is applied, the older Peer gets it. The Peer that lost takes over by
+Two Peers may ask for the same key, for the same tunnel address, or for
+networks that overlap. The Peer that is applied already keeps what it has; if
+neither is applied, the older Peer gets it. The Peer that lost takes over by
 itself, in the first pass in which the winner no longer asks for it.
 
-A lost network is dropped from its Peer, which is accepted with the rest. A lost key or tunnel address refuses the
-whole Peer. This module only decides: it reads no interface and writes no status.
+A lost network is dropped from its Peer, which is accepted with the rest. A
+lost key or tunnel address refuses the whole Peer. This module only decides: it
+reads no interface and writes no status.
 """
 
 from __future__ import annotations
@@ -28,10 +31,14 @@ _MAX_NAMED = 8
 
 _UNREADABLE = "a Peer that cannot be read"
 
-_ACCEPTED = ConditionState("True", "Accepted", "accepted with all its networks")
+_ACCEPTED = ConditionState(
+    "True", "Accepted", "accepted with all its networks"
+)
 
 Rank = tuple[bool, bool, tuple[datetime, str, str]]
-"""Order in which Peers get what several ask for, the first one first: see `_claim_of`."""
+"""Order in which Peers get what several ask for, the first one first: see
+`_claim_of`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,9 @@ class Acceptance:
     """State of condition Accepted."""
 
     allowed_ips: frozenset[str] = frozenset()
-    """Networks in canonical form, without those that were dropped. Empty if the Peer is refused."""
+    """Networks in canonical form, without those that were dropped. Empty if
+    the Peer is refused.
+    """
 
 
 @dataclass(slots=True)
@@ -58,7 +67,8 @@ class _Claim:
     rank: Rank
 
     tunnel: list[Span]
-    """Its tunnel addresses: at most one in a family for the Peer of a Device."""
+    """Its tunnel addresses: at most one in a family for the Peer of a Device.
+    """
 
     networks: list[Span]
     """All other networks that it asks for."""
@@ -80,16 +90,24 @@ def accept(
     frozen_keys: Collection[str] = (),
     node_networks: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Acceptance]:
-    """Return the decision about each Peer of the Hub, by UID. Peers of other Hubs are ignored.
+    """Return the decision about each Peer of the Hub, by UID. Peers of other
+    Hubs are ignored.
 
-    `peers` must hold the terminating Peers that stay on the interface, and not those that leave it.
-    `frozen_keys` are the keys of Peers that cannot be read (rule B9): no other Peer gets what they have on the
-    interface. `node_networks` are the other networks that the node is connected to, each with its place ("eth0 on
-    the node n1"): a route to a part of such a network would take it away from the node.
+    `peers` must hold the terminating Peers that stay on the interface, and not
+    those that leave it. `frozen_keys` are the keys of Peers that cannot be
+    read (rule B9): no other Peer gets what they have on the interface.
+    `node_networks` are the other networks that the node is connected to, each
+    with its place ("eth0 on the node n1"): a route to a part of such a network
+    would take it away from the node.
     """
+
     peers_of_hub = [
-        peer for peer in peers if peer.spec.hub_ref.name == hub.name and peer.namespace == hub.namespace
+        peer
+        for peer in peers
+        if peer.spec.hub_ref.name == hub.name
+        and peer.namespace == hub.namespace
     ]
+
     hub_addresses = [interface_address(text) for text in hub.spec.addresses]
     pools = [network for _, _, network in hub_addresses]
     frozen = [actual.peers[key] for key in frozen_keys if key in actual.peers]
@@ -97,63 +115,92 @@ def accept(
     claims = [_claim_of(peer, pools, actual) for peer in peers_of_hub]
     claims.sort(key=attrgetter("rank"))
 
-    # First keys and tunnel addresses: a Peer that loses one of them is refused, and its networks are free.
+    # First keys and tunnel addresses: a Peer that loses one of them is
+    # refused, and its networks are free.
     identities = _Identities(
         own_key=actual.public_key or hub.status.public_key,
         own_addresses={address.text for _, address, _ in hub_addresses},
         frozen=frozen,
     )
+
     result: dict[str, Acceptance] = {}
     winners: list[_Claim] = []
     for claim in claims:
         refusal = identities.refusal(claim)
         if refusal is not None:
-            result[claim.peer.metadata.uid] = Acceptance(claim.peer, False, refusal)
+            result[claim.peer.metadata.uid] = Acceptance(
+                claim.peer, False, refusal
+            )
+
             continue
+
         identities.take(claim)
         winners.append(claim)
 
     # Then the networks, among the Peers that are not refused.
-    owners = _NetworkOwners({span(text): place for text, place in node_networks.items()})
+    owners = _NetworkOwners(
+        {span(text): place for text, place in node_networks.items()}
+    )
+
     owners.take_frozen(frozen)
     _settle_networks(winners, pools, owners)
 
     for claim in winners:
         result[claim.peer.metadata.uid] = _accepted(claim)
+
     return result
 
 
 def _claim_of(peer: Peer, pools: list[Span], actual: Interface) -> _Claim:
     """Return what a Peer asks for, and its rank.
 
-    A Peer whose tunnel addresses are all on the interface comes first, then a Peer that its status notes as
-    applied, then the older Peer.
+    A Peer whose tunnel addresses are all on the interface comes first, then a
+    Peer that its status notes as applied, then the older Peer.
     """
+
     by_hand = peer.spec.device_ref is None
     tunnel: list[Span] = []
     networks: list[Span] = []
-    for network in {network.text: network for network in map(span, peer.spec.allowed_ips)}.values():
+    for network in {
+        network.text: network for network in map(span, peer.spec.allowed_ips)
+    }.values():
         in_pool = network.host and any(network.within(pool) for pool in pools)
-        # A Device has one tunnel address in a family, its first. Any other address in the pool comes from its
-        # lanNetworks, and is a network like the others.
-        if in_pool and (by_hand or all(address.version != network.version for address in tunnel)):
+        # A Device has one tunnel address in a family, its first. Any other
+        # address in the pool comes from its lanNetworks, and is a network like
+        # the others.
+        if in_pool and (
+            by_hand
+            or all(address.version != network.version for address in tunnel)
+        ):
             tunnel.append(network)
         else:
             networks.append(network)
 
-    # While a key is being rotated, the interface has the Peer under its key before (rule E8).
-    on_interface = next((actual.peers[key] for key in peer.keys if key in actual.peers), None)
-    applied = on_interface.allowed_ips if on_interface is not None else frozenset()
-    has_its_addresses = on_interface is not None and all(address.text in applied for address in tunnel)
+    # While a key is being rotated, the interface has the Peer under its key
+    # before (rule E8).
+    on_interface = next(
+        (actual.peers[key] for key in peer.keys if key in actual.peers), None
+    )
+
+    applied = (
+        on_interface.allowed_ips if on_interface is not None else frozenset()
+    )
+
+    has_its_addresses = on_interface is not None and all(
+        address.text in applied for address in tunnel
+    )
 
     rank = (not has_its_addresses, not _noted_as_applied(peer), age_key(peer))
+
     return _Claim(peer, rank, tunnel, networks, applied)
 
 
 def _noted_as_applied(peer: Peer) -> bool:
-    """Return whether the status notes the Peer as applied and accepted in its current generation.
+    """Return whether the status notes the Peer as applied and accepted in its
+    current generation.
 
-    This keeps the order of the Peers where the interface had to be made anew and has no peer yet.
+    This keeps the order of the Peers where the interface had to be made anew
+    and has no peer yet.
     """
     accepted = peer.status.condition("Accepted")
     return (
@@ -165,13 +212,23 @@ def _noted_as_applied(peer: Peer) -> bool:
 
 
 class _Identities:
-    """Keys and tunnel addresses, each with the Peer that has it. One Peer at a time may have each."""
+    """Keys and tunnel addresses, each with the Peer that has it. One Peer at a
+    time may have each.
+    """
 
-    def __init__(self, *, own_key: str | None, own_addresses: set[str], frozen: Iterable[ActualPeer]) -> None:
+    def __init__(
+        self,
+        *,
+        own_key: str | None,
+        own_addresses: set[str],
+        frozen: Iterable[ActualPeer],
+    ) -> None:
         self._own_key = own_key
         self._own_addresses = own_addresses
         self._keys: dict[str, str] = {}
-        self._addresses = {text: _UNREADABLE for peer in frozen for text in peer.allowed_ips}
+        self._addresses = {
+            text: _UNREADABLE for peer in frozen for text in peer.allowed_ips
+        }
 
     def take(self, claim: _Claim) -> None:
         """Record that a Peer has its key and its tunnel addresses."""
@@ -182,19 +239,23 @@ class _Identities:
             claim.won.add(address.text)
 
     def refusal(self, claim: _Claim) -> ConditionState | None:
-        """Return why the Peer cannot have its key or one of its tunnel addresses; None if it can."""
-        return self._refusal_of_key(claim.peer.spec.public_key) or self._refusal_of_address(claim.tunnel)
+        """Return why the Peer cannot have its key or one of its tunnel
+        addresses; None if it can.
+        """
+        return self._refusal_of_key(
+            claim.peer.spec.public_key
+        ) or self._refusal_of_address(claim.tunnel)
 
     def _refusal_of_key(self, key: str) -> ConditionState | None:
         try:
             check_key(key)
         except InvalidKey as error:
-            return ConditionState("False", "InvalidKey", f"spec.publicKey: {error}")
+            return ConditionState(
+                "False", "InvalidKey", f"spec.publicKey: {error}"
+            )
 
         if key == self._own_key:
-            message = (
-                "spec.publicKey is the Hub's own public key: write the one of the router, as it prints it"
-            )
+            message = "spec.publicKey is the Hub's own public key: write the one of the router, as it prints it"
             return ConditionState("False", "InvalidKey", message)
 
         if key in self._keys:
@@ -202,10 +263,14 @@ class _Identities:
                 f"Peer {self._keys[key]} has the same publicKey: make a key pair of its own on each router, or "
                 "delete one of the two Peers; this one takes over when the other goes"
             )
+
             return ConditionState("False", "DuplicateKey", message)
+
         return None
 
-    def _refusal_of_address(self, addresses: list[Span]) -> ConditionState | None:
+    def _refusal_of_address(
+        self, addresses: list[Span]
+    ) -> ConditionState | None:
         for address in addresses:
             if address.text in self._own_addresses:
                 message = f"{address.text} is the Hub's own address: write another one of its network"
@@ -217,12 +282,18 @@ class _Identities:
                     f"{address.text} is the tunnel address of {owner}: write another one; this Peer takes over "
                     "when the other gives it up"
                 )
+
                 return ConditionState("False", "AddressConflict", message)
+
         return None
 
 
-def _settle_networks(winners: list[_Claim], pools: list[Span], owners: _NetworkOwners) -> None:
-    """Decide who gets each network (rule E5): first the Peer that has it on the interface, then by rank."""
+def _settle_networks(
+    winners: list[_Claim], pools: list[Span], owners: _NetworkOwners
+) -> None:
+    """Decide who gets each network (rule E5): first the Peer that has it on
+    the interface, then by rank.
+    """
     for on_interface in (True, False):
         for claim in winners:
             for network in claim.networks:
@@ -230,14 +301,18 @@ def _settle_networks(winners: list[_Claim], pools: list[Span], owners: _NetworkO
                     _settle(claim, network, pools, owners)
 
 
-def _settle(claim: _Claim, network: Span, pools: list[Span], owners: _NetworkOwners) -> None:
+def _settle(
+    claim: _Claim, network: Span, pools: list[Span], owners: _NetworkOwners
+) -> None:
     """Give one network to a Peer, or record why the Peer does not get it."""
-    # A Device must not draw all traffic to itself; an administrator's Peer may (rule D3).
+    # A Device must not draw all traffic to itself; an administrator's Peer may
+    # (rule D3).
     if network.takes_all and claim.peer.spec.device_ref is not None:
         message = (
             f"{network.text} would let this router take all traffic and pretend to be any address; write the "
             "networks behind it, or make a Peer by hand, without deviceRef, if that is really meant"
         )
+
         claim.dropped.append(("DefaultRouteRefused", message))
         return
 
@@ -252,6 +327,7 @@ def _settle(claim: _Claim, network: Span, pools: list[Span], owners: _NetworkOwn
             f"{network.text} overlaps {node_network}: the node would look for its neighbours there in the tunnel; "
             "take it out, or give the network behind the router other addresses"
         )
+
         claim.dropped.append(("NetworkConflict", message))
         return
 
@@ -271,25 +347,35 @@ def _accepted(claim: _Claim) -> Acceptance:
         return Acceptance(claim.peer, True, _ACCEPTED, won)
 
     reasons = {reason for reason, _ in claim.dropped}
-    reason = "DefaultRouteRefused" if "DefaultRouteRefused" in reasons else "NetworkConflict"
+    reason = (
+        "DefaultRouteRefused"
+        if "DefaultRouteRefused" in reasons
+        else "NetworkConflict"
+    )
 
     messages = [message for _, message in claim.dropped[:_MAX_NAMED]]
     unnamed = len(claim.dropped) - _MAX_NAMED
     if unnamed > 0:
         messages.append(f"and {unnamed} more")
 
-    condition = ConditionState("True", reason, "accepted without: " + "; ".join(messages))
+    condition = ConditionState(
+        "True", reason, "accepted without: " + "; ".join(messages)
+    )
+
     return Acceptance(claim.peer, True, condition, won)
 
 
 class _NetworkOwners:
-    """Networks, each with its owner. Networks of different owners never overlap.
+    """Networks, each with its owner. Networks of different owners never
+    overlap.
 
-    They are kept sorted and disjoint, so the neighbours of a network show every conflict.
+    They are kept sorted and disjoint, so the neighbours of a network show
+    every conflict.
 
-    Default routes are kept apart: any more precise network wins over them, so only equal ones conflict. Half of a
-    default route (0.0.0.0/1) is a network like any other: if it is an administrator's, it must not hold the
-    address of a Device (rule D3).
+    Default routes are kept apart: any more precise network wins over them, so
+    only equal ones conflict. Half of a default route (0.0.0.0/1) is a network
+    like any other: if it is an administrator's, it must not hold the address
+    of a Device (rule D3).
     """
 
     def __init__(self, node_networks: Mapping[Span, str]) -> None:
@@ -299,36 +385,47 @@ class _NetworkOwners:
         self._default_routes: dict[str, str] = {}
 
     def of_node(self, network: Span) -> str | None:
-        """Return which network of the node a route to `network` would take, with its place; None if it takes none.
+        """Return which network of the node a route to `network` would take,
+        with its place; None if it takes none.
 
-        A network that is wider than the node's takes nothing: the more precise route wins.
+        A network that is wider than the node's takes nothing: the more precise
+        route wins.
         """
         for node_network, place in self._node_networks.items():
             if network.within(node_network):
                 return f"{node_network.text} of {place}"
+
         return None
 
     def take_frozen(self, peers: Iterable[ActualPeer]) -> None:
-        """Give the networks of peers on the interface to Peers that cannot be read (rule B9)."""
+        """Give the networks of peers on the interface to Peers that cannot be
+        read (rule B9).
+        """
         for peer in peers:
             for text in peer.allowed_ips:
                 self.take(span(text), _UNREADABLE)
 
     def take(self, network: Span, owner: str) -> str | None:
-        """Give the network to the owner and return None; if it overlaps another owner's, return that owner."""
+        """Give the network to the owner and return None; if it overlaps
+        another owner's, return that owner.
+        """
+
         if not network.prefix:
             holder = self._default_routes.setdefault(network.text, owner)
             return holder if holder != owner else None
 
-        # Find the span before, if it reaches into this network, and all that begin within it.
+        # Find the span before, if it reaches into this network, and all that
+        # begin within it.
         spans = self._spans[network.version]
         start = bisect_left(spans, (network.first,))
         if start and spans[start - 1][1] >= network.first:
             start -= 1
+
         end = start
         while end < len(spans) and spans[end][0] <= network.last:
             if spans[end][2] != owner:
                 return spans[end][2]
+
             end += 1
 
         # All of them are the same owner's: one span takes their place.
@@ -336,4 +433,5 @@ class _NetworkOwners:
         first = min([network.first, *(overlap[0] for overlap in overlapping)])
         last = max([network.last, *(overlap[1] for overlap in overlapping)])
         spans[start:end] = [(first, last, owner)]
+
         return None

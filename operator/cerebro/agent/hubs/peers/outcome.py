@@ -1,6 +1,8 @@
-"""What a pass led to for each Peer: what its status reports, and the figures of the Hub. Pure.
+"""What a pass led to for each Peer: what its status reports, and the figures
+of the Hub. Pure.
 
-Called after the changes of a plan were made, with what the interface refused. It decides nothing about the interface.
+Called after the changes of a plan were made, with what the interface refused.
+It decides nothing about the interface.
 """
 
 from __future__ import annotations
@@ -13,8 +15,18 @@ from cerebro.agent.contacts import Contact, contact_in_status, next_contact
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.peers.acceptance import Acceptance
 from cerebro.agent.hubs.peers.plan import Note, PeersPlan
-from cerebro.agent.hubs.peers.status import APPLIED, REMOVED, PeerReport, handshake_time, missing
-from cerebro.domain.conditions import ConditionState, Obstacle, truncate_message
+from cerebro.agent.hubs.peers.status import (
+    APPLIED,
+    REMOVED,
+    PeerReport,
+    handshake_time,
+    missing,
+)
+from cerebro.domain.conditions import (
+    ConditionState,
+    Obstacle,
+    truncate_message,
+)
 from cerebro.resources import Peer, reasons
 from cerebro.resources.reasons import NOT_ROUTED
 from cerebro.wireguard.model import Interface, PeerChange
@@ -25,15 +37,23 @@ _MAX_ROTATED = 8
 _DELETED = ConditionState("False", "Deleted", "the Peer is being deleted")
 
 _NOT_ACCEPTED = ConditionState(
-    "False", "NotAccepted", "the Peer is not accepted, so it is not on the interface"
+    "False",
+    "NotAccepted",
+    "the Peer is not accepted, so it is not on the interface",
 )
 
-_DRY_RUN = ConditionState("False", reasons.DRY_RUN, "nothing is written in dry run")
+_DRY_RUN = ConditionState(
+    "False", reasons.DRY_RUN, "nothing is written in dry run"
+)
 
-_APPLYING = ConditionState("False", "Applying", "the peer is being put on the interface")
+_APPLYING = ConditionState(
+    "False", "Applying", "the peer is being put on the interface"
+)
 
 _HELD_BACK = ConditionState(
-    "True", "MassRemoval", "many peers would go at once: see condition Ready of the Hub"
+    "True",
+    "MassRemoval",
+    "many peers would go at once: see condition Ready of the Hub",
 )
 
 _STAYS_WHILE_PAUSED = ConditionState(
@@ -43,14 +63,25 @@ _STAYS_WHILE_PAUSED = ConditionState(
 )
 
 
-def mark_blocked(plan: PeersPlan, present: Collection[str], obstacle: Obstacle) -> None:
-    """Record, for each accepted Peer that is not on the interface, what kept the Hub from changing it.
+def mark_blocked(
+    plan: PeersPlan, present: Collection[str], obstacle: Obstacle
+) -> None:
+    """Record, for each accepted Peer that is not on the interface, what kept
+    the Hub from changing it.
 
-    `present` are the keys on the interface now. A Peer that is blocked for a reason of its own keeps that reason.
+    `present` are the keys on the interface now. A Peer that is blocked for a
+    reason of its own keeps that reason.
     """
-    state = truncate_message(ConditionState("False", obstacle.reason, f"the Hub: {obstacle.message}"))
+    state = truncate_message(
+        ConditionState(
+            "False", obstacle.reason, f"the Hub: {obstacle.message}"
+        )
+    )
     for uid, acceptance in plan.accepted.items():
-        if acceptance.accepted and acceptance.peer.spec.public_key not in present:
+        if (
+            acceptance.accepted
+            and acceptance.peer.spec.public_key not in present
+        ):
             plan.blocked.setdefault(uid, state)
 
 
@@ -80,17 +111,23 @@ class PeersOutcome:
 
 
 def keys_after(
-    actual: Interface, changes: Iterable[PeerChange], refused: Mapping[str, str]
+    actual: Interface,
+    changes: Iterable[PeerChange],
+    refused: Mapping[str, str],
 ) -> frozenset[str]:
-    """Return the keys on the interface after the changes were made. `refused` are the changes not made, by key."""
+    """Return the keys on the interface after the changes were made. `refused`
+    are the changes not made, by key.
+    """
     keys = set(actual.peers)
     for change in changes:
         if change.public_key in refused:
             continue
+
         if change.remove:
             keys.discard(change.public_key)
         elif not change.update_only:
             keys.add(change.public_key)
+
     return frozenset(keys)
 
 
@@ -106,10 +143,12 @@ def peer_results(
 ) -> PeersOutcome:
     """Return the report of each Peer and the figures of all.
 
-    `actual` is the interface as it was read before the changes, `present` are the keys on it now. `refused` holds,
-    by key, why the interface refused a change, `unrouted`, by network, why a route is missing. `before` are the
+    `actual` is the interface as it was read before the changes, `present` are
+    the keys on it now. `refused` holds, by key, why the interface refused a
+    change, `unrouted`, by network, why a route is missing. `before` are the
     contacts at the reading before.
     """
+
     outcome = PeersOutcome()
     refused_names: list[str] = []
     for peer in desired.peers:
@@ -124,6 +163,7 @@ def peer_results(
         contact: Contact | None = None
         if acceptance.accepted:
             outcome.desired += 1
+
             if key in present:
                 contact = _contact(peer, desired, actual, before)
                 outcome.contacts[key] = contact
@@ -137,23 +177,47 @@ def peer_results(
         if applied == APPLIED:
             unresolved = desired.unresolved.get(peer.spec.endpoint or "")
             trouble = missing(acceptance.allowed_ips, unrouted, unresolved)
-        if key in refused or (trouble is not None and trouble.reason == NOT_ROUTED):
+
+        if key in refused or (
+            trouble is not None and trouble.reason == NOT_ROUTED
+        ):
             refused_names.append(peer.name)
 
-        note = _note(peer, plan, present, may_note=acceptance.accepted and not desired.dry_run)
-        report = _report(peer, acceptance.condition, applied, note, contact, trouble=trouble)
+        note = _note(
+            peer,
+            plan,
+            present,
+            may_note=acceptance.accepted and not desired.dry_run,
+        )
+
+        report = _report(
+            peer, acceptance.condition, applied, note, contact, trouble=trouble
+        )
+
         outcome.reports.append((peer, report))
+
     outcome.refused = tuple(sorted(refused_names))
     return outcome
 
 
-def _contact(peer: Peer, desired: HubDesired, actual: Interface, before: Mapping[str, Contact]) -> Contact:
-    """Return the contact of a peer on the interface at this reading; a peer just made has no handshake."""
+def _contact(
+    peer: Peer,
+    desired: HubDesired,
+    actual: Interface,
+    before: Mapping[str, Contact],
+) -> Contact:
+    """Return the contact of a peer on the interface at this reading; a peer
+    just made has no handshake.
+    """
+
     key = peer.spec.public_key
     earlier = before.get(key) or contact_in_status(peer)
     read = actual.peers.get(key)
     last_handshake = read.last_handshake if read is not None else 0.0
-    return next_contact(earlier, last_handshake, desired.now, desired.hub.spec.online_within)
+
+    return next_contact(
+        earlier, last_handshake, desired.now, desired.hub.spec.online_within
+    )
 
 
 def _report(
@@ -170,7 +234,9 @@ def _report(
         applied_public_key=noted,
         rotated_public_keys=rotated,
         state=contact.state if contact is not None else None,
-        last_handshake=handshake_time(peer, contact) if contact is not None else None,
+        last_handshake=handshake_time(peer, contact)
+        if contact is not None
+        else None,
         accepted=accepted,
         applied=applied,
         generation=peer.metadata.generation,
@@ -178,14 +244,23 @@ def _report(
     )
 
 
-def _note(peer: Peer, plan: PeersPlan, present: frozenset[str], *, may_note: bool) -> Note:
-    """Return which keys the status notes as the Peer's own (rule E8): the key of its spec, and those it replaces."""
+def _note(
+    peer: Peer, plan: PeersPlan, present: frozenset[str], *, may_note: bool
+) -> Note:
+    """Return which keys the status notes as the Peer's own (rule E8): the key
+    of its spec, and those it replaces.
+    """
+
     key = peer.spec.public_key
     rotated = [
-        old for old in dict.fromkeys(peer.keys) if old != key and old not in plan.desired and old in present
+        old
+        for old in dict.fromkeys(peer.keys)
+        if old != key and old not in plan.desired and old in present
     ]
+
     already_applied = peer.status.applied_public_key == key and key in present
     noted = key if may_note or already_applied else None
+
     return noted, tuple(rotated[:_MAX_ROTATED])
 
 
@@ -205,17 +280,23 @@ def _applied(
     blocked = plan.blocked.get(acceptance.peer.metadata.uid)
     if blocked is not None:
         return blocked
+
     if not acceptance.accepted:
         return _NOT_ACCEPTED
+
     if key in present:
         return APPLIED
 
     # It is accepted and not there yet.
     if desired.dry_run:
         return _DRY_RUN
+
     paused = desired.hub.spec.paused
     if paused != "None":
-        return ConditionState("False", reasons.PAUSED, f"spec.paused of the Hub is {paused}")
+        return ConditionState(
+            "False", reasons.PAUSED, f"spec.paused of the Hub is {paused}"
+        )
+
     return _APPLYING
 
 
@@ -226,8 +307,13 @@ def _report_of_leaving(
     present: frozenset[str],
     refused: Mapping[str, str],
 ) -> PeerReport:
-    """Return the report of a Peer that is being deleted: removed, or why one of its keys is still there."""
-    still_there = [key for key in peer.keys if key in present and key not in plan.desired]
+    """Return the report of a Peer that is being deleted: removed, or why one
+    of its keys is still there.
+    """
+
+    still_there = [
+        key for key in peer.keys if key in present and key not in plan.desired
+    ]
     if not still_there:
         return _report(peer, _DELETED, REMOVED, (None, ()), None)
 
@@ -240,5 +326,14 @@ def _report_of_leaving(
         reason = next(refusals, "it is taken off the interface next")
         applied = ConditionState("True", "Removing", reason)
 
-    rotated = tuple(key for key in peer.status.rotated_public_keys if key in still_there)
-    return _report(peer, _DELETED, applied, (peer.status.applied_public_key, rotated), None)
+    rotated = tuple(
+        key for key in peer.status.rotated_public_keys if key in still_there
+    )
+
+    return _report(
+        peer,
+        _DELETED,
+        applied,
+        (peer.status.applied_public_key, rotated),
+        None,
+    )

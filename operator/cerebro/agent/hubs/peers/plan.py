@@ -1,7 +1,9 @@
-"""What is done about the peers of a Hub's interface: which are made, changed, kept and removed. Pure.
+"""What is done about the peers of a Hub's interface: which are made, changed,
+kept and removed. Pure.
 
-`plan` decides before anything is written; `outcome` reports afterwards what came of it. The rules are E5 to E8, E13,
-B8 and B9. This module writes nothing and reads no status but those in the objects that it is given.
+`plan` decides before anything is written; `outcome` reports afterwards what
+came of it. The rules are E5 to E8, E13, B8 and B9. This module writes nothing
+and reads no status but those in the objects that it is given.
 """
 
 from __future__ import annotations
@@ -13,17 +15,26 @@ from cerebro.agent.hubs.model import Frozen, HubDesired, PresharedKey
 from cerebro.agent.hubs.peers.acceptance import Acceptance, accept
 from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.resources import Peer, reasons
-from cerebro.wireguard.model import ActualPeer, DesiredPeer, Interface, PeerChange
+from cerebro.wireguard.model import (
+    ActualPeer,
+    DesiredPeer,
+    Interface,
+    PeerChange,
+)
 from cerebro.wireguard.networks import span, without
 from cerebro.wireguard.plan import plan_peers
 
 _MASS_AT_LEAST = 10
 _MASS_SHARE = 5
-"""Rule E13: a mass removal is ten peers or more, and over a fifth of those on the interface."""
+"""Rule E13: a mass removal is ten peers or more, and over a fifth of those on
+the interface.
+"""
 
 _NO_SECRET = PresharedKey()
 
-_KEY_NOT_READ = Obstacle("SecretNotRead", "the preshared key has not been read yet")
+_KEY_NOT_READ = Obstacle(
+    "SecretNotRead", "the preshared key has not been read yet"
+)
 
 _SAME_KEY_AS_UNREADABLE = ConditionState(
     "Unknown",
@@ -32,11 +43,15 @@ _SAME_KEY_AS_UNREADABLE = ConditionState(
 )
 
 _KEY_NOT_NOTED = ConditionState(
-    "False", "Applying", "the peer is put on the interface once its key is noted in this status"
+    "False",
+    "Applying",
+    "the peer is put on the interface once its key is noted in this status",
 )
 
 Note = tuple[str | None, tuple[str, ...]]
-"""Keys that a status notes: the key that is or will be applied, and older ones still on the interface (rule E8)."""
+"""Keys that a status notes: the key that is or will be applied, and older ones
+still on the interface (rule E8).
+"""
 
 
 @dataclass(slots=True)
@@ -53,7 +68,9 @@ class PeersPlan:
     """By UID, of the Peers that stay; also of those that are refused."""
 
     blocked: dict[str, ConditionState] = field(default_factory=dict)
-    """Why a Peer is not applied for now, by UID: the state of its condition Applied."""
+    """Why a Peer is not applied for now, by UID: the state of its condition
+    Applied.
+    """
 
     unknown: frozenset[str] = frozenset()
     """Keys on the interface that belong to no Peer."""
@@ -64,18 +81,26 @@ class PeersPlan:
     frozen: Frozen = field(default_factory=Frozen)
 
     def administrators(self, actual: Interface) -> frozenset[str]:
-        """Return the networks from which only accepted Peers without a Device send (rule D3).
+        """Return the networks from which only accepted Peers without a Device
+        send (rule D3).
 
-        WireGuard lets a peer send from all networks that it has on the interface. So a part of an administrator's
-        network that another peer has there, such as an unknown peer that is kept, is left out. A peer that is on the
-        interface as it was accepted has no such part (rule E5).
+        WireGuard lets a peer send from all networks that it has on the
+        interface. So a part of an administrator's network that another peer
+        has there, such as an unknown peer that is kept, is left out. A peer
+        that is on the interface as it was accepted has no such part (rule E5).
         """
+
         administrators = [
             acceptance
             for acceptance in self.accepted.values()
             if acceptance.accepted and not acceptance.peer.spec.device_ref
         ]
-        keys = {key for acceptance in administrators for key in acceptance.peer.keys} - self.frozen.keys
+
+        keys = {
+            key
+            for acceptance in administrators
+            for key in acceptance.peer.keys
+        } - self.frozen.keys
 
         held_by_others = (
             network
@@ -83,22 +108,29 @@ class PeersPlan:
             if key not in keys and not self._is_as_accepted(key, peer)
             for network in peer.allowed_ips
         )
+
         networks = (
             network
             for acceptance in administrators
             for network in acceptance.allowed_ips
             if span(network).prefix
         )
+
         return without(networks, held_by_others)
 
     def _is_as_accepted(self, key: str, peer: ActualPeer) -> bool:
-        return key in self.desired and self.desired[key].allowed_ips == peer.allowed_ips
+        return (
+            key in self.desired
+            and self.desired[key].allowed_ips == peer.allowed_ips
+        )
 
     @property
     def keys(self) -> frozenset[str]:
         """Keys of all accepted Peers."""
         return frozenset(
-            acceptance.peer.spec.public_key for acceptance in self.accepted.values() if acceptance.accepted
+            acceptance.peer.spec.public_key
+            for acceptance in self.accepted.values()
+            if acceptance.accepted
         )
 
     @property
@@ -113,12 +145,18 @@ class PeersPlan:
 
 
 def plan(desired: HubDesired, actual: Interface) -> PeersPlan:
-    """Return what is to be done so that the interface has the accepted Peers. `actual` is the interface as read."""
+    """Return what is to be done so that the interface has the accepted Peers.
+    `actual` is the interface as read.
+    """
+
     result = PeersPlan(frozen=desired.frozen)
     leaving = [peer for peer in desired.peers if _is_leaving(peer, desired)]
-    staying = [peer for peer in desired.peers if not _is_leaving(peer, desired)]
+    staying = [
+        peer for peer in desired.peers if not _is_leaving(peer, desired)
+    ]
 
-    # Who is accepted. A key that a readable Peer has too is not frozen: that Peer decides about it.
+    # Who is accepted. A key that a readable Peer has too is not frozen: that
+    # Peer decides about it.
     readable_keys = {peer.spec.public_key for peer in staying}
     result.accepted = accept(
         desired.hub,
@@ -128,20 +166,29 @@ def plan(desired: HubDesired, actual: Interface) -> PeersPlan:
         node_networks=desired.node_networks,
     )
 
-    # What the interface is to have. `held` are keys that keep their place there whatever else is decided.
+    # What the interface is to have. `held` are keys that keep their place
+    # there whatever else is decided.
     held = set(desired.frozen.keys)
     for acceptance in result.accepted.values():
         if acceptance.accepted:
             _add_desired(acceptance, desired, actual, result, held)
 
-    # Whose the keys are that no accepted Peer has: of a deleted Peer, rotated out, or of a refused Peer.
+    # Whose the keys are that no accepted Peer has: of a deleted Peer, rotated
+    # out, or of a refused Peer.
     deleted = {key for peer in leaving for key in peer.keys} | desired.departed
-    rotated = {key for peer in staying for key in peer.keys if key != peer.spec.public_key}
+    rotated = {
+        key
+        for peer in staying
+        for key in peer.keys
+        if key != peer.spec.public_key
+    }
+
     refused = {
         acceptance.peer.spec.public_key
         for acceptance in result.accepted.values()
         if not acceptance.accepted
-        and acceptance.peer.status.applied_public_key == acceptance.peer.spec.public_key
+        and acceptance.peer.status.applied_public_key
+        == acceptance.peer.spec.public_key
     }
 
     without_place = actual.peers.keys() - (result.keys | held)
@@ -154,30 +201,49 @@ def plan(desired: HubDesired, actual: Interface) -> PeersPlan:
         ended=(deleted | refused) & without_place,
         deleted=deleted & without_place,
     )
+
     return result
 
 
 def _is_leaving(peer: Peer, desired: HubDesired) -> bool:
-    return peer.metadata.deletion_timestamp is not None and peer.metadata.uid not in desired.staying
+    return (
+        peer.metadata.deletion_timestamp is not None
+        and peer.metadata.uid not in desired.staying
+    )
 
 
 def _add_desired(
-    acceptance: Acceptance, desired: HubDesired, actual: Interface, result: PeersPlan, held: set[str]
+    acceptance: Acceptance,
+    desired: HubDesired,
+    actual: Interface,
+    result: PeersPlan,
+    held: set[str],
 ) -> None:
-    """Add an accepted Peer to what the interface is to have, or record what blocks it."""
+    """Add an accepted Peer to what the interface is to have, or record what
+    blocks it.
+    """
+
     peer = acceptance.peer
     key = peer.spec.public_key
     uid = peer.metadata.uid
 
-    # Without the preshared key that its spec names, a peer keeps what it has on the interface.
+    # Without the preshared key that its spec names, a peer keeps what it has
+    # on the interface.
     preshared_key: str | None = None
     if peer.spec.preshared_key_secret_ref is not None:
-        secret = desired.preshared.get(peer.spec.preshared_key_secret_ref.name, _NO_SECRET)
+        secret = desired.preshared.get(
+            peer.spec.preshared_key_secret_ref.name, _NO_SECRET
+        )
+
         preshared_key = secret.key
         if preshared_key is None:
             trouble = secret.trouble or _KEY_NOT_READ
-            result.blocked[uid] = ConditionState("False", trouble.reason, trouble.message)
+            result.blocked[uid] = ConditionState(
+                "False", trouble.reason, trouble.message
+            )
+
             held.add(key)
+
             return
 
     if key in desired.frozen.keys:
@@ -188,10 +254,18 @@ def _add_desired(
     noted = peer.status.applied_public_key == key
     if key not in actual.peers and not noted and not desired.dry_run:
         result.blocked[uid] = _KEY_NOT_NOTED
-        held.update(peer.keys)  # the key before a rotation keeps its place until then
+        held.update(
+            peer.keys
+        )  # the key before a rotation keeps its place until then
+
         return
 
-    endpoint = desired.endpoints.get(peer.spec.endpoint) if peer.spec.endpoint else None
+    endpoint = (
+        desired.endpoints.get(peer.spec.endpoint)
+        if peer.spec.endpoint
+        else None
+    )
+
     result.desired[key] = DesiredPeer(
         key,
         acceptance.allowed_ips,
@@ -212,9 +286,11 @@ def _plan_changes(
 ) -> None:
     """Decide which keys are removed, and set the changes of the plan.
 
-    All keys given are on the interface and have no place there any more: `rotated` were replaced by a new key,
-    `ended` belong to Peers that leave or are refused, `deleted` are those of them whose Peer leaves.
+    All keys given are on the interface and have no place there any more:
+    `rotated` were replaced by a new key, `ended` belong to Peers that leave or
+    are refused, `deleted` are those of them whose Peer leaves.
     """
+
     spec = desired.hub.spec
     removals = set(ended)
     if spec.unknown_peers == "Remove":
@@ -225,15 +301,23 @@ def _plan_changes(
         removals, rotated = set(), ()
 
     # A mass removal waits until a person confirms as many (rule E13).
-    if _is_mass_removal(len(removals), len(actual.peers)) and len(removals) > desired.confirmed:
+    if (
+        _is_mass_removal(len(removals), len(actual.peers))
+        and len(removals) > desired.confirmed
+    ):
         result.held_back = frozenset(removals)
         removals = set()
 
     # While the Hub is paused, at most the peers of deleted Peers go (rule B8).
     if spec.paused == "All":
         return
+
     if spec.paused == "Changes":
-        result.changes = [PeerChange(key, remove=True) for key in sorted(removals & set(deleted))]
+        result.changes = [
+            PeerChange(key, remove=True)
+            for key in sorted(removals & set(deleted))
+        ]
+
         return
 
     result.changes = plan_peers(
@@ -246,5 +330,7 @@ def _plan_changes(
 
 
 def _is_mass_removal(removals: int, peers: int) -> bool:
-    """Return whether so many removals from so many peers need a confirmation (rule E13)."""
+    """Return whether so many removals from so many peers need a confirmation
+    (rule E13).
+    """
     return removals >= _MASS_AT_LEAST and removals * _MASS_SHARE > peers

@@ -1,7 +1,8 @@
 """Writes the statuses of the Peers of a Hub, and remembers which it wrote.
 
-A status is handed to the writer if it does not mean what the Store shows. One that was handed over and written has
-some seconds to come back through the Store before it is handed over once more. What a status says is decided in
+A status is handed to the writer if it does not mean what the Store shows. One
+that was handed over and written has some seconds to come back through the
+Store before it is handed over once more. What a status says is decided in
 `status`.
 """
 
@@ -13,7 +14,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from cerebro.agent.context import FIELD_MANAGER, AgentContext
-from cerebro.agent.hubs.peers.status import PeerReport, peer_status, report_in_status
+from cerebro.agent.hubs.peers.status import (
+    PeerReport,
+    peer_status,
+    report_in_status,
+)
 from cerebro.kube.status_writer import Write
 from cerebro.resources import PEER, Peer
 
@@ -30,18 +35,22 @@ class PeerReporter:
     def __init__(self, context: AgentContext) -> None:
         self._context = context
         self._written: dict[str, tuple[PeerReport, float]] = {}
-        """By UID: the last report that was handed over, and when (monotonic seconds)."""
+        """By UID: the last report that was handed over, and when (monotonic
+        seconds).
+        """
 
     async def report(self, reports: Iterable[tuple[Peer, PeerReport]]) -> None:
-        """Write the status of each Peer, unless the Store shows it or it is on its way.
+        """Write the status of each Peer, unless the Store shows it or it is on
+        its way.
 
-        `reports` must hold all Peers of the Hub: what was remembered of any other is forgotten. Other tasks get their
-        turn in between.
+        `reports` must hold all Peers of the Hub: what was remembered of any
+        other is forgotten. Other tasks get their turn in between.
         """
         present: set[str] = set()
         for number, (peer, report) in enumerate(reports):
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
+
             present.add(peer.metadata.uid)
             self._report(peer, report)
 
@@ -60,12 +69,22 @@ class PeerReporter:
 
         self._written[uid] = (report, now)
         status = peer_status(peer, report, datetime.now(UTC))
-        write = Write(PEER, peer.namespace, peer.name, uid, status, FIELD_MANAGER)
+        write = Write(
+            PEER, peer.namespace, peer.name, uid, status, FIELD_MANAGER
+        )
+
         self._context.statuses.put(write)
 
-    def _is_on_its_way(self, peer: Peer, report: PeerReport, now: float) -> bool:
-        """Return whether the same report waits to be written, or was written a moment ago."""
+    def _is_on_its_way(
+        self, peer: Peer, report: PeerReport, now: float
+    ) -> bool:
+        """Return whether the same report waits to be written, or was written a
+        moment ago.
+        """
         written, at = self._written.get(peer.metadata.uid, (None, 0.0))
         if written != report:
             return False
-        return now - at < _ROUND_TRIP or self._context.statuses.waits(PEER, peer.namespace, peer.name)
+
+        return now - at < _ROUND_TRIP or self._context.statuses.waits(
+            PEER, peer.namespace, peer.name
+        )

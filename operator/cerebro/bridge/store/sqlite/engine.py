@@ -1,7 +1,9 @@
-"""One SQLite file and the thread that writes it: each of its transactions carries all that is waiting (group commit).
+"""One SQLite file and the thread that writes it: each of its transactions
+carries all that is waiting (group commit).
 
-With WAL and synchronous=NORMAL, what was committed survives the death of the process, and a power failure once `sync`
-was awaited. Two bridges may share a file (E15). The engine knows no table: what is kept is in the files beside it.
+With WAL and synchronous=NORMAL, what was committed survives the death of the
+process, and a power failure once `sync` was awaited. Two bridges may share a
+file (E15). The engine knows no table: what is kept is in the files beside it.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ Job = tuple[Work, "asyncio.Future[Any] | None"]
 
 
 class Engine:
-    """The file and its writer thread. Opened by `open`, and closed by `close` after the last use."""
+    """The file and its writer thread. Opened by `open`, and closed by `close`
+    after the last use.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -54,24 +58,38 @@ class Engine:
     async def open(self) -> None:
         """Create or open the file.
 
-        Raises ApiError 503 if it cannot be used, StoreVersionError if a newer release wrote it.
+        Raises ApiError 503 if it cannot be used, StoreVersionError if a newer
+        release wrote it.
         """
+
         self._loop = asyncio.get_running_loop()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._thread = threading.Thread(target=self._write, name="store", daemon=True)
+        self._thread = threading.Thread(
+            target=self._write, name="store", daemon=True
+        )
+
         self._thread.start()
 
-        # The first transaction opens the file: it fails here, and not at the first request.
-        await self.run(lambda db: db.execute("SELECT count(*) FROM inbox").fetchone())
+        # The first transaction opens the file: it fails here, and not at the
+        # first request.
+        await self.run(
+            lambda db: db.execute("SELECT count(*) FROM inbox").fetchone()
+        )
 
-        self._reader = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None)
+        self._reader = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT, isolation_level=None
+        )
+
         self._reader.execute("PRAGMA query_only=1")
 
     async def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Run `work` in the writer thread; it is committed when this returns, and had no effect when it raises.
+        """Run `work` in the writer thread; it is committed when this returns,
+        and had no effect when it raises.
 
-        Raises ApiError 503 `store_unavailable` if the file cannot be written, or too much is waiting.
+        Raises ApiError 503 `store_unavailable` if the file cannot be written,
+        or too much is waiting.
         """
+
         if self._loop is None:
             raise _unavailable("the store is not open")
 
@@ -82,7 +100,8 @@ class Engine:
         return await future
 
     def read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Run `work`, which only reads, at once: with WAL a reader waits for no writer, and sees all commits.
+        """Run `work`, which only reads, at once: with WAL a reader waits for
+        no writer, and sees all commits.
 
         It may not see yet what was posted.
 
@@ -90,23 +109,30 @@ class Engine:
         """
         if self._reader is None:
             raise _unavailable("the store is not open")
+
         try:
             return work(self._reader)
         except sqlite3.Error as error:
             raise _unavailable(_describe(error)) from None
 
     def post(self, work: Work) -> None:
-        """Run `work` in a moment, after all that was handed in before it, without waiting for it.
+        """Run `work` in a moment, after all that was handed in before it,
+        without waiting for it.
 
-        Nothing wakes the thread for it at once: what answers a caller goes first. A process that dies in that moment
-        has not done it. While too much is waiting, it stays here, and is handed in with the work that comes next.
+        Nothing wakes the thread for it at once: what answers a caller goes
+        first. A process that dies in that moment has not done it. While too
+        much is waiting, it stays here, and is handed in with the work that
+        comes next.
         """
         if not self._later and self._loop is not None:
             self._loop.call_later(LATER, self._flush)
+
         self._later.append(work)
 
     async def sync(self) -> None:
-        """Wait until all that was committed is on the disk, also if the power fails."""
+        """Wait until all that was committed is on the disk, also if the power
+        fails.
+        """
         await asyncio.to_thread(self._sync)
 
     async def close(self) -> None:
@@ -118,7 +144,8 @@ class Engine:
             self._reader.close()
             self._reader = None
 
-        # The writer closes its connection when it meets None, after all that was handed in before.
+        # The writer closes its connection when it meets None, after all that
+        # was handed in before.
         self._flush()
         await asyncio.to_thread(self._queue.put, None)
         await asyncio.to_thread(self._thread.join, _CLOSE_TIMEOUT)
@@ -138,8 +165,9 @@ class Engine:
             raise _unavailable("too much is waiting for the store") from None
 
     def _sync(self) -> None:
-        # Only the log: to close any descriptor of the database itself drops SQLite's locks on it (POSIX), and a
-        # twin that ends would then take the log away under us. A checkpoint syncs the database.
+        # Only the log: to close any descriptor of the database itself drops
+        # SQLite's locks on it (POSIX), and a twin that ends would then take
+        # the log away under us. A checkpoint syncs the database.
         with suppress(FileNotFoundError):
             descriptor = os.open(f"{self.path}-wal", os.O_RDONLY)
             try:
@@ -148,7 +176,9 @@ class Engine:
                 os.close(descriptor)
 
     def _write(self) -> None:
-        """Be the writer thread: one transaction after the other, until `close`."""
+        """Be the writer thread: one transaction after the other, until
+        `close`.
+        """
         db: sqlite3.Connection | None = None
         closing = False
         while not closing:
@@ -161,8 +191,14 @@ class Engine:
                 self.failed = None
             except (sqlite3.Error, OSError, StoreVersionError) as error:
                 self.failed = _describe(error)
-                failure = error if isinstance(error, StoreVersionError) else _unavailable(self.failed)
+                failure = (
+                    error
+                    if isinstance(error, StoreVersionError)
+                    else _unavailable(self.failed)
+                )
+
                 results = [failure for _ in jobs]
+
                 if db is not None:
                     with suppress(sqlite3.Error):
                         db.rollback()
@@ -173,7 +209,9 @@ class Engine:
             db.close()
 
     def _next_batch(self) -> list[Job | None]:
-        """Wait for a job, and take what else is there; None, for `close`, comes last."""
+        """Wait for a job, and take what else is there; None, for `close`,
+        comes last.
+        """
         batch = [self._queue.get()]
         while len(batch) < _MAX_BATCH and batch[-1] is not None:
             try:
@@ -185,9 +223,15 @@ class Engine:
 
     def _answer(self, jobs: list[Job], results: list[Any]) -> None:
         """Hand each result to who waits for it, in the event loop."""
-        waiters = [(future, result) for (_, future), result in zip(jobs, results, strict=True) if future]
+        waiters = [
+            (future, result)
+            for (_, future), result in zip(jobs, results, strict=True)
+            if future
+        ]
         if waiters and self._loop is not None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with suppress(
+                RuntimeError
+            ):  # the loop is closed: nobody waits any more
                 self._loop.call_soon_threadsafe(_settle, waiters)
 
 
@@ -196,8 +240,14 @@ def connect(path: Path) -> sqlite3.Connection:
 
     Raises sqlite3.Error, OSError, StoreVersionError.
     """
+
     path.touch(mode=0o600)  # SQLite gives its other files the same rights
-    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(
+        path,
+        timeout=BUSY_TIMEOUT,
+        isolation_level=None,
+        check_same_thread=False,
+    )
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
@@ -208,21 +258,26 @@ def connect(path: Path) -> sqlite3.Connection:
         raise
 
     path.chmod(0o600)
+
     return db
 
 
 def _commit(db: sqlite3.Connection, works: list[Work]) -> list[Any]:
-    """Run steps in one transaction; one that raises is undone alone, and its exception is its result.
+    """Run steps in one transaction; one that raises is undone alone, and its
+    exception is its result.
 
     Raises sqlite3.OperationalError: then none of the steps was done.
     """
+
     if not works:
         return []
 
     results: list[Any] = []
     db.execute("BEGIN IMMEDIATE")
+
     for work in works:
         db.execute("SAVEPOINT step")
+
         try:
             results.append(work(db))
         except sqlite3.OperationalError:
@@ -234,6 +289,7 @@ def _commit(db: sqlite3.Connection, works: list[Work]) -> list[Any]:
         db.execute("RELEASE step")
 
     db.execute("COMMIT")
+
     return results
 
 
@@ -241,6 +297,7 @@ def _settle(waiters: list[tuple[asyncio.Future[Any], Any]]) -> None:
     for future, result in waiters:
         if future.done():
             continue
+
         if isinstance(result, Exception):
             future.set_exception(result)
         else:
@@ -252,4 +309,8 @@ def _describe(error: Exception) -> str:
 
 
 def _unavailable(reason: str) -> ApiError:
-    return ApiError(503, "store_unavailable", f"the bridge cannot keep the request: {reason}")
+    return ApiError(
+        503,
+        "store_unavailable",
+        f"the bridge cannot keep the request: {reason}",
+    )

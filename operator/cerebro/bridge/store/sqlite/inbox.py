@@ -15,14 +15,20 @@ def put(db: sqlite3.Connection, intent: Intent, now: int) -> Entry:
 
     Raises ApiError 503 `inbox_full`.
     """
+
     count = db.execute("SELECT count(*) FROM inbox").fetchone()[0]
     if count >= MAX_INBOX:
-        raise ApiError(503, "inbox_full", "too many orders wait for the API server: try again later")
+        raise ApiError(
+            503,
+            "inbox_full",
+            "too many orders wait for the API server: try again later",
+        )
 
     location = location_of(db, intent.token) if intent.token else None
     lane = lane_of(intent, location.client if location is not None else None)
     cursor = db.execute(
-        "INSERT INTO inbox (received_at, lane, intent) VALUES (?, ?, ?)", (now, lane, dump(intent))
+        "INSERT INTO inbox (received_at, lane, intent) VALUES (?, ?, ?)",
+        (now, lane, dump(intent)),
     )
 
     return Entry(cursor.lastrowid or 0, lane, now, intent)
@@ -36,8 +42,10 @@ def take_out(db: sqlite3.Connection, seq: int) -> None:
 def left_over(db: sqlite3.Connection, before: int) -> LeftOver:
     """Return the entries received at `before` or earlier."""
     rows = db.execute(
-        "SELECT seq, lane, received_at, intent FROM inbox WHERE received_at <= ? ORDER BY seq", (before,)
+        "SELECT seq, lane, received_at, intent FROM inbox WHERE received_at <= ? ORDER BY seq",
+        (before,),
     )
+
     entries: list[Entry] = []
     unreadable: list[int] = []
     for seq, lane, received_at, text in rows:
@@ -59,6 +67,11 @@ def read_intent(text: str) -> Intent | None:
 
 
 def backlog(db: sqlite3.Connection) -> Backlog:
-    """Return how many entries are in the inbox, and when the oldest was received."""
-    count, oldest = db.execute("SELECT count(*), coalesce(min(received_at), 0) FROM inbox").fetchone()
+    """Return how many entries are in the inbox, and when the oldest was
+    received.
+    """
+    count, oldest = db.execute(
+        "SELECT count(*), coalesce(min(received_at), 0) FROM inbox"
+    ).fetchone()
+
     return Backlog(count, oldest)

@@ -1,4 +1,6 @@
-"""Forgets what is over, in all tables but the inbox, whose entries are taken out when they are carried out."""
+"""Forgets what is over, in all tables but the inbox, whose entries are taken
+out when they are carried out.
+"""
 
 from __future__ import annotations
 
@@ -13,5 +15,13 @@ def prune(db: sqlite3.Connection, now: int) -> None:
     db.execute("DELETE FROM waiting WHERE expires_at <= ?", (now,))
     db.execute("DELETE FROM revokes WHERE kept_until <= ?", (now,))
     db.execute("DELETE FROM moves WHERE at <= ?", (now - MOVE_MEMORY,))
-    for table, column in (("tokens", "seen_at"), ("token_sessions", "at"), ("placements", "at")):
-        db.execute(f"DELETE FROM {table} WHERE {column} <= ?", (now - TOKEN_MEMORY,))  # noqa: S608 - our own names
+
+    for table, column in (
+        ("tokens", "seen_at"),
+        ("token_sessions", "at"),
+        ("placements", "at"),
+    ):
+        db.execute(
+            f"DELETE FROM {table} WHERE {column} <= ?",  # noqa: S608 - our own names
+            (now - TOKEN_MEMORY,),
+        )

@@ -1,7 +1,8 @@
 """The tables of the SQLite file, and its version.
 
-`PRAGMA user_version` has the version. Files from before there were versions have 0 and the tables of version 1: they
-are opened as they are, and only the number is written.
+`PRAGMA user_version` has the version. Files from before there were versions
+have 0 and the tables of version 1: they are opened as they are, and only the
+number is written.
 """
 
 from __future__ import annotations
@@ -40,19 +41,25 @@ CREATE TABLE IF NOT EXISTS placements (
 """
 
 _STEPS = (_TABLES_1,)
-"""What makes version n + 1 out of version n, at index n. No statement has a semicolon inside."""
+"""What makes version n + 1 out of version n, at index n. No statement has a
+semicolon inside.
+"""
 
 
 def bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
-    """Create the tables, or change them to VERSION; a file that has VERSION already is not written.
+    """Create the tables, or change them to VERSION; a file that has VERSION
+    already is not written.
 
-    Raises StoreVersionError if a newer release wrote the file, and sqlite3.Error.
+    Raises StoreVersionError if a newer release wrote the file, and
+    sqlite3.Error.
     """
     if _version_of(db, path) == VERSION:
         return
 
-    # Two bridges may share the file: within the write lock the version is read once more.
+    # Two bridges may share the file: within the write lock the version is read
+    # once more.
     db.execute("BEGIN IMMEDIATE")
+
     try:
         for step in _STEPS[_version_of(db, path) :]:
             for statement in step.split(";"):
@@ -77,4 +84,5 @@ def _version_of(db: sqlite3.Connection, path: Path) -> int:
             f"the store {path} has version {version}, and this release reads versions up to {VERSION}: "
             "start the release that wrote it, or name another file in CEREBRO_STORE"
         )
+
     return version

@@ -1,4 +1,5 @@
-"""The bridge's store in one SQLite file: each method is one transaction of the engine, or a part of one.
+"""The bridge's store in one SQLite file: each method is one transaction of the
+engine, or a part of one.
 
 What a method promises is said in `cerebro.bridge.store.base`.
 """
@@ -12,14 +13,23 @@ from functools import partial
 from pathlib import Path
 
 from cerebro.bridge.intents import Authorize, Client, Hello, Intent, Revoke
-from cerebro.bridge.store.base import Backlog, BridgeStore, Entry, LeftOver, Placement, TokenLocation
+from cerebro.bridge.store.base import (
+    Backlog,
+    BridgeStore,
+    Entry,
+    LeftOver,
+    Placement,
+    TokenLocation,
+)
 from cerebro.bridge.store.sqlite import inbox, nonces, orders, tokens, waiting
 from cerebro.bridge.store.sqlite.engine import Engine
 from cerebro.bridge.store.sqlite.prune import prune
 
 
 class SqliteStore(BridgeStore):
-    """A file with all that the bridge must not lose; two bridges on a node may share it (E15)."""
+    """A file with all that the bridge must not lose; two bridges on a node may
+    share it (E15).
+    """
 
     def __init__(self, path: Path) -> None:
         self.engine = Engine(path)
@@ -47,14 +57,18 @@ class SqliteStore(BridgeStore):
 
     async def put(self, intent: Intent, now: int) -> Entry:
         """Put an intent into the inbox."""
-        return await self.engine.run(partial(inbox.put, intent=intent, now=now))
+        return await self.engine.run(
+            partial(inbox.put, intent=intent, now=now)
+        )
 
     def take_out_soon(self, seq: int) -> None:
         """Remove an entry from the inbox with the next transaction."""
         self.engine.post(partial(inbox.take_out, seq=seq))
 
     async def left_over(self, before: int) -> LeftOver:
-        """Return the entries received at `before` or earlier; those posted for removal are gone."""
+        """Return the entries received at `before` or earlier; those posted for
+        removal are gone.
+        """
         return await self.engine.run(partial(inbox.left_over, before=before))
 
     async def backlog(self) -> Backlog:
@@ -63,43 +77,75 @@ class SqliteStore(BridgeStore):
 
     async def use_nonce(self, nonce: str, now: int, memory: int) -> bool:
         """Remember a nonce; return whether it was new."""
-        return await self.engine.run(partial(nonces.use_nonce, nonce=nonce, now=now, memory=memory))
+        return await self.engine.run(
+            partial(nonces.use_nonce, nonce=nonce, now=now, memory=memory)
+        )
 
     async def note_hello(self, hello: Hello, now: int) -> Entry | None:
-        """Remember where a token is; return an entry if there may be something to do about it."""
-        return await self.engine.run(partial(_note_hello, hello=hello, now=now))
+        """Remember where a token is; return an entry if there may be something
+        to do about it.
+        """
+        return await self.engine.run(
+            partial(_note_hello, hello=hello, now=now)
+        )
 
     async def location_of(self, token: str) -> TokenLocation | None:
         """Return what the last hello of a token said."""
         return self.engine.read(partial(tokens.location_of, token=token))
 
     async def sessions_of(self, token: str) -> list[str]:
-        """Return the names of a token's Sessions; it waits for the writer, so those posted are in it."""
+        """Return the names of a token's Sessions; it waits for the writer, so
+        those posted are in it.
+        """
         return await self.engine.run(partial(tokens.sessions_of, token=token))
 
     async def note_move(self, token: str, moved_at: int, limit: int) -> bool:
         """Note a move of a token's Sessions; return whether they may move."""
-        return await self.engine.run(partial(tokens.note_move, token=token, moved_at=moved_at, limit=limit))
+        return await self.engine.run(
+            partial(
+                tokens.note_move, token=token, moved_at=moved_at, limit=limit
+            )
+        )
 
     async def wait_for_hello(
-        self, order: Authorize, location: TokenLocation | None, now: int, until: int
+        self,
+        order: Authorize,
+        location: TokenLocation | None,
+        now: int,
+        until: int,
     ) -> bool:
         """Keep an order until its token says hello; return whether it is kept."""
         return await self.engine.run(
-            partial(waiting.wait_for_hello, order=order, location=location, now=now, until=until)
+            partial(
+                waiting.wait_for_hello,
+                order=order,
+                location=location,
+                now=now,
+                until=until,
+            )
         )
 
     async def waiting_for(self, token: str, now: int) -> list[Authorize]:
         """Return the orders that wait for a token's hello."""
-        return self.engine.read(partial(waiting.waiting_for, token=token, now=now))
+        return self.engine.read(
+            partial(waiting.waiting_for, token=token, now=now)
+        )
 
-    async def release(self, orders: Sequence[Authorize], client: Client, now: int) -> list[Entry]:
+    async def release(
+        self, orders: Sequence[Authorize], client: Client, now: int
+    ) -> list[Entry]:
         """Put orders that waited into the inbox."""
-        return await self.engine.run(partial(waiting.release, orders=orders, client=client, now=now))
+        return await self.engine.run(
+            partial(waiting.release, orders=orders, client=client, now=now)
+        )
 
-    def note_grant_soon(self, order: Authorize, placement: Placement, now: int) -> None:
+    def note_grant_soon(
+        self, order: Authorize, placement: Placement, now: int
+    ) -> None:
         """Remember a grant with the next transaction."""
-        self.engine.post(partial(_note_grant, order=order, placement=placement, now=now))
+        self.engine.post(
+            partial(_note_grant, order=order, placement=placement, now=now)
+        )
 
     async def placement_of(self, order: Authorize) -> Placement | None:
         """Return where an order was granted last."""
@@ -107,32 +153,56 @@ class SqliteStore(BridgeStore):
 
     async def names_of_order(self, order_id: str) -> list[str]:
         """Return the names of an order's Sessions."""
-        return self.engine.read(partial(orders.names_of_order, order_id=order_id))
-
-    async def keep_revoke(self, revoke: Revoke, client: Client, device: str, now: int) -> None:
-        """Keep a revoke."""
-        await self.engine.run(
-            partial(orders.keep_revoke, revoke=revoke, client=client, device=device, now=now)
+        return self.engine.read(
+            partial(orders.names_of_order, order_id=order_id)
         )
 
-    async def revoked_at(self, order: Authorize, client: Client, device: str) -> datetime | None:
+    async def keep_revoke(
+        self, revoke: Revoke, client: Client, device: str, now: int
+    ) -> None:
+        """Keep a revoke."""
+        await self.engine.run(
+            partial(
+                orders.keep_revoke,
+                revoke=revoke,
+                client=client,
+                device=device,
+                now=now,
+            )
+        )
+
+    async def revoked_at(
+        self, order: Authorize, client: Client, device: str
+    ) -> datetime | None:
         """Return the time of the latest kept revoke that concerns an order."""
-        return self.engine.read(partial(orders.revoked_at, order=order, client=client, device=device))
+        return self.engine.read(
+            partial(
+                orders.revoked_at, order=order, client=client, device=device
+            )
+        )
 
 
-def _note_hello(db: sqlite3.Connection, hello: Hello, now: int) -> Entry | None:
-    """Remember a hello, and put it into the inbox if an order or a Session may be concerned (A6)."""
+def _note_hello(
+    db: sqlite3.Connection, hello: Hello, now: int
+) -> Entry | None:
+    """Remember a hello, and put it into the inbox if an order or a Session may
+    be concerned (A6).
+    """
     token = hello.token or ""
     tokens.note_location(db, hello, now)
+
     if waiting.is_awaited(db, token) or tokens.has_session(db, token):
         return inbox.put(db, hello, now)
 
     return None
 
 
-def _note_grant(db: sqlite3.Connection, order: Authorize, placement: Placement, now: int) -> None:
+def _note_grant(
+    db: sqlite3.Connection, order: Authorize, placement: Placement, now: int
+) -> None:
     """Remember where an order was granted, and for which token."""
     orders.place(db, order, placement, now)
+
     if order.token:
         waiting.stop_waiting(db, order)
         tokens.link(db, order.token, placement.name, now)

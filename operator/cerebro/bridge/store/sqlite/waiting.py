@@ -1,4 +1,6 @@
-"""The table of orders that wait for the hello of their token. Each function is one step of a transaction."""
+"""The table of orders that wait for the hello of their token. Each function is
+one step of a transaction.
+"""
 
 from __future__ import annotations
 
@@ -12,44 +14,74 @@ from cerebro.bridge.store.sqlite import inbox, tokens
 
 
 def wait_for_hello(
-    db: sqlite3.Connection, order: Authorize, location: TokenLocation | None, now: int, until: int
+    db: sqlite3.Connection,
+    order: Authorize,
+    location: TokenLocation | None,
+    now: int,
+    until: int,
 ) -> bool:
-    """Keep an order until its token says hello; return False if it said so since `location` was read."""
+    """Keep an order until its token says hello; return False if it said so
+    since `location` was read.
+    """
+
     if tokens.location_of(db, order.token or "") != location:
         return False
 
     count = db.execute("SELECT count(*) FROM waiting").fetchone()[0]
     if count >= MAX_WAITING:
-        raise ApiError(503, "inbox_full", "too many orders wait for their device's hello")
+        raise ApiError(
+            503, "inbox_full", "too many orders wait for their device's hello"
+        )
 
     db.execute(
         "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?)",
         (order.token, _key(order), dump(order), max(now, until)),
     )
+
     return True
 
 
-def waiting_for(db: sqlite3.Connection, token: str, now: int) -> list[Authorize]:
+def waiting_for(
+    db: sqlite3.Connection, token: str, now: int
+) -> list[Authorize]:
     """Return the orders that wait for a token's hello."""
     rows = db.execute(
-        "SELECT intent FROM waiting WHERE token = ? AND expires_at > ? ORDER BY order_key", (token, now)
+        "SELECT intent FROM waiting WHERE token = ? AND expires_at > ? ORDER BY order_key",
+        (token, now),
     )
+
     intents = (inbox.read_intent(text) for (text,) in rows)
+
     return [intent for intent in intents if isinstance(intent, Authorize)]
 
 
 def is_awaited(db: sqlite3.Connection, token: str) -> bool:
-    """Return whether an order waits for a token's hello, also one whose time is over."""
-    row = db.execute("SELECT 1 FROM waiting WHERE token = ? LIMIT 1", (token,)).fetchone()
+    """Return whether an order waits for a token's hello, also one whose time
+    is over.
+    """
+    row = db.execute(
+        "SELECT 1 FROM waiting WHERE token = ? LIMIT 1", (token,)
+    ).fetchone()
+
     return row is not None
 
 
-def release(db: sqlite3.Connection, orders: Sequence[Authorize], client: Client, now: int) -> list[Entry]:
-    """Put orders that waited for their phone into the inbox, with its address; each only once."""
+def release(
+    db: sqlite3.Connection,
+    orders: Sequence[Authorize],
+    client: Client,
+    now: int,
+) -> list[Entry]:
+    """Put orders that waited for their phone into the inbox, with its address;
+    each only once.
+    """
     entries: list[Entry] = []
     for order in orders:
         if stop_waiting(db, order):
-            located = order.model_copy(update={"client": client, "client_first": True})
+            located = order.model_copy(
+                update={"client": client, "client_first": True}
+            )
+
             entries.append(inbox.put(db, located, now))
 
     return entries
@@ -57,7 +89,11 @@ def release(db: sqlite3.Connection, orders: Sequence[Authorize], client: Client,
 
 def stop_waiting(db: sqlite3.Connection, order: Authorize) -> bool:
     """Forget that an order waits; return whether it did."""
-    cursor = db.execute("DELETE FROM waiting WHERE token = ? AND order_key = ?", (order.token, _key(order)))
+    cursor = db.execute(
+        "DELETE FROM waiting WHERE token = ? AND order_key = ?",
+        (order.token, _key(order)),
+    )
+
     return cursor.rowcount > 0
 
 

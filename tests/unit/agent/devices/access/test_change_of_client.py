@@ -11,7 +11,12 @@ import pytest
 
 from cerebro.agent import metrics as agent_metrics
 from cerebro.agent.context import AgentContext
-from cerebro.agent.devices.access.desired import PassContext, in_scope, judge_all, scope_of
+from cerebro.agent.devices.access.desired import (
+    PassContext,
+    in_scope,
+    judge_all,
+    scope_of,
+)
 from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.access.reporter import SessionReporter
 from cerebro.kube.status_writer import Write
@@ -41,26 +46,40 @@ class World:
         self.tables.hosts.clear()
         for mac, ip in self.phones.items():
             bypassed = "true" if {mac, ip} & set(self.bound()) else "false"
-            self.tables.put("hosts", mac_address=mac, address=ip, bypassed=bypassed)
+            self.tables.put(
+                "hosts", mac_address=mac, address=ip, bypassed=bypassed
+            )
 
-    async def ask(self, client: Client, *, everything: bool = False, **spec: Any) -> None:
+    async def ask(
+        self, client: Client, *, everything: bool = False, **spec: Any
+    ) -> None:
         """Change the Session, and pass over the router as its loop would."""
         self.generation += 1
         for _ in range(2):
             self.send_packets()
             await self.look(client, everything=everything, **spec)
 
-    async def look(self, client: Client, *, everything: bool, **spec: Any) -> None:
+    async def look(
+        self, client: Client, *, everything: bool, **spec: Any
+    ) -> None:
         session = a_session(client, self.status, self.generation, **spec)
         at = PassContext(NOW, complete=True, flows=self.flows)
-        run = AccessReconciler(FakedRouter(self.tables).session, AccessPolicy(), at, flows=self.flows)
+        run = AccessReconciler(
+            FakedRouter(self.tables).session,
+            AccessPolicy(),
+            at,
+            flows=self.flows,
+        )
         outcome = await run.run([session], None if everything else [session])
         reports = SessionReporter(cast(AgentContext, self))
         for one in outcome.judged:
             reports.report(one, outcome.plan, None)
 
     def bound(self) -> list[str]:
-        return [row.get("mac-address") or row["address"] for row in self.tables.bindings]
+        return [
+            row.get("mac-address") or row["address"]
+            for row in self.tables.bindings
+        ]
 
     def listed(self) -> list[str]:
         return [row["address"] for row in self.tables.lists]
@@ -84,24 +103,44 @@ def merged(old: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
         if value is None:
             new.pop(name, None)
         else:
-            new[name] = merged(old.get(name, {}), value) if isinstance(value, dict) else value
+            new[name] = (
+                merged(old.get(name, {}), value)
+                if isinstance(value, dict)
+                else value
+            )
     return new
 
 
 def a_session(
-    client: Client, status: dict[str, Any] | None = None, generation: int = 1, **spec: Any
+    client: Client,
+    status: dict[str, Any] | None = None,
+    generation: int = 1,
+    **spec: Any,
 ) -> Session:
     body = {
-        "metadata": {"name": "s", "namespace": "ns", "uid": "u", "generation": generation},
+        "metadata": {
+            "name": "s",
+            "namespace": "ns",
+            "uid": "u",
+            "generation": generation,
+        },
         "spec": {"deviceRef": {"name": "r1"}, "client": client} | spec,
         "status": status or {},
     }
     return Session.model_validate(body)
 
 
-@pytest.mark.parametrize("everything", [False, True], ids=["its clients only", "everything"])
-@pytest.mark.parametrize("before", [{"ipAddress": X}, {"macAddress": M, "ipAddress": X}, {"macAddress": M}])
-@pytest.mark.parametrize("after", [{"ipAddress": Y}, {"macAddress": N, "ipAddress": Y}, {"macAddress": N}])
+@pytest.mark.parametrize(
+    "everything", [False, True], ids=["its clients only", "everything"]
+)
+@pytest.mark.parametrize(
+    "before",
+    [{"ipAddress": X}, {"macAddress": M, "ipAddress": X}, {"macAddress": M}],
+)
+@pytest.mark.parametrize(
+    "after",
+    [{"ipAddress": Y}, {"macAddress": N, "ipAddress": Y}, {"macAddress": N}],
+)
 async def test_b2_another_client_is_let_in_and_the_one_before_goes(
     before: Client, after: Client, everything: bool
 ) -> None:
@@ -117,16 +156,25 @@ async def test_b2_another_client_is_let_in_and_the_one_before_goes(
     assert a_session(after, world.status).placed is not None
 
 
-@pytest.mark.parametrize("after", [{"ipAddress": Y}, {"macAddress": N, "ipAddress": Y}])
-async def test_b2_an_address_that_was_never_pinned_is_left_at_once(after: Client) -> None:
+@pytest.mark.parametrize(
+    "after", [{"ipAddress": Y}, {"macAddress": N, "ipAddress": Y}]
+)
+async def test_b2_an_address_that_was_never_pinned_is_left_at_once(
+    after: Client,
+) -> None:
     world = World()
     await world.ask({"ipAddress": X})
     assert (world.bound(), world.listed()) == ([X], [X])
     await world.ask(after)
-    assert (world.bound(), world.listed()) == ([after.get("macAddress", Y)], [Y])
+    assert (world.bound(), world.listed()) == (
+        [after.get("macAddress", Y)],
+        [Y],
+    )
 
 
-async def test_b2_who_had_an_address_and_has_none_pinned_now_keeps_no_mac_of_another() -> None:
+async def test_b2_who_had_an_address_and_has_none_pinned_now_keeps_no_mac_of_another() -> (
+    None
+):
     """In the status too: a merge patch leaves what it does not name."""
     world = World()
     world.phones[M] = X
@@ -136,7 +184,9 @@ async def test_b2_who_had_an_address_and_has_none_pinned_now_keeps_no_mac_of_ano
     assert world.bound() == [Y]
 
 
-async def test_b2_a_pinned_client_that_has_moved_stays_pinned_and_its_revoke_finds_it() -> None:
+async def test_b2_a_pinned_client_that_has_moved_stays_pinned_and_its_revoke_finds_it() -> (
+    None
+):
     world = World()
     world.phones[M] = X
     await world.ask({"ipAddress": X})
@@ -148,7 +198,9 @@ async def test_b2_a_pinned_client_that_has_moved_stays_pinned_and_its_revoke_fin
     assert world.status["finished"] is True
 
 
-async def test_b2_the_same_phone_at_an_address_that_the_spec_names_now_keeps_access() -> None:
+async def test_b2_the_same_phone_at_an_address_that_the_spec_names_now_keeps_access() -> (
+    None
+):
     world = World()
     world.phones[M] = X
     await world.ask({"ipAddress": X})
@@ -159,7 +211,9 @@ async def test_b2_the_same_phone_at_an_address_that_the_spec_names_now_keeps_acc
     assert world.tables.bindings[0][".id"] == row
 
 
-async def test_b1_the_client_left_and_the_one_that_is_ended_have_their_connections_apart() -> None:
+async def test_b1_the_client_left_and_the_one_that_is_ended_have_their_connections_apart() -> (
+    None
+):
     """Neither has a MAC: what one had running at its end says nothing of the other."""
     status: dict[str, Any] = {
         "phase": "Active",
@@ -169,13 +223,19 @@ async def test_b1_the_client_left_and_the_one_that_is_ended_have_their_connectio
     world = World()
     world.status = status
     for ip in (X, Y):
-        world.tables.put("connections", src_address=f"{ip}:1000", dst_address="192.0.2.1:443")
+        world.tables.put(
+            "connections",
+            src_address=f"{ip}:1000",
+            dst_address="192.0.2.1:443",
+        )
     await world.ask({"ipAddress": Y}, revoked=True)
     assert world.tables.connections == []
     assert world.status["finished"] is True
 
 
-async def test_a_session_that_names_no_client_any_more_ends_the_one_that_it_had() -> None:
+async def test_a_session_that_names_no_client_any_more_ends_the_one_that_it_had() -> (
+    None
+):
     world = World()
     world.phones[M] = X
     await world.ask({"macAddress": M})
@@ -187,7 +247,9 @@ async def test_a_session_that_names_no_client_any_more_ends_the_one_that_it_had(
 def test_a10_the_client_left_is_looked_at_with_the_new_one() -> None:
     """A superseding Session changes the client without a new generation of this one."""
     there = {"macAddress": M, "ipAddress": X, "pinnedFor": X}
-    session = a_session({"ipAddress": Y}, {"applied": there, "observedGeneration": 1})
+    session = a_session(
+        {"ipAddress": Y}, {"applied": there, "observedGeneration": 1}
+    )
     scope = scope_of([session])
     assert scope == Scope(frozenset({M}), frozenset({X, Y}))
     assert in_scope(session, scope_of([a_session({"macAddress": M})]))

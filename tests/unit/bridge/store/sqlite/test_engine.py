@@ -35,11 +35,20 @@ async def test_work_that_raises_is_undone_alone(engine: Engine) -> None:
         nonces.use_nonce(db, "broken-one", 0, 1000)
         raise ValueError("no")
 
-    fine = engine.run(partial(nonces.use_nonce, nonce="fine-one", now=0, memory=1000))
-    results = await asyncio.gather(engine.run(broken), fine, return_exceptions=True)
+    fine = engine.run(
+        partial(nonces.use_nonce, nonce="fine-one", now=0, memory=1000)
+    )
+    results = await asyncio.gather(
+        engine.run(broken), fine, return_exceptions=True
+    )
     assert isinstance(results[0], ValueError)
     assert results[1] is True
-    assert await engine.run(partial(nonces.use_nonce, nonce="broken-one", now=0, memory=1000)) is True
+    assert (
+        await engine.run(
+            partial(nonces.use_nonce, nonce="broken-one", now=0, memory=1000)
+        )
+        is True
+    )
 
 
 async def test_a_store_that_cannot_be_written_is_503(tmp_path: Path) -> None:
@@ -47,12 +56,17 @@ async def test_a_store_that_cannot_be_written_is_503(tmp_path: Path) -> None:
     broken = SqliteStore(tmp_path / "relay.db")
     with pytest.raises(ApiError) as caught:
         await broken.open()
-    assert (caught.value.status, caught.value.code) == (503, "store_unavailable")
+    assert (caught.value.status, caught.value.code) == (
+        503,
+        "store_unavailable",
+    )
     assert broken.failed
     await broken.close()
 
 
-async def test_e15_a_twin_that_ends_takes_no_record_away_after_a_sync(tmp_path: Path) -> None:
+async def test_e15_a_twin_that_ends_takes_no_record_away_after_a_sync(
+    tmp_path: Path,
+) -> None:
     """SQLite's locks are the process's: any descriptor of the database that we closed would drop them."""
     path = tmp_path / "relay.db"
     store = SqliteStore(path)
@@ -62,7 +76,11 @@ async def test_e15_a_twin_that_ends_takes_no_record_away_after_a_sync(tmp_path: 
     assert await count_in_a_twin(path) == 1
     await store.put(order("P-2"), 2)
     entries, _ = await store.left_over(3)
-    assert [entry.intent.order_id for entry in entries if isinstance(entry.intent, Authorize)] == [
+    assert [
+        entry.intent.order_id
+        for entry in entries
+        if isinstance(entry.intent, Authorize)
+    ] == [
         "P-1",
         "P-2",
     ]
@@ -101,7 +119,9 @@ def version_of(path: Path) -> int:
         return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-async def test_a_new_file_has_the_version_of_this_release(tmp_path: Path) -> None:
+async def test_a_new_file_has_the_version_of_this_release(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "relay.db"
     store = SqliteStore(path)
     await store.open()
@@ -109,7 +129,9 @@ async def test_a_new_file_has_the_version_of_this_release(tmp_path: Path) -> Non
     assert version_of(path) == VERSION
 
 
-async def test_a_file_from_before_versions_is_opened_unchanged(tmp_path: Path) -> None:
+async def test_a_file_from_before_versions_is_opened_unchanged(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "relay.db"
     before = await make_file(path, 0)
     store = SqliteStore(path)
@@ -121,7 +143,9 @@ async def test_a_file_from_before_versions_is_opened_unchanged(tmp_path: Path) -
     assert version_of(path) == 1
 
 
-async def test_a_file_of_a_newer_release_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+async def test_a_file_of_a_newer_release_is_refused_and_stays_as_it_is(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "relay.db"
     before = await make_file(path, VERSION + 1)
     store = SqliteStore(path)
