@@ -1,9 +1,9 @@
 """WireGuard in the kernel, over its generic netlink family.
 
-`links` changes links, addresses and routes; `wgmessages` packs and unpacks the
-messages. Any thread may call, in the network namespace that it is in. What is
-kept between calls: the sockets, one for each thread of the process, and in
-each `Kernel` a `PeerCache`.
+`links` changes links, addresses and routes; `wgmessages` packs requests,
+`wganswers` unpacks answers. Any thread may call, in the network namespace that
+it is in. What is kept between calls: the sockets, one for each thread of the
+process, and in each `Kernel` a `PeerCache`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from pyroute2.netlink import genlmsg
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.generic import AsyncGenericNetlinkSocket
 
-from cerebro.wireguard import links, netlink, wgmessages
+from cerebro.wireguard import links, netlink, wganswers, wgmessages
 from cerebro.wireguard.backend import Implementation, PortInUse, WireGuardError
 from cerebro.wireguard.model import Interface, LinkChange, PeerChange
-from cerebro.wireguard.wgmessages import Entry, PeerCache
+from cerebro.wireguard.wganswers import PeerCache
+from cerebro.wireguard.wgmessages import Entry
 
 _FAMILY = "wireguard"
 
-# What the kernel says about the whole message and not about one peer in it.
+# Errors of the kernel that concern the whole message, and not one peer in it.
 _ABOUT_ALL = frozenset(
     {errno.EPERM, errno.EACCES, errno.ENODEV, errno.EOPNOTSUPP, errno.ENOBUFS}
 )
@@ -39,12 +40,11 @@ class Kernel:
 
     @property
     def implementation(self) -> Implementation:
-        """Which one it is."""
+        """Return `Kernel`."""
         return "Kernel"
 
     def read(self, name: str) -> Interface | None:
-        """Return the interface with all its peers; None when there is none of
-        that name.
+        """Return the interface with all its peers; None if none has that name.
 
         Raises ForeignInterface for a link of another kind, NotPermitted,
         WireGuardError.
@@ -57,11 +57,11 @@ class Kernel:
         if link.kind != _FAMILY:
             raise links.foreign(name, link.kind)
 
-        device = _sockets.ask(lambda socket: _read(socket, name))
-        if device is None:
+        answers = _sockets.ask(lambda socket: _read(socket, name))
+        if answers is None:
             return None
 
-        return wgmessages.interface(name, device, link, self._cache)
+        return wganswers.interface(name, answers, link, self._cache)
 
     def ensure(
         self,
@@ -69,13 +69,13 @@ class Kernel:
         mtu: int,
         deadline: float | None = None,  # noqa: ARG002 - the Protocol's
     ) -> None:
-        """Have the interface exist; one that exists stays as it is. Raises as
-        `links.create`.
+        """Make the interface if none has that name; one that exists stays as
+        it is. Raises as `links.create`.
         """
         links.create(name, mtu)
 
     def refresh(self, name: str, deadline: float | None) -> None:
-        """Do nothing: the kernel keeps an interface without being asked."""
+        """Do nothing: the kernel drops no interface by itself."""
 
     def set_device(
         self,
@@ -84,8 +84,10 @@ class Kernel:
         private_key: str | None = None,
         listen_port: int | None = None,
     ) -> None:
-        """Set what is given. Raises PortInUse when the interface is up and the
-        port is another's.
+        """Set the private key, the port, or both.
+
+        Raises PortInUse if the interface is up and another socket has the
+        port, NotPermitted, WireGuardError.
         """
         payload = wgmessages.device(
             name, private_key=private_key, listen_port=listen_port
@@ -98,8 +100,10 @@ class Kernel:
     def set_peers(
         self, name: str, changes: Sequence[PeerChange]
     ) -> dict[str, str]:
-        """Make the changes in their order; return what was refused, in words,
-        by public key.
+        """Make the changes in their order; return why one was refused, in
+        words, by public key.
+
+        Raises NotPermitted, WireGuardError.
         """
         if not changes:
             return {}
@@ -113,14 +117,14 @@ class Kernel:
         return links.change(name, change)
 
     def drop(self, name: str) -> None:
-        """Remove the interface; none of that name is no error. Raises
-        ForeignInterface.
+        """Remove the interface; it is no error if none has that name. Raises
+        as `links.delete`.
         """
         links.delete(name)
 
 
 class _Socket(AsyncGenericNetlinkSocket):  # type: ignore[misc] # the library has no types
-    module_err_level = "debug"  # a missing module is told by our own error
+    module_err_level = "debug"  # our own error reports a missing module
 
 
 @asynccontextmanager
@@ -144,6 +148,7 @@ that was here keeps its socket.
 
 
 def _read(socket: _Socket, name: str) -> list[bytes] | None:
+    """Return the kernel's answers about an interface; None if it is gone."""
     try:
         return netlink.dump(socket, socket.prid, wgmessages.get(name))
     except NetlinkError as error:
@@ -160,14 +165,16 @@ def _set_device(
     socket: _Socket, name: str, payload: bytes, listen_port: int | None
 ) -> None:
     (error,) = netlink.send(socket, [netlink.Request(socket.prid, 0, payload)])
-    if error is not None:
-        if error.code == errno.EADDRINUSE:
-            raise PortInUse(
-                f"another program on this node has UDP port {listen_port}: "
-                "set another spec.listenPort, or stop the other one"
-            ) from error
+    if error is None:
+        return
 
-        raise _about_all(name, error) from error
+    if error.code == errno.EADDRINUSE:
+        raise PortInUse(
+            f"another program on this node has UDP port {listen_port}: "
+            "set another spec.listenPort, or stop the other one"
+        ) from error
+
+    raise _about_all(name, error) from error
 
 
 def _set_peers(
@@ -186,8 +193,8 @@ def _apply(
     entries: Sequence[Entry],
     refused: dict[str, str],
 ) -> None:
-    """Send one message; one that is refused goes again in halves, so that only
-    the peer at fault is left out.
+    """Send one message; one that is refused is sent again in halves, so that
+    only the peer at fault is left out.
 
     The kernel works through a message until the first refusal and does not say
     where that was. What it has done already it does once more, to the same
@@ -212,6 +219,9 @@ def _apply(
 
 
 def _about_all(name: str, error: NetlinkError) -> WireGuardError:
+    """Return the error that says what to do about a refusal of a whole
+    message.
+    """
     if error.code == errno.ENODEV:
         return WireGuardError(
             f"the interface {name} is gone; the next pass makes it again"

@@ -1,5 +1,4 @@
-"""The text that wireguard-go speaks on its Unix socket: building and reading
-it. Pure.
+"""The text that wireguard-go reads and writes on its Unix socket. Pure.
 
 Format: https://www.wireguard.com/xplatform/, lines of `key=value`, keys as
 hex, an empty line at the end. Nothing that is written here may hold a line
@@ -24,10 +23,14 @@ _ADDRESS = re.compile(r"[0-9A-Fa-f:.]+(%[\w.-]+)?(/\d+)?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What `get=1` tells."""
+    """The answer to `get=1`."""
 
     private_key: str | None = field(default=None, repr=False)
+    """Base64; None: it has none yet."""
+
     listen_port: int = 0
+    """0: it listens nowhere yet."""
+
     peers: Mapping[str, ActualPeer] = field(default_factory=dict)
     """By public key."""
 
@@ -42,8 +45,8 @@ class Device:
 
 
 def device(private_key: str | None, listen_port: int | None) -> bytes:
-    """Return the request that sets what is given; raise ValueError for a key
-    that is none.
+    """Return the request that sets the private key, the port, or both. Raises
+    ValueError for a key that is none.
     """
     lines = []
     if private_key is not None:
@@ -56,14 +59,13 @@ def device(private_key: str | None, listen_port: int | None) -> bytes:
 
 
 def request(lines: Iterable[str]) -> bytes:
-    """Return the request that sets what the lines say."""
-    return ("set=1\n" + "".join(f"{line}\n" for line in lines) + "\n").encode(
-        "ascii"
-    )
+    """Return the request that sets what the lines describe."""
+    body = "".join(f"{line}\n" for line in lines)
+    return f"set=1\n{body}\n".encode("ascii")
 
 
 def peer(change: PeerChange) -> list[str]:
-    """Return the lines of one change; raise ValueError for what is no key or
+    """Return the lines of one change. Raises ValueError for what is no key or
     no address.
     """
 
@@ -75,17 +77,11 @@ def peer(change: PeerChange) -> list[str]:
         lines.append("update_only=true")
 
     if change.preshared_key is not None:
-        lines.append(
-            f"preshared_key={_hex(change.preshared_key) if change.preshared_key else _NO_KEY}"
-        )
+        key = _hex(change.preshared_key) if change.preshared_key else _NO_KEY
+        lines.append(f"preshared_key={key}")
 
     if change.endpoint is not None:
-        host, port = change.endpoint
-        lines.append(
-            f"endpoint=[{_address(host)}]:{port:d}"
-            if ":" in host
-            else f"endpoint={_address(host)}:{port:d}"
-        )
+        lines.append(f"endpoint={_endpoint_text(change.endpoint)}")
 
     if change.persistent_keepalive is not None:
         lines.append(
@@ -102,22 +98,33 @@ def peer(change: PeerChange) -> list[str]:
     return [*lines, "protocol_version=1"]
 
 
+def _endpoint_text(endpoint: Endpoint) -> str:
+    host, port = endpoint
+    if ":" in host:
+        return f"[{_address(host)}]:{port:d}"
+
+    return f"{_address(host)}:{port:d}"
+
+
 def read(answer: bytes) -> tuple[int, Device]:
-    """Read the answer to GET: its errno (positive, 0 for none) and the device.
-    Raises ValueError.
+    """Read the answer to GET; return its errno (positive, 0 for none) and the
+    device. Raises ValueError.
     """
 
-    values: dict[str, str] = {}
+    own: dict[str, str] = {}
+    values = own
     allowed: list[str] = []
-    found: list[tuple[dict[str, str], list[str]]] = [(values, allowed)]
+    sections: list[tuple[dict[str, str], list[str]]] = []
     errno = None
+
+    # The device's own lines come first; `public_key` begins a peer.
     for line in answer.decode("ascii").splitlines():
         name, _, value = line.partition("=")
         if name == "allowed_ip":
             allowed.append(value)
         elif name == "public_key":
             values, allowed = {name: value}, []
-            found.append((values, allowed))
+            sections.append((values, allowed))
         elif name == "errno":
             errno = abs(int(value))
         else:
@@ -126,26 +133,22 @@ def read(answer: bytes) -> tuple[int, Device]:
     if errno is None:
         raise ValueError("the answer has no errno")
 
-    own = found[0][0]
-    peers = {
-        each.public_key: each
-        for each in (_peer(*entry) for entry in found[1:])
-    }
-
-    return errno, Device(
-        _base64(own.get("private_key", _NO_KEY)),
-        int(own.get("listen_port", 0)),
-        peers,
+    peers = [_peer(lines, networks) for lines, networks in sections]
+    device = Device(
+        private_key=_base64(own.get("private_key", _NO_KEY)),
+        listen_port=int(own.get("listen_port", 0)),
+        peers={each.public_key: each for each in peers},
     )
+
+    return errno, device
 
 
 def refused(answer: bytes) -> int:
     """Return the errno of an answer to a request, positive, 0 for none. Raises
     ValueError.
     """
-    name, _, value = (
-        answer.decode("ascii").strip().rpartition("\n")[2].partition("=")
-    )
+    last_line = answer.decode("ascii").strip().rpartition("\n")[2]
+    name, _, value = last_line.partition("=")
     if name != "errno":
         raise ValueError("the answer has no errno")
 
@@ -153,12 +156,11 @@ def refused(answer: bytes) -> int:
 
 
 def _peer(values: Mapping[str, str], allowed: list[str]) -> ActualPeer:
-    seconds = (
-        int(values.get("last_handshake_time_sec", 0))
-        + int(values.get("last_handshake_time_nsec", 0)) / 1e9
-    )
-
+    """Return the peer that these lines describe; `allowed` are its networks."""
+    seconds = int(values.get("last_handshake_time_sec", 0))
+    nanoseconds = int(values.get("last_handshake_time_nsec", 0))
     endpoint = values.get("endpoint")
+
     return ActualPeer(
         public_key=base64.b64encode(
             bytes.fromhex(values["public_key"])
@@ -169,7 +171,7 @@ def _peer(values: Mapping[str, str], allowed: list[str]) -> ActualPeer:
             values.get("persistent_keepalive_interval", 0)
         ),
         endpoint=_endpoint(endpoint) if endpoint else None,
-        last_handshake=seconds,
+        last_handshake=seconds + nanoseconds / 1e9,
         rx_bytes=int(values.get("rx_bytes", 0)),
         tx_bytes=int(values.get("tx_bytes", 0)),
     )
@@ -181,11 +183,10 @@ def _endpoint(text: str) -> Endpoint:
 
 
 def _base64(key: str) -> str | None:
-    return (
-        None
-        if key == _NO_KEY
-        else base64.b64encode(bytes.fromhex(key)).decode()
-    )
+    if key == _NO_KEY:
+        return None
+
+    return base64.b64encode(bytes.fromhex(key)).decode()
 
 
 def _hex(key: str) -> str:

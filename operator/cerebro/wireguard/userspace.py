@@ -1,9 +1,9 @@
 """WireGuard in userspace: wireguard-go over its Unix socket, kept alive by
 `cerebro tunnel` over another one.
 
-Links are `links`' part, the text `uapi`'s. Keeps nothing between calls. Not
-only `cerebro tunnel` may have started a wireguard-go: whichever answers on the
-socket is read and set.
+`links` changes links, addresses and routes; `uapi` writes and reads the text.
+Nothing is kept between calls. Not only `cerebro tunnel` may have started a
+wireguard-go: whichever answers on the socket is read and set.
 """
 
 from __future__ import annotations
@@ -26,17 +26,32 @@ from cerebro.wireguard.backend import (
     PortInUse,
     WireGuardError,
 )
-from cerebro.wireguard.model import Interface, LinkChange, PeerChange
+from cerebro.wireguard.model import Interface, Link, LinkChange, PeerChange
 
 KEEPER_SOCKET = "tunnel.sock"
+"""The name of the keeper's socket in its run folder."""
+
 _DEADLINE = 20.0
-_STARTING = 2.0  # a wireguard-go that is started again has its link a moment before its socket
-_CHUNK = (
-    64 * 1024
-)  # some 300 peers, which wireguard-go takes in a third of a second
+"""Seconds for one request and its answer."""
+
+_STARTING = 2.0
+"""Seconds: a wireguard-go that is started again has its link a moment before
+its socket.
+"""
+
+_CHUNK = 64 * 1024
+"""Bytes of a request: some 300 peers, which wireguard-go takes in a third of a
+second.
+"""
+
 _LONGEST_ANSWER = 64 * 1024 * 1024
+
 _GONE = (FileNotFoundError, ConnectionRefusedError)
+"""Nobody listens on a socket."""
+
 _ABOUT_PEER = frozenset({errno.EINVAL, errno.EPROTO})
+"""Refusals that concern one peer in a request, and not the whole request."""
+
 _REASONS = {
     kind.reason: kind
     for kind in (NotAvailable, NotPermitted, ForeignInterface)
@@ -54,55 +69,44 @@ class Userspace:
 
     @property
     def implementation(self) -> Implementation:
-        """Which one it is."""
+        """Return `Userspace`."""
         return "Userspace"
 
     def read(self, name: str) -> Interface | None:
-        """Return the interface with all its peers; None when there is none of
-        that name.
+        """Return the interface with all its peers; None if none has that name.
 
         Raises ForeignInterface for a link that no wireguard-go carries,
         NotPermitted, WireGuardError.
         """
         starting_until = time.monotonic() + _STARTING
-        while (link := links.read(name)) is not None:
+        while True:
+            link = links.read(name)
+            if link is None:
+                return None
+
             if link.kind != "tun":
                 raise links.foreign(name, link.kind)
 
             try:
-                found = self._get(name)
+                device = self._get(name)
             except _GONE:
                 if time.monotonic() > starting_until:
-                    raise ForeignInterface(
-                        f"an interface {name} exists and nothing answers on {self._sockets / name}.sock: "
-                        "set another spec.interface, or stop the program that made it"
-                    ) from None
+                    raise self._unanswered(name) from None
 
                 time.sleep(0.05)
                 continue
 
-            return Interface(
-                name=name,
-                private_key=found.private_key,
-                public_key=found.public_key,
-                listen_port=found.listen_port,
-                mtu=link.mtu,
-                up=link.up,
-                addresses=link.addresses,
-                routes=link.routes,
-                peers=found.peers,
-            )
-
-        return None
+            return _interface(name, device, link)
 
     def ensure(
         self, name: str, mtu: int, deadline: float | None = None
     ) -> None:
-        """Have the interface exist; one that exists stays as it is.
+        """Make the interface if none has that name; one that exists stays as
+        it is.
 
         `deadline`: the time by `boottime` at which the keeper drops it unless
-        it is refreshed (E4). Raises NotAvailable when no keeper answers or
-        there is no wireguard-go, NotPermitted, ForeignInterface.
+        it is refreshed (rule E4). Raises NotAvailable if no keeper answers or
+        the node has no wireguard-go, NotPermitted, ForeignInterface.
         """
         self._ask({"ensure": name, "mtu": mtu, "deadline": deadline})
 
@@ -119,7 +123,9 @@ class Userspace:
         private_key: str | None = None,
         listen_port: int | None = None,
     ) -> None:
-        """Set what is given. Raises PortInUse when the port is another's."""
+        """Set the private key, the port, or both. Raises PortInUse if another
+        socket has the port.
+        """
         if listen_port:
             # wireguard-go lets go of its own port before it takes the new one,
             # and while its link is down it does not try at all.
@@ -128,19 +134,20 @@ class Userspace:
             else:
                 listen_port = None
 
-        if refusal := self._set(name, uapi.device(private_key, listen_port)):
-            if refusal == errno.EADDRINUSE:
-                raise _port_in_use(listen_port or 0)
+        refusal = self._set(name, uapi.device(private_key, listen_port))
+        if refusal == errno.EADDRINUSE:
+            raise _port_in_use(listen_port or 0)
 
+        if refusal:
             raise WireGuardError(
-                f"wireguard-go refused the key or port of {name}: {_words(refusal)}"
+                f"wireguard-go refused the key or port of {name}: {_words_for(refusal)}"
             )
 
     def set_peers(
         self, name: str, changes: Sequence[PeerChange]
     ) -> dict[str, str]:
-        """Make the changes in their order; return what was refused, in words,
-        by public key.
+        """Make the changes in their order; return why one was refused, in
+        words, by public key.
         """
 
         refused: dict[str, str] = {}
@@ -163,34 +170,36 @@ class Userspace:
         return links.change(name, change)
 
     def drop(self, name: str) -> None:
-        """Remove the interface; none of that name is no error. Raises as
-        `ensure`.
+        """Remove the interface; it is no error if none has that name. Raises
+        as `ensure`.
         """
         self._ask({"drop": name})
 
     def _apply(
         self, name: str, entries: Sequence[_Entry], refused: dict[str, str]
     ) -> None:
-        """Send one request; one that is refused goes again in halves, so that
-        only the peer at fault is left out.
+        """Send one request; one that is refused is sent again in halves, so
+        that only the peer at fault is left out.
 
         wireguard-go works through a request until the first refusal. What it
         has done already it does once more, to the same effect.
         """
 
-        refusal = self._set(
-            name, uapi.request(line for _, lines in entries for line in lines)
-        )
+        request = uapi.request(line for _, lines in entries for line in lines)
+        refusal = self._set(name, request)
         if not refusal:
             return
 
         if refusal not in _ABOUT_PEER:
             raise WireGuardError(
-                f"wireguard-go refused the peers of {name}: {_words(refusal)}"
+                f"wireguard-go refused the peers of {name}: {_words_for(refusal)}"
             )
 
         if len(entries) == 1:
-            refused[entries[0][0]] = f"wireguard-go refused: {_words(refusal)}"
+            refused[entries[0][0]] = (
+                f"wireguard-go refused: {_words_for(refusal)}"
+            )
+
             return
 
         middle = len(entries) // 2
@@ -198,21 +207,28 @@ class Userspace:
         self._apply(name, entries[middle:], refused)
 
     def _get(self, name: str) -> uapi.Device:
-        refusal, found = uapi.read(self._exchange(name, uapi.GET))
+        """Return the state of a device. Raises FileNotFoundError,
+        ConnectionRefusedError, WireGuardError.
+        """
+        refusal, device = uapi.read(self._exchange(name, uapi.GET))
         if refusal:
             raise WireGuardError(
-                f"wireguard-go does not tell the state of {name}: {_words(refusal)}"
+                f"wireguard-go does not tell the state of {name}: {_words_for(refusal)}"
             )
 
-        return found
+        return device
 
     def _present(self, name: str) -> uapi.Device:
+        """Return the state of a device that must exist. Raises WireGuardError."""
         try:
             return self._get(name)
         except _GONE:
             raise _gone(name) from None
 
     def _set(self, name: str, text: bytes) -> int:
+        """Send a request; return the errno of its answer, 0 for none. Raises
+        WireGuardError.
+        """
         try:
             return uapi.refused(self._exchange(name, text))
         except _GONE:
@@ -229,7 +245,16 @@ class Userspace:
             f"wireguard-go of {name}",
         )
 
+    def _unanswered(self, name: str) -> ForeignInterface:
+        return ForeignInterface(
+            f"an interface {name} exists and nothing answers on {self._sockets / name}.sock: "
+            "set another spec.interface, or stop the program that made it"
+        )
+
     def _ask(self, request: dict[str, Any]) -> None:
+        """Send a request to the keeper. Raises WireGuardError, of the kind
+        that the keeper names.
+        """
         line = json.dumps(request).encode() + b"\n"
         try:
             answer = json.loads(
@@ -254,9 +279,25 @@ class Userspace:
 
 
 _Entry = tuple[str, list[str]]
+"""The public key of a peer, and the lines that change it."""
+
+
+def _interface(name: str, device: uapi.Device, link: Link) -> Interface:
+    return Interface(
+        name=name,
+        private_key=device.private_key,
+        public_key=device.public_key,
+        listen_port=device.listen_port,
+        mtu=link.mtu,
+        up=link.up,
+        addresses=link.addresses,
+        routes=link.routes,
+        peers=device.peers,
+    )
 
 
 def _chunks(entries: Sequence[_Entry]) -> Iterator[Sequence[_Entry]]:
+    """Yield the entries of one request after the other, in order."""
     start = size = 0
     for index, (_, lines) in enumerate(entries):
         length = sum(len(line) + 1 for line in lines)
@@ -270,9 +311,11 @@ def _chunks(entries: Sequence[_Entry]) -> Iterator[Sequence[_Entry]]:
         yield entries[start:]
 
 
-def _exchange(path: Path, text: bytes, end: bytes, who: str) -> bytes:
-    """Send `text` and read until `end`. Raises FileNotFoundError,
-    ConnectionRefusedError, WireGuardError.
+def _exchange(path: Path, text: bytes, end: bytes, peer: str) -> bytes:
+    """Send `text` over a Unix socket and read until `end`; errors call the
+    program behind it `peer`.
+
+    Raises FileNotFoundError, ConnectionRefusedError, WireGuardError.
     """
     until = time.monotonic() + _DEADLINE
     answer = bytearray()
@@ -287,13 +330,13 @@ def _exchange(path: Path, text: bytes, end: bytes, who: str) -> bytes:
                 data = connection.recv(1 << 20)
                 if not data or len(answer) > _LONGEST_ANSWER:
                     raise WireGuardError(
-                        f"{who} broke off its answer; the next pass asks again"
+                        f"{peer} broke off its answer; the next pass asks again"
                     )
 
                 answer += data
     except TimeoutError:
         raise WireGuardError(
-            f"{who} gave no answer within {_DEADLINE:.0f} s"
+            f"{peer} gave no answer within {_DEADLINE:.0f} s"
         ) from None
     except PermissionError:
         raise NotPermitted(
@@ -303,7 +346,7 @@ def _exchange(path: Path, text: bytes, end: bytes, who: str) -> bytes:
         raise
     except OSError as error:
         raise WireGuardError(
-            f"{who}: {error.strerror or error}; the next pass asks again"
+            f"{peer}: {error.strerror or error}; the next pass asks again"
         ) from error
 
     return bytes(answer)
@@ -340,5 +383,5 @@ def _gone(name: str) -> WireGuardError:
     )
 
 
-def _words(number: int) -> str:
+def _words_for(number: int) -> str:
     return f"{os.strerror(number)} ({errno.errorcode.get(number, number)})"

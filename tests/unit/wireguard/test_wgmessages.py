@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pyroute2.netlink.generic.wireguard import wgmsg
 
-from cerebro.wireguard import wgmessages
+from cerebro.wireguard import wganswers, wgmessages
 from cerebro.wireguard.model import ActualPeer, Link, PeerChange
 from cerebro.wireguard.netlink import Request, attribute
 
@@ -115,8 +115,8 @@ def test_what_was_packed_is_read_back(networks: tuple[str, ...]) -> None:
     """An answer of the kernel lists a peer's attributes as a request does, as far as both have them."""
     (entries,) = wgmessages.split([PeerChange(KEY, allowed_ips=networks)], {})
     link = Link(1, "wireguard", 1420, True, frozenset(), frozenset())
-    found = wgmessages.interface(
-        "wg0", [wgmessages.peers("wg0", entries)], link, wgmessages.PeerCache()
+    found = wganswers.interface(
+        "wg0", [wgmessages.peers("wg0", entries)], link, wganswers.PeerCache()
     )
     assert dict(found.peers) == {KEY: ActualPeer(KEY, frozenset(networks))}
 
@@ -148,7 +148,7 @@ def test_a_reading_finds_the_same_whatever_earlier_readings_left_in_the_cache() 
     key, second = bytes(range(32)), b"o" * 32
     link, cache = (
         Link(1, "wireguard", 1420, True, frozenset(), frozenset()),
-        wgmessages.PeerCache(),
+        wganswers.PeerCache(),
     )
     readings = [
         (
@@ -171,12 +171,12 @@ def test_a_reading_finds_the_same_whatever_earlier_readings_left_in_the_cache() 
     ]
     for name, peers in readings:
         answers = [bytes(4) + attribute(8 | NESTED, b"".join(peers))]
-        cached = wgmessages.interface(name, answers, link, cache)
-        assert cached == wgmessages.interface(
-            name, answers, link, wgmessages.PeerCache()
+        cached = wganswers.interface(name, answers, link, cache)
+        assert cached == wganswers.interface(
+            name, answers, link, wganswers.PeerCache()
         )
         assert len(cached.peers) == len(peers)
-    first = wgmessages.interface(
+    first = wganswers.interface(
         "wg0",
         [bytes(4) + attribute(8 | NESTED, readings[0][1][1])],
         link,
