@@ -194,6 +194,9 @@ class DeviceSessions:
         self._contention.note(
             result.repaired, granted, ended, now, everything=full_pass
         )
+        self._contention.note_logouts(
+            result.plan.logged_out, granted.keys(), now
+        )
 
         return len(self._contention.contested(now))
 

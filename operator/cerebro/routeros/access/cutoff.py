@@ -4,6 +4,9 @@ connections, hosts (rule B1). Pure.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from cerebro.routeros.access.marker import client_id
 from cerebro.routeros.access.result import FLOWS, HOSTS, LOGOUT
 from cerebro.routeros.access.state import PlanState
 from cerebro.routeros.access.tables import IndexedRow, in_order
@@ -18,19 +21,22 @@ def cut_off(
     flows: frozenset[str] | None,
     *,
     keep_hosts: bool = False,
+    keep_logins: bool = False,
 ) -> tuple[frozenset[str], bool]:
     """Plan the end of what a client has running: logins and cookies, then
     tracked connections and hosts.
 
     `flows` are the ids of the connections that were there at the end; None
     takes all. With `keep_hosts` connections and hosts stay: a row by hand lets
-    the client in. Returns the ids of the connections that are due, and whether
-    no host lets the client open further ones.
+    the client in. With `keep_logins` logins and cookies stay too: the router
+    makes them again at once. Returns the ids of the connections that are due,
+    and whether no host lets the client open further ones.
     """
 
     hosts = state.hosts_of(mac, ips)
     addresses = _addresses(hosts, ips) - state.live_ips
-    _log_out(state, mac, addresses)
+    if not keep_logins:
+        _log_out(state, mac, addresses)
 
     state.result.wants_connections = True
     running = state.tables.connections_of(addresses)
@@ -79,9 +85,29 @@ def _addresses(hosts: list[IndexedRow], ips: set[str]) -> set[str]:
     return addresses
 
 
-def _log_out(state: PlanState, mac: str | None, addresses: set[str]) -> None:
-    """Remove the active rows and cookies of a client; an active row with
-    another MAC is another client's.
+def logged_in_by_router(
+    state: PlanState, mac: str | None, ips: Collection[str]
+) -> str | None:
+    """Return which login the router makes again and again for a client after
+    its end (case T8); None where the client is not logged in now.
+    """
+    addresses = _addresses(state.hosts_of(mac, ips), set(ips))
+    row = next(iter(_logins(state, mac, addresses)), None)
+    if row is None:
+        return None
+
+    user, way = row.row.get("user", ""), row.row.get("login-by", "unknown")
+    return (
+        f"the router logs {mac or row.address} in by itself, as user {user!r} "
+        f"(login-by {way})"
+    )
+
+
+def _logins(
+    state: PlanState, mac: str | None, addresses: Collection[str]
+) -> list[IndexedRow]:
+    """Return the active rows of a client; one with another MAC is another
+    client's.
     """
     active = state.tables.active
     at_addresses = (
@@ -90,8 +116,16 @@ def _log_out(state: PlanState, mac: str | None, addresses: set[str]) -> None:
         for row in active.at_address(ip)
         if not (mac and row.mac)
     )
-    for row in in_order(active.with_mac(mac), at_addresses):
+
+    return in_order(active.with_mac(mac), at_addresses)
+
+
+def _log_out(state: PlanState, mac: str | None, addresses: set[str]) -> None:
+    """Remove the active rows and cookies of a client."""
+    for row in _logins(state, mac, addresses):
         state.changes.drop(LOGOUT, row)
+        key = mac or row.mac or row.address
+        state.result.logged_out[client_id(key)] = row.row.get("user", "")
 
     for row in state.tables.cookies.with_mac(mac):
         state.changes.drop(LOGOUT, row)

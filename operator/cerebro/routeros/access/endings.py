@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cerebro.routeros.access.cutoff import cut_off
+from cerebro.routeros.access.cutoff import cut_off, logged_in_by_router
 from cerebro.routeros.access.legacy import LegacyClient, legacy_client
 from cerebro.routeros.access.marker import client_id, latest_ends
 from cerebro.routeros.access.model import Client, Ending
@@ -75,13 +75,18 @@ class Endings:
 
         # Then what it has running.
         shut = state.result.count() == before
-        by_hand = state.granted_by_hand(client.mac, client.ips)
+        login = None
+        if ending.logs_in_again:
+            login = logged_in_by_router(state, client.mac, client.ips)
+        by_hand = state.granted_by_hand(client.mac, client.ips) or login
+
         flows, no_host = cut_off(
             state,
             client.mac,
             set(client.ips),
             ending.flows,
             keep_hosts=by_hand is not None,
+            keep_logins=login is not None,
         )
 
         # Nothing is proven by rows that were not read.

@@ -51,6 +51,8 @@ class Ending:
     connections that were there at the end, None before anybody looked. `asks` says that it is for whoever has the
     address: while that one has a Session, the plan says who it is and ends nothing (rule B2). `late` asks for who had
     it at the last look before, not for who has it now.
+    `logs_in_again` says that the router keeps logging the client in by itself:
+    its logins are left, and said.
     """
 
     mac: str | None
@@ -59,6 +61,7 @@ class Ending:
     flows: frozenset[str] | None = None
     asks: bool = False
     late: bool = False
+    logs_in_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

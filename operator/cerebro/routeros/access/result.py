@@ -72,6 +72,8 @@ class AccessPlan:
     orphans: set[str] = field(
         default_factory=set
     )  # client ids whose rows nobody explains
+    logged_out: dict[str, str] = field(default_factory=dict)
+    """Users that are logged out, by the client ids of ended clients."""
     marked: set[str] = field(
         default_factory=set
     )  # client ids of all rows of ours

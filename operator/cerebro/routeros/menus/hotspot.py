@@ -32,7 +32,7 @@ ACTIVE = Menu(
     path="/ip/hotspot/active",
     key=("mac-address", "address"),
     compared={"mac-address": mac, "address": address},
-    read=("user",),
+    read=("user", "login-by"),
 )
 
 

@@ -212,6 +212,36 @@ def test_t5_a_row_of_others_counts_until_it_ends(
     assert result.recheck_in == seconds
 
 
+# --- T8: the router logs a client in again
+
+
+def test_t8_a_client_that_is_logged_in_again_is_said_and_left() -> None:
+    tables = Tables()
+    phone(tables, MAC, SEEN)
+    tables.put(
+        "active", mac_address=MAC, address=SEEN, user=MAC, login_by="mac"
+    )
+    ending = revoke(MAC, SEEN)
+    first = plan(tables.actual(), endings=(ending,))
+    assert [(menu, verb) for menu, verb, _ in commands(first)] == [
+        ("active", "remove")
+    ]
+    assert list(first.logged_out.values()) == [MAC]
+
+    again = replace(ending, logs_in_again=True)
+    later = plan(tables.actual(), endings=(again,))
+    assert later.empty
+    assert later.endings[again].granted_by_hand == (
+        f"the router logs {MAC} in by itself, as user '{MAC}' (login-by mac)"
+    )
+
+
+def test_t8_once_the_login_is_gone_the_end_is_enforced() -> None:
+    ending = replace(revoke(MAC, SEEN), logs_in_again=True)
+    view = plan(Tables().actual(), endings=(ending,)).endings[ending]
+    assert (view.enforced, view.granted_by_hand) == (True, None)
+
+
 # --- B0: menus that cannot be read
 
 

@@ -37,16 +37,18 @@ def circumstances(
     """Return what holds now for a pass over the Device's router.
 
     `flows` are the connections at the end of clients' access, by `flows_key`.
-    At a resync the rows that somebody else keeps changing are tried too (B10).
+    At a resync what somebody else keeps changing is tried too (B10).
     """
     frozen, frozen_all = frozen_clients(
         context.frozen_sessions_of(device.namespace, device.name)
     )
 
     leased = context.may_write(device)
-    contested = (
-        frozenset[str]() if resync else contention.contested(time.monotonic())
-    )
+    contested = logged_in_again = frozenset[str]()
+    if not resync:
+        now = time.monotonic()
+        contested = contention.contested(now)
+        logged_in_again = contention.logged_in_again(now)
 
     return PassContext(
         now=datetime.now(UTC),
@@ -56,6 +58,7 @@ def circumstances(
         passed_only=not leased,
         complete=context.store.complete(SESSION, device.namespace),
         contested=contested,
+        logged_in_again=logged_in_again,
         frozen=frozen,
         frozen_all=frozen_all,
         flows=flows,

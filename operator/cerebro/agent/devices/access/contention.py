@@ -1,5 +1,6 @@
-"""Rows that somebody else keeps changing: an older relay that still runs, a
-script (rule B10). Pure; times come in.
+"""What somebody else keeps changing: rows that an older relay or a script
+undoes, and clients that the router logs in again after their end (rule B10).
+Pure; times come in.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 _SPAN, _REPAIRS = 600.0, 3
 
+Times = dict[str, deque[float]]
+"""By client id: monotonic seconds of the latest events that count."""
+
 
 class ContentionTracker:
     """Counts repairs by client id: after three in ten minutes the client waits
@@ -17,9 +21,8 @@ class ContentionTracker:
 
     def __init__(self) -> None:
         self._granted: set[str] = set()
-        self._repairs: dict[
-            str, deque[float]
-        ] = {}  # monotonic seconds of the latest repairs
+        self._repairs: Times = {}
+        self._logouts: Times = {}
 
     def note(
         self,
@@ -41,9 +44,7 @@ class ContentionTracker:
 
         for client in repaired:
             if client in self._granted:
-                self._repairs.setdefault(
-                    client, deque(maxlen=_REPAIRS)
-                ).append(now)
+                _note(self._repairs, client, now)
 
         self._granted.difference_update(ended)
         self._granted.update(
@@ -59,10 +60,38 @@ class ContentionTracker:
             if client not in ended and now - times[-1] < _SPAN
         }
 
+    def note_logouts(
+        self, logged_out: Iterable[str], granted: Collection[str], now: float
+    ) -> None:
+        """Note which ended clients a pass logged out, by client id; whoever is
+        granted again begins anew.
+        """
+        for client in logged_out:
+            _note(self._logouts, client, now)
+
+        self._logouts = {
+            client: times
+            for client, times in self._logouts.items()
+            if client not in granted and now - times[-1] < _SPAN
+        }
+
     def contested(self, now: float) -> frozenset[str]:
         """Return the client ids that back off at `now`, in monotonic seconds."""
-        return frozenset(
-            client
-            for client, times in self._repairs.items()
-            if len(times) == _REPAIRS and now - times[0] < _SPAN
-        )
+        return _often(self._repairs, now)
+
+    def logged_in_again(self, now: float) -> frozenset[str]:
+        """Return the client ids that the router keeps logging in at `now`."""
+        return _often(self._logouts, now)
+
+
+def _note(events: Times, client: str, now: float) -> None:
+    events.setdefault(client, deque(maxlen=_REPAIRS)).append(now)
+
+
+def _often(events: Times, now: float) -> frozenset[str]:
+    """Return the clients with as many events in the span as count as a fight."""
+    return frozenset(
+        client
+        for client, times in events.items()
+        if len(times) == _REPAIRS and now - times[0] < _SPAN
+    )

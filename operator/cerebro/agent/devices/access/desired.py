@@ -54,6 +54,8 @@ class PassContext:
     """Whether the store has all Sessions (rule E7)."""
     contested: frozenset[str] = frozenset()
     """Client ids that back off (rule B10)."""
+    logged_in_again: frozenset[str] = frozenset()
+    """Client ids that the router keeps logging in after their end (B10)."""
     frozen: frozenset[str] = frozenset()
     """MACs and addresses of clients that are left alone (rule B9)."""
     frozen_all: bool = False
@@ -400,7 +402,12 @@ def _ending(
     late = asks and created is not None and at.now - created > _ADDRESS_STALE
     ending = Ending(mac, ips, revoked, asks=asks, late=late)
 
-    return replace(ending, flows=at.flows.get(flows_key(session, ending)))
+    ids = {client_id(key) for key in (mac, *ips) if key}
+    return replace(
+        ending,
+        flows=at.flows.get(flows_key(session, ending)),
+        logs_in_again=not ids.isdisjoint(at.logged_in_again),
+    )
 
 
 # Who the client of a Session is

@@ -4,6 +4,7 @@ Session. Pure.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from cerebro.agent.devices.access.desired import SessionDecision
@@ -31,6 +32,9 @@ _NOT_READ = {
 
 _NEVER_ACCEPTED = ("invalid value", "value of ", "input does not match")
 """How RouterOS begins its refusal of an argument that it will never take."""
+
+_CLIENTS_ARGUMENT = re.compile(r"\b(?:mac-address|address)\b(?!-)")
+"""What a refusal names if it is about the client; all else is the Device's."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,12 @@ def pass_obstacle(trap: Trap) -> Obstacle:
         _NEVER_ACCEPTED
     )
 
-    final = trap.kind is TrapKind.OTHER and is_about_argument
+    # A server, list or type that the router does not know is the Device's to
+    # mend: no Session ends for it (case T7).
+    is_about_client = _CLIENTS_ARGUMENT.search(trap.message) is not None
+    final = (
+        trap.kind is TrapKind.OTHER and is_about_argument and is_about_client
+    )
 
     return Obstacle("RefusedByRouter", str(trap), final=final)
 

@@ -441,10 +441,14 @@ class AccessReconciler:
         marker = parse_marker(
             command.attributes.get("comment"), self.policy.installation
         )
+        obstacle = pass_obstacle(reply)
         if marker is not None:
-            writes.refused[marker.client_id] = pass_obstacle(reply)
-        else:
-            writes.obstacle = replace(pass_obstacle(reply), final=False)
+            writes.refused[marker.client_id] = obstacle
+
+        # What is not about one client is the Device's trouble (case T7).
+        about_device = reply.kind is TrapKind.OTHER and not obstacle.final
+        if marker is None or about_device:
+            writes.obstacle = replace(obstacle, final=False)
 
     # --- finish
 

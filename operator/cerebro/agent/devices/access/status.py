@@ -32,7 +32,8 @@ def live_status(
 
     old = session.status
     granted = view is not None and view.granted
-    if obstacle is not None and obstacle.final and not granted:
+    let_in = granted or old.phase == "Active"
+    if obstacle is not None and obstacle.final and not let_in:
         return _failed(session, obstacle, now)
 
     # A duration begins with the grant.
@@ -40,13 +41,7 @@ def live_status(
     if authorized_at is None and granted:
         authorized_at = now
 
-    end = verdict.end
-    if (
-        end is None
-        and session.spec.duration is not None
-        and authorized_at is not None
-    ):
-        end = authorized_at + session.spec.duration
+    end = _end(session, verdict, authorized_at)
 
     # What was granted stays Active while the router cannot be read.
     phase = "Active" if granted or old.phase == "Active" else "Pending"
@@ -72,6 +67,19 @@ def live_status(
     state = _live_state(session, verdict, view, obstacle)
 
     return with_conditions(status, session, state, state, now)
+
+
+def _end(
+    session: Session, verdict: Verdict, authorized_at: datetime | None
+) -> datetime | None:
+    """Return when access ends, as far as that is known by now; None: never, or
+    a duration that has not begun.
+    """
+    duration = session.spec.duration
+    if verdict.end is None and duration and authorized_at is not None:
+        return authorized_at + duration
+
+    return verdict.end
 
 
 def _applied(session: Session, view: GrantView) -> AppliedClient:
