@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cerebro.agent.contacts import Contact, State
+from cerebro.agent.handshakes import Contact, State
 from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.resources import Device, Peer, format_time
 from cerebro.wireguard.model import ActualPeer, Endpoint

@@ -1,4 +1,8 @@
-"""The annotation that confirms a mass removal (E13). Pure."""
+"""What a mass removal is, and the annotation that confirms it (E13). Pure.
+
+Many clients of a router, or many peers of a Hub, that would go at once are
+perhaps objects that somebody deleted by mistake.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,16 @@ CONFIRM_REMOVAL = "relay.cerebro.dev/confirm-removal"
 once.
 """
 
+_AT_LEAST = 10
+_SHARE = 5  # more than a fifth
 _MOST_DIGITS = 8
+
+
+def is_mass_removal(going: int, present: int) -> bool:
+    """Return whether so many of those that are present go at once that a
+    person has to confirm it: ten or more, and more than a fifth.
+    """
+    return going >= _AT_LEAST and going * _SHARE > present
 
 
 def until_confirmed(number: int) -> str:

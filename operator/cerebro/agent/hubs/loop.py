@@ -16,8 +16,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from cerebro.agent.contacts import Contact
 from cerebro.agent.context import AgentContext
+from cerebro.agent.handshakes import Contact
 from cerebro.agent.hubs.backends import NodeBackends
 from cerebro.agent.hubs.desired import HubInputs, wants_cleanup
 from cerebro.agent.hubs.model import HubDesired

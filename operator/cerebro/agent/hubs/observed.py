@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from cerebro.agent.contacts import (
+from cerebro.agent.handshakes import (
     Contact,
     contact_in_status,
     lost,

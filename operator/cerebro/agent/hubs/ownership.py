@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from cerebro.agent.contacts import Contact
+from cerebro.agent.handshakes import Contact
 from cerebro.kube.lease import Lease
 from cerebro.resources import Hub
 from cerebro.runtime.clock import boottime

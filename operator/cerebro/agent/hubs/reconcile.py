@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 
-from cerebro.agent.contacts import Contact
+from cerebro.agent.handshakes import Contact
 from cerebro.agent.hubs.keys import HubKey, settle_key
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.ownership import Ownership

@@ -9,7 +9,6 @@ the loops own their back-off.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
 from cerebro.kube.client.connection import Connection
@@ -461,13 +460,3 @@ class KubeApi:
                 return
 
             query["continue"] = following
-
-
-def server_now(api: KubeApi) -> datetime:
-    """Return the API server's time as far as we know it, aware and in UTC.
-
-    A wrong clock of ours must not end what is not over. Before the first
-    answer it is our own time.
-    """
-    ahead = timedelta(seconds=api.clock_skew or 0.0)
-    return datetime.now(UTC) - ahead

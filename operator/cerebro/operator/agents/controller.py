@@ -17,9 +17,10 @@ from typing import TypeVar
 from cerebro.domain.leases import NO_LEASE, node_of_agent_lease
 from cerebro.domain.ready_owner import Owned, says_lost
 from cerebro.kube.cache.store import Store
-from cerebro.kube.client.api import KubeApi, server_now
+from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.batch import each
 from cerebro.kube.client.errors import Invalid, NotFound
+from cerebro.kube.client.server_clock import server_now
 from cerebro.operator import metrics
 from cerebro.operator.agents.liveness import (
     LeaseAges,

@@ -16,9 +16,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from cerebro.kube.cache.store import Store
-from cerebro.kube.client.api import KubeApi, server_now
+from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.batch import each
 from cerebro.kube.client.errors import Conflict, NotFound
+from cerebro.kube.client.server_clock import server_now
 from cerebro.kube.events import Recorder
 from cerebro.kube.objects import Change, Name
 from cerebro.operator import metrics

@@ -11,9 +11,10 @@ from __future__ import annotations
 import time
 
 from cerebro.kube.cache.store import Store
-from cerebro.kube.client.api import KubeApi, server_now
+from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.batch import each
 from cerebro.kube.client.errors import Conflict, NotFound
+from cerebro.kube.client.server_clock import server_now
 from cerebro.kube.objects import Change
 from cerebro.operator import metrics
 from cerebro.operator.finished.plan import Finished, plan

@@ -20,9 +20,10 @@ from typing import Any
 
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.store import Store
-from cerebro.kube.client.api import KubeApi, Manifest, server_now
+from cerebro.kube.client.api import KubeApi, Manifest
 from cerebro.kube.client.batch import each
 from cerebro.kube.client.errors import Conflict, Invalid, NotFound
+from cerebro.kube.client.server_clock import server_now
 from cerebro.kube.events import Recorder
 from cerebro.kube.objects import Name
 from cerebro.operator import metrics

@@ -24,7 +24,7 @@ from cerebro.domain.conditions import (
 )
 from cerebro.domain.ready_owner import operator_says, says_lost
 from cerebro.kube.cache.store import Store
-from cerebro.kube.client.api import KubeApi, server_now
+from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.batch import each
 from cerebro.kube.client.errors import (
     AlreadyExists,
@@ -32,6 +32,7 @@ from cerebro.kube.client.errors import (
     Invalid,
     NotFound,
 )
+from cerebro.kube.client.server_clock import server_now
 from cerebro.kube.events import Recorder
 from cerebro.kube.objects import Change, Name
 from cerebro.operator import metrics

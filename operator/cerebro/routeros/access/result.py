@@ -14,11 +14,6 @@ from cerebro.routeros.client.command import Command
 # documents that two pipelined writes of one connection keep their order.
 STAGES = UNDO, SET, ADD, LOGOUT, FLOWS, HOSTS = range(6)
 
-_MASS_AT_LEAST, _MASS_SHARE = (
-    10,
-    5,
-)  # rule E13: ten clients and more than a fifth
-
 
 @dataclass(frozen=True, slots=True)
 class GrantView:
@@ -121,15 +116,6 @@ class AccessPlan:
         """Yield all commands in the order in which they run."""
         for stage in self.stages:
             yield from stage
-
-    def is_mass_removal(self) -> bool:
-        """Tell whether it would end much of what a router's clients have
-        without anybody's word (rule E13).
-        """
-        count = len(self.orphans)
-        return count >= _MASS_AT_LEAST and count * _MASS_SHARE > len(
-            self.marked
-        )
 
 
 def describe(commands: Sequence[Command]) -> list[str]:

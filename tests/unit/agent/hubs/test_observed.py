@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from cerebro.agent.contacts import Contact
+from cerebro.agent.handshakes import Contact
 from cerebro.agent.hubs.observed import contacts_seen, routed_peers
 from cerebro.resources import Peer
 from cerebro.wireguard.keys import derive_public_key, generate_private_key

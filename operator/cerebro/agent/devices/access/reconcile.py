@@ -25,6 +25,7 @@ from cerebro.agent.devices.access.desired import (
 )
 from cerebro.agent.devices.access.outcome import PassResult, pass_obstacle
 from cerebro.domain.conditions import Obstacle
+from cerebro.domain.mass_removal import is_mass_removal
 from cerebro.resources import Session
 from cerebro.routeros.access.marker import parse_marker
 from cerebro.routeros.access.model import AccessPolicy, DesiredAccess
@@ -371,7 +372,8 @@ class AccessReconciler:
         how many clients stay for that (rule E13).
         """
         orphans = len(plan.orphans)
-        if not plan.is_mass_removal() or orphans <= self.confirmed:
+        is_mass = is_mass_removal(orphans, len(plan.marked))
+        if not is_mass or orphans <= self.confirmed:
             return plan, 0
 
         return without_orphans(wanted, actual, self.policy), orphans

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from cerebro.agent.contacts import Contact, contact_in_status, next_contact
+from cerebro.agent.handshakes import Contact, contact_in_status, next_contact
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.peers.acceptance import Acceptance
 from cerebro.agent.hubs.peers.plan import Note, PeersPlan

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from cerebro.agent.hubs.model import Frozen, HubDesired, PresharedKey
 from cerebro.agent.hubs.peers.acceptance import Acceptance, accept
 from cerebro.domain.conditions import ConditionState, Obstacle
+from cerebro.domain.mass_removal import is_mass_removal
 from cerebro.resources import Peer, reasons
 from cerebro.wireguard.model import (
     ActualPeer,
@@ -24,8 +25,6 @@ from cerebro.wireguard.model import (
 from cerebro.wireguard.networks import span, without
 from cerebro.wireguard.plan import plan_peers
 
-_MASS_AT_LEAST = 10
-_MASS_SHARE = 5
 """Rule E13: a mass removal is ten peers or more, and over a fifth of those on
 the interface.
 """
@@ -302,7 +301,7 @@ def _plan_changes(
 
     # A mass removal waits until a person confirms as many (rule E13).
     if (
-        _is_mass_removal(len(removals), len(actual.peers))
+        is_mass_removal(len(removals), len(actual.peers))
         and len(removals) > desired.confirmed
     ):
         result.held_back = frozenset(removals)
@@ -327,10 +326,3 @@ def _plan_changes(
         dialled=desired.dialled,
         now=desired.now,
     )
-
-
-def _is_mass_removal(removals: int, peers: int) -> bool:
-    """Return whether so many removals from so many peers need a confirmation
-    (rule E13).
-    """
-    return removals >= _MASS_AT_LEAST and removals * _MASS_SHARE > peers

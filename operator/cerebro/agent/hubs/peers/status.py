@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cerebro.agent.contacts import Contact, State, contact_in_status, lost
+from cerebro.agent.handshakes import Contact, State, contact_in_status, lost
 from cerebro.domain.conditions import (
     ConditionState,
     Obstacle,
