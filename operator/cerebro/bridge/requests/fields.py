@@ -17,7 +17,11 @@ from typing import Any, NoReturn
 from cerebro.bridge.errors import ApiError, invalid
 from cerebro.bridge.intents import Client
 from cerebro.resources import normalise_mac
-from cerebro.resources.addresses import parse_address
+from cerebro.resources.addresses import (
+    is_client_ip,
+    is_client_mac,
+    parse_address,
+)
 
 Fields = Mapping[str, Any]
 """A JSON object."""
@@ -220,7 +224,15 @@ def _address(fields: Fields, name: str) -> str | None:
     if address.version != 4:  # the hotspot has no IPv6
         raise _invalid_ip(name)
 
-    return str(address)
+    ip = str(address)
+    if not is_client_ip(ip):
+        raise ApiError(
+            400,
+            "invalid_ip",
+            f"{name} must be a phone's own address: {ip} can be no client's",
+        )
+
+    return ip
 
 
 def _mac(fields: Fields, name: str) -> str | None:
@@ -229,13 +241,22 @@ def _mac(fields: Fields, name: str) -> str | None:
         return None
 
     try:
-        return normalise_mac(value)
+        mac = normalise_mac(value)
     except ValueError:
         raise ApiError(
             400,
             "invalid_mac",
             f"{name} must be a MAC such as AA:BB:CC:DD:EE:FF",
         ) from None
+
+    if not is_client_mac(mac):
+        raise ApiError(
+            400,
+            "invalid_mac",
+            f"{name} must be a phone's own MAC: {mac} can be no client's",
+        )
+
+    return mac
 
 
 def _invalid_ip(name: str) -> ApiError:

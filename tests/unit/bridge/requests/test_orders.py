@@ -283,3 +283,38 @@ def test_t12_any_other_ipv6_address_is_refused(ip: str) -> None:
     with pytest.raises(ApiError) as caught:
         read(ip=ip)
     assert (caught.value.status, caught.value.code) == (400, "invalid_ip")
+
+
+@pytest.mark.parametrize(
+    "mac",
+    [
+        "00:00:00:00:00:00",
+        "02:00:00:00:00:00",
+        "FF:FF:FF:FF:FF:FF",
+        "01-00-5e-00-00-fb",
+        "33:33:00:00:00:01",
+    ],
+)
+def test_t4_a_mac_that_can_be_no_client_is_refused(mac: str) -> None:
+    for body in ({"mac": mac, "ip": IP}, {"contexto": {"macAtual": mac}}):
+        with pytest.raises(ApiError) as caught:
+            read(**body)
+        assert (caught.value.status, caught.value.code) == (400, "invalid_mac")
+
+
+@pytest.mark.parametrize(
+    "ip",
+    [
+        "0.0.0.0",
+        "127.0.0.1",
+        "169.254.10.1",
+        "224.0.0.251",
+        "255.255.255.255",
+        "::ffff:127.0.0.1",
+    ],
+)
+def test_t4_an_address_that_can_be_no_client_is_refused(ip: str) -> None:
+    for body in ({"mac": MAC, "ip": ip}, {"dispositivo": {"ipAtual": ip}}):
+        with pytest.raises(ApiError) as caught:
+            read(**body)
+        assert (caught.value.status, caught.value.code) == (400, "invalid_ip")
