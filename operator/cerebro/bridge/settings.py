@@ -8,13 +8,13 @@ here.
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from cerebro.resources.addresses import parse_network
 from cerebro.resources.values import NAME_PATTERN
 from cerebro.runtime.settings import (
     GrantSettings,
@@ -179,7 +179,7 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         try:
             return tuple(
-                str(ipaddress.ip_network(part, strict=False)) for part in value
+                str(parse_network(part, strict=False)) for part in value
             )
         except ValueError:
             raise ValueError(

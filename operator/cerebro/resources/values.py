@@ -29,6 +29,7 @@ DURATION_PATTERN = (
     "^([0-9]{1,6}h)?([0-9]{1,7}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?$"
 )
 MAC_PATTERN = "^([0-9A-F]{2}:){5}[0-9A-F]{2}$"
+NO_CLIENT_MAC_PATTERN = "^.[13579BDF]|^0[02](:00){5}$"
 KEY_PATTERN = "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$"
 NAME_PATTERN = (
     "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
@@ -268,6 +269,10 @@ MacAddress = Annotated[
             "must be a MAC address: six pairs of upper-case hexadecimal digits joined by colons, "
             "such as AA:BB:CC:DD:EE:FF",
         ),
+        rule(
+            f"!{matches(NO_CLIENT_MAC_PATTERN)}",
+            "must be the MAC of one client: neither zero, 02:00:00:00:00:00, a group's nor broadcast",
+        ),
     ),
 ]
 
@@ -304,6 +309,10 @@ IPv4Address = Annotated[
         rule(
             "isIP(self) && ip(self).family() == 4",
             "must be an IPv4 address, such as 10.5.50.23 (the hotspot has no IPv6)",
+        ),
+        rule(
+            "!isIP(self) || ip(self).family() != 4 || ip(self).isGlobalUnicast()",
+            "must be the address of one client: neither 0.0.0.0, loopback, link-local, multicast nor broadcast",
         ),
     ),
 ]

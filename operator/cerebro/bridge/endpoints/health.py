@@ -42,7 +42,9 @@ class ReadyAnswer(Answer):
 
     status: Literal["ready", "not ready"]
     uptime: float = Field(description="Seconds since the start.")
-    database: str = Field(description="`ok`, or why the store cannot be used.")
+    database: Literal["ok", "failed"] = Field(
+        description="`failed` while the store cannot be used; the log says why."
+    )
     hmac: Literal["ok", "off"] = Field(
         description="Whether requests are signed."
     )
@@ -154,9 +156,7 @@ class HealthEndpoints:
         return ReadyAnswer(
             status="ready" if state.ready else "not ready",
             uptime=round(time.monotonic() - self._started, 3),
-            database="ok"
-            if state.store_failure is None
-            else state.store_failure,
+            database="ok" if state.store_failure is None else "failed",
             hmac="ok" if self._service.settings.secret else "off",
         )
 

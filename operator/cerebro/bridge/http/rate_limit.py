@@ -4,11 +4,11 @@ the caller is behind a proxy.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Sequence
 
 from cerebro.bridge.errors import ApiError
+from cerebro.resources.addresses import parse_address, parse_network
 
 MAX_CALLERS = 10_000
 
@@ -57,17 +57,18 @@ class Callers:
     """
 
     def __init__(self, trusted: Sequence[str]) -> None:
-        self._trusted = [ipaddress.ip_network(network) for network in trusted]
+        self._trusted = [parse_network(network) for network in trusted]
 
     def address(self, peer: str, forwarded: str) -> str:
         """Return the caller's address.
 
         `peer` is the address of the connection, `forwarded` the header
         X-Forwarded-For. The caller is the last address in that header that no
-        trusted proxy wrote; without a trusted proxy it is the peer.
+        trusted proxy wrote; without a trusted proxy it is the peer. An
+        IPv4-mapped IPv6 address is the IPv4 address.
         """
         hops = [part.strip() for part in forwarded.split(",")]
-        address = peer
+        address = _plain(peer)
         for hop in reversed(hops):
             if not hop:
                 continue
@@ -75,14 +76,22 @@ class Callers:
             if not self._is_trusted(address):
                 break
 
-            address = hop
+            address = _plain(hop)
 
         return address
 
     def _is_trusted(self, address: str) -> bool:
         try:
-            parsed = ipaddress.ip_address(address)
+            parsed = parse_address(address)
         except ValueError:
             return False
 
         return any(parsed in network for network in self._trusted)
+
+
+def _plain(address: str) -> str:
+    """Return an address in its one spelling; a text that is none as it is."""
+    try:
+        return str(parse_address(address))
+    except ValueError:
+        return address

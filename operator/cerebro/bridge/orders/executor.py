@@ -15,7 +15,7 @@ from typing import get_args
 
 import structlog
 
-from cerebro.bridge.errors import ApiError, invalid, unknown_device
+from cerebro.bridge.errors import ApiError, invalid
 from cerebro.bridge.intents import Authorize, Client, Hello, Revoke
 from cerebro.bridge.orders.decide import Known, decide, order_name, overtaken
 from cerebro.bridge.orders.move import changes_mac, decide_move
@@ -372,10 +372,7 @@ class OrderExecutor:
         """Grant what waited for this phone, and move its live Sessions to the
         new address (A6).
         """
-        device = self._sessions.device(hello.mik_id or "")
-        if device is None:
-            raise unknown_device(hello.mik_id or "")
-
+        device = self._sessions.device_to_use(hello.mik_id or "")
         await self._enqueue_waiting(hello, device)
 
         return await self._move(entry, hello, device)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from cerebro.bridge.errors import ApiError, unknown_device
+from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client, Hello, Intent
 from cerebro.bridge.orders.sessions import Sessions
 from cerebro.bridge.store.base import TokenLocation, TokenStore
@@ -41,16 +41,12 @@ class Resolver:
 
         That is the named one, else that of the order's live Session, else that
         of the hello, else that of an ended Session of the order, else the only
-        one. Raises ApiError 404 and 400.
+        one. Raises ApiError 404, 400, and 503 for one that cannot be read.
         """
 
         sessions = self._sessions
         if intent.mik_id is not None:
-            device = sessions.device(intent.mik_id)
-            if device is None:
-                raise unknown_device(intent.mik_id)
-
-            return device
+            return sessions.device_to_use(intent.mik_id)
 
         # By the order and the hello: what is live counts first.
         order_id = None if isinstance(intent, Hello) else intent.order_id

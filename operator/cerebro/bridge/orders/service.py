@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from cerebro.bridge.errors import ApiError, starting, unknown_device
+from cerebro.bridge.errors import ApiError, starting
 from cerebro.bridge.intents import Authorize, Client, Hello, Revoke
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.answers import (
@@ -231,15 +231,11 @@ class OrderService:
         return None
 
     def _must_exist(self, mik_id: str | None) -> None:
-        """Raise ApiError 404 for a router that surely has no Device; while
-        starting nobody can tell (A8).
+        """Raise ApiError 404 for a router that surely has no Device, 503 for
+        one that cannot be read (B9); while starting nobody can tell (A8).
         """
-        if (
-            mik_id is not None
-            and self.sessions.complete()
-            and self.sessions.device(mik_id) is None
-        ):
-            raise unknown_device(mik_id)
+        if mik_id is not None and self.sessions.complete():
+            self.sessions.device_to_use(mik_id)
 
     def _router_answer(
         self, device: Device, client: Client, result: WaitResult
@@ -264,7 +260,7 @@ class OrderService:
         device = None
         devices = self.sessions.devices()
         if mik_id:
-            device = self.sessions.device(mik_id)
+            device = self.sessions.device_to_use(mik_id)
         elif len(devices) == 1:
             device = devices[0]
 

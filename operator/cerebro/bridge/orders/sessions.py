@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from cerebro.bridge.errors import ApiError
+from cerebro.bridge.errors import ApiError, unknown_device
 from cerebro.bridge.orders.outcomes import Awaited, WaitResult, judge
 from cerebro.bridge.orders.writes import Create, Keep, Write
 from cerebro.kube.cache.references import device_of
@@ -75,6 +75,28 @@ class Sessions:
         )
 
         return min(devices, key=age_key, default=None)
+
+    def device_to_use(self, mik_id: str) -> Device:
+        """Return the Device with that routerID.
+
+        Raises ApiError 503 for one that our models cannot read (B9), 404 if
+        there is none.
+        """
+        device = self.device(mik_id)
+        if device is not None:
+            return device
+
+        wanted = mik_id.casefold()
+        for stored in self._store.frozen(DEVICE):
+            is_here = stored.namespace == self.namespace
+            if is_here and _raw_router_key(stored) == wanted:
+                raise ApiError(
+                    503,
+                    "invalid_object",
+                    f"the Device {stored.name} cannot be read here: correct it",
+                )
+
+        raise unknown_device(mik_id)
 
     def devices(self) -> list[Device]:
         """Return all Devices of the namespace that our models can read."""
@@ -231,3 +253,15 @@ def _order_of(stored: StoredObject) -> str | None:
 def _router_id(stored: StoredObject) -> str | None:
     device = stored.read(Device)
     return device.router_key if device else None
+
+
+def _raw_router_key(stored: StoredObject) -> str:
+    """Return the identifier of a Device that our models cannot read, in the
+    form of `Device.router_key`: from its body, else its name.
+    """
+    spec = (stored.raw or {}).get("spec")
+    router_id = spec.get("routerID") if isinstance(spec, dict) else None
+    if isinstance(router_id, str) and router_id:
+        return router_id.casefold()
+
+    return stored.name.casefold()

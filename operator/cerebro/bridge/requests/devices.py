@@ -17,6 +17,7 @@ from cerebro.bridge.requests.fields import (
     read_token,
     text,
 )
+from cerebro.resources.addresses import parse_address, parse_network
 from cerebro.resources.values import KEY_PATTERN
 
 _MAX_NETWORKS = 64
@@ -60,7 +61,7 @@ def bootstrap(fields: Fields) -> Bootstrap:
         raise invalid("tunnelIp required")
 
     try:
-        address = ipaddress.ip_address(tunnel_ip)
+        address = parse_address(tunnel_ip)
     except ValueError:
         raise invalid(
             "tunnelIp must be an IP address without prefix length, such as 10.8.0.7"
@@ -145,7 +146,7 @@ def _network(part: object) -> str:
     """
     written = part.strip() if isinstance(part, str) else ""
     try:
-        network = ipaddress.ip_network(written)
+        network = parse_network(written)
     except ValueError:
         raise invalid(
             "allowedIps must be networks without bits behind the prefix, such as 192.168.88.0/24"

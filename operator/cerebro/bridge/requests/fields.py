@@ -7,7 +7,6 @@ that names a field it cannot use.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import math
 import unicodedata
@@ -18,6 +17,11 @@ from typing import Any, NoReturn
 from cerebro.bridge.errors import ApiError, invalid
 from cerebro.bridge.intents import Client
 from cerebro.resources import normalise_mac
+from cerebro.resources.addresses import (
+    is_client_ip,
+    is_client_mac,
+    parse_address,
+)
 
 Fields = Mapping[str, Any]
 """A JSON object."""
@@ -213,13 +217,22 @@ def _address(fields: Fields, name: str) -> str | None:
         return None
 
     try:
-        return str(ipaddress.IPv4Address(value))
+        address = parse_address(value)
     except ValueError:
+        raise _invalid_ip(name) from None
+
+    if address.version != 4:  # the hotspot has no IPv6
+        raise _invalid_ip(name)
+
+    ip = str(address)
+    if not is_client_ip(ip):
         raise ApiError(
             400,
             "invalid_ip",
-            f"{name} must be an IPv4 address such as 10.5.50.10",
-        ) from None
+            f"{name} must be a phone's own address: {ip} can be no client's",
+        )
+
+    return ip
 
 
 def _mac(fields: Fields, name: str) -> str | None:
@@ -228,13 +241,30 @@ def _mac(fields: Fields, name: str) -> str | None:
         return None
 
     try:
-        return normalise_mac(value)
+        mac = normalise_mac(value)
     except ValueError:
         raise ApiError(
             400,
             "invalid_mac",
             f"{name} must be a MAC such as AA:BB:CC:DD:EE:FF",
         ) from None
+
+    if not is_client_mac(mac):
+        raise ApiError(
+            400,
+            "invalid_mac",
+            f"{name} must be a phone's own MAC: {mac} can be no client's",
+        )
+
+    return mac
+
+
+def _invalid_ip(name: str) -> ApiError:
+    return ApiError(
+        400,
+        "invalid_ip",
+        f"{name} must be an IPv4 address such as 10.5.50.10",
+    )
 
 
 def _no_constant(name: str) -> NoReturn:

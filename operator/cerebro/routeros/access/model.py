@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from cerebro.resources.addresses import is_client_ip, is_client_mac
 from cerebro.routeros.menus.hotspot import HOST
 from cerebro.routeros.menus.menu import Row
 
@@ -173,12 +174,17 @@ def resolve(grants: Iterable[Grant], hosts: Iterable[Row]) -> list[Client]:
     A client with a MAC is at the addresses at which the firewall sees that
     MAC; without a host, at the address it came with unless another MAC holds
     it now. Two clients never get one address: the first by key keeps it.
+    A grant whose MAC, or without a MAC whose address, can be no client's is
+    nobody's (rule A13): to RouterOS a binding for a zero MAC is one for all.
     """
 
     rows = list(hosts)
     held, places = holders(rows), firewall_places(rows)
     clients: dict[str, Client] = {}
     for grant in grants:
+        if not _may_be_client(grant):
+            continue
+
         mac = grant.mac or (held.get(grant.ip) if grant.ip else None)
         key = mac or grant.ip
         if key is None:
@@ -202,6 +208,16 @@ def resolve(grants: Iterable[Grant], hosts: Iterable[Row]) -> list[Client]:
     return [client for client in clients.values() if client.mac or client.ips]
 
 
+def _may_be_client(grant: Grant) -> bool:
+    """Return whether the MAC of a grant, or without one its address, can be a
+    client's (rule A13).
+    """
+    if grant.mac:
+        return is_client_mac(grant.mac)
+
+    return grant.ip is not None and is_client_ip(grant.ip)
+
+
 def _addresses(
     client: Client, held: Mapping[str, str], places: Mapping[str, list[str]]
 ) -> list[str]:
@@ -217,7 +233,7 @@ def _addresses(
         ip
         for grant in client.grants
         for ip in (grant.ip, grant.prior_ip)
-        if ip
+        if ip and is_client_ip(ip)
     ]
 
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any, cast, get_args
 
 import pytest
@@ -11,7 +12,12 @@ from fastapi import FastAPI
 from cerebro.bridge.answers import Answer, ErrorAnswer
 from cerebro.bridge.devices.answers import PeerChange, TunnelAnswer
 from cerebro.bridge.endpoints.app import make_app, make_routes
-from cerebro.bridge.endpoints.health import HealthAnswer, ReadyAnswer
+from cerebro.bridge.endpoints.base import BridgeState
+from cerebro.bridge.endpoints.health import (
+    HealthAnswer,
+    HealthEndpoints,
+    ReadyAnswer,
+)
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.answers import answer_response, render
 from cerebro.bridge.http.routes import Route
@@ -62,9 +68,9 @@ CASES: list[tuple[Answer, bytes]] = [
     ),
     (
         ReadyAnswer(
-            status="not ready", uptime=1.5, database="locked", hmac="ok"
+            status="not ready", uptime=1.5, database="failed", hmac="ok"
         ),
-        b'{"status":"not ready","uptime":1.5,"database":"locked","hmac":"ok"}',
+        b'{"status":"not ready","uptime":1.5,"database":"failed","hmac":"ok"}',
     ),
 ]
 
@@ -168,3 +174,17 @@ def test_the_page_says_which_fields_may_be_absent() -> None:
         "mikrotik",
         "warning",
     ]
+
+
+@pytest.mark.parametrize(
+    ("failure", "word"), [("disk I/O error", "failed"), (None, "ok")]
+)
+async def test_s10_readiness_shows_no_internal_text(
+    failure: str | None, word: str
+) -> None:
+    service = SimpleNamespace(settings=SimpleNamespace(secret="x"))
+    state = BridgeState(ready=False, healthy=False, store_failure=failure)
+    health = HealthEndpoints(cast("Any", service), lambda: state)
+    body = answer_response(await health.ready(cast("Any", None))).body
+    assert json.loads(bytes(body))["database"] == word
+    assert b"disk" not in bytes(body)

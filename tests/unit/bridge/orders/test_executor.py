@@ -395,3 +395,28 @@ async def test_what_no_session_can_have_is_a_final_no_that_names_the_field(
         await world.do(order("P-1", expires_at=NOW.replace(year=9500)))
     assert (caught.value.status, caught.value.code) == (400, "invalid_payload")
     assert world.server.objects == {}
+
+
+@pytest.mark.parametrize(
+    ("mik_id", "status", "code"),
+    [
+        ("Frozen-1", 503, "invalid_object"),
+        ("named-2", 503, "invalid_object"),
+        ("frozen-named", 404, "MIKROTIK_NODE_NOT_FOUND"),
+        ("nobody", 404, "MIKROTIK_NODE_NOT_FOUND"),
+    ],
+)
+async def test_t10_a_device_that_cannot_be_read_is_not_a_missing_one(
+    world: World, mik_id: str, status: int, code: str
+) -> None:
+    for name, router_id in (("frozen-named", "FROZEN-1"), ("named-2", None)):
+        body = device(name).wire()
+        body["metadata"] |= {"resourceVersion": "1", "uid": name}
+        body["spec"] = {"routerID": router_id, "access": "newer"}
+        world.objects.deliver(DEVICE, "MODIFIED", body)
+    intents = (order("P-1", asked=0), revoke("P-1", asked=1))
+    for intent in intents:
+        with pytest.raises(ApiError) as caught:
+            await world.do(intent.model_copy(update={"mik_id": mik_id}))
+        assert (caught.value.status, caught.value.code) == (status, code)
+    assert not world.server.objects

@@ -186,3 +186,18 @@ def test_f7_a_forwarded_address_counts_only_from_a_trusted_proxy() -> None:
         == "198.51.100.7"
     )
     assert callers.address("10.0.0.1", "") == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    "trusted", ["10.0.0.0/8", "::ffff:10.0.0.0/104", "::ffff:10.0.0.1/128"]
+)
+def test_t12_a_trusted_proxy_is_known_by_its_ipv4_mapped_address(
+    trusted: str,
+) -> None:
+    callers = Callers([trusted])
+    assert callers.address("::ffff:10.0.0.1", "198.51.100.7") == "198.51.100.7"
+    assert (
+        callers.address("10.0.0.1", "::ffff:198.51.100.7, ::ffff:10.0.0.1")
+        == "198.51.100.7"
+    )
+    assert callers.address("::ffff:192.0.2.1", "1.1.1.1") == "192.0.2.1"

@@ -249,3 +249,72 @@ def test_a_hello_without_a_token_gets_one() -> None:
 
 def test_a3_an_order_may_be_any_text() -> None:
     assert read(pedidoId="pão-é-ç-€ 🙂").order_id == "pão-é-ç-€ 🙂"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"ip": f"::ffff:{IP}"},
+        {"ipAtual": f"::FFFF:{IP}"},
+        {"contexto": {"ip": "::ffff:0a05:320a"}},
+        {"dispositivo": {"ipAtual": f"0:0:0:0:0:ffff:{IP}"}},
+    ],
+)
+def test_t12_an_ipv4_mapped_address_is_the_ipv4_address(
+    fields: dict[str, Any],
+) -> None:
+    assert read(**fields).client == Client(ip=IP)
+
+
+def test_t12_a_tunnel_may_be_named_by_ipv4_mapped_addresses() -> None:
+    tunnel = devices.bootstrap(
+        {
+            "deviceId": "r-1",
+            "tunnelIp": "::ffff:10.8.0.7",
+            "allowedIps": "::ffff:10.8.0.7/128, ::ffff:192.168.88.0/120",
+        }
+    )
+    assert tunnel.tunnel_ip == "10.8.0.7"
+    assert tunnel.lan_networks == ("192.168.88.0/24",)
+
+
+@pytest.mark.parametrize("ip", ["fe80::1", "2001:db8::1", "10.5.50", "::"])
+def test_t12_any_other_ipv6_address_is_refused(ip: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        read(ip=ip)
+    assert (caught.value.status, caught.value.code) == (400, "invalid_ip")
+
+
+@pytest.mark.parametrize(
+    "mac",
+    [
+        "00:00:00:00:00:00",
+        "02:00:00:00:00:00",
+        "FF:FF:FF:FF:FF:FF",
+        "01-00-5e-00-00-fb",
+        "33:33:00:00:00:01",
+    ],
+)
+def test_t4_a_mac_that_can_be_no_client_is_refused(mac: str) -> None:
+    for body in ({"mac": mac, "ip": IP}, {"contexto": {"macAtual": mac}}):
+        with pytest.raises(ApiError) as caught:
+            read(**body)
+        assert (caught.value.status, caught.value.code) == (400, "invalid_mac")
+
+
+@pytest.mark.parametrize(
+    "ip",
+    [
+        "0.0.0.0",
+        "127.0.0.1",
+        "169.254.10.1",
+        "224.0.0.251",
+        "255.255.255.255",
+        "::ffff:127.0.0.1",
+    ],
+)
+def test_t4_an_address_that_can_be_no_client_is_refused(ip: str) -> None:
+    for body in ({"mac": MAC, "ip": ip}, {"dispositivo": {"ipAtual": ip}}):
+        with pytest.raises(ApiError) as caught:
+            read(**body)
+        assert (caught.value.status, caught.value.code) == (400, "invalid_ip")

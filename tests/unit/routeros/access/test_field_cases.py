@@ -360,3 +360,47 @@ def test_z1_a_plan_grows_with_the_clients_and_not_with_their_square() -> None:
     small, large = calls_of_a_plan(250), calls_of_a_plan(1000)
     assert large < 4.2 * small
     assert large < 400 * 1000
+
+
+# --- T4: what can be no client
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        Grant("00:00:00:00:00:00", OWN, ENDS),
+        Grant("02:00:00:00:00:00", OWN, ENDS),
+        Grant("FF:FF:FF:FF:FF:FF", None, ENDS),
+        Grant("01:00:5E:00:00:FB", OWN, ENDS),
+        Grant(None, "0.0.0.0", ENDS),
+        Grant(None, "127.0.0.1", ENDS),
+        Grant(None, "169.254.1.1", ENDS),
+        Grant(None, "224.0.0.1", ENDS),
+        Grant(None, "255.255.255.255", ENDS),
+        Grant(None, None, ENDS),
+    ],
+)
+def test_t4_nothing_is_written_for_what_can_be_no_client(grant: Grant) -> None:
+    result = plan(Tables().actual(), grant)
+    assert commands(result) == []
+    assert grant not in result.grants
+
+
+def test_t4_a_client_with_a_mac_is_listed_at_no_address_of_nobody() -> None:
+    result = plan(Tables().actual(), Grant(MAC, "0.0.0.0", ENDS))
+    assert [menu for menu, _, _ in commands(result)] == ["ip-binding"]
+
+
+def test_t4_a_binding_for_what_can_be_no_client_is_disabled() -> None:
+    tables = Tables()
+    zero = "00:00:00:00:00:00"
+    tables.put(
+        "bindings",
+        mac_address=zero,
+        type="bypassed",
+        comment=str(marker_for("main", zero, ENDS)),
+    )
+    desired = DesiredAccess((Grant(zero, None, ENDS),), complete=True)
+    result = access_plan(desired, tables.actual(), POLICY)
+    row = {".id": "*1", "disabled": "true"}
+    assert commands(result) == [("ip-binding", "set", row)]

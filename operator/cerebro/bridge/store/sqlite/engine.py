@@ -18,9 +18,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
+
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.store.base import StoreVersionError
 from cerebro.bridge.store.sqlite.schema import bring_up_to_date
+
+log = structlog.get_logger(__name__)
 
 _T = TypeVar("_T")
 
@@ -190,11 +194,15 @@ class Engine:
                 results = _commit(db, [work for work, _ in jobs])
                 self.failed = None
             except (sqlite3.Error, OSError, StoreVersionError) as error:
-                self.failed = _describe(error)
+                reason = _describe(error)
+                if self.failed != reason:
+                    log.warning("the store cannot be used", reason=reason)
+
+                self.failed = reason
                 failure = (
                     error
                     if isinstance(error, StoreVersionError)
-                    else _unavailable(self.failed)
+                    else _unavailable(reason)
                 )
 
                 results = [failure for _ in jobs]
