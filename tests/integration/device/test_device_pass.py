@@ -37,7 +37,7 @@ async def test_b1_a_packet_between_the_look_and_the_end_leaves_no_connection(
 
         def packet_after_the_look(commands: Sequence[Command]) -> None:
             if (
-                commands[0].path.endswith("connection")
+                commands[0].path.endswith("ip-binding")
                 and commands[0].verb == "print"
                 and not let_through
             ):

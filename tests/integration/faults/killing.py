@@ -42,12 +42,12 @@ PROGRAMS = {
     ),
 }
 PATHS = {
-    "agent": ("Agent._guarded", "StatusWriter._work"),
+    "agent": ("LoopTable._run", "StatusWriter._work"),
     "operator": ("Loop.run",),
     "bridge": (
         "RequestResponseCycle.run_asgi",
         "Inbox._run_lane",
-        "Bridge._look_after",
+        "Bridge._run_upkeep",
     ),
 }
 """The tasks in which access is granted and ended, by their coroutine's name; what they start counts too."""

@@ -62,19 +62,31 @@ def secret(name: str, type_: str, **annotations: str) -> Body:
     }
 
 
+def wait_until_refused(account: As, plural: str, attack: Body) -> None:
+    """Try an attack in dry run until its policy is in force: a new one takes a
+    moment.
+    """
+    deadline = time.monotonic() + 60
+    while True:
+        answer = account.client.post(
+            account.path(plural), params={"dryRun": "All"}, json=attack
+        )
+        if answer.status_code == 422:
+            return
+
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.2)
+
+
 @pytest.fixture(scope="module")
 def admission_namespace(control_plane: ControlPlane) -> Iterator[str]:
     """A namespace with all three accounts, in which the policies are known to be in force."""
     apply.apply_rights(control_plane, NAMESPACE, OVERLAY)
+    bridge = As(control_plane, "cerebro-bridge", NAMESPACE)
     operator = As(control_plane, "cerebro-operator", NAMESPACE)
-    deadline = time.monotonic() + 60
-    while (
-        operator.create("peers?dryRun=All", peer("probe")).status_code == 201
-    ):  # a new policy takes a moment
-        assert time.monotonic() < deadline, (
-            "the policies of admission are not in force"
-        )
-        time.sleep(0.2)
+    wait_until_refused(operator, "peers", peer("probe"))
+    wait_until_refused(bridge, "devices", device("probe", {}))
+    wait_until_refused(bridge, "secrets", secret("probe", "Opaque"))
     yield NAMESPACE
     control_plane.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
