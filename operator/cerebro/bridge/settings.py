@@ -219,13 +219,18 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         return self.hmac_window_ms or self.ts_skew_ms
 
     @property
-    def nonce_memory_ms(self) -> int:
-        """How long nonces are kept, in milliseconds.
+    def request_valid_for_ms(self) -> int:
+        """For how many milliseconds after its arrival a signed request can be
+        sent once more before its time refuses it.
 
-        A request that is dated ahead by a window stays valid for two windows.
+        One that is dated ahead by a window stays valid for two windows.
         """
-        widest = max(self.ts_skew_ms, self.window_b_ms)
-        return max(self.nonce_ttl_ms, 2 * widest)
+        return 2 * max(self.ts_skew_ms, self.window_b_ms)
+
+    @property
+    def nonce_memory_ms(self) -> int:
+        """How long nonces are kept, in milliseconds."""
+        return max(self.nonce_ttl_ms, self.request_valid_for_ms)
 
     def warnings(self) -> list[str]:
         """Return what a careful operator would want to know at start, a

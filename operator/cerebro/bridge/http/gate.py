@@ -74,6 +74,7 @@ class Gate:
 
         self._unsigned = frozenset(settings.allow_unsigned)
         self._nonce_memory = settings.nonce_memory_ms
+        self._request_valid_for = settings.request_valid_for_ms
         self._callers = Callers(settings.trusted_proxies)
         self._limiter = Limiter(
             settings.rate_limit or _CALLS_PER_WINDOW,
@@ -182,7 +183,10 @@ class Gate:
 
         if verified.nonce is not None:
             is_new = await self._store.use_nonce(
-                verified.nonce, now_ms(), self._nonce_memory
+                verified.nonce,
+                now_ms(),
+                self._nonce_memory,
+                self._request_valid_for,
             )
             if not is_new:
                 raise ApiError(

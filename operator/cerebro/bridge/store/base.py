@@ -11,7 +11,8 @@ of them. Three promises hold for every method of every implementation:
 * Every method raises ApiError 503 `store_unavailable` if the store cannot be reached.
 
 Times are milliseconds since 1970, unless a name says otherwise. Everything
-ends: `prune` forgets what is over, and each table has a bound.
+ends: `prune` forgets what is over, and each table has a bound. What a method
+costs does not grow with what is stored.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ DAY = 24 * HOUR
 MAX_INBOX = 10_000
 """Entries in the inbox; a further one is refused."""
 
-MAX_NONCES = 1_000_000
-"""Nonces that are remembered; a further one is refused."""
+MAX_NONCES = 2_000_000
+"""Nonces that are remembered; for a further one those are forgotten whose
+request is valid no more, and it is refused if there is none.
+"""
 
 MAX_TOKENS = 200_000
 """Tokens whose location is remembered; for a further one the oldest are
@@ -177,19 +180,25 @@ class InboxStore(Protocol):
         ...
 
     async def backlog(self) -> Backlog:
-        """Return how many entries are in the inbox, and the age of the oldest."""
+        """Return how many entries are in the inbox, and when the oldest was
+        received.
+        """
         ...
 
 
 class NonceStore(Protocol):
     """The nonces of signatures (D5)."""
 
-    async def use_nonce(self, nonce: str, now: int, memory: int) -> bool:
+    async def use_nonce(
+        self, nonce: str, now: int, memory: int, valid_for: int
+    ) -> bool:
         """Remember a nonce for `memory` milliseconds; return whether it was
         new.
 
-        Raises ApiError 503 `store_unavailable` if MAX_NONCES nonces are
-        remembered.
+        A request with it is refused for its time after `valid_for`
+        milliseconds: then the nonce may be forgotten. Raises ApiError 503
+        `store_unavailable` if MAX_NONCES nonces are remembered and none of
+        them may be.
         """
         ...
 

@@ -46,13 +46,14 @@ async def test_a_nonce_is_good_once_until_its_memory_ends(
     store: BridgeStore,
 ) -> None:
     uses = [
-        await store.use_nonce("n" * 8, now, 1000) for now in (0, 1, 999, 1001)
+        await store.use_nonce("n" * 8, now, 1000, 1000)
+        for now in (0, 1, 999, 1001)
     ]
     assert uses == [True, False, False, True]
 
 
 async def test_of_many_at_once_one_nonce_wins(store: BridgeStore) -> None:
-    uses = [store.use_nonce("same-one", 0, 1000) for _ in range(50)]
+    uses = [store.use_nonce("same-one", 0, 1000, 1000) for _ in range(50)]
     assert sorted(await asyncio.gather(*uses)) == [False] * 49 + [True]
 
 
@@ -245,7 +246,7 @@ async def test_two_bridges_on_one_store_see_each_others_records(
     await twin.open()
     uses = await asyncio.gather(
         *(
-            each.use_nonce("same-one", 0, 1000)
+            each.use_nonce("same-one", 0, 1000, 1000)
             for each in (store, twin)
             for _ in range(9)
         )
@@ -261,7 +262,7 @@ async def test_a_store_that_is_not_open_is_503(
 ) -> None:
     unopened = make_store()
     with pytest.raises(ApiError) as caught:
-        await unopened.use_nonce("n" * 8, 0, 1000)
+        await unopened.use_nonce("n" * 8, 0, 1000, 1000)
     assert (caught.value.status, caught.value.code) == (
         503,
         "store_unavailable",

@@ -17,6 +17,7 @@ from cerebro.bridge.store.base import (
 
 _NO_ORDER = ""
 """In place of an order's id in the row of a revoke that names none."""
+_SELECT = "SELECT mac, ip, order_id, revoked_at FROM revokes"
 
 
 def keep_revoke(
@@ -50,11 +51,18 @@ def revoked_at(
     """Return the time of the latest kept revoke that concerns an order, None
     if there is none.
     """
-    rows = db.execute(
-        "SELECT mac, ip, order_id, revoked_at FROM revokes WHERE device = ? AND order_id = ?"
-        " UNION ALL SELECT mac, ip, order_id, revoked_at FROM revokes WHERE order_id = ? AND order_id != ?",
-        (device, _NO_ORDER, order.order_id or _NO_ORDER, _NO_ORDER),
-    )
+    rows = [
+        *db.execute(
+            f"{_SELECT} WHERE device = ? AND order_id = ? AND mac = ?",
+            (device, _NO_ORDER, client.mac),
+        ),
+        *db.execute(
+            f"{_SELECT} WHERE device = ? AND order_id = ? AND ip = ?",
+            (device, _NO_ORDER, client.ip),
+        ),
+    ]
+    if order.order_id:
+        rows += db.execute(f"{_SELECT} WHERE order_id = ?", (order.order_id,))
 
     revokes = [
         KeptRevoke(

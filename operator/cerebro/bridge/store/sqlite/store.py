@@ -52,8 +52,11 @@ class SqliteStore(BridgeStore):
         await self.engine.sync()
 
     async def prune(self, now: int) -> None:
-        """Forget what is over."""
-        await self.engine.run(partial(prune, now=now))
+        """Forget what is over, a part in each transaction: what waits between
+        them goes first.
+        """
+        while await self.engine.run(partial(prune, now=now)):
+            pass
 
     async def put(self, intent: Intent, now: int) -> Entry:
         """Put an intent into the inbox."""
@@ -75,10 +78,18 @@ class SqliteStore(BridgeStore):
         """Return how full the inbox is."""
         return self.engine.read(inbox.backlog)
 
-    async def use_nonce(self, nonce: str, now: int, memory: int) -> bool:
+    async def use_nonce(
+        self, nonce: str, now: int, memory: int, valid_for: int
+    ) -> bool:
         """Remember a nonce; return whether it was new."""
         return await self.engine.run(
-            partial(nonces.use_nonce, nonce=nonce, now=now, memory=memory)
+            partial(
+                nonces.use_nonce,
+                nonce=nonce,
+                now=now,
+                memory=memory,
+                valid_for=valid_for,
+            )
         )
 
     async def note_hello(self, hello: Hello, now: int) -> Entry | None:

@@ -8,6 +8,7 @@ import sqlite3
 
 from cerebro.bridge.intents import Client, Hello
 from cerebro.bridge.store.base import MAX_TOKENS, MOVE_MEMORY, TokenLocation
+from cerebro.bridge.store.sqlite.schema import rows_of
 
 _FORGOTTEN_AT_ONCE = 1000
 
@@ -30,16 +31,17 @@ def note_location(db: sqlite3.Connection, hello: Hello, now: int) -> None:
     forgotten.
     """
     token = hello.token or ""
-    if location_of(db, token) is None:
-        count = db.execute("SELECT count(*) FROM tokens").fetchone()[0]
-        if count >= MAX_TOKENS:
-            db.execute(
-                "DELETE FROM tokens WHERE token IN (SELECT token FROM tokens ORDER BY seen_at LIMIT ?)",
-                (_FORGOTTEN_AT_ONCE,),
-            )
+    is_new = location_of(db, token) is None
+    if is_new and rows_of(db, "tokens") >= MAX_TOKENS:
+        db.execute(
+            "DELETE FROM tokens WHERE token IN (SELECT token FROM tokens ORDER BY seen_at LIMIT ?)",
+            (_FORGOTTEN_AT_ONCE,),
+        )
 
     db.execute(
-        "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (token) DO UPDATE SET"
+        " mik_id = excluded.mik_id, ip = excluded.ip, mac = excluded.mac,"
+        " user_agent = excluded.user_agent, seen_at = excluded.seen_at",
         (
             token,
             hello.mik_id,
@@ -94,10 +96,10 @@ def note_move(
         return True
 
     moves = db.execute(
-        "SELECT count(*) FROM moves WHERE token = ? AND at > ?",
-        (token, moved_at - MOVE_MEMORY),
-    ).fetchone()[0]
-    if moves >= limit:
+        "SELECT at FROM moves WHERE token = ? AND at > ? LIMIT ?",
+        (token, moved_at - MOVE_MEMORY, limit),
+    ).fetchall()
+    if len(moves) >= limit:
         return False
 
     db.execute("INSERT INTO moves VALUES (?, ?)", (token, moved_at))

@@ -32,11 +32,17 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 
 async def test_work_that_raises_is_undone_alone(engine: Engine) -> None:
     def broken(db: sqlite3.Connection) -> None:
-        nonces.use_nonce(db, "broken-one", 0, 1000)
+        nonces.use_nonce(db, "broken-one", 0, 1000, 1000)
         raise ValueError("no")
 
     fine = engine.run(
-        partial(nonces.use_nonce, nonce="fine-one", now=0, memory=1000)
+        partial(
+            nonces.use_nonce,
+            nonce="fine-one",
+            now=0,
+            memory=1000,
+            valid_for=1000,
+        )
     )
     results = await asyncio.gather(
         engine.run(broken), fine, return_exceptions=True
@@ -45,7 +51,13 @@ async def test_work_that_raises_is_undone_alone(engine: Engine) -> None:
     assert results[1] is True
     assert (
         await engine.run(
-            partial(nonces.use_nonce, nonce="broken-one", now=0, memory=1000)
+            partial(
+                nonces.use_nonce,
+                nonce="broken-one",
+                now=0,
+                memory=1000,
+                valid_for=1000,
+            )
         )
         is True
     )
@@ -140,7 +152,7 @@ async def test_a_file_from_before_versions_is_opened_unchanged(
     await store.close()
     assert len(entries) == 1
     assert content_of(path) == before
-    assert version_of(path) == 1
+    assert version_of(path) == VERSION
 
 
 async def test_a_file_of_a_newer_release_is_refused_and_stays_as_it_is(
