@@ -161,10 +161,14 @@ def lane_of(intent: Authorize | Revoke | Hello, located: Client | None) -> str:
     """Return the lane in which an intent is carried out: intents of one client
     stay in their order (F2).
 
-    A lane is named after the client's MAC, else after the MAC that the last
+    A lane is named after the client's MAC, else after the MAC that the latest
     hello of its token saw (`located`), else after the token, else after the
-    address, else after the order.
+    address, else after the order. Hellos are in the lane of their token, for
+    they may say that its MAC is another one.
     """
+
+    if isinstance(intent, Hello) and intent.token:
+        return intent.token
 
     if intent.client.mac:
         return intent.client.mac

@@ -23,10 +23,10 @@ from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.connections import Connections
 from cerebro.bridge.http.connections import config as connection_config
 from cerebro.bridge.metrics import Metrics
-from cerebro.bridge.orders.executor import OrderExecutor, Written
+from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.orders.service import OrderService
-from cerebro.bridge.orders.sessions import Sessions
+from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.orders.upkeep import Upkeep
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import BridgeStore, Entry

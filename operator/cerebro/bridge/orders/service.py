@@ -23,7 +23,6 @@ from cerebro.bridge.orders.answers import (
     RevokeAnswer,
     RouterResult,
 )
-from cerebro.bridge.orders.executor import Written
 from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.orders.outcomes import (
     WaitResult,
@@ -31,7 +30,7 @@ from cerebro.bridge.orders.outcomes import (
     not_in_time,
 )
 from cerebro.bridge.orders.preview import planned_commands
-from cerebro.bridge.orders.sessions import Sessions, Target
+from cerebro.bridge.orders.sessions import Sessions, Target, Written
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import BridgeStore
 from cerebro.resources import Device, Session

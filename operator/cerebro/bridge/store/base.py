@@ -37,9 +37,12 @@ request is valid no more, and it is refused if there is none.
 """
 
 MAX_TOKENS = 200_000
-"""Tokens whose location is remembered; for a further one the oldest are
-forgotten.
+"""Places of tokens, one for each router, that are remembered; for a further
+one the oldest are forgotten.
 """
+
+MAX_PLACES = 16
+"""Routers on which a token is looked for, those with the latest word first."""
 
 MAX_WAITING = 10_000
 """Orders that wait for a hello; a further one is refused."""
@@ -85,13 +88,16 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class TokenLocation:
-    """Where the last hello of a device token saw its phone."""
+    """Where the latest hello of a device token on a router saw its phone."""
 
     mik_id: str
     """The router's identifier as the portal wrote it."""
 
     client: Client
     """The phone's addresses on that router."""
+
+    said_at: int
+    """When that hello was asked for, by the caller's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,17 +215,18 @@ class TokenStore(Protocol):
     """
 
     async def note_hello(self, hello: Hello, now: int) -> Entry | None:
-        """Remember where a token is now.
+        """Remember where a token is on the router of a hello, unless a hello
+        that was asked for later said so before.
 
-        Return the hello as an entry of the inbox if an order waits for the
-        token, or a Session was made for it; else None. The tokens seen longest
-        ago are forgotten when there are MAX_TOKENS.
+        Return the hello as an entry of the inbox if it was remembered, and an
+        order waits for the token or a Session was made for it; else None. The
+        tokens seen longest ago are forgotten when there are MAX_TOKENS.
         """
         ...
 
-    async def location_of(self, token: str) -> TokenLocation | None:
-        """Return where the last hello of a token saw its phone, None if there
-        was none.
+    async def locations_of(self, token: str) -> list[TokenLocation]:
+        """Return where hellos of a token saw its phone: for each router what
+        was asked for last, the latest of them first, MAX_PLACES at most.
         """
         ...
 
@@ -246,15 +253,15 @@ class WaitingStore(Protocol):
     async def wait_for_hello(
         self,
         order: Authorize,
-        location: TokenLocation | None,
+        locations: Sequence[TokenLocation],
         now: int,
         until: int,
     ) -> bool:
         """Keep an order until its token says hello, or until `until`; return
         whether it is kept.
 
-        It is not kept if the token's location is no longer `location`: a hello
-        came since that was read.
+        It is not kept if the token's locations are no longer `locations`: a
+        hello came since they were read.
 
         Raises ApiError 503 `inbox_full` if MAX_WAITING orders wait.
         """
@@ -367,6 +374,16 @@ class BridgeStore(InboxStore, NonceStore, ExecutorStore, Protocol):
     async def close(self) -> None:
         """Finish what is waiting, and close the store."""
         ...
+
+
+def router_key(mik_id: str | None) -> str:
+    """Return what a router's identifier is compared by."""
+    return (mik_id or "").casefold()
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return a moment as milliseconds since 1970."""
+    return round(moment.timestamp() * 1000)
 
 
 def latest_revoke(

@@ -13,8 +13,8 @@ import pytest
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client, Hello, Intent
-from cerebro.bridge.orders.executor import OrderExecutor, Written
-from cerebro.bridge.orders.sessions import Sessions
+from cerebro.bridge.orders.executor import OrderExecutor
+from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.store.base import DAY, BridgeStore, Entry
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.store import Store as ObjectStore
@@ -373,6 +373,41 @@ async def test_a6_only_another_mac_counts_as_a_move(world: World) -> None:
             == client.ip
         )
     await world.do(hello(MAC_2))
+    assert world.spec(done.targets[0].name)["client"]["macAddress"] == MAC_2
+
+
+async def test_a6_the_latest_word_about_the_phone_counts(world: World) -> None:
+    """Case T11: an address that the order brings itself is newer than an old hello, and older than a new one."""
+    for asked, expected in ((0, MAC_2), (70, MAC)):
+        await world.store.note_hello(hello(MAC_2), now_ms())
+        by_token = order(f"P-{asked}", asked=asked)
+        done = await world.do(by_token.model_copy(update={"token": "t"}))
+        client = world.spec(done.targets[0].name)["client"]
+        assert client["macAddress"] == expected
+
+
+async def test_a6_an_order_that_says_less_than_the_hello_takes_nothing_away(
+    world: World,
+) -> None:
+    await world.store.note_hello(hello(MAC_2), now_ms())
+    known = Client(ip=hello(MAC_2).client.ip)
+    by_token = order(asked=70).model_copy(
+        update={"token": "t", "client": known}
+    )
+    done = await world.do(by_token)
+    client = world.spec(done.targets[0].name)["client"]
+    assert client["macAddress"] == MAC_2
+
+
+async def test_a6_a_hello_that_a_later_one_overtook_moves_nothing(
+    world: World,
+) -> None:
+    """Case T11: another bridge may have taken the later one, and moved the Session."""
+    done = await world.do(order("P-1").model_copy(update={"token": "t"}))
+    later = hello(MAC_2).model_copy(update={"requested_at": at(90)})
+    await world.store.note_hello(later, now_ms())
+    await world.do(later)
+    await world.do(hello(MAC))
     assert world.spec(done.targets[0].name)["client"]["macAddress"] == MAC_2
 
 

@@ -17,18 +17,21 @@ from cerebro.bridge.store.base import (
     BridgeStore,
     Placement,
     TokenLocation,
+    milliseconds,
 )
 from cerebro.runtime.clock import now_ms
-from support.orders import MAC, MAC_2, NOW, PHONE, at, order, revoke
+from support.orders import MAC, MAC_2, PHONE, at, order, revoke
 from support.stores import StoreFactory
 
+MAC_3 = "AA:BB:CC:DD:EE:03"
 
-def said(token: str = "t", mac: str = MAC) -> Hello:
+
+def said(token: str = "t", mac: str = MAC, asked: float = 0) -> Hello:
     return Hello(
         mik_id="R1",
         token=token,
         client=Client(mac=mac, ip="10.5.50.10"),
-        requested_at=NOW,
+        requested_at=at(asked),
     )
 
 
@@ -126,24 +129,53 @@ async def test_a6_a_hello_makes_work_only_when_there_may_be_some(
         "whether the Session is where the phone is, only the Session tells"
     )
     assert await store.note_hello(said("another"), 0) is None
-    assert await store.wait_for_hello(waits_for("new"), None, 0, 1000)
-    assert not await store.wait_for_hello(waits_for("t"), None, 0, 1000), (
+    assert await store.wait_for_hello(waits_for("new"), [], 0, 1000)
+    assert not await store.wait_for_hello(waits_for("t"), [], 0, 1000), (
         "the hello came while the order was looked at"
     )
     assert await store.note_hello(said("new"), 0) is not None
 
 
-async def test_a6_a_token_is_where_its_last_hello_was(
+async def test_a6_a_token_is_where_its_latest_word_places_it(
     store: BridgeStore,
 ) -> None:
-    assert await store.location_of("t") is None
-    for mac in (MAC, MAC_2):
-        await store.note_hello(said(mac=mac), 0)
-    assert await store.location_of("t") == TokenLocation(
-        "R1", Client(mac=MAC_2, ip="10.5.50.10")
+    """Case T11: the later word counts, not the one that arrives later."""
+    assert await store.locations_of("t") == []
+    for mac, asked in ((MAC, 1), (MAC_2, 5), (MAC, 3), (MAC_3, 5)):
+        await store.note_hello(said(mac=mac, asked=asked), 0)
+    place = TokenLocation(
+        "R1", Client(mac=MAC_3, ip="10.5.50.10"), milliseconds(at(5))
     )
+    assert await store.locations_of("t") == [place]
     await store.prune(31 * DAY)
-    assert await store.location_of("t") is None
+    assert await store.locations_of("t") == []
+
+
+async def test_a6_a_hello_from_another_router_takes_no_token_away(
+    store: BridgeStore,
+) -> None:
+    """Case T11: a token has a place on each router, whatever the case of its identifier."""
+    for router, mac, asked in (
+        ("R1", MAC, 1),
+        ("R2", MAC_2, 5),
+        ("r1", MAC_3, 3),
+    ):
+        hello = said(mac=mac, asked=asked)
+        await store.note_hello(hello.model_copy(update={"mik_id": router}), 0)
+    places = await store.locations_of("t")
+    assert [(place.mik_id, place.client.mac) for place in places] == [
+        ("R2", MAC_2),
+        ("r1", MAC_3),
+    ]
+
+
+async def test_a6_a_hello_that_a_later_one_overtook_makes_no_work(
+    store: BridgeStore,
+) -> None:
+    linked = order("P-9").model_copy(update={"token": "t"})
+    store.note_grant_soon(linked, Placement("router-1", "a-session"), 0)
+    assert await store.note_hello(said(asked=5), 0) is not None
+    assert await store.note_hello(said(mac=MAC_2, asked=3), 0) is None
 
 
 async def test_a6_an_order_that_waits_is_released_once_with_the_phones_address(
@@ -151,7 +183,7 @@ async def test_a6_an_order_that_waits_is_released_once_with_the_phones_address(
 ) -> None:
     for order_id in ("P-1", "P-2"):
         assert await store.wait_for_hello(
-            waits_for("t", order_id), None, 0, 1000
+            waits_for("t", order_id), [], 0, 1000
         )
     waiting = await store.waiting_for("t", 999)
     assert [intent.order_id for intent in waiting] == ["P-1", "P-2"]
@@ -174,7 +206,7 @@ async def test_a6_an_order_that_was_granted_waits_no_more_and_is_its_tokens(
     store: BridgeStore,
 ) -> None:
     granted = waits_for("t")
-    assert await store.wait_for_hello(granted, None, 0, 1000)
+    assert await store.wait_for_hello(granted, [], 0, 1000)
     store.note_grant_soon(granted, Placement("router-1", "a-session"), 0)
     assert await store.sessions_of("t") == ["a-session"]
     assert await store.waiting_for("t", 0) == []
@@ -211,6 +243,9 @@ async def test_f2_the_lane_is_the_mac_else_the_token_else_the_address(
         await lane_of(store, revoke(client=Client(ip="1.2.3.4"))) == "1.2.3.4"
     )
     assert await lane_of(store, revoke("P-1", client=Client())) == "P-1"
+    assert {await lane_of(store, said(mac=mac)) for mac in (MAC, MAC_2)} == {
+        "t"
+    }, "case T11: hellos of one token stay in their order"
 
 
 async def test_f1_the_inbox_keeps_entries_in_their_order_until_they_are_taken_out(

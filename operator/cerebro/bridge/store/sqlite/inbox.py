@@ -8,7 +8,7 @@ from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Intent, dump, lane_of, load
 from cerebro.bridge.store.base import MAX_INBOX, Backlog, Entry, LeftOver
 from cerebro.bridge.store.sqlite.schema import rows_of
-from cerebro.bridge.store.sqlite.tokens import location_of
+from cerebro.bridge.store.sqlite.tokens import locations_of
 
 
 def put(db: sqlite3.Connection, intent: Intent, now: int) -> Entry:
@@ -24,8 +24,8 @@ def put(db: sqlite3.Connection, intent: Intent, now: int) -> Entry:
             "too many orders wait for the API server: try again later",
         )
 
-    location = location_of(db, intent.token) if intent.token else None
-    lane = lane_of(intent, location.client if location is not None else None)
+    locations = locations_of(db, intent.token) if intent.token else []
+    lane = lane_of(intent, locations[0].client if locations else None)
     cursor = db.execute(
         "INSERT INTO inbox (received_at, lane, intent) VALUES (?, ?, ?)",
         (now, lane, dump(intent)),

@@ -26,6 +26,7 @@ def prune(db: sqlite3.Connection, now: int) -> bool:
             ("revokes", "device, order_id, mac, ip", "kept_until", now),
             ("moves", "rowid", "at", now - MOVE_MEMORY),
             ("tokens", "token", "seen_at", now - TOKEN_MEMORY),
+            ("token_places", "token, router", "seen_at", now - TOKEN_MEMORY),
             ("token_sessions", "token, name", "at", now - TOKEN_MEMORY),
             ("placements", "order_id, type", "at", now - TOKEN_MEMORY),
         )

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from cerebro.bridge.store.base import StoreVersionError
 
-VERSION = 2
+VERSION = 3
 """The version that this release reads and writes."""
 
-_COUNTED = ("nonces", "inbox", "tokens", "waiting")
+_COUNTED_2 = ("nonces", "inbox", "tokens", "waiting")
 """Tables that have a bound: how many rows each has is in the table `counts`.
 """
 
@@ -85,10 +85,32 @@ def _count_rows_of(table: str) -> tuple[str, ...]:
 
 _COUNTS_2 = (
     "CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID",
-    *(statement for table in _COUNTED for statement in _count_rows_of(table)),
+    *(
+        statement
+        for table in _COUNTED_2
+        for statement in _count_rows_of(table)
+    ),
 )
 
-_STEPS = (_split(_TABLES_1), _split(_INDEXES_2) + _COUNTS_2)
+_PLACES_3 = """
+CREATE TABLE IF NOT EXISTS token_places (
+    token TEXT NOT NULL, router TEXT NOT NULL, mik_id TEXT NOT NULL, ip TEXT, mac TEXT, user_agent TEXT,
+    said_at INTEGER NOT NULL, seen_at INTEGER NOT NULL, PRIMARY KEY (token, router)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS token_places_by_word ON token_places (token, said_at);
+CREATE INDEX IF NOT EXISTS token_places_by_age ON token_places (seen_at);
+INSERT OR IGNORE INTO token_places
+    SELECT token, lower(mik_id), mik_id, ip, mac, user_agent, seen_at, seen_at FROM tokens
+"""
+"""A token has a place on each router. The table `tokens` had a single one; it
+stays for the bridge of the release before, which may still run beside this one
+(E15).
+"""
+
+_STEPS = (
+    _split(_TABLES_1),
+    _split(_INDEXES_2) + _COUNTS_2,
+    _split(_PLACES_3) + _count_rows_of("token_places"),
+)
 """The statements that make version n + 1 out of version n, at index n."""
 
 

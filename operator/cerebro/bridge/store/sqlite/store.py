@@ -100,9 +100,9 @@ class SqliteStore(BridgeStore):
             partial(_note_hello, hello=hello, now=now)
         )
 
-    async def location_of(self, token: str) -> TokenLocation | None:
-        """Return what the last hello of a token said."""
-        return self.engine.read(partial(tokens.location_of, token=token))
+    async def locations_of(self, token: str) -> list[TokenLocation]:
+        """Return where a token was seen, the latest word first."""
+        return self.engine.read(partial(tokens.locations_of, token=token))
 
     async def sessions_of(self, token: str) -> list[str]:
         """Return the names of a token's Sessions; it waits for the writer, so
@@ -121,7 +121,7 @@ class SqliteStore(BridgeStore):
     async def wait_for_hello(
         self,
         order: Authorize,
-        location: TokenLocation | None,
+        locations: Sequence[TokenLocation],
         now: int,
         until: int,
     ) -> bool:
@@ -130,7 +130,7 @@ class SqliteStore(BridgeStore):
             partial(
                 waiting.wait_for_hello,
                 order=order,
-                location=location,
+                locations=locations,
                 now=now,
                 until=until,
             )
@@ -200,7 +200,8 @@ def _note_hello(
     be concerned (A6).
     """
     token = hello.token or ""
-    tokens.note_location(db, hello, now)
+    if not tokens.note_location(db, hello, now):
+        return None
 
     if waiting.is_awaited(db, token) or tokens.has_session(db, token):
         return inbox.put(db, hello, now)

@@ -17,15 +17,15 @@ from cerebro.bridge.store.sqlite.schema import rows_of
 def wait_for_hello(
     db: sqlite3.Connection,
     order: Authorize,
-    location: TokenLocation | None,
+    locations: Sequence[TokenLocation],
     now: int,
     until: int,
 ) -> bool:
     """Keep an order until its token says hello; return False if it said so
-    since `location` was read.
+    since `locations` were read.
     """
 
-    if tokens.location_of(db, order.token or "") != location:
+    if tokens.locations_of(db, order.token or "") != list(locations):
         return False
 
     if rows_of(db, "waiting") >= MAX_WAITING:

@@ -11,10 +11,10 @@ import pytest
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Client, Hello
-from cerebro.bridge.store.base import Placement
+from cerebro.bridge.store.base import Placement, TokenLocation
 from cerebro.bridge.store.sqlite import nonces, prune, schema, tokens
 from cerebro.bridge.store.sqlite.store import SqliteStore
-from support.orders import IP, NOW, PHONE, order, revoke
+from support.orders import IP, MAC, NOW, PHONE, order, revoke
 
 ROWS = 5_000
 """Nonces and tokens of the tests that count."""
@@ -39,8 +39,8 @@ async def use_every_method(store: SqliteStore) -> None:
         await store.keep_revoke(revoke(), PHONE, "router-1", 0)
         await store.revoked_at(paid, PHONE, "router-1")
         await store.revoked_at(paid, Client(ip=IP), "router-1")
-        location = await store.location_of("t")
-        await store.wait_for_hello(paid, location, 0, 1000)
+        locations = await store.locations_of("t")
+        await store.wait_for_hello(paid, locations, 0, 1000)
         await store.release(await store.waiting_for("t", 0), PHONE, 0)
         entry = await store.put(paid, 1)
         store.note_grant_soon(paid, Placement("router-1", "a"), 0)
@@ -142,9 +142,7 @@ async def test_the_tokens_seen_longest_ago_go_at_the_bound(
     for now, token in enumerate(("a", "b", "a", "c")):
         hello = Hello(mik_id="R1", token=token, client=PHONE, requested_at=NOW)
         await sqlite.note_hello(hello, now)
-    known = [
-        token for token in "abc" if await sqlite.location_of(token) is not None
-    ]
+    known = [token for token in "abc" if await sqlite.locations_of(token)]
     assert known == ["a", "c"]
 
 
@@ -164,12 +162,17 @@ async def test_a_round_of_forgetting_is_many_short_transactions(
     )
 
 
-async def test_a_file_of_version_1_is_counted_once(tmp_path: Path) -> None:
+async def test_a_file_of_version_1_is_counted_once_and_keeps_its_tokens(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "relay.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         for statement in schema._STEPS[0]:
             db.execute(statement)
         db.execute("INSERT INTO nonces VALUES ('a', 9), ('b', 9)")
+        db.execute(
+            "INSERT INTO tokens VALUES ('t', 'R1', ?, ?, NULL, 5)", (IP, MAC)
+        )
         db.execute("PRAGMA user_version = 1")
     store = SqliteStore(path)
     await store.open()
@@ -177,5 +180,7 @@ async def test_a_file_of_version_1_is_counted_once(tmp_path: Path) -> None:
         await store.engine.run(lambda db: schema.rows_of(db, "nonces")),
         await store.engine.run(lambda db: schema.rows_of(db, "inbox")),
     ]
+    places = await store.locations_of("t")
     await store.close()
     assert rows == [2, 0]
+    assert places == [TokenLocation("R1", PHONE, 5)]
