@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from cerebro.bridge.errors import ApiError, invalid
-from cerebro.bridge.intents import Authorize, Client, Revoke
+from cerebro.bridge.intents import Authorize, Cause, Client, Revoke
+from cerebro.bridge.orders.causes import latest_after
 from cerebro.bridge.orders.decide import Known, decide, order_name, overtaken
 from cerebro.bridge.orders.hellos import Hellos
 from cerebro.bridge.orders.outcomes import Awaited
@@ -71,7 +72,7 @@ class OrderExecutor:
         (E7), and return what was written.
         """
         await self._complete()
-        intent = entry.intent
+        intent = entry.intent.model_copy(update={"arrival": entry.arrival})
         try:
             if isinstance(intent, Authorize):
                 return await self._authorize(entry, intent)
@@ -116,13 +117,11 @@ class OrderExecutor:
                 continue
 
             # A revoke may have been taken since `known` was gathered.
-            revoked_at = await self._revoked_at(order, client, device)
-            was_revoked = (
-                revoked_at is not None and order.requested_at <= revoked_at
-            )
+            revokes = await self._revokes_of(order, client, device)
+            was_revoked = latest_after(order.cause, revokes) is not None
             if revoking is not None or was_revoked:
                 known = await self._read_anew(
-                    order, client, replace(known, revoked_at=revoked_at), write
+                    order, client, replace(known, revokes=revokes), write
                 )
 
                 continue
@@ -139,7 +138,7 @@ class OrderExecutor:
         self, order: Authorize, client: Client, device: Device
     ) -> Known:
         """Return what an order is decided by."""
-        revoked_at = await self._revoked_at(order, client, device)
+        revokes = await self._revokes_of(order, client, device)
         placement = await self._store.placement_of(order)
         now = datetime.now(UTC)
         sessions = self._sessions
@@ -151,7 +150,7 @@ class OrderExecutor:
             device,
             now,
             same=same,
-            revoked_at=revoked_at,
+            revokes=revokes,
             default_paid=self._default_paid,
             windows=self._windows,
         )
@@ -194,11 +193,11 @@ class OrderExecutor:
             known, holder=holder, stand_in=stand_in, elsewhere=elsewhere
         )
 
-    async def _revoked_at(
+    async def _revokes_of(
         self, order: Authorize, client: Client, device: Device
-    ) -> datetime | None:
-        """Return when a revoke of this order or client was last requested."""
-        return await self._store.revoked_at(order, client, device.name)
+    ) -> tuple[Cause, ...]:
+        """Return the revokes of this order or client that are kept."""
+        return tuple(await self._store.revokes_of(order, client, device.name))
 
     async def _read_anew(
         self, order: Authorize, client: Client, known: Known, write: Write

@@ -17,12 +17,20 @@ costs does not grow with what is stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from cerebro.bridge.intents import Authorize, Client, Hello, Intent, Revoke
+from cerebro.bridge.intents import (
+    Arrival,
+    Authorize,
+    Cause,
+    Client,
+    Hello,
+    Intent,
+    Revoke,
+)
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -74,6 +82,13 @@ class Entry:
 
     intent: Intent
 
+    @property
+    def arrival(self) -> Arrival:
+        """When the intent came to the bridge, also if it waited for a hello
+        since.
+        """
+        return self.intent.arrival or Arrival(self.received_at, self.seq)
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -110,8 +125,8 @@ class KeptRevoke:
     client: Client
     """The client, also of a revoke that names an order."""
 
-    revoked_at: float
-    """Seconds since 1970 at which the caller asked for the revoke."""
+    cause: Cause
+    """When the caller asked for it, and when it came."""
 
     def concerns(self, client: Client) -> bool:
         """Return whether the revoke ends this client's access: by MAC if both
@@ -317,15 +332,14 @@ class OrderStore(Protocol):
         self, revoke: Revoke, client: Client, device: str, now: int
     ) -> None:
         """Keep a revoke on a Device for REVOKE_MEMORY; of equal ones the
-        latest time of asking counts.
+        latest time of asking counts, and the latest arrival.
         """
         ...
 
-    async def revoked_at(
+    async def revokes_of(
         self, order: Authorize, client: Client, device: str
-    ) -> datetime | None:
-        """Return when the latest kept revoke was asked for that concerns an
-        order; None if there is none.
+    ) -> list[Cause]:
+        """Return the kept revokes that concern an order.
 
         Those are the revokes of the order itself on any Device, and the
         client's without an order on this Device.
@@ -384,16 +398,3 @@ def router_key(mik_id: str | None) -> str:
 def milliseconds(moment: datetime) -> int:
     """Return a moment as milliseconds since 1970."""
     return round(moment.timestamp() * 1000)
-
-
-def latest_revoke(
-    revokes: Iterable[KeptRevoke], client: Client
-) -> float | None:
-    """Return the latest time (seconds since 1970) of the revokes that concern
-    a client, None if none does.
-    """
-    moments = (
-        revoke.revoked_at for revoke in revokes if revoke.concerns(client)
-    )
-
-    return max(moments, default=None)

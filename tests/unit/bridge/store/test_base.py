@@ -10,7 +10,15 @@ import asyncio
 import pytest
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.intents import Authorize, Client, Hello, Intent
+from cerebro.bridge.intents import (
+    Arrival,
+    Authorize,
+    Cause,
+    Client,
+    Hello,
+    Intent,
+    Revoke,
+)
 from cerebro.bridge.store.base import (
     DAY,
     HOUR,
@@ -60,55 +68,62 @@ async def test_of_many_at_once_one_nonce_wins(store: BridgeStore) -> None:
     assert sorted(await asyncio.gather(*uses)) == [False] * 49 + [True]
 
 
+async def kept(
+    store: BridgeStore,
+    client: Client = PHONE,
+    name: str = "P-9",
+    where: str = "router-1",
+) -> list[Cause]:
+    return await store.revokes_of(order(name), client, where)
+
+
+async def keep(
+    store: BridgeStore, which: Revoke, client: Client = PHONE
+) -> None:
+    await store.keep_revoke(which, client, "router-1", now_ms())
+
+
 async def test_a4_a_revoke_is_kept_for_24_h(store: BridgeStore) -> None:
-    await store.keep_revoke(revoke(asked=60), PHONE, "router-1", now_ms())
-    assert await store.revoked_at(order(), PHONE, "router-1") == at(60)
-    assert (
-        await store.revoked_at(
-            order(), Client(mac=MAC_2, ip="10.5.50.10"), "router-1"
-        )
-        is None
-    )
-    assert await store.revoked_at(
-        order(), Client(ip="10.5.50.10"), "router-1"
-    ) == at(60)
+    await keep(store, revoke(asked=60))
+    address = Client(ip="10.5.50.10")
+    elsewhere = Client(mac=MAC_2, ip="10.5.50.10")
+    assert await kept(store) == [Cause(at(60))]
+    assert await kept(store, elsewhere) == []
+    assert await kept(store, address) == [Cause(at(60))]
     await store.prune(now_ms() + DAY)
-    assert await store.revoked_at(order(), PHONE, "router-1") is None
+    assert await kept(store) == []
 
 
-async def test_a4_of_equal_revokes_the_latest_time_of_asking_counts(
+async def test_a4_of_equal_revokes_the_latest_time_and_arrival_count(
     store: BridgeStore,
 ) -> None:
-    for asked in (60, 30):
-        await store.keep_revoke(
-            revoke(asked=asked), PHONE, "router-1", now_ms()
-        )
-    assert await store.revoked_at(order(), PHONE, "router-1") == at(60)
+    for asked, arrival in ((60, (5, 1)), (30, (7, 2)), (20, (5, 9))):
+        late = revoke(asked=asked, client=Client(mac=MAC))
+        arrived = late.model_copy(update={"arrival": Arrival(*arrival)})
+        await keep(store, arrived, Client(mac=MAC))
+    assert await kept(store) == [Cause(at(60), Arrival(7, 2))]
 
 
 async def test_a4_a_revoke_of_an_order_is_kept_for_that_order(
     store: BridgeStore,
 ) -> None:
-    await store.keep_revoke(
-        revoke("P-1", asked=60), Client(), "router-1", now_ms()
-    )
-    for name, kept in (("P-1", at(60)), ("P-2", None)):
-        assert await store.revoked_at(order(name), PHONE, "router-1") == kept
+    await keep(store, revoke("P-1", asked=60), Client())
+    assert await kept(store, name="P-1") == [Cause(at(60))]
+    assert await kept(store, name="P-2") == []
 
 
 async def test_a2_a_revoke_of_an_order_is_kept_for_every_router(
     store: BridgeStore,
 ) -> None:
-    await store.keep_revoke(
-        revoke("P-1", asked=60), PHONE, "router-1", now_ms()
-    )
-    await store.keep_revoke(revoke(asked=30), PHONE, "router-1", now_ms())
-    for name, where, kept in (
-        ("P-1", "router-2", at(60)),
-        ("P-2", "router-2", None),
-        ("P-2", "router-1", at(30)),
+    await keep(store, revoke("P-1", asked=60))
+    await keep(store, revoke(asked=30))
+    for name, where, asked in (
+        ("P-1", "router-2", {60}),
+        ("P-2", "router-2", set()),
+        ("P-2", "router-1", {30}),
     ):
-        assert await store.revoked_at(order(name), PHONE, where) == kept
+        revokes = await kept(store, name=name, where=where)
+        assert {each.asked_at for each in revokes} == {at(s) for s in asked}
 
 
 async def test_a6_at_most_three_moves_an_hour(store: BridgeStore) -> None:

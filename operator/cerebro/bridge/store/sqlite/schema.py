@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cerebro.bridge.store.base import StoreVersionError
 
-VERSION = 3
+VERSION = 4
 """The version that this release reads and writes."""
 
 _COUNTED_2 = ("nonces", "inbox", "tokens", "waiting")
@@ -106,10 +106,17 @@ stays for the bridge of the release before, which may still run beside this one
 (E15).
 """
 
+_ARRIVALS_4 = (
+    "ALTER TABLE revokes ADD COLUMN arrived_at INTEGER",
+    "ALTER TABLE revokes ADD COLUMN arrived_seq INTEGER",
+)
+"""When a kept revoke came; none of what an older release kept (A4)."""
+
 _STEPS = (
     _split(_TABLES_1),
     _split(_INDEXES_2) + _COUNTS_2,
     _split(_PLACES_3) + _count_rows_of("token_places"),
+    _ARRIVALS_4,
 )
 """The statements that make version n + 1 out of version n, at index n."""
 

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from cerebro.bridge.intents import Authorize, Client, Hello, Intent, Revoke
+from cerebro.bridge.intents import (
+    Authorize,
+    Cause,
+    Client,
+    Hello,
+    Intent,
+    Revoke,
+)
 from cerebro.bridge.store.base import (
     Backlog,
     BridgeStore,
@@ -182,13 +188,13 @@ class SqliteStore(BridgeStore):
             )
         )
 
-    async def revoked_at(
+    async def revokes_of(
         self, order: Authorize, client: Client, device: str
-    ) -> datetime | None:
-        """Return the time of the latest kept revoke that concerns an order."""
+    ) -> list[Cause]:
+        """Return the kept revokes that concern an order."""
         return self.engine.read(
             partial(
-                orders.revoked_at, order=order, client=client, device=device
+                orders.revokes_of, order=order, client=client, device=device
             )
         )
 
