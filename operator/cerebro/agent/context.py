@@ -148,7 +148,9 @@ class AgentContext:
         return None if is_going else session
 
     def _superseder(self, session: Session) -> StoredObject | None:
-        """Return the object that stands in a Session's place."""
+        """Return the object that stands in a Session's place (rule A10); None
+        if none does.
+        """
         return newest(self.superseding.get(session.namespace, session.name))
 
     # --- who may act

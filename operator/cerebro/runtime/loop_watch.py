@@ -19,6 +19,9 @@ _SECONDS_SHOWN = 60
 async def watch_event_loop() -> None:
     """Show without end how long the loop was held: as a histogram, and the
     worst of the last minute.
+
+    A hold counts from the instant at which a look was due, so that one of
+    50 ms is seen as 30 to 50 ms. The looks cost about 0.1 % of a core.
     """
     worst: deque[float] = deque(maxlen=_SECONDS_SHOWN)
 

@@ -51,7 +51,13 @@ _NOT_LOOKED = Obstacle(
 
 
 class DeviceSessions:
-    """The Sessions of one Device, and what is remembered of their clients."""
+    """The Sessions of one Device, and what is remembered of their clients.
+
+    The store says which Sessions changed, and `current` looks at these alone:
+    at each as it counts (rule A10), with the status that was reported last,
+    since the one in the store may be older. Only `report_unreached` goes over
+    all of them, and only when there is something new to tell.
+    """
 
     def __init__(
         self, context: AgentContext, namespace: str, device: str
@@ -96,7 +102,11 @@ class DeviceSessions:
         return self._roster
 
     def _look_at(self, uid: str) -> bool:
-        """Take a Session as the store has it now; return whether it counts."""
+        """Take a Session as the store has it now; return whether it counts.
+
+        A Session that is finished, that is being deleted, that moved to
+        another Device or that is frozen counts no more.
+        """
         self._frozen.pop(uid, None)
 
         stored = self._context.store.by_uid(SESSION, self._namespace, uid)

@@ -93,8 +93,11 @@ class _Subject:
     """Hosts that earlier rounds have read."""
 
     def chosen(self, scope: Scope | None) -> list[Session]:
-        """Return the Sessions that are to be decided about: of a scope, those
-        of its clients, and those that changed.
+        """Return the Sessions that are to be decided about, each once.
+
+        They are those that changed, also where they name no client, and those
+        of the scope's clients: who shares a client shares its rows (rule B3).
+        Without a scope they are all.
         """
         if scope is None or self.changed is None:
             return [self._as_pinned(session) for session in self.roster.all()]
@@ -105,7 +108,9 @@ class _Subject:
         return list(by_uid.values())
 
     def within(self, scope: Scope) -> list[Session]:
-        """Return the Sessions whose clients are in a scope."""
+        """Return the Sessions whose clients are in a scope, as they count in
+        this pass; each once.
+        """
         sessions = map(self._as_pinned, self.roster.within(scope))
         by_uid = {session.metadata.uid: session for session in sessions}
 
@@ -332,7 +337,10 @@ class AccessReconciler:
         )
 
     async def _plan(self, wanted: DesiredAccess, actual: Actual) -> AccessPlan:
-        """Plan, and let others run meanwhile."""
+        """Return the plan, and let others run while it is made.
+
+        Nobody changes `wanted` and `actual` meanwhile: both are values.
+        """
         planner = AccessPlanner(wanted, actual, self.policy)
         await exhaust(planner.steps())
 
