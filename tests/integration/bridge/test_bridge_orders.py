@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cerebro.resources import Session
-from integration.bridge.agent import Agent, condition
+from integration.bridge.agent import Agent, condition, enforced
 from integration.bridge.caller import (
     HERE,
     IP,
@@ -298,6 +298,25 @@ async def test_a10_what_a_person_made_is_revoked_by_a_session_that_supersedes_it
     assert made.spec.supersedes is not None
     assert (made.spec.supersedes.name, made.spec.revoked) == ("by-hand", True)
     assert made.spec.ttl_after_finished is None
+
+
+@pytest.mark.parametrize("holder", ["AA:BB:CC:DD:EE:77", None])
+async def test_a13_a_client_that_is_not_there_is_said_with_the_200(
+    bridge: Caller, agent: Agent, order_id: str, holder: str | None
+) -> None:
+    """Case T4: the MAC of an order is not the one at its address."""
+
+    def away(session: Session, now: datetime) -> dict[str, Any]:
+        seen = {"clientSeen": False, "addressHeldBy": holder}
+        return enforced(session, now) | seen
+
+    work = asyncio.create_task(agent.work(away))
+    answer = await bridge.until_confirmed.authorize(order_id)
+    work.cancel()
+    body = answer.json()
+    assert (answer.status_code, body["clientSeen"]) == (200, False)
+    assert (holder or "nobody") in body["warning"]
+    assert MAC in body["warning"]
 
 
 async def test_b4_an_entry_made_by_hand_is_409_with_its_reason(

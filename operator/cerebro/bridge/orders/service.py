@@ -76,13 +76,14 @@ class OrderService:
 
         written, result = await self._carry_through(order, arrived)
         mikrotik = self._router_answer(written.device, written.client, result)
+        session = self._first_known(written.targets)
+        answer = _granted(order, written.device, written.client, mikrotik)
 
-        return _granted(
-            order,
-            written.device,
-            written.client,
-            mikrotik,
-            warning=order.warning,
+        return answer.model_copy(
+            update={
+                "client_seen": session.status.client_seen if session else None,
+                "warning": _warning(order, written.client, session),
+            }
         )
 
     async def revoke(self, revoke: Revoke, arrived: float) -> RevokeAnswer:
@@ -299,8 +300,6 @@ def _granted(
     device: Device,
     client: Client,
     mikrotik: RouterResult,
-    *,
-    warning: str | None = None,
 ) -> GrantAnswer:
     return GrantAnswer(
         pedido_id=order.order_id,
@@ -309,8 +308,27 @@ def _granted(
         ip=client.ip,
         mac=client.mac,
         mikrotik=mikrotik,
-        warning=warning,
     )
+
+
+def _warning(
+    order: Authorize, client: Client, session: Session | None
+) -> str | None:
+    """Return what the caller of an order should know: what was changed of it,
+    and that the client is not there (A13). None if there is nothing.
+    """
+    warnings = [order.warning] if order.warning else []
+    if session is not None and session.status.client_seen is False:
+        warnings.append(_who_is_there(client, session.status.address_held_by))
+
+    return "; ".join(warnings) or None
+
+
+def _who_is_there(client: Client, holder: str | None) -> str:
+    if holder is not None:
+        return f"on the router {client.ip} is the address of {holder}: the access is there for {client.key}"
+
+    return f"the router shows nobody with {client.key}: the access is there for when it comes"
 
 
 def _revoked(
