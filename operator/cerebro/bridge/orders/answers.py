@@ -54,6 +54,11 @@ class RevokeAnswer(Answer):
     ip: str | None
     mac: str | None
     mikrotik: RouterResult
+    warning: str | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="What this revoke cannot have ended; mostly absent.",
+    )
 
 
 class HelloAnswer(Answer):
