@@ -30,6 +30,7 @@ from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.orders.upkeep import Upkeep
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import BridgeStore, Entry
+from cerebro.bridge.store.redis.store import RedisStore
 from cerebro.bridge.store.sqlite.store import SqliteStore
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.completeness import Watch
@@ -58,15 +59,27 @@ degraded.
 log = structlog.get_logger(__name__)
 
 
+class StoreNotUsableError(Exception):
+    """The store could not be opened. The text names its variable, and why."""
+
+
 async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then take nothing new, finish what is under way
     and close the store.
+
+    Raises StoreNotUsableError, StoreVersionError.
     """
     for warning in settings.warnings():
         log.warning(warning)
 
-    store = SqliteStore(settings.store)
-    await store.open()
+    store = _store(settings)
+    try:
+        await store.open()
+    except ApiError as error:
+        variable = (
+            "REDIS_URL" if settings.store_kind == "redis" else "CEREBRO_STORE"
+        )
+        raise StoreNotUsableError(f"{variable}: {error}") from None
 
     try:
         async with KubeApi(
@@ -75,6 +88,14 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
             await Bridge(settings, store, api).run(stop)
     finally:
         await store.close()
+
+
+def _store(settings: BridgeSettings) -> BridgeStore:
+    """Return the store that the settings name, not open yet."""
+    if settings.store_kind == "redis":
+        return RedisStore(settings.redis, settings.relay_namespace)
+
+    return SqliteStore(settings.store)
 
 
 class Bridge:

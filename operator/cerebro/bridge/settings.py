@@ -8,12 +8,12 @@ here.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from cerebro.bridge.store_settings import StoreSettings
 from cerebro.resources.addresses import parse_network
 from cerebro.resources.values import NAME_PATTERN
 from cerebro.runtime.settings import (
@@ -28,7 +28,9 @@ MAX_TRIAL_MINUTES = 120
 Window = Annotated[int, Field(ge=1_000, le=3_600_000)]
 
 
-class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
+class BridgeSettings(
+    StoreSettings, KubernetesSettings, GrantSettings, InstallationSettings
+):
     """The settings of `cerebro bridge`."""
 
     bind_host: str = Field(
@@ -42,10 +44,6 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         le=65535,
         validation_alias="PORT",
         description="Port to listen on; 0 takes a free one.",
-    )
-    store: Path = Field(
-        default=Path("data/relay.db"),
-        description="SQLite file of tokens, nonces and the inbox; two bridges on a node may share it (E15).",
     )
     hub: str | None = Field(
         default=None,
@@ -260,7 +258,7 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         sentence each.
         """
 
-        warnings: list[str] = []
+        warnings = self.store_warnings()
         if self.nonce_memory_ms > self.nonce_ttl_ms:
             warnings.append(
                 f"RELAY_NONCE_TTL_MS is raised to {self.nonce_memory_ms}: twice the clock window"

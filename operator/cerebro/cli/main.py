@@ -73,6 +73,7 @@ def bridge() -> None:
     Needs RELAY_TOKEN, RELAY_API_SECRET, CEREBRO_NAMESPACE and KUBECONFIG outside of a pod.
     """
 
+    from cerebro.bridge.main import StoreNotUsableError
     from cerebro.bridge.main import run as run_bridge
     from cerebro.bridge.settings import BridgeSettings
     from cerebro.bridge.store.base import StoreVersionError
@@ -80,7 +81,7 @@ def bridge() -> None:
     settings = _settings(BridgeSettings)
     try:
         run(lambda stop: run_bridge(settings, stop))
-    except StoreVersionError as error:
+    except (StoreNotUsableError, StoreVersionError) as error:
         typer.echo(f"cerebro: {error}", err=True)
         raise typer.Exit(2) from None
 

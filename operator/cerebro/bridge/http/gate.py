@@ -218,6 +218,14 @@ class Gate:
         if verified.ts_ms is None:
             return None
 
+        if verified.ts_ms < self._store.nonces_since:
+            raise ApiError(
+                503,
+                "store_unavailable",
+                "the store was started anew after this request was signed: sign it anew",
+                retry_after=1,
+            )
+
         return datetime.fromtimestamp(verified.ts_ms / 1000, UTC)
 
     def _may_be_unsigned(self, path: str) -> bool:

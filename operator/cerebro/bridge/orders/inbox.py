@@ -172,6 +172,10 @@ class Inbox(Generic[R]):
         for delay in Backoff(first=0.05, ceiling=5.0):
             try:
                 async with self._slots:
+                    if not await self._store.still_holds(entry.seq):
+                        self._let_go(entry)
+                        return
+
                     result = await self._carry_out(entry)
             except ApiError as error:
                 if error.status < 500 or error.code == "inbox_full":
@@ -231,6 +235,18 @@ class Inbox(Generic[R]):
 
         self._known.discard(entry.seq)
         self._tell(entry, result)
+
+    def _let_go(self, entry: Entry) -> None:
+        """Leave an entry to the bridge that took it over."""
+        self._known.discard(entry.seq)
+        self._tell(
+            entry,
+            ApiError(
+                503,
+                "taken_over",
+                "another bridge carries the order out: ask for it once more",
+            ),
+        )
 
     def _tell(self, entry: Entry, result: R | Exception) -> None:
         """Tell who waits for an entry what became of it by now."""

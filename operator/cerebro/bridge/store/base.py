@@ -5,7 +5,9 @@ Each part of the bridge takes the Protocol that it needs; `BridgeStore` has all
 of them. Three promises hold for every method of every implementation:
 
 * An awaited method is committed when it returns, and had no effect when it raises. It survives the death of the
-  process, and also a power failure once `sync` was awaited.
+  process, and also a power failure once `sync` was awaited. A store behind a network cannot keep all of that: if
+  the connection breaks before the answer, the method raises and may have had its effect, so each may be called
+  once more; and a store may lose what it had, as `docs/operating.md` says of each.
 * An awaited method is atomic: two bridges that share a store never both get the same answer where only a single
   caller may (a nonce, a released order).
 * Every method raises ApiError 503 `store_unavailable` if the store cannot be reached.
@@ -192,10 +194,21 @@ class InboxStore(Protocol):
         """
         ...
 
+    async def still_holds(self, seq: int) -> bool:
+        """Return whether this bridge may carry an entry out: False if another
+        bridge has taken it over.
+
+        Asked before each try, for a bridge that was cut off from its store may
+        have been taken for dead.
+        """
+        ...
+
     async def left_over(self, before: int) -> LeftOver:
         """Return the entries received at `before` or earlier, of this bridge
-        and of one that shares its store.
+        and of those that share its store.
 
+        Where the store knows which bridges live, entries of another that lives
+        are not among them, and the others are this bridge's from now on.
         Entries that were to be taken out a moment ago are not among them.
         """
         ...
@@ -209,6 +222,15 @@ class InboxStore(Protocol):
 
 class NonceStore(Protocol):
     """The nonces of signatures (D5)."""
+
+    @property
+    def nonces_since(self) -> int:
+        """Since when every nonce is remembered, in milliseconds.
+
+        Of a request that was signed before, nobody can tell whether it was
+        used: its nonce may be forgotten.
+        """
+        ...
 
     async def use_nonce(
         self, nonce: str, now: int, memory: int, valid_for: int

@@ -74,6 +74,12 @@ class SqliteStore(BridgeStore):
         """Remove an entry from the inbox with the next transaction."""
         self.engine.post(partial(inbox.take_out, seq=seq))
 
+    async def still_holds(self, seq: int) -> bool:  # noqa: ARG002 - all entries alike
+        """Return True: bridges that share a file may both carry an entry out,
+        which changes nothing.
+        """
+        return True
+
     async def left_over(self, before: int) -> LeftOver:
         """Return the entries received at `before` or earlier; those posted for
         removal are gone.
@@ -83,6 +89,11 @@ class SqliteStore(BridgeStore):
     async def backlog(self) -> Backlog:
         """Return how full the inbox is."""
         return self.engine.read(inbox.backlog)
+
+    @property
+    def nonces_since(self) -> int:
+        """Since ever: a file forgets nothing."""
+        return 0
 
     async def use_nonce(
         self, nonce: str, now: int, memory: int, valid_for: int

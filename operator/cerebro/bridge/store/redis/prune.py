@@ -1,0 +1,31 @@
+"""Forgets what is over, in all tables but the inbox, whose entries are taken
+out when they are carried out.
+"""
+
+from __future__ import annotations
+
+from cerebro.bridge.store.base import MOVE_MEMORY, TOKEN_MEMORY
+from cerebro.bridge.store.redis.engine import Engine
+from cerebro.bridge.store.redis.scripts import FORGET, FORGET_NONCES
+
+AT_ONCE = 1000
+"""Rows that a step forgets at most, so that no request waits long for it."""
+
+
+async def prune(engine: Engine, now: int) -> None:
+    """Forget what is over at `now`, in steps between which others go on."""
+    forgotten = AT_ONCE
+    while forgotten >= AT_ONCE:
+        forgotten = await engine.run(FORGET_NONCES, now, AT_ONCE)
+
+    for index, before in (
+        ("waiting", now),
+        ("revokes", now),
+        ("moves", now - MOVE_MEMORY),
+        ("places", now - TOKEN_MEMORY),
+        ("links", now - TOKEN_MEMORY),
+        ("placements", now - TOKEN_MEMORY),
+    ):
+        forgotten = AT_ONCE
+        while forgotten >= AT_ONCE:
+            forgotten = await engine.run(FORGET, index, before, AT_ONCE)

@@ -1,0 +1,43 @@
+"""The rows of tables on Redis, as commands of a transaction that need no look:
+see `scripts` for what a row and an index are.
+"""
+
+from __future__ import annotations
+
+import json
+
+from cerebro.bridge.store.base import TokenLocation
+from cerebro.bridge.store.redis.engine import Command
+
+
+def keep_row(
+    index: str, score: int, group: str, field: str, value: str
+) -> tuple[Command, ...]:
+    """Return the commands that write a row."""
+    return (
+        ("HSET", group, field, value),
+        ("ZADD", index, score, _member(group, field)),
+    )
+
+
+def forget_row(index: str, group: str, field: str) -> tuple[Command, ...]:
+    """Return the commands that remove a row."""
+    return (
+        ("HDEL", group, field),
+        ("ZREM", index, _member(group, field)),
+    )
+
+
+def place_value(place: TokenLocation) -> str:
+    """Return the text of a token's place; equal places have equal texts."""
+    client = place.client
+
+    return json.dumps(
+        [place.mik_id, client.mac, client.ip, place.said_at],
+        ensure_ascii=False,
+    )
+
+
+def _member(group: str, field: str) -> str:
+    """Return a row's member of its index, as `member_of` in `scripts` does."""
+    return f"{len(group.encode())}:{group}{field}"
