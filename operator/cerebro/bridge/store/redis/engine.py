@@ -220,19 +220,8 @@ class Engine:
             async with asyncio.timeout(CALL_TIMEOUT):
                 result = await call
         except (RedisError, OSError) as error:
-            reason = self._describe(error)
-            if self.failed != reason:
-                log.warning(
-                    "the store cannot be used",
-                    reason=reason,
-                    redis=str(self.address),
-                )
-
-            self.failed = reason
-            self.refused = isinstance(
-                error, (AuthenticationError, ResponseError)
-            )
-            raise _unavailable(reason) from None
+            await self._note_failure(error)
+            raise _unavailable(self._describe(error)) from None
 
         if self.failed is not None:
             log.info("the store can be used again", redis=str(self.address))
@@ -240,6 +229,27 @@ class Engine:
         self.failed = None
 
         return result
+
+    async def _note_failure(self, error: RedisError | OSError) -> None:
+        """Note why a call failed; if Redis did not answer, let no other call
+        try a connection that lies idle and is as dead.
+        """
+        reason = self._describe(error)
+        if self.failed != reason:
+            log.warning(
+                "the store cannot be used",
+                reason=reason,
+                redis=str(self.address),
+            )
+
+        self.failed = reason
+        self.refused = isinstance(error, (AuthenticationError, ResponseError))
+        if self.refused or self._redis is None:
+            return
+
+        with suppress(RedisError, OSError):
+            pool = self._redis.connection_pool
+            await pool.disconnect(inuse_connections=False)
 
     def _connection_settings(self) -> dict[str, Any]:
         address = self.address

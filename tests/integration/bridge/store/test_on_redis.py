@@ -1,0 +1,3 @@
+"""What every store promises, kept by a real Redis: the same cases that run over the SQLite file."""
+
+from unit.bridge.store.test_base import *  # noqa: F403 - its tests are these tests
