@@ -50,7 +50,7 @@ class StoreSettings(BasicSettings):
     store_kind: Literal["file", "sqlite", "redis"] = Field(
         default="file",
         validation_alias="RELAY_STORE",
-        description="Where tokens, nonces and orders are kept; `file` is `sqlite` (F5).",
+        description="Where tokens, nonces and orders are kept; `file` is `sqlite`.",
     )
     store: Path = Field(
         default=Path("data/relay.db"),

@@ -33,7 +33,7 @@ def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> BridgeSettings:
         ("Redis", "redis"),
     ],
 )
-def test_f5_the_store_is_a_file_unless_it_is_redis(
+def test_the_store_is_a_file_unless_it_is_redis(
     monkeypatch: pytest.MonkeyPatch, value: str | None, kind: str
 ) -> None:
     variables = {} if value is None else {"RELAY_STORE": value}

@@ -7,7 +7,7 @@ of them. Three promises hold for every method of every implementation:
 * An awaited method is committed when it returns, and had no effect when it raises. It survives the death of the
   process, and also a power failure once `sync` was awaited. A store behind a network cannot keep all of that: if
   the connection breaks before the answer, the method raises and may have had its effect, so each may be called
-  once more; and a store may lose what it had, as `docs/operating.md` says of each.
+  once more; and a store may lose what it had, as `docs/stores.md` says of each.
 * An awaited method is atomic: two bridges that share a store never both get the same answer where only a single
   caller may (a nonce, a released order).
 * Every method raises ApiError 503 `store_unavailable` if the store cannot be reached.

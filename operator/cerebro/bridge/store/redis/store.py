@@ -1,7 +1,7 @@
 """The bridge's store on a Redis that several bridges share.
 
 What a method promises is said in `cerebro.bridge.store.base`, and what is left
-of it when Redis loses data in `docs/operating.md`.
+of it when Redis loses data in `docs/stores.md`.
 """
 
 from __future__ import annotations
