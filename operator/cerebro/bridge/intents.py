@@ -138,6 +138,16 @@ class _Intent(BaseModel):
     trace_id: str = ""
     """What the request's logs, its Session and its answer have in common."""
 
+    event_id: str | None = None
+    """The backend's event that brought it, which gets an ACK; None if it came
+    otherwise.
+    """
+
+    peer_public_key: str | None = None
+    """The router's key, if an event is to be refused while that peer is
+    offline (F5).
+    """
+
     @property
     def cause(self) -> Cause:
         """The intent as a cause."""

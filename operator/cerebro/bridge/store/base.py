@@ -2,7 +2,8 @@
 nothing here says how it is kept.
 
 Each part of the bridge takes the Protocol that it needs; `BridgeStore` has all
-of them. Three promises hold for every method of every implementation:
+of them, also that of `events`. What all of them name is in `entry`, and can be
+imported from here. Three promises hold for every method of every implementation:
 
 * An awaited method is committed when it returns, and had no effect when it raises. It survives the death of the
   process, and also a power failure once `sync` was awaited. A store behind a network cannot keep all of that: if
@@ -25,7 +26,6 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from cerebro.bridge.intents import (
-    Arrival,
     Authorize,
     Cause,
     Client,
@@ -33,10 +33,11 @@ from cerebro.bridge.intents import (
     Intent,
     Revoke,
 )
-
-MINUTE = 60_000
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
+from cerebro.bridge.store.entry import DAY as DAY  # noqa: PLC0414
+from cerebro.bridge.store.entry import HOUR as HOUR  # noqa: PLC0414
+from cerebro.bridge.store.entry import MINUTE as MINUTE  # noqa: PLC0414
+from cerebro.bridge.store.entry import Entry as Entry  # noqa: PLC0414
+from cerebro.bridge.store.events import EventStore
 
 MAX_INBOX = 10_000
 """Entries in the inbox; a further one is refused."""
@@ -65,31 +66,6 @@ MOVE_MEMORY = HOUR
 
 TOKEN_MEMORY = 30 * DAY
 """How long tokens, their Sessions and the placements of orders are kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An intent in the inbox. Entries of one lane are carried out in the order
-    of `seq`.
-    """
-
-    seq: int
-    """Its number; a later entry has a higher one, also after a restart."""
-
-    lane: str
-    """The name of its lane: see `cerebro.bridge.intents.lane_of`."""
-
-    received_at: int
-    """When it was put into the inbox."""
-
-    intent: Intent
-
-    @property
-    def arrival(self) -> Arrival:
-        """When the intent came to the bridge, also if it waited for a hello
-        since.
-        """
-        return self.intent.arrival or Arrival(self.received_at, self.seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,8 +358,8 @@ class HousekeepingStore(Protocol):
         ...
 
     async def prune(self, now: int) -> None:
-        """Forget nonces, waiting orders, revokes, moves, tokens and placements
-        whose time is over at `now`.
+        """Forget nonces, waiting orders, revokes, moves, tokens, placements,
+        events, ACKs and payments whose time is over at `now`.
         """
         ...
 
@@ -394,7 +370,7 @@ class ExecutorStore(
     """What carrying out an order needs."""
 
 
-class BridgeStore(InboxStore, NonceStore, ExecutorStore, Protocol):
+class BridgeStore(InboxStore, NonceStore, ExecutorStore, EventStore, Protocol):
     """The whole memory of a bridge. Opened by `open`, and closed by `close`
     after its last use.
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 import sqlite3
 
 from cerebro.bridge.store.base import MOVE_MEMORY, TOKEN_MEMORY
+from cerebro.bridge.store.events import EVENT_MEMORY
 
 AT_ONCE = 1000
 """Rows of a table that a step forgets at most, so that no request waits long
@@ -29,6 +30,9 @@ def prune(db: sqlite3.Connection, now: int) -> bool:
             ("token_places", "token, router", "seen_at", now - TOKEN_MEMORY),
             ("token_sessions", "token, name", "at", now - TOKEN_MEMORY),
             ("placements", "order_id, type", "at", now - TOKEN_MEMORY),
+            ("events", "event_id", "seen_at", now - EVENT_MEMORY),
+            ("acks", "seq", "made_at", now - EVENT_MEMORY),
+            ("payments", "sid", "kept_until", now),
         )
     ]
 

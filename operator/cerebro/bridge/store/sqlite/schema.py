@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cerebro.bridge.store.base import StoreVersionError
 
-VERSION = 4
+VERSION = 5
 """The version that this release reads and writes."""
 
 _COUNTED_2 = ("nonces", "inbox", "tokens", "waiting")
@@ -112,11 +112,31 @@ _ARRIVALS_4 = (
 )
 """When a kept revoke came; none of what an older release kept (A4)."""
 
+_EVENTS_5 = """
+CREATE TABLE IF NOT EXISTS events (
+    event_id TEXT PRIMARY KEY, seen_at INTEGER NOT NULL, taken_at INTEGER NOT NULL, told INTEGER NOT NULL,
+    awaits TEXT) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS events_by_age ON events (seen_at);
+CREATE INDEX IF NOT EXISTS events_open ON events (taken_at) WHERE awaits IS NOT NULL;
+CREATE TABLE IF NOT EXISTS acks (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL, tries INTEGER
+    NOT NULL, due_at INTEGER NOT NULL, made_at INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS acks_by_due ON acks (due_at);
+CREATE INDEX IF NOT EXISTS acks_by_age ON acks (made_at);
+CREATE TABLE IF NOT EXISTS payments (
+    sid TEXT PRIMARY KEY, plan_id TEXT, intent TEXT NOT NULL, kept_until INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS payments_by_end ON payments (kept_until)
+"""
+"""Events of the backend: `awaits` is NULL once an event has its final outcome,
+and empty while it is in the inbox.
+"""
+
 _STEPS = (
     _split(_TABLES_1),
     _split(_INDEXES_2) + _COUNTS_2,
     _split(_PLACES_3) + _count_rows_of("token_places"),
     _ARRIVALS_4,
+    _split(_EVENTS_5) + _count_rows_of("events") + _count_rows_of("acks"),
 )
 """The statements that make version n + 1 out of version n, at index n."""
 

@@ -27,9 +27,19 @@ from cerebro.bridge.store.base import (
     Placement,
     TokenLocation,
 )
-from cerebro.bridge.store.sqlite import inbox, nonces, orders, tokens, waiting
+from cerebro.bridge.store.events import Ack, NewEvent, OpenEvent, Payment
+from cerebro.bridge.store.sqlite import (
+    acks,
+    inbox,
+    nonces,
+    orders,
+    tokens,
+    waiting,
+)
+from cerebro.bridge.store.sqlite import events as event_rows
 from cerebro.bridge.store.sqlite.engine import Engine
 from cerebro.bridge.store.sqlite.prune import prune
+from cerebro.bridge.store.sqlite.schema import rows_of
 
 
 class SqliteStore(BridgeStore):
@@ -207,6 +217,76 @@ class SqliteStore(BridgeStore):
             partial(
                 orders.revokes_of, order=order, client=client, device=device
             )
+        )
+
+    async def take_events(
+        self, events: Sequence[NewEvent], now: int, until: int
+    ) -> list[Entry]:
+        """Take the events that are new; return the new entries of the inbox."""
+        return await self.engine.run(
+            partial(event_rows.take, events=events, now=now, until=until)
+        )
+
+    def note_written_soon(self, entry: Entry, awaits: str) -> None:
+        """Keep what an event waits for, with the next transaction."""
+        self.engine.post(
+            partial(event_rows.note_written, entry=entry, awaits=awaits)
+        )
+
+    def tell_pending_soon(
+        self, event_id: str, ack: str | None, now: int
+    ) -> None:
+        """Say once of an open event that it is pending, with the next
+        transaction.
+        """
+        self.engine.post(
+            partial(
+                event_rows.tell_pending, event_id=event_id, ack=ack, now=now
+            )
+        )
+
+    def conclude_soon(
+        self, event_id: str, ack: str | None, now: int, entry: Entry | None
+    ) -> None:
+        """Note the final outcome of an event with the next transaction."""
+        self.engine.post(
+            partial(
+                event_rows.conclude,
+                event_id=event_id,
+                ack=ack,
+                now=now,
+                entry=entry,
+            )
+        )
+
+    async def open_events(self) -> list[OpenEvent]:
+        """Return the events without a final outcome; it waits for the writer,
+        so those posted are in it.
+        """
+        return await self.engine.run(event_rows.open_events)
+
+    async def due_acks(self, now: int, limit: int) -> list[Ack]:
+        """Return ACKs that are due; it waits for the writer, so those posted
+        are in it.
+        """
+        return await self.engine.run(partial(acks.due, now=now, limit=limit))
+
+    async def acks_waiting(self) -> int:
+        """Return how many ACKs the backend has not taken."""
+        return self.engine.read(partial(rows_of, table="acks"))
+
+    def ack_taken_soon(self, ack: Ack) -> None:
+        """Forget an ACK with the next transaction."""
+        self.engine.post(partial(acks.taken, seq=ack.seq))
+
+    def ack_failed_soon(self, ack: Ack, due_at: int) -> None:
+        """Note with the next transaction when an ACK is due anew."""
+        self.engine.post(partial(acks.failed, seq=ack.seq, due_at=due_at))
+
+    async def payment_of(self, sid: str, now: int) -> Payment | None:
+        """Return the payment of a client that is not over."""
+        return self.engine.read(
+            partial(event_rows.payment_of, sid=sid, now=now)
         )
 
 
