@@ -11,6 +11,7 @@ import pytest
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Hello
 from cerebro.bridge.store.base import Entry, Placement
+from cerebro.bridge.store.events import NewEvent, Payment
 from cerebro.bridge.store.redis import claims, inbox, nonces, tokens, waiting
 from cerebro.bridge.store.redis.store import RedisStore
 from support.orders import NOW, PHONE, order, revoke
@@ -244,6 +245,16 @@ async def test_nothing_stays_when_its_time_is_over(
     assert await store.note_move("t", 0, 3)
     await store.keep_revoke(revoke("P-1"), PHONE, "router-1", 0)
     await store.keep_revoke(revoke(), PHONE, "router-1", 0)
+    events = [
+        NewEvent("e-1", intent=order("P-2")),
+        NewEvent("e-2", payment=Payment("s", paid)),
+        NewEvent("e-3", ack="{}"),
+    ]
+    (taken,) = await store.take_events(events, 0, 1000)
+    store.tell_pending_soon("e-1", "{}", 0)
+    store.note_written_soon(taken, "a-session")
+    for ack in await store.due_acks(0, 10):
+        store.ack_failed_soon(ack, 5)
     await store.prune(2**45)
     redis = store.engine._client()
     names = [name async for name in redis.scan_iter(f"{store.engine.prefix}*")]

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 import structlog
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.store.redis.engine import Command, Engine
+from cerebro.bridge.store.redis.engine import Command, Engine, Step
 from cerebro.bridge.store.redis.scripts import (
     LEASE_MS,
     RECLAIM,
@@ -73,13 +73,14 @@ class Claims:
         """Note an entry that is this bridge's."""
         self._values[number] = value
 
-    def finish(self, number: str) -> None:
-        """Remove an entry that was carried out, in a moment.
+    def finish(self, number: str, *first: Step) -> None:
+        """Remove an entry that was carried out, in a moment, and do some steps
+        before.
 
         Raises ApiError 503 if too much is waiting.
         """
         self._values.pop(number, None)
-        self._engine.post(*self._removal(number))
+        self._engine.post(*first, *self._removal(number))
 
     async def holds(self, number: str) -> bool:
         """Return whether an entry is still this bridge's.

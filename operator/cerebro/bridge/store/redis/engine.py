@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -49,6 +49,14 @@ _AT_ONCE = 500
 
 _T = TypeVar("_T")
 
+
+class Step(NamedTuple):
+    """A script and its arguments, as a part of a transaction."""
+
+    script: Script
+    arguments: tuple[str | int, ...]
+
+
 Command = tuple[str | int, ...]
 """A command of Redis, its first key without what all names begin with."""
 
@@ -71,7 +79,7 @@ class Engine:
         """Since when Redis has forgotten nothing, in milliseconds."""
 
         self._redis: Redis | None = None
-        self._posted: list[Command] = []
+        self._posted: list[Command | Step] = []
         self._flushing = asyncio.Lock()
         self._flush_task: asyncio.Task[None] | None = None
 
@@ -141,8 +149,9 @@ class Engine:
 
         return await self._call(ask())
 
-    def post(self, *commands: Command) -> None:
-        """Run commands as a transaction in a moment, without waiting for it.
+    def post(self, *commands: Command | Step) -> None:
+        """Run commands and scripts in a moment, without waiting for it, in
+        their order.
 
         They must bear to be run twice. While Redis is away they stay here, and
         go before anything else when it is back. Raises ApiError 503 if too
@@ -206,13 +215,25 @@ class Engine:
             )
 
     async def _pipeline(
-        self, commands: Sequence[Command], *, transaction: bool
+        self, commands: Sequence[Command | Step], *, transaction: bool
     ) -> list[Any]:
         async with self._client().pipeline(transaction) as pipeline:
-            for name, key, *rest in commands:
-                pipeline.execute_command(name, f"{self.prefix}{key}", *rest)
+            for command in commands:
+                pipeline.execute_command(*self._words(command))
 
             return list(await pipeline.execute())
+
+    def _words(self, command: Command | Step) -> tuple[str | int, ...]:
+        """Return what is sent: names begin with the prefix. A script is sent
+        whole, for within a transaction nobody can ask whether Redis has it.
+        """
+        if isinstance(command, Step):
+            text = command.script.text
+            return ("EVAL", text, 1, self.prefix, *command.arguments)
+
+        name, key, *rest = command
+
+        return (name, f"{self.prefix}{key}", *rest)
 
     async def _call(self, call: Awaitable[_T]) -> _T:
         """Await a call to Redis, and note whether it succeeded."""

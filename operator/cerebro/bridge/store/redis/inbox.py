@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.intents import Intent, dump, lane_of, load
+from cerebro.bridge.intents import Intent
 from cerebro.bridge.store.base import (
     MAX_INBOX,
     Backlog,
@@ -19,6 +19,7 @@ from cerebro.bridge.store.base import (
 from cerebro.bridge.store.redis.claims import Claims
 from cerebro.bridge.store.redis.engine import Engine
 from cerebro.bridge.store.redis.scripts import PUT
+from cerebro.bridge.store.redis.values import entry_value, read_intent
 
 _AT_ONCE = 500
 """Entries that are read at once."""
@@ -97,23 +98,6 @@ class Inbox:
         oldest = json.loads(value)[0] if value else 0
 
         return Backlog(int(count), oldest)
-
-
-def entry_value(
-    intent: Intent, located: TokenLocation | None, now: int
-) -> str:
-    """Return the text of an entry: when it came, its lane, and the intent."""
-    lane = lane_of(intent, located.client if located else None)
-
-    return json.dumps([now, lane, dump(intent)], ensure_ascii=False)
-
-
-def read_intent(text: str) -> Intent | None:
-    """Return a stored intent, None if this release cannot read it."""
-    try:
-        return load(text)
-    except ValueError:
-        return None
 
 
 def inbox_full() -> ApiError:

@@ -5,7 +5,9 @@ out when they are carried out.
 from __future__ import annotations
 
 from cerebro.bridge.store.base import MOVE_MEMORY, TOKEN_MEMORY
+from cerebro.bridge.store.events import EVENT_MEMORY
 from cerebro.bridge.store.redis.engine import Engine
+from cerebro.bridge.store.redis.event_scripts import FORGET_ACKS, FORGET_EVENTS
 from cerebro.bridge.store.redis.scripts import FORGET, FORGET_NONCES
 
 AT_ONCE = 1000
@@ -14,12 +16,18 @@ AT_ONCE = 1000
 
 async def prune(engine: Engine, now: int) -> None:
     """Forget what is over at `now`, in steps between which others go on."""
-    forgotten = AT_ONCE
-    while forgotten >= AT_ONCE:
-        forgotten = await engine.run(FORGET_NONCES, now, AT_ONCE)
+    for script, before in (
+        (FORGET_NONCES, now),
+        (FORGET_EVENTS, now - EVENT_MEMORY),
+        (FORGET_ACKS, now - EVENT_MEMORY),
+    ):
+        forgotten = AT_ONCE
+        while forgotten >= AT_ONCE:
+            forgotten = await engine.run(script, before, AT_ONCE)
 
     for index, before in (
         ("waiting", now),
+        ("payments", now),
         ("revokes", now),
         ("moves", now - MOVE_MEMORY),
         ("places", now - TOKEN_MEMORY),

@@ -4,9 +4,6 @@ see `scripts` for what a row and an index are.
 
 from __future__ import annotations
 
-import json
-
-from cerebro.bridge.store.base import TokenLocation
 from cerebro.bridge.store.redis.engine import Command
 
 
@@ -25,16 +22,6 @@ def forget_row(index: str, group: str, field: str) -> tuple[Command, ...]:
     return (
         ("HDEL", group, field),
         ("ZREM", index, _member(group, field)),
-    )
-
-
-def place_value(place: TokenLocation) -> str:
-    """Return the text of a token's place; equal places have equal texts."""
-    client = place.client
-
-    return json.dumps(
-        [place.mik_id, client.mac, client.ip, place.said_at],
-        ensure_ascii=False,
     )
 
 

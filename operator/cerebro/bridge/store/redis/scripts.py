@@ -7,7 +7,8 @@ table: the length of the group in bytes, a colon, the group and the field. Its
 score is the row's age or end, so that the number of rows, the oldest and those
 that are over are known without a search. All times are milliseconds.
 
-KEYS[1] is what all names begin with, ARGV are the arguments.
+KEYS[1] is what all names begin with, ARGV are the arguments. NAMES, ROWS and
+INBOX are what scripts begin with that need it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Script:
         object.__setattr__(self, "sha", digest.hexdigest())
 
 
-_NAMES = f"""
+NAMES = f"""
 local p = KEYS[1]
 local call = redis.call
 local lease = {LEASE_MS}
@@ -43,9 +44,20 @@ local function server_ms()
   local time = call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
+
+-- A number is the time in microseconds, so that it grows also if Redis lost all that it had.
+local function next_number()
+  local time = call('TIME')
+  local number = time[1] * 1000000 + time[2]
+  local last = tonumber(call('GET', p .. 'last') or '0')
+  if number <= last then number = last + 1 end
+  local text = string.format('%.0f', number)
+  call('SET', p .. 'last', text)
+  return text
+end
 """
 
-_ROWS = """
+ROWS = """
 local function member_of(group, field)
   return #group .. ':' .. group .. field
 end
@@ -65,19 +77,13 @@ local function keep(index, score, group, field, value)
 end
 """
 
-_PUT = """
+INBOX = """
 local function is_full(more, limit)
   return call('ZCARD', p .. 'inbox') + more > tonumber(limit)
 end
 
--- The number is the time in microseconds, so that it grows also if Redis lost all that it had.
 local function put(owner, value)
-  local time = call('TIME')
-  local seq = time[1] * 1000000 + time[2]
-  local last = tonumber(call('GET', p .. 'last') or '0')
-  if seq <= last then seq = last + 1 end
-  local text = string.format('%.0f', seq)
-  call('SET', p .. 'last', text)
+  local text = next_number()
   call('ZADD', p .. 'inbox', text, text)
   call('HSET', p .. 'entries', text, value)
   call('ZADD', p .. 'owned:' .. owner, text, text)
@@ -87,7 +93,7 @@ end
 """
 
 MEET = Script(
-    _NAMES
+    NAMES
     + """
 -- ARGV: run of the server, now. A server that was started anew may have forgotten its latest: all bridges get
 -- time to come back before somebody takes over what is theirs.
@@ -103,7 +109,7 @@ return call('HGET', p .. 'memory', 'since')
 )
 
 RENEW = Script(
-    _NAMES
+    NAMES
     + """
 -- ARGV: owner. Returns 1 if the lease had not run out.
 local until_ms = call('ZSCORE', p .. 'bridges', ARGV[1])
@@ -115,7 +121,7 @@ return 0
 )
 
 TAKE_OVER = Script(
-    _NAMES
+    NAMES
     + """
 -- ARGV: owner, entries at most. Moves entries of bridges whose lease has run out; returns how many.
 local moved, limit = 0, tonumber(ARGV[2])
@@ -137,7 +143,7 @@ return moved
 )
 
 RECLAIM = Script(
-    _NAMES
+    NAMES
     + """
 -- ARGV: owner, 1 if what is missing is put back, then sequence number and value of each entry. Returns the
 -- numbers of those that are the owner's.
@@ -156,8 +162,8 @@ return ours
 )
 
 PUT = Script(
-    _NAMES
-    + _PUT
+    NAMES
+    + INBOX
     + """
 -- ARGV: owner, entries at most, value. Returns its number, nothing if the inbox is full.
 if is_full(1, ARGV[2]) then return nil end
@@ -166,7 +172,7 @@ return put(ARGV[1], ARGV[3])
 )
 
 USE_NONCE = Script(
-    _NAMES
+    NAMES
     + """
 -- ARGV: nonce, now, until when it is remembered, until when others may be forgotten at the bound, the bound,
 -- how many are forgotten then. Returns 1 if it was new, 0 if not, -1 if there is no room.
@@ -184,9 +190,9 @@ return 1
 )
 
 NOTE_HELLO = Script(
-    _NAMES
-    + _ROWS
-    + _PUT
+    NAMES
+    + ROWS
+    + INBOX
     + """
 -- ARGV: token, router, asked for at, place, now, bound of places, how many are forgotten then, places of a token,
 -- owner, bound of the inbox, entry. Returns the entry's number; '0' if there is nothing to do, '-1' if the inbox
@@ -220,8 +226,8 @@ return '0'
 )
 
 NOTE_MOVE = Script(
-    _NAMES
-    + _ROWS
+    NAMES
+    + ROWS
     + """
 -- ARGV: token, moved at, moves at or before this count no more, moves at most. Returns 1 if the Sessions may move.
 local group = 'moves:' .. ARGV[1]
@@ -237,8 +243,8 @@ return 1
 )
 
 WAIT = Script(
-    _NAMES
-    + _ROWS
+    NAMES
+    + ROWS
     + """
 -- ARGV: token, field, value, until, orders at most, then the places that the caller knows. Returns 1 if the order
 -- is kept, 0 if the places are others by now, -1 if too many wait.
@@ -258,9 +264,9 @@ return 1
 )
 
 RELEASE = Script(
-    _NAMES
-    + _ROWS
-    + _PUT
+    NAMES
+    + ROWS
+    + INBOX
     + """
 -- ARGV: owner, bound of the inbox, then token, field and entry of each order. Returns for each its number, '0' if
 -- it waits no more; nothing if the inbox is full.
@@ -283,8 +289,8 @@ return numbers
 )
 
 KEEP_REVOKE = Script(
-    _NAMES
-    + _ROWS
+    NAMES
+    + ROWS
     + """
 -- ARGV: field, asked for at in microseconds, arrived at, number of the arrival, kept until, then the groups in
 -- which it is looked for. Of equal revokes the latest time counts, and the latest arrival.
@@ -304,8 +310,8 @@ end
 )
 
 FORGET = Script(
-    _NAMES
-    + _ROWS
+    NAMES
+    + ROWS
     + """
 -- ARGV: index, until, rows at most. Returns how many were forgotten.
 return forget(ARGV[1], call('ZRANGEBYSCORE', p .. ARGV[1], '-inf', ARGV[2], 'LIMIT', 0, ARGV[3]))
@@ -313,7 +319,7 @@ return forget(ARGV[1], call('ZRANGEBYSCORE', p .. ARGV[1], '-inf', ARGV[2], 'LIM
 )
 
 FORGET_NONCES = Script(
-    _NAMES
+    NAMES
     + """
 -- ARGV: until, nonces at most. Returns how many were forgotten.
 local over = call('ZRANGEBYSCORE', p .. 'nonces', '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])

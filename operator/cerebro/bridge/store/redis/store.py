@@ -31,10 +31,20 @@ from cerebro.bridge.store.base import (
     StoreVersionError,
     TokenLocation,
 )
-from cerebro.bridge.store.redis import nonces, orders, prune, tokens, waiting
+from cerebro.bridge.store.events import Ack, NewEvent, OpenEvent, Payment
+from cerebro.bridge.store.redis import (
+    acks,
+    nonces,
+    orders,
+    prune,
+    tokens,
+    waiting,
+)
+from cerebro.bridge.store.redis import events as event_rows
 from cerebro.bridge.store.redis.claims import Claims
 from cerebro.bridge.store.redis.engine import Engine
 from cerebro.bridge.store.redis.inbox import Inbox
+from cerebro.bridge.store.redis.places import latest_location, locations_of
 from cerebro.bridge.store_settings import RedisAddress
 from cerebro.runtime.backoff import Backoff
 
@@ -100,7 +110,7 @@ class RedisStore(BridgeStore):
 
     async def put(self, intent: Intent, now: int) -> Entry:
         """Put an intent into the inbox."""
-        located = await self._located(intent.token)
+        located = await latest_location(self.engine, intent.token)
 
         return await self._inbox.put(intent, located, now)
 
@@ -138,7 +148,7 @@ class RedisStore(BridgeStore):
 
     async def locations_of(self, token: str) -> list[TokenLocation]:
         """Return where a token was seen, the latest word first."""
-        return await tokens.locations_of(self.engine, token)
+        return await locations_of(self.engine, token)
 
     async def sessions_of(self, token: str) -> list[str]:
         """Return the names of a token's Sessions."""
@@ -178,7 +188,7 @@ class RedisStore(BridgeStore):
             orders,
             client=client,
             now=now,
-            located=await self._located(orders[0].token),
+            located=await latest_location(self.engine, orders[0].token),
         )
 
     def note_grant_soon(
@@ -212,14 +222,65 @@ class RedisStore(BridgeStore):
         """Return the kept revokes that concern an order."""
         return await orders.revokes_of(self.engine, order, client, device)
 
-    async def _located(self, token: str | None) -> TokenLocation | None:
-        """Return where a token was seen last."""
-        if not token:
-            return None
+    async def take_events(
+        self, events: Sequence[NewEvent], now: int, until: int
+    ) -> list[Entry]:
+        """Take the events that are new; return the new entries of the inbox."""
+        return await event_rows.take(
+            self.engine,
+            self._inbox,
+            self.claims.owner,
+            events,
+            now=now,
+            until=until,
+        )
 
-        locations = await self.locations_of(token)
+    def note_written_soon(self, entry: Entry, awaits: str) -> None:
+        """Keep in a moment what an event waits for."""
+        event_id = entry.intent.event_id or ""
+        self.claims.finish(
+            str(entry.seq), event_rows.note_written(event_id, awaits)
+        )
 
-        return locations[0] if locations else None
+    def tell_pending_soon(
+        self, event_id: str, ack: str | None, now: int
+    ) -> None:
+        """Say once of an open event that it is pending, in a moment."""
+        self.engine.post(event_rows.tell_pending(event_id, ack, now))
+
+    def conclude_soon(
+        self, event_id: str, ack: str | None, now: int, entry: Entry | None
+    ) -> None:
+        """Note the final outcome of an event in a moment."""
+        step = event_rows.conclude(event_id, ack, now)
+        if entry is None:
+            self.engine.post(step)
+        else:
+            self.claims.finish(str(entry.seq), step)
+
+    async def open_events(self) -> list[OpenEvent]:
+        """Return the events without a final outcome."""
+        return await event_rows.open_events(self.engine)
+
+    async def due_acks(self, now: int, limit: int) -> list[Ack]:
+        """Return ACKs that are due."""
+        return await acks.due(self.engine, now, limit)
+
+    async def acks_waiting(self) -> int:
+        """Return how many ACKs the backend has not taken."""
+        return await acks.waiting(self.engine)
+
+    def ack_taken_soon(self, ack: Ack) -> None:
+        """Forget an ACK in a moment."""
+        self.engine.post(acks.taken(ack))
+
+    def ack_failed_soon(self, ack: Ack, due_at: int) -> None:
+        """Note in a moment when an ACK is due anew."""
+        self.engine.post(acks.failed(ack, due_at))
+
+    async def payment_of(self, sid: str, now: int) -> Payment | None:
+        """Return the payment of a client that is not over."""
+        return await event_rows.payment_of(self.engine, sid, now)
 
     async def _until_it_answers(self) -> None:
         deadline = time.monotonic() + OPEN_WITHIN

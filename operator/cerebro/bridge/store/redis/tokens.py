@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from cerebro.bridge.intents import Client, Hello
+from cerebro.bridge.intents import Hello
 from cerebro.bridge.store.base import (
     MAX_INBOX,
     MAX_PLACES,
@@ -16,22 +14,14 @@ from cerebro.bridge.store.base import (
     router_key,
 )
 from cerebro.bridge.store.redis.engine import Command, Engine
-from cerebro.bridge.store.redis.inbox import Inbox, entry_value, inbox_full
-from cerebro.bridge.store.redis.rows import keep_row, place_value
+from cerebro.bridge.store.redis.inbox import Inbox, inbox_full
+from cerebro.bridge.store.redis.rows import keep_row
 from cerebro.bridge.store.redis.scripts import NOTE_HELLO, NOTE_MOVE
+from cerebro.bridge.store.redis.values import entry_value, place_value
 
 _FORGOTTEN_AT_ONCE = 1000
 _NOTHING_TO_DO = "0"
 _FULL = "-1"
-
-
-async def locations_of(engine: Engine, token: str) -> list[TokenLocation]:
-    """Return where a token was seen, the latest word first."""
-    (places,) = await engine.read(("HVALS", f"token:{token}"))
-    locations = [_location(place) for place in places]
-    locations.sort(key=lambda location: location.said_at, reverse=True)
-
-    return locations
 
 
 async def note_hello(
@@ -93,9 +83,3 @@ async def note_move(
     )
 
     return bool(may_move)
-
-
-def _location(value: str) -> TokenLocation:
-    mik_id, mac, ip, said_at = json.loads(value)
-
-    return TokenLocation(mik_id, Client(mac=mac, ip=ip), said_at)

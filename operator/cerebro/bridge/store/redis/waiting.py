@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.intents import Authorize, Client, dump
+from cerebro.bridge.intents import Authorize, Client
 from cerebro.bridge.store.base import (
     MAX_INBOX,
     MAX_WAITING,
@@ -14,14 +14,16 @@ from cerebro.bridge.store.base import (
     TokenLocation,
 )
 from cerebro.bridge.store.redis.engine import Command, Engine
-from cerebro.bridge.store.redis.inbox import (
-    Inbox,
-    entry_value,
-    inbox_full,
-    read_intent,
-)
-from cerebro.bridge.store.redis.rows import forget_row, place_value
+from cerebro.bridge.store.redis.inbox import Inbox, inbox_full
+from cerebro.bridge.store.redis.rows import forget_row
 from cerebro.bridge.store.redis.scripts import RELEASE, WAIT
+from cerebro.bridge.store.redis.values import (
+    entry_value,
+    order_key,
+    place_value,
+    read_intent,
+    waiting_value,
+)
 
 
 async def wait_for_hello(
@@ -40,8 +42,8 @@ async def wait_for_hello(
     answer = await engine.run(
         WAIT,
         order.token or "",
-        _key(order),
-        json.dumps([expires_at, dump(order)], ensure_ascii=False),
+        order_key(order),
+        waiting_value(order, expires_at),
         expires_at,
         MAX_WAITING,
         *(place_value(location) for location in locations),
@@ -89,7 +91,7 @@ async def release(
     arguments = [
         text
         for order, value in zip(found_orders, values, strict=True)
-        for text in (order.token or "", _key(order), value)
+        for text in (order.token or "", order_key(order), value)
     ]
 
     numbers = await engine.run(RELEASE, owner, MAX_INBOX, *arguments)
@@ -107,8 +109,4 @@ async def release(
 
 def stop_waiting(order: Authorize) -> tuple[Command, ...]:
     """Return the commands that forget that an order waits."""
-    return forget_row("waiting", f"waiting:{order.token}", _key(order))
-
-
-def _key(order: Authorize) -> str:
-    return f"{order.type}:{order.order_id or ''}"
+    return forget_row("waiting", f"waiting:{order.token}", order_key(order))
