@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 ROUTERS ?= 3
+STORE ?= sqlite
+BRIDGES ?= 1
 
 BIN := .venv/bin
 VENV := .venv/.installed
@@ -22,8 +24,8 @@ help: ## List the targets
 demo: controlplane ## Show the main job in front of one's eyes: orders open and close a router
 	@$(HACK) demo
 
-up: controlplane ## Start the local relay in the background; ROUTERS=50 for more than three routers
-	@$(HACK) local up --routers $(ROUTERS)
+up: controlplane ## Start the local relay in the background; ROUTERS=50 for more routers, STORE=redis BRIDGES=2
+	@$(HACK) local up --routers $(ROUTERS) --store $(STORE) --bridges $(BRIDGES)
 
 down: ## Stop the local relay
 	@if [ -x $(BIN)/python ]; then $(HACK) local down; fi

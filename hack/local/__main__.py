@@ -1,5 +1,5 @@
-"""`python -m local up [--routers N] | down | status`: the local relay in the
-background of this machine.
+"""`python -m local up [--routers N] [--store redis] [--bridges N] | down |
+status`: the local relay in the background of this machine.
 """
 
 import argparse
@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 from local.relay import FOLDER, HACK, ROOT, bring_up, clear_folder
+from local.settings import Settings, draw
 
 LOCK = FOLDER / "lock"
 PID = FOLDER / "supervisor.pid"
@@ -38,9 +39,14 @@ def main() -> int:
         dest="command", required=True, metavar="up|down|status"
     )
     for name in ("up", "supervise"):
-        commands.add_parser(name).add_argument(
+        command = commands.add_parser(name)
+        command.add_argument(
             "--routers", type=int, default=3, metavar="1..1000"
         )
+        command.add_argument(
+            "--store", choices=("sqlite", "redis"), default="sqlite"
+        )
+        command.add_argument("--bridges", type=int, default=1, metavar="1..9")
     for name in ("down", "status"):
         commands.add_parser(name)
     given = parser.parse_args()
@@ -49,16 +55,26 @@ def main() -> int:
             parser.error(
                 f"--routers: {given.routers} is not within 1 and 1000"
             )
-        return (
-            up(given.routers)
-            if given.command == "up"
-            else supervise(given.routers)
+        if not 1 <= given.bridges <= 9:
+            parser.error(f"--bridges: {given.bridges} is not within 1 and 9")
+        options = (
+            f"--routers={given.routers}",
+            f"--store={given.store}",
+            f"--bridges={given.bridges}",
+        )
+        if given.command == "up":
+            return up(options)
+        with_redis = given.store == "redis"
+        return supervise(
+            lambda: draw(
+                given.routers, bridges=given.bridges, with_redis=with_redis
+            )
         )
     return down() if given.command == "down" else status()
 
 
-def up(routers: int) -> int:
-    """Start the supervising process and show its progress until all is ready;
+def up(options: Sequence[str]) -> int:
+    """Start the supervising process with `options` and show its progress until all is ready;
     harmless when it runs.
     """
     shown = os.path.relpath(FOLDER, ROOT)
@@ -71,8 +87,7 @@ def up(routers: int) -> int:
         "-m",
         "local",
         "supervise",
-        "--routers",
-        str(routers),
+        *options,
     ]
     child = subprocess.Popen(
         command,
@@ -104,8 +119,8 @@ def up(routers: int) -> int:
     return 0
 
 
-def supervise(routers: int) -> int:
-    """Bring everything up, say so on standard output, keep it running until
+def supervise(settings: Callable[[], Settings]) -> int:
+    """Bring everything up with what `settings` draws, say so on standard output, keep it running until
     SIGTERM.
     """
     FOLDER.mkdir(mode=0o700, exist_ok=True)
@@ -118,7 +133,7 @@ def supervise(routers: int) -> int:
         PID.write_text(f"{os.getpid()}\n")
         running = None
         try:
-            running = bring_up(routers)
+            running = bring_up(settings())
             print(READY, flush=True)
             _output_to_log()
             threading.Event().wait()

@@ -21,9 +21,9 @@ from local.settings import (
     NAMESPACE,
     Router,
     Settings,
-    draw,
     environment_file,
 )
+from local.store import bridges, redis
 from local.supervisor import Supervisor
 from local.tunnels import Tunnels, device, why_not
 
@@ -39,13 +39,12 @@ RESYNC_INTERVAL = (
 )
 
 
-def bring_up(routers: int) -> ExitStack:
+def bring_up(settings: Settings) -> ExitStack:
     """Start everything and return once each Device is Ready; closing what is
     returned stops it all.
 
     On failure everything is stopped again.
     """
-    settings = draw(routers)
     with ExitStack() as stack:
         supervisor, tunnels = prepare(stack, settings, FOLDER)
         plane = start(supervisor, settings, FOLDER, tunnels)
@@ -107,11 +106,14 @@ def start(
         _wait_for(f"{settings.simulator_url}/health", folder)
     if tunnels is not None:
         tunnels.open(plane.port)
+    store = redis(settings, folder)
+    if store is not None:
+        supervisor.add(store, foundation=True)
     with Progress("agent, operator and bridge"):
         for process in relay(settings, tokens, folder, tunnels):
             supervisor.add(process)
         for ready in (
-            f"{settings.bridge_url}/health",
+            *(f"{url}/health" for url in settings.bridge_urls),
             *(f"{url}/readyz" for url in settings.health_urls),
         ):
             _wait_for(ready, folder)
@@ -177,8 +179,8 @@ def relay(
     folder: Path,
     tunnels: Tunnels | None,
 ) -> list[Process]:
-    """Agent, operator and bridge; the bridge shares the operator's account, as
-    in one pod.
+    """Agent, operator and bridges; these share the operator's account, as in
+    one pod.
 
     With tunnels the agent is in the hub's node, and beside it `cerebro
     tunnel`, which carries its interfaces.
@@ -188,9 +190,7 @@ def relay(
         {"KUBECONFIG": str(tokens[account]), "CEREBRO_NAMESPACE": NAMESPACE}
         for account in ("cerebro-agent", "cerebro-operator")
     )
-    bridge = operator | settings.relay_environment()
-    bridge |= {"BIND_HOST": ADDRESS, "PORT": str(settings.bridge_port)}
-    bridge |= {"CEREBRO_STORE": str(folder / "bridge" / "relay.db")}
+    to_bridges = dict(operator)  # before it gets what is the operator's own
     agent |= {
         "CEREBRO_NODE_NAME": "local",
         "CEREBRO_HEALTH_ADDRESS": f"{ADDRESS}:{settings.agent_health_port}",
@@ -205,7 +205,7 @@ def relay(
     return [
         *on_node,
         Process("operator", (program, "operator"), operator, cwd=folder),
-        Process("bridge", (program, "bridge"), bridge, cwd=folder),
+        *bridges(settings, to_bridges, folder),
     ]
 
 

@@ -39,11 +39,32 @@ class Settings:
     operator_health_port: int
     routers: tuple[Router, ...]
     secrets: dict[str, str]
+    further_bridge_ports: tuple[int, ...] = ()
+    redis_port: int | None = None
+    redis_password: str = field(
+        default_factory=lambda: secrets.token_urlsafe(24)
+    )
+
+    @property
+    def bridge_ports(self) -> tuple[int, ...]:
+        """Where the bridges listen, the first one first."""
+        return (self.bridge_port, *self.further_bridge_ports)
 
     @property
     def bridge_url(self) -> str:
-        """Where the bridge listens."""
+        """Where the first bridge listens."""
         return f"http://{ADDRESS}:{self.bridge_port}"
+
+    @property
+    def bridge_urls(self) -> tuple[str, ...]:
+        """Where the bridges listen, the first one first."""
+        return tuple(f"http://{ADDRESS}:{port}" for port in self.bridge_ports)
+
+    @property
+    def redis_url(self) -> str:
+        """The Redis that the bridges share."""
+        place = f"{ADDRESS}:{self.redis_port}/0"
+        return f"redis://default:{self.redis_password}@{place}"
 
     @property
     def backend_url(self) -> str:
@@ -75,12 +96,16 @@ class Settings:
         }
 
 
-def draw(routers: int) -> Settings:
-    """Draw free ports and new secrets for that many routers."""
+def draw(
+    routers: int, *, bridges: int = 1, with_redis: bool = False
+) -> Settings:
+    """Draw free ports and new secrets for that many routers and bridges."""
     ports: set[int] = set()
-    while len(ports) < routers + 5:
+    while len(ports) < routers + bridges + 5:
         ports.add(free_port())
     return Settings(
+        further_bridge_ports=tuple(ports.pop() for _ in range(bridges - 1)),
+        redis_port=ports.pop() if with_redis else None,
         bridge_port=ports.pop(),
         backend_port=ports.pop(),
         simulator_port=ports.pop(),
@@ -88,7 +113,7 @@ def draw(routers: int) -> Settings:
         operator_health_port=ports.pop(),
         routers=tuple(
             Router(f"router-{number}", f"LOCAL{number:05}", port)
-            for number, port in enumerate(ports, start=1)
+            for number, port in zip(range(1, routers + 1), ports, strict=False)
         ),
         secrets={name: secrets.token_urlsafe(24) for name in SECRETS},
     )
@@ -109,6 +134,10 @@ def environment_file(
         "AGENT_HEALTH_URL": settings.health_urls[0],
         "OPERATOR_HEALTH_URL": settings.health_urls[1],
     }
+    if settings.redis_port is not None:
+        values["REDIS_URL"] = settings.redis_url
+    for number, url in enumerate(settings.bridge_urls[1:], start=2):
+        values[f"RELAY_BASE_URL_{number}"] = url
     for number, router in enumerate(settings.routers, start=1):
         prefix = f"ROUTER{number}"
         values |= {

@@ -133,6 +133,23 @@ def test_up_brings_everything_up_and_down_leaves_nothing(local: Local) -> None:
     assert local.run("down").stdout.strip() == "not up"
 
 
+def test_several_bridges_share_a_redis(local: Local) -> None:
+    local.direct = True
+    words = ("--routers", "1", "--store", "redis", "--bridges", "2")
+    started = local.run("up", *words)
+    assert started.returncode == 0, started.stderr
+    assert "ended and was started again" not in started.stderr
+    assert None not in {local.pid("redis"), local.pid("bridge-2")}
+    urls = local.shell('echo "$RELAY_BASE_URL $RELAY_BASE_URL_2"').split()
+    for url in urls:
+        with urllib.request.urlopen(f"{url}/health/ready") as answer:
+            assert json.load(answer)["database"] == "ok"
+    seen = local.shell(
+        'redis-cli -u "$REDIS_URL" --no-auth-warning zcard relay:cerebro:bridges'
+    )
+    assert len(set(urls)) == int(seen) == 2
+
+
 def test_routers_are_reached_through_tunnels_and_down_removes_their_networks(
     tunnelled: Local,
 ) -> None:
