@@ -14,12 +14,14 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from cerebro.bridge.feed_settings import FeedSettings
 from cerebro.resources.addresses import parse_network
 from cerebro.resources.values import NAME_PATTERN
 from cerebro.runtime.settings import (
     GrantSettings,
     InstallationSettings,
     KubernetesSettings,
+    LeaseSettings,
 )
 
 MAX_BODY = 64 * 1024
@@ -28,7 +30,13 @@ MAX_TRIAL_MINUTES = 120
 Window = Annotated[int, Field(ge=1_000, le=3_600_000)]
 
 
-class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
+class BridgeSettings(
+    FeedSettings,
+    KubernetesSettings,
+    LeaseSettings,
+    GrantSettings,
+    InstallationSettings,
+):
     """The settings of `cerebro bridge`."""
 
     bind_host: str = Field(
@@ -195,6 +203,7 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
             return value
 
         parts = [part.strip() for part in value.split(",")]
+
         return tuple(part for part in parts if part)
 
     @field_validator("trusted_proxies")
@@ -261,6 +270,7 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         """
 
         warnings: list[str] = []
+
         if self.nonce_memory_ms > self.nonce_ttl_ms:
             warnings.append(
                 f"RELAY_NONCE_TTL_MS is raised to {self.nonce_memory_ms}: twice the clock window"
@@ -284,4 +294,4 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         if self.dry_run:
             warnings.append("RELAY_DRY_RUN is set: no Session is made")
 
-        return warnings
+        return warnings + self.feed_warnings()
