@@ -8,6 +8,7 @@ control path for tests and people.
 | POST /control/events | puts one event, or a list of them, into the feed |
 | GET /control/events, GET /control/acks | what is in the feed, and every ACK in order of arrival |
 | GET /control/polls | `{"polls": n, "refused": n}` |
+| GET, PUT /control/faults | what is wrong: see `faults.Faults` |
 | DELETE /control | forgets everything |
 """
 
@@ -16,9 +17,12 @@ import hmac
 import json
 import time
 from collections import deque
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
+
+from backend.faults import Faults, Refused, half, hang_or_fail
 
 REMEMBERED = 10_000
 MAX_BODY = 4 << 20
@@ -40,6 +44,7 @@ class Backend:
         self._acks: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
         self._polls = 0
         self._refused = 0
+        self._faults = Faults()
 
     def application(self) -> web.Application:
         """The HTTP application over this memory."""
@@ -52,6 +57,8 @@ class Backend:
                 web.get("/control/events", self._list_events),
                 web.get("/control/acks", self._list_acks),
                 web.get("/control/polls", self._count),
+                web.get("/control/faults", self._show_faults),
+                web.put("/control/faults", self._set_faults),
                 web.delete("/control", self._forget),
             ]
         )
@@ -59,22 +66,32 @@ class Backend:
 
     async def _feed(self, request: web.Request) -> web.Response:
         self._polls += 1
+        fault = self._faults.feed
+        broken = await hang_or_fail(fault)
+        if broken is not None:
+            return broken
         if not self._signed(
             request, request.headers.get("x-relay-ts", "").encode()
         ):
             return self._refuse()
-        body = json.dumps(list(self._events.values())).encode()
-        headers = (
-            {"x-backend-hmac": sign(self._secret, body)}
-            if self._secret
-            else {}
-        )
-        return web.Response(
+        events = [
+            event
+            for event in self._events.values()
+            for _ in range(self._faults.times)
+        ]
+        body = json.dumps(events).encode()
+        secret = "wrong" if fault == "signature" else self._secret
+        headers = {"x-backend-hmac": sign(secret, body)} if secret else {}
+        answer = web.Response(
             body=body, content_type="application/json", headers=headers
         )
+        return await half(request, answer) if fault == "half" else answer
 
     async def _acknowledge(self, request: web.Request) -> web.Response:
         body = await request.read()
+        broken = await hang_or_fail(self._faults.ack)
+        if broken is not None:
+            return broken
         if not self._signed(request, body):
             return self._refuse()
         try:
@@ -85,7 +102,8 @@ class Backend:
         self._acks.append(
             {"eventId": event_id, "ok": ok, "payload": ack.get("payload")}
         )
-        self._events.pop(event_id, None)
+        if not self._faults.keep:
+            self._events.pop(event_id, None)
         return web.json_response({"ok": True})
 
     async def _enqueue(self, request: web.Request) -> web.Response:
@@ -122,10 +140,23 @@ class Backend:
             {"polls": self._polls, "refused": self._refused}
         )
 
+    async def _show_faults(self, _: web.Request) -> web.Response:
+        return web.json_response(asdict(self._faults))
+
+    async def _set_faults(self, request: web.Request) -> web.Response:
+        try:
+            self._faults.change(await request.json())
+        except ValueError:
+            return _bad("the body is no JSON")
+        except Refused as error:
+            return _bad(str(error))
+        return await self._show_faults(request)
+
     async def _forget(self, _: web.Request) -> web.Response:
         self._events.clear()
         self._acks.clear()
         self._polls = self._refused = 0
+        self._faults = Faults()
         return web.json_response({"ok": True})
 
     def _signed(self, request: web.Request, content: bytes) -> bool:

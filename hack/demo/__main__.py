@@ -1,5 +1,6 @@
-"""The story: a router is declared, an order opens it, a reboot, a revoke, and
-a trial that the clock ends.
+"""The story: a router is declared, an order opens it, a reboot, a revoke; then
+the same by the backend's feed: a trial that the clock ends, a payment, a
+revoke.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import httpx
 
 from backend.billing import Billing
+from backend.feed import Feed
 from demo.stage import NotSeenError, Stage, leftover
 from local.relay import manifests, prepare, reached, start
 from local.settings import draw
@@ -25,6 +27,7 @@ from local.tunnels import HUB, Tunnels, why_not
 PHONE, PHONE_IP = "AA:BB:CC:00:00:01", "10.5.50.21"
 GUEST, GUEST_IP = "AA:BB:CC:00:00:02", "10.5.50.22"
 TRIAL_SECONDS = 6
+PAID_SECONDS = 600
 
 
 def main() -> int:
@@ -40,17 +43,20 @@ def main() -> int:
     try:
         supervisor, tunnels = prepare(stack, settings, folder)
         plane = start(supervisor, settings, folder, tunnels)
-        with Billing(
-            settings.bridge_url,
-            settings.secrets["RELAY_TOKEN"],
-            settings.secrets["RELAY_API_SECRET"],
-        ) as billing:
-            stage = Stage(plane, settings, billing, tunnels, began, seen)
-            stage.tell(
-                "control plane, CRDs, roles, operator, bridge, agent and a simulated router are up"
+        billing = stack.enter_context(
+            Billing(
+                settings.bridge_url,
+                settings.secrets["RELAY_TOKEN"],
+                settings.secrets["RELAY_API_SECRET"],
             )
-            for chapter in CHAPTERS:
-                chapter(stage)
+        )
+        feed = stack.enter_context(Feed(settings.backend_url))
+        stage = Stage(plane, settings, billing, feed, tunnels, began, seen)
+        stage.tell(
+            "control plane, CRDs, roles, operator, bridge, agent and a simulated router are up"
+        )
+        for chapter in CHAPTERS:
+            chapter(stage)
     except (
         NotSeenError,
         RuntimeError,
@@ -219,25 +225,24 @@ def revoke(stage: Stage) -> None:
 
 
 def trial(stage: Stage) -> None:
-    """A trial ends by the clock."""
-    stage.chapter(f"A trial of {TRIAL_SECONDS} seconds, which the clock ends")
+    """A trial that the feed asks for ends by the clock."""
+    stage.chapter(
+        f"The feed asks for a trial of {TRIAL_SECONDS} seconds, which the clock ends"
+    )
     stage.control("POST", "/clients", mac=GUEST, ip=GUEST_IP)
-    stage.post(
-        "/relay/device/hello",
-        deviceToken="token-2",
+    stage.offer(
+        "evt-1",
+        "TRIAL_REQUESTED",
+        pedidoId="trial:7f3e",
         mikId=stage.router.name,
         ip=GUEST_IP,
         mac=GUEST,
+        trialMinutes=TRIAL_SECONDS / 60,
     )
-    answer = stage.post(
-        "/relay/authorize-by-pedido",
-        pedidoId="trial:7f3e",
-        mikId=stage.router.name,
-        deviceToken="token-2",
-        tempo=TRIAL_SECONDS * 1000,
+    stage.until(
+        "the guest's packet is forwarded", lambda: stage.forwarded(GUEST)
     )
-    stage.check("the answer is 200", answer.status_code == 200, answer.text)
-    stage.check("the guest's packet is forwarded", stage.forwarded(GUEST))
+    stage.acknowledged("evt-1")
     stage.until(
         "the guest's packet is no longer forwarded: its time was over",
         lambda: not stage.forwarded(GUEST),
@@ -254,6 +259,59 @@ def trial(stage: Stage) -> None:
     stage.kubectl("get", "sessions,devices")
 
 
+def payment(stage: Stage) -> None:
+    """A payment that the feed confirms lets in the phone that says hello."""
+    stage.chapter("The feed confirms a payment; the guest's portal says hello")
+    stage.offer(
+        "evt-2",
+        "PAYMENT_CONFIRMED",
+        sid="token-2",
+        pedidoId="P-124",
+        expiresAt=int((time.time() + PAID_SECONDS) * 1000),
+    )
+    stage.acknowledged("evt-2")
+    stage.check(
+        "the payment is stored, and nobody is let in yet: its phone is not known",
+        not stage.forwarded(GUEST),
+    )
+    stage.post(
+        "/relay/device/hello",
+        deviceToken="token-2",
+        mikId=stage.router.name,
+        ip=GUEST_IP,
+        mac=GUEST,
+    )
+    stage.until(
+        "the guest's packet is forwarded", lambda: stage.forwarded(GUEST)
+    )
+    stage.kubectl("get", "sessions")
+
+
+def revoked_by_feed(stage: Stage) -> None:
+    """A revoke of the feed shuts the guest out."""
+    stage.chapter("The feed revokes the guest's access")
+    stage.offer(
+        "evt-3",
+        "REVOKE_REQUESTED",
+        mikId=stage.router.name,
+        ip=GUEST_IP,
+        mac=GUEST,
+    )
+    stage.acknowledged("evt-3")
+    stage.check(
+        "the guest's packet is not forwarded", not stage.forwarded(GUEST)
+    )
+    stage.check(
+        "the Session of the payment is Revoked",
+        _phases(stage, "P-124") == ["Revoked"],
+        _phases(stage, "P-124"),
+    )
+    stage.check(
+        "nothing of ours is left on the router",
+        not stage.table("/ip/hotspot/ip-binding"),
+    )
+
+
 def _ready(
     stage: Stage, kind: str = "device", name: str | None = None
 ) -> bool:
@@ -268,10 +326,11 @@ def _ready(
     )
 
 
-def _phases(stage: Stage) -> list[str]:
+def _phases(stage: Stage, order_id: str | None = None) -> list[str]:
     return [
         session.get("status", {}).get("phase", "")
         for session in stage.sessions()
+        if order_id in (None, session["spec"].get("orderID"))
     ]
 
 
@@ -281,6 +340,8 @@ CHAPTERS: tuple[Callable[[Stage], None], ...] = (
     reboot,
     revoke,
     trial,
+    payment,
+    revoked_by_feed,
 )
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from backend.billing import Billing
+from backend.feed import Feed
 from controlplane.server import ControlPlane
 from local.settings import NAMESPACE, Router, Settings
 from local.tunnels import Tunnels
@@ -34,6 +35,7 @@ class Stage:
     plane: ControlPlane
     settings: Settings
     billing: Billing
+    feed: Feed
     tunnels: Tunnels | None
     began: float
     seen: list[str] = field(default_factory=list)
@@ -169,6 +171,23 @@ class Stage:
         self.tell(f"POST {path} {json.dumps(body)}")
         self.tell(f"  -> {answer.status_code} in {took:.0f} ms")
         return answer
+
+    def offer(self, event_id: str, event_type: str, **payload: Any) -> None:
+        """Put an event into the backend's feed, and print it."""
+        event = self.feed.offer(event_id, event_type, **payload)
+        self.tell(f"the backend offers {json.dumps(event)}")
+
+    def acknowledged(self, event_id: str) -> None:
+        """Wait for the ACK that says that an event was done, and print it as
+        the backend took it.
+        """
+        self.until(
+            f"the backend took the ACK of {event_id}: done",
+            lambda: any(ack["ok"] for ack in self.feed.acks(event_id)),
+            lambda: self.feed.acks(event_id),
+        )
+        for ack in self.feed.acks(event_id):
+            self.tell(f"  ACK {json.dumps(ack)}")
 
 
 def leftover(folder: Path) -> list[str]:

@@ -16,6 +16,7 @@ from datetime import timedelta
 import structlog
 import uvicorn
 
+from cerebro.bridge.backend.manager import BackendSide
 from cerebro.bridge.devices.tunnels import Tunnels
 from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.endpoints.base import BridgeState
@@ -108,6 +109,7 @@ class Bridge:
         self._store = store
         self._api = api
         self._stopping = False
+
         watches = (
             Watch(DEVICE, settings.namespace),
             Watch(SESSION, settings.namespace, UNFINISHED),
@@ -118,6 +120,7 @@ class Bridge:
         self._objects = self._informers.store
         self._sessions = Sessions(api, self._objects, settings.namespace)
         self._upkeep = Upkeep(self._sessions, self._objects)
+
         windows = GrantWindows.of_seconds(
             trial=settings.trial_grant_within, paid=settings.paid_grant_within
         )
@@ -137,12 +140,24 @@ class Bridge:
             default_paid=default_paid,
         )
 
-        self._inbox: Inbox[Written] = Inbox(
-            store, self._executor.carry_out, windows
+        self._metrics = Metrics()
+
+        self._backend = BackendSide(
+            settings,
+            store,
+            self._sessions,
+            self._objects,
+            metrics=self._metrics,
+            windows=windows,
+            enqueue=self._enqueue,
         )
 
-        self._metrics = Metrics()
+        self._inbox: Inbox[Written] = Inbox(
+            store, self._executor.carry_out, windows, self._backend.settled
+        )
+
         self._metrics.watch(self._sessions.all, self._sessions.devices)
+
         service = OrderService(
             settings, store, self._sessions, self._inbox, self._metrics
         )
@@ -163,6 +178,7 @@ class Bridge:
 
         # Healthy: what is in the inbox can be carried out.
         contact = self._api.last_contact
+
         is_in_contact = (
             contact is not None and now - contact < SILENT_FOR + HOUSEKEEPING
         )
@@ -180,6 +196,7 @@ class Bridge:
         # What the process before left behind comes first.
         server = _Server(self._config())
         adopted = await self._inbox.adopt(all_of_it=True)
+
         if adopted:
             log.info(
                 "orders left by the process before are carried out",
@@ -191,11 +208,13 @@ class Bridge:
             self._informers.run(),
             self._run_upkeep(),
             self._keep_house(),
+            self._backend.run(self._api),
         ]
 
         tasks = [asyncio.create_task(part) for part in parts]
         serving = asyncio.create_task(server.serve())
         stopped = asyncio.create_task(stop.wait())
+
         try:
             await asyncio.wait(
                 [*tasks, serving, stopped], return_when=asyncio.FIRST_COMPLETED
@@ -204,6 +223,7 @@ class Bridge:
             # Take nothing new, answer what is under way, finish the inbox, and
             # end the rest.
             self._stopping = True
+            self._backend.stop_polling()
             server.should_exit = True
             await asyncio.wait([serving])
             await self._inbox.close(self._settings.drain_timeout)
@@ -223,6 +243,7 @@ class Bridge:
 
     def _config(self) -> uvicorn.Config:
         settings = self._settings
+
         connections = Connections(
             head_timeout=settings.head_timeout,
             body_timeout=settings.body_timeout + BODY_ANSWER_WITHIN,

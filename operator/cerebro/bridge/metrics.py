@@ -28,6 +28,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+
         self.requests = Labelled(
             "relay_http_requests",
             "Requests by route and status",
@@ -84,6 +85,12 @@ class Metrics:
             counters[f"router.{router}.action.{result}"] += 1
             counters[f"router.{router}.latency_ms_total"] += latency
 
+    def count(self, key: str) -> None:
+        """Count what the old relay counted of its backend under this key, such
+        as `consumer.ack_sent`.
+        """
+        self._old_counters[key] += 1
+
     def watch(
         self,
         sessions: Callable[[], Iterable[Session]],
@@ -132,6 +139,7 @@ class _WatchedObjects:
         """Yield the families, for prometheus_client."""
         active: Counter[str] = Counter()
         endless = 0
+
         for session in self._sessions():
             if session.status.phase == "Active":
                 active[session.spec.device_ref.name] += 1
@@ -148,9 +156,11 @@ class _WatchedObjects:
             "0 closed, 1 half open, 2 open",
             labels=("router_id",),
         )
+
         for device in self._devices():
             active_sessions.add_metric((device.name,), active[device.name])
             circuit = device.status.circuit
+
             state = (
                 circuit.state if circuit is not None else None
             ) or "Closed"
@@ -159,6 +169,7 @@ class _WatchedObjects:
 
         yield active_sessions
         yield circuits
+
         yield GaugeMetricFamily(
             "relay_sessions_without_end",
             "Sessions of the bridge that only a revoke ends",
@@ -179,4 +190,5 @@ def _old_name(key: str) -> str:
     underscore for what no name can have.
     """
     replaced = _NOT_IN_NAMES.sub("_", key)
+
     return "relay_" + re.sub("_+", "_", replaced)

@@ -13,6 +13,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from cerebro.bridge.feed_settings import FeedSettings
 from cerebro.bridge.store_settings import StoreSettings
 from cerebro.resources.addresses import parse_network
 from cerebro.resources.values import NAME_PATTERN
@@ -20,6 +21,7 @@ from cerebro.runtime.settings import (
     GrantSettings,
     InstallationSettings,
     KubernetesSettings,
+    LeaseSettings,
 )
 
 MAX_BODY = 64 * 1024
@@ -29,7 +31,12 @@ Window = Annotated[int, Field(ge=1_000, le=3_600_000)]
 
 
 class BridgeSettings(
-    StoreSettings, KubernetesSettings, GrantSettings, InstallationSettings
+    FeedSettings,
+    StoreSettings,
+    KubernetesSettings,
+    LeaseSettings,
+    GrantSettings,
+    InstallationSettings,
 ):
     """The settings of `cerebro bridge`."""
 
@@ -193,6 +200,7 @@ class BridgeSettings(
             return value
 
         parts = [part.strip() for part in value.split(",")]
+
         return tuple(part for part in parts if part)
 
     @field_validator("trusted_proxies")
@@ -259,6 +267,7 @@ class BridgeSettings(
         """
 
         warnings = self.store_warnings()
+
         if self.nonce_memory_ms > self.nonce_ttl_ms:
             warnings.append(
                 f"RELAY_NONCE_TTL_MS is raised to {self.nonce_memory_ms}: twice the clock window"
@@ -282,4 +291,4 @@ class BridgeSettings(
         if self.dry_run:
             warnings.append("RELAY_DRY_RUN is set: no Session is made")
 
-        return warnings
+        return warnings + self.feed_warnings()

@@ -10,6 +10,9 @@ OPERATOR_LEASE = "cerebro-operator"
 DIRECT_LEASE = "cerebro-direct"
 """Its holder is the one agent that serves the Devices without a Hub."""
 
+POLLER_LEASE = "cerebro-bridge-poller"
+"""Its holder is the one bridge that takes the backend's events and sends ACKs."""
+
 NO_LEASE = ""
 """Stands for the Lease of a Hub that no agent ever carried."""
 

@@ -18,7 +18,7 @@ from cerebro.bridge.intents import Authorize, Cause, Client, Revoke
 from cerebro.bridge.orders.causes import latest_after
 from cerebro.bridge.orders.decide import Known, decide, order_name, overtaken
 from cerebro.bridge.orders.hellos import Hellos
-from cerebro.bridge.orders.outcomes import Awaited
+from cerebro.bridge.orders.outcomes import Awaited, refuse_offline
 from cerebro.bridge.orders.resolve import Resolver
 from cerebro.bridge.orders.revoke import decide_revoke
 from cerebro.bridge.orders.sessions import MAX_DECISIONS, Sessions, Written
@@ -73,6 +73,7 @@ class OrderExecutor:
         """
         await self._complete()
         intent = entry.intent.model_copy(update={"arrival": entry.arrival})
+        refuse_offline(intent, self._sessions.device(intent.mik_id or ""))
         try:
             if isinstance(intent, Authorize):
                 return await self._authorize(entry, intent)

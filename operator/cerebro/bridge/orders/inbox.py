@@ -48,14 +48,20 @@ class Inbox(Generic[R]):
         store: InboxStore,
         carry_out: Callable[[Entry], Awaitable[R]],
         windows: GrantWindows,
+        event_settled: Callable[[Entry, R | Exception], None] | None = None,
     ) -> None:
         """`carry_out` raises KubeError for what should be tried again,
         ApiError below 500 for a final refusal.
+
+        `event_settled` is called instead of taking out an entry that an event
+        of the backend brought: it takes the entry out together with noting
+        what became of the event.
         """
 
         self._store = store
         self._windows = windows
         self._carry_out = carry_out
+        self._event_settled = event_settled
         self._lanes: dict[str, deque[Entry]] = {}
         self._waiting: dict[int, asyncio.Future[R]] = {}
         self._known: set[int] = set()
@@ -94,12 +100,14 @@ class Inbox(Generic[R]):
 
         self._known.add(entry.seq)
         lane = self._lanes.get(entry.lane)
+
         if lane is not None:
             lane.append(entry)
             return
 
         # The first entry of a lane starts it.
         self._lanes[entry.lane] = deque((entry,))
+
         task = asyncio.create_task(
             self._run_lane(entry.lane), name=f"inbox {entry.seq}"
         )
@@ -122,6 +130,7 @@ class Inbox(Generic[R]):
         # Each unreadable entry is logged once.
         unreadable = set(left_over.unreadable)
         new_unreadable = unreadable - self._unreadable
+
         if new_unreadable:
             log.error(
                 "orders in the inbox cannot be read, and stay for a newer release",
@@ -135,6 +144,7 @@ class Inbox(Generic[R]):
             for entry in left_over.entries
             if entry.seq not in self._known
         ]
+
         for entry in unknown:
             self.enqueue(entry)
 
@@ -145,6 +155,7 @@ class Inbox(Generic[R]):
         rest stays on disk (E14).
         """
         self._closed = True
+
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
 
@@ -158,6 +169,7 @@ class Inbox(Generic[R]):
         empty.
         """
         lane = self._lanes[name]
+
         try:
             while lane:
                 await self._finish(lane[0])
@@ -169,6 +181,7 @@ class Inbox(Generic[R]):
         """Carry out an entry, however long the API server is away."""
         faults = 0
         api_server_away = False
+
         for delay in Backoff(first=0.05, ceiling=5.0):
             try:
                 async with self._slots:
@@ -190,6 +203,7 @@ class Inbox(Generic[R]):
                 self._tell(entry, error)
             except KubeError as error:
                 write = log.debug if api_server_away else log.warning
+
                 write(
                     "an order waits for the API server",
                     seq=entry.seq,
@@ -199,6 +213,7 @@ class Inbox(Generic[R]):
                 api_server_away = True
             except Exception as error:
                 faults += 1
+
                 log.exception(
                     "an order could not be carried out",
                     seq=entry.seq,
@@ -230,8 +245,13 @@ class Inbox(Generic[R]):
         If the store cannot take it out, it stays there and is carried out
         again.
         """
+        is_event = entry.intent.event_id is not None
+
         with suppress(ApiError):
-            self._store.take_out_soon(entry.seq)
+            if is_event and self._event_settled is not None:
+                self._event_settled(entry, result)
+            else:
+                self._store.take_out_soon(entry.seq)
 
         self._known.discard(entry.seq)
         self._tell(entry, result)
@@ -251,8 +271,11 @@ class Inbox(Generic[R]):
     def _tell(self, entry: Entry, result: R | Exception) -> None:
         """Tell who waits for an entry what became of it by now."""
         future = self._waiting.pop(entry.seq, None)
+
         if future is None:
-            if isinstance(result, Exception):
+            is_event = entry.intent.event_id is not None
+
+            if isinstance(result, Exception) and not is_event:
                 log.warning(
                     "an order that nobody waits for failed",
                     seq=entry.seq,
@@ -275,6 +298,7 @@ def _too_late(entry: Entry, now: int, windows: GrantWindows) -> bool:
     have to be granted (A5).
     """
     intent = entry.intent
+
     if not isinstance(intent, Authorize):
         return False
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import Enum
 
 from cerebro.bridge.errors import ApiError
+from cerebro.bridge.intents import Intent
 from cerebro.resources import (
     Condition,
     Device,
@@ -46,6 +47,11 @@ _BLOCKING_REASONS = frozenset(
 )
 """Reasons of Ready that do not pass while a client waits; the answer names
 them at once.
+"""
+
+_HANDSHAKE_TOO_OLD = "HandshakeTooOld"
+"""The reason of a Device's TunnelUp that tells of a peer which was there, and
+is not any more.
 """
 
 _ENDED_PHASES = ("Revoked", "Expired", "Failed")
@@ -109,18 +115,21 @@ def not_in_time(device: Device, session: Session | None) -> ApiError:
 
     for name, code in _ROUTER_CODES.items():
         condition = find_condition(device.status.conditions, name)
+
         if condition is not None and condition.status == "False":
             return _unavailable(
                 code, device, condition.message or condition.reason
             )
 
     ready = find_condition(device.status.conditions, "Ready")
+
     if ready is not None and ready.status != "True" and ready.message:
         return _unavailable(
             "router_timeout", device, f"{ready.reason}: {ready.message}"
         )
 
     session_ready = session.status.condition("Ready") if session else None
+
     if (
         session_ready is not None
         and session_ready.status != "True"
@@ -139,6 +148,7 @@ def breaker_open(device: Device, now: datetime) -> ApiError | None:
     agent has not tried yet.
     """
     circuit = device.status.circuit
+
     if circuit is None or circuit.state != "Open":
         return None
 
@@ -155,12 +165,34 @@ def breaker_open(device: Device, now: datetime) -> ApiError | None:
     )
 
 
+def refuse_offline(intent: Intent, device: Device | None) -> None:
+    """Raise ApiError 409 `peer_offline` for an event that names its router's
+    peer, if that has not shaken hands for longer than `offlineAfter` (F5).
+
+    A peer that was never there, or of which nothing is known, refuses nothing.
+    """
+    if intent.peer_public_key is None or device is None:
+        return
+
+    tunnel = find_condition(device.status.conditions, "TunnelUp")
+
+    if tunnel is None or tunnel.reason != _HANDSHAKE_TOO_OLD:
+        return
+
+    raise ApiError(
+        409,
+        "peer_offline",
+        f"the router {device.router_id} is offline: {tunnel.message}",
+    )
+
+
 def _current(session: Session, name: str, generation: int) -> Condition | None:
     """Return a condition if it was observed of this generation or a later one;
     else None.
     """
 
     condition = session.status.condition(name)
+
     if condition is None:
         return None
 
@@ -219,6 +251,7 @@ def _raise_blocked(ready: Condition | None) -> None:
         return
 
     code = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", ready.reason).lower()
+
     raise ApiError(
         503, code, ready.message or ready.reason, reason=ready.reason
     )
@@ -230,9 +263,11 @@ def _ended(session: Session, condition: Condition | None) -> ApiError:
     """
 
     phase = session.status.phase
+
     reason = (
         (condition.message or condition.reason) if condition else str(phase)
     )
+
     if phase == "Revoked":
         return ApiError(
             409, "revoked", f"the Session was revoked meanwhile: {reason}"

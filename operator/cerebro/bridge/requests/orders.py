@@ -26,7 +26,7 @@ from cerebro.bridge.requests.fields import (
 from cerebro.bridge.settings import MAX_TRIAL_MINUTES
 from cerebro.resources.session import SessionType
 
-_MAX_ID = 128
+MAX_ID = 128
 _SHORTEST = timedelta(seconds=1)
 _MILLISECONDS_IN_A_MINUTE = 60_000.0
 
@@ -83,7 +83,7 @@ def authorize(
         requested_at=requested_at,
         trace_id=trace_id,
         order_id=order_id,
-        session_id=text(fields, "sessionId", limit=_MAX_ID),
+        session_id=text(fields, "sessionId", limit=MAX_ID),
         type=session_type,
         expires_at=end.expires_at,
         duration=end.duration,
@@ -115,8 +115,8 @@ def revoke(fields: Fields, requested_at: datetime, trace_id: str) -> Revoke:
 
 
 def _order_id(fields: Fields) -> str | None:
-    return text(fields, "pedidoId", limit=_MAX_ID) or text(
-        fields, "orderCode", limit=_MAX_ID
+    return text(fields, "pedidoId", limit=MAX_ID) or text(
+        fields, "orderCode", limit=MAX_ID
     )
 
 

@@ -45,6 +45,7 @@ class NewEvent:
     """
 
     event_id: str
+    """The backend's own name for it, at most 256 characters."""
 
     intent: Intent | None = None
     """What goes into the inbox; the event is open until `conclude_soon`."""
@@ -101,7 +102,8 @@ class EventStore(Protocol):
         """Take those events that were never taken, in their order; return the
         new entries of the inbox.
 
-        All of one is atomic: it is remembered, and its intent is in the inbox,
+        The same event may be among them several times, and is taken once. All
+        of one is atomic: it is remembered, and its intent is in the inbox,
         its payment is kept, or its ACK is due. The order of a payment goes
         into the inbox if a hello of its `sid` was noted, else it waits for
         that hello until `until`. An event that is known is only noted as seen

@@ -16,8 +16,10 @@ def put(db: sqlite3.Connection, event_id: str, body: str, now: int) -> None:
     on its way, does not concern it.
     """
     db.execute("DELETE FROM acks WHERE event_id = ?", (event_id,))
+
     db.execute(
-        "INSERT INTO acks (event_id, body, tries, due_at, made_at) VALUES (?, ?, 0, ?, ?)",
+        "INSERT INTO acks (event_id, body, tries, due_at, made_at)"
+        " VALUES (?, ?, 0, ?, ?)",
         (event_id, body, now, now),
     )
 
@@ -25,7 +27,9 @@ def put(db: sqlite3.Connection, event_id: str, body: str, now: int) -> None:
 def due(db: sqlite3.Connection, now: int, limit: int) -> list[Ack]:
     """Return ACKs that are due, due longest first."""
     rows = db.execute(
-        "SELECT seq, event_id, body, tries FROM acks WHERE due_at <= ? ORDER BY due_at, seq LIMIT ?",
+        "SELECT seq, event_id, body, tries FROM acks"
+        " WHERE due_at <= ?"
+        " ORDER BY due_at, seq LIMIT ?",
         (now, limit),
     )
 

@@ -68,6 +68,7 @@ class Engine:
 
         self._loop = asyncio.get_running_loop()
         self.path.parent.mkdir(parents=True, exist_ok=True)
+
         self._thread = threading.Thread(
             target=self._write, name="store", daemon=True
         )
@@ -156,6 +157,7 @@ class Engine:
     def _flush(self) -> None:
         """Hand in what was posted, as one step."""
         works = self._later
+
         if works:
             self._enqueue((lambda db: [work(db) for work in works], None))
             self._later = []
@@ -172,6 +174,7 @@ class Engine:
         # the log away under us. A checkpoint syncs the database.
         with suppress(FileNotFoundError):
             descriptor = os.open(f"{self.path}-wal", os.O_RDONLY)
+
             try:
                 os.fdatasync(descriptor)
             finally:
@@ -183,20 +186,24 @@ class Engine:
         """
         db: sqlite3.Connection | None = None
         closing = False
+
         while not closing:
             batch = self._next_batch()
             closing = batch[-1] is None
             jobs = [job for job in batch if job is not None]
+
             try:
                 db = db or connect(self.path)
                 results = _commit(db, [work for work, _ in jobs])
                 self.failed = None
             except (sqlite3.Error, OSError, StoreVersionError) as error:
                 reason = _describe(error)
+
                 if self.failed != reason:
                     log.warning("the store cannot be used", reason=reason)
 
                 self.failed = reason
+
                 failure = (
                     error
                     if isinstance(error, StoreVersionError)
@@ -219,6 +226,7 @@ class Engine:
         comes last.
         """
         batch = [self._queue.get()]
+
         while len(batch) < _MAX_BATCH and batch[-1] is not None:
             try:
                 batch.append(self._queue.get_nowait())
@@ -234,6 +242,7 @@ class Engine:
             for (_, future), result in zip(jobs, results, strict=True)
             if future
         ]
+
         if waiters and self._loop is not None:
             with suppress(
                 RuntimeError
@@ -248,12 +257,14 @@ def connect(path: Path) -> sqlite3.Connection:
     """
 
     path.touch(mode=0o600)  # SQLite gives its other files the same rights
+
     db = sqlite3.connect(
         path,
         timeout=BUSY_TIMEOUT,
         isolation_level=None,
         check_same_thread=False,
     )
+
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")

@@ -32,10 +32,12 @@ def take(
     """
     _make_room(db)
     entries: list[Entry] = []
+
     for event in events:
         if _is_known(db, event.event_id, now):
             continue
 
+        # From here on it is taken: all of this is one transaction.
         _remember(db, event, now)
 
         if event.intent is not None:
@@ -51,10 +53,15 @@ def take(
 
 
 def note_written(db: sqlite3.Connection, entry: Entry, awaits: str) -> None:
-    """Keep what an event waits for now that its entry was carried out."""
+    """Keep what an event waits for now that its entry was carried out.
+
+    An event that has its outcome already waits for nothing any more.
+    """
     inbox.take_out(db, entry.seq)
+
     db.execute(
-        "UPDATE events SET awaits = ? WHERE event_id = ? AND awaits IS NOT NULL",
+        "UPDATE events SET awaits = ?"
+        " WHERE event_id = ? AND awaits IS NOT NULL",
         (awaits, entry.intent.event_id),
     )
 
@@ -62,9 +69,14 @@ def note_written(db: sqlite3.Connection, entry: Entry, awaits: str) -> None:
 def tell_pending(
     db: sqlite3.Connection, event_id: str, ack: str | None, now: int
 ) -> None:
-    """Say once of an open event that it is pending."""
+    """Say once of an open event that it is pending.
+
+    An event that has its outcome by now is not pending, and what was told once
+    is not told again.
+    """
     cursor = db.execute(
-        "UPDATE events SET told = 1 WHERE event_id = ? AND awaits IS NOT NULL AND NOT told",
+        "UPDATE events SET told = 1"
+        " WHERE event_id = ? AND awaits IS NOT NULL AND NOT told",
         (event_id,),
     )
 
@@ -79,12 +91,16 @@ def conclude(
     now: int,
     entry: Entry | None,
 ) -> None:
-    """Note the final outcome of an event, unless it has its outcome already."""
+    """Note the final outcome of an event, unless it has its outcome already.
+
+    Its entry goes in any case: two bridges may have carried it out.
+    """
     if entry is not None:
         inbox.take_out(db, entry.seq)
 
     cursor = db.execute(
-        "UPDATE events SET awaits = NULL WHERE event_id = ? AND awaits IS NOT NULL",
+        "UPDATE events SET awaits = NULL"
+        " WHERE event_id = ? AND awaits IS NOT NULL",
         (event_id,),
     )
 
@@ -95,7 +111,9 @@ def conclude(
 def open_events(db: sqlite3.Connection) -> list[OpenEvent]:
     """Return the events without a final outcome."""
     rows = db.execute(
-        "SELECT event_id, taken_at, told, awaits FROM events WHERE awaits IS NOT NULL ORDER BY taken_at"
+        "SELECT event_id, taken_at, told, awaits FROM events"
+        " WHERE awaits IS NOT NULL"
+        " ORDER BY taken_at"
     )
 
     return [
@@ -107,9 +125,11 @@ def open_events(db: sqlite3.Connection) -> list[OpenEvent]:
 def payment_of(db: sqlite3.Connection, sid: str, now: int) -> Payment | None:
     """Return the payment of a client that is not over."""
     row = db.execute(
-        "SELECT plan_id, intent FROM payments WHERE sid = ? AND kept_until > ?",
+        "SELECT plan_id, intent FROM payments"
+        " WHERE sid = ? AND kept_until > ?",
         (sid, now),
     ).fetchone()
+
     if row is None:
         return None
 
@@ -128,6 +148,7 @@ def _is_known(db: sqlite3.Connection, event_id: str, now: int) -> bool:
     row = db.execute(
         "SELECT seen_at FROM events WHERE event_id = ?", (event_id,)
     ).fetchone()
+
     if row is None:
         return False
 
@@ -141,6 +162,7 @@ def _is_known(db: sqlite3.Connection, event_id: str, now: int) -> bool:
 
 def _remember(db: sqlite3.Connection, event: NewEvent, now: int) -> None:
     awaits = _IN_THE_INBOX if event.intent is not None else None
+
     db.execute(
         "INSERT INTO events VALUES (?, ?, ?, 0, ?)",
         (event.event_id, now, now, awaits),
@@ -153,6 +175,7 @@ def _make_room(db: sqlite3.Connection) -> None:
         return
 
     oldest = "SELECT event_id FROM events WHERE awaits IS NULL ORDER BY seen_at LIMIT ?"
+
     db.execute(
         f"DELETE FROM events WHERE event_id IN ({oldest})",  # noqa: S608 - our own text
         (_FORGOTTEN_AT_ONCE,),
@@ -167,16 +190,22 @@ def _keep_payment(
     """
     order = payment.order
     ends_at = order.expires_at
+
     kept_until = (
         now + EVENT_MEMORY if ends_at is None else milliseconds(ends_at)
     )
+
     db.execute(
-        "INSERT INTO payments VALUES (?, ?, ?, ?) ON CONFLICT (sid) DO UPDATE SET"
-        " plan_id = excluded.plan_id, intent = excluded.intent, kept_until = excluded.kept_until",
+        "INSERT INTO payments VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (sid) DO UPDATE SET"
+        " plan_id = excluded.plan_id,"
+        " intent = excluded.intent,"
+        " kept_until = excluded.kept_until",
         (payment.sid, payment.plan_id, dump(order), kept_until),
     )
 
     locations = locations_of(db, payment.sid)
+
     if locations:
         return [inbox.put(db, order, now)]
 

@@ -26,6 +26,7 @@ def put(db: sqlite3.Connection, intent: Intent, now: int) -> Entry:
 
     locations = locations_of(db, intent.token) if intent.token else []
     lane = lane_of(intent, locations[0].client if locations else None)
+
     cursor = db.execute(
         "INSERT INTO inbox (received_at, lane, intent) VALUES (?, ?, ?)",
         (now, lane, dump(intent)),
@@ -48,8 +49,10 @@ def left_over(db: sqlite3.Connection, before: int) -> LeftOver:
 
     entries: list[Entry] = []
     unreadable: list[int] = []
+
     for seq, lane, received_at, text in rows:
         intent = read_intent(text)
+
         if intent is None:
             unreadable.append(seq)
         else:

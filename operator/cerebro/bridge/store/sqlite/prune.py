@@ -46,6 +46,7 @@ def _forget(
     AT_ONCE at most; return how many.
     """
     over = f"SELECT {key} FROM {table} WHERE {column} <= ? LIMIT ?"  # noqa: S608 - our own names
+
     cursor = db.execute(
         f"DELETE FROM {table} WHERE ({key}) IN ({over})",  # noqa: S608 - our own names
         (before, AT_ONCE),

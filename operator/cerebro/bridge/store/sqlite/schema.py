@@ -114,17 +114,30 @@ _ARRIVALS_4 = (
 
 _EVENTS_5 = """
 CREATE TABLE IF NOT EXISTS events (
-    event_id TEXT PRIMARY KEY, seen_at INTEGER NOT NULL, taken_at INTEGER NOT NULL, told INTEGER NOT NULL,
-    awaits TEXT) WITHOUT ROWID;
+    event_id TEXT PRIMARY KEY,
+    seen_at INTEGER NOT NULL,
+    taken_at INTEGER NOT NULL,
+    told INTEGER NOT NULL,
+    awaits TEXT
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS events_by_age ON events (seen_at);
 CREATE INDEX IF NOT EXISTS events_open ON events (taken_at) WHERE awaits IS NOT NULL;
 CREATE TABLE IF NOT EXISTS acks (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL, tries INTEGER
-    NOT NULL, due_at INTEGER NOT NULL, made_at INTEGER NOT NULL);
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    event_id TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL,
+    tries INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    made_at INTEGER NOT NULL
+);
 CREATE INDEX IF NOT EXISTS acks_by_due ON acks (due_at);
 CREATE INDEX IF NOT EXISTS acks_by_age ON acks (made_at);
 CREATE TABLE IF NOT EXISTS payments (
-    sid TEXT PRIMARY KEY, plan_id TEXT, intent TEXT NOT NULL, kept_until INTEGER NOT NULL) WITHOUT ROWID;
+    sid TEXT PRIMARY KEY,
+    plan_id TEXT,
+    intent TEXT NOT NULL,
+    kept_until INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS payments_by_end ON payments (kept_until)
 """
 """Events of the backend: `awaits` is NULL once an event has its final outcome,
@@ -183,6 +196,7 @@ def _version_of(db: sqlite3.Connection, path: Path) -> int:
     Raises StoreVersionError if it is newer than VERSION.
     """
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
+
     if version > VERSION:
         raise StoreVersionError(
             f"the store {path} has version {version}, and this release reads versions up to {VERSION}: "
