@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cerebro.bridge.store_settings import RedisAddress
@@ -67,6 +70,16 @@ class RedisServer:
         if self._child is not None:
             end(self._child, grace=0.0)
             self._child = None
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Let it answer nothing; connections stay."""
+        assert self._child is not None
+        self._child.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._child.send_signal(signal.SIGCONT)
 
     def restart(self) -> None:
         """End it as `kill -9` does, and start it anew."""

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from controlplane.server import ControlPlane
 from integration.bridge.agent import Agent
+from integration.bridge.backend import FakeBackend, event
 from integration.bridge.caller import Caller, eventually
 from integration.bridge.process import CERTAIN, BridgeProcess
 from support.redis_server import (
@@ -40,17 +41,27 @@ def redis_server(
 
 
 @pytest.fixture
+def backend() -> Iterator[FakeBackend]:
+    fake = FakeBackend()
+    fake.until_up()
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
 async def pair(
     redis_server: RedisServer,
     start_bridge: Callable[..., BridgeProcess],
     agent: Agent,
+    backend: FakeBackend,
 ) -> AsyncIterator[Pair]:
-    """Two bridges that know the Device `router-1`, and a backend that calls both."""
+    """Two bridges that know the Device `router-1`, and a backend that calls both and has a feed."""
     agent.make_device("router-1", router_id="R1")
     settings = {
         "RELAY_STORE": "redis",
         "REDIS_URL": redis_server.url,
         "CEREBRO_STORE": "/dev/null/no-file",
+        **backend.environment,
     }
     async with AsyncExitStack() as stack:
         first, second = [
@@ -196,3 +207,34 @@ async def test_f1_a_bridge_carries_out_what_another_had_that_died(
     await eventually(
         lambda: {one.spec.order_id for one in agent.sessions()} == wanted
     )
+
+
+async def test_f4_each_event_has_one_effect_whichever_bridge_is_killed_and_redis_started_anew(
+    pair: Pair, agent: Agent, redis_server: RedisServer, backend: FakeBackend
+) -> None:
+    router = asyncio.create_task(agent.work())
+    events = [
+        event(
+            f"e-{number}",
+            mac=f"AA:BB:CC:DD:EE:{number:02}",
+            ip=f"10.5.50.{number}",
+        )
+        for number in range(10, 50)
+    ]
+    for turn, caller in enumerate((*pair, *pair)):
+        backend.offer(*events[10 * turn : 10 * turn + 10])
+        await asyncio.sleep(0.5)
+        if turn == 1:
+            redis_server.restart()
+        caller.process.kill()
+        await asyncio.sleep(0.5)
+        caller.process.restart()
+        await caller.until_complete()
+
+    acks = [await backend.until_acked(each["eventId"]) for each in events]
+    assert {ack["ok"] for ack in acks} == {True}
+    await until_empty(redis_server)
+    router.cancel()
+    sessions = [session.spec.order_id for session in agent.sessions()]
+    wanted = [each["payload"]["pedidoId"] for each in events]
+    assert sorted(str(order_id) for order_id in sessions) == wanted

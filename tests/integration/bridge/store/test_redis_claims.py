@@ -172,6 +172,21 @@ async def test_while_redis_is_away_all_is_503_and_what_was_posted_waits(
     assert await second.names_of_order("P-9") == ["a-session"]
 
 
+async def test_a_redis_that_is_silent_is_503_and_no_answer_is_taken_for_another(
+    pair: tuple[RedisStore, RedisStore], redis_server: RedisServer
+) -> None:
+    store = pair[0]
+    calls = [store.use_nonce("n" * 8, 0, 1000, 1000) for _ in range(40)]
+    with redis_server.silent():
+        refusals = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(refusal) for refusal in refusals} == {ApiError}
+    assert store.failed
+    assert (await store.backlog()).count == 0
+    entry = await store.put(order(), 1)
+    assert await entries_of(store) == [entry]
+    assert await store.sessions_of("t") == []
+
+
 async def test_bounds_hold_for_all_bridges_together(
     pair: tuple[RedisStore, RedisStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
