@@ -165,6 +165,9 @@ class DiaryWorld:
     def carries(self, _namespace: str, _hub: str) -> bool:
         return True
 
+    def interface_to(self, _device: Device) -> str | None:
+        return None
+
     def tunnel_up(self, _device: Device) -> ConditionState:
         return self.tunnel
 

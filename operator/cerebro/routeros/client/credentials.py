@@ -6,12 +6,12 @@ No I/O: the caller reads the Secret and hands it in with its values decoded.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from cerebro.resources import API_GROUP
+from cerebro.resources.addresses import same_host
 from cerebro.resources.naming import SECRET_TYPE_ROUTER
 from cerebro.routeros.client.errors import SecretError
 
@@ -106,23 +106,13 @@ def _check(
     an empty one names nothing.
     """
     named = annotations.get(annotation)
-    if not named or _normal(named) == _normal(actual):
+    if not named or same_host(named, actual):
         return
 
     raise SecretError(
         f"{where} is for {named!r} only (annotation {annotation}), not for {actual!r}: "
         "use the Secret made for this Device, or change the annotation"
     )
-
-
-def _normal(text: str) -> str:
-    """Return an IP address in its one spelling; anything else in lower case,
-    as DNS and Kubernetes names are.
-    """
-    try:
-        return str(ipaddress.ip_address(text.strip("[] ")))
-    except ValueError:
-        return text.strip().lower()
 
 
 def _text(value: bytes) -> str:
