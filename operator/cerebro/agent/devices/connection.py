@@ -20,6 +20,7 @@ from cerebro.kube.client.errors import KubeError, NotFound
 from cerebro.kube.client.secrets import Secret
 from cerebro.resources import Device
 from cerebro.resources.addresses import normal_host
+from cerebro.resources.naming import came_over_http
 from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.connection import connect
 from cerebro.routeros.client.credentials import (
@@ -195,7 +196,10 @@ class RouterLink:
 
         self._credentials = None
         credentials = router_credentials(
-            secret, device=device.name, address=address
+            secret,
+            device=device.name,
+            address=address,
+            must_name_device=came_over_http(device),
         )
 
         self._credentials = purpose, credentials

@@ -61,14 +61,19 @@ class RouterCredentials:
 
 
 def router_credentials(
-    secret: SecretContent, *, device: str, address: str
+    secret: SecretContent,
+    *,
+    device: str,
+    address: str,
+    must_name_device: bool = False,
 ) -> RouterCredentials:
     """Return the credentials that a Secret of type `relay.cerebro.dev/router`
     has.
 
     `device` is the Device's name, `address` the address that will be dialled:
     where the Secret's annotations name a device or an address, it must be that
-    one (D2). Keys are `username`, `password` and, during a rotation,
+    one (D2). `must_name_device`: an annotation has to name the Device, since
+    somebody chose the Secret who may not read it. Keys are `username`, `password` and, during a rotation,
     `previousPassword`; a value that is no UTF-8 passes through byte for byte.
     Raises SecretError: which Secret, and what to change.
     """
@@ -77,6 +82,12 @@ def router_credentials(
     if secret.type != SECRET_TYPE_ROUTER:
         raise SecretError(
             f"{where} is of type {secret.type!r}: make it anew with type {SECRET_TYPE_ROUTER}"
+        )
+
+    if must_name_device and not secret.annotations.get(DEVICE_ANNOTATION):
+        raise SecretError(
+            f"{where} names no Device, and the Device came over HTTP: give the Secret the annotation "
+            f"{DEVICE_ANNOTATION}: {device}"
         )
 
     _check(where, secret.annotations, DEVICE_ANNOTATION, device)

@@ -142,6 +142,27 @@ async def test_s4_another_spelling_of_the_address_is_the_same_address(
     assert dialled == ("FD00::7", "s", "wg0")
 
 
+async def test_d2_a_device_that_came_over_http_needs_a_secret_that_names_it(
+    world: World,
+) -> None:
+    """Who calls the bridge chooses the Secret's name, and may not read it."""
+    made_by_bridge = device(
+        labels={"app.kubernetes.io/managed-by": "cerebro-bridge"}
+    )
+
+    with pytest.raises(
+        SecretError, match=r"annotation relay\.cerebro\.dev/device: d"
+    ):
+        await world.dial(made_by_bridge)
+
+    world.api.annotations = {"relay.cerebro.dev/device": "e"}
+    with pytest.raises(SecretError, match="is for 'e' only"):
+        await world.dial(made_by_bridge)
+
+    world.api.annotations = {"relay.cerebro.dev/device": "d"}
+    await world.dial(made_by_bridge)
+
+
 async def test_s4_only_a_tunnel_address_is_bound_to_the_interface(
     world: World,
 ) -> None:
