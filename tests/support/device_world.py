@@ -87,7 +87,7 @@ class Diary:
 class DiaryLink:
     """A connection that says when it is used; `error` is what the next attempts raise."""
 
-    facts = RouterFacts(identity="r1")
+    facts = RouterFacts(identity="r1", serial_number="S1")
 
     def __init__(self, router: FakedRouter, diary: Diary) -> None:
         self._router, self._diary = router, diary

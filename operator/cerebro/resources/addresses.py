@@ -80,6 +80,7 @@ def is_client_ip(ip: str) -> bool:
     Raises ValueError for a text that is no IPv4 address.
     """
     address = ipaddress.IPv4Address(ip)
+
     return not (
         address.is_unspecified
         or address.is_loopback

@@ -194,6 +194,7 @@ class RouterLink:
 
             return known[1]
 
+        # What was known before holds no more, whatever this Secret says.
         self._credentials = None
         credentials = router_credentials(
             secret,
@@ -262,6 +263,7 @@ def _digest(secret: Secret) -> str:
 def _destination(device: Device) -> tuple[object, ...]:
     """Return all that a connection depends on."""
     api = device.spec.api
+
     return (
         normal_host(device.api_address or ""),
         api.effective_port,

@@ -23,6 +23,7 @@ from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.breaker import Breaker
 from cerebro.agent.devices.cleanup import clean_up, wants_cleanup
 from cerebro.agent.devices.connection import RouterLink
+from cerebro.agent.devices.identity import check_serial_number
 from cerebro.agent.devices.reporter import DeviceReporter
 from cerebro.agent.devices.schedule import (
     CLIENT_WAITS,
@@ -278,9 +279,11 @@ class DeviceLoop:
 
         try:
             session, fresh = await self._link.session(device)
-            self._findings = findings.after_connect(
-                self._findings, self._link.facts
-            )
+            facts, before = self._link.facts, self._findings
+            check_serial_number(device, facts, before.serial_number)
+            self._findings = findings.after_connect(before, device, facts)
+            self._reporter.warn(device, before, self._findings)
+
             if wants_cleanup(device):
                 await self._clean_up(device, session)
             else:
@@ -349,6 +352,7 @@ class DeviceLoop:
         if look is Look.NOTHING:
             self._schedule.clock_at = self._sessions.next_clock()
             self._report(device)
+
             return
 
         # The pass.

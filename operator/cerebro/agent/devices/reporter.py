@@ -7,6 +7,7 @@ write is due.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,14 @@ from typing import Any
 
 from cerebro.agent.context import FIELD_MANAGER, AgentContext
 from cerebro.agent.devices.breaker import Breaker
+from cerebro.agent.devices.identity import renaming
+from cerebro.agent.devices.model import DeviceWarning
 from cerebro.agent.devices.status import DeviceFindings, device_status
 from cerebro.domain.conditions import same_meaning
 from cerebro.kube.status_writer import Write
 from cerebro.resources import DEVICE, Device
+
+log = logging.getLogger(__name__)
 
 _ROUND_TRIP = 5.0
 """Seconds in which a write comes back by the watch; later it counts as lost.
@@ -81,6 +86,33 @@ class DeviceReporter:
         self._context.statuses.put(write)
 
         return None
+
+    def warn(
+        self, device: Device, before: DeviceFindings, now: DeviceFindings
+    ) -> None:
+        """Post an Event for each warning that a router gives reason for now
+        and did not before.
+        """
+
+        warnings = [
+            warning
+            for warning in now.warnings
+            if warning not in before.warnings
+        ]
+
+        name = before.facts.identity or device.status.identity
+        renamed = renaming(name, now.facts)
+        if renamed is not None:
+            warnings.append(DeviceWarning("IdentityChanged", renamed))
+
+        for reason, message in warnings:
+            log.warning(
+                "Device %s/%s: %s", device.namespace, device.name, message
+            )
+
+            self._context.recorder.post(
+                device, "Warning", reason, message, action="Connect"
+            )
 
     def _with_figures(
         self,

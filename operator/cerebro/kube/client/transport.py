@@ -259,9 +259,11 @@ class Transport:
 
         try:
             authorities = self.connection.ca_text()
+
             if authorities == self._ca:
                 return False
 
+            # Connections that stand keep what they trusted when they began.
             pool = self._new_pool()
         except ConfigError as error:
             log.warning("the CA that was read before stays: %s", error)
@@ -333,12 +335,14 @@ def as_yaml(body: object) -> bytes:
     a pair, which no UTF-8 has, becomes U+FFFD as in other calls.
     """
     text = json.dumps(body, ensure_ascii=False)
+
     return re.sub("[\x7f-\uffff]", _escaped, text).encode("utf-8")
 
 
 def _escaped(character: re.Match[str]) -> str:
     code = ord(character[0])
     is_half_a_pair = 0xD800 <= code <= 0xDFFF
+
     return "\\ufffd" if is_half_a_pair else f"\\u{code:04x}"
 
 

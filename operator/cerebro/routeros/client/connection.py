@@ -65,6 +65,7 @@ async def connect(
                 await login(wire, user, password)
 
             wire.logged_in()
+
             return RouterSession(wire, silence=timeout, login=number)
         except TimeoutError:
             wire.abort()
@@ -204,7 +205,10 @@ async def _bound(address: str, port: int, interface: str) -> socket.socket:
 
     try:
         sock.setblocking(False)
+
+        # Before the first packet: what is sent from now on has one way only.
         _bind_to_device(sock, interface)
+
         await asyncio.get_running_loop().sock_connect(sock, (address, port))
     except BaseException:
         sock.close()
