@@ -135,3 +135,26 @@ def test_t9_fields_that_do_nothing_are_said(relay: Relay) -> None:
     assert "spec.hotspotUser" in ready["message"]
     router.move_in(MAC, IP)
     router.lets_in(MAC)
+
+
+def test_s9_ipv6_past_the_hotspot_is_a_warning(relay: Relay) -> None:
+    """Case S9: the hotspot is IPv4 only, so IPv6 needs no access."""
+    router = a_router(relay, device={"resyncInterval": "1s"})
+    row = router.add(
+        "/ipv6/address", address="2001:db8:7::1/64", interface="bridge"
+    )
+    warned = relay.until_condition(
+        "Device", router.name, "Ready", "True", "IPv6PastHotspot"
+    )
+    assert "in-interface=bridge action=drop" in warned["message"]
+    relay.session("six", router.name, MAC, IP)
+    relay.until_active("six")
+
+    router.add(
+        "/ipv6/firewall/filter",
+        chain="forward",
+        in_interface="bridge",
+        action="drop",
+    )
+    relay.until_condition("Device", router.name, "Ready", "True", "Equal")
+    router.remove("/ipv6/address", row)

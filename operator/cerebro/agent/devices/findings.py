@@ -13,6 +13,7 @@ from datetime import datetime
 from cerebro.agent.devices.access.outcome import PassResult
 from cerebro.agent.devices.identity import (
     WrongRouter,
+    check_serial_number,
     identity_warnings,
     recorded_serial_number,
 )
@@ -66,7 +67,11 @@ def after_connect(
 ) -> DeviceFindings:
     """Return the findings while a connection to the right router stands: it
     answers and took the credentials.
+
+    Raises WrongRouter if it is another router (rule B6).
     """
+    check_serial_number(device, facts, findings.serial_number)
+
     return replace(
         findings,
         reachable=True,

@@ -23,7 +23,6 @@ from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.breaker import Breaker
 from cerebro.agent.devices.cleanup import clean_up, wants_cleanup
 from cerebro.agent.devices.connection import RouterLink
-from cerebro.agent.devices.identity import check_serial_number
 from cerebro.agent.devices.reporter import DeviceReporter
 from cerebro.agent.devices.schedule import (
     CLIENT_WAITS,
@@ -35,6 +34,7 @@ from cerebro.agent.devices.schedule import (
 )
 from cerebro.agent.devices.sessions import DeviceSessions
 from cerebro.agent.devices.status import DeviceFindings
+from cerebro.agent.devices.survey import Survey
 from cerebro.agent.tunnel_status import dialling_obstacle
 from cerebro.domain.mass_removal import confirmed_removals
 from cerebro.kube.objects import StoredObject
@@ -88,6 +88,7 @@ class DeviceLoop:
         self._findings = DeviceFindings()
         self._sessions = DeviceSessions(context, namespace, name)
         self._reporter = DeviceReporter(context)
+        self._survey = Survey()
 
     # --- what happens around the loop
 
@@ -279,15 +280,18 @@ class DeviceLoop:
 
         try:
             session, fresh = await self._link.session(device)
-            facts, before = self._link.facts, self._findings
-            check_serial_number(device, facts, before.serial_number)
-            self._findings = findings.after_connect(before, device, facts)
-            self._reporter.warn(device, before, self._findings)
-
+            self._findings = findings.after_connect(
+                self._findings, device, self._link.facts
+            )
             if wants_cleanup(device):
                 await self._clean_up(device, session)
             else:
                 await self._pass(device, session, fresh=fresh)
+                self._findings = await self._survey.take(
+                    device, session, self._findings, self._something_urgent
+                )
+
+            self._report(device)
         except RouterError as error:
             await self._failed(device, error)
         finally:
@@ -319,8 +323,6 @@ class DeviceLoop:
         if not self._findings.cleaned_up:
             self._schedule.retry_at = time.monotonic() + UNSETTLED_RETRY
 
-        self._report(device)
-
     async def _pass(
         self, device: Device, session: RouterSession, *, fresh: bool
     ) -> None:
@@ -351,7 +353,6 @@ class DeviceLoop:
         )
         if look is Look.NOTHING:
             self._schedule.clock_at = self._sessions.next_clock()
-            self._report(device)
 
             return
 
@@ -383,7 +384,6 @@ class DeviceLoop:
         self._secret_at_failure = None
         await self._completed(device, result, look)
         self._schedule.clock_at = self._sessions.next_clock()
-        self._report(device)
 
     def _something_urgent(self) -> bool:
         """Return whether a pass is to end before it is complete."""

@@ -39,6 +39,9 @@ class DeviceReporter:
         self._context = context
         self._written: dict[str, Any] | None = None
         self._written_at = 0.0
+        self._warnings: list[DeviceWarning] = []
+        self._identity: str | None = None
+        """The router's name at the last report."""
 
     def report(
         self,
@@ -53,6 +56,8 @@ class DeviceReporter:
 
         if not self._context.may_write(device):
             return None
+
+        self._warn(device, findings)
 
         now = time.monotonic()
         status = device_status(
@@ -87,25 +92,25 @@ class DeviceReporter:
 
         return None
 
-    def warn(
-        self, device: Device, before: DeviceFindings, now: DeviceFindings
-    ) -> None:
-        """Post an Event for each warning that a router gives reason for now
-        and did not before.
+    def _warn(self, device: Device, findings: DeviceFindings) -> None:
+        """Post an Event for each warning that was not there at the last
+        report.
         """
 
-        warnings = [
-            warning
-            for warning in now.warnings
-            if warning not in before.warnings
+        warnings = [*findings.warnings, *findings.surveyed]
+        news = [
+            warning for warning in warnings if warning not in self._warnings
         ]
 
-        name = before.facts.identity or device.status.identity
-        renamed = renaming(name, now.facts)
-        if renamed is not None:
-            warnings.append(DeviceWarning("IdentityChanged", renamed))
+        self._warnings = warnings
 
-        for reason, message in warnings:
+        name = self._identity or device.status.identity
+        renamed = renaming(name, findings.facts)
+        self._identity = findings.facts.identity or name
+        if renamed is not None:
+            news.append(DeviceWarning("IdentityChanged", renamed))
+
+        for reason, message in news:
             log.warning(
                 "Device %s/%s: %s", device.namespace, device.name, message
             )

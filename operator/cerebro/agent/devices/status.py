@@ -41,7 +41,12 @@ class DeviceFindings:
     """
 
     warnings: tuple[DeviceWarning, ...] = ()
-    """What the router showed that a person should know."""
+    """What the router says of itself that a person should know."""
+
+    surveyed: tuple[DeviceWarning, ...] = ()
+    """What the router does besides access that a person should know; see
+    `survey`.
+    """
 
     reachable: bool | None = None
     """Whether the router answers."""
@@ -136,7 +141,12 @@ def _states(
     # While the operator reports what is wrong with address, Peer or routerID,
     # Ready is the operator's to take back.
     if not operator_says(device):
-        warnings = (*unsupported_fields(device), *findings.warnings)
+        warnings = (
+            *unsupported_fields(device),
+            *findings.surveyed,
+            *findings.warnings,
+        )
+
         states["Ready"] = _with_warnings(_ready(device, findings), warnings)
 
     states["Reachable"] = _known(
