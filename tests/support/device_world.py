@@ -25,6 +25,7 @@ from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
+from cerebro.kube.objects import StoredObject
 from cerebro.kube.status_writer import StatusWriter, Write
 from cerebro.resources import (
     DEVICE,
@@ -275,9 +276,12 @@ class DiaryWorld:
             spec["expiresAt"] = format_time(end)
         self._change("Session", name, spec, {})
 
-    def has_no_session(self, name: str) -> None:
-        """Delete a Session."""
+    def has_no_session(self, name: str) -> StoredObject:
+        """Delete a Session; return it as it was before."""
+        stored = self.store.get(SESSION, "ns", name)
+        assert stored is not None
         self._deliver("Session", name, "DELETED")
+        return stored
 
     def _change(
         self, kind: str, name: str, spec: dict[str, Any], meta: dict[str, Any]

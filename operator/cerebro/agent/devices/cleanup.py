@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from cerebro.agent.devices.access.desired import PassContext
 from cerebro.agent.devices.access.outcome import PassResult
 from cerebro.agent.devices.access.reconcile import AccessReconciler
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Device
 from cerebro.resources.naming import FINALIZER_CLEANUP
 from cerebro.routeros.access.model import AccessPolicy
@@ -56,6 +57,7 @@ async def clean_up(
         session=session,
         policy=policy,
         at=at,
+        removals=RemovalWindow(settle=0.0),
         confirmed=_ALL,
         may_write=may_write,
     )

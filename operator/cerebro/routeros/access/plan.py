@@ -10,7 +10,6 @@ clients take some 0.1 s. `steps` lets an event loop breathe in between.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from cerebro.routeros.access.endings import Endings
 from cerebro.routeros.access.grants import conclude, grant
@@ -36,15 +35,6 @@ def access_plan(
         pass
 
     return planner.result
-
-
-def without_orphans(
-    desired: DesiredAccess, actual: Actual, policy: AccessPolicy
-) -> AccessPlan:
-    """Return the plan that leaves unexplained rows whose end has not come
-    (rule E13: a mass removal waits).
-    """
-    return access_plan(replace(desired, keep_orphans=True), actual, policy)
 
 
 class AccessPlanner:
