@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -70,7 +71,8 @@ def test_what_lost_its_object_waits_to_show_whether_more_do() -> None:
     assert first.look_again_at == 10.0 + SETTLE
     assert place.look(12.99).going == frozenset()
     last = place.look(13.0)
-    assert (last.going, last.look_again_at) == ({"c1"}, None)
+    assert last.going == {"c1"}
+    assert last.look_again_at is None
 
 
 def test_what_is_met_without_a_memory_waits_from_first_sight() -> None:
@@ -154,10 +156,7 @@ def test_a_deletion_that_the_look_does_not_know_yet_is_remembered() -> None:
 def test_the_looks_of_a_trickle_are_apart() -> None:
     place = Place()
     looks = place.trickle([n / 20 for n in range(90)], until=60.0)
-    steps = [
-        later - earlier
-        for earlier, later in zip(looks, looks[1:], strict=False)
-    ]
+    steps = [later - earlier for earlier, later in itertools.pairwise(looks)]
     assert min(steps) >= 1.0
     assert len(place.present) == 410
 

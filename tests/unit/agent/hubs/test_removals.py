@@ -39,7 +39,9 @@ def key(number: int) -> str:
 class Clock(VirtualLoop):
     """Runs what blocks at once: no thread waits for a clock that jumps."""
 
-    def run_in_executor(self, _: Any, call: Any, *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]
+        self, _: Any, call: Any, *args: Any
+    ) -> Any:
         answer = self.create_future()
         try:
             answer.set_result(call(*args))
