@@ -153,6 +153,7 @@ class RemovalWindow:
         """
         for key in keys:
             self._revoked.pop(key, None)
+
             if len(self._waiting) < _MOST_NOTES:
                 self._waiting[key] = now
                 self._waiting.move_to_end(key)
@@ -165,6 +166,7 @@ class RemovalWindow:
         """
         for key in keys:
             self._waiting.pop(key, None)
+
             if len(self._revoked) < _MOST_NOTES:
                 self._revoked[key] = now
 
@@ -196,6 +198,7 @@ class RemovalWindow:
         self._go({key: self._removals[key].word for key in continued}, now=now)
         self._forget_owned(ownerless, candidates, known_at)
         self._forget_old(now)
+
         for key in candidates - self._held:
             self._waiting.setdefault(key, now)
 
@@ -211,6 +214,7 @@ class RemovalWindow:
         # however small the rest becomes.
         settled = self._settled(candidates, now) | (candidates & at_once)
         chosen: Set[str] = frozenset()
+
         if has_word:
             chosen = settled | self._held
         elif is_mass:
@@ -259,6 +263,7 @@ class RemovalWindow:
         """Forget the removals that no longer count."""
         while self._removals:
             key, removal = next(iter(self._removals.items()))
+
             if now - removal.at < WINDOW:
                 return
 
@@ -270,14 +275,16 @@ class RemovalWindow:
 
         for key, removal in self._removals.items():
             if removal.word is None:
+                # Whoever went was here before.
                 count.unconfirmed += 1
                 count.present += key not in present
                 continue
 
             count.present -= key in present
 
-            # A new number is a new word: what an earlier one let go is not
-            # taken off it.
+            # A new number is a new word of a person: what an earlier number
+            # let go is not taken off the new one. So the number that the
+            # message gives is always enough.
             if removal.word == confirmed:
                 count.spent += 1
                 count.renews_at = count.renews_at or removal.at + WINDOW

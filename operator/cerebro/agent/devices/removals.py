@@ -25,6 +25,7 @@ def note_deleted(
 
     scope = scope_of([session])
     clients = [client_id(key) for key in (*scope.macs, *scope.ips)]
+
     if session.spec.revoked:
         removals.revoked(clients, now)
         return None

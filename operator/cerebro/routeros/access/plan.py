@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from cerebro.routeros.access.endings import Endings
 from cerebro.routeros.access.grants import conclude, grant
+from cerebro.routeros.access.marker import Ownership
 from cerebro.routeros.access.model import AccessPolicy, DesiredAccess
 from cerebro.routeros.access.orphans import (
     cut_off_unexplained,
@@ -21,7 +22,7 @@ from cerebro.routeros.access.orphans import (
 )
 from cerebro.routeros.access.result import AccessPlan
 from cerebro.routeros.access.state import PlanState
-from cerebro.routeros.access.tables import Actual
+from cerebro.routeros.access.tables import Actual, RouterTables
 
 
 def access_plan(
@@ -45,19 +46,22 @@ class AccessPlanner:
     def __init__(
         self, desired: DesiredAccess, actual: Actual, policy: AccessPolicy
     ) -> None:
-        self._state = PlanState(desired, actual, policy)
-
-    @property
-    def result(self) -> AccessPlan:
-        """The plan."""
-        return self._state.result
+        self._desired, self._actual, self._policy = desired, actual, policy
+        self.result = AccessPlan(unread=actual.unread)
 
     def steps(self) -> Iterator[None]:
-        """Make the plan, and yield after each client, so that whoever runs it
-        may let others run.
+        """Make the plan, and yield after each row and each client, so that
+        whoever runs it may let others run.
         """
+        whose = Ownership(self._policy.installation)
+        tables = RouterTables(self._actual, whose)
+        yield from tables.index()
 
-        state = self._state
+        state = PlanState(
+            self._desired, self._actual, self._policy, tables, self.result
+        )
+        yield
+
         granted = []
         for client in state.clients:
             granted.append(grant(state, client))
@@ -73,13 +77,14 @@ class AccessPlanner:
             yield
 
         if state.desired.complete and not state.desired.frozen_all:
-            yield from self._orphans()
+            yield from _orphans(state)
 
-    def _orphans(self) -> Iterator[None]:
-        for rows in unexplained_rows(self._state):
-            retire(self._state, rows)
-            yield
 
-        for host in self._state.tables.hosts.all:
-            cut_off_unexplained(self._state, host)
-            yield
+def _orphans(state: PlanState) -> Iterator[None]:
+    for rows in unexplained_rows(state):
+        retire(state, rows)
+        yield
+
+    for host in state.tables.hosts.all:
+        cut_off_unexplained(state, host)
+        yield

@@ -300,6 +300,7 @@ def _plan_changes(
 
     # Nothing is removed while not all Peers are known (rules B9 and E7).
     going: Set[str] = frozenset()
+
     if desired.frozen.everything or not desired.complete:
         result.held_back = removals.held
         rotated = frozenset()
@@ -348,7 +349,9 @@ def _going(
     (rule E13).
     """
 
+    # A refused Peer is there to be seen, so it need not wait for others.
     ownerless = deleted | refused
+
     if desired.hub.spec.unknown_peers == "Remove":
         ownerless |= result.unknown
 
