@@ -349,7 +349,7 @@ def _going(
     (rule E13).
     """
 
-    # A refused Peer is there to be seen, so it need not wait for others.
+    # A Peer that is refused was not deleted, so its key does not wait.
     ownerless = deleted | refused
 
     if desired.hub.spec.unknown_peers == "Remove":
