@@ -2,7 +2,10 @@
 confirms it (rule E13). Pure: times are passed in.
 
 Many clients of a router, or many peers of a Hub, that would go within a minute
-are perhaps objects that somebody deleted by mistake.
+are perhaps objects that somebody deleted by mistake. Objects are deleted one by
+one, by `kubectl` and by Git operators alike: no look sees many of them. So what
+went within the last minute counts too, and nobody goes before some seconds
+have shown whether more lose their object.
 """
 
 from __future__ import annotations
@@ -102,6 +105,7 @@ class _Count:
     """What the removals of the last minute come to."""
 
     unconfirmed: int = 0
+    """Those that were no part of a mass removal."""
 
     spent: int = 0
     """How many the present annotation has let go."""
@@ -127,13 +131,20 @@ class RemovalWindow:
 
     def __init__(self, settle: float = SETTLE) -> None:
         self._settle = settle
+
         self._waiting: OrderedDict[str, float] = OrderedDict()
         """Since when keys have no object, the earliest first."""
+
         self._held: set[str] = set()
+        """Keys that wait for a person."""
+
         self._revoked: dict[str, float] = {}
         """When the object of a key was deleted after a person had ended it."""
+
         self._removals: OrderedDict[str, _Removal] = OrderedDict()
-        """The latest one last."""
+        """What went within the last minute, or has begun to go and is still
+        there; the latest one last.
+        """
 
     @property
     def going(self) -> frozenset[str]:
@@ -190,19 +201,23 @@ class RemovalWindow:
         count, and do not wait to see whether more are deleted.
         """
 
+        # Who has to be decided about. A revoked client is none of them, and
+        # what an earlier look let go goes on: its rows may be half gone.
         revoked = ownerless & self._revoked.keys()
         continued = (ownerless & self._removals.keys()) - revoked
         candidates = frozenset(ownerless - revoked - continued)
 
-        # What an earlier look let go goes on, and the memory follows.
+        # What is remembered follows what there is.
         self._go({key: self._removals[key].word for key in continued}, now=now)
         self._forget_owned(ownerless, candidates, known_at)
         self._forget_old(now)
 
+        # A key without a note is met by this look: it waits from now on.
         for key in candidates - self._held:
             self._waiting.setdefault(key, now)
 
-        # Whether a person has to confirm it.
+        # Whether a person has to confirm it, and has. Those that wait count
+        # with those that went: a trickle is seen whole.
         count = self._count(present, confirmed)
         is_mass = is_mass_removal(
             count.unconfirmed + len(candidates), count.present
@@ -226,6 +241,7 @@ class RemovalWindow:
             dict.fromkeys(chosen, confirmed if has_word else None), now=now
         )
 
+        # These wait for a person, no longer for their time.
         for key in self._held:
             self._waiting.pop(key, None)
 
@@ -236,10 +252,15 @@ class RemovalWindow:
         )
 
     def _go(self, words: dict[str, int | None], *, now: float) -> None:
-        """Note that these keys go, with the number that confirmed each."""
+        """Note that these keys go, with the number that confirmed each.
+
+        A key that goes on counts as of now: it is forgotten a minute after it
+        was seen last.
+        """
         for key, word in words.items():
             self._removals[key] = _Removal(now, word)
             self._removals.move_to_end(key)
+
             self._waiting.pop(key, None)
             self._held.discard(key)
 
@@ -293,7 +314,7 @@ class RemovalWindow:
 
     def _settled(self, candidates: Set[str], now: float) -> frozenset[str]:
         """Return the keys that have waited long enough."""
-        settled = []
+        settled: list[str] = []
 
         for key, since in self._waiting.items():
             if now < since + self._settle:
@@ -308,8 +329,9 @@ class RemovalWindow:
         self, count: _Count, confirmed: int, now: float
     ) -> float | None:
         """Return when time alone may let something go that stays now."""
-        times = []
+        times: list[float] = []
 
+        # What waits to see whether more lose their object.
         if self._waiting:
             first = next(iter(self._waiting.values()))
             times.append(max(first + self._settle, now + _APART))
