@@ -121,10 +121,14 @@ def test_f6_dry_run_says_what_would_change_and_writes_nothing(
         line.startswith(f"{LIST} add") and f"address={IP}" in line
         for line in plan()
     )
-    assert any(
-        line.startswith(f"{BINDING} set") and "disabled=true" in line
-        for line in plan()
-    ), "B's would end"
+    relay.until(
+        lambda: any(
+            line.startswith(f"{BINDING} set") and "disabled=true" in line
+            for line in plan()
+        ),
+        "the plan to end B's access, which waits a moment (E13)",
+        plan,
+    )
     relay.until_resynced(router)
     assert router.writes() == 0
     assert relay.status("rehearsed")["phase"] == "Pending"

@@ -384,6 +384,46 @@ def test_e13_many_peers_that_go_at_once_wait_for_a_persons_word(
     world.kubectl("annotate", "hub", HUB, "relay.cerebro.dev/confirm-removal-")
 
 
+def test_a_peer_deleted_under_the_agents_eyes(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
+    name, key = a_name(), make_keys().public
+    world.applied_peer(name, HUB, key, "10.64.6.2/32")
+    world.delete("peer", name)
+    shown = node.shown()
+    assert key not in shown.peers
+
+
+def test_a_restart_of_the_agent_leaves_everything_as_it_is(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
+    """E2: same interface, same peers, same handshakes, and nothing is lost meanwhile."""
+    router = world.connected(HUB, node, a_name(), "10.64.7.1")
+    start, train = world.internet.now(), router.train(ADDRESS)
+    before = node.shown()
+    agent.end()
+    agent.start()
+    world.until(agent.ready, "the agent is ready again", agent.output)
+    world.compared(HUB, 3)
+    after = node.shown()
+    assert train.stop() == []
+    assert (after.index, after.private_key, after.listen_port) == (
+        before.index,
+        before.private_key,
+        before.listen_port,
+    )
+    still = {
+        key: (peer.allowed_ips, peer.endpoint)
+        for key, peer in after.peers.items()
+    }
+    assert still == {
+        key: (peer.allowed_ips, peer.endpoint)
+        for key, peer in before.peers.items()
+    }
+    assert world.internet.early_handshakes(router.address, start) == []
+    assert after.peers[router.keys.public].latest_handshake
+
+
 def test_e13_peers_that_go_one_after_the_other_wait_for_a_persons_word(
     world: World, node: HubNode, agent: NodeAgent
 ) -> None:
@@ -433,43 +473,3 @@ def test_e13_peers_that_go_one_after_the_other_wait_for_a_persons_word(
     for name in rest:
         world.until_gone("Peer", name)
     world.kubectl("annotate", "hub", HUB, "relay.cerebro.dev/confirm-removal-")
-
-
-def test_a_peer_deleted_under_the_agents_eyes(
-    world: World, node: HubNode, agent: NodeAgent
-) -> None:
-    name, key = a_name(), make_keys().public
-    world.applied_peer(name, HUB, key, "10.64.6.2/32")
-    world.delete("peer", name)
-    shown = node.shown()
-    assert key not in shown.peers
-
-
-def test_a_restart_of_the_agent_leaves_everything_as_it_is(
-    world: World, node: HubNode, agent: NodeAgent
-) -> None:
-    """E2: same interface, same peers, same handshakes, and nothing is lost meanwhile."""
-    router = world.connected(HUB, node, a_name(), "10.64.7.1")
-    start, train = world.internet.now(), router.train(ADDRESS)
-    before = node.shown()
-    agent.end()
-    agent.start()
-    world.until(agent.ready, "the agent is ready again", agent.output)
-    world.compared(HUB, 3)
-    after = node.shown()
-    assert train.stop() == []
-    assert (after.index, after.private_key, after.listen_port) == (
-        before.index,
-        before.private_key,
-        before.listen_port,
-    )
-    still = {
-        key: (peer.allowed_ips, peer.endpoint)
-        for key, peer in after.peers.items()
-    }
-    assert still == {
-        key: (peer.allowed_ips, peer.endpoint)
-        for key, peer in before.peers.items()
-    }
-    assert world.internet.early_handshakes(router.address, start) == []
-    assert after.peers[router.keys.public].latest_handshake
