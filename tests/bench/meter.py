@@ -7,12 +7,35 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-
-from integration.hub.hub_node import NodeAgent
+from typing import Protocol
+from urllib.request import urlopen
 
 _DEADLINE = 900.0
+_HELD = ("cerebro_event_loop_lag_seconds", "cerebro_loop_held_seconds_max")
+"""Metrics of which one tells how long the loop was held."""
+
+
+class Measured(Protocol):
+    """A process that serves probes and metrics."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    @property
+    def port(self) -> int:
+        """Where it serves, on loopback."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Such a process by its numbers."""
+
+    pid: int
+    port: int
 
 
 @contextmanager
@@ -33,7 +56,7 @@ def repeated(pause: float, act: Callable[[], None]) -> Iterator[None]:
         thread.join(10)
 
 
-def probe(agent: NodeAgent, times: list[float]) -> None:
+def probe(agent: Measured, times: list[float]) -> None:
     """Ask whether the agent is alive, and note how long the answer takes, once there is one."""
     start = time.monotonic()
     with (
@@ -47,19 +70,37 @@ def probe(agent: NodeAgent, times: list[float]) -> None:
         times.append(time.monotonic() - start)
 
 
-def memory_of(agent: NodeAgent) -> float:
+def memory_of(agent: Measured) -> float:
     """Resident bytes."""
     return int(
         Path(f"/proc/{agent.pid}/statm").read_text().split()[1]
     ) * os.sysconf("SC_PAGE_SIZE")
 
 
-def processor_time_of(agent: NodeAgent) -> float:
+def processor_time_of(agent: Measured) -> float:
     """Seconds of processor time, with those of all its threads."""
     fields = (
         Path(f"/proc/{agent.pid}/stat").read_text().rpartition(")")[2].split()
     )
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def held_for(agent: Measured) -> float:
+    """Return the seconds that the event loop was held at most, of late.
+
+    The process measures that itself, by how late its loop comes to a task that is due.
+    """
+    with urlopen(f"http://127.0.0.1:{agent.port}/metrics", timeout=60) as page:
+        text = page.read().decode()
+    shown = {
+        name: float(value)
+        for name, _, value in (
+            line.partition(" ")
+            for line in text.splitlines()
+            if not line.startswith("#")
+        )
+    }
+    return max(shown.get(name, 0.0) for name in _HELD)
 
 
 def timed(
