@@ -2,7 +2,7 @@
 
 The simulator keeps RouterOS' own pace. Beside it, in the same run: that pace itself for the writes that no one can
 save, and orders on a router with nobody on it. Figures are printed with what is aimed at; what is asserted is that
-each Session becomes Active, each order is answered 200, and each revoke shuts its phone out.
+each Session becomes Active, each order of an idle relay is answered 200, and each revoke shuts its phone out.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bench.figures import Figures
@@ -80,13 +82,13 @@ class _Bench:
     # --- all at once
 
     async def applied_at_once(self) -> None:
-        idle: list[float] = []
-        async with self.orders_on(self.second, idle):
-            while len(idle) < IDLE_ORDERS:
-                await asyncio.sleep(PAUSE)
+        idle = _Orders()
+        for _ in range(IDLE_ORDERS):
+            idle.add(*await self.try_order(self.second))
+            await asyncio.sleep(PAUSE)
 
         before = await self.relay.control.router(self.full)
-        meanwhile: list[float] = []
+        meanwhile = _Orders()
 
         with watched(self.relay.plane) as seen:
             async with (
@@ -105,7 +107,7 @@ class _Bench:
         pace = SESSIONS * WRITES_OF_A_CLIENT / PACE
         stored = revisions(self.relay.plane, NAMESPACE)
         versions = [stored[client.session] for client in self.clients]
-        quiet, busy = Figures.of(idle), Figures.of(meanwhile)
+        quiet, busy = Figures.of(idle.times), Figures.of(meanwhile.times)
 
         print(f"\n{SESSIONS} Sessions applied at once on one router:")
         print(shown("created within", created, "s"))
@@ -124,23 +126,24 @@ class _Bench:
         print(f"  orders on a second router, meanwhile     {busy}")
         ratio = busy.p99 / quiet.p99
         print(aimed("99th percentile, of an idle relay's", ratio, "times", 3))
+        refused = len(meanwhile.refusals)
+        print(aimed("refused", refused, f"of {len(meanwhile.times)}", 0))
+        assert not idle.refusals
 
     @asynccontextmanager
     async def orders_on(
-        self, router: str, times: list[float]
+        self, router: str, orders: _Orders
     ) -> AsyncIterator[None]:
         """Send orders one after another while the context lasts."""
 
         async def send() -> None:
             while True:
-                times.append(await self.order(router))
+                orders.add(*await self.try_order(router))
                 await asyncio.sleep(PAUSE)
 
         sending = asyncio.create_task(send())
         try:
             yield
-            if sending.done():
-                await sending
         finally:
             sending.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -255,6 +258,16 @@ class _Bench:
 
     async def let_in(self, client: Client) -> float:
         """Return the seconds to the answer of the order that lets a client in."""
+        took, answer = await self._ask(client)
+        assert answer.status_code == 200, answer.text
+        return took
+
+    async def try_order(self, router: str) -> tuple[float, str]:
+        """Return the seconds to the answer of one order, and why it was refused, if it was."""
+        took, answer = await self._ask(self.new_client(router))
+        return took, "" if answer.status_code == 200 else answer.text
+
+    async def _ask(self, client: Client) -> tuple[float, httpx.Response]:
         control = self.relay.control
         await control.move_in(client.router, client.mac, client.ip, dhcp=True)
 
@@ -262,10 +275,22 @@ class _Bench:
         answer = await self.relay.authorize(
             f"order-{client.number}", client.mac, client.ip, client.router
         )
-        took = time.monotonic() - start
+        return time.monotonic() - start, answer
 
-        assert answer.status_code == 200, answer.text
-        return took
+
+@dataclass
+class _Orders:
+    """Orders that were sent one after another."""
+
+    times: list[float] = field(default_factory=list)
+    """Seconds to the answers."""
+    refusals: list[str] = field(default_factory=list)
+    """Answers other than 200."""
+
+    def add(self, took: float, refusal: str) -> None:
+        self.times.append(took)
+        if refusal:
+            self.refusals.append(refusal)
 
 
 def _count(state: dict[str, dict[str, int]], name: str) -> int:
