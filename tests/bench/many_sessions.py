@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -173,29 +173,37 @@ class Watched:
 def watched(plane: ControlPlane) -> Iterator[Watched]:
     """Follow the Sessions of the relay in a thread, while the context lasts."""
     seen = Watched()
-    path = f"/apis/{API}/namespaces/{NAMESPACE}/sessions"
     client = administrator(plane)
-    listed = client.get(path, params={"limit": 1}).json()
-    version = listed["metadata"]["resourceVersion"]
-    query = {"watch": "1", "resourceVersion": version}
+    done = threading.Event()
 
     def follow() -> None:
-        try:
-            with client.stream(
-                "GET", path, params=query, timeout=DEADLINE
-            ) as answer:
-                for line in answer.iter_lines():
-                    _note(json.loads(line)["object"], seen)
-        except (httpx.HTTPError, RuntimeError):
-            return  # it was closed at the end of the context
+        while not done.is_set():
+            # The API server closes a watch that does not keep up.
+            with suppress(httpx.HTTPError, RuntimeError, KeyError):
+                _follow(client, seen)
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
     try:
         yield seen
     finally:
+        done.set()
         client.close()
         thread.join(10)
+
+
+def _follow(client: httpx.Client, seen: Watched) -> None:
+    """List the Sessions and watch them until the watch ends."""
+    path = f"/apis/{API}/namespaces/{NAMESPACE}/sessions"
+    listed = client.get(path, params={"resourceVersion": "0"}).json()
+    for session in listed["items"]:
+        _note(session, seen)
+
+    version = listed["metadata"]["resourceVersion"]
+    query = {"watch": "1", "resourceVersion": version}
+    with client.stream("GET", path, params=query, timeout=DEADLINE) as answer:
+        for line in answer.iter_lines():
+            _note(json.loads(line)["object"], seen)
 
 
 def _note(session: Object, seen: Watched) -> None:
