@@ -52,15 +52,12 @@ class SessionReporter:
         reported = self._reported.get(uid)
         return reported is not None and reported.finished is True
 
-    def forget(self, present: set[str]) -> None:
-        """Forget the Sessions that are not present any more, but for finished
-        ones: they have only left the watch.
+    def forget(self, uid: str) -> None:
+        """Forget a Session that counts no more; not a finished one: that has
+        only left the watch.
         """
-        self._reported = {
-            uid: status
-            for uid, status in self._reported.items()
-            if uid in present or status.finished
-        }
+        if not self.finished(uid):
+            self.drop(uid)
 
     def drop(self, uid: str) -> None:
         """Forget a Session that has gone from the Store for good."""
@@ -90,8 +87,9 @@ class SessionReporter:
         decision: SessionDecision,
         plan: AccessPlan | None,
         obstacle: Obstacle | None,
-    ) -> None:
-        """Report the status of a Session after a pass, if it changed.
+    ) -> bool:
+        """Report the status of a Session after a pass; return whether it
+        changed.
 
         `plan` is None if the router could not be read. The first grant is
         measured from the Session's creation.
@@ -106,7 +104,7 @@ class SessionReporter:
         session, meta = decision.session, decision.session.metadata
         patch = status_patch(session.status, status)
         if not patch:
-            return
+            return False
 
         is_new_grant = (
             status.phase == "Active" and session.status.phase != "Active"
@@ -120,6 +118,8 @@ class SessionReporter:
         self._context.statuses.put(
             Write(SESSION, meta.namespace, meta.name, meta.uid, patch)
         )
+
+        return True
 
 
 def _live(
