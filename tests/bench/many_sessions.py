@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import httpx
 
 from bench.many_peers import administrator, at_once
-from bench.meter import Measured, held_for, processor_time_of
+from bench.meter import Measured, holds_of, processor_time_of
 from bench.relay import Relay
 from cerebro.kube.client import connection
 from cerebro.kube.client.api import KubeApi
@@ -227,7 +227,9 @@ class Effort:
     cpu: float = 0.0
     """Seconds of processor time."""
     held: float = 0.0
-    """The longest time that its loop was held, in seconds."""
+    """The longest time that its loop was held, in seconds; also a little before."""
+    long_holds: int = 0
+    """How often the loop was held for more than 50 ms."""
 
 
 @asynccontextmanager
@@ -235,21 +237,26 @@ async def effort_of(agent: Measured) -> AsyncIterator[Effort]:
     """Measure while the context lasts; complete at its end."""
     effort = Effort()
 
-    async def look() -> None:
-        while True:
-            await asyncio.sleep(2)
-            held = await asyncio.to_thread(held_for, agent)
-            effort.held = max(effort.held, held)
+    async def look() -> int:
+        holds = await asyncio.to_thread(holds_of, agent)
+        effort.held = max(effort.held, holds.worst)
+        return holds.long
 
-    looking = asyncio.create_task(look())
+    async def look_on() -> None:
+        while True:
+            await asyncio.sleep(20)
+            await look()
+
+    before = await asyncio.to_thread(holds_of, agent)
+    looking = asyncio.create_task(look_on())
     start = processor_time_of(agent)
     try:
         yield effort
     finally:
         effort.cpu = processor_time_of(agent) - start
         looking.cancel()
-        held = await asyncio.to_thread(held_for, agent)
-        effort.held = max(effort.held, held)
+        await asyncio.sleep(1)  # the worst is shown once a second
+        effort.long_holds = await look() - before.long
 
 
 def aimed(name: str, value: float, unit: str, aim: float) -> str:

@@ -14,8 +14,8 @@ from typing import Protocol
 from urllib.request import urlopen
 
 _DEADLINE = 900.0
-_HELD = ("cerebro_event_loop_lag_seconds", "cerebro_loop_held_seconds_max")
-"""Metrics of which one tells how long the loop was held."""
+_LONG = "0.05"
+"""The bound of a bucket, in seconds: holds of the event loop above it are long."""
 
 
 class Measured(Protocol):
@@ -85,22 +85,27 @@ def processor_time_of(agent: Measured) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def held_for(agent: Measured) -> float:
-    """Return the seconds that the event loop was held at most, of late.
+@dataclass(frozen=True)
+class Holds:
+    """How long the event loop of a process was held by its work, as the process measures it."""
 
-    The process measures that itself, by how late its loop comes to a task that is due.
-    """
+    worst: float
+    """The longest hold of the last minute, in seconds."""
+    long: int
+    """Holds of more than 50 ms since the start."""
+
+
+def holds_of(agent: Measured) -> Holds:
+    """Read it from the metrics."""
     with urlopen(f"http://127.0.0.1:{agent.port}/metrics", timeout=60) as page:
-        text = page.read().decode()
-    shown = {
-        name: float(value)
-        for name, _, value in (
-            line.partition(" ")
-            for line in text.splitlines()
-            if not line.startswith("#")
-        )
-    }
-    return max(shown.get(name, 0.0) for name in _HELD)
+        lines = page.read().decode().splitlines()
+    pairs = (line.rpartition(" ") for line in lines if line[0] != "#")
+    shown = {name: float(value) for name, _, value in pairs}
+
+    held = "cerebro_event_loop_held_seconds"
+    looks = shown[f"{held}_count"]
+    short = shown[f'{held}_bucket{{le="{_LONG}"}}']
+    return Holds(shown["cerebro_event_loop_lag_seconds"], int(looks - short))
 
 
 def timed(

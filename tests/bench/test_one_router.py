@@ -119,6 +119,11 @@ class _Bench:
         print(aimed("processor time of the agent", used, "ms a Session", 3))
         held = 1000 * effort.held
         print(aimed("the loop was held at most", held, "ms", 50))
+        print(
+            shown(
+                "it was held for more than 50 ms", effort.long_holds, "times"
+            )
+        )
         print(shown("commands to the router", commands / SESSIONS, "each"))
         print(shown("of them writes", writes / SESSIONS, "each"))
         stored_each = sum(versions) / SESSIONS
@@ -169,13 +174,14 @@ class _Bench:
         """Everything is compared, and nothing is different."""
         writes = _count(await self.relay.control.router(self.full), "writes")
         agent = self.relay.agent
-        used, took = [], []
+        used, took, holds = [], [], 0
         waits: list[float] = []
         with repeated(0.01, lambda: probe(agent, waits)):
             for _ in range(3):
                 async with effort_of(agent) as effort:
                     took.append(await self.compared())
                 used.append(effort.cpu)
+                holds += effort.long_holds
 
         state = await self.relay.control.router(self.full)
         assert _count(state, "writes") == writes
