@@ -7,7 +7,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +19,8 @@ from bench.meter import Measured, holds_of, processor_time_of
 from bench.relay import Relay
 from cerebro.kube.client import connection
 from cerebro.kube.client.api import KubeApi
-from cerebro.resources import SESSION
+from cerebro.resources import DEVICE, SESSION
+from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from controlplane.apply import apply_rights
 from controlplane.server import ControlPlane
 from integration.agent.relay import API, Object
@@ -259,9 +260,56 @@ async def effort_of(agent: Measured) -> AsyncIterator[Effort]:
         effort.long_holds = await look() - before.long
 
 
-def aimed(name: str, value: float, unit: str, aim: float) -> str:
-    """Return one line of a table: what was measured, and what is aimed at."""
-    word = "met" if value <= aim else "MISSED"
+@dataclass(frozen=True)
+class Applied:
+    """What it took until Sessions that were applied at once were all Active."""
+
+    created: float
+    """Seconds until all of them were created."""
+    took: float
+    """Seconds until all of them were Active."""
+    effort: Effort
+    revisions: float
+    """Revisions in the store for each of them."""
+
+
+async def apply_at_once(relay: Relay, clients: Sequence[Client]) -> Applied:
+    """Create the Sessions of these clients, and wait until all of them are in."""
+    with watched(relay.plane) as seen:
+        async with (
+            effort_of(relay.agent) as effort,
+            as_administrator(relay.plane) as api,
+        ):
+            start = time.monotonic()
+            await create(api, clients)
+            created = time.monotonic() - start
+            took = await seen.until_active(clients) - start
+
+    stored = revisions(relay.plane, NAMESPACE)
+    total = sum(stored[client.session] for client in clients)
+    return Applied(created, took, effort, total / len(clients))
+
+
+async def resync(relay: Relay, router: str) -> float:
+    """Ask for a comparison of everything on a router, and return the seconds until it is done."""
+    moment = datetime.now(UTC).isoformat()
+    mark = {"metadata": {"annotations": {ANNOTATION_RESYNC_AT: moment}}}
+    async with as_administrator(relay.plane) as api:
+        start = time.monotonic()
+        await api.patch(DEVICE, NAMESPACE, router, mark)
+        while True:
+            device = await api.get(DEVICE, NAMESPACE, router)
+            if device["status"].get("lastResyncAt") == moment:
+                return time.monotonic() - start
+            await asyncio.sleep(0.02)
+
+
+def aimed(
+    name: str, value: float, unit: str, aim: float, *, least: bool = False
+) -> str:
+    """Return one line of a table: what was measured, and what is aimed at, at most or at least."""
+    is_met = value >= aim if least else value <= aim
+    word = "met" if is_met else "MISSED"
     return f"  {name:58} {value:10.2f} {unit:14} aim {aim:g}, {word}"
 
 
