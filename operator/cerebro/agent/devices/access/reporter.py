@@ -8,11 +8,12 @@ watch, so that no pass judges by an old one.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.desired import SessionDecision
 from cerebro.agent.devices.access.status import (
+    GRANTING,
     ended_status,
     live_status,
     status_patch,
@@ -27,6 +28,9 @@ _NO_CLIENT = Obstacle(
     "spec.client names neither macAddress nor ipAddress: name the client that is to be let in",
     final=False,
 )
+
+_UNDER_WAY = timedelta(minutes=1)
+"""How long a new Session may be without a status while its router answers."""
 
 
 class SessionReporter:
@@ -102,6 +106,9 @@ class SessionReporter:
             status = _ended(decision, plan, obstacle, now)
 
         session, meta = decision.session, decision.session.metadata
+        if _is_under_way(session, status, now):
+            return False
+
         patch = status_patch(session.status, status)
         if not patch:
             return False
@@ -116,10 +123,35 @@ class SessionReporter:
 
         self._reported[meta.uid] = status
         self._context.statuses.put(
-            Write(SESSION, meta.namespace, meta.name, meta.uid, patch)
+            Write(
+                SESSION,
+                meta.namespace,
+                meta.name,
+                meta.uid,
+                patch,
+                line=session.spec.device_ref.name,
+            )
         )
 
         return True
+
+
+def _is_under_way(
+    session: Session, status: SessionStatus, now: datetime
+) -> bool:
+    """Return whether a new Session is only being let in, as it has to be.
+
+    Nothing is told of it then: the next word is that it is in, or what keeps
+    it out. With many that come at once this saves a write for each.
+    """
+    ready = status.condition("Ready")
+    nothing_to_tell = ready is not None and ready.reason == GRANTING
+    if session.status.phase is not None or not nothing_to_tell:
+        return False
+
+    created = session.metadata.creation_timestamp
+
+    return created is not None and now - created < _UNDER_WAY
 
 
 def _live(
