@@ -30,6 +30,8 @@ BARE = "bare"
 """The namespace of what is made by hand, which nobody of ours watches."""
 
 DEADLINE = 900.0
+SILENCE = 5.0
+"""Seconds without an event after which a watch is begun anew."""
 PACE = 130.0
 """Requests a second that a router takes when many come one after another."""
 
@@ -179,22 +181,25 @@ def watched(plane: ControlPlane) -> Iterator[Watched]:
 
     def follow() -> None:
         while not done.is_set():
-            # The API server closes a watch that does not keep up.
-            with suppress(httpx.HTTPError, RuntimeError, KeyError):
-                _follow(client, seen)
+            # The API server closes a watch that does not keep up; and a silent one ends here.
+            with suppress(httpx.HTTPError):
+                _follow(client, seen, done)
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
     try:
         yield seen
     finally:
+        # A connection that is closed under its reader makes that read from whatever gets its number.
         done.set()
+        thread.join()
         client.close()
-        thread.join(10)
 
 
-def _follow(client: httpx.Client, seen: Watched) -> None:
-    """List the Sessions and watch them until the watch ends."""
+def _follow(
+    client: httpx.Client, seen: Watched, done: threading.Event
+) -> None:
+    """List the Sessions and watch them until `done`, or until the watch ends."""
     path = f"/apis/{API}/namespaces/{NAMESPACE}/sessions"
     listed = client.get(path, params={"resourceVersion": "0"}).json()
     for session in listed["items"]:
@@ -202,9 +207,12 @@ def _follow(client: httpx.Client, seen: Watched) -> None:
 
     version = listed["metadata"]["resourceVersion"]
     query = {"watch": "1", "resourceVersion": version}
-    with client.stream("GET", path, params=query, timeout=DEADLINE) as answer:
+    quiet = httpx.Timeout(DEADLINE, read=SILENCE)
+    with client.stream("GET", path, params=query, timeout=quiet) as answer:
         for line in answer.iter_lines():
             _note(json.loads(line)["object"], seen)
+            if done.is_set():
+                return
 
 
 def _note(session: Object, seen: Watched) -> None:
