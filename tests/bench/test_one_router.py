@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -160,12 +161,14 @@ class _Bench:
             empty.append(await self.shut_out(self.empty))
             full.append(await self.shut_out(self.full))
 
-        nobody, many = Figures.of(empty), Figures.of(full)
+        nobody, many = _outs(empty), _outs(full)
         print(f"a revoke, {ROUNDS} times, until the phone is shut out:")
         print(f"  on an empty router                       {nobody}")
         print(f"  with {CONNECTIONS} tracked connections           {many}")
         ratio = many.p50 / nobody.p50
         print(aimed("median, of an empty router's", ratio, "times", 1.5))
+        print(f"  answered, on an empty router             {_answers(empty)}")
+        print(f"  answered, with tracked connections       {_answers(full)}")
 
     async def track_connections(self) -> None:
         """Let the phones open connections, each as many as any other."""
@@ -182,8 +185,8 @@ class _Bench:
             for client, number in zip(phones, range(CONNECTIONS), strict=False)
         )
 
-    async def shut_out(self, router: str) -> float:
-        """Return the seconds from a revoke to the first packet that is not forwarded."""
+    async def shut_out(self, router: str) -> tuple[float, float]:
+        """Return the seconds from a revoke to the first packet that is not forwarded, and to the answer."""
         control = self.relay.control
         client = self.backend.new_client(router)
         await self.backend.let_in(client)
@@ -191,11 +194,24 @@ class _Bench:
             assert await control.forwarded(router, client.mac, flow)
 
         start = time.monotonic()
-        waiter = asyncio.create_task(
-            control.wait(router, client.mac, forwarded=False, timeout=60)
-        )
+        waiter = asyncio.create_task(self.until_out(client))
         answer = await self.relay.revoke(router, client.mac, client.ip)
-        await waiter
-        out = time.monotonic() - start
+        answered = time.monotonic()
+        out = await waiter
         assert answer.status_code == 200, answer.text
-        return out
+        return out - start, answered - start
+
+    async def until_out(self, client: Client) -> float:
+        """Return the moment of the first packet of a client that is not forwarded."""
+        await self.relay.control.wait(
+            client.router, client.mac, forwarded=False, timeout=60
+        )
+        return time.monotonic()
+
+
+def _outs(revokes: Sequence[tuple[float, float]]) -> Figures:
+    return Figures.of([out for out, _ in revokes])
+
+
+def _answers(revokes: Sequence[tuple[float, float]]) -> Figures:
+    return Figures.of([answered for _, answered in revokes])
