@@ -398,8 +398,7 @@ class Router:
 
     def _bind(self) -> None:
         """Hold the port without listening, which refuses connections."""
-        # With the protocol named, asyncio sends each reply at once; else the
-        # system keeps small ones back for 40 ms.
+        # With the protocol named, asyncio sends replies without Nagle's delay.
         held = socket.socket(
             socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
         )

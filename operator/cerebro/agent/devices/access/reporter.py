@@ -43,13 +43,20 @@ class SessionReporter:
     def known(self, session: Session) -> Session:
         """Return a Session with the status that was reported last, whether
         that is written by now or not.
+
+        Once the store has that status, it is not remembered any more; that of
+        a finished Session is, since it leaves the watch.
         """
-        reported = self._reported.get(session.metadata.uid)
-        return (
-            session
-            if reported is None
-            else session.model_copy(update={"status": reported})
-        )
+        uid = session.metadata.uid
+        reported = self._reported.get(uid)
+        if reported is None:
+            return session
+
+        if reported == session.status and not reported.finished:
+            del self._reported[uid]
+            return session
+
+        return session.model_copy(update={"status": reported})
 
     def finished(self, uid: str) -> bool:
         """Return whether the end of a Session was reported as enforced."""
