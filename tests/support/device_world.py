@@ -88,7 +88,7 @@ class Diary:
 class DiaryLink:
     """A connection that says when it is used; `error` is what the next attempts raise."""
 
-    facts = RouterFacts(identity="r1")
+    facts = RouterFacts(identity="r1", serial_number="S1")
 
     def __init__(self, router: FakedRouter, diary: Diary) -> None:
         self.router, self._diary = router, diary
@@ -165,6 +165,9 @@ class DiaryWorld:
 
     def carries(self, _namespace: str, _hub: str) -> bool:
         return True
+
+    def interface_to(self, _device: Device) -> str | None:
+        return None
 
     def tunnel_up(self, _device: Device) -> ConditionState:
         return self.tunnel

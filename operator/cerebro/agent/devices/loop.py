@@ -35,6 +35,7 @@ from cerebro.agent.devices.schedule import (
 )
 from cerebro.agent.devices.sessions import DeviceSessions
 from cerebro.agent.devices.status import DeviceFindings
+from cerebro.agent.devices.survey import Survey
 from cerebro.agent.tunnel_status import dialling_obstacle
 from cerebro.domain.mass_removal import RemovalWindow, confirmed_removals
 from cerebro.kube.objects import StoredObject
@@ -89,6 +90,7 @@ class DeviceLoop:
         self._sessions = DeviceSessions(context, namespace, name)
         self._reporter = DeviceReporter(context)
         self._removals = RemovalWindow()
+        self._survey = Survey()
 
     # --- what happens around the loop
 
@@ -292,12 +294,17 @@ class DeviceLoop:
         try:
             session, fresh = await self._link.session(device)
             self._findings = findings.after_connect(
-                self._findings, self._link.facts
+                self._findings, device, self._link.facts
             )
             if wants_cleanup(device):
                 await self._clean_up(device, session)
             else:
                 await self._pass(device, session, fresh=fresh)
+                self._findings = await self._survey.take(
+                    device, session, self._findings, self._something_urgent
+                )
+
+            self._report(device)
         except RouterError as error:
             await self._failed(device, error)
         finally:
@@ -329,8 +336,6 @@ class DeviceLoop:
         if not self._findings.cleaned_up:
             self._schedule.retry_at = time.monotonic() + UNSETTLED_RETRY
 
-        self._report(device)
-
     async def _pass(
         self, device: Device, session: RouterSession, *, fresh: bool
     ) -> None:
@@ -361,7 +366,7 @@ class DeviceLoop:
         )
         if look is Look.NOTHING:
             self._schedule.clock_at = self._sessions.next_clock()
-            self._report(device)
+
             return
 
         # The pass.
@@ -393,7 +398,6 @@ class DeviceLoop:
         self._secret_at_failure = None
         await self._completed(device, result, look)
         self._schedule.clock_at = self._sessions.next_clock()
-        self._report(device)
 
     def _something_urgent(self) -> bool:
         """Return whether a pass is to end before it is complete."""

@@ -46,7 +46,7 @@ class DeviceManager:
             namespace,
             name,
             stored.uid,
-            RouterLink(self._context.api),
+            RouterLink(self._context.api, self._context.tunnels),
         )
 
     def _failed(self) -> None:

@@ -271,6 +271,7 @@ class Schedule:
         for the pass after the next.
         """
         changed, self.changed = self.changed, {}
+
         return changed
 
     def next_look(

@@ -126,6 +126,10 @@ class HubLoop:
         """Return whether an interface of this node is this Hub's."""
         return self._watchdog.backend is not None
 
+    def interface(self) -> str | None:
+        """Return the interface of this node that is this Hub's; None for none."""
+        return self._watchdog.interface
+
     async def run(self) -> None:
         """Turn until the agent stops, or the Hub goes or is made anew; the
         interface stays as it is.
