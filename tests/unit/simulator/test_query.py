@@ -3,7 +3,12 @@
 import pytest
 
 from simulator.errors import Trap
-from simulator.query import compile_query, operate, single_equality
+from simulator.query import (
+    Test,
+    compile_query,
+    operate,
+    single_equality,
+)
 from simulator.values import Address, Bool, Duration, Int, Kind, Mac
 
 KINDS: dict[str, Kind] = {
@@ -95,11 +100,21 @@ def test_operations_on_the_stack(words: list[str], wanted: bool) -> None:
 
 def test_the_stack_lies_on_endless_true() -> None:
     """Part 8, item 16."""
-    assert operate([], ["!"]) == [False]
-    assert operate([False], ["&"]) == [False]
-    assert operate([False], ["7"]) == [True]
-    assert operate([True, False], ["1", ".", "|"]) == [True, True]
-    assert operate([True, False], ["."]) == [True, False, False]
+    assert operated([], ["!"]) == [False]
+    assert operated([False], ["&"]) == [False]
+    assert operated([False], ["7"]) == [True]
+    assert operated([True, False], ["1", ".", "|"]) == [True, True]
+    assert operated([True, False], ["."]) == [True, False, False]
+
+
+def operated(values: list[bool], tokens: list[str]) -> list[bool]:
+    """Return the values of the stack after operations on these values."""
+    stack = operate([constant(value) for value in values], tokens)
+    return [test(ROW.get) for test in stack]
+
+
+def constant(value: bool) -> Test:
+    return lambda _get: value
 
 
 def test_an_unknown_operation_is_refused() -> None:
