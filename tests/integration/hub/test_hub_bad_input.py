@@ -43,6 +43,14 @@ def a_name(what: str) -> str:
     return f"{what}-{secrets.token_hex(3)}"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _many_peers_may_go(world: World, agent: NodeAgent) -> None:
+    """These tests delete ten Peers within a minute, of a Hub that has few (rule E13)."""
+    world.kubectl(
+        "annotate", "hub", HUB, "relay.cerebro.dev/confirm-removal=1000"
+    )
+
+
 def test_a_key_that_is_no_key_is_refused_at_once(world: World) -> None:
     with pytest.raises(
         RuntimeError,

@@ -52,6 +52,13 @@ class Watchdog:
         self.backend = backend
         self._interface = interface
 
+    @property
+    def interface(self) -> str | None:
+        """Return the interface that this node carries; None if it carries
+        none.
+        """
+        return self._interface if self.backend is not None else None
+
     def end(self) -> None:
         """Keep it no more; it stays as it is until its deadline."""
         self.backend = None

@@ -11,6 +11,7 @@ import pytest
 from cerebro.agent.hubs.model import Frozen, HubDesired
 from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
 from cerebro.domain.conditions import ConditionState, Obstacle
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Hub, Peer
 from cerebro.wireguard.backend import Backend, ForeignInterface, WireGuardError
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
@@ -80,6 +81,7 @@ class Pass:
             self.check,
             lambda backend, _: self.carries.append(backend),
             carried=self.carried,
+            removals=RemovalWindow(settle=0.0),
             connected=self.connected,
         ).run()
 

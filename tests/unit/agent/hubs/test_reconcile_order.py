@@ -14,6 +14,7 @@ import pytest
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
 from cerebro.domain.conditions import Obstacle
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Peer
 from cerebro.wireguard import isolation
 from cerebro.wireguard.backend import (
@@ -216,6 +217,7 @@ async def run(
         node.check,
         lambda *_: None,
         carried=True,
+        removals=RemovalWindow(settle=0.0),
         own_addresses=own,
         connected=lambda: [("eth0", "192.168.1.5/24")],
     ).run()
