@@ -211,7 +211,7 @@ class _Bench:
 
     # --- the agent
 
-    def at_rest(self) -> tuple[float, dict[str, int]]:
+    def at_rest(self) -> tuple[float, dict[str, float]]:
         """Return the resident bytes of a fresh agent that has compared everything, and what its parts hold."""
         writes = [router.writes() for router in self.routers]
         agent = self.counted_agent()
@@ -222,7 +222,9 @@ class _Bench:
         )
         time.sleep(REST)
         memory = memory_of(agent)
-        parts = {"more, at its peak": peak_memory_of(agent) - memory}
+        parts: dict[str, float] = {
+            "more, at its peak": peak_memory_of(agent) - memory
+        }
         parts |= agent.census()
         agent.end()
         assert [router.writes() for router in self.routers] == writes
