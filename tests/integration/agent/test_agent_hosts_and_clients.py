@@ -243,6 +243,28 @@ def test_b3_sessions_of_one_client_share_rows_with_the_latest_end(
     assert router.access() == {BINDING: [], LIST: []}
 
 
+def test_a13_a_session_says_who_is_at_its_clients_address(
+    relay: Relay, router: Router
+) -> None:
+    """Case T4: the order's MAC is not the one at its address; who is there is seen though its host goes first."""
+    router.move_in(A, IP)
+    router.move_in(B, IP2)
+    for mac in (A, B):
+        assert not router.forwards(mac)
+    relay.session("there", router.name, A, IP)
+    relay.session("elsewhere", router.name, "AA:BB:CC:00:0A:09", IP2)
+    relay.session("nowhere", router.name, "AA:BB:CC:00:0A:08", IP3)
+    said = {
+        name: relay.until_active(name)
+        for name in ("there", "elsewhere", "nowhere")
+    }
+    seen = {name: status["clientSeen"] for name, status in said.items()}
+    assert seen == {"there": True, "elsewhere": False, "nowhere": False}
+    assert said["elsewhere"]["addressHeldBy"] == B
+    assert "addressHeldBy" not in said["nowhere"]
+    assert not router.forwards(B)
+
+
 def test_b3_a_deleted_session_takes_its_rows_along_unless_another_needs_them(
     relay: Relay, router: Router
 ) -> None:
