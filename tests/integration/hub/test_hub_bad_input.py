@@ -1,4 +1,4 @@
-"""What cannot be done ends in a condition whose message says what to do (point 6 of the issue)."""
+"""What cannot be done ends in a condition whose message says what to do."""
 
 from __future__ import annotations
 
