@@ -2,7 +2,7 @@
 
 It comes out of the Store, with what Peers name and do not hold (`lookups`),
 and with what is remembered from one pass to the next: the keys of deleted
-Peers and the endpoints that were dialled.
+Peers, the endpoints that were dialled, and where Peers were heard from last.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ _BRIDGED = 10.0
 they are two watches.
 """
 
+_DIALS_BACK_FOR = 600.0
+"""Seconds for which peers are dialled where they were heard from last: a
+router that is silent for so long dials by itself when it is back.
+"""
+
 
 class HubInputs:
     """Gathers what is desired of one Hub. `changed` is called when something
@@ -45,6 +50,14 @@ class HubInputs:
         """By public key, the endpoint that was set last; the loop sets it
         after each pass.
         """
+
+        self.heard: dict[str, Endpoint] = {}
+        """By public key, where a peer was heard from last while this node
+        carries the Hub; the loop sets it after each pass.
+        """
+
+        self._dials_back_until = time.monotonic() + _DIALS_BACK_FOR
+        """For peers that an agent before us dialled, too."""
 
         self._context = context
         self._tools = tools
@@ -69,6 +82,12 @@ class HubInputs:
         them.
         """
         self._departed = remaining
+
+    def dialled_back(self) -> None:
+        """Note that peers were dialled just now where they were heard from
+        last.
+        """
+        self._dials_back_until = time.monotonic() + _DIALS_BACK_FOR
 
     def close(self) -> None:
         """Look nothing up any more."""
@@ -125,6 +144,8 @@ class HubInputs:
             endpoints=endpoints,
             unresolved=unresolved,
             dialled=self.dialled,
+            heard=self.heard,
+            dials_back=time.monotonic() < self._dials_back_until,
             node=self._tools.node,
             beside=frozenset(other.spec.interface for other in on_node),
             complete=self._complete(),

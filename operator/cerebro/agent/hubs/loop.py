@@ -131,8 +131,11 @@ class HubLoop:
         async with asyncio.TaskGroup() as tasks:
             name = f"keep hub {self.namespace}/{self.name}"
             keeping = tasks.create_task(self._watchdog.run(), name=name)
+            name = f"watch the link of hub {self.namespace}/{self.name}"
+            watching = tasks.create_task(self._watchdog.watch(), name=name)
             await self._turns()
             keeping.cancel()
+            watching.cancel()
 
     async def _turns(self) -> None:
         heartbeat = f"hub {self.namespace}/{self.name}"
@@ -344,6 +347,10 @@ class HubLoop:
         """
 
         self._inputs.dialled = dict(outcome.dialled)
+        self._inputs.heard = outcome.peers.heard
+        if outcome.dialled_back:
+            self._inputs.dialled_back()
+
         self._inputs.keep(outcome.departed)
 
         contacts = outcome.peers.contacts
@@ -415,6 +422,7 @@ class HubLoop:
         this node carries stays.
         """
         self._own_addresses = frozenset()
+        self._inputs.heard = {}  # whoever carries it now knows better
         self._forget_tunnels()
 
         if self.carries() and hub is not None and hub.spec.node_name is None:

@@ -78,6 +78,10 @@ class HubOutcome:
     peers: PeersOutcome = field(default_factory=PeersOutcome)
     dialled: Mapping[str, Endpoint] = field(default_factory=dict)
     """The endpoint that was set last, by public key."""
+    dialled_back: bool = False
+    """Whether peers were made that are dialled where they were heard from last
+    (rule E16).
+    """
     present: frozenset[str] = frozenset()
     """Keys on the interface after the pass."""
     departed: frozenset[str] = frozenset()
@@ -469,6 +473,12 @@ class HubReconciler:
 
         outcome.dialled = remember_dialled(
             desired.dialled, peers_plan.desired, actual, made
+        )
+
+        outcome.dialled_back = any(
+            peers_plan.desired[change.public_key].last_endpoint is not None
+            for change in made
+            if change.public_key in peers_plan.desired
         )
 
         # Each Peer's status, and the Hub's figures.

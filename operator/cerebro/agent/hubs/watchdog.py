@@ -2,13 +2,16 @@
 carries by a Lease (rule E4).
 
 It follows the Lease alone: a pass may be slow or fail, and a Hub be paused or
-unreadable, while its tunnel works.
+unreadable, while its tunnel works. It also sees at once when an interface went
+or was made anew, which costs each router its tunnel until the next pass (rule
+E16).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,13 +25,16 @@ log = logging.getLogger(__name__)
 _THREADS = ThreadPoolExecutor(2, thread_name_prefix="keeping")
 """Of their own, so that a renewal waits for no pass."""
 
+_LOOK = 0.5
+"""Seconds between two looks whether a link is the same."""
+
 
 class Watchdog:
     """What the loop of one Hub carries, and the deadline at which the keeper
     would drop it.
 
     `renewed` is set whenever the Lease was renewed; `gone` is called when the
-    keeper may not have the interface any more.
+    keeper may not have the interface any more, or when it is another link.
     """
 
     def __init__(
@@ -62,6 +68,17 @@ class Watchdog:
             await self._renewed.wait()
             self._renewed.clear()
             await self._move_deadline()
+
+    async def watch(self) -> None:
+        """Look whether the interface is the same link, until cancelled."""
+        before: int | None = None
+        while True:
+            index = link_index(self._interface) if self.backend else None
+            if before is not None and index != before and self.backend:
+                self._gone()
+
+            before = index
+            await asyncio.sleep(_LOOK)
 
     async def _move_deadline(self) -> None:
         backend = self.backend
@@ -135,3 +152,13 @@ class Watchdog:
             )
 
             return False
+
+
+def link_index(name: str) -> int | None:
+    """Return the kernel's number of a link, which none has again after it;
+    None if none has that name.
+    """
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return None

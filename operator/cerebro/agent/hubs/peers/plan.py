@@ -19,10 +19,11 @@ from cerebro.resources import Peer, reasons
 from cerebro.wireguard.model import (
     ActualPeer,
     DesiredPeer,
+    Endpoint,
     Interface,
     PeerChange,
 )
-from cerebro.wireguard.networks import span, without
+from cerebro.wireguard.networks import ip_endpoint, span, without
 from cerebro.wireguard.plan import plan_peers
 
 """Rule E13: a mass removal is ten peers or more, and over a fifth of those on
@@ -265,13 +266,34 @@ def _add_desired(
         else None
     )
 
+    last_endpoint: Endpoint | None = None
+    if endpoint is None and key not in actual.peers:
+        last_endpoint = _last_endpoint(peer, desired, actual)
+
     result.desired[key] = DesiredPeer(
         key,
         acceptance.allowed_ips,
         preshared_key,
         peer.spec.persistent_keepalive or 0,
         endpoint,
+        last_endpoint,
     )
+
+
+def _last_endpoint(
+    peer: Peer, desired: HubDesired, actual: Interface
+) -> Endpoint | None:
+    """Return where a peer was heard from last that has to be made on the
+    interface (rule E16); else None.
+
+    A peer that changes its key is none: under its old one it is there.
+    """
+    for key in peer.keys:
+        if key in actual.peers:
+            return None
+
+    heard = desired.heard.get(peer.spec.public_key)
+    return heard or ip_endpoint(peer.status.endpoint)
 
 
 def _plan_changes(
@@ -324,5 +346,6 @@ def _plan_changes(
         actual,
         remove=sorted(removals | set(rotated)),
         dialled=desired.dialled,
+        dials_back=desired.dials_back,
         now=desired.now,
     )
