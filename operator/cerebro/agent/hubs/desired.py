@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.hubs.backends import NodeBackends
-from cerebro.agent.hubs.lookups import Endpoints, PresharedKeys
+from cerebro.agent.hubs.lookups.endpoints import Endpoints
+from cerebro.agent.hubs.lookups.preshared_keys import PresharedKeys
 from cerebro.agent.hubs.model import Frozen, HubDesired
 from cerebro.agent.hubs.status import confirmed_removals
 from cerebro.kube.cache.references import hub_of
@@ -63,7 +64,7 @@ class HubInputs:
         self._tools = tools
         self._namespace = namespace
         self._name = name
-        self._preshared = PresharedKeys(context.api, namespace)
+        self._preshared = PresharedKeys(context.api, namespace, changed)
         self._endpoints = Endpoints(changed)
         self._departed: frozenset[str] = frozenset()
         self._departing: set[str] = set()
@@ -91,6 +92,7 @@ class HubInputs:
 
     def close(self) -> None:
         """Look nothing up any more."""
+        self._preshared.close()
         self._endpoints.close()
 
     async def gather(
@@ -119,6 +121,8 @@ class HubInputs:
             if peer.spec.preshared_key_secret_ref
         }
 
+        preshared = self._preshared.look_up(secrets, refresh=refresh)
+
         texts = {peer.spec.endpoint for peer in peers if peer.spec.endpoint}
         endpoints, unresolved = self._endpoints.look_up(texts, refresh=refresh)
 
@@ -131,8 +135,6 @@ class HubInputs:
         ]
 
         kept = staying(going, self._devices_of(going), now=server_now)
-
-        preshared = await self._preshared.read(secrets, refresh=refresh)
 
         return HubDesired(
             hub=hub,

@@ -20,6 +20,7 @@ from cerebro.agent.context import AgentContext
 from cerebro.agent.handshakes import Contact
 from cerebro.agent.hubs.backends import NodeBackends
 from cerebro.agent.hubs.desired import HubInputs, wants_cleanup
+from cerebro.agent.hubs.keys import HubKeys
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.node_hubs import NodeHubs
 from cerebro.agent.hubs.observed import TunnelView, contacts_seen, routed_peers
@@ -97,6 +98,7 @@ class HubLoop:
             context, tools, namespace, name, changed=self.mark
         )
 
+        self._keys = HubKeys(context.api, self.mark)
         self._node_hubs = NodeHubs(context, tools.node)
         self._hub_reporter = HubReporter(context, tools.node)
         self._peer_reporter = PeerReporter(context)
@@ -157,6 +159,7 @@ class HubLoop:
         finally:
             self._ownership.close()
             self._inputs.close()
+            self._keys.close()
             self._context.ended(heartbeat)
 
     def _stored(self) -> StoredObject | None:
@@ -308,7 +311,7 @@ class HubLoop:
     def _reconciler(self, hub: Hub, desired: HubDesired) -> HubReconciler:
         carrier = self._watchdog.backend
         return HubReconciler(
-            self._context.api,
+            self._keys,
             (carrier,) if carrier is not None else self._tools.backends(hub),
             self._tools.nft,
             desired,

@@ -15,7 +15,7 @@ from functools import partial
 from types import MappingProxyType
 
 from cerebro.agent.handshakes import Contact
-from cerebro.agent.hubs.keys import HubKey, settle_key
+from cerebro.agent.hubs.keys import HubKey, HubKeys
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.ownership import Ownership
 from cerebro.agent.hubs.peers.outcome import (
@@ -27,7 +27,6 @@ from cerebro.agent.hubs.peers.outcome import (
 from cerebro.agent.hubs.peers.plan import PeersPlan, plan
 from cerebro.agent.hubs.status import HubFindings, failed_pass
 from cerebro.domain.conditions import Obstacle
-from cerebro.kube.client.api import KubeApi
 from cerebro.runtime.threads import Answer, in_thread
 from cerebro.wireguard import choose, links
 from cerebro.wireguard.apply import Applied, apply
@@ -105,7 +104,7 @@ class HubReconciler:
     interface, as it was read, as ours.
     """
 
-    api: KubeApi
+    keys: HubKeys
     backends: Sequence[Backend]
     nft: Nft
     desired: HubDesired
@@ -426,11 +425,11 @@ class HubReconciler:
         hub = self.desired.hub
         noted = actual.public_key in (None, hub.status.public_key)
         if noted or self.carried or self.ownership.fixed:
-            return await settle_key(
-                self.api, hub, actual.private_key or None, create=create
+            return await self.keys.settle(
+                hub, actual.private_key or None, create=create
             )
 
-        key = await settle_key(self.api, hub, None, create=False)
+        key = await self.keys.in_secret(hub)
         if key.private_key not in (None, actual.private_key):
             raise ForeignInterface(
                 f"the interface {hub.spec.interface} on this node has another key than this Hub: set another "

@@ -70,13 +70,17 @@ class Watchdog:
             await self._move_deadline()
 
     async def watch(self) -> None:
-        """Look whether the interface is the same link, until cancelled."""
+        """Look whether the interface is the same link, until cancelled. One
+        that comes is told too: a pass may have failed without it.
+        """
         before: int | None = None
+        carried = False
         while True:
-            index = link_index(self._interface) if self.backend else None
-            if before is not None and index != before and self.backend:
+            index = link_index(self._interface)
+            if carried and self.backend and index != before:
                 self._gone()
 
+            carried = self.backend is not None
             before = index
             await asyncio.sleep(_LOOK)
 

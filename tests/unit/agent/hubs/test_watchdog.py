@@ -154,8 +154,11 @@ async def test_e16_an_interface_that_is_another_link_is_told_at_once(
     del links["wg0"]
     await until(kept.gone.is_set)
     kept.gone.clear()
-    kept.keeping.end()
     links["wg0"] = 10
+    await until(kept.gone.is_set)
+    kept.gone.clear()
+    kept.keeping.end()
+    links["wg0"] = 11
     await asyncio.sleep(0.05)
     assert not kept.gone.is_set()
     task.cancel()
