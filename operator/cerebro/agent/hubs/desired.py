@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from cerebro.agent.context import AgentContext
 from cerebro.agent.hubs.backends import NodeBackends
 from cerebro.agent.hubs.lookups.endpoints import Endpoints
+from cerebro.agent.hubs.lookups.node_ways import NodeWays
 from cerebro.agent.hubs.lookups.preshared_keys import PresharedKeys
 from cerebro.agent.hubs.model import Frozen, HubDesired
 from cerebro.agent.hubs.status import confirmed_removals
@@ -66,6 +67,7 @@ class HubInputs:
         self._name = name
         self._preshared = PresharedKeys(context.api, namespace, changed)
         self._endpoints = Endpoints(changed)
+        self._ways = NodeWays(context.api.connection.server, changed)
         self._departed: frozenset[str] = frozenset()
         self._departing: set[str] = set()
         """Keys of Peers that were deleted since the last `gather`."""
@@ -94,6 +96,7 @@ class HubInputs:
         """Look nothing up any more."""
         self._preshared.close()
         self._endpoints.close()
+        self._ways.close()
 
     async def gather(
         self, hub: Hub, on_node: Iterable[Hub] = (), *, refresh: bool
@@ -125,6 +128,7 @@ class HubInputs:
 
         texts = {peer.spec.endpoint for peer in peers if peer.spec.endpoint}
         endpoints, unresolved = self._endpoints.look_up(texts, refresh=refresh)
+        ways = await self._ways.look_up(refresh=refresh)
 
         # Terminating Peers, by the API server's clock, and their Devices.
         server_now = time.time() - (self._context.api.clock_skew or 0.0)
@@ -149,6 +153,7 @@ class HubInputs:
             heard=self.heard,
             dials_back=time.monotonic() < self._dials_back_until,
             node=self._tools.node,
+            ways=ways,
             beside=frozenset(other.spec.interface for other in on_node),
             complete=self._complete(),
             dry_run=self._tools.dry_run,

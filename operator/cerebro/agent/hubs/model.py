@@ -91,6 +91,11 @@ class HubDesired:
     reads them.
     """
 
+    ways: Mapping[str, str] = field(default_factory=dict)
+    """Addresses that the node reaches outside of the tunnel, and what is there
+    (rule E17).
+    """
+
     complete: bool = False
     """Whether the Store is complete (rule E7): until then nothing is removed.
     """

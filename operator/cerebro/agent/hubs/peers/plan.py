@@ -8,11 +8,12 @@ and reads no status but those in the objects that it is given.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cerebro.agent.hubs.model import Frozen, HubDesired, PresharedKey
 from cerebro.agent.hubs.peers.acceptance import Acceptance, accept
+from cerebro.agent.hubs.peers.ways import Ways
 from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.domain.mass_removal import is_mass_removal
 from cerebro.resources import Peer, reasons
@@ -164,6 +165,7 @@ def plan(desired: HubDesired, actual: Interface) -> PeersPlan:
         actual,
         frozen_keys=desired.frozen.keys - readable_keys,
         node_networks=desired.node_networks,
+        ways=_ways(desired, staying, actual),
     )
 
     # What the interface is to have. `held` are keys that keep their place
@@ -203,6 +205,32 @@ def plan(desired: HubDesired, actual: Interface) -> PeersPlan:
     )
 
     return result
+
+
+def _ways(
+    desired: HubDesired, staying: Iterable[Peer], actual: Interface
+) -> Ways:
+    """Return the addresses to which no route into the tunnel may lead (rule
+    E17); none where no routes are made.
+    """
+    if desired.hub.spec.routes != "Managed":
+        return Ways({})
+
+    def endpoints() -> Iterator[Endpoint]:
+        """Yield where peers are, and where they are dialled after this pass."""
+        for actual_peer in actual.peers.values():
+            if actual_peer.endpoint is not None:
+                yield actual_peer.endpoint
+
+        yield from desired.endpoints.values()
+
+        for peer in staying:
+            if peer.spec.public_key not in actual.peers:
+                last = _last_endpoint(peer, desired, actual)
+                if last is not None:
+                    yield last
+
+    return Ways(desired.ways, endpoints)
 
 
 def _is_leaving(peer: Peer, desired: HubDesired) -> bool:
