@@ -19,12 +19,14 @@ from cerebro.kube.client.errors import AlreadyExists, KubeError, NotFound
 from cerebro.kube.client.secrets import Secret
 from cerebro.resources import Hub
 from cerebro.resources.naming import SECRET_TYPE_WIREGUARD
+from cerebro.wireguard.backend import ForeignInterface
 from cerebro.wireguard.keys import (
     InvalidKey,
     check_private_key,
     derive_public_key,
     generate_private_key,
 )
+from cerebro.wireguard.model import Interface
 
 _PATIENCE = 2.0
 """Seconds for the API server where this node knows a key as well."""
@@ -88,9 +90,29 @@ class HubKeys:
 
         return key
 
-    async def in_secret(self, hub: Hub) -> HubKey:
-        """Return the key that the Secret holds; nothing is made."""
-        return await settle_key(self._api, hub, None, create=False)
+    async def claim(
+        self, hub: Hub, actual: Interface, *, ours: bool, create: bool
+    ) -> HubKey:
+        """Settle the key of an interface that was read; one whose key a leased
+        Hub knows from nowhere is another's.
+
+        `ours`: it is the Hub's whatever its key is. An Interface without a key
+        is one that was just made. Raises ForeignInterface.
+        """
+        noted = actual.public_key in (None, hub.status.public_key)
+        if noted or ours:
+            return await self.settle(
+                hub, actual.private_key or None, create=create
+            )
+
+        key = await settle_key(self._api, hub, None, create=False)
+        if key.private_key not in (None, actual.private_key):
+            raise ForeignInterface(
+                f"the interface {hub.spec.interface} on this node has another key than this Hub: set another "
+                "spec.interface, or remove it"
+            )
+
+        return key
 
     def close(self) -> None:
         """Compare no more."""

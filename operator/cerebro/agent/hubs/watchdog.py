@@ -63,15 +63,22 @@ class Watchdog:
         self.backend = None
 
     async def run(self) -> None:
-        """Move the deadline on after each renewal, until cancelled."""
+        """Move the deadline on after each renewal, and watch the link, until
+        cancelled.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep(), name="keep an interface")
+            tasks.create_task(self._watch(), name="watch a link")
+
+    async def _keep(self) -> None:
         while True:
             await self._renewed.wait()
             self._renewed.clear()
             await self._move_deadline()
 
-    async def watch(self) -> None:
-        """Look whether the interface is the same link, until cancelled. One
-        that comes is told too: a pass may have failed without it.
+    async def _watch(self) -> None:
+        """Look whether the interface is the same link. One that comes is told
+        too: a pass may have failed without it.
         """
         before: int | None = None
         carried = False

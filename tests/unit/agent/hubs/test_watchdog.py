@@ -145,7 +145,7 @@ async def test_e16_an_interface_that_is_another_link_is_told_at_once(
     monkeypatch.setattr(keeping, "_LOOK", 0.001)
     kept = Kept(FakeInterface(PRIVATE))
     kept.keeping.begin(kept.interface, "wg0")
-    task = asyncio.create_task(kept.keeping.watch())
+    task = asyncio.create_task(kept.keeping.run())
     await asyncio.sleep(0.05)
     assert not kept.gone.is_set()
     links["wg0"] = 9

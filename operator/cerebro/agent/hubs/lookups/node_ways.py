@@ -1,5 +1,5 @@
-"""What a node itself has to reach outside of all tunnels (rule E17): the API
-server, its name servers, its default gateways.
+"""What a node itself has to reach outside of all tunnels (rules E5, E17): the
+networks that it is in, the API server, its name servers, its default gateways.
 """
 
 from __future__ import annotations
@@ -7,13 +7,19 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from cerebro.agent.hubs.lookups.endpoints import addresses_of
+from cerebro.agent.hubs.model import HubDesired
 from cerebro.runtime.threads import in_thread
+from cerebro.wireguard.networks import (
+    connected_networks,
+    interface_address,
+    span,
+)
 
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
@@ -151,3 +157,34 @@ def _address(
         return ipaddress.ip_address(text)
     except ValueError:
         return None
+
+
+def node_networks_of(
+    desired: HubDesired, connected: Callable[[], Sequence[tuple[str, str]]]
+) -> dict[str, str]:
+    """Return the networks that the node is connected to besides a Hub's, and
+    where each of them is.
+
+    `connected` reads the addresses of the node's links; it is called only if a
+    Peer asks for a network that would get a route.
+    """
+
+    spec = desired.hub.spec
+    if spec.routes != "Managed":
+        return {}
+
+    pools = [interface_address(text)[2] for text in spec.addresses]
+    wanted = (
+        span(text) for peer in desired.peers for text in peer.spec.allowed_ips
+    )
+    if all(any(network.within(pool) for pool in pools) for network in wanted):
+        return {}
+
+    networks = connected_networks(
+        connected(), {"lo", spec.interface, *desired.beside}
+    )
+
+    return {
+        network: f"{link} on the node {desired.node}"
+        for network, link in networks.items()
+    }
