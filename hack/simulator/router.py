@@ -398,7 +398,10 @@ class Router:
 
     def _bind(self) -> None:
         """Hold the port without listening, which refuses connections."""
-        held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # With the protocol named, asyncio sends replies without Nagle's delay.
+        held = socket.socket(
+            socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+        )
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind((self.options.address, self.port))
         held.setblocking(False)

@@ -8,12 +8,12 @@ that object.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from cerebro.agent.metrics import AgentMetrics
+from cerebro.agent.session_changes import SessionChanges
 from cerebro.domain.conditions import (
     ConditionState,
     truncate_message,
@@ -93,61 +93,65 @@ class AgentContext:
     metrics: AgentMetrics = field(default_factory=AgentMetrics)
     heartbeats: dict[str, Monotonic] = field(default_factory=dict)
     """When each loop turned last, by its name."""
+    session_changes: SessionChanges = field(init=False)
+    """Tells the loop of a Device which of its Sessions changed."""
+
+    def __post_init__(self) -> None:
+        self.session_changes = SessionChanges(self.store)
 
     # --- Sessions
 
-    def sessions_of(self, namespace: str, device: str) -> list[Session]:
-        """Return the unfinished Sessions of a Device as they count (rule A10).
+    def as_it_counts(self, stored: StoredObject) -> Session | None:
+        """Return an unfinished Session with what stands in its place (rule
+        A10); None if it does not count.
 
-        A Session in whose place an unreadable one stands is left out: see
-        `frozen_sessions_of`.
+        Nothing is decided about a Session that our model cannot read, or in
+        whose place such an object stands: see `frozen_body`.
         """
-        sessions = []
-        for session, superseder in self._unfinished(namespace, device):
-            if superseder is None:
-                sessions.append(session)
-            elif superseder.model is not None:
-                sessions.append(effective(session, superseder.read(Session)))
+        session = self._unfinished(stored)
+        if session is None:
+            return None
 
-        return sessions
+        superseder = self._superseder(session)
+        if superseder is None:
+            return session
 
-    def frozen_sessions_of(
-        self, namespace: str, device: str
-    ) -> list[dict[str, Any]]:
-        """Return the Sessions of a Device about which nothing is decided, in
-        the form of the API (rule B9).
+        if superseder.model is None:
+            return None
 
-        They are those that our model cannot read, and those in whose place
-        such a Session stands.
+        return effective(session, superseder.read(Session))
+
+    def frozen_body(self, stored: StoredObject) -> dict[str, Any] | None:
+        """Return a Session about which nothing is decided, in the form of the
+        API (rule B9); None for every other one.
+
+        It is one that our model cannot read, or one in whose place such an
+        object stands.
         """
-        frozen = []
-        for stored in self.by_device.get(namespace, device):
-            if stored.model is None and stored.raw:
-                frozen.append(stored.raw)
+        if stored.model is None:
+            return stored.raw
 
-        for session, superseder in self._unfinished(namespace, device):
-            if superseder is not None and superseder.model is None:
-                frozen.append(session.wire())
+        session = self._unfinished(stored)
+        superseder = self._superseder(session) if session else None
+        if session is None or superseder is None:
+            return None
 
-        return frozen
+        return session.wire() if superseder.model is None else None
 
-    def _unfinished(
-        self, namespace: str, device: str
-    ) -> Iterator[tuple[Session, StoredObject | None]]:
-        """Yield the readable Sessions of a Device, each with the Session that
-        stands in its place (rule A10).
+    def _unfinished(self, stored: StoredObject) -> Session | None:
+        session = stored.read(Session)
+        if session is None or is_finished(session):
+            return None
+
+        is_going = session.metadata.deletion_timestamp is not None
+
+        return None if is_going else session
+
+    def _superseder(self, session: Session) -> StoredObject | None:
+        """Return the object that stands in a Session's place (rule A10); None
+        if none does.
         """
-        for stored in self.by_device.get(namespace, device):
-            session = stored.read(Session)
-            if (
-                session is None
-                or is_finished(session)
-                or session.metadata.deletion_timestamp is not None
-            ):
-                continue
-
-            superseding = self.superseding.get(session.namespace, session.name)
-            yield session, newest(superseding)
+        return newest(self.superseding.get(session.namespace, session.name))
 
     # --- who may act
 

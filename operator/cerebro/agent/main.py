@@ -9,6 +9,7 @@ removed for want of knowledge.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -161,6 +162,7 @@ class Agent:
         """
 
         await self._informers.completeness.wait_complete()
+        _keep_from_collector()
         self._working = True
         self._hubs.start(tasks)
         self._devices.start(tasks)
@@ -253,6 +255,14 @@ class Agent:
         health.fact("clockSkewSeconds", lambda: self._api.clock_skew)
 
         return health
+
+
+def _keep_from_collector() -> None:
+    """Take the objects that were just read from the garbage collector: it
+    would go over all of them again and again, and hold every loop meanwhile.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _node_backends(settings: AgentSettings) -> NodeBackends:

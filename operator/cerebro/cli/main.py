@@ -133,6 +133,7 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """
 
     gc.set_threshold(*GARBAGE)
+    gc.freeze()
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
     async def supervised() -> None:
@@ -145,9 +146,15 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
             daemon=True,
         ).start()
 
-        await main(stop)
+        watch = asyncio.create_task(watch_event_loop(), name="loop watch")
+
+        try:
+            await main(stop)
+        finally:
+            watch.cancel()
 
     from cerebro.kube.client.connection import ConfigError
+    from cerebro.runtime.loop_watch import watch_event_loop
 
     try:
         asyncio.run(supervised())

@@ -3,7 +3,8 @@ One writer for a process.
 
 Bounded by the number of objects: a newer status of the same object takes the
 place of the one that waits. Kinds take turns, so that a Session does not wait
-for ten thousand Peers. A status that cannot be written now waits for its next
+for ten thousand Peers, and so do Devices, so that it does not wait for two
+thousand Sessions of another router. A status that cannot be written now waits for its next
 try beside the queue, and keeps no worker from the others. Answers go to the
 Store, so that the loops read their own writes.
 """
@@ -43,6 +44,8 @@ class Write:
     uid: str
     status: dict[str, Any]
     field_manager: str | None = None
+    line: str = ""
+    """In which of its kind's lines it waits: a Session in that of its Device."""
 
     @property
     def key(self) -> Key:
@@ -61,34 +64,50 @@ class Write:
         return replace(self, status={**older.status, **self.status})
 
 
+Waiting = tuple[Key, str]
+"""An object, and the line of its kind in which it waits."""
+
+
 class _Turns:
-    """Keys in one line for each kind; the lines take turns."""
+    """Objects in lines. Kinds take turns, and in a kind its lines do."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, deque[Key]] = {}
-        """By kind, in the order of their turns; none is empty."""
+        self._kinds: dict[str, dict[str, deque[Key]]] = {}
+        """Lines by kind and name, in the order of their turns; none is empty.
+        """
+        self._count = 0
 
     def __len__(self) -> int:
-        return sum(len(line) for line in self._lines.values())
+        return self._count
 
-    def append(self, key: Key) -> None:
-        """Put a key at the end of its line."""
-        kind = key[0]
-        self._lines.setdefault(kind, deque()).append(key)
+    def append(self, waiting: Waiting) -> None:
+        """Put an object at the end of its line."""
+        key, name = waiting
+        lines = self._kinds.setdefault(key[0], {})
+        lines.setdefault(name, deque()).append(key)
+        self._count += 1
 
-    def popleft(self) -> Key:
-        """Remove and return the first key of the line whose turn it is."""
-        kind = next(iter(self._lines))
-        line = self._lines.pop(kind)
+    def popleft(self) -> Waiting:
+        """Remove and return the first object of the line whose turn it is."""
+        kind = next(iter(self._kinds))
+        lines = self._kinds.pop(kind)
+        name = next(iter(lines))
+        line = lines.pop(name)
+
         key = line.popleft()
+        self._count -= 1
 
+        # What is not empty goes behind all others.
         if line:
-            self._lines[kind] = line  # behind all other lines
+            lines[name] = line
 
-        return key
+        if lines:
+            self._kinds[kind] = lines
+
+        return key, name
 
 
-class _FairQueue(asyncio.Queue[Key]):
+class _FairQueue(asyncio.Queue[Waiting]):
     """A queue over such lines; `_init` is what asyncio has for queues of
     another order.
     """
@@ -183,11 +202,11 @@ class StatusWriter:
         taken = key in self._queued or key in self._busy or key in self._timers
         if key in self._waiting and not taken:
             self._queued.add(key)
-            self._queue.put_nowait(key)
+            self._queue.put_nowait((key, self._waiting[key].line))
 
     async def _work(self) -> None:
         while True:
-            key = await self._queue.get()
+            key, _ = await self._queue.get()
             self._queued.discard(key)
             self._busy.add(key)
 

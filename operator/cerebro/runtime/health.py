@@ -8,27 +8,18 @@ all. The bridge has an HTTP server of its own and does not use this one.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from cerebro.runtime import metrics
 from cerebro.runtime.clock import monotonic
-from cerebro.runtime.times import Monotonic
 
 Check = Callable[[], str | None]
 """Returns what is wrong, None if all is well."""
-
-_LAG_PERIOD = 0.5
-"""Seconds between two measurements of the event loop's lag."""
-_LAG_SAMPLES = 120
-"""Measurements over which the worst is shown: those of a minute."""
 
 log = logging.getLogger(__name__)
 
@@ -137,14 +128,12 @@ async def serve(
 
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    lag = asyncio.create_task(_measure_lag(), name="event loop lag")
     try:
         await web.TCPSite(runner, host, port).start()
         bound = int(runner.addresses[0][1])
         log.info("probes and metrics on %s:%d", host, bound)
         yield bound
     finally:
-        lag.cancel()
         await runner.cleanup()
 
 
@@ -203,13 +192,3 @@ class _Pages:
         wanted = f"Bearer {self._token}"
 
         return hmac.compare_digest(given.encode(), wanted.encode())
-
-
-async def _measure_lag() -> None:
-    """Show without end how late the event loop comes to a task that is due."""
-    recent: deque[float] = deque(maxlen=_LAG_SAMPLES)
-    while True:
-        due = Monotonic(monotonic() + _LAG_PERIOD)
-        await asyncio.sleep(_LAG_PERIOD)
-        recent.append(monotonic() - due)
-        metrics.EVENT_LOOP_LAG.set(max(recent))

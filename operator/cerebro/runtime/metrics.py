@@ -60,6 +60,11 @@ WATCHER_RELISTS = Counter(
 LEASE_HELD = Gauge(
     "cerebro_lease_held", "1 while this process holds the Lease.", ["name"]
 )
+EVENT_LOOP_HELD = Histogram(
+    "cerebro_event_loop_held_seconds",
+    "How long work held the event loop while a look at it was due, fifty looks a second.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
 EVENT_LOOP_LAG = Gauge(
     "cerebro_event_loop_lag_seconds",
     "How late the event loop came to a task, worst of the last minute.",

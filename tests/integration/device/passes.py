@@ -19,6 +19,7 @@ from cerebro.agent.devices.access.outcome import (
     session_obstacle,
 )
 from cerebro.agent.devices.access.reconcile import AccessReconciler
+from cerebro.agent.devices.access.roster import Roster
 from cerebro.agent.devices.access.status import ended_status, live_status
 from cerebro.resources import Device, Session, SessionStatus
 from cerebro.routeros.access.model import AccessPolicy
@@ -136,7 +137,7 @@ class Passes:
             at=PassContext(**{**circumstances, "flows": self.flows, **at}),
             flows=self.flows,
         )
-        outcome = await run.run(sessions, changed)
+        outcome = await run.run(Roster.of(sessions), changed)
         granted, ended = granted_and_ended(outcome)
         self.contest.note(
             outcome.repaired,

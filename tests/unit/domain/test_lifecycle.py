@@ -13,7 +13,6 @@ from cerebro.agent.devices.access.desired import (
     PassContext,
     frozen_clients,
     judge_all,
-    next_wake,
     wanted_of,
 )
 from cerebro.agent.devices.access.status import (
@@ -352,26 +351,6 @@ def test_a10_a_superseding_session_stays_watched() -> None:
     )
     assert status.finished is None
     assert status.conditions[0].status == "True"
-
-
-def test_a5_an_end_that_falls_into_a_pass_is_not_missed() -> None:
-    """A pass judges by the time of its start; what ends before it is through is due at once, not forgotten."""
-    soon, later = NOW + timedelta(milliseconds=100), NOW + MINUTE
-    sessions = [
-        session("a", expiresAt=at(soon)),
-        session("b", expiresAt=at(later)),
-    ]
-    judged = judge_all(sessions, None, AccessPolicy(), PassContext(NOW))
-    assert next_wake(judged, NOW) == soon
-    judged = judge_all(sessions, None, AccessPolicy(), PassContext(soon))
-    assert next_wake(judged, soon) == later
-    assert (
-        next_wake(
-            judge_all(sessions, None, AccessPolicy(), PassContext(later)),
-            later,
-        )
-        is None
-    )
 
 
 def test_b8_a_deletion_is_an_end_of_access_that_a_pause_does_not_put_off() -> (

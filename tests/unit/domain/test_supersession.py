@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from cerebro.agent.context import AgentContext
-from cerebro.agent.devices.access.desired import frozen_clients
+from cerebro.agent.devices.sessions import DeviceSessions
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.references import device_of, hub_of, superseded_by
 from cerebro.kube.cache.store import Store
@@ -16,7 +17,7 @@ from cerebro.kube.client.api import KubeApi
 from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.status_writer import StatusWriter
-from cerebro.resources import PEER, SESSION
+from cerebro.resources import PEER, SESSION, Device
 from support.tunnels import NoTunnels
 
 M, N = "AA:00:00:00:00:01", "AA:00:00:00:00:02"
@@ -31,7 +32,7 @@ class Agent:
         self._versions = itertools.count(1)
         self.store = Store()
         self.context = AgentContext(
-            api=cast(KubeApi, None),
+            api=cast(KubeApi, SimpleNamespace(clock_skew=None)),
             store=self.store,
             statuses=cast(StatusWriter, None),
             recorder=cast(Recorder, None),
@@ -42,6 +43,7 @@ class Agent:
             windows=GrantWindows(),
             tunnels=NoTunnels(),
         )
+        self.sessions = DeviceSessions(self.context, "ns", "d")
 
     def has(
         self, name: str, *, status: dict[str, Any] | None = None, **spec: Any
@@ -63,9 +65,7 @@ class Agent:
 
     def said_of(self, name: str) -> tuple[bool, str | None] | None:
         """Whether a Session counts as revoked, and for which MAC; None when it is not judged."""
-        found = {
-            one.name: one.spec for one in self.context.sessions_of("ns", "d")
-        }
+        found = {one.name: one.spec for one in self.sessions.current().all()}
         return (
             (found[name].revoked, found[name].client.mac_address)
             if name in found
@@ -73,11 +73,18 @@ class Agent:
         )
 
     def frozen(self) -> frozenset[str]:
-        names, unknown = frozen_clients(
-            self.context.frozen_sessions_of("ns", "d")
+        device = Device.model_validate(
+            {
+                "metadata": {"name": "d", "namespace": "ns"},
+                "spec": {
+                    "hubRef": {"name": "h"},
+                    "api": {"credentialsSecretRef": {"name": "s"}},
+                },
+            }
         )
-        assert not unknown
-        return names
+        at = self.sessions.pass_context(device, resync=False)
+        assert not at.frozen_all
+        return at.frozen
 
 
 def hour(number: int) -> str:
@@ -104,9 +111,7 @@ def test_a10_the_newest_superseding_session_stands_in_place() -> None:
     )
     assert agent.said_of("git") == (False, N)
     (git,) = [
-        one
-        for one in agent.context.sessions_of("ns", "d")
-        if one.name == "git"
+        one for one in agent.sessions.current().all() if one.name == "git"
     ]
     assert git.spec.expires_at is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from typing import Any, cast
 
 from cerebro.kube.cache.store import Store
@@ -70,6 +71,18 @@ async def test_a_session_does_not_wait_for_all_peers() -> None:
     assert names.index("Session two") == 3
     others = [name for name in names if name.startswith("Peer")]
     assert others == [f"Peer peer-{number}" for number in range(1000)]
+
+
+async def test_a_session_does_not_wait_for_those_of_another_router() -> None:
+    """Z4: two thousand statuses of one router let the first of another pass."""
+    full = [
+        replace(a_write("Session", f"full-{number}"), line="full")
+        for number in range(2000)
+    ]
+    other = replace(a_write("Session", "other"), line="other")
+    names = [name for name, _ in await written(*full, other)]
+    assert names.index("Session other") == 1
+    assert len(names) == len(full) + 1
 
 
 async def test_a_newer_status_takes_the_place_of_one_that_waits() -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from cerebro.agent.devices.access.desired import PassContext
 from cerebro.agent.devices.access.outcome import PassResult
 from cerebro.agent.devices.access.reconcile import AccessReconciler
+from cerebro.agent.devices.access.roster import Roster
 from cerebro.resources import Device
 from cerebro.resources.naming import FINALIZER_CLEANUP
 from cerebro.routeros.access.model import AccessPolicy
@@ -60,4 +61,4 @@ async def clean_up(
         may_write=may_write,
     )
 
-    return await reconciler.run([], None)
+    return await reconciler.run(Roster(), None)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -241,7 +242,7 @@ class DeviceLoop:
             retry_at=time.monotonic() + self.context.heartbeat, full_pass=True
         )
 
-        self._report_unreached(device, lasting=True)
+        await self._report_unreached(device, lasting=True)
 
     async def _wait_for_router(self, device: Device) -> None:
         """Report what the clock changes while the next try is not due, and
@@ -265,7 +266,7 @@ class DeviceLoop:
 
         next_turn = time.monotonic() + _WAITING_TURN
         self._schedule.suspend(retry_at=min(self._breaker.next_try, next_turn))
-        self._report_unreached(device)
+        await self._report_unreached(device)
 
     # --- turns with a pass
 
@@ -285,7 +286,7 @@ class DeviceLoop:
             else:
                 await self._pass(device, session, fresh=fresh)
         except RouterError as error:
-            self._failed(device, error)
+            await self._failed(device, error)
         finally:
             self.context.metrics.reconciled(
                 "device", time.perf_counter() - started
@@ -327,25 +328,18 @@ class DeviceLoop:
 
         # What holds now.
         now = time.monotonic()
-        sessions = self._sessions.current()
+        roster = self._sessions.current()
         at = self._sessions.pass_context(
             device, resync=self._schedule.resync_is_due(now)
         )
 
-        # Which Sessions changed, by themselves or by the clock.
+        # Which Sessions changed, by themselves or by the clock. Nobody waits
+        # for the latter: their change counts as one of long ago.
         changed_at = self._schedule.take_changed()
-        if self._schedule.clock_is_due(at.now):
-            # Nobody waits for these: their change counts as one of long ago.
-            changed_at |= dict.fromkeys(
-                self._sessions.ended_by_clock(sessions, at), 0.0
-            )
+        changed_at |= dict.fromkeys(self._sessions.ended_by_clock(at), 0.0)
 
-        changed = [
-            session
-            for session in sessions
-            if session.metadata.uid in changed_at
-        ]
-
+        known = (roster.get(uid) for uid in changed_at)
+        changed = [session for session in known if session is not None]
         gone = self._sessions.any_gone(changed_at)
 
         # How widely to look.
@@ -353,10 +347,7 @@ class DeviceLoop:
             now, fresh=fresh, present=bool(changed), gone=gone
         )
         if look is Look.NOTHING:
-            self._schedule.clock_at = self._sessions.next_clock(
-                sessions, at.now
-            )
-
+            self._schedule.clock_at = self._sessions.next_clock()
             self._report(device)
             return
 
@@ -380,15 +371,14 @@ class DeviceLoop:
         )
 
         result = await reconciler.run(
-            sessions, changed if look is Look.CLIENTS else None
+            roster, changed if look is Look.CLIENTS else None
         )
 
         # What came of it.
         self._breaker.succeeded()
         self._secret_at_failure = None
-        self._completed(device, result, look)
-        self._sessions.forget_gone(sessions)
-        self._schedule.clock_at = self._sessions.next_clock(sessions, at.now)
+        await self._completed(device, result, look)
+        self._schedule.clock_at = self._sessions.next_clock()
         self._report(device)
 
     def _something_urgent(self) -> bool:
@@ -399,7 +389,7 @@ class DeviceLoop:
             or self._stored() is None
         )
 
-    def _completed(
+    async def _completed(
         self, device: Device, result: PassResult, look: Look
     ) -> None:
         """Note and report what a pass led to."""
@@ -431,9 +421,9 @@ class DeviceLoop:
             contested=contested,
         )
 
-        self._sessions.report_pass(device, result)
+        await self._sessions.report_pass(device, result)
 
-    def _failed(self, device: Device, error: RouterError) -> None:
+    async def _failed(self, device: Device, error: RouterError) -> None:
         """Note and report that the router could not be reached or did not
         answer.
         """
@@ -468,7 +458,7 @@ class DeviceLoop:
         # The first connection that broke is replaced at once: most often
         # nobody need know.
         if breaker.failures > 1 or not connection_broke:
-            self._report_unreached(device)
+            await self._report_unreached(device)
 
     # --- what is reported
 
@@ -476,14 +466,18 @@ class DeviceLoop:
         """Report the Device's status, and come again when the reporter asks
         for it.
         """
-        phases = [session.status.phase for session in self._sessions.current()]
-        later = self._reporter.report(
-            device, self._findings, phases, self._breaker
+        roster = self._sessions.current()
+        self._findings = replace(
+            self._findings,
+            active=roster.count("Active"),
+            pending=roster.count("Pending"),
         )
+
+        later = self._reporter.report(device, self._findings, self._breaker)
         if later is not None:
             self._schedule.also_at(later)
 
-    def _report_unreached(
+    async def _report_unreached(
         self, device: Device, *, lasting: bool = False
     ) -> None:
         """Report what can be told without the router, of its Sessions and of
@@ -494,7 +488,7 @@ class DeviceLoop:
         """
         lasting = lasting or self._breaker.state(time.monotonic()) != "Closed"
         obstacle = self._findings.obstacle
-        self._schedule.clock_at = self._sessions.report_unreached(
+        self._schedule.clock_at = await self._sessions.report_unreached(
             device, obstacle, lasting=lasting
         )
 

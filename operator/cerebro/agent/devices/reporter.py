@@ -8,7 +8,6 @@ write is due.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,14 +39,11 @@ class DeviceReporter:
         self,
         device: Device,
         findings: DeviceFindings,
-        phases: Sequence[str | None],
         breaker: Breaker,
     ) -> datetime | None:
         """Write the status if it is news. Return when to report again: figures
         were held back, or a write may be lost; None if not before something
         changes.
-
-        `phases` are those of the Device's unfinished Sessions.
         """
 
         if not self._context.may_write(device):
@@ -56,7 +52,7 @@ class DeviceReporter:
         now = time.monotonic()
         status = device_status(
             device,
-            self._with_figures(device, findings, phases, breaker),
+            self._with_figures(device, findings, breaker),
             datetime.now(UTC),
         )
 
@@ -90,12 +86,9 @@ class DeviceReporter:
         self,
         device: Device,
         findings: DeviceFindings,
-        phases: Sequence[str | None],
         breaker: Breaker,
     ) -> DeviceFindings:
-        """Return the findings with what is counted and read at the time of the
-        report.
-        """
+        """Return the findings with what is read at the time of the report."""
         circuit = breaker.state(time.monotonic())
         tunnel = (
             None
@@ -105,8 +98,6 @@ class DeviceReporter:
 
         return replace(
             findings,
-            active=phases.count("Active"),
-            pending=phases.count("Pending"),
             circuit=circuit,
             open_until=findings.open_until if circuit == "Open" else None,
             tunnel=tunnel,

@@ -3,13 +3,14 @@ clock ended, what is reported of them.
 
 This file remembers what the passes showed of their clients (connections at the
 end of access, rows that somebody else keeps changing); it neither touches the
-router nor decides when to look at it.
+router nor decides when to look at it. What it does at a change costs the same
+however many Sessions the Device has.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from cerebro.agent.context import AgentContext
@@ -19,8 +20,9 @@ from cerebro.agent.devices.access.desired import (
     PassContext,
     SessionDecision,
     client_keys,
+    frozen_clients,
     judge_all,
-    next_wake,
+    judgements,
 )
 from cerebro.agent.devices.access.outcome import (
     PassResult,
@@ -28,10 +30,15 @@ from cerebro.agent.devices.access.outcome import (
     session_obstacle,
 )
 from cerebro.agent.devices.access.reporter import SessionReporter
+from cerebro.agent.devices.access.roster import Roster
 from cerebro.domain.conditions import Obstacle
+from cerebro.domain.lifecycle import RouterObservation, judge
+from cerebro.kube.cache.references import device_of
+from cerebro.kube.objects import StoredObject
 from cerebro.resources import SESSION, Device, Session, reasons
 from cerebro.routeros.access.marker import client_id
 from cerebro.routeros.access.model import AccessPolicy
+from cerebro.runtime.pace import exhaust
 
 _OFFLINE = Obstacle(
     "RouterOffline",
@@ -44,7 +51,13 @@ _NOT_LOOKED = Obstacle(
 
 
 class DeviceSessions:
-    """The Sessions of one Device, and what is remembered of their clients."""
+    """The Sessions of one Device, and what is remembered of their clients.
+
+    The store says which Sessions changed, and `current` looks at these alone:
+    at each as it counts (rule A10), with the status that was reported last,
+    since the one in the store may be older. Only `report_unreached` goes over
+    all of them, and only when there is something new to tell.
+    """
 
     def __init__(
         self, context: AgentContext, namespace: str, device: str
@@ -54,19 +67,73 @@ class DeviceSessions:
         self._device = device
         self._reporter = SessionReporter(context)
         self._contention = ContentionTracker()
+        self._roster = Roster()
+        self._frozen: dict[str, tuple[frozenset[str], bool]] = {}
+        """By the UID of a Session about which nothing is decided (rule B9):
+        the client that it names, and whether it names none.
+        """
         self.flows: dict[str, frozenset[str]] = {}
         """Connections at the end of a client's access, by `flows_key`; a pass
         adds to them.
         """
 
+        self._told: tuple[object, ...] | None = None
+        """What was reported of all Sessions while the router is silent."""
+        self._untold: dict[str, None] = {}
+        """UIDs of the Sessions that changed since then."""
+
+        self._changed = context.session_changes.follow(namespace, device)
+        for stored in context.by_device.get(namespace, device):
+            self._changed.add(stored.uid)
+
     # --- which there are
 
-    def current(self) -> list[Session]:
+    def current(self) -> Roster:
         """Return the unfinished Sessions as they count, with the statuses that
         were reported last.
         """
-        sessions = self._context.sessions_of(self._namespace, self._device)
-        return [self._reporter.known(session) for session in sessions]
+        changed = self._changed.take()
+        self._untold.update(dict.fromkeys(changed))
+
+        gone = [uid for uid in changed if not self._look_at(uid)]
+        if gone:
+            self._forget(frozenset(gone))
+
+        return self._roster
+
+    def _look_at(self, uid: str) -> bool:
+        """Take a Session as the store has it now; return whether it counts.
+
+        A Session that is finished, that is being deleted, that moved to
+        another Device or that is frozen counts no more.
+        """
+        self._frozen.pop(uid, None)
+
+        stored = self._context.store.by_uid(SESSION, self._namespace, uid)
+        if stored is None or device_of(stored) != self._device:
+            self._roster.leave(uid)
+            return False
+
+        session = self._context.as_it_counts(stored)
+        if session is None:
+            self._roster.leave(uid)
+            self._note_frozen(stored)
+            return False
+
+        session = self._reporter.known(session)
+        seen = RouterObservation(now=datetime.now(UTC))
+        verdict = judge(session, seen, self._context.windows)
+        self._roster.join(session, verdict.wake_at)
+
+        return True
+
+    def _note_frozen(self, stored: StoredObject) -> None:
+        """Note who must be left alone for a Session about which nothing is
+        decided.
+        """
+        body = self._context.frozen_body(stored)
+        if body is not None:
+            self._frozen[stored.uid] = frozen_clients([body])
 
     def any_gone(self, uids: Iterable[str]) -> bool:
         """Return whether one of these Sessions is not in the store any more."""
@@ -86,14 +153,14 @@ class DeviceSessions:
 
         return True
 
-    def forget_gone(self, sessions: Iterable[Session]) -> None:
-        """Forget what is remembered of Sessions that are not among these."""
-        present = {session.metadata.uid for session in sessions}
-        self._reporter.forget(present)
+    def _forget(self, gone: frozenset[str]) -> None:
+        """Forget what is remembered of Sessions that count no more."""
+        for uid in gone:
+            self._reporter.forget(uid)
 
         for key in list(self.flows):
             uid, _, _ = key.partition(" ")
-            if uid not in present:
+            if uid in gone:
                 del self.flows[key]
 
     # --- the clock
@@ -102,31 +169,46 @@ class DeviceSessions:
         """Return what a pass depends on now; at a resync also contested rows
         are tried again.
         """
+        self.current()
+        names = (clients for clients, _ in self._frozen.values())
+        frozen = frozenset[str]().union(*names)
+        frozen_all = any(nobody for _, nobody in self._frozen.values())
+
         return circumstances(
-            self._context, device, self._contention, self.flows, resync=resync
+            self._context,
+            device,
+            self._contention,
+            self.flows,
+            (frozen, frozen_all),
+            resync=resync,
         )
 
-    def ended_by_clock(
-        self, sessions: Iterable[Session], at: PassContext
-    ) -> set[str]:
-        """Return the UIDs of the Sessions whose phase the clock has changed,
-        and of those that it lets in as it can be trusted again (A9).
+    def ended_by_clock(self, at: PassContext) -> set[str]:
+        """Return the UIDs of the Sessions whose phase the clock has changed
+        since the last call, and of those that it lets in as it can be trusted
+        again (A9).
         """
+        if not at.clock_trusted:
+            return set()
+
+        roster = self.current()
+        due = [*roster.take_due(at.now), *roster.held_by_clock]
         ended: set[str] = set()
 
-        for decision in judge_all(sessions, None, AccessPolicy(), at):
-            session = decision.session
-            moved = decision.verdict.phase not in (None, session.status.phase)
+        for decision in judge_all(due, None, AccessPolicy(), at):
+            uid = decision.session.metadata.uid
+            self._changed.add(uid)
+
+            before = decision.session.status.phase
+            moved = decision.verdict.phase not in (None, before)
             if moved or self._reporter.awaits_clock(decision):
-                ended.add(session.metadata.uid)
+                ended.add(uid)
 
         return ended
 
-    def next_clock(
-        self, sessions: Iterable[Session], since: datetime
-    ) -> datetime | None:
-        """Return when the clock next ends something, counted from when it was
-        last looked at: a pass takes time.
+    def next_clock(self) -> datetime | None:
+        """Return when the clock next ends something, or has ended it and
+        nobody has looked.
 
         While the clock is not trusted (rule A9), return when to ask whether it
         is.
@@ -136,52 +218,98 @@ class DeviceSessions:
                 seconds=self._context.heartbeat
             )
 
-        at = PassContext(now=since, windows=self._context.windows)
-        known = [self._reporter.known(session) for session in sessions]
-
-        return next_wake(judge_all(known, None, AccessPolicy(), at), since)
+        return self.current().next_wake()
 
     # --- what is reported
 
-    def report_pass(self, device: Device, result: PassResult) -> None:
+    async def report_pass(self, device: Device, result: PassResult) -> None:
         """Report each Session that a pass looked at; call `note_repairs`
         before.
         """
+        self._told = None
+        await exhaust(self._report_each(device, result))
+
+    def _report_each(
+        self, device: Device, result: PassResult
+    ) -> Iterator[None]:
+        contested = self._contention.contested(time.monotonic())
+
         for decision in result.judged:
             obstacle = session_obstacle(
                 device,
                 result,
                 decision,
-                contested=self._is_contested(decision),
+                contested=_is_among(contested, decision.session),
             )
 
-            self._reporter.report(decision, result.plan, obstacle)
+            if self._reporter.report(decision, result.plan, obstacle):
+                self._changed.add(decision.session.metadata.uid)
 
-    def report_unreached(
+            yield
+
+    async def report_unreached(
         self, device: Device, obstacle: Obstacle | None, *, lasting: bool
     ) -> datetime | None:
         """Report what can be told without the router: what the clock ended,
         and why others wait. Return when the clock next changes something.
 
         `obstacle` is what keeps the router from being reached; None if that is
-        not known yet. `lasting`: it is known to be no passing failure.
+        not known yet. `lasting`: it is known to be no passing failure. What
+        was told of a Session is not told again before something changes.
         """
+        at = self.pass_context(device, resync=False)
+        self.ended_by_clock(at)
+        roster = self.current()
 
         rejects = lasting and device.spec.when_offline == "Reject"
-        sessions = self.current()
-        at = self.pass_context(device, resync=False)
-        policy = policy_of(device, self._context.installation)
+        reason = obstacle or _NOT_LOOKED
+        telling = (reason, lasting, rejects, at.hold, at.clock_trusted)
 
-        for decision in judge_all(sessions, None, policy, at):
-            reason = obstacle or _NOT_LOOKED
-            never_let_in = decision.session.status.authorized_at is None
-            if rejects and decision.verdict.live and never_let_in:
-                reason = _OFFLINE
+        sessions = roster.all()
+        if telling == self._told:
+            known = (roster.get(uid) for uid in self._untold)
+            sessions = [session for session in known if session is not None]
 
-            if self._reporter.may_say(decision, lasting=lasting):
-                self._reporter.report(decision, None, reason)
+        self._untold = {}
+        self._told = None
+        decisions = judgements(
+            sessions,
+            None,
+            policy_of(device, self._context.installation),
+            at,
+        )
 
-        return self.next_clock(sessions, at.now)
+        await exhaust(
+            self._tell(decision, reason, rejects=rejects, lasting=lasting)
+            for decision in decisions
+        )
+        self._told = telling
+
+        return self.next_clock()
+
+    def _tell(
+        self,
+        decision: SessionDecision,
+        reason: Obstacle,
+        *,
+        rejects: bool,
+        lasting: bool,
+    ) -> bool:
+        """Report a Session whose router is silent; return whether that was
+        news.
+        """
+        never_let_in = decision.session.status.authorized_at is None
+        if rejects and decision.verdict.live and never_let_in:
+            reason = _OFFLINE
+
+        if not self._reporter.may_say(decision, lasting=lasting):
+            return False
+
+        is_news = self._reporter.report(decision, None, reason)
+        if is_news:
+            self._changed.add(decision.session.metadata.uid)
+
+        return is_news
 
     # --- rows that somebody else keeps changing (rule B10)
 
@@ -200,7 +328,12 @@ class DeviceSessions:
 
         return len(self._contention.contested(now))
 
-    def _is_contested(self, decision: SessionDecision) -> bool:
-        mac, ips = client_keys(decision.session)
-        contested = self._contention.contested(time.monotonic())
-        return any(client_id(key) in contested for key in (mac, *ips) if key)
+
+def _is_among(contested: frozenset[str], session: Session) -> bool:
+    """Return whether a Session's client is among these client ids."""
+    if not contested:
+        return False
+
+    mac, ips = client_keys(session)
+
+    return any(client_id(key) in contested for key in (mac, *ips) if key)

@@ -23,7 +23,7 @@ import kopf
 from cerebro.kube.cache import kopf_tasks
 from cerebro.kube.cache.completeness import Watch
 from cerebro.kube.cache.kopf_activity import Activity
-from cerebro.kube.cache.kopf_storage import NoDiffbase, NoProgress
+from cerebro.kube.cache.kopf_streams import Insights, streams
 from cerebro.kube.cache.presence import Presence
 from cerebro.kube.cache.store import EventType, Store
 from cerebro.kube.client.api import KubeApi
@@ -39,7 +39,13 @@ _SESSION_LIFE = timedelta(minutes=30)
 once.
 """
 
+_KINDS_BY_PLURAL = {kind.plural: kind for kind in KINDS.values()}
+
 log = logging.getLogger(__name__)
+
+
+async def _watched(**_: Any) -> None:
+    """Stand for a handler: kopf watches what has one."""
 
 
 @dataclass(frozen=True)
@@ -148,14 +154,17 @@ class Watcher:
 
         self.activity.resume()
 
+        settings, insights = self._settings(), Insights()
+        namespaces = {watch.namespace for watch in self._watches}
+
         with kopf_tasks.signals_kept():
             tasks = await kopf.spawn_tasks(
                 registry=self._registry(),
-                settings=self._settings(),
+                settings=settings,
+                insights=insights,
                 standalone=True,
-                namespaces=sorted(
-                    {watch.namespace for watch in self._watches}
-                ),
+                namespaces=sorted(namespaces),
+                _command=streams(settings, insights, self._deliver),
             )
 
         guard = asyncio.create_task(
@@ -189,8 +198,8 @@ class Watcher:
                 )
 
     def _registry(self) -> kopf.OperatorRegistry:
-        """Return the handlers: one for the login, and one for the events of
-        each kind.
+        """Return the handlers: one for the login, and for each kind one that
+        says that its objects are watched. Events go to `_deliver`.
         """
 
         registry = kopf.OperatorRegistry()
@@ -206,33 +215,28 @@ class Watcher:
                 id=f"store-{kind.plural}",
             )
 
-            register(self._handler(kind))
+            register(_watched)
 
         return registry
 
-    def _handler(self, kind: Kind) -> Any:
-        """Return the handler of a kind's events, which puts objects into the
-        Store (rule E13).
-        """
+    async def _deliver(self, plural: str, event: dict[str, Any]) -> None:
+        """Put the object of an event into the Store (rule E13)."""
+        kind = _KINDS_BY_PLURAL[plural]
+        event_type, body = event["type"], event["object"]
+        metadata = body["metadata"]
+        namespace, uid = metadata["namespace"], metadata["uid"]
+        is_going = metadata.get("deletionTimestamp") is not None
+        begins_to_go = is_going and not self._store.believed(
+            kind, namespace, uid
+        )
 
-        async def deliver(event: dict[str, Any], **_: Any) -> None:
-            event_type, body = event["type"], event["object"]
-            metadata = body["metadata"]
-            namespace, uid = metadata["namespace"], metadata["uid"]
-            is_going = metadata.get("deletionTimestamp") is not None
-            begins_to_go = is_going and not self._store.believed(
-                kind, namespace, uid
-            )
+        if event_type == "DELETED":
+            if not await self._deletion_counts(kind, metadata):
+                return
+        elif begins_to_go and await self._deletion_counts(kind, metadata):
+            self._store.believe(kind, namespace, [uid])
 
-            if event_type == "DELETED":
-                if not await self._deletion_counts(kind, metadata):
-                    return
-            elif begins_to_go and await self._deletion_counts(kind, metadata):
-                self._store.believe(kind, namespace, [uid])
-
-            self._store.deliver(kind, cast(EventType, event_type), body)
-
-        return deliver
+        self._store.deliver(kind, cast(EventType, event_type), body)
 
     async def _deletion_counts(
         self, kind: Kind, metadata: dict[str, Any]
@@ -352,11 +356,6 @@ class Watcher:
         settings.watching.chunk_size = 500
         settings.queueing.idle_timeout = 0.5
         settings.queueing.exit_timeout = 0.5
-
-        # It keeps no state on objects.
-        settings.persistence.finalizer = f"{API_GROUP}/watcher-sets-none"
-        settings.persistence.diffbase_storage = NoDiffbase()
-        settings.persistence.progress_storage = NoProgress()
 
         for watch in self._watches:
             if watch.field_selector:

@@ -55,11 +55,14 @@ def marker_for(installation: str, key: str, until: float | None) -> Marker:
     """Return the marker of a client whose access ends at `until` (unix
     seconds, rounded up so that none is lost).
     """
-    return Marker(
-        installation,
-        client_id(key),
-        None if until is None else math.ceil(until),
-    )
+    return Marker(installation, client_id(key), marker_end(until))
+
+
+def marker_end(until: float | None) -> int | None:
+    """Return the end that a marker says for an end in Unix seconds; None for
+    never.
+    """
+    return None if until is None else math.ceil(until)
 
 
 def parse_marker(comment: str | None, installation: str) -> Marker | None:

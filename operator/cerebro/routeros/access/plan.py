@@ -10,10 +10,10 @@ clients take some 0.1 s. `steps` lets an event loop breathe in between.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from cerebro.routeros.access.endings import Endings
 from cerebro.routeros.access.grants import conclude, grant
+from cerebro.routeros.access.marker import Ownership
 from cerebro.routeros.access.model import AccessPolicy, DesiredAccess
 from cerebro.routeros.access.orphans import (
     cut_off_unexplained,
@@ -22,7 +22,7 @@ from cerebro.routeros.access.orphans import (
 )
 from cerebro.routeros.access.result import AccessPlan
 from cerebro.routeros.access.state import PlanState
-from cerebro.routeros.access.tables import Actual
+from cerebro.routeros.access.tables import Actual, RouterTables
 
 
 def access_plan(
@@ -38,15 +38,6 @@ def access_plan(
     return planner.result
 
 
-def without_orphans(
-    desired: DesiredAccess, actual: Actual, policy: AccessPolicy
-) -> AccessPlan:
-    """Return the plan that leaves unexplained rows whose end has not come
-    (rule E13: a mass removal waits).
-    """
-    return access_plan(replace(desired, keep_orphans=True), actual, policy)
-
-
 class AccessPlanner:
     """One plan while it is made; `result` is complete once `steps` is
     exhausted.
@@ -55,19 +46,22 @@ class AccessPlanner:
     def __init__(
         self, desired: DesiredAccess, actual: Actual, policy: AccessPolicy
     ) -> None:
-        self._state = PlanState(desired, actual, policy)
-
-    @property
-    def result(self) -> AccessPlan:
-        """The plan."""
-        return self._state.result
+        self._desired, self._actual, self._policy = desired, actual, policy
+        self.result = AccessPlan(unread=actual.unread)
 
     def steps(self) -> Iterator[None]:
-        """Make the plan, and yield after each client, so that whoever runs it
-        may let others run.
+        """Make the plan, and yield after each row and each client, so that
+        whoever runs it may let others run.
         """
+        whose = Ownership(self._policy.installation)
+        tables = RouterTables(self._actual, whose)
+        yield from tables.index()
 
-        state = self._state
+        state = PlanState(
+            self._desired, self._actual, self._policy, tables, self.result
+        )
+        yield
+
         granted = []
         for client in state.clients:
             granted.append(grant(state, client))
@@ -83,13 +77,14 @@ class AccessPlanner:
             yield
 
         if state.desired.complete and not state.desired.frozen_all:
-            yield from self._orphans()
+            yield from _orphans(state)
 
-    def _orphans(self) -> Iterator[None]:
-        for rows in unexplained_rows(self._state):
-            retire(self._state, rows)
-            yield
 
-        for host in self._state.tables.hosts.all:
-            cut_off_unexplained(self._state, host)
-            yield
+def _orphans(state: PlanState) -> Iterator[None]:
+    for rows in unexplained_rows(state):
+        retire(state, rows)
+        yield
+
+    for host in state.tables.hosts.all:
+        cut_off_unexplained(state, host)
+        yield

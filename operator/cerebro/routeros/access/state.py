@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from cerebro.routeros.access.marker import Ownership, client_id
+from cerebro.routeros.access.marker import client_id
 from cerebro.routeros.access.model import (
     AccessPolicy,
     Client,
@@ -112,11 +112,19 @@ class PlanState:
     """
 
     def __init__(
-        self, desired: DesiredAccess, actual: Actual, policy: AccessPolicy
+        self,
+        desired: DesiredAccess,
+        actual: Actual,
+        policy: AccessPolicy,
+        tables: RouterTables,
+        result: AccessPlan,
     ) -> None:
+        """`tables` are those of `actual`, indexed; `result` is the plan that
+        is made.
+        """
         self.desired, self.policy = desired, policy
-        self.tables = RouterTables(actual, Ownership(policy.installation))
-        self.result = AccessPlan(unread=actual.unread)
+        self.tables = tables
+        self.result = result
         self.changes = Changes(self.result)
 
         hosts = seen_hosts(actual)

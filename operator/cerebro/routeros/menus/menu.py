@@ -13,9 +13,14 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 Row = Mapping[str, str]
 Normal = Callable[[str], str]
+
+
+_REMEMBERED_MACS = 16_384
+"""A plan normalises each MAC of a router several times."""
 
 
 def plain(value: str) -> str:
@@ -30,6 +35,7 @@ def boolean(value: str) -> str:
     return {"yes": "true", "no": "false"}.get(value, value)
 
 
+@lru_cache(maxsize=_REMEMBERED_MACS)
 def mac(value: str) -> str:
     """Normalise a MAC address to upper case with colons; RouterOS takes `-`
     and `.` too.

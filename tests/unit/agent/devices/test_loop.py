@@ -13,6 +13,7 @@ import pytest
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.desired import PassContext
 from cerebro.agent.devices.access.reconcile import AccessReconciler
+from cerebro.agent.devices.access.roster import Roster
 from cerebro.agent.devices.cleanup import clean_up
 from cerebro.agent.devices.connection import RouterLink
 from cerebro.agent.devices.loop import DeviceLoop
@@ -232,7 +233,7 @@ async def test_e1_it_is_asked_before_each_window_of_writes() -> None:
         at,
         may_write=lambda: not router.written,
     )
-    outcome = await run.run(sessions, None)
+    outcome = await run.run(Roster.of(sessions), None)
     assert len(router.written) == WINDOW
     assert (outcome.interrupted, outcome.settled) == (True, False)
 

@@ -45,10 +45,10 @@ def test_the_loop_comes_again_for_a_ready_that_is_not_what_it_wrote() -> None:
     reports = DeviceReporter(context)  # type: ignore[arg-type]
     findings = DeviceFindings(reachable=True, authenticated=True, settled=True)
     breaker = Breaker(threshold=1, recovery=1.0)
-    reports.report(device(), findings, [], breaker)
+    reports.report(device(), findings, breaker)
     assert len(writes) == 1
     written = writes[0].status["conditions"]
-    assert reports.report(device(*written), findings, [], breaker) is None, (
+    assert reports.report(device(*written), findings, breaker) is None, (
         "it is there"
     )
     taken_back = {
@@ -59,7 +59,7 @@ def test_the_loop_comes_again_for_a_ready_that_is_not_what_it_wrote() -> None:
     }
     others = [one for one in written if one["type"] != "Ready"]
     assert (
-        reports.report(device(taken_back, *others), findings, [], breaker)
+        reports.report(device(taken_back, *others), findings, breaker)
         is not None
     )
     assert len(writes) == 1, "the write may still be on its way"

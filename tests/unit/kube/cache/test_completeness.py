@@ -192,10 +192,10 @@ def delivering(api: FakeApi, store: Store) -> Deliver:
         presence=presence,
         relisted=lambda _: None,
     )
-    handler = watcher._handler(SESSION)
 
     async def deliver(event_type: str | None, body: dict[str, Any]) -> None:
-        await handler({"type": event_type, "object": body})
+        event = {"type": event_type, "object": body}
+        await watcher._deliver(SESSION.plural, event)
 
     return deliver
 

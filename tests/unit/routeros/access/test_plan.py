@@ -18,7 +18,7 @@ from cerebro.routeros.access.model import (
     Ending,
     Grant,
 )
-from cerebro.routeros.access.plan import access_plan, without_orphans
+from cerebro.routeros.access.plan import access_plan
 from cerebro.routeros.access.result import AccessPlan
 from support.tables import Tables
 
@@ -397,8 +397,14 @@ def test_e13_a_mass_removal_is_seen_and_can_be_held_back() -> None:
     wanted = DesiredAccess(grants[10:], complete=True)
     result = access_plan(wanted, tables.actual(), POLICY)
     assert mass(result)
-    assert without_orphans(wanted, tables.actual(), POLICY).empty
-    assert mass(without_orphans(wanted, tables.actual(), POLICY))
+    assert access_plan(
+        replace(wanted, keep_orphans=True), tables.actual(), POLICY
+    ).empty
+    assert mass(
+        access_plan(
+            replace(wanted, keep_orphans=True), tables.actual(), POLICY
+        )
+    )
     assert not mass(
         access_plan(
             replace(wanted, grants=grants[9:]), tables.actual(), POLICY
@@ -422,14 +428,18 @@ def test_e13_rows_whose_end_has_come_are_no_mass_removal_and_never_wait() -> (
     assert not mass(result)
     assert result.count() >= 40
     assert (
-        without_orphans(wanted, tables.actual(), POLICY).count()
+        access_plan(
+            replace(wanted, keep_orphans=True), tables.actual(), POLICY
+        ).count()
         == result.count()
     )
-    assert without_orphans(
-        replace(wanted, now=ENDS - 1), tables.actual(), POLICY
+    assert access_plan(
+        replace(wanted, now=ENDS - 1, keep_orphans=True),
+        tables.actual(),
+        POLICY,
     ).empty
-    assert without_orphans(
-        replace(wanted, now=None), tables.actual(), POLICY
+    assert access_plan(
+        replace(wanted, now=None, keep_orphans=True), tables.actual(), POLICY
     ).empty
 
 

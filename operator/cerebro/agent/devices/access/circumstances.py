@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.contention import ContentionTracker
-from cerebro.agent.devices.access.desired import PassContext, frozen_clients
+from cerebro.agent.devices.access.desired import PassContext
 from cerebro.resources import SESSION, Device, reasons
 from cerebro.routeros.access.model import AccessPolicy
 
@@ -31,18 +31,17 @@ def circumstances(
     device: Device,
     contention: ContentionTracker,
     flows: Mapping[str, frozenset[str]],
+    frozen: tuple[frozenset[str], bool],
     *,
     resync: bool,
 ) -> PassContext:
     """Return what holds now for a pass over the Device's router.
 
-    `flows` are the connections at the end of clients' access, by `flows_key`.
-    At a resync what somebody else keeps changing is tried too (B10).
+    `flows` are the connections at the end of clients' access, by `flows_key`;
+    `frozen` is what `frozen_clients` returns. At a resync what somebody else
+    keeps changing is tried too (B10).
     """
-    frozen, frozen_all = frozen_clients(
-        context.frozen_sessions_of(device.namespace, device.name)
-    )
-
+    frozen_names, frozen_all = frozen
     leased = context.may_write(device)
     contested = logged_in_again = frozenset[str]()
     if not resync:
@@ -59,7 +58,7 @@ def circumstances(
         complete=context.store.complete(SESSION, device.namespace),
         contested=contested,
         logged_in_again=logged_in_again,
-        frozen=frozen,
+        frozen=frozen_names,
         frozen_all=frozen_all,
         flows=flows,
     )

@@ -7,7 +7,7 @@ its client follows here. Which rows that makes is decided in `routeros/access`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ from cerebro.domain.lifecycle import (
     judge,
 )
 from cerebro.resources import AppliedClient, Session, normalise_mac
-from cerebro.routeros.access.marker import client_id, marked_ends, marker_for
+from cerebro.routeros.access.marker import client_id, marked_ends, marker_end
 from cerebro.routeros.access.model import (
     AccessPolicy,
     DesiredAccess,
@@ -114,6 +114,16 @@ def client_keys(session: Session) -> tuple[str | None, frozenset[str]]:
     return mac, _some(client.ip_address, placed.ip_address)
 
 
+def known_by(session: Session) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the MACs and addresses of a Session's client and of the client
+    that it named before.
+    """
+    mac, ips = client_keys(session)
+    former = _former_client(session) or AppliedClient()
+
+    return _some(mac, former.mac_address), ips | _some(former.ip_address)
+
+
 def scope_of(sessions: Iterable[Session]) -> Scope:
     """Return what to ask the router for in order to know everything about the
     clients of some Sessions.
@@ -124,7 +134,7 @@ def scope_of(sessions: Iterable[Session]) -> Scope:
     macs: set[str] = set()
     ips: set[str] = set()
     for session in sessions:
-        known_macs, known_ips = _known_by(session)
+        known_macs, known_ips = known_by(session)
         macs |= known_macs
         ips |= known_ips
 
@@ -133,7 +143,7 @@ def scope_of(sessions: Iterable[Session]) -> Scope:
 
 def in_scope(session: Session, scope: Scope) -> bool:
     """Return whether a Session's client is among those of a scope."""
-    macs, ips = _known_by(session)
+    macs, ips = known_by(session)
     return not macs.isdisjoint(scope.macs) or not ips.isdisjoint(scope.ips)
 
 
@@ -180,7 +190,17 @@ def judge_all(
     policy: AccessPolicy,
     at: PassContext,
 ) -> list[SessionDecision]:
-    """Return the decisions about Sessions, by the clock and the markers on the
+    """Return the `judgements` of some Sessions at once."""
+    return list(judgements(sessions, actual, policy, at))
+
+
+def judgements(
+    sessions: Iterable[Session],
+    actual: Actual | None,
+    policy: AccessPolicy,
+    at: PassContext,
+) -> Iterator[SessionDecision]:
+    """Yield the decisions about Sessions, by the clock and the markers on the
     router, in the order of the Sessions.
 
     `actual` is None if the router could not be read. A marker that another
@@ -195,11 +215,11 @@ def judge_all(
         else {}
     )
 
-    promised = _promised(every)
-    decisions = []
+    # What others promise matters only where the router has markers.
+    promised = _promised(every) if ends else {}
     for session in every:
         mac, ips = client_keys(session)
-        ids = {client_id(key) for key in (mac, *ips) if key}
+        ids = {client_id(key) for key in (mac, *ips) if key} if ends else set()
         until = _marked_until(ids, ends)
         promised_to_others = _promised_to_others(session, ids, promised)
         seen = RouterObservation(
@@ -211,9 +231,8 @@ def judge_all(
         )
 
         verdict = judge(session, seen, at.windows)
-        decisions.append(_translate(session, verdict, at))
 
-    return decisions
+        yield _translate(session, verdict, at)
 
 
 def pinned(
@@ -283,19 +302,6 @@ def wanted_of(
         complete=everything and at.complete and not at.passed_only,
         passed_at=moment if at.passed_only else None,
         now=moment if at.clock_trusted else None,
-    )
-
-
-def next_wake(
-    decisions: Iterable[SessionDecision], since: datetime
-) -> datetime | None:
-    """Return when, after `since`, the clock next changes one of the verdicts
-    that were made for `since`.
-    """
-    times = (decision.verdict.wake_at for decision in decisions)
-    return min(
-        (time for time in times if time is not None and time > since),
-        default=None,
     )
 
 
@@ -420,16 +426,6 @@ def _former_client(session: Session) -> AppliedClient | None:
     return session.status.applied if session.placed is None else None
 
 
-def _known_by(session: Session) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the MACs and addresses of a Session's client and of the one that
-    it named before.
-    """
-    mac, ips = client_keys(session)
-    former = _former_client(session) or AppliedClient()
-
-    return _some(mac, former.mac_address), ips | _some(former.ip_address)
-
-
 def _some(*names: str | None) -> frozenset[str]:
     return frozenset(name for name in names if name)
 
@@ -491,12 +487,11 @@ def _promised(
         if end is None and session.spec.duration is not None:
             continue  # not known yet
 
-        ends_at = end.timestamp() if end else None
-        macs, ips = _known_by(session)
+        until = marker_end(end.timestamp() if end else None)
+        macs, ips = known_by(session)
         for key in (*macs, *ips):
-            marker = marker_for("", key, ends_at)
             promised.setdefault(client_id(key), []).append(
-                (session.metadata.uid, marker.until)
+                (session.metadata.uid, until)
             )
 
     return promised

@@ -18,18 +18,19 @@ from cerebro.agent.devices.access.desired import (
     ends_rows_of_others,
     flows_key,
     in_scope,
-    judge_all,
+    judgements,
     pinned,
     scope_of,
     wanted_of,
 )
 from cerebro.agent.devices.access.outcome import PassResult, pass_obstacle
+from cerebro.agent.devices.access.roster import Roster
 from cerebro.domain.conditions import Obstacle
 from cerebro.domain.mass_removal import is_mass_removal
 from cerebro.resources import Session
 from cerebro.routeros.access.marker import parse_marker
 from cerebro.routeros.access.model import AccessPolicy, DesiredAccess
-from cerebro.routeros.access.plan import access_plan, without_orphans
+from cerebro.routeros.access.plan import AccessPlanner
 from cerebro.routeros.access.read import (
     VOLATILE,
     Scope,
@@ -44,6 +45,7 @@ from cerebro.routeros.client.errors import DeadlineExceeded, Trap, TrapKind
 from cerebro.routeros.client.session import WINDOW, RouterSession
 from cerebro.routeros.menus.firewall import CONNECTION
 from cerebro.routeros.menus.menu import Row
+from cerebro.runtime.pace import exhaust, gather
 
 _ROUNDS = 4
 """A round reads, decides and applies. The second one finds nothing left to do,
@@ -71,14 +73,16 @@ for something newer.
 class _Subject:
     """What a pass is about; each round may narrow or widen it."""
 
-    sessions: list[Session]
+    roster: Roster
     """All Sessions of the Device."""
 
     changed: list[Session] | None
     """Those at whose clients the pass looks; None: at everything."""
 
-    uids: frozenset[str]
-    """UIDs of the changed ones, also of those that name no client."""
+    pins: dict[str, Session] = field(default_factory=dict)
+    """Sessions as they count in this pass, by UID, in place of those of the
+    roster.
+    """
 
     scope: Scope = field(default_factory=Scope)
     """The clients at which the last round looked: the next one looks at no
@@ -88,43 +92,45 @@ class _Subject:
     hosts: tuple[Row, ...] = ()
     """Hosts that earlier rounds have read."""
 
-    @classmethod
-    def of(
-        cls, sessions: Sequence[Session], changed: Iterable[Session] | None
-    ) -> _Subject:
-        """Return what a pass begins with."""
-        if changed is None:
-            return cls(list(sessions), None, frozenset())
-
-        some = list(changed)
-        uids = frozenset(session.metadata.uid for session in some)
-
-        return cls(list(sessions), some, uids)
-
     def chosen(self, scope: Scope | None) -> list[Session]:
-        """Return the Sessions that are to be decided about: of a scope, those
-        of its clients.
-        """
-        if scope is None:
-            return self.sessions
+        """Return the Sessions that are to be decided about, each once.
 
-        return [
-            session
-            for session in self.sessions
-            if session.metadata.uid in self.uids or in_scope(session, scope)
-        ]
+        They are those that changed, also where they name no client, and those
+        of the scope's clients: who shares a client shares its rows (rule B3).
+        Without a scope they are all.
+        """
+        if scope is None or self.changed is None:
+            return [self._as_pinned(session) for session in self.roster.all()]
+
+        sessions = [*self.changed, *self.within(scope)]
+        by_uid = {session.metadata.uid: session for session in sessions}
+
+        return list(by_uid.values())
+
+    def within(self, scope: Scope) -> list[Session]:
+        """Return the Sessions whose clients are in a scope, as they count in
+        this pass; each once.
+        """
+        sessions = map(self._as_pinned, self.roster.within(scope))
+        by_uid = {session.metadata.uid: session for session in sessions}
+
+        # A pinned Session is known by more than the roster knows.
+        for uid, session in self.pins.items():
+            if in_scope(session, scope):
+                by_uid[uid] = session
+
+        return list(by_uid.values())
 
     def pin(self, pins: dict[str, Session]) -> None:
         """Take these Sessions, by UID, in place of theirs."""
-        self.sessions = [
-            pins.get(session.metadata.uid, session)
-            for session in self.sessions
-        ]
+        self.pins.update(pins)
         if self.changed is not None:
             self.changed = [
-                pins.get(session.metadata.uid, session)
-                for session in self.changed
+                self._as_pinned(session) for session in self.changed
             ]
+
+    def _as_pinned(self, session: Session) -> Session:
+        return self.pins.get(session.metadata.uid, session)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,15 +188,17 @@ class AccessReconciler:
     may_write: Callable[[], bool] = lambda: True
 
     async def run(
-        self, sessions: Sequence[Session], changed: Iterable[Session] | None
+        self, roster: Roster, changed: Iterable[Session] | None
     ) -> PassResult:
         """Make the router equal to its Sessions; with `changed` only as far as
-        the clients of these are concerned.
+        the clients of these are concerned. The roster stays as it is
+        meanwhile.
 
         Raises RouterError when the connection is lost or stalls: then it is
         not known which writes ran.
         """
-        subject = _Subject.of(sessions, changed)
+        some = None if changed is None else list(changed)
+        subject = _Subject(roster, some)
         writes = _Writes()
 
         for number in range(_ROUNDS):
@@ -209,7 +217,7 @@ class AccessReconciler:
             if writes.interrupted or writes.collided:
                 break
 
-        return self._finish(sessions, decision, writes)
+        return self._finish(roster, decision, writes)
 
     # --- read
 
@@ -243,7 +251,7 @@ class AccessReconciler:
 
         while scope is not None and not scope.wide:
             actual = await self._read_rows(scope)
-            wider = _widened(scope, actual, subject.sessions)
+            wider = _widened(scope, actual, subject)
             if wider is None:
                 return _Reading(scope, actual)
 
@@ -309,22 +317,34 @@ class AccessReconciler:
         """
 
         chosen = subject.chosen(reading.scope)
-        judged = judge_all(chosen, reading.actual, self.policy, self.at)
+        judged = await gather(
+            judgements(chosen, reading.actual, self.policy, self.at)
+        )
         self._forget_flows(judged)
 
         wanted = wanted_of(judged, self.at, everything=reading.scope is None)
         actual = reading.actual
-        plan = access_plan(wanted, actual, self.policy)
+        plan = await self._plan(wanted, actual)
         if plan.wants_connections and (plan.empty or not first):
             actual = await self._with_connections(actual, writes)
-            plan = access_plan(wanted, actual, self.policy)
+            plan = await self._plan(wanted, actual)
             self._remember_flows(judged, plan)
 
-        plan, held_back = self._hold_back(plan, wanted, actual)
+        plan, held_back = await self._hold_back(plan, wanted, actual)
 
         return _Decision(
             judged, plan, held_back, settled=_is_settled(judged, plan)
         )
+
+    async def _plan(self, wanted: DesiredAccess, actual: Actual) -> AccessPlan:
+        """Return the plan, and let others run while it is made.
+
+        Nobody changes `wanted` and `actual` meanwhile: both are values.
+        """
+        planner = AccessPlanner(wanted, actual, self.policy)
+        await exhaust(planner.steps())
+
+        return planner.result
 
     async def _with_connections(
         self, actual: Actual, writes: _Writes
@@ -365,7 +385,7 @@ class AccessReconciler:
         except DeadlineExceeded as error:
             return str(error)
 
-    def _hold_back(
+    async def _hold_back(
         self, plan: AccessPlan, wanted: DesiredAccess, actual: Actual
     ) -> tuple[AccessPlan, int]:
         """Return the plan without a mass removal that nobody confirmed, and
@@ -376,7 +396,9 @@ class AccessReconciler:
         if not is_mass or orphans <= self.confirmed:
             return plan, 0
 
-        return without_orphans(wanted, actual, self.policy), orphans
+        kept = replace(wanted, keep_orphans=True)
+
+        return await self._plan(kept, actual), orphans
 
     def _remember_flows(
         self, judged: Iterable[SessionDecision], plan: AccessPlan
@@ -455,16 +477,15 @@ class AccessReconciler:
     # --- finish
 
     def _finish(
-        self, sessions: Sequence[Session], decision: _Decision, writes: _Writes
+        self, roster: Roster, decision: _Decision, writes: _Writes
     ) -> PassResult:
         """Return the result: the last decision, and what became of all writes."""
         # What is reported is compared with the status that was written, not
         # with what we know since.
-        written = {session.metadata.uid: session for session in sessions}
-        judged = [
-            replace(each, session=written[each.session.metadata.uid])
-            for each in decision.judged
-        ]
+        judged = []
+        for each in decision.judged:
+            written = roster.get(each.session.metadata.uid) or each.session
+            judged.append(replace(each, session=written))
 
         return PassResult(
             judged=judged,
@@ -505,26 +526,18 @@ class AccessReconciler:
         return outcomes
 
 
-def _widened(
-    scope: Scope, actual: Actual, sessions: Sequence[Session]
-) -> Scope | None:
+def _widened(scope: Scope, actual: Actual, subject: _Subject) -> Scope | None:
     """Return the scope with the clients that its rows show, if that is more to
     read; else None.
     """
 
     met = scope.met(actual.hosts)
-    ends_others = any(
-        ends_rows_of_others(session) and in_scope(session, scope)
-        for session in sessions
-    )
+    ends_others = any(map(ends_rows_of_others, subject.within(scope)))
     if ends_others:
-        met = met.joined(actual) | scope_of(
-            session for session in sessions if in_scope(session, met)
-        )
+        met = met.joined(actual) | scope_of(subject.within(met))
 
     new_client = any(
-        in_scope(session, met) and not in_scope(session, scope)
-        for session in sessions
+        not in_scope(session, scope) for session in subject.within(met)
     )
 
     new_rows = ends_others and met != scope

@@ -8,11 +8,12 @@ watch, so that no pass judges by an old one.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.desired import SessionDecision
 from cerebro.agent.devices.access.status import (
+    GRANTING,
     ended_status,
     live_status,
     status_patch,
@@ -28,6 +29,9 @@ _NO_CLIENT = Obstacle(
     final=False,
 )
 
+_UNDER_WAY = timedelta(minutes=1)
+"""How long a new Session may be without a status while its router answers."""
+
 
 class SessionReporter:
     """Statuses of the Sessions of one Device, by UID."""
@@ -39,28 +43,32 @@ class SessionReporter:
     def known(self, session: Session) -> Session:
         """Return a Session with the status that was reported last, whether
         that is written by now or not.
+
+        Once the store has that status, it is not remembered any more; that of
+        a finished Session is, since it leaves the watch.
         """
-        reported = self._reported.get(session.metadata.uid)
-        return (
-            session
-            if reported is None
-            else session.model_copy(update={"status": reported})
-        )
+        uid = session.metadata.uid
+        reported = self._reported.get(uid)
+        if reported is None:
+            return session
+
+        if reported == session.status and not reported.finished:
+            del self._reported[uid]
+            return session
+
+        return session.model_copy(update={"status": reported})
 
     def finished(self, uid: str) -> bool:
         """Return whether the end of a Session was reported as enforced."""
         reported = self._reported.get(uid)
         return reported is not None and reported.finished is True
 
-    def forget(self, present: set[str]) -> None:
-        """Forget the Sessions that are not present any more, but for finished
-        ones: they have only left the watch.
+    def forget(self, uid: str) -> None:
+        """Forget a Session that counts no more; not a finished one: that has
+        only left the watch.
         """
-        self._reported = {
-            uid: status
-            for uid, status in self._reported.items()
-            if uid in present or status.finished
-        }
+        if not self.finished(uid):
+            self.drop(uid)
 
     def drop(self, uid: str) -> None:
         """Forget a Session that has gone from the Store for good."""
@@ -90,8 +98,9 @@ class SessionReporter:
         decision: SessionDecision,
         plan: AccessPlan | None,
         obstacle: Obstacle | None,
-    ) -> None:
-        """Report the status of a Session after a pass, if it changed.
+    ) -> bool:
+        """Report the status of a Session after a pass; return whether it
+        changed.
 
         `plan` is None if the router could not be read. The first grant is
         measured from the Session's creation.
@@ -104,9 +113,12 @@ class SessionReporter:
             status = _ended(decision, plan, obstacle, now)
 
         session, meta = decision.session, decision.session.metadata
+        if _is_under_way(session, status, now):
+            return False
+
         patch = status_patch(session.status, status)
         if not patch:
-            return
+            return False
 
         is_new_grant = (
             status.phase == "Active" and session.status.phase != "Active"
@@ -118,8 +130,35 @@ class SessionReporter:
 
         self._reported[meta.uid] = status
         self._context.statuses.put(
-            Write(SESSION, meta.namespace, meta.name, meta.uid, patch)
+            Write(
+                SESSION,
+                meta.namespace,
+                meta.name,
+                meta.uid,
+                patch,
+                line=session.spec.device_ref.name,
+            )
         )
+
+        return True
+
+
+def _is_under_way(
+    session: Session, status: SessionStatus, now: datetime
+) -> bool:
+    """Return whether a new Session is only being let in, as it has to be.
+
+    Nothing is told of it then: the next word is that it is in, or what keeps
+    it out. With many that come at once this saves a write for each.
+    """
+    ready = status.condition("Ready")
+    nothing_to_tell = ready is not None and ready.reason == GRANTING
+    if session.status.phase is not None or not nothing_to_tell:
+        return False
+
+    created = session.metadata.creation_timestamp
+
+    return created is not None and now - created < _UNDER_WAY
 
 
 def _live(

@@ -18,6 +18,9 @@ from cerebro.domain.lifecycle import Verdict, reopens
 from cerebro.resources import AppliedClient, Session, SessionStatus, reasons
 from cerebro.routeros.access.result import EndingView, GrantView
 
+GRANTING = "Granting"
+"""The reason while nothing keeps a Session from being granted."""
+
 
 def live_status(
     session: Session,
@@ -130,7 +133,7 @@ def _live_state(
         )
 
     return ConditionState(
-        "False", "Granting", "the client's entries are being put on the router"
+        "False", GRANTING, "the client's entries are being put on the router"
     )
 
 

@@ -19,6 +19,7 @@ from cerebro.agent.devices.access.desired import (
 )
 from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.access.reporter import SessionReporter
+from cerebro.agent.devices.access.roster import Roster
 from cerebro.kube.status_writer import Write
 from cerebro.resources import Session
 from cerebro.routeros.access.model import AccessPolicy, Ending
@@ -70,7 +71,9 @@ class World:
             at,
             flows=self.flows,
         )
-        outcome = await run.run([session], None if everything else [session])
+        outcome = await run.run(
+            Roster.of([session]), None if everything else [session]
+        )
         reports = SessionReporter(cast(AgentContext, self))
         for one in outcome.judged:
             reports.report(one, outcome.plan, None)

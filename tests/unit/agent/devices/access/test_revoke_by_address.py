@@ -18,6 +18,7 @@ from cerebro.agent.devices.access.desired import (
 )
 from cerebro.agent.devices.access.outcome import PassResult
 from cerebro.agent.devices.access.reconcile import AccessReconciler
+from cerebro.agent.devices.access.roster import Roster
 from cerebro.agent.devices.access.status import ended_status
 from cerebro.domain.conditions import Obstacle
 from cerebro.resources import Session, SessionStatus
@@ -94,7 +95,7 @@ async def look(
     run = AccessReconciler(
         router.session, AccessPolicy(), PassContext(NOW, complete=True)
     )
-    return await run.run([asked, *others], [asked])
+    return await run.run(Roster.of([asked, *others]), [asked])
 
 
 def said(

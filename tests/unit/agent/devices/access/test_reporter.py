@@ -1,0 +1,81 @@
+"""What is remembered of the statuses that were reported."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+from cerebro.agent.context import AgentContext
+from cerebro.agent.devices.access.desired import SessionDecision
+from cerebro.agent.devices.access.reporter import SessionReporter
+from cerebro.domain.lifecycle import Verdict
+from cerebro.kube.status_writer import Write
+from cerebro.resources import Session, format_time
+from cerebro.routeros.access.model import Grant
+from cerebro.routeros.access.result import AccessPlan, GrantView
+
+M = "AA:00:00:00:00:01"
+GRANT = Grant(M, None, None)
+
+
+class Reports:
+    """A reporter, and what it has written."""
+
+    def __init__(self) -> None:
+        self.written: list[Write] = []
+        statuses = SimpleNamespace(put=self.written.append)
+        metrics = SimpleNamespace(granted=lambda _seconds: None)
+        context = SimpleNamespace(statuses=statuses, metrics=metrics)
+        self.reporter = SessionReporter(cast(AgentContext, context))
+
+    def report(self, session: Session, *, granted: bool) -> bool:
+        plan = AccessPlan(grants={GRANT: GrantView(granted, M, ())})
+        decision = SessionDecision(
+            session, Verdict(None, None, None), grant=GRANT
+        )
+        return self.reporter.report(decision, plan, None)
+
+
+def a_session(
+    age: timedelta = timedelta(0), status: dict[str, Any] | None = None
+) -> Session:
+    created = datetime.now(UTC) - age
+    meta = {
+        "name": "s",
+        "namespace": "ns",
+        "uid": "s",
+        "creationTimestamp": format_time(created),
+    }
+    spec = {"deviceRef": {"name": "d"}, "client": {"macAddress": M}}
+    return Session.model_validate(
+        {"metadata": meta, "spec": spec, "status": status or {}}
+    )
+
+
+def test_a_status_is_remembered_until_the_store_has_it() -> None:
+    """Two statuses for each of a hundred thousand Sessions would be too many."""
+    reports, new = Reports(), a_session()
+    assert reports.report(new, granted=True)
+    assert reports.reporter.known(new).status.phase == "Active"
+
+    wire = reports.written[0].status
+    stored = a_session(status=wire)
+    assert reports.reporter.known(stored) is stored
+    assert reports.reporter.known(new).status.phase is None, "forgotten"
+
+
+def test_nothing_is_told_of_a_new_session_that_is_only_being_let_in() -> None:
+    reports = Reports()
+    assert not reports.report(a_session(), granted=False)
+    assert reports.report(a_session(), granted=True)
+    (write,) = reports.written
+    assert write.status["phase"] == "Active"
+    assert write.line == "d"
+
+
+def test_a_session_that_waits_for_long_says_so() -> None:
+    reports = Reports()
+    assert reports.report(a_session(timedelta(minutes=2)), granted=False)
+    (write,) = reports.written
+    assert write.status["phase"] == "Pending"
