@@ -112,7 +112,7 @@ def hub_dialled(world: World, node: HubNode, since: float, to: str) -> None:
     a router that dialled it has no reason to for two minutes.
     """
     sources = {
-        seen["source"] for seen in world.internet.attempts(to, since=since)
+        seen["source"] for seen in world.internet.handshakes(to, since=since)
     }
     assert node.address in sources, sources
 
@@ -160,7 +160,7 @@ def test_e16_a_router_that_was_never_heard_from_is_not_dialled(
     assert node.shown().peers[key].endpoint == "(none)"
     assert node.shown().peers[key].keepalive == "off"
     assert "endpoint" not in world.status(router.name, "Peer")
-    assert world.internet.attempts(router.address, since=start) == []
+    assert world.internet.handshakes(router.address, since=start) == []
 
 
 def test_e16_where_a_router_roamed_to_since_its_status_was_written_counts(
