@@ -229,6 +229,7 @@ def test_e17_a_network_that_the_node_needs_outside_of_the_tunnel(
     )
     router.reaches("10.64.0.1")
     world.delete("device", name)
+    world.delete("peer", router.name)
 
 
 def test_a_route_that_the_node_has_already(
