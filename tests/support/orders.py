@@ -105,11 +105,16 @@ def apply(write: Write, sessions: dict[str, Session]) -> None:
     elif isinstance(write, Patch):
         old = sessions[write.name]
         spec = merge(old.spec.wire(), write.body["spec"])
+        noted = write.body["metadata"].get("annotations", {})
+        annotations = merge(dict(old.metadata.annotations), noted)
         sessions[write.name] = old.model_copy(
             update={
                 "spec": type(old.spec).model_validate(spec),
                 "metadata": old.metadata.model_copy(
-                    update={"generation": old.metadata.generation + 1}
+                    update={
+                        "generation": old.metadata.generation + 1,
+                        "annotations": annotations,
+                    }
                 ),
             }
         )

@@ -12,16 +12,25 @@ class ApiError(Exception):
     for people.
 
     `extra` goes into the body beside them. The text names the field or the
-    reason; it has no secret and no device token.
+    reason; it has no secret and no device token. `retry_after` are the seconds
+    after which the same call may succeed, where that is known.
     """
 
     def __init__(
-        self, status: int, code: str, text: str, /, **extra: Any
+        self,
+        status: int,
+        code: str,
+        text: str,
+        /,
+        *,
+        retry_after: float | None = None,
+        **extra: Any,
     ) -> None:
         super().__init__(text)
         self.status = status
         self.code = code
         self.text = text
+        self.retry_after = retry_after
         self.extra = extra
 
     def body(self) -> dict[str, Any]:
@@ -35,6 +44,16 @@ class ApiError(Exception):
             "message": self.text,
             **self.extra,
         }
+
+    def retold(self, status: int, /, **extra: Any) -> ApiError:
+        """Return the same error with another status and further fields."""
+        return ApiError(
+            status,
+            self.code,
+            self.text,
+            retry_after=self.retry_after,
+            **{**self.extra, **extra},
+        )
 
 
 def invalid(text: str) -> ApiError:

@@ -8,13 +8,60 @@ on disk: see `dump` and `load`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from cerebro.resources import Session
 from cerebro.resources.session import SessionType
+
+CLOCK_WINDOW = timedelta(seconds=120)
+"""How far the clocks of two callers may differ: of two causes within it the
+times say nothing (A4).
+"""
+
+
+class Arrival(NamedTuple):
+    """When an intent came to the bridge; a later arrival is greater."""
+
+    received_at: int
+    """Milliseconds since 1970, by the bridge's clock."""
+
+    seq: int
+    """Its number in the inbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """An order or a revoke as something that came before or after another
+    (A4).
+    """
+
+    asked_at: datetime
+    """The time that its caller gave it."""
+
+    arrival: Arrival | None = None
+    """When it came to the bridge; None if that is not known: of a Session that
+    the bridge did not make, or of what an older release kept.
+    """
+
+    def precedes(self, later: Cause) -> bool:
+        """Return whether this one came before another.
+
+        Within CLOCK_WINDOW of each other, and where it is known of both, the
+        arrival decides; else the times that the callers gave.
+        """
+        apart = abs(later.asked_at - self.asked_at)
+        if (
+            self.arrival is not None
+            and later.arrival is not None
+            and apart <= CLOCK_WINDOW
+        ):
+            return self.arrival < later.arrival
+
+        return self.asked_at < later.asked_at
 
 
 class Client(BaseModel):
@@ -83,8 +130,18 @@ class _Intent(BaseModel):
     requested_at: datetime
     """When the caller made the request: the signed time, else arrival."""
 
+    arrival: Arrival | None = None
+    """When it came to the bridge, also if it waited for a hello since; None
+    before that is known.
+    """
+
     trace_id: str = ""
     """What the request's logs, its Session and its answer have in common."""
+
+    @property
+    def cause(self) -> Cause:
+        """The intent as a cause."""
+        return Cause(self.requested_at, self.arrival)
 
 
 class Authorize(_Intent):
@@ -161,10 +218,14 @@ def lane_of(intent: Authorize | Revoke | Hello, located: Client | None) -> str:
     """Return the lane in which an intent is carried out: intents of one client
     stay in their order (F2).
 
-    A lane is named after the client's MAC, else after the MAC that the last
+    A lane is named after the client's MAC, else after the MAC that the latest
     hello of its token saw (`located`), else after the token, else after the
-    address, else after the order.
+    address, else after the order. Hellos are in the lane of their token, for
+    they may say that its MAC is another one.
     """
+
+    if isinstance(intent, Hello) and intent.token:
+        return intent.token
 
     if intent.client.mac:
         return intent.client.mac

@@ -20,11 +20,13 @@ from cerebro.bridge.devices.tunnels import Tunnels
 from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.endpoints.base import BridgeState
 from cerebro.bridge.errors import ApiError
+from cerebro.bridge.http.connections import Connections
+from cerebro.bridge.http.connections import config as connection_config
 from cerebro.bridge.metrics import Metrics
-from cerebro.bridge.orders.executor import OrderExecutor, Written
+from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.orders.service import OrderService
-from cerebro.bridge.orders.sessions import Sessions
+from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.orders.upkeep import Upkeep
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import BridgeStore, Entry
@@ -41,6 +43,10 @@ HOUSEKEEPING = 15.0
 """Seconds between two rounds of forgetting and adopting."""
 CALL_TIMEOUT = 10.0
 """Seconds that a call to the API server may take."""
+BODY_ANSWER_WITHIN = 1.0
+"""Seconds after the time for a body in which its 408 goes out before the
+connection is closed.
+"""
 FORBIDDEN_FOR = 60.0
 """Seconds of refusals by the API server after which the bridge is not ready.
 """
@@ -196,18 +202,18 @@ class Bridge:
 
     def _config(self) -> uvicorn.Config:
         settings = self._settings
-        return uvicorn.Config(
+        connections = Connections(
+            head_timeout=settings.head_timeout,
+            body_timeout=settings.body_timeout + BODY_ANSWER_WITHIN,
+            limit=settings.max_connections,
+        )
+
+        return connection_config(
             self._app,
+            connections,
             host=settings.bind_host,
             port=settings.port,
-            access_log=False,
-            log_config=None,
-            lifespan="off",
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=int(settings.drain_timeout) or 1,
-            backlog=2048,
+            drain=settings.drain_timeout,
         )
 
     def _enqueue(self, entry: Entry) -> None:

@@ -111,6 +111,29 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         description="How long a nonce is remembered; at least twice the larger window, and raised to it.",
     )
 
+    head_timeout: float = Field(
+        default=5,
+        ge=0.1,
+        le=60,
+        description="Seconds in which a request's head has to come, from the connection on.",
+    )
+    body_timeout: float = Field(
+        default=5,
+        ge=0.1,
+        le=60,
+        description="Seconds in which a request's body has to come, from its head on.",
+    )
+    max_connections: int = Field(
+        default=512,
+        ge=8,
+        le=65_536,
+        description="Open connections; for a further one that is closed which is longest without a request.",
+    )
+    refusal_limit: int = Field(
+        default=60,
+        ge=1,
+        description="Calls per window from an address without a valid token; more of them are 429 (F7).",
+    )
     rate_limit: int | None = Field(
         default=None,
         ge=1,
@@ -120,7 +143,7 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
     rate_window_ms: Window = Field(
         default=60_000,
         validation_alias="RELAY_RATE_WINDOW_MS",
-        description="The window of RELAY_RATE_LIMIT.",
+        description="The window of RELAY_RATE_LIMIT and CEREBRO_REFUSAL_LIMIT.",
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -219,13 +242,18 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         return self.hmac_window_ms or self.ts_skew_ms
 
     @property
-    def nonce_memory_ms(self) -> int:
-        """How long nonces are kept, in milliseconds.
+    def request_valid_for_ms(self) -> int:
+        """For how many milliseconds after its arrival a signed request can be
+        sent once more before its time refuses it.
 
-        A request that is dated ahead by a window stays valid for two windows.
+        One that is dated ahead by a window stays valid for two windows.
         """
-        widest = max(self.ts_skew_ms, self.window_b_ms)
-        return max(self.nonce_ttl_ms, 2 * widest)
+        return 2 * max(self.ts_skew_ms, self.window_b_ms)
+
+    @property
+    def nonce_memory_ms(self) -> int:
+        """How long nonces are kept, in milliseconds."""
+        return max(self.nonce_ttl_ms, self.request_valid_for_ms)
 
     def warnings(self) -> list[str]:
         """Return what a careful operator would want to know at start, a

@@ -164,6 +164,12 @@ class SessionStatus(ConditionedStatus):
     applied: AppliedClient | None = None
     """What is on the router."""
 
+    client_seen: bool | None = None
+    """Whether the router showed the client, at its address in spec, when this status was last written."""
+
+    address_held_by: Text | None = None
+    """The MAC of another client that had the address in spec then."""
+
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The metadata.generation that this status was made from."""
 

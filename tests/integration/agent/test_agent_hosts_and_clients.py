@@ -8,6 +8,7 @@ from integration.agent.relay import Relay, a_session, at, in_seconds
 from integration.agent.router import (
     ACTIVE,
     BINDING,
+    CONNECTION,
     COOKIE,
     HOST,
     LIST,
@@ -242,6 +243,28 @@ def test_b3_sessions_of_one_client_share_rows_with_the_latest_end(
     assert router.access() == {BINDING: [], LIST: []}
 
 
+def test_a13_a_session_says_who_is_at_its_clients_address(
+    relay: Relay, router: Router
+) -> None:
+    """Case T4: the order's MAC is not the one at its address; who is there is seen though its host goes first."""
+    router.move_in(A, IP)
+    router.move_in(B, IP2)
+    for mac in (A, B):
+        assert not router.forwards(mac)
+    relay.session("there", router.name, A, IP)
+    relay.session("elsewhere", router.name, "AA:BB:CC:00:0A:09", IP2)
+    relay.session("nowhere", router.name, "AA:BB:CC:00:0A:08", IP3)
+    said = {
+        name: relay.until_active(name)
+        for name in ("there", "elsewhere", "nowhere")
+    }
+    seen = {name: status["clientSeen"] for name, status in said.items()}
+    assert seen == {"there": True, "elsewhere": False, "nowhere": False}
+    assert said["elsewhere"]["addressHeldBy"] == B
+    assert "addressHeldBy" not in said["nowhere"]
+    assert not router.forwards(B)
+
+
 def test_b3_a_deleted_session_takes_its_rows_along_unless_another_needs_them(
     relay: Relay, router: Router
 ) -> None:
@@ -267,3 +290,43 @@ def test_b3_a_deleted_session_takes_its_rows_along_unless_another_needs_them(
         "all rows gone",
         router.access,
     )
+
+
+def test_t1_connections_that_cannot_be_read_delay_nobody(
+    relay: Relay, router: Router
+) -> None:
+    """Case T1: a client is shut out and another let in, over the same connection, while the router refuses to print
+    its connections; only the proof waits for it.
+    """
+    for mac, ip in ((A, IP), (B, IP2)):
+        router.move_in(mac, ip)
+    relay.session("goes-unread", router.name, A, IP)
+    router.lets_in(A)
+    relay.until_active("goes-unread")
+    assert router.forwards(A, "stream")
+    connection = router.log()[-1]["session"]
+
+    refusal = {
+        "path": CONNECTION,
+        "verb": "print",
+        "message": "no such item (4)",
+        "times": 1_000_000,
+    }
+    router.faults(trap=refusal)
+    relay.patch("session", "goes-unread", revoked=True)
+    router.cuts_off(A)
+    relay.until_condition(
+        "Session", "goes-unread", "Enforced", "False", "ConnectionsNotRead"
+    )
+    assert not router.rows(BINDING, mac_address=A)
+    assert not router.rows(LIST, address=IP)
+
+    relay.session("comes-meanwhile", router.name, B, IP2)
+    router.lets_in(B)
+    relay.until_active("comes-meanwhile")
+    assert not relay.status("goes-unread").get("finished")
+
+    router.faults()
+    router.cuts_off(A, "stream")
+    relay.until_finished("goes-unread")
+    assert router.log()[-1]["session"] == connection

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cerebro.resources import Session
-from integration.bridge.agent import Agent, condition
+from cerebro.resources import Session, format_time
+from integration.bridge.agent import Agent, condition, enforced
 from integration.bridge.caller import (
     HERE,
     IP,
@@ -298,6 +298,62 @@ async def test_a10_what_a_person_made_is_revoked_by_a_session_that_supersedes_it
     assert made.spec.supersedes is not None
     assert (made.spec.supersedes.name, made.spec.revoked) == ("by-hand", True)
     assert made.spec.ttl_after_finished is None
+
+
+@pytest.mark.parametrize("holder", ["AA:BB:CC:DD:EE:77", None])
+async def test_a13_a_client_that_is_not_there_is_said_with_the_200(
+    bridge: Caller, agent: Agent, order_id: str, holder: str | None
+) -> None:
+    """Case T4: the MAC of an order is not the one at its address."""
+
+    def away(session: Session, now: datetime) -> dict[str, Any]:
+        seen = {"clientSeen": False, "addressHeldBy": holder}
+        return enforced(session, now) | seen
+
+    work = asyncio.create_task(agent.work(away))
+    answer = await bridge.until_confirmed.authorize(order_id)
+    work.cancel()
+    body = answer.json()
+    assert (answer.status_code, body["clientSeen"]) == (200, False)
+    assert (holder or "nobody") in body["warning"]
+    assert MAC in body["warning"]
+
+
+async def test_b4_a_revoke_by_order_alone_says_what_it_cannot_end(
+    bridge: Caller, agent: Agent
+) -> None:
+    """Case T6: no Session tells where the older relay let the client in."""
+    answer = await bridge.until_written.revoke(pedidoId="P-old")
+    assert answer.status_code == 200
+    assert "mac, ip or deviceToken" in answer.json()["warning"]
+    assert agent.sessions() == []
+
+
+async def test_a4_a_revoke_that_ends_nothing_for_its_time_is_409(
+    start_bridge: Callable[..., BridgeProcess], agent: Agent, order_id: str
+) -> None:
+    """Case T6: some seconds between the clocks of two servers end it all the same."""
+    agent.make_device("router-1", router_id="R1")
+    work = asyncio.create_task(agent.work())
+    process = start_bridge(RELAY_TS_SKEW_MS="600000")
+    async with Caller(process) as caller:
+        await caller.until_complete()
+        granted = await caller.until_confirmed.authorize(order_id)
+        assert granted.status_code == 200
+        caller.now = -300
+        late = await caller.revoke(mac=MAC)
+        assert (late.status_code, late.json()["code"]) == (409, "asked_later")
+        requested_at = agent.session(order_id).spec.requested_at
+        assert requested_at is not None
+        assert late.json()["requestedAt"] == format_time(requested_at)
+        caller.now = -5
+        process.kill()
+        process.restart()
+        await caller.until_complete()
+        ended = await caller.until_confirmed.revoke(mac=MAC)
+        assert ended.status_code == 200
+        assert agent.session(order_id).spec.revoked
+    work.cancel()
 
 
 async def test_b4_an_entry_made_by_hand_is_409_with_its_reason(

@@ -88,8 +88,11 @@ def stories(stack: Stack) -> list[Story]:
     """All orders of arrival, for a revoke that names the trial and for one that means what the phone had."""
     now = time.time()
     # A revoke without an order means what was asked for before it, so it is older than the paid order.
-    signed = {True: {TRIAL: now - 60, PAID: now - 45, LATE_REVOKE: now - 30}}
-    signed[False] = {TRIAL: now - 60, LATE_REVOKE: now - 45, PAID: now - 30}
+    # They are farther apart than the clocks of two callers may be, so that the arrival says nothing.
+    signed = {
+        True: {TRIAL: now - 450, PAID: now - 300, LATE_REVOKE: now - 150}
+    }
+    signed[False] = {TRIAL: now - 450, LATE_REVOKE: now - 300, PAID: now - 150}
     return [
         Story(stack.new_phone(), arrival, by_order, signed[by_order])
         for arrival in itertools.permutations((TRIAL, PAID, LATE_REVOKE))

@@ -101,7 +101,7 @@ async def test_b2_an_idle_phone_is_known_by_the_address_that_it_had_last(
 async def test_a4_a_late_revoke_by_address_leaves_who_has_paid_since(
     stack: Stack,
 ) -> None:
-    before = time.time() - 60
+    before = time.time() - 200  # farther than clocks may differ
     phone = await paid(stack)
     move(stack, phone, "10.5.99.11")
     await revoke(stack, "10.5.99.11", at=before)

@@ -1,4 +1,4 @@
-"""What cannot be done ends in a condition whose message says what to do (point 6 of the issue)."""
+"""What cannot be done ends in a condition whose message says what to do."""
 
 from __future__ import annotations
 
@@ -41,6 +41,14 @@ def a_device(name: str, hub: str = HUB, **spec: Any) -> Object:
 
 def a_name(what: str) -> str:
     return f"{what}-{secrets.token_hex(3)}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _many_peers_may_go(world: World, agent: NodeAgent) -> None:
+    """These tests delete ten Peers within a minute, of a Hub that has few (rule E13)."""
+    world.kubectl(
+        "annotate", "hub", HUB, "relay.cerebro.dev/confirm-removal=1000"
+    )
 
 
 def test_a_key_that_is_no_key_is_refused_at_once(world: World) -> None:

@@ -360,6 +360,8 @@ STATUSES: list[Any] = [
             "ip_address": "10.5.50.7",
             "pinned_for": "10.5.50.7",
         },
+        client_seen=False,
+        address_held_by="AA:BB:CC:DD:EE:01",
         observed_generation=1,
     ),
     DeviceCommandStatus(

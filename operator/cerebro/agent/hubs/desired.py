@@ -159,6 +159,7 @@ class HubInputs:
             dry_run=self._tools.dry_run,
             confirmed=confirmed_removals(hub),
             now=time.time(),
+            monotonic=time.monotonic(),
         )
 
     def _stored_peers(self) -> list[StoredObject]:

@@ -120,6 +120,7 @@ class HubKeys:
             self._comparison.cancel()
 
     async def _from_secret(self, hub: Hub, *, create: bool) -> HubKey:
+        """Return the key for an interface that has none yet."""
         if self._last is None:
             return await settle_key(self._api, hub, None, create=create)
 
@@ -155,9 +156,13 @@ class HubKeys:
         return known
 
     async def _compare(self, hub: Hub, private: str, *, create: bool) -> None:
+        """Compare an interface's key with the Secret, and note what came of
+        it.
+        """
         key = await settle_key(self._api, hub, private, create=create)
         before = self._compared
         self._compared = key
+
         if before is not None and before.trouble != key.trouble:
             self._changed()
 

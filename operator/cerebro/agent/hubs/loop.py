@@ -33,6 +33,7 @@ from cerebro.agent.hubs.status import (
 )
 from cerebro.agent.hubs.watchdog import Watchdog
 from cerebro.domain.conditions import Obstacle
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.kube.lease import Lease
 from cerebro.kube.objects import StoredObject
 from cerebro.resources import HUB, Hub, Peer
@@ -88,11 +89,10 @@ class HubLoop:
         self._hub_reporter = HubReporter(context, tools.node)
         self._observer = Observer(context, namespace, name)
         self._schedule = HubSchedule()
+        self._removals = RemovalWindow()
         self._own_addresses: frozenset[str] = frozenset()
         self._reading: Interface | None = None
-        """The interface as it was read in this turn, once it is known to be
-        ours.
-        """
+        """As read in this turn, once it is known to be ours."""
 
     @property
     def view(self) -> TunnelView:
@@ -115,6 +115,10 @@ class HubLoop:
     def carries(self) -> bool:
         """Return whether an interface of this node is this Hub's."""
         return self._watchdog.backend is not None
+
+    def interface(self) -> str | None:
+        """Return the interface of this node that is this Hub's; None for none."""
+        return self._watchdog.interface
 
     async def run(self) -> None:
         """Turn until the agent stops, or the Hub goes or is made anew; the
@@ -282,7 +286,9 @@ class HubLoop:
         unfinished = bool(findings.waiting) or outcome.removal_refused
 
         return self._schedule.next_pass(
-            time.monotonic(), unfinished=unfinished
+            time.monotonic(),
+            unfinished=unfinished,
+            removals_at=outcome.look_again_at,
         )
 
     def _reconciler(self, hub: Hub, desired: HubDesired) -> HubReconciler:
@@ -296,6 +302,7 @@ class HubLoop:
             check=partial(self._check, hub),
             carries=partial(self._carries, hub),
             carried=carrier is not None,
+            removals=self._removals,
             before=self.view.contacts,
             own_addresses=self._own_addresses,
         )

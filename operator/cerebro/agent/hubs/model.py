@@ -107,3 +107,6 @@ class HubDesired:
 
     now: float = 0.0
     """Unix seconds."""
+
+    monotonic: float = 0.0
+    """Seconds of the monotonic clock."""

@@ -28,6 +28,7 @@ from cerebro.agent.hubs.peers.outcome import (
 from cerebro.agent.hubs.peers.plan import PeersPlan, plan
 from cerebro.agent.hubs.status import HubFindings, failed_pass, note_link
 from cerebro.domain.conditions import Obstacle
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.runtime.threads import Answer, in_thread
 from cerebro.wireguard import choose, links
 from cerebro.wireguard.apply import Applied, apply
@@ -90,6 +91,10 @@ class HubOutcome:
     """Whether the interface refused to remove one of `departed`; not where
     something holds the key back.
     """
+    look_again_at: float | None = None
+    """When keys of deleted Peers may go, by the monotonic clock; None: none
+    waits for its time (rule E13).
+    """
     own_addresses: frozenset[str] = frozenset()
     """As in `HubReconciler`, for the next pass."""
 
@@ -112,6 +117,8 @@ class HubReconciler:
     carries: Callable[[Backend, Interface], None]
     carried: bool
     """Whether this node carried the interface before the pass."""
+    removals: RemovalWindow = field(default_factory=RemovalWindow)
+    """Decides which keys without a Peer go, and remembers those that went."""
     before: Mapping[str, Contact] = field(default_factory=dict)
     """The contacts at the last reading, by public key."""
     own_addresses: frozenset[str] = frozenset()
@@ -197,7 +204,9 @@ class HubReconciler:
         """
 
         absent = Interface(self.desired.hub.spec.interface)
-        peers_plan = await in_thread(lambda: plan(self.desired, absent))
+        peers_plan = await in_thread(
+            lambda: plan(self.desired, absent, self.removals)
+        )
         outcome.findings.up = False
         if self.desired.dry_run:
             outcome.findings.plan = self._rehearse(absent, peers_plan)
@@ -272,7 +281,7 @@ class HubReconciler:
         ten thousand peers.
         """
 
-        peers_plan = plan(self.desired, actual)
+        peers_plan = plan(self.desired, actual, self.removals)
         desired = self._desired_interface(peers_plan)
         spec = self.desired.hub.spec
         desired.private_key = private_key
@@ -363,6 +372,7 @@ class HubReconciler:
 
         # Deleted Peers whose keys are still there.
         outcome.departed = (desired.departed & present) - peers_plan.keys
+        outcome.look_again_at = peers_plan.look_again_at
         outcome.removal_refused = not outcome.departed.isdisjoint(refused)
 
         # What was dialled.

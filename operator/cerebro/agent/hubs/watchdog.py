@@ -58,6 +58,13 @@ class Watchdog:
         self.backend = backend
         self._interface = interface
 
+    @property
+    def interface(self) -> str | None:
+        """Return the interface that this node carries; None if it carries
+        none.
+        """
+        return self._interface if self.backend is not None else None
+
     def end(self) -> None:
         """Keep it no more; it stays as it is until its deadline."""
         self.backend = None
@@ -71,6 +78,7 @@ class Watchdog:
             tasks.create_task(self._watch(), name="watch a link")
 
     async def _keep(self) -> None:
+        """Move the deadline on after each renewal."""
         while True:
             await self._renewed.wait()
             self._renewed.clear()
@@ -84,11 +92,13 @@ class Watchdog:
         carried = False
         while True:
             index = link_index(self._interface)
+
             if carried and self.backend and index != before:
                 self._gone()
 
             carried = self.backend is not None
             before = index
+
             await asyncio.sleep(_LOOK)
 
     async def _move_deadline(self) -> None:

@@ -189,11 +189,8 @@ class OrderEndpoints:
 def _error_of_action(error: ApiError, name: str, trace_id: str) -> ApiError:
     """Return an error as `/relay/action` answers it: the old relay knew no 404 there."""
     if error.status == 403:
-        return ApiError(
-            403, error.code, error.text, **{**error.extra, "status": 403}
-        )
+        return error.retold(403, status=403)
 
     status = 400 if error.status == 404 else error.status
-    named = {"action": name[:_PRINTED_NAME], "traceId": trace_id}
 
-    return ApiError(status, error.code, error.text, **{**error.extra, **named})
+    return error.retold(status, action=name[:_PRINTED_NAME], traceId=trace_id)

@@ -5,6 +5,7 @@ of an answer or of an error.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,8 +41,15 @@ class Call:
 
 
 def render(error: ApiError) -> Response:
-    """Return the answer for an error."""
-    return json_response(error.body(), error.status)
+    """Return the answer for an error, with `Retry-After` in whole seconds
+    where a time is known.
+    """
+    response = json_response(error.body(), error.status)
+    if error.retry_after is not None:
+        seconds = max(1, math.ceil(error.retry_after))
+        response.headers["Retry-After"] = str(seconds)
+
+    return response
 
 
 def answer_response(answer: Answer) -> Response:

@@ -29,8 +29,6 @@ from cerebro.bridge.settings import MAX_BODY, BridgeSettings
 from cerebro.bridge.store.base import NonceStore
 from cerebro.runtime.clock import now_ms
 
-BODY_TIMEOUT = 5.0
-"""Seconds in which the whole body has to come."""
 _CALLS_PER_WINDOW = 60
 """Unsigned calls of a caller in a window, unless RELAY_RATE_LIMIT says
 otherwise (F7).
@@ -74,11 +72,18 @@ class Gate:
 
         self._unsigned = frozenset(settings.allow_unsigned)
         self._nonce_memory = settings.nonce_memory_ms
+        self._request_valid_for = settings.request_valid_for_ms
         self._callers = Callers(settings.trusted_proxies)
         self._limiter = Limiter(
             settings.rate_limit or _CALLS_PER_WINDOW,
             settings.rate_window_ms / 1000,
         )
+
+        self._strangers = Limiter(
+            settings.refusal_limit, settings.rate_window_ms / 1000
+        )
+
+        self._body_timeout = settings.body_timeout
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send
@@ -139,7 +144,7 @@ class Gate:
         # The token; a path that does not exist needs one too, so that nobody
         # can find out which do.
         required = access or Access.TOKEN
-        self._tokens.check(required, arrival.headers)
+        self._check_token(scope, required, arrival)
 
         # How often this caller may call. Signed calls are limited by router,
         # where the router is known.
@@ -154,7 +159,7 @@ class Gate:
             raise ApiError(404, "not_found", "no such path")
 
         # The body, and the signature over its bytes.
-        body = await _read(receive, arrival.headers)
+        body = await _read(receive, arrival.headers, self._body_timeout)
         requested_at = datetime.now(UTC)
         if access is Access.SIGNED and not self._may_be_unsigned(path):
             requested_at = (
@@ -163,6 +168,22 @@ class Gate:
             )
 
         return Call(body, arrival.monotonic, requested_at, arrival.trace_id)
+
+    def _check_token(
+        self, scope: Scope, required: Access, arrival: _Arrival
+    ) -> None:
+        """Let a caller with a good token through, however often others called
+        from its address.
+
+        Raises ApiError 401, and 429 for a caller that was refused too often.
+        """
+        try:
+            self._tokens.check(required, arrival.headers)
+        except ApiError:
+            forwarded = arrival.headers.get("x-forwarded-for", "")
+            stranger = self._callers.network(_peer_of(scope), forwarded)
+            self._strangers.check(stranger, arrival.monotonic)
+            raise
 
     async def _verify(
         self, scope: Scope, body: bytes, headers: Mapping[str, str]
@@ -182,7 +203,10 @@ class Gate:
 
         if verified.nonce is not None:
             is_new = await self._store.use_nonce(
-                verified.nonce, now_ms(), self._nonce_memory
+                verified.nonce,
+                now_ms(),
+                self._nonce_memory,
+                self._request_valid_for,
             )
             if not is_new:
                 raise ApiError(
@@ -200,8 +224,8 @@ class Gate:
         return "all" in self._unsigned or path in self._unsigned
 
     def _caller(self, scope: Scope, headers: Mapping[str, str]) -> str:
-        peer = scope["client"][0] if scope.get("client") else ""
-        return self._callers.address(peer, headers.get("x-forwarded-for", ""))
+        forwarded = headers.get("x-forwarded-for", "")
+        return self._callers.address(_peer_of(scope), forwarded)
 
     def _count(self, method: str, arrival: _Arrival, status: int) -> None:
         route = self._route(arrival.path)
@@ -277,8 +301,15 @@ class _GoneError(Exception):
     """The caller hung up."""
 
 
-async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
-    """Read the body: at most MAX_BODY bytes within BODY_TIMEOUT.
+def _peer_of(scope: Scope) -> str:
+    """Return the address of the connection, an empty text if it has none."""
+    return scope["client"][0] if scope.get("client") else ""
+
+
+async def _read(
+    receive: Receive, headers: Mapping[str, str], seconds: float
+) -> bytes:
+    """Read the body: at most MAX_BODY bytes within that many seconds.
 
     Raises ApiError 408 or 413, _GoneError.
     """
@@ -287,7 +318,7 @@ async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
         raise _too_large()
 
     try:
-        async with asyncio.timeout(BODY_TIMEOUT):
+        async with asyncio.timeout(seconds):
             return await _read_chunks(receive)
     except TimeoutError:
         raise ApiError(

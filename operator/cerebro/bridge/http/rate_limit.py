@@ -4,6 +4,7 @@ the caller is behind a proxy.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -11,6 +12,10 @@ from cerebro.bridge.errors import ApiError
 from cerebro.resources.addresses import parse_address, parse_network
 
 MAX_CALLERS = 10_000
+_OWN_BITS = 64
+"""Leading bits of an IPv6 address that tell one caller from another: the rest
+each caller chooses.
+"""
 
 
 class Limiter:
@@ -42,11 +47,12 @@ class Limiter:
             self._counts.popitem(last=False)
 
         if count >= self._limit:
-            wait = max(1, round(began + self._window - now))
+            wait = max(1, math.ceil(began + self._window - now))
             raise ApiError(
                 429,
                 "rate_limited",
                 f"too many calls: try again in {wait} s",
+                retry_after=wait,
                 retryInMs=wait * 1000,
             )
 
@@ -79,6 +85,21 @@ class Callers:
             address = _plain(hop)
 
         return address
+
+    def network(self, peer: str, forwarded: str) -> str:
+        """Return the network that a caller surely has to itself: its IPv4
+        address, or the /64 of its IPv6 address.
+        """
+        address = self.address(peer, forwarded)
+        try:
+            parsed = parse_address(address)
+        except ValueError:
+            return address
+
+        if parsed.version == 4:
+            return address
+
+        return str(parse_network(f"{parsed}/{_OWN_BITS}", strict=False))
 
     def _is_trusted(self, address: str) -> bool:
         try:

@@ -34,10 +34,15 @@ class GrantAnswer(Answer):
     ip: str | None
     mac: str | None
     mikrotik: RouterResult
+    client_seen: bool | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="False if the router does not show the client, or another one at its address: the access waits.",
+    )
     warning: str | None = Field(
         default=None,
         exclude_if=is_none,
-        description="What was changed of the request; mostly absent.",
+        description="What was changed of the request, and who is there instead of the client; mostly absent.",
     )
 
 
@@ -49,6 +54,11 @@ class RevokeAnswer(Answer):
     ip: str | None
     mac: str | None
     mikrotik: RouterResult
+    warning: str | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="What this revoke cannot have ended; mostly absent.",
+    )
 
 
 class HelloAnswer(Answer):

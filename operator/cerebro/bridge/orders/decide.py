@@ -12,7 +12,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.intents import Authorize, Client
+from cerebro.bridge.intents import Authorize, Cause, Client
+from cerebro.bridge.orders.causes import (
+    latest_after,
+    noted_request,
+    noted_revoke,
+    request_of,
+    revoke_of,
+)
 from cerebro.bridge.orders.writes import (
     Create,
     Keep,
@@ -57,8 +64,8 @@ class Known:
     """Our Session that supersedes the holder."""
     elsewhere: Session | None = None
     """The order's Session on another Device, ended or not."""
-    revoked_at: datetime | None = None
-    """The latest revoke of this order or client in the bridge's own memory."""
+    revokes: tuple[Cause, ...] = ()
+    """The revokes of this order or client in the bridge's own memory."""
     default_paid: timedelta | None = None
     """Duration of a Paid order that names no end; None: until revoked."""
     windows: GrantWindows = field(default_factory=GrantWindows)
@@ -89,7 +96,7 @@ def decide(
     name_collision.
     """
 
-    if _not_later(order, known.revoked_at):
+    if latest_after(order.cause, known.revokes) is not None:
         raise _revoked_later()
 
     # An object of the order's name may be ours, somebody else's, or of another
@@ -127,18 +134,22 @@ def overtaken(order: Authorize, known: Known) -> Write | None:
     then the revoke saw no Session, and the order saw no revoke.
     """
 
-    ours, revoked_at = known.same or known.stand_in, known.revoked_at
-    if ours is None or revoked_at is None or not _not_later(order, revoked_at):
+    ours = known.same or known.stand_in
+    revoke = latest_after(order.cause, known.revokes)
+    if ours is None or revoke is None:
         return None
 
-    facts = session_facts(ours, known.now)
-    requested_since = facts.cause is not None and facts.cause > revoked_at
+    facts, request = session_facts(ours, known.now), request_of(ours)
+    requested_since = request is not None and revoke.precedes(request)
     if requested_since or not facts.ours or not facts.live:
         return None
 
-    changes = {"revoked": True, "revokedAt": format_time(revoked_at)}
-
-    return patch_write(ours, changes, trace_id=order.trace_id)
+    return patch_write(
+        ours,
+        {"revoked": True, "revokedAt": format_time(revoke.asked_at)},
+        trace_id=order.trace_id,
+        annotations=noted_revoke(revoke),
+    )
 
 
 def _renew(
@@ -154,7 +165,7 @@ def _renew(
     # Its end: anew where it is over, else prolonged at most.
     revived = spec.revoked or facts.ended_by_clock
     if revived:
-        if spec.revoked and _not_later(order, spec.revoked_at):
+        if spec.revoked and _not_later(order, revoke_of(session)):
             raise _revoked_later()
 
         source = _source_of_end(session, known)
@@ -164,8 +175,8 @@ def _renew(
         changes |= _extension(order, session, facts)
 
     # Its client: that of the latest request.
-    is_latest = (
-        spec.requested_at is None or order.requested_at > spec.requested_at
+    is_latest = spec.requested_at is None or not _not_later(
+        order, request_of(session)
     )
     if is_latest or revived:
         moved = moved_client(session, client)
@@ -183,7 +194,12 @@ def _renew(
     if not changes:
         return Keep(session)
 
-    return patch_write(session, changes, trace_id=order.trace_id)
+    return patch_write(
+        session,
+        changes,
+        trace_id=order.trace_id,
+        annotations=noted_request(order.cause) if is_latest else None,
+    )
 
 
 def _source_of_end(session: Session, known: Known) -> Session:
@@ -212,7 +228,7 @@ def _supersede(
     if is_live and moved_client(holder, client) is None:
         return Keep(holder)
 
-    if holder.spec.revoked and _not_later(order, holder.spec.revoked_at):
+    if holder.spec.revoked and _not_later(order, revoke_of(holder)):
         raise _revoked_later()
 
     name = supersession_name(
@@ -246,6 +262,7 @@ def _create(
         known.device.name,
         client,
         trace_id=order.trace_id,
+        annotations=noted_request(order.cause),
         supersedes=supersedes,
         type=order.type,
         order_id=order.order_id,
@@ -282,7 +299,7 @@ def _end_from(order: Authorize, source: Session, known: Known) -> End:
     if order.type == "Trial" and (facts.ended_by_clock or used_up):
         raise _trial_used()
 
-    if source.spec.revoked and _not_later(order, source.spec.revoked_at):
+    if source.spec.revoked and _not_later(order, revoke_of(source)):
         raise _revoked_later()
 
     if facts.ended_by_clock:
@@ -332,7 +349,8 @@ def _extension(
     if facts.ends_at is None or order.expires_at <= facts.ends_at:
         return {}
 
-    if _not_later(order, session.spec.requested_at):
+    is_requested = session.spec.requested_at is not None
+    if is_requested and _not_later(order, request_of(session)):
         return {}
 
     return _wire_end({"expires_at": order.expires_at})
@@ -365,11 +383,11 @@ def _wire_end(end: End) -> dict[str, Any]:
     return {}
 
 
-def _not_later(order: Authorize, moment: datetime | None) -> bool:
-    """Return whether an order was requested at that moment at the latest
-    (False without one).
+def _not_later(order: Authorize, cause: Cause | None) -> bool:
+    """Return whether an order came before a cause, or is that cause (False
+    without one).
     """
-    return moment is not None and order.requested_at <= moment
+    return cause is not None and not cause.precedes(order.cause)
 
 
 def _expired() -> ApiError:

@@ -8,21 +8,20 @@ begins the entry anew. Nothing here waits for a router.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
-import structlog
-
 from cerebro.bridge.errors import ApiError, invalid
-from cerebro.bridge.intents import Authorize, Client, Hello, Revoke
+from cerebro.bridge.intents import Authorize, Cause, Client, Revoke
+from cerebro.bridge.orders.causes import latest_after
 from cerebro.bridge.orders.decide import Known, decide, order_name, overtaken
-from cerebro.bridge.orders.move import changes_mac, decide_move
+from cerebro.bridge.orders.hellos import Hellos
 from cerebro.bridge.orders.outcomes import Awaited
 from cerebro.bridge.orders.resolve import Resolver
 from cerebro.bridge.orders.revoke import decide_revoke
-from cerebro.bridge.orders.sessions import Sessions, Target
+from cerebro.bridge.orders.sessions import MAX_DECISIONS, Sessions, Written
 from cerebro.bridge.orders.writes import Write
 from cerebro.bridge.store.base import (
     Entry,
@@ -35,34 +34,12 @@ from cerebro.domain.supersession import stand_in_for
 from cerebro.kube.client.errors import (
     AlreadyExists,
     Conflict,
-    KubeError,
     Unavailable,
 )
 from cerebro.kube.client.errors import Invalid as RefusedByServer
 from cerebro.resources import Device, Session, session_name
 from cerebro.resources.session import SessionType
 from cerebro.runtime.clock import now_ms
-
-MAX_DECISIONS = 6
-"""How often an entry is decided because somebody else wrote in between; after
-that it waits for its next turn.
-"""
-MAX_MOVES_AN_HOUR = 3
-"""How often the Sessions of a device token may move to another MAC within an
-hour (A6).
-"""
-
-log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What was written for an intent."""
-
-    device: Device
-    client: Client
-    targets: tuple[Target, ...]
-    """The Sessions to wait for until the router has them."""
 
 
 class OrderExecutor:
@@ -85,8 +62,8 @@ class OrderExecutor:
         self._sessions = sessions
         self._store = store
         self._resolver = Resolver(sessions, store)
+        self._hellos = Hellos(sessions, store, self._resolver, enqueue)
         self._complete = complete
-        self._enqueue = enqueue
         self._windows = windows
         self._default_paid = default_paid
 
@@ -95,7 +72,7 @@ class OrderExecutor:
         (E7), and return what was written.
         """
         await self._complete()
-        intent = entry.intent
+        intent = entry.intent.model_copy(update={"arrival": entry.arrival})
         try:
             if isinstance(intent, Authorize):
                 return await self._authorize(entry, intent)
@@ -103,7 +80,7 @@ class OrderExecutor:
             if isinstance(intent, Revoke):
                 return await self._revoke(intent)
 
-            return await self._hello(entry, intent)
+            return await self._hellos.carry_out(entry, intent)
         except RefusedByServer as error:
             raise invalid(
                 f"the API server refused the Session: {error}"
@@ -116,11 +93,11 @@ class OrderExecutor:
         `device_unknown` (A6).
         """
 
-        location = await self._resolver.location(order)
-        device = self._resolver.device(order, location)
-        client = self._resolver.client(order, location, device)
+        locations = await self._resolver.locations(order)
+        device = self._resolver.device(order, locations)
+        client = self._resolver.client(order, locations, device)
         if not client:
-            if await self._wait_for_hello(entry, order, location):
+            if await self._wait_for_hello(entry, order, locations):
                 raise _device_unknown()
 
             return await self._authorize(
@@ -140,13 +117,11 @@ class OrderExecutor:
                 continue
 
             # A revoke may have been taken since `known` was gathered.
-            revoked_at = await self._revoked_at(order, client, device)
-            was_revoked = (
-                revoked_at is not None and order.requested_at <= revoked_at
-            )
+            revokes = await self._revokes_of(order, client, device)
+            was_revoked = latest_after(order.cause, revokes) is not None
             if revoking is not None or was_revoked:
                 known = await self._read_anew(
-                    order, client, replace(known, revoked_at=revoked_at), write
+                    order, client, replace(known, revokes=revokes), write
                 )
 
                 continue
@@ -163,7 +138,7 @@ class OrderExecutor:
         self, order: Authorize, client: Client, device: Device
     ) -> Known:
         """Return what an order is decided by."""
-        revoked_at = await self._revoked_at(order, client, device)
+        revokes = await self._revokes_of(order, client, device)
         placement = await self._store.placement_of(order)
         now = datetime.now(UTC)
         sessions = self._sessions
@@ -175,7 +150,7 @@ class OrderExecutor:
             device,
             now,
             same=same,
-            revoked_at=revoked_at,
+            revokes=revokes,
             default_paid=self._default_paid,
             windows=self._windows,
         )
@@ -218,11 +193,11 @@ class OrderExecutor:
             known, holder=holder, stand_in=stand_in, elsewhere=elsewhere
         )
 
-    async def _revoked_at(
+    async def _revokes_of(
         self, order: Authorize, client: Client, device: Device
-    ) -> datetime | None:
-        """Return when a revoke of this order or client was last requested."""
-        return await self._store.revoked_at(order, client, device.name)
+    ) -> tuple[Cause, ...]:
+        """Return the revokes of this order or client that are kept."""
+        return tuple(await self._store.revokes_of(order, client, device.name))
 
     async def _read_anew(
         self, order: Authorize, client: Client, known: Known, write: Write
@@ -250,8 +225,8 @@ class OrderExecutor:
         known.
         """
 
-        location = await self._resolver.location(revoke)
-        device = self._resolver.device(revoke, location)
+        locations = await self._resolver.locations(revoke)
+        device = self._resolver.device(revoke, locations)
 
         # Whom it means: the client that it names, else the phone of its token.
         linked: dict[str, Session] = {}
@@ -259,7 +234,7 @@ class OrderExecutor:
             linked = await self._linked(revoke.token)
 
         client = revoke.client or self._resolver.client_of_token(
-            location, device, linked.values()
+            locations, device, linked.values()
         )
         if not client and revoke.order_id is None:
             raise _nobody_known()
@@ -287,7 +262,7 @@ class OrderExecutor:
                     for write in writes
                 ]
             except (AlreadyExists, Conflict) as error:
-                conflicting = await self._read_written(writes, error)
+                conflicting = await sessions.read_written(writes, error)
                 continue
 
             # The Device to wait for is that of the first Session that ends.
@@ -331,7 +306,9 @@ class OrderExecutor:
         that stand in their places, by name.
         """
         names = await self._store.sessions_of(token)
-        return {session.name: session for session in self._counting(names)}
+        return {
+            session.name: session for session in self._sessions.counting(names)
+        }
 
     async def _finished_of_order(
         self, order_id: str, device: Device
@@ -355,124 +332,11 @@ class OrderExecutor:
             if one is not None and one.spec.order_id == order_id
         }
 
-    async def _read_written(
-        self, writes: list[Write], error: KubeError
-    ) -> dict[str, Session]:
-        """Read what the writes were about, so that the next decision does not
-        meet the same conflict.
-
-        Return it by name, also what is finished and therefore not watched.
-        """
-        log.debug("deciding again", reason=str(error))
-        sessions = [await self._sessions.read(write.name) for write in writes]
-
-        return {one.name: one for one in sessions if one is not None}
-
-    async def _hello(self, entry: Entry, hello: Hello) -> Written:
-        """Grant what waited for this phone, and move its live Sessions to the
-        new address (A6).
-        """
-        device = self._sessions.device_to_use(hello.mik_id or "")
-        await self._enqueue_waiting(hello, device)
-
-        return await self._move(entry, hello, device)
-
-    async def _enqueue_waiting(self, hello: Hello, device: Device) -> None:
-        """Put the orders that waited for this phone into the inbox, as if they
-        had just come.
-        """
-        orders = await self._store.waiting_for(hello.token or "", now_ms())
-        here = [order for order in orders if self._is_for(order, device)]
-        for entry in await self._store.release(here, hello.client, now_ms()):
-            self._enqueue(entry)
-
-    async def _move(
-        self, entry: Entry, hello: Hello, device: Device
-    ) -> Written:
-        """Let the live Sessions of a phone follow it.
-
-        If that changes the MAC of one of them it counts as a move, of which
-        there are three an hour at most. Whether this hello may move them is
-        settled once: what was written on the first try would look like no
-        change later.
-        """
-
-        token = hello.token or ""
-        names = await self._store.sessions_of(token)
-        may_move: bool | None = None
-        for _ in range(MAX_DECISIONS):
-            sessions = self._counting(names)
-            now = datetime.now(UTC)
-            writes = decide_move(
-                self._sessions.namespace, hello, device, sessions, now
-            )
-
-            if may_move is None and not changes_mac(
-                hello, device, sessions, now
-            ):
-                may_move = True
-
-            if writes and may_move is None:
-                may_move = await self._store.note_move(
-                    token, entry.received_at, MAX_MOVES_AN_HOUR
-                )
-
-            if may_move is False:
-                log.warning(
-                    "a device token moved three times within the hour",
-                    device=device.name,
-                )
-
-            if not writes or not may_move:
-                return Written(device, hello.client, ())
-
-            try:
-                targets = [
-                    await self._sessions.write(write, Awaited.GRANT)
-                    for write in writes
-                ]
-            except (AlreadyExists, Conflict) as error:
-                await self._read_written(writes, error)
-                continue
-
-            return Written(device, hello.client, tuple(targets))
-
-        raise Unavailable("the Sessions are changed by others again and again")
-
-    def _is_for(self, order: Authorize, device: Device) -> bool:
-        """Return whether an order that waits for its phone may be granted on
-        this router.
-        """
-        if order.mik_id is None:
-            return True
-
-        named = self._sessions.device(order.mik_id)
-
-        return named is not None and named.name == device.name
-
-    def _counting(self, names: Iterable[str]) -> list[Session]:
-        """Return the unfinished Sessions of these names; ours that stands in
-        place of one counts instead (A10).
-        """
-        sessions = []
-        for name in names:
-            session = self._sessions.known(name)
-            if session is None:
-                continue
-
-            if not is_ours(session):
-                on_device = self._sessions.on_device(
-                    session.spec.device_ref.name
-                )
-
-                session = stand_in_for(session, on_device) or session
-
-            sessions.append(session)
-
-        return sessions
-
     async def _wait_for_hello(
-        self, entry: Entry, order: Authorize, location: TokenLocation | None
+        self,
+        entry: Entry,
+        order: Authorize,
+        locations: Sequence[TokenLocation],
     ) -> bool:
         """Keep an order until its phone says hello; return False if that hello
         came just now.
@@ -482,7 +346,7 @@ class OrderExecutor:
         )
 
         kept = await self._store.wait_for_hello(
-            order, location, entry.received_at, until
+            order, locations, entry.received_at, until
         )
 
         await self._store.sync()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from cerebro.bridge.intents import Client, Hello
+from cerebro.bridge.orders.causes import noted_request
 from cerebro.bridge.orders.writes import (
     Create,
     Write,
@@ -91,6 +92,7 @@ def _stand_in(
         device.name,
         hello.client,
         trace_id=hello.trace_id,
+        annotations=noted_request(hello.cause),
         supersedes=session.name,
         type=spec.type,
         order_id=spec.order_id,

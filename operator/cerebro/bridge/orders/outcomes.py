@@ -145,10 +145,13 @@ def breaker_open(device: Device, now: datetime) -> ApiError | None:
     if circuit.open_until is not None and circuit.open_until <= now:
         return None
 
+    wait = circuit.open_until - now if circuit.open_until else None
+
     return _unavailable(
         "router_unavailable",
         device,
         "it failed several times and is left alone for a while",
+        retry_after=wait.total_seconds() if wait else None,
     )
 
 
@@ -246,10 +249,13 @@ def _ended(session: Session, condition: Condition | None) -> ApiError:
     return ApiError(502, "session_failed", reason)
 
 
-def _unavailable(code: str, device: Device, why: str) -> ApiError:
+def _unavailable(
+    code: str, device: Device, why: str, *, retry_after: float | None = None
+) -> ApiError:
     return ApiError(
         503,
         code,
         f"the router {device.router_id} has not confirmed it ({why}); it goes on being tried",
+        retry_after=retry_after,
         pending=True,
     )

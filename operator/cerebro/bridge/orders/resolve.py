@@ -7,13 +7,17 @@ writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client, Hello, Intent
 from cerebro.bridge.orders.sessions import Sessions
-from cerebro.bridge.store.base import TokenLocation, TokenStore
+from cerebro.bridge.store.base import (
+    TokenLocation,
+    TokenStore,
+    milliseconds,
+)
 from cerebro.domain.lifecycle import cause_of, session_facts
 from cerebro.resources import Device, Session
 
@@ -27,21 +31,23 @@ class Resolver:
         self._sessions = sessions
         self._store = store
 
-    async def location(self, intent: Intent) -> TokenLocation | None:
-        """Return where the last hello of an intent's token placed its phone;
-        None without token or hello.
+    async def locations(self, intent: Intent) -> list[TokenLocation]:
+        """Return where hellos of an intent's token placed its phone, for each
+        router the latest one; empty without token or hello.
         """
         if not intent.token:
-            return None
+            return []
 
-        return await self._store.location_of(intent.token)
+        return await self._store.locations_of(intent.token)
 
-    def device(self, intent: Intent, location: TokenLocation | None) -> Device:
+    def device(
+        self, intent: Intent, locations: Sequence[TokenLocation]
+    ) -> Device:
         """Return the router that a request means (F8).
 
         That is the named one, else that of the order's live Session, else that
-        of the hello, else that of an ended Session of the order, else the only
-        one. Raises ApiError 404, 400, and 503 for one that cannot be read.
+        of the latest hello, else that of an ended Session of the order, else
+        the only one. Raises ApiError 404, 400, and 503 for one that cannot be read.
         """
 
         sessions = self._sessions
@@ -56,9 +62,7 @@ class Resolver:
         candidates = [
             sessions.device_named(one.spec.device_ref.name) for one in live
         ]
-        if location is not None:
-            candidates.append(sessions.device(location.mik_id))
-
+        candidates += [sessions.device(place.mik_id) for place in locations]
         candidates += [
             sessions.device_named(one.spec.device_ref.name) for one in siblings
         ]
@@ -78,36 +82,47 @@ class Resolver:
         )
 
     def client(
-        self, order: Authorize, location: TokenLocation | None, device: Device
+        self,
+        order: Authorize,
+        locations: Sequence[TokenLocation],
+        device: Device,
     ) -> Client:
-        """Return the client of an order: that of its hello on this very
-        router, else that of its request (A6).
+        """Return the client of an order: that of its request, or that of its
+        token's hello on this very router, whichever was asked for later (A6).
 
         An order that waited for its hello brings the client of that hello
-        itself (`client_first`). The client is empty if nobody knows it.
+        itself (`client_first`). A request that says less than the hello of the
+        same phone takes nothing away. The client is empty if nobody knows it.
         """
         if order.client_first and order.client:
             return order.client
 
-        seen = self._seen_here(location, device)
+        place = self.place_on(device, locations)
+        if place is None:
+            return order.client
 
-        return order.client if seen is None else seen
+        is_later = milliseconds(order.requested_at) > place.said_at
+        is_other = bool(order.client) and not _agree(
+            order.client, place.client
+        )
+
+        return order.client if is_later and is_other else place.client
 
     def client_of_token(
         self,
-        location: TokenLocation | None,
+        locations: Sequence[TokenLocation],
         device: Device,
         linked: Iterable[Session],
     ) -> Client:
         """Return the client of a revoke that names a token only.
 
-        It is that of the token's last hello on this router, else that of the
+        It is that of the token's latest hello on this router, else that of the
         latest Session that was made for the token here, else empty.
         """
 
-        client = self._seen_here(location, device)
-        if client is not None:
-            return client
+        place = self.place_on(device, locations)
+        if place is not None:
+            return place.client
 
         here = [
             session
@@ -119,19 +134,23 @@ class Resolver:
 
         return Client.of(latest) if latest is not None else Client()
 
-    def _seen_here(
-        self, location: TokenLocation | None, device: Device
-    ) -> Client | None:
-        """Return the client of a token's last hello if that was on this very
-        router; others have the same addresses.
+    def place_on(
+        self, device: Device, locations: Sequence[TokenLocation]
+    ) -> TokenLocation | None:
+        """Return where a token was seen on this very router; others have the
+        same addresses.
         """
-        if location is None:
-            return None
+        for place in locations:
+            seen_on = self._sessions.device(place.mik_id)
+            if seen_on is not None and seen_on.name == device.name:
+                return place
 
-        seen_on = self._sessions.device(location.mik_id)
-        is_here = seen_on is not None and seen_on.name == device.name
+        return None
 
-        return location.client if is_here else None
+
+def _agree(client: Client, known: Client) -> bool:
+    """Return whether all that is said of a client is known already."""
+    return client.mac in (None, known.mac) and client.ip in (None, known.ip)
 
 
 def _by_cause(session: Session) -> tuple[datetime, str]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from cerebro.bridge.intents import Client, Revoke
+from cerebro.bridge.errors import ApiError
+from cerebro.bridge.intents import Cause, Client, Revoke
+from cerebro.bridge.orders.causes import (
+    noted_request,
+    noted_revoke,
+    request_of,
+    revoke_of,
+)
 from cerebro.bridge.orders.writes import (
     Create,
     Keep,
@@ -17,7 +24,13 @@ from cerebro.bridge.orders.writes import (
 from cerebro.domain.by_address import asks_who_is_there
 from cerebro.domain.lifecycle import session_facts
 from cerebro.domain.supersession import superseded_names
-from cerebro.resources import Device, Session, place_of_order, session_name
+from cerebro.resources import (
+    Device,
+    Session,
+    format_time,
+    place_of_order,
+    session_name,
+)
 from cerebro.resources.naming import ANNOTATION_TRACE_ID
 from cerebro.resources.session import SessionType
 
@@ -37,7 +50,8 @@ def decide_revoke(
 
     `linked` are the names of Sessions that were made for the token which
     stands for the client. A Session that was requested later than the revoke
-    stays. A client that has no Session gets a revoked one, so that the router
+    stays; where the revoke ends nothing for that reason it is ApiError 409
+    `asked_later`, unless it named an address alone. A client that has no Session gets a revoked one, so that the router
     is rid of rows that the older relay made for it. So does an address alone:
     the one where a Session's phone was seen is minutes old, and only the
     router knows who is there now (B2, see `end_whoever_is_there`).
@@ -64,7 +78,10 @@ def decide_revoke(
     if by_address:
         affected = _without_mac(affected, record_name)
 
-    writes = _ends(affected, known, revoke.requested_at, revoke.trace_id, now)
+    writes = _ends(affected, known, revoke.cause, revoke.trace_id, now)
+    if not writes and not by_address:
+        _raise_if_asked_later(affected, known, revoke.cause, now)
+
     needs_record = by_address or not affected
     if record is None or is_recorded or not needs_record:
         return writes
@@ -83,8 +100,8 @@ def end_whoever_is_there(
     is due.
     """
 
-    placed, moment = record.placed, record.spec.revoked_at
-    if not asks_who_is_there(record) or moment is None:
+    placed, cause = record.placed, revoke_of(record)
+    if not asks_who_is_there(record) or cause is None:
         return []
 
     if placed is None or placed.mac_address is None:
@@ -94,7 +111,7 @@ def end_whoever_is_there(
     client = Client(mac=placed.mac_address)
     affected = [session for session in known if client.is_in(session)]
     trace_id = record.metadata.annotations.get(ANNOTATION_TRACE_ID, "")
-    ends = _ends(affected, known, moment, trace_id, now)
+    ends = _ends(affected, known, cause, trace_id, now)
     due = [write for write in ends if not isinstance(write, Keep)]
 
     return [
@@ -124,6 +141,7 @@ def _record(
         device.name,
         client,
         trace_id=revoke.trace_id,
+        annotations=noted_request(revoke.cause) | noted_revoke(revoke.cause),
         type=session_type,
         order_id=revoke.order_id,
         revoked=True,
@@ -171,12 +189,12 @@ def _without_mac(
 def _ends(
     affected: Iterable[Session],
     known: Iterable[Session],
-    moment: datetime,
+    revoke: Cause,
     trace_id: str,
     now: datetime,
 ) -> list[Write]:
-    """Return the ends of the Sessions that a revoke of `moment` is about,
-    given all that are known.
+    """Return the ends of the Sessions that a revoke is about, given all that
+    are known.
 
     One that ended by the clock is kept, so that its router is waited for. A
     Session in whose place another one stands is left alone: that one counts.
@@ -186,13 +204,46 @@ def _ends(
     writes: list[Write] = []
     for session in affected:
         facts = session_facts(session, now)
-        requested_later = facts.cause is not None and facts.cause > moment
-        if session.name in superseded or facts.finished or requested_later:
+        if session.name in superseded or facts.finished:
+            continue
+
+        if _is_later(session, revoke):
             continue
 
         if facts.ended_by_clock:
             writes.append(Keep(session))
         else:
-            writes.append(revoke_write(session, moment, trace_id=trace_id))
+            writes.append(revoke_write(session, revoke, trace_id=trace_id))
 
     return writes
+
+
+def _is_later(session: Session, revoke: Cause) -> bool:
+    """Return whether a Session was asked for after a revoke."""
+    request = request_of(session)
+    return request is not None and revoke.precedes(request)
+
+
+def _raise_if_asked_later(
+    affected: Iterable[Session],
+    known: Iterable[Session],
+    revoke: Cause,
+    now: datetime,
+) -> None:
+    """Raise ApiError 409 `asked_later` if a Session that a revoke is about
+    lives, for it was asked for later.
+    """
+    superseded = superseded_names(known)
+    for session in affected:
+        request = request_of(session)
+        if request is None or not revoke.precedes(request):
+            continue
+
+        if session.name not in superseded and session_facts(session, now).live:
+            requested_at = format_time(request.asked_at)
+            raise ApiError(
+                409,
+                "asked_later",
+                f"the Session {session.name} was asked for after this revoke, at {requested_at}: it stays",
+                requestedAt=requested_at,
+            )

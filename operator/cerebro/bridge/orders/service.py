@@ -23,7 +23,6 @@ from cerebro.bridge.orders.answers import (
     RevokeAnswer,
     RouterResult,
 )
-from cerebro.bridge.orders.executor import Written
 from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.orders.outcomes import (
     WaitResult,
@@ -31,7 +30,7 @@ from cerebro.bridge.orders.outcomes import (
     not_in_time,
 )
 from cerebro.bridge.orders.preview import planned_commands
-from cerebro.bridge.orders.sessions import Sessions, Target
+from cerebro.bridge.orders.sessions import Sessions, Target, Written
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import BridgeStore
 from cerebro.resources import Device, Session
@@ -40,6 +39,14 @@ from cerebro.runtime.clock import now_ms
 MARGIN = 0.1
 """Seconds before the deadline at which the answer is made, so that it is out
 in time.
+"""
+
+_NOBODY_NAMED = (
+    "no Session of this order has access; what the older relay made for it ends "
+    "with a revoke that names mac, ip or deviceToken too"
+)
+"""Said of a revoke by order alone that met no Session: a router is asked by
+client only (B4).
 """
 
 log = structlog.get_logger(__name__)
@@ -77,13 +84,14 @@ class OrderService:
 
         written, result = await self._carry_through(order, arrived)
         mikrotik = self._router_answer(written.device, written.client, result)
+        session = self._first_known(written.targets)
+        answer = _granted(order, written.device, written.client, mikrotik)
 
-        return _granted(
-            order,
-            written.device,
-            written.client,
-            mikrotik,
-            warning=order.warning,
+        return answer.model_copy(
+            update={
+                "client_seen": session.status.client_seen if session else None,
+                "warning": _warning(order, written.client, session),
+            }
         )
 
     async def revoke(self, revoke: Revoke, arrived: float) -> RevokeAnswer:
@@ -109,7 +117,11 @@ class OrderService:
             written.device, dry_run=result is WaitResult.DRY_RUN
         )
 
-        return _revoked(revoke, written.device, written.client, mikrotik)
+        answer = _revoked(revoke, written.device, written.client, mikrotik)
+        if written.targets or written.client:
+            return answer
+
+        return answer.model_copy(update={"warning": _NOBODY_NAMED})
 
     async def hello(self, hello: Hello) -> HelloAnswer:
         """Note where a token's phone is, and return the answer. What follows
@@ -300,8 +312,6 @@ def _granted(
     device: Device,
     client: Client,
     mikrotik: RouterResult,
-    *,
-    warning: str | None = None,
 ) -> GrantAnswer:
     return GrantAnswer(
         pedido_id=order.order_id,
@@ -310,8 +320,27 @@ def _granted(
         ip=client.ip,
         mac=client.mac,
         mikrotik=mikrotik,
-        warning=warning,
     )
+
+
+def _warning(
+    order: Authorize, client: Client, session: Session | None
+) -> str | None:
+    """Return what the caller of an order should know: what was changed of it,
+    and that the client is not there (A13). None if there is nothing.
+    """
+    warnings = [order.warning] if order.warning else []
+    if session is not None and session.status.client_seen is False:
+        warnings.append(_who_is_there(client, session.status.address_held_by))
+
+    return "; ".join(warnings) or None
+
+
+def _who_is_there(client: Client, holder: str | None) -> str:
+    if holder is not None:
+        return f"on the router {client.ip} is the address of {holder}: the access is there for {client.key}"
+
+    return f"the router shows nobody with {client.key}: the access is there for when it comes"
 
 
 def _revoked(

@@ -8,14 +8,19 @@ it reads its own writes.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import structlog
 from pydantic import ValidationError
 
 from cerebro.bridge.errors import ApiError, unknown_device
+from cerebro.bridge.intents import Client
 from cerebro.bridge.orders.outcomes import Awaited, WaitResult, judge
 from cerebro.bridge.orders.writes import Create, Keep, Write
+from cerebro.domain.lifecycle import is_ours
+from cerebro.domain.supersession import stand_in_for
 from cerebro.kube.cache.references import device_of
 from cerebro.kube.cache.store import Index, Store
 from cerebro.kube.client.api import KubeApi
@@ -32,6 +37,13 @@ from cerebro.resources import (
 
 R = TypeVar("R", bound=Resource)
 
+MAX_DECISIONS = 6
+"""How often an entry is decided because somebody else wrote in between; after
+that it waits for its next turn.
+"""
+
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -42,6 +54,16 @@ class Target:
     name: str
     generation: int
     wanted: Awaited
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written for an intent."""
+
+    device: Device
+    client: Client
+    targets: tuple[Target, ...]
+    """The Sessions to wait for until the router has them."""
 
 
 class Sessions:
@@ -130,6 +152,25 @@ class Sessions:
         """
         return _models(self._by_device, self.namespace, name, Session)
 
+    def counting(self, names: Iterable[str]) -> list[Session]:
+        """Return the unfinished Sessions of these names; ours that stands in
+        place of one counts instead (A10).
+        """
+        sessions = []
+        for name in names:
+            session = self.known(name)
+            if session is None:
+                continue
+
+            if not is_ours(session):
+                on_device = self.on_device(session.spec.device_ref.name)
+
+                session = stand_in_for(session, on_device) or session
+
+            sessions.append(session)
+
+        return sessions
+
     async def read(self, name: str) -> Session | None:
         """Return a Session from the API server, finished or not; None if it
         does not exist.
@@ -158,6 +199,19 @@ class Sessions:
             self._store.deliver(SESSION, "MODIFIED", body)
 
         return session
+
+    async def read_written(
+        self, writes: list[Write], error: KubeError
+    ) -> dict[str, Session]:
+        """Read what the writes were about, so that the next decision does not
+        meet the same conflict.
+
+        Return it by name, also what is finished and therefore not watched.
+        """
+        log.debug("deciding again", reason=str(error))
+        sessions = [await self.read(write.name) for write in writes]
+
+        return {one.name: one for one in sessions if one is not None}
 
     async def write(self, write: Write, wanted: Awaited) -> Target:
         """Carry out a write, and return what to wait for.

@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 
 import structlog
 
+from cerebro.bridge.intents import Cause
+from cerebro.bridge.orders.causes import request_of
 from cerebro.bridge.orders.outcomes import Awaited
 from cerebro.bridge.orders.revoke import end_whoever_is_there
 from cerebro.bridge.orders.sessions import Sessions
@@ -29,7 +31,6 @@ from cerebro.bridge.orders.writes import (
 )
 from cerebro.domain.by_address import asks_who_is_there
 from cerebro.domain.lifecycle import (
-    cause_of,
     is_current,
     is_ours,
     session_facts,
@@ -50,7 +51,7 @@ from cerebro.runtime.backoff import Backoff
 
 log = structlog.get_logger(__name__)
 
-_NEVER_REQUESTED = datetime.min.replace(tzinfo=UTC)
+_NEVER_REQUESTED = Cause(datetime.min.replace(tzinfo=UTC))
 
 
 def pin_end(session: Session) -> Patch | None:
@@ -92,7 +93,7 @@ def retire(
 
     for sibling in siblings:
         if _replaces(sibling, session, now):
-            return revoke_write(session, _requested_at(sibling))
+            return revoke_write(session, _request_of(sibling))
 
     return None
 
@@ -112,13 +113,13 @@ def _replaces(sibling: Session, session: Session, now: datetime) -> bool:
     if not facts.ours or not same_order or same_device:
         return False
 
-    is_newer = _requested_at(sibling) > _requested_at(session)
+    is_newer = _request_of(session).precedes(_request_of(sibling))
 
     return is_newer and sibling.status.phase == "Active" and facts.live
 
 
-def _requested_at(session: Session) -> datetime:
-    return cause_of(session) or _NEVER_REQUESTED
+def _request_of(session: Session) -> Cause:
+    return request_of(session) or _NEVER_REQUESTED
 
 
 class Upkeep:

@@ -6,13 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
 from cerebro.bridge.errors import ApiError, invalid
-from cerebro.bridge.intents import Client
+from cerebro.bridge.intents import Cause, Client
+from cerebro.bridge.orders.causes import (
+    Annotations,
+    noted_request,
+    noted_revoke,
+)
 from cerebro.domain.lifecycle import is_ours, recorded_end
 from cerebro.resources import (
     GROUP_VERSION,
@@ -76,11 +81,13 @@ def create_write(
     client: Client,
     *,
     trace_id: str = "",
+    annotations: Annotations | None = None,
     supersedes: str | None = None,
     **spec: Any,
 ) -> Create:
     """Return the write that makes a Session of ours; `spec` are further fields
-    of SessionSpec, by their Python names.
+    of SessionSpec, by their Python names. Annotations that are None are left
+    out.
 
     A superseding Session has no ttl: the operator deletes it (A10). Raises
     ApiError 400 that names the field for a value that no Session can have: a
@@ -110,8 +117,10 @@ def create_write(
         "namespace": namespace,
         "labels": labels,
     }
-    if trace_id:
-        metadata["annotations"] = {ANNOTATION_TRACE_ID: trace_id}
+    notes = _annotations(trace_id, annotations)
+    given = {name: note for name, note in notes.items() if note is not None}
+    if given:
+        metadata["annotations"] = given
 
     body = {
         "apiVersion": GROUP_VERSION,
@@ -140,25 +149,40 @@ def _wire_name(name: str) -> str:
     return name if field is None else field.alias or name
 
 
+def _annotations(
+    trace_id: str, annotations: Annotations | None
+) -> Annotations:
+    notes = dict(annotations or {})
+    if trace_id:
+        notes[ANNOTATION_TRACE_ID] = trace_id
+
+    return notes
+
+
 def patch_write(
-    session: Session, spec: Mapping[str, Any], *, trace_id: str = ""
+    session: Session,
+    spec: Mapping[str, Any],
+    *,
+    trace_id: str = "",
+    annotations: Annotations | None = None,
 ) -> Patch:
-    """Return a merge patch of a Session's spec, under wire names; None as a
-    value removes a field.
+    """Return a merge patch of a Session's spec, under wire names, and of its
+    annotations; None as a value removes a field.
 
     It holds only for the version of the Session that was read.
     """
     metadata: dict[str, Any] = {
         "resourceVersion": session.metadata.resource_version
     }
-    if trace_id:
-        metadata["annotations"] = {ANNOTATION_TRACE_ID: trace_id}
+    notes = _annotations(trace_id, annotations)
+    if notes:
+        metadata["annotations"] = notes
 
     return Patch(session.name, {"metadata": metadata, "spec": dict(spec)})
 
 
 def revoke_write(
-    session: Session, when: datetime, *, trace_id: str = ""
+    session: Session, cause: Cause, *, trace_id: str = ""
 ) -> Write:
     """Return the write that revokes a Session: ours by a patch, somebody
     else's by superseding it (A10).
@@ -173,8 +197,9 @@ def revoke_write(
     if is_ours(session):
         return patch_write(
             session,
-            {"revoked": True, "revokedAt": format_time(when)},
+            {"revoked": True, "revokedAt": format_time(cause.asked_at)},
             trace_id=trace_id,
+            annotations=noted_revoke(cause),
         )
 
     return create_write(
@@ -185,12 +210,13 @@ def revoke_write(
         spec.device_ref.name,
         Client(mac=spec.client.mac_address, ip=spec.client.ip_address),
         trace_id=trace_id,
+        annotations=noted_request(cause) | noted_revoke(cause),
         supersedes=session.name,
         type=spec.type,
         order_id=spec.order_id,
         revoked=True,
-        revoked_at=when,
-        requested_at=when,
+        revoked_at=cause.asked_at,
+        requested_at=cause.asked_at,
         **known_end(session),
     )
 

@@ -11,17 +11,26 @@ of them. Three promises hold for every method of every implementation:
 * Every method raises ApiError 503 `store_unavailable` if the store cannot be reached.
 
 Times are milliseconds since 1970, unless a name says otherwise. Everything
-ends: `prune` forgets what is over, and each table has a bound.
+ends: `prune` forgets what is over, and each table has a bound. What a method
+costs does not grow with what is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from cerebro.bridge.intents import Authorize, Client, Hello, Intent, Revoke
+from cerebro.bridge.intents import (
+    Arrival,
+    Authorize,
+    Cause,
+    Client,
+    Hello,
+    Intent,
+    Revoke,
+)
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -30,13 +39,18 @@ DAY = 24 * HOUR
 MAX_INBOX = 10_000
 """Entries in the inbox; a further one is refused."""
 
-MAX_NONCES = 1_000_000
-"""Nonces that are remembered; a further one is refused."""
+MAX_NONCES = 2_000_000
+"""Nonces that are remembered; for a further one those are forgotten whose
+request is valid no more, and it is refused if there is none.
+"""
 
 MAX_TOKENS = 200_000
-"""Tokens whose location is remembered; for a further one the oldest are
-forgotten.
+"""Places of tokens, one for each router, that are remembered; for a further
+one the oldest are forgotten.
 """
+
+MAX_PLACES = 16
+"""Routers on which a token is looked for, those with the latest word first."""
 
 MAX_WAITING = 10_000
 """Orders that wait for a hello; a further one is refused."""
@@ -68,6 +82,13 @@ class Entry:
 
     intent: Intent
 
+    @property
+    def arrival(self) -> Arrival:
+        """When the intent came to the bridge, also if it waited for a hello
+        since.
+        """
+        return self.intent.arrival or Arrival(self.received_at, self.seq)
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -82,13 +103,16 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class TokenLocation:
-    """Where the last hello of a device token saw its phone."""
+    """Where the latest hello of a device token on a router saw its phone."""
 
     mik_id: str
     """The router's identifier as the portal wrote it."""
 
     client: Client
     """The phone's addresses on that router."""
+
+    said_at: int
+    """When that hello was asked for, by the caller's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +125,8 @@ class KeptRevoke:
     client: Client
     """The client, also of a revoke that names an order."""
 
-    revoked_at: float
-    """Seconds since 1970 at which the caller asked for the revoke."""
+    cause: Cause
+    """When the caller asked for it, and when it came."""
 
     def concerns(self, client: Client) -> bool:
         """Return whether the revoke ends this client's access: by MAC if both
@@ -177,19 +201,25 @@ class InboxStore(Protocol):
         ...
 
     async def backlog(self) -> Backlog:
-        """Return how many entries are in the inbox, and the age of the oldest."""
+        """Return how many entries are in the inbox, and when the oldest was
+        received.
+        """
         ...
 
 
 class NonceStore(Protocol):
     """The nonces of signatures (D5)."""
 
-    async def use_nonce(self, nonce: str, now: int, memory: int) -> bool:
+    async def use_nonce(
+        self, nonce: str, now: int, memory: int, valid_for: int
+    ) -> bool:
         """Remember a nonce for `memory` milliseconds; return whether it was
         new.
 
-        Raises ApiError 503 `store_unavailable` if MAX_NONCES nonces are
-        remembered.
+        A request with it is refused for its time after `valid_for`
+        milliseconds: then the nonce may be forgotten. Raises ApiError 503
+        `store_unavailable` if MAX_NONCES nonces are remembered and none of
+        them may be.
         """
         ...
 
@@ -200,17 +230,18 @@ class TokenStore(Protocol):
     """
 
     async def note_hello(self, hello: Hello, now: int) -> Entry | None:
-        """Remember where a token is now.
+        """Remember where a token is on the router of a hello, unless a hello
+        that was asked for later said so before.
 
-        Return the hello as an entry of the inbox if an order waits for the
-        token, or a Session was made for it; else None. The tokens seen longest
-        ago are forgotten when there are MAX_TOKENS.
+        Return the hello as an entry of the inbox if it was remembered, and an
+        order waits for the token or a Session was made for it; else None. The
+        tokens seen longest ago are forgotten when there are MAX_TOKENS.
         """
         ...
 
-    async def location_of(self, token: str) -> TokenLocation | None:
-        """Return where the last hello of a token saw its phone, None if there
-        was none.
+    async def locations_of(self, token: str) -> list[TokenLocation]:
+        """Return where hellos of a token saw its phone: for each router what
+        was asked for last, the latest of them first, MAX_PLACES at most.
         """
         ...
 
@@ -237,15 +268,15 @@ class WaitingStore(Protocol):
     async def wait_for_hello(
         self,
         order: Authorize,
-        location: TokenLocation | None,
+        locations: Sequence[TokenLocation],
         now: int,
         until: int,
     ) -> bool:
         """Keep an order until its token says hello, or until `until`; return
         whether it is kept.
 
-        It is not kept if the token's location is no longer `location`: a hello
-        came since that was read.
+        It is not kept if the token's locations are no longer `locations`: a
+        hello came since they were read.
 
         Raises ApiError 503 `inbox_full` if MAX_WAITING orders wait.
         """
@@ -301,15 +332,14 @@ class OrderStore(Protocol):
         self, revoke: Revoke, client: Client, device: str, now: int
     ) -> None:
         """Keep a revoke on a Device for REVOKE_MEMORY; of equal ones the
-        latest time of asking counts.
+        latest time of asking counts, and the latest arrival.
         """
         ...
 
-    async def revoked_at(
+    async def revokes_of(
         self, order: Authorize, client: Client, device: str
-    ) -> datetime | None:
-        """Return when the latest kept revoke was asked for that concerns an
-        order; None if there is none.
+    ) -> list[Cause]:
+        """Return the kept revokes that concern an order.
 
         Those are the revokes of the order itself on any Device, and the
         client's without an order on this Device.
@@ -360,14 +390,11 @@ class BridgeStore(InboxStore, NonceStore, ExecutorStore, Protocol):
         ...
 
 
-def latest_revoke(
-    revokes: Iterable[KeptRevoke], client: Client
-) -> float | None:
-    """Return the latest time (seconds since 1970) of the revokes that concern
-    a client, None if none does.
-    """
-    moments = (
-        revoke.revoked_at for revoke in revokes if revoke.concerns(client)
-    )
+def router_key(mik_id: str | None) -> str:
+    """Return what a router's identifier is compared by."""
+    return (mik_id or "").casefold()
 
-    return max(moments, default=None)
+
+def milliseconds(moment: datetime) -> int:
+    """Return a moment as milliseconds since 1970."""
+    return round(moment.timestamp() * 1000)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cerebro.routeros.access.marker import client_id, marker_for
-from cerebro.routeros.access.model import Client
+from cerebro.routeros.access.model import Client, Grant
 from cerebro.routeros.access.result import ADD, HOSTS, SET, UNDO, GrantView
 from cerebro.routeros.access.state import PlanState
 from cerebro.routeros.access.tables import IndexedRow, in_order
@@ -79,9 +79,29 @@ def conclude(state: PlanState, granted: GrantedClient) -> None:
         in_force, client.mac, tuple(client.ips), granted.blocked, unread
     )
     for each in client.grants:
-        state.result.grants[each] = (
-            view if held or not each.hold else replace(view, granted=False)
+        in_force_for_it = in_force and (held or not each.hold)
+        seen, holder = _sighting(state, client, each)
+        state.result.grants[each] = replace(
+            view, granted=in_force_for_it, seen=seen, holder=holder
         )
+
+
+def _sighting(
+    state: PlanState, client: Client, each: Grant
+) -> tuple[bool | None, str | None]:
+    """Return whether the hosts show a client where its grant says it is, and
+    who else has that address; `GrantView` says it in full.
+    """
+    if state.unread(HOST) is not None:
+        return None, None
+
+    holder = state.held.get(each.ip) if each.ip else None
+    if holder is not None and holder != client.mac:
+        return False, holder
+
+    keys = [client.mac] if client.mac else client.ips
+
+    return any(key in state.servers for key in keys), None
 
 
 def _comment(state: PlanState, client: Client) -> str:

@@ -22,7 +22,9 @@ class GrantView:
 
     `ips` are the addresses at which the router's firewall sees the client.
     `unread` is the path of a menu that could not be read, so that nothing is
-    proven (rule B0).
+    proven (rule B0). `seen` says whether a host shows the client, and nobody
+    else at the address that it was granted for; None if hosts could not be
+    read. `holder` is the MAC of somebody else who has that address (rule A13).
     """
 
     granted: bool
@@ -30,6 +32,8 @@ class GrantView:
     ips: tuple[str, ...]
     blocked_by_hand: str | None = None
     unread: str | None = None
+    seen: bool | None = None
+    holder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

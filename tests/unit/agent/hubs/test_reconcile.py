@@ -12,6 +12,7 @@ from cerebro.agent.hubs.keys import HubKeys
 from cerebro.agent.hubs.model import Frozen, HubDesired
 from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
 from cerebro.domain.conditions import ConditionState, Obstacle
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Hub, Peer
 from cerebro.wireguard.backend import Backend, ForeignInterface, WireGuardError
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
@@ -81,6 +82,7 @@ class Pass:
             self.check,
             lambda backend, _: self.carries.append(backend),
             carried=self.carried,
+            removals=RemovalWindow(settle=0.0),
             connected=self.connected,
         ).run()
 

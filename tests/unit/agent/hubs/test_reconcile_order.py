@@ -15,6 +15,7 @@ from cerebro.agent.hubs.keys import HubKeys
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
 from cerebro.domain.conditions import Obstacle
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Peer
 from cerebro.wireguard import isolation
 from cerebro.wireguard.backend import (
@@ -217,6 +218,7 @@ async def run(
         node.check,
         lambda *_: None,
         carried=True,
+        removals=RemovalWindow(settle=0.0),
         own_addresses=own,
         connected=lambda: [("eth0", "192.168.1.5/24")],
     ).run()

@@ -163,7 +163,10 @@ def test_the_page_lists_every_endpoint_with_the_model_of_its_answer() -> None:
 def test_the_page_says_which_fields_may_be_absent() -> None:
     schemas = openapi()["components"]["schemas"]
     grant = schemas["GrantAnswer"]
-    assert set(grant["properties"]) - set(grant["required"]) == {"warning"}
+    assert set(grant["properties"]) - set(grant["required"]) == {
+        "clientSeen",
+        "warning",
+    }
     assert list(grant["properties"]) == [
         "ok",
         "pedidoId",
@@ -172,6 +175,7 @@ def test_the_page_says_which_fields_may_be_absent() -> None:
         "ip",
         "mac",
         "mikrotik",
+        "clientSeen",
         "warning",
     ]
 

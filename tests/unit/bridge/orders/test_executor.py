@@ -13,8 +13,8 @@ import pytest
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client, Hello, Intent
-from cerebro.bridge.orders.executor import OrderExecutor, Written
-from cerebro.bridge.orders.sessions import Sessions
+from cerebro.bridge.orders.executor import OrderExecutor
+from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.store.base import DAY, BridgeStore, Entry
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.store import Store as ObjectStore
@@ -72,7 +72,15 @@ class Server:
         ):
             raise Conflict("it was changed")
         generation = old["metadata"]["generation"] + 1
-        meta = {**old["metadata"], "generation": generation}
+        annotations = merge(
+            old["metadata"].get("annotations", {}),
+            change["metadata"].get("annotations", {}),
+        )
+        meta = {
+            **old["metadata"],
+            "generation": generation,
+            "annotations": annotations,
+        }
         return self.put(
             {
                 **old,
@@ -104,6 +112,7 @@ class World:
             windows=GrantWindows(),
         )
         self._received: int = now_ms()
+        self._entries: list[Entry] = []
         self.see_device("1")
 
     async def _complete(self) -> None:
@@ -124,9 +133,13 @@ class World:
 
     async def do(self, intent: Intent) -> Written:
         self._received += 1
-        return await self.actions.carry_out(
-            Entry(self._received, "lane", self._received, intent)
-        )
+        entry = Entry(self._received, "lane", self._received, intent)
+        self._entries.append(entry)
+        return await self.actions.carry_out(entry)
+
+    async def do_again(self, number: int) -> Written:
+        """Carry out the first entry (1), the second, ... once more."""
+        return await self.actions.carry_out(self._entries[number - 1])
 
     def spec(self, name: str) -> Body:
         found: Body = self.server.objects[name]["spec"]
@@ -160,9 +173,52 @@ async def test_a4_a_revoke_that_comes_while_its_session_is_being_made_still_ends
 async def test_a4_an_older_revoke_that_comes_meanwhile_ends_nothing(
     world: World,
 ) -> None:
-    world.server.before_create = partial(world.do, by_order("P-1", asked=-5))
+    world.server.before_create = partial(world.do, by_order("P-1", asked=-500))
     done = await world.do(order("P-1", asked=0))
     assert not world.spec(done.targets[0].name).get("revoked")
+
+
+async def test_a4_within_the_clock_window_a_revoke_that_came_later_ends(
+    world: World,
+) -> None:
+    """Case T6: also carried out again after a restart, and by another bridge, in whatever order."""
+    made, ended = order("P-1", asked=0), by_order("P-1", asked=-5)
+    done = await world.do(made)
+    await world.do(ended)
+    assert world.spec(done.targets[0].name)["revoked"]
+    with pytest.raises(ApiError, match="revoked after"):
+        await world.do_again(1)
+    await world.do(made)
+    assert not world.spec(done.targets[0].name)["revoked"]
+    with pytest.raises(ApiError) as caught:
+        await world.do_again(2)
+    assert caught.value.code == "asked_later"
+    assert not world.spec(done.targets[0].name)["revoked"]
+
+
+async def test_a4_an_order_that_waited_came_when_it_came_first(
+    world: World,
+) -> None:
+    waits = order("P-1").model_copy(update={"token": "t", "client": Client()})
+    with pytest.raises(ApiError, match="no address"):
+        await world.do(waits)
+    await world.do(by_order("P-1", asked=-5))
+    await world.do(hello(MAC))
+    (released,) = world.enqueued
+    with pytest.raises(ApiError, match="revoked after"):
+        await world.actions.carry_out(released)
+
+
+async def test_b4_a_revoke_of_an_order_of_the_older_relay_names_its_client(
+    world: World,
+) -> None:
+    """Case T6: its router removes the rows of that client and, by their comment, of that order."""
+    await world.store.note_hello(hello(MAC), now_ms())
+    by_token = revoke("P-old", asked=90, client=Client())
+    done = await world.do(by_token.model_copy(update={"token": "t"}))
+    (record,) = (world.spec(target.name) for target in done.targets)
+    assert (record["orderID"], record["revoked"]) == ("P-old", True)
+    assert record["client"]["macAddress"] == MAC
 
 
 async def test_a4_a_process_that_died_between_the_two_is_made_good(
@@ -300,7 +356,7 @@ async def test_a4_a_revoke_by_a_token_that_said_no_hello_ends_what_was_made_for_
     ended = await world.do(by_token)
     assert [target.name for target in ended.targets] == [done.targets[0].name]
     assert world.spec(done.targets[0].name)["revoked"]
-    late = order("P-1", asked=4)
+    late = order("P-1", asked=-200)
     with pytest.raises(ApiError, match="revoke"):
         await world.do(late)
 
@@ -373,6 +429,41 @@ async def test_a6_only_another_mac_counts_as_a_move(world: World) -> None:
             == client.ip
         )
     await world.do(hello(MAC_2))
+    assert world.spec(done.targets[0].name)["client"]["macAddress"] == MAC_2
+
+
+async def test_a6_the_latest_word_about_the_phone_counts(world: World) -> None:
+    """Case T11: an address that the order brings itself is newer than an old hello, and older than a new one."""
+    for asked, expected in ((0, MAC_2), (70, MAC)):
+        await world.store.note_hello(hello(MAC_2), now_ms())
+        by_token = order(f"P-{asked}", asked=asked)
+        done = await world.do(by_token.model_copy(update={"token": "t"}))
+        client = world.spec(done.targets[0].name)["client"]
+        assert client["macAddress"] == expected
+
+
+async def test_a6_an_order_that_says_less_than_the_hello_takes_nothing_away(
+    world: World,
+) -> None:
+    await world.store.note_hello(hello(MAC_2), now_ms())
+    known = Client(ip=hello(MAC_2).client.ip)
+    by_token = order(asked=70).model_copy(
+        update={"token": "t", "client": known}
+    )
+    done = await world.do(by_token)
+    client = world.spec(done.targets[0].name)["client"]
+    assert client["macAddress"] == MAC_2
+
+
+async def test_a6_a_hello_that_a_later_one_overtook_moves_nothing(
+    world: World,
+) -> None:
+    """Case T11: another bridge may have taken the later one, and moved the Session."""
+    done = await world.do(order("P-1").model_copy(update={"token": "t"}))
+    later = hello(MAC_2).model_copy(update={"requested_at": at(90)})
+    await world.store.note_hello(later, now_ms())
+    await world.do(later)
+    await world.do(hello(MAC))
     assert world.spec(done.targets[0].name)["client"]["macAddress"] == MAC_2
 
 

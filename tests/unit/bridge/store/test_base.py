@@ -10,25 +10,36 @@ import asyncio
 import pytest
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.intents import Authorize, Client, Hello, Intent
+from cerebro.bridge.intents import (
+    Arrival,
+    Authorize,
+    Cause,
+    Client,
+    Hello,
+    Intent,
+    Revoke,
+)
 from cerebro.bridge.store.base import (
     DAY,
     HOUR,
     BridgeStore,
     Placement,
     TokenLocation,
+    milliseconds,
 )
 from cerebro.runtime.clock import now_ms
-from support.orders import MAC, MAC_2, NOW, PHONE, at, order, revoke
+from support.orders import MAC, MAC_2, PHONE, at, order, revoke
 from support.stores import StoreFactory
 
+MAC_3 = "AA:BB:CC:DD:EE:03"
 
-def said(token: str = "t", mac: str = MAC) -> Hello:
+
+def said(token: str = "t", mac: str = MAC, asked: float = 0) -> Hello:
     return Hello(
         mik_id="R1",
         token=token,
         client=Client(mac=mac, ip="10.5.50.10"),
-        requested_at=NOW,
+        requested_at=at(asked),
     )
 
 
@@ -46,65 +57,73 @@ async def test_a_nonce_is_good_once_until_its_memory_ends(
     store: BridgeStore,
 ) -> None:
     uses = [
-        await store.use_nonce("n" * 8, now, 1000) for now in (0, 1, 999, 1001)
+        await store.use_nonce("n" * 8, now, 1000, 1000)
+        for now in (0, 1, 999, 1001)
     ]
     assert uses == [True, False, False, True]
 
 
 async def test_of_many_at_once_one_nonce_wins(store: BridgeStore) -> None:
-    uses = [store.use_nonce("same-one", 0, 1000) for _ in range(50)]
+    uses = [store.use_nonce("same-one", 0, 1000, 1000) for _ in range(50)]
     assert sorted(await asyncio.gather(*uses)) == [False] * 49 + [True]
 
 
+async def kept(
+    store: BridgeStore,
+    client: Client = PHONE,
+    name: str = "P-9",
+    where: str = "router-1",
+) -> list[Cause]:
+    return await store.revokes_of(order(name), client, where)
+
+
+async def keep(
+    store: BridgeStore, which: Revoke, client: Client = PHONE
+) -> None:
+    await store.keep_revoke(which, client, "router-1", now_ms())
+
+
 async def test_a4_a_revoke_is_kept_for_24_h(store: BridgeStore) -> None:
-    await store.keep_revoke(revoke(asked=60), PHONE, "router-1", now_ms())
-    assert await store.revoked_at(order(), PHONE, "router-1") == at(60)
-    assert (
-        await store.revoked_at(
-            order(), Client(mac=MAC_2, ip="10.5.50.10"), "router-1"
-        )
-        is None
-    )
-    assert await store.revoked_at(
-        order(), Client(ip="10.5.50.10"), "router-1"
-    ) == at(60)
+    await keep(store, revoke(asked=60))
+    address = Client(ip="10.5.50.10")
+    elsewhere = Client(mac=MAC_2, ip="10.5.50.10")
+    assert await kept(store) == [Cause(at(60))]
+    assert await kept(store, elsewhere) == []
+    assert await kept(store, address) == [Cause(at(60))]
     await store.prune(now_ms() + DAY)
-    assert await store.revoked_at(order(), PHONE, "router-1") is None
+    assert await kept(store) == []
 
 
-async def test_a4_of_equal_revokes_the_latest_time_of_asking_counts(
+async def test_a4_of_equal_revokes_the_latest_time_and_arrival_count(
     store: BridgeStore,
 ) -> None:
-    for asked in (60, 30):
-        await store.keep_revoke(
-            revoke(asked=asked), PHONE, "router-1", now_ms()
-        )
-    assert await store.revoked_at(order(), PHONE, "router-1") == at(60)
+    for asked, arrival in ((60, (5, 1)), (30, (7, 2)), (20, (5, 9))):
+        late = revoke(asked=asked, client=Client(mac=MAC))
+        arrived = late.model_copy(update={"arrival": Arrival(*arrival)})
+        await keep(store, arrived, Client(mac=MAC))
+    assert await kept(store) == [Cause(at(60), Arrival(7, 2))]
 
 
 async def test_a4_a_revoke_of_an_order_is_kept_for_that_order(
     store: BridgeStore,
 ) -> None:
-    await store.keep_revoke(
-        revoke("P-1", asked=60), Client(), "router-1", now_ms()
-    )
-    for name, kept in (("P-1", at(60)), ("P-2", None)):
-        assert await store.revoked_at(order(name), PHONE, "router-1") == kept
+    await keep(store, revoke("P-1", asked=60), Client())
+    assert await kept(store, name="P-1") == [Cause(at(60))]
+    assert await kept(store, name="P-2") == []
 
 
 async def test_a2_a_revoke_of_an_order_is_kept_for_every_router(
     store: BridgeStore,
 ) -> None:
-    await store.keep_revoke(
-        revoke("P-1", asked=60), PHONE, "router-1", now_ms()
-    )
-    await store.keep_revoke(revoke(asked=30), PHONE, "router-1", now_ms())
-    for name, where, kept in (
-        ("P-1", "router-2", at(60)),
-        ("P-2", "router-2", None),
-        ("P-2", "router-1", at(30)),
+    await keep(store, revoke("P-1", asked=60))
+    await keep(store, revoke(asked=30))
+    for name, where, asked in (
+        ("P-1", "router-2", {60}),
+        ("P-2", "router-2", set()),
+        ("P-2", "router-1", {30}),
     ):
-        assert await store.revoked_at(order(name), PHONE, where) == kept
+        revokes = await kept(store, name=name, where=where)
+        assert {each.asked_at for each in revokes} == {at(s) for s in asked}
 
 
 async def test_a6_at_most_three_moves_an_hour(store: BridgeStore) -> None:
@@ -125,24 +144,53 @@ async def test_a6_a_hello_makes_work_only_when_there_may_be_some(
         "whether the Session is where the phone is, only the Session tells"
     )
     assert await store.note_hello(said("another"), 0) is None
-    assert await store.wait_for_hello(waits_for("new"), None, 0, 1000)
-    assert not await store.wait_for_hello(waits_for("t"), None, 0, 1000), (
+    assert await store.wait_for_hello(waits_for("new"), [], 0, 1000)
+    assert not await store.wait_for_hello(waits_for("t"), [], 0, 1000), (
         "the hello came while the order was looked at"
     )
     assert await store.note_hello(said("new"), 0) is not None
 
 
-async def test_a6_a_token_is_where_its_last_hello_was(
+async def test_a6_a_token_is_where_its_latest_word_places_it(
     store: BridgeStore,
 ) -> None:
-    assert await store.location_of("t") is None
-    for mac in (MAC, MAC_2):
-        await store.note_hello(said(mac=mac), 0)
-    assert await store.location_of("t") == TokenLocation(
-        "R1", Client(mac=MAC_2, ip="10.5.50.10")
+    """Case T11: the later word counts, not the one that arrives later."""
+    assert await store.locations_of("t") == []
+    for mac, asked in ((MAC, 1), (MAC_2, 5), (MAC, 3), (MAC_3, 5)):
+        await store.note_hello(said(mac=mac, asked=asked), 0)
+    place = TokenLocation(
+        "R1", Client(mac=MAC_3, ip="10.5.50.10"), milliseconds(at(5))
     )
+    assert await store.locations_of("t") == [place]
     await store.prune(31 * DAY)
-    assert await store.location_of("t") is None
+    assert await store.locations_of("t") == []
+
+
+async def test_a6_a_hello_from_another_router_takes_no_token_away(
+    store: BridgeStore,
+) -> None:
+    """Case T11: a token has a place on each router, whatever the case of its identifier."""
+    for router, mac, asked in (
+        ("R1", MAC, 1),
+        ("R2", MAC_2, 5),
+        ("r1", MAC_3, 3),
+    ):
+        hello = said(mac=mac, asked=asked)
+        await store.note_hello(hello.model_copy(update={"mik_id": router}), 0)
+    places = await store.locations_of("t")
+    assert [(place.mik_id, place.client.mac) for place in places] == [
+        ("R2", MAC_2),
+        ("r1", MAC_3),
+    ]
+
+
+async def test_a6_a_hello_that_a_later_one_overtook_makes_no_work(
+    store: BridgeStore,
+) -> None:
+    linked = order("P-9").model_copy(update={"token": "t"})
+    store.note_grant_soon(linked, Placement("router-1", "a-session"), 0)
+    assert await store.note_hello(said(asked=5), 0) is not None
+    assert await store.note_hello(said(mac=MAC_2, asked=3), 0) is None
 
 
 async def test_a6_an_order_that_waits_is_released_once_with_the_phones_address(
@@ -150,7 +198,7 @@ async def test_a6_an_order_that_waits_is_released_once_with_the_phones_address(
 ) -> None:
     for order_id in ("P-1", "P-2"):
         assert await store.wait_for_hello(
-            waits_for("t", order_id), None, 0, 1000
+            waits_for("t", order_id), [], 0, 1000
         )
     waiting = await store.waiting_for("t", 999)
     assert [intent.order_id for intent in waiting] == ["P-1", "P-2"]
@@ -173,7 +221,7 @@ async def test_a6_an_order_that_was_granted_waits_no_more_and_is_its_tokens(
     store: BridgeStore,
 ) -> None:
     granted = waits_for("t")
-    assert await store.wait_for_hello(granted, None, 0, 1000)
+    assert await store.wait_for_hello(granted, [], 0, 1000)
     store.note_grant_soon(granted, Placement("router-1", "a-session"), 0)
     assert await store.sessions_of("t") == ["a-session"]
     assert await store.waiting_for("t", 0) == []
@@ -210,6 +258,9 @@ async def test_f2_the_lane_is_the_mac_else_the_token_else_the_address(
         await lane_of(store, revoke(client=Client(ip="1.2.3.4"))) == "1.2.3.4"
     )
     assert await lane_of(store, revoke("P-1", client=Client())) == "P-1"
+    assert {await lane_of(store, said(mac=mac)) for mac in (MAC, MAC_2)} == {
+        "t"
+    }, "case T11: hellos of one token stay in their order"
 
 
 async def test_f1_the_inbox_keeps_entries_in_their_order_until_they_are_taken_out(
@@ -245,7 +296,7 @@ async def test_two_bridges_on_one_store_see_each_others_records(
     await twin.open()
     uses = await asyncio.gather(
         *(
-            each.use_nonce("same-one", 0, 1000)
+            each.use_nonce("same-one", 0, 1000, 1000)
             for each in (store, twin)
             for _ in range(9)
         )
@@ -261,7 +312,7 @@ async def test_a_store_that_is_not_open_is_503(
 ) -> None:
     unopened = make_store()
     with pytest.raises(ApiError) as caught:
-        await unopened.use_nonce("n" * 8, 0, 1000)
+        await unopened.use_nonce("n" * 8, 0, 1000, 1000)
     assert (caught.value.status, caught.value.code) == (
         503,
         "store_unavailable",

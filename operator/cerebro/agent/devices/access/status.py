@@ -21,6 +21,9 @@ from cerebro.routeros.access.result import EndingView, GrantView
 GRANTING = "Granting"
 """The reason while nothing keeps a Session from being granted."""
 
+_SIGHTING = frozenset({"clientSeen", "addressHeldBy"})
+"""Fields of a status that are written only together with others."""
+
 
 def live_status(
     session: Session,
@@ -56,6 +59,7 @@ def live_status(
 
     status = old.model_copy(
         update={
+            **_sighting(view),
             "phase": phase,
             "authorized_at": authorized_at,
             "reopened_at": now if reopens(session) else old.reopened_at,
@@ -85,6 +89,16 @@ def _end(
     return verdict.end
 
 
+def _sighting(view: GrantView | None) -> dict[str, Any]:
+    """Return what changes of whether the router shows the client (A13):
+    nothing before the access is on the router, or while hosts are unread.
+    """
+    if view is None or not view.granted or view.seen is None:
+        return {}
+
+    return {"client_seen": view.seen, "address_held_by": view.holder}
+
+
 def _applied(session: Session, view: GrantView) -> AppliedClient:
     """Return the client that is on the router, and for which address of the
     spec it was pinned (B2).
@@ -107,9 +121,7 @@ def _live_state(
     old = session.status
 
     if view is not None and view.granted:
-        return ConditionState(
-            "True", "Granted", "the client's entries are on the router"
-        )
+        return _granted_state(session)
 
     if view is not None and view.blocked_by_hand:
         message = f"{view.blocked_by_hand}: remove or change that row to let the client in"
@@ -134,6 +146,21 @@ def _live_state(
 
     return ConditionState(
         "False", GRANTING, "the client's entries are being put on the router"
+    )
+
+
+def _granted_state(session: Session) -> ConditionState:
+    """Return the state of a Session that is granted as far as this release
+    does it.
+    """
+    message = "the client's entries are on the router"
+    if session.spec.hotspot_user is None:
+        return ConditionState("True", "Granted", message)
+
+    return ConditionState(
+        "True",
+        reasons.NOT_SUPPORTED,
+        f"{message}; spec.hotspotUser does nothing in this release: no hotspot user is made",
     )
 
 
@@ -171,6 +198,8 @@ def ended_status(
             "finished_at": (old.finished_at or now) if enforced else None,
             "finished": finished,
             "applied": None if enforced else _client_until_end(session, view),
+            "client_seen": None,
+            "address_held_by": None,
             "observed_generation": session.metadata.generation,
         }
     )
@@ -242,6 +271,9 @@ def _failed(
 def status_patch(old: SessionStatus, new: SessionStatus) -> dict[str, Any]:
     """Return the merge patch that turns one status into the other; empty if
     they are equal.
+
+    Whether the router shows the client goes with what else there is to write:
+    phones come and go, and that alone is worth no write.
     """
 
     before = old.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -259,4 +291,6 @@ def status_patch(old: SessionStatus, new: SessionStatus) -> dict[str, Any]:
         # may stay.
         patch["applied"] = new.applied.model_dump(mode="json", by_alias=True)
 
-    return patch | dict.fromkeys(removed)
+    patch |= dict.fromkeys(removed)
+
+    return {} if patch.keys() <= _SIGHTING else patch

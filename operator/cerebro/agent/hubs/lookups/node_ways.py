@@ -33,6 +33,7 @@ _FIRST = 1.0
 _RESOLVE = 5.0
 """Seconds for the API server's name."""
 
+# What a condition says is at an address.
 _API_SERVER = "the API server"
 _NAME_SERVER = "a name server of the node"
 _GATEWAY = "the node's default gateway"
@@ -60,6 +61,7 @@ class NodeWays:
         most a second.
         """
         first = self._lookup is None
+
         if first or (refresh and self._lookup and self._lookup.done()):
             self._lookup = asyncio.create_task(
                 self._resolve(), name="resolve the API server"
@@ -79,7 +81,11 @@ class NodeWays:
             self._lookup.cancel()
 
     async def _resolve(self) -> None:
+        """Note the addresses of the API server, and call `changed` if they are
+        others; a failed look-up changes nothing.
+        """
         addresses = {self._host}
+
         if _address(self._host) is None:
             addresses = set()
             with suppress(OSError, TimeoutError, UnicodeError):
@@ -94,6 +100,9 @@ class NodeWays:
 
 
 def _ways_in_files() -> dict[str, str]:
+    """Return what the node's files say, by address; one that is both a gateway
+    and a name server is called a name server.
+    """
     gateways = [
         *gateways_4(_text_of(_ROUTES_4)),
         *gateways_6(_text_of(_ROUTES_6)),
@@ -107,6 +116,7 @@ def _ways_in_files() -> dict[str, str]:
 
 
 def _text_of(path: Path) -> str:
+    """Return the text of a file, empty if it cannot be read."""
     try:
         return path.read_text(errors="replace")
     except OSError:
@@ -153,6 +163,7 @@ def _texts(addresses: Iterable[str]) -> Iterator[str]:
 def _address(
     text: str,
 ) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that a text is; None if it is a name or nothing."""
     try:
         return ipaddress.ip_address(text)
     except ValueError:

@@ -3,19 +3,20 @@ kept and removed. Pure.
 
 `plan` decides before anything is written; `outcome` reports afterwards what
 came of it. The rules are E5 to E8, E13, B8 and B9. This module writes nothing
-and reads no status but those in the objects that it is given.
+and reads no status but those in the objects that it is given. What it lets go
+is noted in the RemovalWindow that it is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 from cerebro.agent.hubs.model import Frozen, HubDesired, PresharedKey
 from cerebro.agent.hubs.peers.acceptance import Acceptance, accept
 from cerebro.agent.hubs.peers.ways import Ways
 from cerebro.domain.conditions import ConditionState, Obstacle
-from cerebro.domain.mass_removal import is_mass_removal
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Peer, reasons
 from cerebro.wireguard.model import (
     ActualPeer,
@@ -26,10 +27,6 @@ from cerebro.wireguard.model import (
 )
 from cerebro.wireguard.networks import ip_endpoint, span, without
 from cerebro.wireguard.plan import plan_peers
-
-"""Rule E13: a mass removal is ten peers or more, and over a fifth of those on
-the interface.
-"""
 
 _NO_SECRET = PresharedKey()
 
@@ -78,6 +75,11 @@ class PeersPlan:
 
     held_back: frozenset[str] = frozenset()
     """Keys whose removal waits until a person confirms it (rule E13)."""
+
+    look_again_at: float | None = None
+    """When keys of deleted Peers may go, by the monotonic clock; None: none
+    waits for its time (rule E13).
+    """
 
     frozen: Frozen = field(default_factory=Frozen)
 
@@ -145,9 +147,13 @@ class PeersPlan:
         )
 
 
-def plan(desired: HubDesired, actual: Interface) -> PeersPlan:
+def plan(
+    desired: HubDesired, actual: Interface, removals: RemovalWindow
+) -> PeersPlan:
     """Return what is to be done so that the interface has the accepted Peers.
-    `actual` is the interface as read.
+
+    `actual` is the interface as read. `removals` remembers what went from it
+    lately, and decides what goes now.
     """
 
     result = PeersPlan(frozen=desired.frozen)
@@ -199,9 +205,10 @@ def plan(desired: HubDesired, actual: Interface) -> PeersPlan:
         desired,
         actual,
         result,
+        removals,
         rotated=rotated & without_place,
-        ended=(deleted | refused) & without_place,
         deleted=deleted & without_place,
+        refused=(refused - deleted) & without_place,
     )
 
     return result
@@ -328,43 +335,43 @@ def _plan_changes(
     desired: HubDesired,
     actual: Interface,
     result: PeersPlan,
+    removals: RemovalWindow,
     *,
-    rotated: Collection[str],
-    ended: Collection[str],
-    deleted: Collection[str],
+    rotated: Set[str],
+    deleted: Set[str],
+    refused: Set[str],
 ) -> None:
     """Decide which keys are removed, and set the changes of the plan.
 
     All keys given are on the interface and have no place there any more:
-    `rotated` were replaced by a new key, `ended` belong to Peers that leave or
-    are refused, `deleted` are those of them whose Peer leaves.
+    `rotated` were replaced by a new key, `deleted` belong to Peers that leave,
+    `refused` to Peers that stay and are not accepted.
     """
 
-    spec = desired.hub.spec
-    removals = set(ended)
-    if spec.unknown_peers == "Remove":
-        removals |= result.unknown
-
     # Nothing is removed while not all Peers are known (rules B9 and E7).
-    if desired.frozen.everything or not desired.complete:
-        removals, rotated = set(), ()
+    going: Set[str] = frozenset()
 
-    # A mass removal waits until a person confirms as many (rule E13).
-    if (
-        is_mass_removal(len(removals), len(actual.peers))
-        and len(removals) > desired.confirmed
-    ):
-        result.held_back = frozenset(removals)
-        removals = set()
+    if desired.frozen.everything or not desired.complete:
+        result.held_back = removals.held
+        rotated = frozenset()
+    else:
+        going = _going(
+            desired,
+            actual,
+            result,
+            removals,
+            deleted=deleted,
+            refused=refused,
+        )
 
     # While the Hub is paused, at most the peers of deleted Peers go (rule B8).
+    spec = desired.hub.spec
     if spec.paused == "All":
         return
 
     if spec.paused == "Changes":
         result.changes = [
-            PeerChange(key, remove=True)
-            for key in sorted(removals & set(deleted))
+            PeerChange(key, remove=True) for key in sorted(going & deleted)
         ]
 
         return
@@ -372,8 +379,43 @@ def _plan_changes(
     result.changes = plan_peers(
         result.desired,
         actual,
-        remove=sorted(removals | set(rotated)),
+        remove=sorted(going | rotated),
         dialled=desired.dialled,
         dials_back=desired.dials_back,
         now=desired.now,
     )
+
+
+def _going(
+    desired: HubDesired,
+    actual: Interface,
+    result: PeersPlan,
+    removals: RemovalWindow,
+    *,
+    deleted: Set[str],
+    refused: Set[str],
+) -> frozenset[str]:
+    """Return which keys without an accepted Peer go now, and set what waits: a
+    mass removal until a person confirms it, what was deleted a few seconds
+    (rule E13).
+    """
+
+    # A Peer that is refused was not deleted, so its key does not wait.
+    ownerless = deleted | refused
+
+    if desired.hub.spec.unknown_peers == "Remove":
+        ownerless |= result.unknown
+
+    decision = removals.decide(
+        ownerless,
+        actual.peers.keys(),
+        now=desired.monotonic,
+        known_at=desired.monotonic,
+        confirmed=desired.confirmed,
+        at_once=refused,
+    )
+
+    result.held_back = decision.held
+    result.look_again_at = decision.look_again_at
+
+    return decision.going

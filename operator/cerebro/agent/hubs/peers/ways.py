@@ -47,6 +47,7 @@ class Ways:
             return None
 
         version, number, text = addresses[start]
+
         if version != network.version or number > network.last:
             return None
 

@@ -76,9 +76,7 @@ class Engine:
 
         # The first transaction opens the file: it fails here, and not at the
         # first request.
-        await self.run(
-            lambda db: db.execute("SELECT count(*) FROM inbox").fetchone()
-        )
+        await self.run(lambda db: db.execute("PRAGMA user_version").fetchone())
 
         self._reader = sqlite3.connect(
             self.path, timeout=BUSY_TIMEOUT, isolation_level=None

@@ -7,7 +7,8 @@ import sqlite3
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Intent, dump, lane_of, load
 from cerebro.bridge.store.base import MAX_INBOX, Backlog, Entry, LeftOver
-from cerebro.bridge.store.sqlite.tokens import location_of
+from cerebro.bridge.store.sqlite.schema import rows_of
+from cerebro.bridge.store.sqlite.tokens import locations_of
 
 
 def put(db: sqlite3.Connection, intent: Intent, now: int) -> Entry:
@@ -16,16 +17,15 @@ def put(db: sqlite3.Connection, intent: Intent, now: int) -> Entry:
     Raises ApiError 503 `inbox_full`.
     """
 
-    count = db.execute("SELECT count(*) FROM inbox").fetchone()[0]
-    if count >= MAX_INBOX:
+    if rows_of(db, "inbox") >= MAX_INBOX:
         raise ApiError(
             503,
             "inbox_full",
             "too many orders wait for the API server: try again later",
         )
 
-    location = location_of(db, intent.token) if intent.token else None
-    lane = lane_of(intent, location.client if location is not None else None)
+    locations = locations_of(db, intent.token) if intent.token else []
+    lane = lane_of(intent, locations[0].client if locations else None)
     cursor = db.execute(
         "INSERT INTO inbox (received_at, lane, intent) VALUES (?, ?, ?)",
         (now, lane, dump(intent)),
@@ -70,8 +70,8 @@ def backlog(db: sqlite3.Connection) -> Backlog:
     """Return how many entries are in the inbox, and when the oldest was
     received.
     """
-    count, oldest = db.execute(
-        "SELECT count(*), coalesce(min(received_at), 0) FROM inbox"
+    oldest = db.execute(
+        "SELECT received_at FROM inbox ORDER BY seq LIMIT 1"
     ).fetchone()
 
-    return Backlog(count, oldest)
+    return Backlog(rows_of(db, "inbox"), oldest[0] if oldest else 0)

@@ -7,16 +7,20 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime
 
-from cerebro.bridge.intents import Authorize, Client, Revoke
+from cerebro.bridge.intents import Arrival, Authorize, Cause, Client, Revoke
 from cerebro.bridge.store.base import (
     REVOKE_MEMORY,
     KeptRevoke,
     Placement,
-    latest_revoke,
 )
 
 _NO_ORDER = ""
 """In place of an order's id in the row of a revoke that names none."""
+_SELECT = "SELECT mac, ip, order_id, revoked_at, arrived_at, arrived_seq FROM revokes"
+_LATER_ARRIVAL = (
+    "CASE WHEN (excluded.arrived_at, excluded.arrived_seq)"
+    " > (coalesce(arrived_at, 0), coalesce(arrived_seq, 0))"
+)
 
 
 def keep_revoke(
@@ -37,35 +41,52 @@ def keep_revoke(
     )
 
     db.execute(
-        "INSERT INTO revokes (device, order_id, mac, ip, revoked_at, kept_until) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET"
-        " revoked_at = max(revoked_at, excluded.revoked_at), kept_until = excluded.kept_until",
-        (*key, revoke.requested_at.timestamp(), now + REVOKE_MEMORY),
+        "INSERT INTO revokes"  # noqa: S608 - our own text
+        " (device, order_id, mac, ip, revoked_at, kept_until, arrived_at, arrived_seq)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " revoked_at = max(revoked_at, excluded.revoked_at), kept_until = excluded.kept_until,"
+        f" arrived_at = {_LATER_ARRIVAL} THEN excluded.arrived_at ELSE arrived_at END,"
+        f" arrived_seq = {_LATER_ARRIVAL} THEN excluded.arrived_seq ELSE arrived_seq END",
+        (
+            *key,
+            revoke.requested_at.timestamp(),
+            now + REVOKE_MEMORY,
+            *(revoke.arrival or (None, None)),
+        ),
     )
 
 
-def revoked_at(
+def revokes_of(
     db: sqlite3.Connection, order: Authorize, client: Client, device: str
-) -> datetime | None:
-    """Return the time of the latest kept revoke that concerns an order, None
-    if there is none.
-    """
-    rows = db.execute(
-        "SELECT mac, ip, order_id, revoked_at FROM revokes WHERE device = ? AND order_id = ?"
-        " UNION ALL SELECT mac, ip, order_id, revoked_at FROM revokes WHERE order_id = ? AND order_id != ?",
-        (device, _NO_ORDER, order.order_id or _NO_ORDER, _NO_ORDER),
-    )
-
-    revokes = [
-        KeptRevoke(
-            order_id or None, Client(mac=mac or None, ip=ip or None), seconds
-        )
-        for mac, ip, order_id, seconds in rows
+) -> list[Cause]:
+    """Return the kept revokes that concern an order."""
+    rows = [
+        *db.execute(
+            f"{_SELECT} WHERE device = ? AND order_id = ? AND mac = ?",
+            (device, _NO_ORDER, client.mac),
+        ),
+        *db.execute(
+            f"{_SELECT} WHERE device = ? AND order_id = ? AND ip = ?",
+            (device, _NO_ORDER, client.ip),
+        ),
     ]
+    if order.order_id:
+        rows += db.execute(f"{_SELECT} WHERE order_id = ?", (order.order_id,))
 
-    latest = latest_revoke(revokes, client)
+    # A row that names both is found by both.
+    revokes = [_kept_revoke(row) for row in dict.fromkeys(rows)]
 
-    return None if latest is None else datetime.fromtimestamp(latest, UTC)
+    return [revoke.cause for revoke in revokes if revoke.concerns(client)]
+
+
+def _kept_revoke(row: tuple[str, str, str, float, int, int]) -> KeptRevoke:
+    mac, ip, order_id, seconds, *arrived = row
+    arrival = None if None in arrived else Arrival(*arrived)
+    cause = Cause(datetime.fromtimestamp(seconds, UTC), arrival)
+
+    return KeptRevoke(
+        order_id or None, Client(mac=mac or None, ip=ip or None), cause
+    )
 
 
 def place(

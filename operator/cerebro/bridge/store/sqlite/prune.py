@@ -8,20 +8,43 @@ import sqlite3
 
 from cerebro.bridge.store.base import MOVE_MEMORY, TOKEN_MEMORY
 
+AT_ONCE = 1000
+"""Rows of a table that a step forgets at most, so that no request waits long
+for it.
+"""
 
-def prune(db: sqlite3.Connection, now: int) -> None:
-    """Forget what is over at `now`: one step of a transaction."""
-    db.execute("DELETE FROM nonces WHERE expires_at <= ?", (now,))
-    db.execute("DELETE FROM waiting WHERE expires_at <= ?", (now,))
-    db.execute("DELETE FROM revokes WHERE kept_until <= ?", (now,))
-    db.execute("DELETE FROM moves WHERE at <= ?", (now - MOVE_MEMORY,))
 
-    for table, column in (
-        ("tokens", "seen_at"),
-        ("token_sessions", "at"),
-        ("placements", "at"),
-    ):
-        db.execute(
-            f"DELETE FROM {table} WHERE {column} <= ?",  # noqa: S608 - our own names
-            (now - TOKEN_MEMORY,),
+def prune(db: sqlite3.Connection, now: int) -> bool:
+    """Forget what is over at `now`: one step of a transaction. Return whether
+    there may be more.
+    """
+    forgotten = [
+        _forget(db, table, key, column, before)
+        for table, key, column, before in (
+            ("nonces", "nonce", "expires_at", now),
+            ("waiting", "token, order_key", "expires_at", now),
+            ("revokes", "device, order_id, mac, ip", "kept_until", now),
+            ("moves", "rowid", "at", now - MOVE_MEMORY),
+            ("tokens", "token", "seen_at", now - TOKEN_MEMORY),
+            ("token_places", "token, router", "seen_at", now - TOKEN_MEMORY),
+            ("token_sessions", "token, name", "at", now - TOKEN_MEMORY),
+            ("placements", "order_id, type", "at", now - TOKEN_MEMORY),
         )
+    ]
+
+    return max(forgotten) >= AT_ONCE
+
+
+def _forget(
+    db: sqlite3.Connection, table: str, key: str, column: str, before: int
+) -> int:
+    """Remove rows of a table whose column has `before` or an earlier time,
+    AT_ONCE at most; return how many.
+    """
+    over = f"SELECT {key} FROM {table} WHERE {column} <= ? LIMIT ?"  # noqa: S608 - our own names
+    cursor = db.execute(
+        f"DELETE FROM {table} WHERE ({key}) IN ({over})",  # noqa: S608 - our own names
+        (before, AT_ONCE),
+    )
+
+    return cursor.rowcount

@@ -12,8 +12,12 @@ from pathlib import Path
 
 from cerebro.bridge.store.base import StoreVersionError
 
-VERSION = 1
+VERSION = 4
 """The version that this release reads and writes."""
+
+_COUNTED_2 = ("nonces", "inbox", "tokens", "waiting")
+"""Tables that have a bound: how many rows each has is in the table `counts`.
+"""
 
 _TABLES_1 = """
 CREATE TABLE IF NOT EXISTS nonces (nonce TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID;
@@ -40,10 +44,81 @@ CREATE TABLE IF NOT EXISTS placements (
     PRIMARY KEY (order_id, type)) WITHOUT ROWID;
 """
 
-_STEPS = (_TABLES_1,)
-"""What makes version n + 1 out of version n, at index n. No statement has a
-semicolon inside.
+_INDEXES_2 = """
+CREATE INDEX IF NOT EXISTS revokes_by_order ON revokes (order_id);
+CREATE INDEX IF NOT EXISTS revokes_by_address ON revokes (device, order_id, ip);
+CREATE INDEX IF NOT EXISTS revokes_by_end ON revokes (kept_until);
+CREATE INDEX IF NOT EXISTS waiting_by_end ON waiting (expires_at);
+CREATE INDEX IF NOT EXISTS moves_by_age ON moves (at);
+CREATE INDEX IF NOT EXISTS token_sessions_by_age ON token_sessions (at);
+CREATE INDEX IF NOT EXISTS placements_by_age ON placements (at)
 """
+"""No request and no round of forgetting reads a whole table."""
+
+
+def _split(statements: str) -> tuple[str, ...]:
+    """Return statements one by one; none of them has a semicolon inside."""
+    return tuple(statements.split(";"))
+
+
+def _count_rows_of(table: str) -> tuple[str, ...]:
+    """Return the statements that count a table once, and from then on with
+    each row that comes or goes.
+
+    The count is a part of the transaction that changes the table: it holds
+    after a rollback, after a restart, and for two bridges that share the file.
+    A row must be replaced by an upsert: `INSERT OR REPLACE` does not say that
+    the former row went.
+    """
+    count = f"SELECT '{table}', count(*) FROM {table}"  # noqa: S608 - our own names
+    change = "UPDATE counts SET rows = rows"
+    of_table = f"WHERE name = '{table}'"
+    come = f"CREATE TRIGGER IF NOT EXISTS {table}_come AFTER INSERT ON {table}"
+    go = f"CREATE TRIGGER IF NOT EXISTS {table}_go AFTER DELETE ON {table}"
+
+    return (
+        f"INSERT OR REPLACE INTO counts {count}",
+        f"{come} BEGIN {change} + 1 {of_table}; END",
+        f"{go} BEGIN {change} - 1 {of_table}; END",
+    )
+
+
+_COUNTS_2 = (
+    "CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID",
+    *(
+        statement
+        for table in _COUNTED_2
+        for statement in _count_rows_of(table)
+    ),
+)
+
+_PLACES_3 = """
+CREATE TABLE IF NOT EXISTS token_places (
+    token TEXT NOT NULL, router TEXT NOT NULL, mik_id TEXT NOT NULL, ip TEXT, mac TEXT, user_agent TEXT,
+    said_at INTEGER NOT NULL, seen_at INTEGER NOT NULL, PRIMARY KEY (token, router)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS token_places_by_word ON token_places (token, said_at);
+CREATE INDEX IF NOT EXISTS token_places_by_age ON token_places (seen_at);
+INSERT OR IGNORE INTO token_places
+    SELECT token, lower(mik_id), mik_id, ip, mac, user_agent, seen_at, seen_at FROM tokens
+"""
+"""A token has a place on each router. The table `tokens` had a single one; it
+stays for the bridge of the release before, which may still run beside this one
+(E15).
+"""
+
+_ARRIVALS_4 = (
+    "ALTER TABLE revokes ADD COLUMN arrived_at INTEGER",
+    "ALTER TABLE revokes ADD COLUMN arrived_seq INTEGER",
+)
+"""When a kept revoke came; none of what an older release kept (A4)."""
+
+_STEPS = (
+    _split(_TABLES_1),
+    _split(_INDEXES_2) + _COUNTS_2,
+    _split(_PLACES_3) + _count_rows_of("token_places"),
+    _ARRIVALS_4,
+)
+"""The statements that make version n + 1 out of version n, at index n."""
 
 
 def bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
@@ -62,7 +137,7 @@ def bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
 
     try:
         for step in _STEPS[_version_of(db, path) :]:
-            for statement in step.split(";"):
+            for statement in step:
                 db.execute(statement)
 
         db.execute(f"PRAGMA user_version = {VERSION}")
@@ -71,6 +146,15 @@ def bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
         raise
 
     db.execute("COMMIT")
+
+
+def rows_of(db: sqlite3.Connection, table: str) -> int:
+    """Return how many rows a table with a bound has, without counting them."""
+    row = db.execute(
+        "SELECT rows FROM counts WHERE name = ?", (table,)
+    ).fetchone()
+
+    return int(row[0])
 
 
 def _version_of(db: sqlite3.Connection, path: Path) -> int:

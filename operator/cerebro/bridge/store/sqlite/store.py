@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from cerebro.bridge.intents import Authorize, Client, Hello, Intent, Revoke
+from cerebro.bridge.intents import (
+    Authorize,
+    Cause,
+    Client,
+    Hello,
+    Intent,
+    Revoke,
+)
 from cerebro.bridge.store.base import (
     Backlog,
     BridgeStore,
@@ -52,8 +58,11 @@ class SqliteStore(BridgeStore):
         await self.engine.sync()
 
     async def prune(self, now: int) -> None:
-        """Forget what is over."""
-        await self.engine.run(partial(prune, now=now))
+        """Forget what is over, a part in each transaction: what waits between
+        them goes first.
+        """
+        while await self.engine.run(partial(prune, now=now)):
+            pass
 
     async def put(self, intent: Intent, now: int) -> Entry:
         """Put an intent into the inbox."""
@@ -75,10 +84,18 @@ class SqliteStore(BridgeStore):
         """Return how full the inbox is."""
         return self.engine.read(inbox.backlog)
 
-    async def use_nonce(self, nonce: str, now: int, memory: int) -> bool:
+    async def use_nonce(
+        self, nonce: str, now: int, memory: int, valid_for: int
+    ) -> bool:
         """Remember a nonce; return whether it was new."""
         return await self.engine.run(
-            partial(nonces.use_nonce, nonce=nonce, now=now, memory=memory)
+            partial(
+                nonces.use_nonce,
+                nonce=nonce,
+                now=now,
+                memory=memory,
+                valid_for=valid_for,
+            )
         )
 
     async def note_hello(self, hello: Hello, now: int) -> Entry | None:
@@ -89,9 +106,9 @@ class SqliteStore(BridgeStore):
             partial(_note_hello, hello=hello, now=now)
         )
 
-    async def location_of(self, token: str) -> TokenLocation | None:
-        """Return what the last hello of a token said."""
-        return self.engine.read(partial(tokens.location_of, token=token))
+    async def locations_of(self, token: str) -> list[TokenLocation]:
+        """Return where a token was seen, the latest word first."""
+        return self.engine.read(partial(tokens.locations_of, token=token))
 
     async def sessions_of(self, token: str) -> list[str]:
         """Return the names of a token's Sessions; it waits for the writer, so
@@ -110,7 +127,7 @@ class SqliteStore(BridgeStore):
     async def wait_for_hello(
         self,
         order: Authorize,
-        location: TokenLocation | None,
+        locations: Sequence[TokenLocation],
         now: int,
         until: int,
     ) -> bool:
@@ -119,7 +136,7 @@ class SqliteStore(BridgeStore):
             partial(
                 waiting.wait_for_hello,
                 order=order,
-                location=location,
+                locations=locations,
                 now=now,
                 until=until,
             )
@@ -171,13 +188,13 @@ class SqliteStore(BridgeStore):
             )
         )
 
-    async def revoked_at(
+    async def revokes_of(
         self, order: Authorize, client: Client, device: str
-    ) -> datetime | None:
-        """Return the time of the latest kept revoke that concerns an order."""
+    ) -> list[Cause]:
+        """Return the kept revokes that concern an order."""
         return self.engine.read(
             partial(
-                orders.revoked_at, order=order, client=client, device=device
+                orders.revokes_of, order=order, client=client, device=device
             )
         )
 
@@ -189,7 +206,8 @@ def _note_hello(
     be concerned (A6).
     """
     token = hello.token or ""
-    tokens.note_location(db, hello, now)
+    if not tokens.note_location(db, hello, now):
+        return None
 
     if waiting.is_awaited(db, token) or tokens.has_session(db, token):
         return inbox.put(db, hello, now)

@@ -7,48 +7,73 @@ from __future__ import annotations
 import sqlite3
 
 from cerebro.bridge.intents import Client, Hello
-from cerebro.bridge.store.base import MAX_TOKENS, MOVE_MEMORY, TokenLocation
+from cerebro.bridge.store.base import (
+    MAX_PLACES,
+    MAX_TOKENS,
+    MOVE_MEMORY,
+    TokenLocation,
+    milliseconds,
+    router_key,
+)
+from cerebro.bridge.store.sqlite.schema import rows_of
 
 _FORGOTTEN_AT_ONCE = 1000
 
 
-def location_of(db: sqlite3.Connection, token: str) -> TokenLocation | None:
-    """Return what the last hello of a token said."""
-    row = db.execute(
-        "SELECT mik_id, mac, ip FROM tokens WHERE token = ?", (token,)
-    ).fetchone()
-    if row is None:
-        return None
+def locations_of(db: sqlite3.Connection, token: str) -> list[TokenLocation]:
+    """Return where a token was seen, the latest word first."""
+    rows = db.execute(
+        "SELECT mik_id, mac, ip, said_at FROM token_places WHERE token = ?"
+        " ORDER BY said_at DESC LIMIT ?",
+        (token, MAX_PLACES),
+    )
 
-    mik_id, mac, ip = row
+    return [
+        TokenLocation(mik_id, Client(mac=mac, ip=ip), said_at)
+        for mik_id, mac, ip, said_at in rows
+    ]
 
-    return TokenLocation(mik_id, Client(mac=mac, ip=ip))
 
+def note_location(db: sqlite3.Connection, hello: Hello, now: int) -> bool:
+    """Remember what a hello said of its router; return False if a later word
+    is known.
 
-def note_location(db: sqlite3.Connection, hello: Hello, now: int) -> None:
-    """Remember what a hello said; at MAX_TOKENS those seen longest ago are
-    forgotten.
+    At MAX_TOKENS those seen longest ago are forgotten.
     """
-    token = hello.token or ""
-    if location_of(db, token) is None:
-        count = db.execute("SELECT count(*) FROM tokens").fetchone()[0]
-        if count >= MAX_TOKENS:
-            db.execute(
-                "DELETE FROM tokens WHERE token IN (SELECT token FROM tokens ORDER BY seen_at LIMIT ?)",
-                (_FORGOTTEN_AT_ONCE,),
-            )
+    token, router = hello.token or "", router_key(hello.mik_id)
+    known = db.execute(
+        "SELECT said_at FROM token_places WHERE token = ? AND router = ?",
+        (token, router),
+    ).fetchone()
+    said_at = milliseconds(hello.requested_at)
+    if known is not None and known[0] > said_at:
+        return False
+
+    if known is None and rows_of(db, "token_places") >= MAX_TOKENS:
+        db.execute(
+            "DELETE FROM token_places WHERE (token, router) IN"
+            " (SELECT token, router FROM token_places ORDER BY seen_at LIMIT ?)",
+            (_FORGOTTEN_AT_ONCE,),
+        )
 
     db.execute(
-        "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO token_places VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (token, router) DO UPDATE SET"
+        " mik_id = excluded.mik_id, ip = excluded.ip, mac = excluded.mac,"
+        " user_agent = excluded.user_agent, said_at = excluded.said_at, seen_at = excluded.seen_at",
         (
             token,
+            router,
             hello.mik_id,
             hello.client.ip,
             hello.client.mac,
             hello.user_agent,
+            said_at,
             now,
         ),
     )
+
+    return True
 
 
 def link(db: sqlite3.Connection, token: str, name: str, now: int) -> None:
@@ -94,10 +119,10 @@ def note_move(
         return True
 
     moves = db.execute(
-        "SELECT count(*) FROM moves WHERE token = ? AND at > ?",
-        (token, moved_at - MOVE_MEMORY),
-    ).fetchone()[0]
-    if moves >= limit:
+        "SELECT at FROM moves WHERE token = ? AND at > ? LIMIT ?",
+        (token, moved_at - MOVE_MEMORY, limit),
+    ).fetchall()
+    if len(moves) >= limit:
         return False
 
     db.execute("INSERT INTO moves VALUES (?, ?)", (token, moved_at))

@@ -11,30 +11,31 @@ from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client, dump
 from cerebro.bridge.store.base import MAX_WAITING, Entry, TokenLocation
 from cerebro.bridge.store.sqlite import inbox, tokens
+from cerebro.bridge.store.sqlite.schema import rows_of
 
 
 def wait_for_hello(
     db: sqlite3.Connection,
     order: Authorize,
-    location: TokenLocation | None,
+    locations: Sequence[TokenLocation],
     now: int,
     until: int,
 ) -> bool:
     """Keep an order until its token says hello; return False if it said so
-    since `location` was read.
+    since `locations` were read.
     """
 
-    if tokens.location_of(db, order.token or "") != location:
+    if tokens.locations_of(db, order.token or "") != list(locations):
         return False
 
-    count = db.execute("SELECT count(*) FROM waiting").fetchone()[0]
-    if count >= MAX_WAITING:
+    if rows_of(db, "waiting") >= MAX_WAITING:
         raise ApiError(
             503, "inbox_full", "too many orders wait for their device's hello"
         )
 
     db.execute(
-        "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?)",
+        "INSERT INTO waiting VALUES (?, ?, ?, ?) ON CONFLICT (token, order_key) DO UPDATE SET"
+        " intent = excluded.intent, expires_at = excluded.expires_at",
         (order.token, _key(order), dump(order), max(now, until)),
     )
 

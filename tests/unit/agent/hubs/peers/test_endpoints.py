@@ -18,6 +18,7 @@ from cerebro.agent.hubs.peers.plan import plan
 from cerebro.agent.hubs.peers.reporter import PeerReporter
 from cerebro.agent.hubs.peers.status import out_of_sight, report_in_status
 from cerebro.domain.conditions import ConditionState
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.kube.status_writer import Write
 from cerebro.resources import Hub, Peer
 from cerebro.wireguard.model import ActualPeer, Endpoint, Interface
@@ -87,7 +88,7 @@ def conclude(
     desired = HubDesired(HUB, [peer], heard=heard or {}, now=NOW)
     return peer_results(
         desired,
-        plan(desired, actual),
+        plan(desired, actual, RemovalWindow()),
         actual,
         present=frozenset(actual.peers),
         refused={},
@@ -97,7 +98,7 @@ def conclude(
 
 def dialled(peer: Peer, actual: Interface, **more: Any) -> Endpoint | None:
     desired = HubDesired(HUB, [peer], now=NOW, **more)
-    return plan(desired, actual).desired[key()].last_endpoint
+    return plan(desired, actual, RemovalWindow()).desired[key()].last_endpoint
 
 
 NEW = Interface("wg0")
@@ -211,7 +212,7 @@ def said(peer: Peer, endpoint: Endpoint) -> PeersOutcome:
     desired = HubDesired(HUB, [peer], now=NOW)
     return peer_results(
         desired,
-        plan(desired, actual),
+        plan(desired, actual, RemovalWindow()),
         actual,
         present=frozenset(actual.peers),
         refused={},

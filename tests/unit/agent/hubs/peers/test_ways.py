@@ -10,6 +10,7 @@ from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.peers.acceptance import Acceptance
 from cerebro.agent.hubs.peers.plan import plan
 from cerebro.agent.hubs.peers.ways import Ways
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Hub, Peer
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
 from cerebro.wireguard.model import ActualPeer, Endpoint, Interface
@@ -73,7 +74,7 @@ def judged(
     desired = HubDesired(
         more.pop("hub", a_hub()), peers, **{"ways": WAYS, **more}
     )
-    return plan(desired, actual or there()).accepted["u-p"]
+    return plan(desired, actual or there(), RemovalWindow()).accepted["u-p"]
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.intents import Authorize
-from cerebro.bridge.store.base import StoreVersionError
-from cerebro.bridge.store.sqlite import nonces
+from cerebro.bridge.intents import Authorize, Client, dump
+from cerebro.bridge.store.base import DAY, StoreVersionError
+from cerebro.bridge.store.sqlite import nonces, schema
 from cerebro.bridge.store.sqlite.engine import Engine
 from cerebro.bridge.store.sqlite.schema import VERSION
 from cerebro.bridge.store.sqlite.store import SqliteStore
@@ -32,11 +32,17 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 
 async def test_work_that_raises_is_undone_alone(engine: Engine) -> None:
     def broken(db: sqlite3.Connection) -> None:
-        nonces.use_nonce(db, "broken-one", 0, 1000)
+        nonces.use_nonce(db, "broken-one", 0, 1000, 1000)
         raise ValueError("no")
 
     fine = engine.run(
-        partial(nonces.use_nonce, nonce="fine-one", now=0, memory=1000)
+        partial(
+            nonces.use_nonce,
+            nonce="fine-one",
+            now=0,
+            memory=1000,
+            valid_for=1000,
+        )
     )
     results = await asyncio.gather(
         engine.run(broken), fine, return_exceptions=True
@@ -45,7 +51,13 @@ async def test_work_that_raises_is_undone_alone(engine: Engine) -> None:
     assert results[1] is True
     assert (
         await engine.run(
-            partial(nonces.use_nonce, nonce="broken-one", now=0, memory=1000)
+            partial(
+                nonces.use_nonce,
+                nonce="broken-one",
+                now=0,
+                memory=1000,
+                valid_for=1000,
+            )
         )
         is True
     )
@@ -129,18 +141,30 @@ async def test_a_new_file_has_the_version_of_this_release(
     assert version_of(path) == VERSION
 
 
-async def test_a_file_from_before_versions_is_opened_unchanged(
-    tmp_path: Path,
+@pytest.mark.parametrize("version", [0, 1])
+async def test_a_file_of_an_older_release_is_brought_up_to_date(
+    tmp_path: Path, version: int
 ) -> None:
+    """A file from before there were versions has the tables of version 1."""
     path = tmp_path / "relay.db"
-    before = await make_file(path, 0)
+    kept = dump(order("P-1"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for statement in schema._STEPS[0]:
+            db.execute(statement)
+        db.execute("INSERT INTO inbox VALUES (7, 1, 'lane', ?)", (kept,))
+        db.execute(
+            "INSERT INTO revokes VALUES ('router-1', '', '', 'P-1', 60, ?)",
+            (DAY,),
+        )
+        db.execute(f"PRAGMA user_version = {version}")
     store = SqliteStore(path)
     await store.open()
     entries, _ = await store.left_over(1)
+    revokes = await store.revokes_of(order("P-1"), Client(), "router-1")
     await store.close()
-    assert len(entries) == 1
-    assert content_of(path) == before
-    assert version_of(path) == 1
+    assert [entry.intent for entry in entries] == [order("P-1")]
+    assert [revoke.asked_at.timestamp() for revoke in revokes] == [60]
+    assert version_of(path) == VERSION
 
 
 async def test_a_file_of_a_newer_release_is_refused_and_stays_as_it_is(
