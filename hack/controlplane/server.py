@@ -12,6 +12,8 @@ import ssl
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +22,7 @@ from controlplane.processes import Process, end, free_port, launch
 from controlplane.progress import wait_until
 
 READY_TIMEOUT = 240.0
+_PUTS_AT_ONCE = 100
 CALL_TIMEOUT = 120.0
 ETCD, API_SERVER, CONTROLLER_MANAGER = (
     "etcd",
@@ -217,6 +220,48 @@ class ControlPlane:
         )
         self._etcd_call("compaction", {"revision": revision, "physical": True})
         return revision
+
+    def versions(self, prefix: str) -> list[tuple[str, int]]:
+        """Return the keys of etcd that begin with `prefix`, each with the
+        number of its revisions since it was created.
+        """
+        first = prefix.encode()
+        after = first[:-1] + bytes([first[-1] + 1])
+        body = {
+            "key": base64.b64encode(first).decode(),
+            "range_end": base64.b64encode(after).decode(),
+            "keys_only": True,
+        }
+        listed = self._etcd_call("range", body).get("kvs", [])
+        return [
+            (base64.b64decode(each["key"]).decode(), int(each["version"]))
+            for each in listed
+        ]
+
+    def put(self, values: Iterable[tuple[str, bytes]]) -> None:
+        """Write keys of etcd past the API server, which hears of them as of
+        its own writes.
+        """
+        waiting = iter(values)
+        while some := list(islice(waiting, _PUTS_AT_ONCE)):
+            puts = [
+                {
+                    "request_put": {
+                        "key": base64.b64encode(key.encode()).decode(),
+                        "value": base64.b64encode(value).decode(),
+                    }
+                }
+                for key, value in some
+            ]
+            self._etcd_call("txn", {"success": puts})
+
+    def value(self, key: str) -> bytes:
+        """Return the value of a key of etcd. Raises KeyError if it has none."""
+        body = {"key": base64.b64encode(key.encode()).decode()}
+        listed = self._etcd_call("range", body).get("kvs", [])
+        if not listed:
+            raise KeyError(key)
+        return base64.b64decode(listed[0]["value"])
 
     def _etcd_call(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
         data = json.dumps(body).encode()

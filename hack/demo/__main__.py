@@ -1,6 +1,6 @@
-"""The story: a router is declared, an order opens it, a reboot, a revoke; then
-the same by the backend's feed: a trial that the clock ends, a payment, a
-revoke.
+"""The story: a router is declared, an order opens it, a reboot, a revoke, and
+a revoke on a router that does not print its connections; then the same by the
+backend's feed: a trial that the clock ends, a payment, a revoke.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,8 +27,16 @@ from local.tunnels import HUB, Tunnels, why_not
 
 PHONE, PHONE_IP = "AA:BB:CC:00:00:01", "10.5.50.21"
 GUEST, GUEST_IP = "AA:BB:CC:00:00:02", "10.5.50.22"
+TABLET, TABLET_IP = "AA:BB:CC:00:00:03", "10.5.50.23"
 TRIAL_SECONDS = 6
 PAID_SECONDS = 600
+NO_CONNECTIONS = {
+    "path": "/ip/firewall/connection",
+    "verb": "print",
+    "message": "no such item (4)",
+    "times": 1_000_000,
+}
+"""What a router does whose connections come and go while it prints them."""
 
 
 def main() -> int:
@@ -224,6 +233,62 @@ def revoke(stage: Stage) -> None:
     )
 
 
+def revoke_unread(stage: Stage) -> None:
+    """An order is revoked on a router that does not print its connections:
+    the client is shut out all the same.
+    """
+    stage.chapter("A revoke while the router's connections cannot be read")
+    stage.control("POST", "/clients", mac=TABLET, ip=TABLET_IP)
+    stage.post(
+        "/relay/authorize-by-pedido",
+        pedidoId="P-124",
+        mikId=stage.router.name,
+        deviceToken="token-3",
+        ipAtual=TABLET_IP,
+        macAtual=TABLET,
+    )
+    stage.check(
+        "the tablet has a connection open", stage.forwarded(TABLET, "stream")
+    )
+    stage.control("POST", "/faults", trap=NO_CONNECTIONS)
+    stage.tell("from now on the router refuses to print its connections")
+    with ThreadPoolExecutor(1) as backend:
+        asked = backend.submit(
+            stage.post,
+            "/relay/revoke",
+            mikId=stage.router.name,
+            ip=TABLET_IP,
+            mac=TABLET,
+        )
+        stage.until(
+            "a new packet of the tablet is not forwarded, while the revoke still waits for its answer",
+            lambda: not stage.forwarded(TABLET) and not asked.done(),
+        )
+        answer = asked.result()
+    stage.check(
+        "the answer does not claim that it is over: 503, it goes on",
+        answer.status_code == 503,
+        answer.text,
+    )
+    stage.until(
+        "the Session says why: Enforced is False, ConnectionsNotRead",
+        lambda: _enforced(stage, "P-124") == ("False", "ConnectionsNotRead"),
+        lambda: _enforced(stage, "P-124"),
+    )
+    stage.show_tables()
+    stage.control("POST", "/faults")
+    stage.tell("the router prints its connections again")
+    stage.until(
+        "a packet of the connection that was open is not forwarded either",
+        lambda: not stage.forwarded(TABLET, "stream"),
+    )
+    stage.until(
+        "the Session says that the end is enforced",
+        lambda: _enforced(stage, "P-124")[0] == "True",
+        lambda: _enforced(stage, "P-124"),
+    )
+
+
 def trial(stage: Stage) -> None:
     """A trial that the feed asks for ends by the clock."""
     stage.chapter(
@@ -266,7 +331,7 @@ def payment(stage: Stage) -> None:
         "evt-2",
         "PAYMENT_CONFIRMED",
         sid="token-2",
-        pedidoId="P-124",
+        pedidoId="P-125",
         expiresAt=int((time.time() + PAID_SECONDS) * 1000),
     )
     stage.acknowledged("evt-2")
@@ -303,8 +368,8 @@ def revoked_by_feed(stage: Stage) -> None:
     )
     stage.check(
         "the Session of the payment is Revoked",
-        _phases(stage, "P-124") == ["Revoked"],
-        _phases(stage, "P-124"),
+        _phases(stage, "P-125") == ["Revoked"],
+        _phases(stage, "P-125"),
     )
     stage.check(
         "nothing of ours is left on the router",
@@ -334,11 +399,28 @@ def _phases(stage: Stage, order_id: str | None = None) -> list[str]:
     ]
 
 
+def _enforced(stage: Stage, order: str) -> tuple[str, str]:
+    """Return status and reason of the condition Enforced of an order's
+    Session; empty while it has none.
+    """
+    conditions = [
+        condition
+        for session in stage.sessions()
+        if session["spec"].get("orderID") == order
+        for condition in session.get("status", {}).get("conditions", [])
+        if condition["type"] == "Enforced"
+    ]
+    if not conditions:
+        return "", ""
+    return conditions[0]["status"], conditions[0]["reason"]
+
+
 CHAPTERS: tuple[Callable[[Stage], None], ...] = (
     declare,
     order,
     reboot,
     revoke,
+    revoke_unread,
     trial,
     payment,
     revoked_by_feed,

@@ -27,7 +27,7 @@ In a test:
 
 Where to find what: `codec` words and sentences; `session` a connection, login,
 cancel; `dispatch` the way to a handler; `commands`, `printing`, `actions` the
-verbs; `menu`, `menus`, `menus_system`, `computed` the menus as data; `values`
+verbs; `menu`, `menus`, `menus_system`, `menus_ipv6`, `computed` the menus as data; `values`
 kinds and normal forms; `query` query words; `row`, `table` rows; `hotspot`,
 `network` what happens to clients and their packets; `faults` latency and all
 that goes wrong; `clock` time; `options` the switches; `router`, `simulator`

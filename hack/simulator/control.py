@@ -87,6 +87,16 @@ class SimulatorControl:
         """Stop and forget a router."""
         await self._call("DELETE", f"/routers/{router}")
 
+    async def swap(self, router: str, other: str) -> dict[str, Any]:
+        """Let two routers change places; return the first one as `routers`
+        does.
+        """
+        return dict(
+            await self._call(
+                "POST", f"/routers/{router}/swap", {"with": other}
+            )
+        )
+
     async def router(self, router: str) -> dict[str, Any]:
         """Return the state: up, api_sessions, uptime (s), counters {commands,
         writes, logins}, faults.

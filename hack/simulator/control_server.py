@@ -112,6 +112,9 @@ class RouterKeeper(Protocol):
     async def remove_router(self, name: str) -> None:
         """Stop and forget a router. Raises KeyError."""
 
+    async def swap_routers(self, first: str, second: str) -> None:
+        """Let two routers change places. Raises KeyError."""
+
 
 class Control:
     """The handlers; `simulator` keeps the routers."""
@@ -150,6 +153,17 @@ class Control:
         """Stop one."""
         await self.simulator.remove_router(self.router(request).name)
         return web.json_response({})
+
+    async def swap(self, request: web.Request) -> web.Response:
+        """Two routers change places, as when each is plugged in where the
+        other one was.
+        """
+        router, body = self.router(request), await _body(request)
+        other = _text(body, "with")
+        if other not in self.simulator.routers:
+            raise BadRequest(f"with: no router {other!r}", 404)
+        await self.simulator.swap_routers(router.name, other)
+        return web.json_response(router.address_book())
 
     async def state(self, request: web.Request) -> web.Response:
         """What it is doing."""
@@ -320,6 +334,7 @@ def make_app(simulator: RouterKeeper) -> web.Application:
             web.post("/routers", control.add_router),
             web.delete(path, control.remove_router),
             web.get(path, control.state),
+            web.post(f"{path}/swap", control.swap),
             web.get(f"{path}/tables", control.tables),
             web.post(f"{path}/rows", control.add_row),
             web.patch(f"{path}/rows", control.set_row),

@@ -1,9 +1,9 @@
-"""Query words of `print` (reference 2.1): compiled once per command, then
-asked for every row.
+"""Query words of `print`: compiled once per command, then asked for every
+row.
 
-Each word pushes a boolean or works on the stack; a row is returned when no
-`false` is left at the end. Must not know menus: properties are read through a
-getter, typed by their kinds.
+Each word pushes the test of a row or works on the stack; a row is returned
+when no test that is left at the end is `false`. Must not know menus:
+properties are read through a getter, typed by their kinds.
 """
 
 from __future__ import annotations
@@ -31,18 +31,15 @@ def compile_query(
     """
     if not query:
         return None
-    steps: list[Test | list[str]] = [
-        _operations(word[2:])
-        if word.startswith("?#")
-        else _test(word[1:], kinds, tables)
-        for word in query
-    ]
-    tests = [step for step in steps if not isinstance(step, list)]
-    if len(tests) == len(steps):
-        if len(tests) == 1:
-            return tests[0]
-        return lambda get: all(test(get) for test in tests)
-    return lambda get: _evaluate(steps, get)
+    stack: list[Test] = []
+    for word in query:
+        if word.startswith("?#"):
+            stack = operate(stack, _operations(word[2:]))
+        else:
+            stack.append(_test(word[1:], kinds, tables))
+    if len(stack) == 1:
+        return stack[0]
+    return lambda get: all(test(get) for test in stack)
 
 
 def single_equality(
@@ -76,17 +73,7 @@ def _operations(text: str) -> list[str]:
     return tokens
 
 
-def _evaluate(steps: Sequence[Test | list[str]], get: Get) -> bool:
-    stack: list[bool] = []
-    for step in steps:
-        if isinstance(step, list):
-            stack = operate(stack, step)
-        else:
-            stack.append(step(get))
-    return all(stack)
-
-
-def operate(stack: list[bool], tokens: Sequence[str]) -> list[bool]:
+def operate(before: Sequence[Test], tokens: Sequence[str]) -> list[Test]:
     """Apply the operations of one `?#` word; the stack lies on endless `true`,
     its last item is the top.
 
@@ -94,13 +81,13 @@ def operate(stack: list[bool], tokens: Sequence[str]) -> list[bool]:
     the top), a number at the end replaces the whole stack by it, `.` copies
     the top unless it follows a number.
     """
-    stack = list(stack)
+    stack = list(before)
 
-    def pop() -> bool:
-        return stack.pop() if stack else True
+    def pop() -> Test:
+        return stack.pop() if stack else _always
 
-    def at(index: int) -> bool:
-        return stack[-1 - index] if index < len(stack) else True
+    def at(index: int) -> Test:
+        return stack[-1 - index] if index < len(stack) else _always
 
     previous_number = False
     for position, token in enumerate(tokens):
@@ -111,17 +98,31 @@ def operate(stack: list[bool], tokens: Sequence[str]) -> list[bool]:
             else:
                 stack.append(value)
         elif token == "!":  # noqa: S105 - a stack operation, no secret
-            stack.append(not pop())
+            stack.append(_negated(pop()))
         elif token == "&":  # noqa: S105
-            first, second = pop(), pop()
-            stack.append(first and second)
+            stack.append(_both(pop(), pop()))
         elif token == "|":  # noqa: S105
-            first, second = pop(), pop()
-            stack.append(first or second)
+            stack.append(_either(pop(), pop()))
         elif not previous_number:
             stack.append(at(0))
         previous_number = token.isdigit()
     return stack
+
+
+def _always(_get: Get) -> bool:
+    return True
+
+
+def _negated(test: Test) -> Test:
+    return lambda get: not test(get)
+
+
+def _both(top: Test, below: Test) -> Test:
+    return lambda get: below(get) and top(get)
+
+
+def _either(top: Test, below: Test) -> Test:
+    return lambda get: below(get) or top(get)
 
 
 def _test(body: str, kinds: Mapping[str, Kind], tables: Tables) -> Test:

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import asdict
 from typing import Any
 
-from simulator import menus, menus_system
+from simulator import menus, menus_ipv6, menus_system
 from simulator.clock import Clock, Deadlines
 from simulator.commands import Call
 from simulator.dispatch import Request
@@ -74,7 +74,11 @@ class Router:
     # --- the tables
 
     def _make_tables(self) -> None:
-        described = (*menus_system.MENUS, *menus.MENUS)
+        described = (
+            *menus_system.MENUS,
+            *menus.MENUS,
+            *menus_ipv6.MENUS,
+        )
         present = [
             menu
             for menu in described
@@ -344,8 +348,8 @@ class Router:
             self._socket = None
 
     def reboot(self, seconds: float) -> None:
-        """Go down now, losing what a reboot loses (reference 5.6), and come
-        back after `seconds`.
+        """Go down now, losing what a reboot loses, and come back after
+        `seconds`.
         """
         self.up = False
         self.processor.clear()

@@ -75,6 +75,17 @@ class Simulator:
         """Stop and forget a router. Raises KeyError."""
         await self.routers.pop(name).stop()
 
+    async def swap_routers(self, first: str, second: str) -> None:
+        """Let two routers change places: each is reached where the other one
+        was. Raises KeyError.
+        """
+        one, two = self.routers[first], self.routers[second]
+        await one.stop()
+        await two.stop()
+        one.port, two.port = two.port, one.port
+        await one.start()
+        await two.start()
+
     async def _tick(self) -> None:
         """Let rows expire on routers that nobody talks to, so that listeners
         hear of it.

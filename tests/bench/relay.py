@@ -1,4 +1,4 @@
-"""A whole relay of its own for measurements: real API server, our three processes, one simulated router."""
+"""A whole relay of its own for measurements: real API server, our three processes, simulated routers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from pathlib import Path
 import httpx
 
 from backend.billing import signed_headers
+from bench.meter import Target
 from controlplane.server import ControlPlane
+from integration.agent.relay import Object
 from local.relay import manifests, start
 from local.settings import NAMESPACE, Settings, draw
 from local.supervisor import Supervisor
 from simulator.control import SimulatorControl
 
 AUTHORIZE = "/relay/authorize-by-pedido"
+REVOKE = "/relay/revoke"
 READY_WITHIN = "--timeout=120s"
+ANSWER_WITHIN = 60.0
 
 
 @dataclass
@@ -31,30 +35,47 @@ class Relay:
     settings: Settings
     control: SimulatorControl
     http: httpx.AsyncClient
+    folder: Path
 
     @property
     def router(self) -> str:
-        """The router's name, which is its Device's too."""
+        """The first router's name, which is its Device's too."""
         return self.settings.routers[0].name
 
-    async def authorize(self, order: str, mac: str, ip: str) -> httpx.Response:
+    @property
+    def agent(self) -> Target:
+        """The agent's process as it is now."""
+        pid = int((self.folder / "pid" / "agent").read_text())
+        return Target(pid, self.settings.agent_health_port)
+
+    async def authorize(
+        self, order: str, mac: str, ip: str, router: str | None = None
+    ) -> httpx.Response:
         """Send one signed order; the answer comes when the entry is on the router."""
         body = {
             "pedidoId": order,
-            "mikId": self.router,
+            "mikId": router or self.router,
             "deviceToken": order,
             "ipAtual": ip,
             "macAtual": mac,
         }
+        return await self.post(AUTHORIZE, body)
+
+    async def revoke(self, router: str, mac: str, ip: str) -> httpx.Response:
+        """Send one signed revoke of a client."""
+        return await self.post(REVOKE, {"mikId": router, "ip": ip, "mac": mac})
+
+    async def post(self, path: str, body: Object) -> httpx.Response:
+        """Send one signed call."""
         raw = json.dumps(body).encode()
         token, secret = (
             self.settings.secrets["RELAY_TOKEN"],
             self.settings.secrets["RELAY_API_SECRET"].encode(),
         )
         return await self.http.post(
-            AUTHORIZE,
+            path,
             content=raw,
-            headers=signed_headers("POST", AUTHORIZE, raw, token, secret),
+            headers=signed_headers("POST", path, raw, token, secret),
         )
 
     async def boot_time(self) -> float:
@@ -65,18 +86,22 @@ class Relay:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Relay]:
-    """Start it, and stop all of it at the end."""
+async def running(
+    folder: Path, routers: int = 1, resync: str | None = None
+) -> AsyncIterator[Relay]:
+    """Start it, and stop all of it at the end; `resync` is the Devices' resyncInterval, by default that of a
+    local relay.
+    """
     supervisor = Supervisor(folder / "pid", folder / "log")
-    settings = draw(1)
+    settings = draw(routers)
+    wanted = manifests(settings.routers)
+    for item in wanted["items"]:
+        if item["kind"] == "Device" and resync is not None:
+            item["spec"]["resyncInterval"] = resync
     try:
         plane = await asyncio.to_thread(start, supervisor, settings, folder)
         plane.kubectl(
-            "apply",
-            "--server-side",
-            "-f",
-            "-",
-            stdin=json.dumps(manifests(settings.routers)),
+            "apply", "--server-side", "-f", "-", stdin=json.dumps(wanted)
         )
         plane.kubectl(
             "wait",
@@ -89,9 +114,9 @@ async def running(folder: Path) -> AsyncIterator[Relay]:
         async with (
             SimulatorControl(settings.simulator_url) as control,
             httpx.AsyncClient(
-                base_url=settings.bridge_url, timeout=10.0
+                base_url=settings.bridge_url, timeout=ANSWER_WITHIN
             ) as http,
         ):
-            yield Relay(plane, settings, control, http)
+            yield Relay(plane, settings, control, http, folder)
     finally:
         await asyncio.to_thread(supervisor.stop)

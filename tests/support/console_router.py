@@ -30,6 +30,7 @@ ARGUMENTS = {
     "/ipv6/route": "dst-address gateway comment disabled",
     "/ip/firewall/filter": "chain action in-interface src-address protocol dst-port comment disabled",
     "/ipv6/firewall/filter": "chain action in-interface src-address protocol dst-port comment disabled",
+    "/ip/hotspot": "name interface disabled",
     "/ip/service": "address port disabled",
     "/system/scheduler": "name interval start-time policy on-event comment disabled",
 }

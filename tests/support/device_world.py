@@ -25,6 +25,7 @@ from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
+from cerebro.kube.objects import StoredObject
 from cerebro.kube.status_writer import StatusWriter, Write
 from cerebro.resources import (
     DEVICE,
@@ -87,22 +88,22 @@ class Diary:
 class DiaryLink:
     """A connection that says when it is used; `error` is what the next attempts raise."""
 
-    facts = RouterFacts(identity="r1")
+    facts = RouterFacts(identity="r1", serial_number="S1")
 
     def __init__(self, router: FakedRouter, diary: Diary) -> None:
-        self._router, self._diary = router, diary
+        self.router, self._diary = router, diary
         self._open = False
         self.error: RouterError | None = None
         self.secret = "first"
 
     async def session(self, device: Device) -> tuple[RouterSession, bool]:
         if self._open:
-            return self._router.session, False
+            return self.router.session, False
         self._diary.note("dial")
         if self.error is not None:
             raise self.error
         self._open = True
-        return self._router.session, True
+        return self.router.session, True
 
     async def secret_state(self, device: Device) -> str:
         self._diary.note("secret")
@@ -164,6 +165,9 @@ class DiaryWorld:
 
     def carries(self, _namespace: str, _hub: str) -> bool:
         return True
+
+    def interface_to(self, _device: Device) -> str | None:
+        return None
 
     def tunnel_up(self, _device: Device) -> ConditionState:
         return self.tunnel
@@ -264,20 +268,27 @@ class DiaryWorld:
         self.has_device(meta, deletionPolicy="Cleanup")
         self.store.believe(DEVICE, "ns", ["d"])
 
-    def has_session(self, name: str, ends_in: float | None = None) -> None:
+    def has_session(
+        self, name: str, ends_in: float | None = None, *, revoked: bool = False
+    ) -> None:
         """Create a Session or change what it is to be; `ends_in` in seconds from now."""
         spec: dict[str, Any] = {
             "deviceRef": {"name": "d"},
             "client": {"macAddress": f"AA:00:00:00:00:{len(name):02}"},
         }
+        if revoked:
+            spec["revoked"] = True
         if ends_in is not None:
             end = EPOCH + timedelta(seconds=self._clock.time() + ends_in)
             spec["expiresAt"] = format_time(end)
         self._change("Session", name, spec, {})
 
-    def has_no_session(self, name: str) -> None:
-        """Delete a Session."""
+    def has_no_session(self, name: str) -> StoredObject:
+        """Delete a Session; return it as it was before."""
+        stored = self.store.get(SESSION, "ns", name)
+        assert stored is not None
         self._deliver("Session", name, "DELETED")
+        return stored
 
     def _change(
         self, kind: str, name: str, spec: dict[str, Any], meta: dict[str, Any]

@@ -42,7 +42,9 @@ class FakedRouter:
             return Reply(
                 [
                     dict(row)
-                    for row in getattr(self.tables, MENUS[command.path])
+                    for row in getattr(
+                        self.tables, MENUS.get(command.path, ""), ()
+                    )
                 ]
             )
         self.written.append(command)

@@ -19,6 +19,9 @@ class NoTunnels:
     def carries(self, _namespace: str, _hub: str) -> bool:
         return False
 
+    def interface_to(self, _device: Device) -> str | None:
+        return None
+
     def tunnel_up(self, _device: Device) -> ConditionState:
         return NOT_CARRIED
 

@@ -52,6 +52,12 @@ class Tunnels(Protocol):
         """
         ...
 
+    def interface_to(self, device: Device) -> str | None:
+        """Return the interface of this node that leads into a Device's tunnel;
+        None if none does.
+        """
+        ...
+
     def tunnel_up(self, device: Device) -> ConditionState:
         """Return condition TunnelUp of a Device behind a Hub."""
         ...

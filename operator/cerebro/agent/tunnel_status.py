@@ -107,15 +107,7 @@ def dialling_obstacle(
     at another address, do not depend on the tunnel.
     """
 
-    through_tunnel = (
-        device.spec.hub_ref is not None
-        and device.spec.api.address
-        in (
-            None,
-            device.tunnel_address,
-        )
-    )
-    if not through_tunnel:
+    if not device.dials_tunnel:
         return None
 
     if tunnel.reason == "NoPublicKey":

@@ -44,6 +44,26 @@ def parse_network(text: str, *, strict: bool = True) -> Network:
     return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX))
 
 
+def normal_host(text: str) -> str:
+    """Return the one spelling of an IP address or host name: of `FD00::7` it
+    is `fd00::7`. Brackets around an address do not count.
+    """
+    try:
+        return str(parse_address(text.strip("[] ")))
+    except ValueError:
+        return text.strip().lower()
+
+
+def same_host(first: str | None, second: str | None) -> bool:
+    """Return whether both are one IP address or host name, however they are
+    spelt; False if one of them is missing.
+    """
+    if first is None or second is None:
+        return False
+
+    return normal_host(first) == normal_host(second)
+
+
 def is_client_mac(mac: str) -> bool:
     """Return whether a phone can have this MAC, written `AA:BB:CC:DD:EE:FF`.
 
@@ -60,6 +80,7 @@ def is_client_ip(ip: str) -> bool:
     Raises ValueError for a text that is no IPv4 address.
     """
     address = ipaddress.IPv4Address(ip)
+
     return not (
         address.is_unspecified
         or address.is_loopback

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from cerebro.resources.addresses import same_host
 from cerebro.resources.base import Reference, Resource, ResyncedStatus
 from cerebro.resources.model import Spec, Status
 from cerebro.resources.values import (
@@ -292,6 +293,15 @@ class Device(Resource):
         An address that spec.tunnelAddress only asks for may belong to another Device.
         """
         return self.status.tunnel_address
+
+    @property
+    def dials_tunnel(self) -> bool:
+        """Return whether the API is dialled through the Hub's tunnel: at the tunnel address, however it is spelt."""
+        if self.spec.hub_ref is None:
+            return False
+
+        address = self.spec.api.address
+        return address is None or same_host(address, self.tunnel_address)
 
     @property
     def api_address(self) -> str | None:

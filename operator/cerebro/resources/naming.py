@@ -9,7 +9,7 @@ import json
 import re
 from datetime import datetime
 
-from cerebro.resources.base import API_GROUP
+from cerebro.resources.base import API_GROUP, Resource
 from cerebro.resources.session import SessionType
 from cerebro.resources.values import format_time
 
@@ -106,6 +106,11 @@ def second_peer_name(device: str, uid: str) -> str:
     prefix = device[:246].rstrip(".-")
 
     return f"{prefix}-{digest}"
+
+
+def came_over_http(resource: Resource) -> bool:
+    """Return whether the bridge made an object for a caller over HTTP: the label says so from its creation on."""
+    return resource.metadata.labels.get(LABEL_MANAGED_BY) == MANAGED_BY_BRIDGE
 
 
 def device_name(device_id: str) -> str:

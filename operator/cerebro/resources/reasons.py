@@ -46,6 +46,9 @@ DRY_RUN = "DryRun"
 WRONG_ROUTER = "WrongRouter"
 """The router that answers is not the one of the Device."""
 
+NOT_SUPPORTED = "NotSupported"
+"""A field of the spec does nothing in this release, or the router lacks a menu."""
+
 CLOCK_SKEW = "ClockSkew"
 """The agent's clock is too far from the API server's to grant anything new (rule A9)."""
 

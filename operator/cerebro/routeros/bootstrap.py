@@ -226,7 +226,7 @@ def script(tunnel: Tunnel, hand_back: tuple[str, str]) -> list[str]:
     if tunnel.reset_endpoint:
         lines.append(_endpoint_scheduler(tunnel))
 
-    return [*lines, _print_key(tunnel, hand_back)]
+    return [*lines, _ipv6_note(), _print_key(tunnel, hand_back)]
 
 
 def _interface_entry(tunnel: Tunnel) -> str:
@@ -385,6 +385,38 @@ def _endpoint_scheduler(tunnel: Tunnel) -> str:
     }
 
     return ensure("/system/scheduler", {"name": name}, values)
+
+
+def _ipv6_note() -> str:
+    """Print a warning for each interface on which a hotspot runs and the
+    router has an IPv6 address, unless a rule drops what comes from there.
+
+    The hotspot is IPv4 only: IPv6 needs no access. The firewall is a person's
+    to change, so the line that shuts it is only printed.
+    """
+
+    hotspots = found("/ip/hotspot", {"disabled": "no"})
+    here = {"interface": "$i", "disabled": "no", "link-local": "no"}
+    rule = {
+        "chain": "forward",
+        "in-interface": "$i",
+        "action": "drop",
+        "disabled": "no",
+    }
+
+    before = quote("IPv6 lets phones out without payment at the hotspot on ")
+    between = quote(
+        ", since a hotspot is for IPv4 only. To shut it: /ipv6/firewall/filter/add chain=forward action=drop "
+        "in-interface="
+    )
+
+    is_open = when(
+        f"[:len {found('/ipv6/firewall/filter', rule)}] = 0",
+        f":put ({before} . $i . {between} . $i)",
+    )
+    has_address = when(f"[:len {found('/ipv6/address', here)}] != 0", is_open)
+
+    return f":foreach h in={hotspots} do={{:local i [/ip/hotspot/get $h interface]; {has_address}}}"
 
 
 def _print_key(tunnel: Tunnel, hand_back: tuple[str, str]) -> str:

@@ -97,6 +97,20 @@ class Relay:
             ),
         )
 
+    def create(self, *manifests: Object) -> None:
+        """Create Sessions one right after another, faster than kubectl does."""
+        path = f"/apis/{API}/namespaces/{self.namespace}/sessions"
+        for manifest in manifests:
+            body = {"apiVersion": API, **manifest}
+            self._http.post(path, json=body).raise_for_status()
+
+    def sessions(self) -> list[Object]:
+        """Read all Sessions."""
+        path = f"/apis/{API}/namespaces/{self.namespace}/sessions"
+        answer = self._http.get(path)
+        answer.raise_for_status()
+        return list(answer.json()["items"])
+
     def session(
         self,
         name: str,

@@ -147,5 +147,9 @@ class Router:
     def reboot(self, seconds: float) -> None:
         self._call("POST", "/reboot", {"seconds": seconds})
 
+    def swap(self, other: Router) -> None:
+        """Change places with another router, which has the same user and password."""
+        self._call("POST", "/swap", {"with": other.name})
+
     def close(self) -> None:
         self._http.close()

@@ -3,6 +3,8 @@ removal (E13)."""
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from integration.agent.process import AgentProcess
@@ -14,6 +16,10 @@ IP, IP2 = "10.5.50.11", "10.5.50.12"
 CLIENTS = {
     f"AA:BB:CC:00:0D:{number:02X}": f"10.5.51.{number}"
     for number in range(1, 13)
+}
+CROWD = {
+    f"AA:BB:CC:00:0E:{number:02X}": f"10.5.52.{number}"
+    for number in range(1, 61)
 }
 
 pytestmark = pytest.mark.usefixtures("agent")
@@ -115,10 +121,14 @@ def test_f6_dry_run_says_what_would_change_and_writes_nothing(
         line.startswith(f"{LIST} add") and f"address={IP}" in line
         for line in plan()
     )
-    assert any(
-        line.startswith(f"{BINDING} set") and "disabled=true" in line
-        for line in plan()
-    ), "B's would end"
+    relay.until(
+        lambda: any(
+            line.startswith(f"{BINDING} set") and "disabled=true" in line
+            for line in plan()
+        ),
+        "the plan to end B's access, which waits a moment (E13)",
+        plan,
+    )
     relay.until_resynced(router)
     assert router.writes() == 0
     assert relay.status("rehearsed")["phase"] == "Pending"
@@ -204,7 +214,7 @@ def test_e13_a_mass_removal_waits_for_a_persons_word(
         router.move_in(mac, ip)
         router.lets_in(mac)
     relay.until_active("mass-1", "mass-12", "mass-revoked")
-    # Deleted one by one under the agent's eyes, the first would be gone before there are many.
+    # Without a memory of who had access.
     agent.end()
     relay.kubectl("delete", "sessions", "-l", "batch=mass")
     agent.start()
@@ -243,3 +253,66 @@ def test_e13_a_mass_removal_waits_for_a_persons_word(
         "all rows gone",
         router.access,
     )
+
+
+def test_e13_deletions_that_trickle_end_a_fifth_and_wait_for_a_persons_word(
+    relay: Relay,
+) -> None:
+    """Case S1: no single pass ends many. No resync comes to the agent's help."""
+    router = relay.router(device={"resyncInterval": "1h"})
+    names = {
+        mac: f"crowd-{ip.rpartition('.')[2]}" for mac, ip in CROWD.items()
+    }
+    for mac, ip in CROWD.items():
+        router.move_in(mac, ip)
+    relay.apply(
+        *(
+            a_session(names[mac], router.name, mac, ip)
+            for mac, ip in CROWD.items()
+        )
+    )
+    for mac in CROWD:
+        router.lets_in(mac)
+    relay.until_active("crowd-1", "crowd-60")
+
+    deleted = list(CROWD)[:25]
+    for mac in deleted:
+        relay.kubectl("delete", "session", names[mac], "--wait=false")
+        time.sleep(0.4)
+    relay.until_condition(
+        "Device", router.name, "Ready", "False", "MassRemoval"
+    )
+
+    def still_let_in() -> list[str]:
+        return [mac for mac in deleted if router.forwards(mac)]
+
+    def message() -> str:
+        text = relay.condition("Device", router.name, "Ready")["message"]
+        return str(text)
+
+    relay.until(
+        lambda: f'confirm-removal: "{len(still_let_in())}"' in message(),
+        "the number of all that wait",
+        message,
+    )
+    waiting = still_let_in()
+    assert len(deleted) - len(waiting) <= len(CROWD) / 5
+    assert all(router.forwards(mac) for mac in CROWD if mac not in deleted)
+
+    # Nobody else waits: neither who comes nor who is revoked.
+    router.move_in(A, IP)
+    relay.session("crowd-new", router.name, A, IP)
+    router.lets_in(A)
+    relay.patch("session", "crowd-60", revoked=True)
+    router.cuts_off(list(CROWD)[-1])
+
+    relay.kubectl(
+        "annotate",
+        "device",
+        router.name,
+        f"relay.cerebro.dev/confirm-removal={len(waiting)}",
+    )
+    for mac in deleted:
+        router.cuts_off(mac)
+    relay.until_condition("Device", router.name, "Ready", "True")
+    assert len(router.rows(BINDING)) == len(CROWD) - len(deleted)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import ClientError
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
 
@@ -92,3 +93,42 @@ async def test_what_is_no_event_is_refused_with_a_reason(
     )
     assert answer.status == 400
     assert "eventId" in (await answer.json())["error"]
+
+
+async def test_what_is_wrong_is_wrong_until_it_is_over(client: Client) -> None:
+    await client.post(
+        "/control/events", json={"eventId": "evt-1", "type": "TRIAL_REQUESTED"}
+    )
+    await client.put("/control/faults", json={"feed": "500", "ack": "500"})
+    assert (await client.get("/events", headers=POLL)).status == 500
+    signed = {"x-relay-hmac": SIGNED_ACK}
+    assert (await client.post("/ack", data=ACK, headers=signed)).status == 500
+
+    await client.put("/control/faults", json={"feed": "signature"})
+    answer = await client.get("/events", headers=POLL)
+    assert answer.headers["x-backend-hmac"] != sign(
+        SECRET, await answer.read()
+    )
+
+    await client.put("/control/faults", json={"feed": "half"})
+    with pytest.raises(ClientError):
+        await (await client.get("/events", headers=POLL)).read()
+
+    await client.put(
+        "/control/faults",
+        json={"feed": None, "ack": None, "times": 100, "keep": True},
+    )
+    for _ in range(2):
+        events = await (await client.get("/events", headers=POLL)).json()
+        assert len(events) == 100
+        answer = await client.post("/ack", data=ACK, headers=signed)
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "fault", [{"feed": "sleepy"}, {"times": 0}, {"else": 1}]
+)
+async def test_a_fault_that_there_is_not_is_refused(
+    client: Client, fault: dict[str, object]
+) -> None:
+    assert (await client.put("/control/faults", json=fault)).status == 400

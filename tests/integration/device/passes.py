@@ -21,6 +21,7 @@ from cerebro.agent.devices.access.outcome import (
 from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.access.roster import Roster
 from cerebro.agent.devices.access.status import ended_status, live_status
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Device, Session, SessionStatus
 from cerebro.routeros.access.model import AccessPolicy
 from cerebro.routeros.access.result import EndingView
@@ -115,6 +116,9 @@ class Passes:
     session: RouterSession
     flows: dict[str, frozenset[str]] = field(default_factory=dict)
     contest: ContentionTracker = field(default_factory=ContentionTracker)
+    removals: RemovalWindow = field(
+        default_factory=lambda: RemovalWindow(settle=0.0)
+    )
     now: float = 0.0
     after: Callable[[Sequence[Command]], object] = lambda _: None
     policy: AccessPolicy = field(default_factory=AccessPolicy)
@@ -136,6 +140,7 @@ class Passes:
             policy=self.policy,
             at=PassContext(**{**circumstances, "flows": self.flows, **at}),
             flows=self.flows,
+            removals=self.removals,
         )
         outcome = await run.run(Roster.of(sessions), changed)
         granted, ended = granted_and_ended(outcome)

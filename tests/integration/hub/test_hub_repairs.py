@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Mapping
 
 from integration.hub.hub_node import HubNode, NodeAgent
@@ -421,3 +422,54 @@ def test_a_restart_of_the_agent_leaves_everything_as_it_is(
     }
     assert world.internet.early_handshakes(router.address, start) == []
     assert after.peers[router.keys.public].latest_handshake
+
+
+def test_e13_peers_that_go_one_after_the_other_wait_for_a_persons_word(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
+    """Case S1: no single pass removes many."""
+    keys = {a_name(): make_keys().public for _ in range(50)}
+    world.apply(
+        *(
+            a_peer(name, HUB, key, f"10.64.9.{n}/32")
+            for n, (name, key) in enumerate(keys.items())
+        )
+    )
+    for name in keys:
+        world.until_condition("Peer", name, "Applied", "True")
+    most = len(node.shown().peers) / 5
+
+    deleted = list(keys)[:30]
+    for name in deleted:
+        world.kubectl("delete", "peer", name, "--wait=false")
+        time.sleep(0.3)
+    world.until_condition("Hub", HUB, "Ready", "False", "MassRemoval")
+    world.compared(HUB)
+    said = world.condition("Hub", HUB, "Ready")
+    there = node.shown().peers.keys()
+    waiting = [name for name in deleted if keys[name] in there]
+    assert len(deleted) - len(waiting) <= most
+    assert f'confirm-removal: "{len(waiting)}"' in said["message"]
+    assert {keys[name] for name in keys if name not in deleted} <= there
+
+    world.kubectl(
+        "annotate",
+        "hub",
+        HUB,
+        f"relay.cerebro.dev/confirm-removal={len(waiting)}",
+    )
+    for name in deleted:
+        world.until_gone("Peer", name)
+    world.until_condition("Hub", HUB, "Ready", "True")
+    rest = [name for name in keys if name not in deleted]
+    world.kubectl(
+        "annotate",
+        "--overwrite",
+        "hub",
+        HUB,
+        f"relay.cerebro.dev/confirm-removal={len(rest)}",
+    )
+    world.kubectl("delete", "peer", *rest, "--wait=false")
+    for name in rest:
+        world.until_gone("Peer", name)
+    world.kubectl("annotate", "hub", HUB, "relay.cerebro.dev/confirm-removal-")

@@ -264,3 +264,25 @@ def test_every_error_is_a_router_error() -> None:
         issubclass(kind, RouterError)
         for kind in (Unreachable, LoginRefused, ConnectionLost)
     )
+
+
+async def test_s4_a_connection_may_be_kept_to_an_interface(
+    serve: Serve,
+) -> None:
+    """Case S4: what is meant for the tunnel leaves through no other interface."""
+
+    async def script(caller: Caller) -> None:
+        await accept(caller, SECRET)
+
+    router = await serve(script)
+    login = [("user", SECRET)]
+    async with await connect(
+        "127.0.0.1", router.port, login, interface="lo"
+    ) as session:
+        await session.run(Command("/x", "set", {"a": "b"}))
+
+    with pytest.raises(Unreachable) as gone:
+        await connect("127.0.0.1", router.port, login, interface="wg-gone")
+
+    assert gone.value.reason == "TunnelInterfaceGone"
+    assert len(router.callers) == 1

@@ -158,6 +158,21 @@ async def test_the_clock_can_be_pushed(
     assert await control.table(router.name, path) == []
 
 
+async def test_two_routers_change_places(
+    router: Router, control: SimulatorControl
+) -> None:
+    other = await control.add_router("other", serial="S2")
+    swapped = await control.swap(router.name, "other")
+    assert swapped["port"] == other["port"]
+
+    wire = await (await Wire.connect(other["port"])).login()
+    board = (await wire.ask("/system/routerboard/print")).rows[0]
+    assert board["serial-number"] == router.options.serial
+
+    with pytest.raises(ControlError, match="no router 'nobody'"):
+        await control.swap(router.name, "nobody")
+
+
 async def test_as_a_program(tmp_path: Path) -> None:
     """Real process: ready line, port file, end on SIGTERM."""
     hack = Path(__file__).parents[3] / "hack"

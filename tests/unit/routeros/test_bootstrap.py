@@ -354,6 +354,41 @@ def test_tls_means_the_other_service() -> None:
     assert only(router, "/ip/firewall/filter")["dst-port"] == "8729"
 
 
+def test_s9_ipv6_past_a_hotspot_is_printed_and_not_changed() -> None:
+    """Case S9: the firewall is a person's; the line that shuts it is printed."""
+    router = ConsoleRouter()
+    router.put("/ip/hotspot", interface="bridge", disabled="no")
+    router.put("/ip/hotspot", interface="guests", disabled="yes")
+    for interface, link_local in (
+        ("bridge", "no"),
+        ("bridge", "yes"),
+        ("guests", "no"),
+    ):
+        router.put(
+            "/ipv6/address",
+            interface=interface,
+            disabled="no",
+            link_local=link_local,
+        )
+
+    pasted(script(tunnel(), HAND_BACK), router)
+    told = [line for line in router.printed if "IPv6" in line]
+    assert len(told) == 1
+    assert told[0].endswith("action=drop in-interface=bridge")
+    assert router.tables["/ipv6/firewall/filter"] == []
+
+    router.put(
+        "/ipv6/firewall/filter",
+        chain="forward",
+        action="drop",
+        in_interface="bridge",
+        disabled="no",
+    )
+    router.printed.clear()
+    pasted(script(tunnel(), HAND_BACK), router)
+    assert not [line for line in router.printed if "IPv6" in line]
+
+
 def test_ipv6_and_the_hubs_other_networks() -> None:
     one = hub(
         endpoint="[2001:db8::1]:51820",

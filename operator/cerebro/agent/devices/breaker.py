@@ -59,9 +59,11 @@ class Breaker:
         """
 
         self.failures += 1
+
         if self.failures >= self.threshold:
             self.open_until = now + self.recovery
             self.next_try = self.open_until
+
             return
 
         wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (self.failures - 1))
@@ -73,6 +75,7 @@ class Breaker:
         the first time, try a new one at once.
         """
         first = self.failures == 0
+
         self.failed(now)
 
         if first:
@@ -83,6 +86,7 @@ class Breaker:
         handshake).
         """
         if self.open_until is not None:
+            # Half open: the time until which it is open has come.
             self.open_until = now
 
         self.next_try = now

@@ -13,6 +13,7 @@ from cerebro.agent.devices.access.desired import PassContext
 from cerebro.agent.devices.access.outcome import PassResult
 from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.access.roster import Roster
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Device
 from cerebro.resources.naming import FINALIZER_CLEANUP
 from cerebro.routeros.access.model import AccessPolicy
@@ -57,6 +58,7 @@ async def clean_up(
         session=session,
         policy=policy,
         at=at,
+        removals=RemovalWindow(settle=0.0),
         confirmed=_ALL,
         may_write=may_write,
     )

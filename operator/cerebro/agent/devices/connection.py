@@ -9,22 +9,30 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import json
 import time
+from dataclasses import dataclass
 
+from cerebro.agent.context import Tunnels
 from cerebro.agent.devices.model import RouterFacts
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import KubeError, NotFound
 from cerebro.kube.client.secrets import Secret
 from cerebro.resources import Device
+from cerebro.resources.addresses import normal_host
+from cerebro.resources.naming import came_over_http
 from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.connection import connect
 from cerebro.routeros.client.credentials import (
     RouterCredentials,
     router_credentials,
 )
-from cerebro.routeros.client.errors import SecretError, Trap, printable
+from cerebro.routeros.client.errors import (
+    SecretError,
+    Trap,
+    Unreachable,
+    printable,
+)
 from cerebro.routeros.client.session import RouterSession
 from cerebro.routeros.client.tls import TlsSettings
 
@@ -37,14 +45,29 @@ _CLOSING = 3.0
 """Seconds in which a connection is to close."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Purpose:
+    """For what credentials were read: they hold for nothing else (rule D2)."""
+
+    secret: str
+    """The Secret's name."""
+
+    uid: str
+    """The Device's UID."""
+
+    address: str
+    """The address that is dialled, in its one spelling."""
+
+
 class RouterLink:
     """The connection of one Device. Not for several tasks at once."""
 
-    def __init__(self, api: KubeApi) -> None:
+    def __init__(self, api: KubeApi, tunnels: Tunnels) -> None:
         self._api = api
+        self._tunnels = tunnels
         self._session: RouterSession | None = None
         self._dialled: tuple[object, ...] | None = None
-        self._credentials: RouterCredentials | None = None
+        self._credentials: tuple[_Purpose, RouterCredentials] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self.facts = RouterFacts()
 
@@ -80,7 +103,12 @@ class RouterLink:
         timeout = device.spec.api.timeout.total_seconds()
 
         session = await connect(
-            address, port, credentials.attempts, tls, timeout
+            address,
+            port,
+            credentials.attempts,
+            tls,
+            timeout,
+            interface=self._interface(device),
         )
 
         try:
@@ -142,9 +170,13 @@ class RouterLink:
         self, device: Device, address: str
     ) -> RouterCredentials:
         """Read the Device's Secret; while the API server does not answer, the
-        credentials that were read last hold.
+        credentials that were read last hold, for the same Secret, Device and
+        address (rule D2).
         """
+
         name = device.spec.api.credentials_secret_ref.name
+        purpose = _Purpose(name, device.metadata.uid, normal_host(address))
+        known = self._credentials
 
         try:
             secret = await self._api.get_secret(device.namespace, name)
@@ -155,18 +187,43 @@ class RouterLink:
                 "make it with type relay.cerebro.dev/router"
             ) from None
         except KubeError as error:
-            if self._credentials is None:
+            if known is None or known[0] != purpose:
                 raise SecretError(
                     f"Secret {name} could not be read yet: {error}"
                 ) from None
 
-            return self._credentials
+            return known[1]
 
-        self._credentials = router_credentials(
-            secret, device=device.name, address=address
+        # What was known before holds no more, whatever this Secret says.
+        self._credentials = None
+        credentials = router_credentials(
+            secret,
+            device=device.name,
+            address=address,
+            must_name_device=came_over_http(device),
         )
 
-        return self._credentials
+        self._credentials = purpose, credentials
+
+        return credentials
+
+    def _interface(self, device: Device) -> str | None:
+        """Return the interface through which the router is dialled; None where
+        the node's routes decide.
+
+        Raises Unreachable if the tunnel has no interface any more.
+        """
+        if not device.dials_tunnel:
+            return None
+
+        interface = self._tunnels.interface_to(device)
+        if interface is None:
+            raise Unreachable(
+                "TunnelInterfaceGone",
+                "this node carries the Hub's interface no more; the router is dialled when it is back",
+            )
+
+        return interface
 
     async def _read_tls(self, device: Device) -> TlsSettings:
         """Read the authorities that may have signed the router's certificate,
@@ -206,8 +263,9 @@ def _digest(secret: Secret) -> str:
 def _destination(device: Device) -> tuple[object, ...]:
     """Return all that a connection depends on."""
     api = device.spec.api
+
     return (
-        device.api_address,
+        normal_host(device.api_address or ""),
         api.effective_port,
         api.tls,
         api.credentials_secret_ref.name,
@@ -232,30 +290,14 @@ def _allowed_address(device: Device) -> tuple[str, int]:
         )
 
     plain = api.tls.mode == "Disabled"
-    through_tunnel = _same_address(address, device.tunnel_address)
 
-    if plain and not api.allow_plaintext and not through_tunnel:
+    if plain and not api.allow_plaintext and not device.dials_tunnel:
         raise SecretError(
             "without TLS the password would cross the network in plain text: set spec.api.tls.mode, or "
             "spec.api.allowPlaintext where that network is trusted"
         )
 
     return address, api.effective_port
-
-
-def _same_address(address: str, tunnel_address: str | None) -> bool:
-    """Return whether both are one address, however they are spelt; a name is
-    compared as text.
-    """
-    if tunnel_address is None:
-        return False
-
-    try:
-        return ipaddress.ip_address(address) == ipaddress.ip_address(
-            tunnel_address
-        )
-    except ValueError:
-        return address == tunnel_address
 
 
 async def _read_facts(session: RouterSession) -> RouterFacts:

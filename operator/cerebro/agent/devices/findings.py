@@ -11,10 +11,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from cerebro.agent.devices.access.outcome import PassResult
+from cerebro.agent.devices.identity import (
+    WrongRouter,
+    check_serial_number,
+    identity_warnings,
+    recorded_serial_number,
+)
 from cerebro.agent.devices.model import RouterFacts
 from cerebro.agent.devices.status import DeviceFindings
 from cerebro.domain.conditions import Obstacle
-from cerebro.resources import Device
+from cerebro.resources import Device, reasons
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from cerebro.routeros.access.result import describe
 from cerebro.routeros.client.errors import (
@@ -32,6 +38,7 @@ from cerebro.routeros.client.errors import (
 _MAX_PLAN_LINES = 256
 
 _REASONS: dict[type[RouterError], str] = {
+    WrongRouter: reasons.WRONG_ROUTER,
     SecretError: "SecretNotUsable",
     LoginRefused: "LoginRefused",
     DeadlineExceeded: "NoAnswer",
@@ -40,7 +47,7 @@ _REASONS: dict[type[RouterError], str] = {
 }
 _TRAP_REASONS = {
     TrapKind.NOT_PERMITTED: "NotPermitted",
-    TrapKind.NO_COMMAND: "NotSupported",
+    TrapKind.NO_COMMAND: reasons.NOT_SUPPORTED,
 }
 
 
@@ -56,12 +63,25 @@ def reason_of(error: RouterError) -> str:
 
 
 def after_connect(
-    findings: DeviceFindings, facts: RouterFacts
+    findings: DeviceFindings, device: Device, facts: RouterFacts
 ) -> DeviceFindings:
-    """Return the findings while a connection stands: the router answers and
-    took the credentials.
+    """Return the findings while a connection to the right router stands: it
+    answers and took the credentials.
+
+    Raises WrongRouter if it is another router (rule B6).
     """
-    return replace(findings, reachable=True, authenticated=True, facts=facts)
+    check_serial_number(device, facts, findings.serial_number)
+
+    return replace(
+        findings,
+        reachable=True,
+        authenticated=True,
+        facts=facts,
+        serial_number=recorded_serial_number(
+            device, facts, findings.serial_number
+        ),
+        warnings=identity_warnings(facts),
+    )
 
 
 def without_route(
@@ -71,6 +91,7 @@ def without_route(
     looked, it may well be reachable.
     """
     reachable = False if obstacle.looked else None
+
     return replace(
         findings,
         obstacle=obstacle,
@@ -92,10 +113,16 @@ def after_failure(
     if isinstance(error, SecretError):
         reachable = None  # nobody dialled
 
+    # Of most errors it is not known whether the credentials were taken.
+    authenticated: bool | None = None
+
+    if isinstance(error, LoginRefused | WrongRouter):
+        authenticated = isinstance(error, WrongRouter)
+
     return replace(
         findings,
         reachable=reachable,
-        authenticated=False if isinstance(error, LoginRefused) else None,
+        authenticated=authenticated,
         settled=None,
         obstacle=Obstacle(reason_of(error), str(error), looked=False),
         open_until=findings.open_until if open_until is None else open_until,
@@ -145,6 +172,7 @@ def after_cleanup(
 ) -> DeviceFindings:
     """Return the findings after a pass that was to remove all rows of ours."""
     refused = next(iter(outcome.refused.values()), None)
+
     return replace(
         findings,
         cleaned_up=outcome.settled,

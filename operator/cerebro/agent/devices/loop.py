@@ -23,6 +23,7 @@ from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.breaker import Breaker
 from cerebro.agent.devices.cleanup import clean_up, wants_cleanup
 from cerebro.agent.devices.connection import RouterLink
+from cerebro.agent.devices.removals import note_deleted
 from cerebro.agent.devices.reporter import DeviceReporter
 from cerebro.agent.devices.schedule import (
     CLIENT_WAITS,
@@ -34,10 +35,11 @@ from cerebro.agent.devices.schedule import (
 )
 from cerebro.agent.devices.sessions import DeviceSessions
 from cerebro.agent.devices.status import DeviceFindings
+from cerebro.agent.devices.survey import Survey
 from cerebro.agent.tunnel_status import dialling_obstacle
-from cerebro.domain.mass_removal import confirmed_removals
+from cerebro.domain.mass_removal import RemovalWindow, confirmed_removals
 from cerebro.kube.objects import StoredObject
-from cerebro.resources import DEVICE, Device
+from cerebro.resources import DEVICE, Device, Session
 from cerebro.routeros.client.errors import ConnectionLost, RouterError, Stalled
 from cerebro.routeros.client.session import RouterSession
 from cerebro.runtime.loop import wait_for_wake
@@ -87,19 +89,32 @@ class DeviceLoop:
         self._findings = DeviceFindings()
         self._sessions = DeviceSessions(context, namespace, name)
         self._reporter = DeviceReporter(context)
+        self._removals = RemovalWindow()
+        self._survey = Survey()
 
     # --- what happens around the loop
 
-    def session_changed(self, uid: str, *, gone: bool = False) -> None:
-        """Note that a Session came, changed or went (`gone`).
-
-        A Session that was deleted after its end was enforced needs no pass.
-        """
-        if gone and self._sessions.drop_finished(uid):
-            return
-
+    def session_changed(self, uid: str) -> None:
+        """Note that a Session came or changed."""
         self._schedule.session_changed(uid, time.monotonic())
         self._wake.set()
+
+    def session_deleted(self, stored: StoredObject) -> None:
+        """Note that a Session was deleted, as it was before.
+
+        After its end was enforced that needs no pass. Else its client waits to
+        see whether more are deleted (rule E13).
+        """
+        if self._sessions.drop_finished(stored.uid):
+            return
+
+        now = time.monotonic()
+        look_at = note_deleted(self._removals, stored.read(Session), now)
+
+        if look_at is None:
+            self.session_changed(stored.uid)
+        elif self._schedule.session_deleted(stored.uid, look_at):
+            self._wake.set()
 
     def look_at_everything(self) -> None:
         """Note that something changed that concerns the whole router."""
@@ -279,12 +294,17 @@ class DeviceLoop:
         try:
             session, fresh = await self._link.session(device)
             self._findings = findings.after_connect(
-                self._findings, self._link.facts
+                self._findings, device, self._link.facts
             )
             if wants_cleanup(device):
                 await self._clean_up(device, session)
             else:
                 await self._pass(device, session, fresh=fresh)
+                self._findings = await self._survey.take(
+                    device, session, self._findings, self._something_urgent
+                )
+
+            self._report(device)
         except RouterError as error:
             await self._failed(device, error)
         finally:
@@ -316,8 +336,6 @@ class DeviceLoop:
         if not self._findings.cleaned_up:
             self._schedule.retry_at = time.monotonic() + UNSETTLED_RETRY
 
-        self._report(device)
-
     async def _pass(
         self, device: Device, session: RouterSession, *, fresh: bool
     ) -> None:
@@ -348,7 +366,7 @@ class DeviceLoop:
         )
         if look is Look.NOTHING:
             self._schedule.clock_at = self._sessions.next_clock()
-            self._report(device)
+
             return
 
         # The pass.
@@ -362,6 +380,7 @@ class DeviceLoop:
             at=at,
             dry_run=device.spec.dry_run,
             flows=self._sessions.flows,
+            removals=self._removals,
             confirmed=confirmed_removals(device),
             impatient=somebody_waits and look is Look.CLIENTS,
             urgent=self._something_urgent,
@@ -379,7 +398,6 @@ class DeviceLoop:
         self._secret_at_failure = None
         await self._completed(device, result, look)
         self._schedule.clock_at = self._sessions.next_clock()
-        self._report(device)
 
     def _something_urgent(self) -> bool:
         """Return whether a pass is to end before it is complete."""
@@ -407,6 +425,9 @@ class DeviceLoop:
             self._schedule.look_again(
                 time.monotonic() + result.plan.recheck_in
             )
+
+        if result.look_again_at is not None:
+            self._schedule.await_removals(result.look_again_at)
 
         contested = self._sessions.note_repairs(result, full_pass=full_pass)
         self.context.report_contested(

@@ -46,7 +46,7 @@ class DeviceManager:
             namespace,
             name,
             stored.uid,
-            RouterLink(self._context.api),
+            RouterLink(self._context.api, self._context.tunnels),
         )
 
     def _failed(self) -> None:
@@ -116,8 +116,13 @@ class DeviceManager:
     def _wake(self, stored: StoredObject, *, gone: bool) -> None:
         device = device_of(stored)
         loop = self._loops.get(stored.namespace, device) if device else None
-        if loop is not None:
-            loop.session_changed(stored.uid, gone=gone)
+        if loop is None:
+            return
+
+        if gone:
+            loop.session_deleted(stored)
+        else:
+            loop.session_changed(stored.uid)
 
 
 def _versions(change: Change) -> list[StoredObject]:

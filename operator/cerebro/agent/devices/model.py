@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class DeviceWarning(NamedTuple):
+    """What a person should know of a Device, and what does not stop access."""
+
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

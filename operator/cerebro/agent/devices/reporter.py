@@ -7,6 +7,7 @@ write is due.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,14 @@ from typing import Any
 
 from cerebro.agent.context import FIELD_MANAGER, AgentContext
 from cerebro.agent.devices.breaker import Breaker
+from cerebro.agent.devices.identity import renaming
+from cerebro.agent.devices.model import DeviceWarning
 from cerebro.agent.devices.status import DeviceFindings, device_status
 from cerebro.domain.conditions import same_meaning
 from cerebro.kube.status_writer import Write
 from cerebro.resources import DEVICE, Device
+
+log = logging.getLogger(__name__)
 
 _ROUND_TRIP = 5.0
 """Seconds in which a write comes back by the watch; later it counts as lost.
@@ -34,6 +39,9 @@ class DeviceReporter:
         self._context = context
         self._written: dict[str, Any] | None = None
         self._written_at = 0.0
+        self._warnings: list[DeviceWarning] = []
+        self._identity: str | None = None
+        """The router's name at the last report."""
 
     def report(
         self,
@@ -48,6 +56,8 @@ class DeviceReporter:
 
         if not self._context.may_write(device):
             return None
+
+        self._warn(device, findings)
 
         now = time.monotonic()
         status = device_status(
@@ -81,6 +91,33 @@ class DeviceReporter:
         self._context.statuses.put(write)
 
         return None
+
+    def _warn(self, device: Device, findings: DeviceFindings) -> None:
+        """Post an Event for each warning that was not there at the last
+        report.
+        """
+
+        warnings = [*findings.warnings, *findings.surveyed]
+        news = [
+            warning for warning in warnings if warning not in self._warnings
+        ]
+
+        self._warnings = warnings
+
+        name = self._identity or device.status.identity
+        renamed = renaming(name, findings.facts)
+        self._identity = findings.facts.identity or name
+        if renamed is not None:
+            news.append(DeviceWarning("IdentityChanged", renamed))
+
+        for reason, message in news:
+            log.warning(
+                "Device %s/%s: %s", device.namespace, device.name, message
+            )
+
+            self._context.recorder.post(
+                device, "Warning", reason, message, action="Connect"
+            )
 
     def _with_figures(
         self,

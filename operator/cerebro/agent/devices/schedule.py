@@ -113,6 +113,11 @@ class Schedule:
     resync_at: float = 0.0
     """When everything is compared again although nothing changed."""
 
+    removals_at: float | None = None
+    """When clients that lost their Session may go (rule E13): a full pass is
+    due then.
+    """
+
     retry_at: float | None = None
     """When to come again after something failed or was left to do; it makes
     the next pass a full one.
@@ -137,6 +142,23 @@ class Schedule:
     def session_changed(self, uid: str, now: float) -> None:
         """Note that a Session came, changed or went."""
         self.changed[uid] = now
+
+    def session_deleted(self, uid: str, at: float) -> bool:
+        """Note that a Session was deleted, whose client may go at `at`;
+        return whether that is sooner than the loop would look.
+        """
+        self.changed.pop(uid, None)
+        is_sooner = self.removals_at is None or at < self.removals_at
+        self.await_removals(at)
+
+        return is_sooner
+
+    def await_removals(self, at: float) -> None:
+        """Make a full pass due at `at` or earlier, for those who lost their
+        Session.
+        """
+        if self.removals_at is None or at < self.removals_at:
+            self.removals_at = at
 
     def look_again(self, at: float) -> None:
         """Make the next full pass due at `at` or earlier: a row that others
@@ -171,6 +193,7 @@ class Schedule:
         self.changed.clear()
         self.at_once = False
         self.clock_at = None
+        self.removals_at = None
         self.retry_at = retry_at
 
         if resync_at is not None:
@@ -239,11 +262,16 @@ class Schedule:
         """Return whether the resync interval has passed."""
         return now >= self.resync_at
 
+    def removals_are_due(self, now: float) -> bool:
+        """Return whether clients that lost their Session have waited."""
+        return self.removals_at is not None and now >= self.removals_at
+
     def take_changed(self) -> dict[str, float]:
         """Return the Sessions that changed; those that change from now on are
         for the pass after the next.
         """
         changed, self.changed = self.changed, {}
+
         return changed
 
     def next_look(
@@ -258,7 +286,13 @@ class Schedule:
 
         self.at_once = False
         retries = self.retry_at is not None
-        due = self.full_pass_due or fresh or retries or self.resync_is_due(now)
+        due = (
+            self.full_pass_due
+            or fresh
+            or retries
+            or self.resync_is_due(now)
+            or self.removals_are_due(now)
+        )
 
         # Somebody waits for a Session that changed: it goes ahead of what
         # nobody waits for.
@@ -269,9 +303,10 @@ class Schedule:
         self.overtaken = self.overtaken + 1 if goes_ahead else 0
 
         if (due or gone) and not goes_ahead:
-            # The mark is taken at the start of the pass: one that is set
-            # meanwhile is for the next.
+            # The marks are taken at the start of the pass: those that are set
+            # meanwhile are for the next.
             self.full_pass_due = False
+            self.removals_at = None
             return Look.EVERYTHING
 
         if not present:
@@ -301,6 +336,9 @@ class Schedule:
         # itself.
         next_pass = self.resync_at if self.retry_at is None else self.retry_at
         wait = min(heartbeat, next_pass - now)
+
+        if self.removals_at is not None:
+            wait = min(wait, self.removals_at - now)
 
         if self.clock_at is not None:
             until_clock = (self.clock_at - wall).total_seconds()

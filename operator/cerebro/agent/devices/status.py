@@ -7,12 +7,14 @@ This file neither looks nor remembers; `findings` makes the findings,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from cerebro.agent.devices.breaker import State
-from cerebro.agent.devices.model import RouterFacts
+from cerebro.agent.devices.model import DeviceWarning, RouterFacts
+from cerebro.agent.devices.unsupported import unsupported_fields
 from cerebro.domain.conditions import (
     ConditionState,
     ConditionStatus,
@@ -23,12 +25,28 @@ from cerebro.domain.mass_removal import until_confirmed
 from cerebro.domain.ready_owner import operator_says
 from cerebro.resources import Device, reasons
 
+_EQUAL = "Equal"
+_CHANGING = "Changing"
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceFindings:
     """What the last tries showed of a router; None where nothing is known."""
 
     facts: RouterFacts = field(default_factory=RouterFacts)
+
+    serial_number: str | None = None
+    """The serial number of the Device's router, since the first contact; see
+    `identity`.
+    """
+
+    warnings: tuple[DeviceWarning, ...] = ()
+    """What the router says of itself that a person should know."""
+
+    surveyed: tuple[DeviceWarning, ...] = ()
+    """What the router does besides access that a person should know; see
+    `survey`.
+    """
 
     reachable: bool | None = None
     """Whether the router answers."""
@@ -93,7 +111,7 @@ def device_status(
         "identity": facts.identity or old.identity,
         "version": facts.version or old.version,
         "board": facts.board or old.board,
-        "serialNumber": facts.serial_number or old.serial_number,
+        "serialNumber": findings.serial_number or old.serial_number,
         "sessions": {"active": findings.active, "pending": findings.pending},
         "circuit": {
             "state": findings.circuit,
@@ -123,7 +141,13 @@ def _states(
     # While the operator reports what is wrong with address, Peer or routerID,
     # Ready is the operator's to take back.
     if not operator_says(device):
-        states["Ready"] = _ready(device, findings)
+        warnings = (
+            *unsupported_fields(device),
+            *findings.surveyed,
+            *findings.warnings,
+        )
+
+        states["Ready"] = _with_warnings(_ready(device, findings), warnings)
 
     states["Reachable"] = _known(
         findings.reachable, "Reachable", "the router answers", obstacle
@@ -150,7 +174,7 @@ def _configured(device: Device, findings: DeviceFindings) -> ConditionState:
 
     if findings.settled:
         message = "the marked entries on the router are those of its Sessions"
-        return ConditionState("True", "Equal", message)
+        return ConditionState("True", _EQUAL, message)
 
     if findings.obstacle is not None:
         return ConditionState(
@@ -163,7 +187,7 @@ def _configured(device: Device, findings: DeviceFindings) -> ConditionState:
         )
 
     return ConditionState(
-        "False", "Changing", "entries on the router are being changed"
+        "False", _CHANGING, "entries on the router are being changed"
     )
 
 
@@ -204,6 +228,25 @@ def _ready(device: Device, findings: DeviceFindings) -> ConditionState:
     return _ready_by_entries(device, findings)
 
 
+def _with_warnings(
+    state: ConditionState, warnings: Sequence[DeviceWarning]
+) -> ConditionState:
+    """Return Ready with the warnings in its message. The first one is its
+    reason where all is well otherwise.
+    """
+    if not warnings:
+        return state
+
+    reason = state.reason
+    if reason in (_EQUAL, _CHANGING):
+        reason = warnings[0].reason
+
+    texts = [f"{warning.reason}: {warning.message}" for warning in warnings]
+    message = f"{state.message}. Warning: {'; '.join(texts)}"
+
+    return ConditionState(state.status, reason, message)
+
+
 def _ready_by_entries(
     device: Device, findings: DeviceFindings
 ) -> ConditionState:
@@ -228,9 +271,9 @@ def _ready_by_entries(
         )
 
     if findings.settled:
-        return ConditionState("True", "Equal", "the router is as wanted")
+        return ConditionState("True", _EQUAL, "the router is as wanted")
 
-    return ConditionState("True", "Changing", "the router is being changed")
+    return ConditionState("True", _CHANGING, "the router is being changed")
 
 
 def _known(

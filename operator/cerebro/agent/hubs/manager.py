@@ -70,6 +70,7 @@ class HubManager:
         if change.kind is HUB:
             self._loops.ensure(change.namespace, change.name)
             self.mark_all()  # a Hub that goes may be what was in the way of another
+
             return
 
         for stored in (change.old, change.new):

@@ -92,20 +92,29 @@ class HubSchedule:
         """Note how long a pass took that did not end in an error."""
         self.took = seconds
 
-    def next_pass(self, now: float, *, unfinished: bool) -> float:
+    def next_pass(
+        self,
+        now: float,
+        *,
+        unfinished: bool,
+        removals_at: float | None = None,
+    ) -> float:
         """Return the seconds until the next pass after one that had nothing in
         its way.
 
         `unfinished`: something is left that the next pass can do, such as a
-        Peer whose key is being noted.
+        Peer whose key is being noted. `removals_at`: when keys of deleted
+        Peers may go (rule E13).
         """
-        if unfinished:
-            return RETRY
 
         until_resync = self.resync_at - now
         pause = max(LEAST_PAUSE, PAUSE_SHARE * self.took)
+        delay = RETRY if unfinished else min(until_resync, pause)
 
-        return max(SHORTEST_WAIT, min(until_resync, pause))
+        if removals_at is not None:
+            delay = min(delay, removals_at - now)
+
+        return max(SHORTEST_WAIT, delay)
 
     def rest(self) -> float:
         """Return the seconds that the loop rests after a pass, whatever

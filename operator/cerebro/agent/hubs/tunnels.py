@@ -58,6 +58,15 @@ class HubTunnels:
         loop = self.loops.get(namespace, hub)
         return loop is not None and loop.carries()
 
+    def interface_to(self, device: Device) -> str | None:
+        """Return the interface of this node that leads into a Device's tunnel;
+        None if none does.
+        """
+        hub = device.spec.hub_ref
+        loop = self.loops.get(device.namespace, hub.name) if hub else None
+
+        return loop.interface() if loop is not None else None
+
     def tunnel_up(self, device: Device) -> ConditionState:
         """Return condition TunnelUp of a Device behind a Hub."""
         hub = device.spec.hub_ref

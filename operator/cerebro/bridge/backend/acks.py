@@ -38,7 +38,10 @@ log = structlog.get_logger(__name__)
 
 
 class Backend(Protocol):
-    """What takes ACKs."""
+    """What takes ACKs.
+
+    It takes several at a time.
+    """
 
     async def send(self, body: str) -> None:
         """Send an ACK. Raises AckError."""
@@ -63,7 +66,11 @@ def delay(tries: int, retries: int, quick: int, dice: float) -> int:
 
 
 class AckSender:
-    """Sends what is due in the outbox."""
+    """Sends what is due in the outbox, those due longest first.
+
+    ACKs of different events may overtake each other; of one event there is
+    only one.
+    """
 
     def __init__(
         self,
@@ -80,7 +87,10 @@ class AckSender:
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """Look at the outbox now: something was put into it."""
+        """Look at the outbox now: something was put into it.
+
+        It need not be committed yet: a look waits for that.
+        """
         self._wake.set()
 
     async def run(

@@ -76,7 +76,11 @@ class BackendUrls:
 
 
 class BackendClient:
-    """Calls one backend. Use it as a context manager."""
+    """Calls one backend. Use it as a context manager.
+
+    It follows no redirect and uses no proxy of the environment: the secret's
+    signatures go to the named address only.
+    """
 
     def __init__(self, urls: BackendUrls) -> None:
         self._urls = urls
@@ -192,6 +196,8 @@ class BackendClient:
     def _verify(self, body: bytes, signature: str | None) -> None:
         """Raise FeedError unless the backend signed the feed; without a secret
         nothing is verified.
+
+        Whoever answers without the key can neither let in nor shut out.
         """
         secret = self._urls.secret
 
@@ -211,7 +217,10 @@ class BackendClient:
 
 
 async def parse_feed(body: bytes) -> list[Any]:
-    """Return the events of a feed. Raises FeedError if it is no JSON array."""
+    """Return the events of a feed, whatever each of them is.
+
+    Raises FeedError if it is no JSON array.
+    """
     try:
         if len(body) > _LARGE:
             events = await asyncio.to_thread(json.loads, body)

@@ -38,7 +38,11 @@ log = structlog.get_logger(__name__)
 
 
 class Consumer:
-    """Takes the events of each poll."""
+    """Takes the events of each poll.
+
+    It remembers the last poll only, to spare the store what it knows: a feed
+    offers each event until its ACK came.
+    """
 
     def __init__(
         self,
@@ -117,7 +121,10 @@ class Consumer:
         return new
 
     async def _put(self, events: list[ReadEvent], now: int) -> None:
-        """Hand events to the store, and start what is new of them."""
+        """Hand events to the store, and start what is new of them.
+
+        Raises ApiError 503: then none of them was taken.
+        """
         if not events:
             return
 
@@ -152,7 +159,10 @@ class Consumer:
         return NewEvent(event.event_id, event.intent, event.payment, ack)
 
     def _note(self, event: ReadEvent) -> None:
-        """Count and log what an event came to when this process first saw it."""
+        """Count and log what an event came to when this process first saw it.
+
+        Those with an intent are counted at their outcome.
+        """
         refusal = event.refusal
 
         if event.payment is not None:

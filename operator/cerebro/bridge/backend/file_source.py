@@ -23,7 +23,10 @@ log = structlog.get_logger(__name__)
 
 
 class FileSource:
-    """The events of one file."""
+    """The events of one file.
+
+    Only the bridge that holds the Lease reads it, so it needs no lock.
+    """
 
     def __init__(self, path: Path) -> None:
         """`path` is the file that others write; what is set aside lies beside
@@ -70,7 +73,8 @@ class FileSource:
             if content.strip() in (b"", b"[]"):
                 return b""
 
-            # Half of a file is left to who writes it.
+            # Half of a file is left to who writes it: it is whole at the next
+            # look.
             if not _is_array(content):
                 raise OSError(0, "it is no JSON array, or half of one")
 
@@ -82,7 +86,10 @@ class FileSource:
         return self._content(self._aside)
 
     def _make_empty(self) -> None:
-        """Make the file with no events in it, unless its writer did by now."""
+        """Make the file with no events in it, unless its writer did by now.
+
+        Who wrote for the old relay finds the file that it left behind.
+        """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
         with suppress(FileExistsError):

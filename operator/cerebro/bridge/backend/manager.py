@@ -37,7 +37,11 @@ log = structlog.get_logger(__name__)
 
 
 class BackendSide:
-    """Feed, open events and outbox of one bridge."""
+    """Feed, open events and outbox of one bridge.
+
+    What it is told of by the inbox it notes at any time; it polls, follows and
+    sends only under the Lease.
+    """
 
     def __init__(
         self,
@@ -158,7 +162,10 @@ class BackendSide:
                 await asyncio.sleep(_ANEW)
 
     async def _work(self, lease: Lease) -> None:
-        """Poll, follow events and send ACKs."""
+        """Poll, follow events and send ACKs.
+
+        In dry run nothing is acknowledged either (F6).
+        """
         settings = self._settings
 
         urls = BackendUrls(
@@ -207,7 +214,10 @@ class BackendSide:
         return FileSource(file) if file is not None else None
 
     def _start(self, entry: Entry) -> None:
-        """Start an event that was put into the inbox."""
+        """Start an event that was put into the inbox.
+
+        It is followed first: it may be carried out at once.
+        """
         self._tracker.taken(entry)
         self._enqueue(entry)
 

@@ -25,10 +25,17 @@ log = structlog.get_logger(__name__)
 
 
 class Source(Protocol):
-    """Where events come from."""
+    """Where events come from.
+
+    It may offer an event again and again; only after `confirm` it may forget
+    what it offered.
+    """
 
     async def fetch(self) -> list[Any]:
-        """Return the events that are there, as parsed JSON. Raises FeedError."""
+        """Return the events that are there, as parsed JSON.
+
+        Raises FeedError if they cannot be had, or are not the backend's.
+        """
         ...
 
     async def confirm(self) -> None:
@@ -39,7 +46,10 @@ class Source(Protocol):
 
 
 class Poller:
-    """The loop that takes events from one source."""
+    """The loop that takes events from one source.
+
+    One look ends before the next one begins, however long it takes.
+    """
 
     def __init__(
         self,
@@ -131,7 +141,10 @@ class Poller:
         await self._source.confirm()
 
     def _say(self, trouble: str | None) -> None:
-        """Log a trouble once, and its end."""
+        """Log a trouble once, and its end.
+
+        A backend that is away for a night is two lines in the log.
+        """
         if trouble == self._trouble:
             return
 

@@ -10,12 +10,20 @@ import hashlib
 import hmac
 
 TIME = "x-relay-ts"
+"""Milliseconds since 1970, as text."""
+
 OURS = "x-relay-hmac"
+"""What the bridge signs."""
+
 THEIRS = "x-backend-hmac"
+"""What the backend signs."""
 
 
 def sign(secret: str, content: bytes) -> str:
-    """Return the signature of some bytes, in lower-case hex."""
+    """Return the signature of some bytes, in lower-case hex.
+
+    The key is the secret's UTF-8 text.
+    """
     return hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
 
 
@@ -30,7 +38,11 @@ def poll_headers(secret: str | None, now: int) -> dict[str, str]:
 
 
 def ack_headers(secret: str | None, body: bytes, now: int) -> dict[str, str]:
-    """Return the headers of an ACK that is sent at `now`."""
+    """Return the headers of an ACK that is sent at `now`.
+
+    The signature covers the body alone, as the old relay's did; without a
+    secret there is none.
+    """
     headers = {"content-type": "application/json", TIME: str(now)}
 
     if secret:

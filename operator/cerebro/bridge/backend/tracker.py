@@ -46,6 +46,8 @@ PENDING_AFTER = 30_000
 RELOAD = 15.0
 """Seconds between two looks at what a bridge that shares the store left open.
 """
+LOOK = 0.5
+"""Seconds between two looks at what has no outcome in time."""
 _AT_ONCE = 100
 """Sessions that are looked at before others may use the event loop."""
 
@@ -98,7 +100,10 @@ class Tracker:
         objects.on_complete(lambda _kind, _namespace: self._look_at_all())
 
     def taken(self, entry: Entry) -> None:
-        """Note an event that was just put into the inbox."""
+        """Note an event that was just put into the inbox.
+
+        From now on it is counted how long it has no outcome.
+        """
         event_id = entry.intent.event_id
 
         if event_id is not None and event_id not in self._open:
@@ -106,7 +111,13 @@ class Tracker:
 
     def settled(self, entry: Entry, result: Written | Exception) -> None:
         """Note what was written for an event, or why nothing was: the hook of
-        the inbox. Raises ApiError if the store cannot note it.
+        the inbox.
+
+        The store takes the entry out in the same step, so there is no moment
+        at which neither inbox nor event knows what is still to be done.
+
+        Raises ApiError if the store cannot note it: the entry stays in the
+        inbox, and is carried out again.
         """
         event_id = entry.intent.event_id or ""
 
@@ -135,7 +146,11 @@ class Tracker:
         )
 
     async def run(self) -> None:
-        """Follow events until cancelled."""
+        """Follow events until cancelled.
+
+        Run it while the Lease is held: two that follow the same event would
+        both count it.
+        """
         self._running = True
 
         try:
@@ -155,6 +170,8 @@ class Tracker:
     async def _reload(self) -> None:
         """Learn of events that another process took, or this one before its
         start.
+
+        One that was concluded while the store was read is not taken up again.
         """
         while True:
             self._concluded.clear()
@@ -190,6 +207,7 @@ class Tracker:
                 try:
                     await self._look_at(name)
                 except (KubeError, ApiError) as error:
+                    # It goes behind the others, which may be in the watch.
                     log.warning("an event waits", reason=str(error))
                     self._dirty[name] = None
                     await asyncio.sleep(next(delays))
@@ -202,7 +220,10 @@ class Tracker:
                     await asyncio.sleep(0)
 
     async def _look_at(self, name: str) -> None:
-        """Conclude those events of a Session that have their outcome now."""
+        """Conclude those events of a Session that have their outcome now.
+
+        Raises KubeError and ApiError: the Session is looked at again later.
+        """
         if name not in self._events_of:
             return
 
@@ -256,9 +277,12 @@ class Tracker:
     async def _tell_pending(self) -> None:
         """Say of each event that has no outcome in time that it is pending,
         once.
+
+        This includes those that the inbox still has: the API server may be
+        away for longer.
         """
         while True:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(LOOK)
 
             # Those taken first are first.
             due = now_ms() - PENDING_AFTER
@@ -291,7 +315,10 @@ class Tracker:
             self._ack_due()
 
     def _why(self, awaits: Awaits | None) -> str:
-        """Return why an event has no outcome yet, for people."""
+        """Return why an event has no outcome yet, for people.
+
+        It is the text that a caller over HTTP would be answered with.
+        """
         if awaits is None:
             return "the API server does not answer; the event is kept and carried out when it does"
 
@@ -330,6 +357,7 @@ class Tracker:
         granted = "done" if counter == "revoke" else "granted"
         self._metrics.count(f"{counter}.{granted if outcome.ok else 'failed'}")
 
+        # And one that it counted besides.
         if outcome.reason == "peer_offline":
             self._metrics.count("events.rejected_peer_offline")
 
@@ -353,7 +381,11 @@ class Tracker:
         return ack_body(event_id, outcome) if self._sends_acks else None
 
     def _add(self, event: OpenEvent, awaits: Awaits | None = None) -> None:
-        """Follow an event, as long as this bridge is the one that does."""
+        """Follow an event, as long as this bridge is the one that does.
+
+        An event that is known already comes again with what was written for
+        it.
+        """
         if not self._running:
             return
 

@@ -16,6 +16,7 @@ from cerebro.resources import GROUP_VERSION, Condition, Device, Peer
 from cerebro.resources.naming import (
     LABEL_MANAGED_BY,
     MANAGED_BY_BRIDGE,
+    came_over_http,
     device_name,
 )
 
@@ -117,10 +118,7 @@ def change(device: Device, request: Bootstrap) -> dict[str, Any]:
     if networks is not None and set(networks) != set(device.spec.lan_networks):
         spec["lanNetworks"] = list(networks)
 
-    if (
-        spec
-        and device.metadata.labels.get(LABEL_MANAGED_BY) != MANAGED_BY_BRIDGE
-    ):
+    if spec and not came_over_http(device):
         fields = " and ".join(f"spec.{name}" for name in spec)
         raise ApiError(
             409,

@@ -1,5 +1,7 @@
 """An entry of the inbox, and the times that the store counts in: what all of
 its Protocols name.
+
+It stands apart because `base` is made of `events`, and both name an entry.
 """
 
 from __future__ import annotations

@@ -66,6 +66,22 @@ class Connection:
 
         return {"Authorization": f"Bearer {token}"}
 
+    def ca_text(self) -> bytes | None:
+        """Return the CA's file as it is now; None if the CA is in no file, so
+        that it never changes.
+
+        Raises ConfigError if the file cannot be read.
+        """
+        if self.ca_file is None:
+            return None
+
+        try:
+            return self.ca_file.read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                f"CA file {self.ca_file}: {error.strerror}"
+            ) from None
+
     def ssl_context(self) -> ssl.SSLContext:
         """Return a TLS context with the CA as it is now. A plain http server
         does not use it.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Self
@@ -24,13 +25,17 @@ from cerebro.runtime import metrics
 from cerebro.runtime.clock import monotonic, unix_seconds
 from cerebro.runtime.times import Monotonic, UnixSeconds
 
+log = logging.getLogger(__name__)
+
 APPLY_PATCH = "application/apply-patch+yaml; charset=utf-8"
 """Content type of server-side apply. With its charset, for only then the
 package below sends a body as it is.
 """
 
-_TOKEN_AGE = 60.0
-"""Seconds after which the token file is read again, as client-go does."""
+_FILES_AGE = 60.0
+"""Seconds after which the files of token and CA are read again, as client-go
+does with the token.
+"""
 _POOL = 100
 """Connections in the pool, and different calls whose permission is remembered.
 """
@@ -73,24 +78,41 @@ class Transport:
         """
 
         self._headers: dict[str, str] = {}
-        self._headers_read = Monotonic(-_TOKEN_AGE)
+        self._files_read = Monotonic(-_FILES_AGE)
+        self._ca: bytes | None = None
         self._pool: rest.RESTClientObject | None = None
+        self._retired: dict[asyncio.Task[None], rest.RESTClientObject] = {}
+        """Pools with an older CA, by the task that closes them."""
 
     async def __aenter__(self) -> Self:
+        self._ca = self.connection.ca_text()
+        self._pool = self._new_pool()
+
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pools = [*self._retired.values()]
+        for task in self._retired:
+            task.cancel()
+
+        if self._pool is not None:
+            pools.append(self._pool)
+            self._pool = None
+
+        for pool in pools:
+            await pool.close()
+
+    def _new_pool(self) -> rest.RESTClientObject:
+        """Return a pool that trusts the CA as it is now. Raises ConfigError."""
         is_local = urlsplit(self.connection.server).hostname in _LOCAL
         configuration = Configuration()
         configuration.connection_pool_maxsize = _POOL
         configuration.tls_server_name = self.connection.tls_server_name
         configuration.client_session_kwargs = {"trust_env": not is_local}
-        self._pool = rest.RESTClientObject(configuration)
-        self._pool.ssl_context = self.connection.ssl_context()
+        pool = rest.RESTClientObject(configuration)
+        pool.ssl_context = self.connection.ssl_context()
 
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+        return pool
 
     def forbidden_since(self) -> Monotonic | None:
         """Return since when a call of ours is answered 403 and did not succeed
@@ -115,8 +137,9 @@ class Transport:
 
         `call` names the request in errors, its method first; `named`: the path
         names one object; `secret` keeps the server's words out of errors.
-        After a 401 the token is read anew, and the request is sent once more
-        if the token changed. Raises KubeError and nothing else.
+        After a 401 the token is read anew, after a certificate that we do not
+        trust the CA; the request is sent once more if that changed. Raises
+        KubeError and nothing else.
         """
 
         url = self.connection.server + path
@@ -134,7 +157,7 @@ class Transport:
 
         try:
             async with asyncio.timeout(self.timeout):
-                answer = await self._send(method, url, headers, body)
+                answer = await self._send_trusted(method, url, headers, body)
                 if answer.status == 401 and self._token_changed():
                     answer = await self._send(method, url, headers, body)
         except TimeoutError:
@@ -162,6 +185,24 @@ class Transport:
 
         return _decode(answer.body, call)
 
+    async def _send_trusted(
+        self, method: str, url: str, headers: dict[str, str], body: object
+    ) -> _Answer:
+        """Send a request; once more if the server's certificate is signed by a
+        CA that its file has only now. An untrusted server got nothing of it.
+        """
+        self._refresh_files()
+        pool = self._pool
+
+        try:
+            return await self._send(method, url, headers, body)
+        except aiohttp.ClientConnectorCertificateError:
+            # A request beside this one may have read the CA already.
+            if not self._ca_changed() and self._pool is pool:
+                raise
+
+        return await self._send(method, url, headers, body)
+
     async def _send(
         self, method: str, url: str, headers: dict[str, str], body: object
     ) -> _Answer:
@@ -175,7 +216,7 @@ class Transport:
         answer = await self._pool.request(  # type: ignore[no-untyped-call]
             method,
             url,
-            headers={**headers, **self._authorization()},
+            headers={**headers, **self._headers},
             body=body,
             _request_timeout=aiohttp.ClientTimeout(total=None),
         )
@@ -191,12 +232,14 @@ class Transport:
 
         return _Answer(answer.status, data, answer.headers.get("Retry-After"))
 
-    def _authorization(self) -> dict[str, str]:
-        """Return the headers that say who we are, at most a minute old."""
-        if monotonic() - self._headers_read >= _TOKEN_AGE:
+    def _refresh_files(self) -> None:
+        """Read token and CA anew if they were read a minute ago. Raises
+        ConfigError.
+        """
+        if monotonic() - self._files_read >= _FILES_AGE:
+            self._files_read = monotonic()
+            self._ca_changed()
             self._token_changed()
-
-        return self._headers
 
     def _token_changed(self) -> bool:
         """Read the token anew; return whether it is another one. Raises
@@ -204,9 +247,48 @@ class Transport:
         """
         before = self._headers
         self._headers = self.connection.headers()
-        self._headers_read = monotonic()
 
         return before != self._headers
+
+    def _ca_changed(self) -> bool:
+        """Read the CA anew; return whether it is another one, which new
+        connections trust from now on.
+
+        A file that cannot be used now changes nothing: it may be half written.
+        """
+
+        try:
+            authorities = self.connection.ca_text()
+
+            if authorities == self._ca:
+                return False
+
+            # Connections that stand keep what they trusted when they began.
+            pool = self._new_pool()
+        except ConfigError as error:
+            log.warning("the CA that was read before stays: %s", error)
+            return False
+
+        if self._pool is not None:
+            self._retire(self._pool)
+
+        self._pool, self._ca = pool, authorities
+        log.info("the CA of %s changed", self.connection.server)
+
+        return True
+
+    def _retire(self, pool: rest.RESTClientObject) -> None:
+        """Close a pool when the requests that run over it have ended, which
+        takes no longer than our deadline.
+        """
+
+        async def close_later() -> None:
+            await asyncio.sleep(self.timeout)
+            await pool.close()
+
+        task = asyncio.create_task(close_later(), name="close old pool")
+        self._retired[task] = pool
+        task.add_done_callback(lambda task: self._retired.pop(task, None))
 
     def _note_clock(
         self, date: str | None, sent: UnixSeconds, received: UnixSeconds
@@ -253,12 +335,14 @@ def as_yaml(body: object) -> bytes:
     a pair, which no UTF-8 has, becomes U+FFFD as in other calls.
     """
     text = json.dumps(body, ensure_ascii=False)
+
     return re.sub("[\x7f-\uffff]", _escaped, text).encode("utf-8")
 
 
 def _escaped(character: re.Match[str]) -> str:
     code = ord(character[0])
     is_half_a_pair = 0xD800 <= code <= 0xDFFF
+
     return "\\ufffd" if is_half_a_pair else f"\\u{code:04x}"
 
 

@@ -76,8 +76,9 @@ class DesiredAccess:
     the store is complete (rule E7). With `passed_at` only rows whose marker
     says an end before it (unix seconds) are removed: what an agent may still
     do that can no longer renew its Lease (rule E1). `now` (unix seconds) is
-    None while the clock is not trusted; with `keep_orphans` unexplained rows
-    stay until the end that their marker says (rule E13).
+    None while the clock is not trusted. `retiring` are the client ids whose
+    unexplained rows go before the end that their marker says, None: all of
+    them (rule E13).
     """
 
     grants: tuple[Grant, ...] = ()
@@ -87,7 +88,7 @@ class DesiredAccess:
     complete: bool = False
     passed_at: float | None = None
     now: float | None = None
-    keep_orphans: bool = False
+    retiring: frozenset[str] | None = None
 
 
 @dataclass(slots=True)

@@ -20,8 +20,8 @@ def unexplained_rows(state: PlanState) -> list[list[IndexedRow]]:
     """Return the marked rows that no grant explains, a list for each client,
     and note in the result whose they are.
 
-    Rows whose end has not come count as orphans, and stay with `keep_orphans`
-    (rule E13).
+    Rows whose end has not come count as orphans, and stay unless `retiring`
+    names their client (rule E13).
     """
     held = {
         client_id(client.key)
@@ -29,6 +29,7 @@ def unexplained_rows(state: PlanState) -> list[list[IndexedRow]]:
         if state.is_held(client)
     }
 
+    retiring = state.desired.retiring
     by_client: dict[str, list[IndexedRow]] = {}
     for row in state.tables.marked():
         marker = row.marker
@@ -47,7 +48,7 @@ def unexplained_rows(state: PlanState) -> list[list[IndexedRow]]:
         if not marker.passed(state.desired.now):
             state.result.orphans.add(marker.client_id)
 
-            if state.desired.keep_orphans:
+            if retiring is not None and marker.client_id not in retiring:
                 continue
 
         by_client.setdefault(marker.client_id, []).append(row)

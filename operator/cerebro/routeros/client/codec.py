@@ -158,6 +158,7 @@ class Wire:
         if end <= len(self._unread):
             data = self._unread[self._at : end]
             self._at = end
+
             return data
 
         parts = [self._unread[self._at :]]

@@ -3,10 +3,13 @@ itself; the caller decides when.
 """
 
 import asyncio
+import errno
 import hashlib
+import ipaddress
 import socket
 import ssl
 from collections.abc import Sequence
+from typing import Any
 
 from cerebro.routeros.client.codec import BROKEN, Wire, parse
 from cerebro.routeros.client.errors import (
@@ -20,6 +23,9 @@ from cerebro.routeros.client.errors import (
 from cerebro.routeros.client.session import RouterSession
 from cerebro.routeros.client.tls import TlsSettings, ssl_context
 
+_BUFFER = 1 << 18
+"""Bytes that are read ahead of whoever takes them."""
+
 # Seconds until a peer that is gone is noticed while nothing is in flight: 30 +
 # 3 * 10.
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
@@ -31,14 +37,18 @@ async def connect(
     credentials: Sequence[tuple[str, str]],
     tls: TlsSettings | None = None,
     timeout: float = 8.0,  # noqa: ASYNC109 - the length of every step, and the session's silence
+    *,
+    interface: str | None = None,
 ) -> RouterSession:
     """Connect to a router and log in.
 
     `credentials`: pairs of user and password, tried in turn while the router
     calls them wrong, each on a connection of its own (B7: the previous
     password second). `timeout`: seconds for each of connecting (with TLS) and
-    logging in, and then the silence that ends the session. Raises Unreachable,
-    LoginRefused, ConnectionLost, SecretError.
+    logging in, and then the silence that ends the session. `interface`: the
+    only network interface through which anything may leave, for `address` an
+    IP address (rule D2). Raises Unreachable, LoginRefused, ConnectionLost,
+    SecretError.
     """
 
     if not credentials:
@@ -46,12 +56,16 @@ async def connect(
 
     refused: LoginRefused | None = None
     for number, (user, password) in enumerate(credentials):
-        wire = await _open(address, port, tls or TlsSettings(), timeout)
+        wire = await _open(
+            address, port, tls or TlsSettings(), timeout, interface
+        )
+
         try:
             async with asyncio.timeout(timeout):
                 await login(wire, user, password)
 
             wire.logged_in()
+
             return RouterSession(wire, silence=timeout, login=number)
         except TimeoutError:
             wire.abort()
@@ -149,18 +163,26 @@ async def _ask(wire: Wire, *words: str) -> dict[str, str]:
 
 
 async def _open(
-    address: str, port: int, tls: TlsSettings, seconds: float
+    address: str,
+    port: int,
+    tls: TlsSettings,
+    seconds: float,
+    interface: str | None,
 ) -> Wire:
     context = ssl_context(tls)
     server_name = (tls.server_name or address) if context is not None else None
+    place: dict[str, Any] = {"host": address, "port": port}
+
     try:
         async with asyncio.timeout(seconds):
+            if interface is not None:
+                place = {"sock": await _bound(address, port, interface)}
+
             reader, writer = await asyncio.open_connection(
-                address,
-                port,
+                **place,
                 ssl=context,
                 server_hostname=server_name,
-                limit=1 << 18,
+                limit=_BUFFER,
             )
     except (OSError, ValueError) as error:
         raise _unreachable(f"{address} port {port}", error, seconds) from error
@@ -168,6 +190,52 @@ async def _open(
     _tune(writer.get_extra_info("socket"))
 
     return Wire(reader, writer)
+
+
+async def _bound(address: str, port: int, interface: str) -> socket.socket:
+    """Return a socket that is connected through that interface, and through no
+    other, whatever the routes say by now.
+
+    Raises Unreachable if there is no such interface; OSError, ValueError.
+    """
+
+    version = ipaddress.ip_address(address).version
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    sock = socket.socket(family, socket.SOCK_STREAM)
+
+    try:
+        sock.setblocking(False)
+
+        # Before the first packet: what is sent from now on has one way only.
+        _bind_to_device(sock, interface)
+
+        await asyncio.get_running_loop().sock_connect(sock, (address, port))
+    except BaseException:
+        sock.close()
+        raise
+
+    return sock
+
+
+def _bind_to_device(sock: socket.socket, interface: str) -> None:
+    """Bind a socket to an interface, which needs no right since Linux 5.7.
+
+    Raises Unreachable.
+    """
+
+    try:
+        sock.setsockopt(
+            socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode()
+        )
+    except OSError as error:
+        if error.errno == errno.ENODEV:
+            text = "the Hub's interface is gone; the router is dialled when it is back"
+            reason = "TunnelInterfaceGone"
+        else:
+            text = f"the connection cannot be kept to it ({error.strerror}): this takes Linux 5.7"
+            reason = "NotPermitted"
+
+        raise Unreachable(reason, f"interface {interface}: {text}") from error
 
 
 def _tune(sock: socket.socket) -> None:

@@ -6,12 +6,12 @@ No I/O: the caller reads the Secret and hands it in with its values decoded.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from cerebro.resources import API_GROUP
+from cerebro.resources.addresses import same_host
 from cerebro.resources.naming import SECRET_TYPE_ROUTER
 from cerebro.routeros.client.errors import SecretError
 
@@ -61,14 +61,19 @@ class RouterCredentials:
 
 
 def router_credentials(
-    secret: SecretContent, *, device: str, address: str
+    secret: SecretContent,
+    *,
+    device: str,
+    address: str,
+    must_name_device: bool = False,
 ) -> RouterCredentials:
     """Return the credentials that a Secret of type `relay.cerebro.dev/router`
     has.
 
     `device` is the Device's name, `address` the address that will be dialled:
     where the Secret's annotations name a device or an address, it must be that
-    one (D2). Keys are `username`, `password` and, during a rotation,
+    one (D2). `must_name_device`: an annotation has to name the Device, since
+    somebody chose the Secret who may not read it. Keys are `username`, `password` and, during a rotation,
     `previousPassword`; a value that is no UTF-8 passes through byte for byte.
     Raises SecretError: which Secret, and what to change.
     """
@@ -77,6 +82,12 @@ def router_credentials(
     if secret.type != SECRET_TYPE_ROUTER:
         raise SecretError(
             f"{where} is of type {secret.type!r}: make it anew with type {SECRET_TYPE_ROUTER}"
+        )
+
+    if must_name_device and not secret.annotations.get(DEVICE_ANNOTATION):
+        raise SecretError(
+            f"{where} names no Device, and the Device came over HTTP: give the Secret the annotation "
+            f"{DEVICE_ANNOTATION}: {device}"
         )
 
     _check(where, secret.annotations, DEVICE_ANNOTATION, device)
@@ -106,23 +117,13 @@ def _check(
     an empty one names nothing.
     """
     named = annotations.get(annotation)
-    if not named or _normal(named) == _normal(actual):
+    if not named or same_host(named, actual):
         return
 
     raise SecretError(
         f"{where} is for {named!r} only (annotation {annotation}), not for {actual!r}: "
         "use the Secret made for this Device, or change the annotation"
     )
-
-
-def _normal(text: str) -> str:
-    """Return an IP address in its one spelling; anything else in lower case,
-    as DNS and Kubernetes names are.
-    """
-    try:
-        return str(ipaddress.ip_address(text.strip("[] ")))
-    except ValueError:
-        return text.strip().lower()
 
 
 def _text(value: bytes) -> str:

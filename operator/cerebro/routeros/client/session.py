@@ -205,6 +205,7 @@ class RouterSession:
     async def wait_closed(self) -> str:
         """Wait until the session is closed, by whichever side, and return why."""
         await asyncio.wait({self._reader})
+
         return self._closed or _CLOSED_BY_US
 
     async def close(self) -> None:
@@ -313,6 +314,7 @@ class RouterSession:
             )
 
             self._shut(f"the router ended the session: {printable(text)}")
+
             return
 
         if reply not in ("!re", "!done", "!trap", "!empty"):

@@ -12,7 +12,14 @@ from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Hello
 from cerebro.bridge.store.base import Entry, Placement
 from cerebro.bridge.store.events import NewEvent, Payment
-from cerebro.bridge.store.redis import claims, inbox, nonces, tokens, waiting
+from cerebro.bridge.store.redis import (
+    claims,
+    events,
+    inbox,
+    nonces,
+    tokens,
+    waiting,
+)
 from cerebro.bridge.store.redis.store import RedisStore
 from support.orders import NOW, PHONE, order, revoke
 from support.redis_server import RedisServer
@@ -216,6 +223,38 @@ async def test_bounds_hold_for_all_bridges_together(
         await second.wait_for_hello(waits[1], [], 0, 9)
 
 
+async def test_where_the_inbox_is_full_no_event_of_a_step_is_taken(
+    pair: tuple[RedisStore, RedisStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "MAX_INBOX", 2)
+    monkeypatch.setattr(events, "MAX_WAITING", 0)
+    store = pair[0]
+    offered = [NewEvent(f"e-{n}", intent=order(f"P-{n}")) for n in range(3)]
+    with pytest.raises(ApiError) as full:
+        await store.take_events(offered, 5, 9)
+    assert full.value.code == "inbox_full"
+    unseen = Payment("s", order("P-9").model_copy(update={"token": "s"}))
+    with pytest.raises(ApiError):
+        await store.take_events([NewEvent("e-9", payment=unseen)], 5, 9)
+    assert await store.open_events() == []
+    assert len(await store.take_events(offered[:2], 5, 9)) == 2
+    assert await store.take_events(offered[:2], 5, 9) == []
+
+
+async def test_events_that_are_open_stay_at_the_bound(
+    pair: tuple[RedisStore, RedisStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "MAX_EVENTS", 2)
+    store = pair[0]
+    is_open = NewEvent("open", intent=order("P-1"))
+    await store.take_events([is_open, NewEvent("over", ack="a")], 0, 0)
+    await store.take_events([NewEvent("new", ack="b")], 1, 1)
+    assert await store.take_events([is_open], 2, 2) == []
+    await store.take_events([NewEvent("over", ack="c")], 3, 3)
+    bodies = [ack.body for ack in await store.due_acks(9, 9)]
+    assert bodies == ["b", "c"], "the event was forgotten, and is new"
+
+
 async def test_the_places_seen_longest_ago_go_at_the_bound(
     pair: tuple[RedisStore, RedisStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,12 +299,12 @@ async def test_nothing_stays_when_its_time_is_over(
     assert await store.note_move("t", 0, 3)
     await store.keep_revoke(revoke("P-1"), PHONE, "router-1", 0)
     await store.keep_revoke(revoke(), PHONE, "router-1", 0)
-    events = [
+    brought = [
         NewEvent("e-1", intent=order("P-2")),
         NewEvent("e-2", payment=Payment("s", paid)),
         NewEvent("e-3", ack="{}"),
     ]
-    (taken,) = await store.take_events(events, 0, 1000)
+    (taken,) = await store.take_events(brought, 0, 1000)
     store.tell_pending_soon("e-1", "{}", 0)
     store.note_written_soon(taken, "a-session")
     for ack in await store.due_acks(0, 10):

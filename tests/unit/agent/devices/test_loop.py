@@ -53,7 +53,7 @@ class FakedLease:
 class FakedLink:
     """The connection of a loop: always there, to one router."""
 
-    facts = RouterFacts(identity="r1")
+    facts = RouterFacts(identity="r1", serial_number="S1")
 
     def __init__(self, router: FakedRouter) -> None:
         self._router = router

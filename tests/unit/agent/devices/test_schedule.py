@@ -153,6 +153,9 @@ def test_one_reset_for_all_that_keeps_a_router_from_being_reached() -> None:
         ({"clock_at": WALL + timedelta(seconds=7)}, 7.0),
         ({"clock_at": WALL - timedelta(seconds=7)}, 0.0),
         ({"at_once": True, "retry_at": 40.0}, 0.0),
+        ({"removals_at": 4.0}, 3.0),
+        ({"removals_at": 4.0, "retry_at": 20.0}, 3.0),
+        ({"removals_at": 4.0, "retry_at": 2.0}, 1.0),
     ],
 )
 def test_when_the_next_turn_is_due(
@@ -162,6 +165,28 @@ def test_when_the_next_turn_is_due(
     for name, value in change.items():
         setattr(schedule, name, value)
     assert schedule.next_turn(1.0, WALL, heartbeat=30.0) == wait
+
+
+def test_e13_a_deleted_session_makes_a_full_pass_due_when_its_client_may_go() -> (
+    None
+):
+    schedule = settled()
+    schedule.session_changed("s", 1.0)
+    assert schedule.session_deleted("s", 4.0) is True
+    assert schedule.changed == {}
+    assert schedule.session_deleted("t", 4.5) is False
+    assert look(schedule, now=3.9) is Look.NOTHING
+    assert look(schedule, now=4.0, present=True) is Look.CLIENTS
+    assert look(schedule, now=4.1) is Look.EVERYTHING
+    assert look(schedule, now=4.2) is Look.NOTHING
+
+
+def test_e13_a_router_that_is_not_reached_has_no_look_for_removals() -> None:
+    schedule = settled()
+    schedule.session_deleted("s", 4.0)
+    schedule.failed(50.0)
+    assert schedule.next_turn(5.0, WALL, heartbeat=30.0) == 30.0
+    assert look(schedule, now=50.0) is Look.EVERYTHING
 
 
 def test_passes_that_leave_something_come_later_each_time() -> None:

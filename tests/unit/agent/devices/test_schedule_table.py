@@ -126,8 +126,7 @@ def session_came(world: DiaryWorld, loop: DeviceLoop) -> None:
 
 
 def session_went(world: DiaryWorld, loop: DeviceLoop) -> None:
-    world.has_no_session("s")
-    loop.session_changed("s", gone=True)
+    loop.session_deleted(world.has_no_session("s"))
 
 
 def session_ends_soon(world: DiaryWorld, loop: DeviceLoop) -> None:
@@ -261,8 +260,7 @@ def finished_session_went(world: DiaryWorld, loop: DeviceLoop) -> None:
     loop.session_changed("s")
 
     def goes() -> None:
-        world.has_no_session("s")
-        loop.session_changed("s", gone=True)
+        loop.session_deleted(world.has_no_session("s"))
 
     asyncio.get_running_loop().call_later(5.0, goes)
 

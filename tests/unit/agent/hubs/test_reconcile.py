@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from cerebro.agent.hubs.keys import HubKeys
 from cerebro.agent.hubs.model import Frozen, HubDesired
 from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
 from cerebro.domain.conditions import ConditionState, Obstacle
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Hub, Peer
 from cerebro.wireguard.backend import Backend, ForeignInterface, WireGuardError
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
@@ -64,7 +66,7 @@ class Pass:
         claim = Leases().claim()
         claim.follow(hub, "node")
         return await HubReconciler(
-            self.secrets,  # type: ignore[arg-type]
+            HubKeys(self.secrets, lambda: None),  # type: ignore[arg-type]
             [self.interface],
             NoNft(),
             HubDesired(
@@ -80,6 +82,7 @@ class Pass:
             self.check,
             lambda backend, _: self.carries.append(backend),
             carried=self.carried,
+            removals=RemovalWindow(settle=0.0),
             connected=self.connected,
         ).run()
 

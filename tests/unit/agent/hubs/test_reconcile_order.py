@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from cerebro.agent.hubs.keys import HubKeys
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
 from cerebro.domain.conditions import Obstacle
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Peer
 from cerebro.wireguard import isolation
 from cerebro.wireguard.backend import (
@@ -208,7 +210,7 @@ async def run(
         departed=frozenset({KEYS["gone"]}),
     )
     return await HubReconciler(
-        Secrets(PRIVATE),  # type: ignore[arg-type]
+        HubKeys(Secrets(PRIVATE), lambda: None),  # type: ignore[arg-type]
         [node],  # type: ignore[list-item]
         Tables(node),
         desired,
@@ -216,6 +218,7 @@ async def run(
         node.check,
         lambda *_: None,
         carried=True,
+        removals=RemovalWindow(settle=0.0),
         own_addresses=own,
         connected=lambda: [("eth0", "192.168.1.5/24")],
     ).run()

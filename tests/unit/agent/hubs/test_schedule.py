@@ -193,6 +193,25 @@ def test_a_failure_lasts_from_a_second_after_the_first_in_a_row(
 
 
 @pytest.mark.parametrize(
+    ("removals_at", "unfinished", "seconds"),
+    [
+        (NOW + 3.0, False, 3.0),
+        (NOW + 3.0, True, 1.0),
+        (NOW + 0.5, True, 0.5),
+        (NOW - 1.0, False, 0.05),
+        (NOW + 100.0, False, 10.0),
+    ],
+)
+def test_e13_a_pass_comes_when_keys_of_deleted_peers_may_go(
+    removals_at: float, unfinished: bool, seconds: float
+) -> None:
+    delay = at_rest().next_pass(
+        NOW, unfinished=unfinished, removals_at=removals_at
+    )
+    assert delay == seconds
+
+
+@pytest.mark.parametrize(
     ("delay", "waited"), [(0.0, 0.05), (-5.0, 0.05), (7.0, 7.0), (100.0, 30.0)]
 )
 def test_a_loop_is_seen_to_turn_and_never_spins(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cerebro.domain.mass_removal import is_mass_removal
-from cerebro.routeros.access.marker import marker_for
+from cerebro.routeros.access.marker import client_id, marker_for
 from cerebro.routeros.access.model import (
     AccessPolicy,
     DesiredAccess,
@@ -397,14 +397,11 @@ def test_e13_a_mass_removal_is_seen_and_can_be_held_back() -> None:
     wanted = DesiredAccess(grants[10:], complete=True)
     result = access_plan(wanted, tables.actual(), POLICY)
     assert mass(result)
-    assert access_plan(
-        replace(wanted, keep_orphans=True), tables.actual(), POLICY
-    ).empty
-    assert mass(
-        access_plan(
-            replace(wanted, keep_orphans=True), tables.actual(), POLICY
-        )
+    held = access_plan(
+        replace(wanted, retiring=frozenset()), tables.actual(), POLICY
     )
+    assert held.empty
+    assert mass(held)
     assert not mass(
         access_plan(
             replace(wanted, grants=grants[9:]), tables.actual(), POLICY
@@ -427,20 +424,30 @@ def test_e13_rows_whose_end_has_come_are_no_mass_removal_and_never_wait() -> (
     result = access_plan(wanted, tables.actual(), POLICY)
     assert not mass(result)
     assert result.count() >= 40
-    assert (
-        access_plan(
-            replace(wanted, keep_orphans=True), tables.actual(), POLICY
-        ).count()
-        == result.count()
+    held = replace(wanted, retiring=frozenset())
+    assert access_plan(held, tables.actual(), POLICY).count() == result.count()
+    assert access_plan(
+        replace(held, now=ENDS - 1), tables.actual(), POLICY
+    ).empty
+    assert access_plan(replace(held, now=None), tables.actual(), POLICY).empty
+
+
+def test_e13_of_the_clients_without_a_session_only_those_named_go() -> None:
+    tables = Tables()
+    macs = [f"AA:00:00:00:01:{number:02X}" for number in range(3)]
+    settle(tables, *(Grant(mac, None, ENDS) for mac in macs))
+    wanted = DesiredAccess(
+        complete=True, retiring=frozenset({client_id(macs[1])})
     )
-    assert access_plan(
-        replace(wanted, now=ENDS - 1, keep_orphans=True),
-        tables.actual(),
-        POLICY,
-    ).empty
-    assert access_plan(
-        replace(wanted, now=None, keep_orphans=True), tables.actual(), POLICY
-    ).empty
+    result = access_plan(wanted, tables.actual(), POLICY)
+    assert result.orphans == {client_id(mac) for mac in macs}
+    tables.apply(result.commands())
+    disabled = [
+        row["mac-address"]
+        for row in tables.bindings
+        if row.get("disabled") == "true"
+    ]
+    assert disabled == [macs[1]]
 
 
 macs = st.sampled_from([f"AA:00:00:00:00:0{digit}" for digit in range(5)])

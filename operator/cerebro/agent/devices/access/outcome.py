@@ -56,6 +56,10 @@ class PassResult:
     """Clients whose rows wait until a person confirms that they may go (rule
     E13).
     """
+    look_again_at: float | None = None
+    """When clients that lost their Session may go, by the monotonic clock;
+    None: none waits for its time.
+    """
     refused: dict[str, Obstacle] = field(default_factory=dict)
     """Why the router refused a write for a client, by client id."""
     obstacle: Obstacle | None = None

@@ -9,6 +9,7 @@ clients of some Sessions: whoever waits for a new one needs it at once.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -26,7 +27,7 @@ from cerebro.agent.devices.access.desired import (
 from cerebro.agent.devices.access.outcome import PassResult, pass_obstacle
 from cerebro.agent.devices.access.roster import Roster
 from cerebro.domain.conditions import Obstacle
-from cerebro.domain.mass_removal import is_mass_removal
+from cerebro.domain.mass_removal import RemovalDecision, RemovalWindow
 from cerebro.resources import Session
 from cerebro.routeros.access.marker import parse_marker
 from cerebro.routeros.access.model import AccessPolicy, DesiredAccess
@@ -143,13 +144,15 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    """What a round is to do. `settled`: nothing, and nothing is left for
-    later.
+    """What a round is to do.
+
+    `removals` is None unless the round knew all Sessions. `settled`: nothing
+    is to be done, and nothing is left for later.
     """
 
     judged: list[SessionDecision]
     plan: AccessPlan
-    held_back: int
+    removals: RemovalDecision | None
     settled: bool
 
 
@@ -169,12 +172,13 @@ class AccessReconciler:
     """A pass over one router, with what it needs.
 
     `flows` are the connections at the end of a client's access, by
-    `flows_key`; the pass adds to them. `confirmed` is how many clients a mass
-    removal may end (rule E13). `impatient`: a client waits, so commands that
-    bring no byte raise Stalled soon. `urgent()` returns whether a client waits
-    for something newer, `may_write()` whether this agent still may do what
-    `at` says: a Lease can run out within a pass, and another agent may have
-    written since (rule E1).
+    `flows_key`; the pass adds to them. `removals` decides which
+    clients without a Session go, `confirmed` is how many a mass removal may
+    end (rule E13). `impatient`: a client waits, so commands that bring no byte
+    raise Stalled soon. `urgent()` returns whether a client waits for something
+    newer, `may_write()` whether this agent still may do what `at` says: a
+    Lease can run out within a pass, and another agent may have written since
+    (rule E1).
     """
 
     session: RouterSession
@@ -182,10 +186,13 @@ class AccessReconciler:
     at: PassContext
     dry_run: bool = False
     flows: dict[str, frozenset[str]] = field(default_factory=dict)
+    removals: RemovalWindow = field(default_factory=RemovalWindow)
     confirmed: int = 0
     impatient: bool = False
     urgent: Callable[[], bool] = lambda: False
     may_write: Callable[[], bool] = lambda: True
+    _known_at: float = field(default=0.0, init=False)
+    """When the pass took its Sessions, by the monotonic clock."""
 
     async def run(
         self, roster: Roster, changed: Iterable[Session] | None
@@ -200,6 +207,7 @@ class AccessReconciler:
         some = None if changed is None else list(changed)
         subject = _Subject(roster, some)
         writes = _Writes()
+        self._known_at = time.monotonic()
 
         for number in range(_ROUNDS):
             reading = await self._read(subject)
@@ -322,18 +330,27 @@ class AccessReconciler:
         )
         self._forget_flows(judged)
 
+        # What an earlier look let go goes on.
         wanted = wanted_of(judged, self.at, everything=reading.scope is None)
+        going = self.removals.going
+        wanted = replace(wanted, retiring=going)
         actual = reading.actual
         plan = await self._plan(wanted, actual)
+
+        # The plan shows who has no Session; if more of them may go now, they
+        # go in this round.
+        removals = self._decide_removals(wanted, plan)
+        if removals is not None and not removals.going <= going:
+            wanted = replace(wanted, retiring=removals.going)
+            plan = await self._plan(wanted, actual)
+
         if plan.wants_connections and (plan.empty or not first):
             actual = await self._with_connections(actual, writes)
             plan = await self._plan(wanted, actual)
             self._remember_flows(judged, plan)
 
-        plan, held_back = await self._hold_back(plan, wanted, actual)
-
         return _Decision(
-            judged, plan, held_back, settled=_is_settled(judged, plan)
+            judged, plan, removals, settled=_is_settled(judged, plan)
         )
 
     async def _plan(self, wanted: DesiredAccess, actual: Actual) -> AccessPlan:
@@ -385,20 +402,22 @@ class AccessReconciler:
         except DeadlineExceeded as error:
             return str(error)
 
-    async def _hold_back(
-        self, plan: AccessPlan, wanted: DesiredAccess, actual: Actual
-    ) -> tuple[AccessPlan, int]:
-        """Return the plan without a mass removal that nobody confirmed, and
-        how many clients stay for that (rule E13).
+    def _decide_removals(
+        self, wanted: DesiredAccess, plan: AccessPlan
+    ) -> RemovalDecision | None:
+        """Decide which clients go that no Session explains (rule E13); None
+        if not all Sessions are known.
         """
-        orphans = len(plan.orphans)
-        is_mass = is_mass_removal(orphans, len(plan.marked))
-        if not is_mass or orphans <= self.confirmed:
-            return plan, 0
+        if not wanted.complete or wanted.frozen_all:
+            return None
 
-        kept = replace(wanted, keep_orphans=True)
-
-        return await self._plan(kept, actual), orphans
+        return self.removals.decide(
+            plan.orphans,
+            plan.marked,
+            now=time.monotonic(),
+            known_at=self._known_at,
+            confirmed=self.confirmed,
+        )
 
     def _remember_flows(
         self, judged: Iterable[SessionDecision], plan: AccessPlan
@@ -493,7 +512,10 @@ class AccessReconciler:
             settled=decision.settled,
             interrupted=writes.interrupted,
             collided=writes.collided,
-            held_back=decision.held_back,
+            held_back=len(self.removals.held),
+            look_again_at=(
+                decision.removals.look_again_at if decision.removals else None
+            ),
             refused=writes.refused,
             obstacle=None if decision.settled else writes.obstacle,
             repaired=writes.repaired,

@@ -24,9 +24,9 @@ from cerebro.resources import SESSION, Session, SessionStatus, reasons
 from cerebro.routeros.access.result import AccessPlan, EndingView
 
 _NO_CLIENT = Obstacle(
-    "NoClient",
-    "spec.client names neither macAddress nor ipAddress: name the client that is to be let in",
-    final=False,
+    reasons.NOT_SUPPORTED,
+    "spec.hotspotUser does nothing in this release, and spec.client names neither macAddress nor ipAddress: "
+    "name the client that is to be let in",
 )
 
 _UNDER_WAY = timedelta(minutes=1)

@@ -121,9 +121,7 @@ def _live_state(
     old = session.status
 
     if view is not None and view.granted:
-        return ConditionState(
-            "True", "Granted", "the client's entries are on the router"
-        )
+        return _granted_state(session)
 
     if view is not None and view.blocked_by_hand:
         message = f"{view.blocked_by_hand}: remove or change that row to let the client in"
@@ -148,6 +146,21 @@ def _live_state(
 
     return ConditionState(
         "False", GRANTING, "the client's entries are being put on the router"
+    )
+
+
+def _granted_state(session: Session) -> ConditionState:
+    """Return the state of a Session that is granted as far as this release
+    does it.
+    """
+    message = "the client's entries are on the router"
+    if session.spec.hotspot_user is None:
+        return ConditionState("True", "Granted", message)
+
+    return ConditionState(
+        "True",
+        reasons.NOT_SUPPORTED,
+        f"{message}; spec.hotspotUser does nothing in this release: no hotspot user is made",
     )
 
 

@@ -3,31 +3,30 @@ kept and removed. Pure.
 
 `plan` decides before anything is written; `outcome` reports afterwards what
 came of it. The rules are E5 to E8, E13, B8 and B9. This module writes nothing
-and reads no status but those in the objects that it is given.
+and reads no status but those in the objects that it is given. What it lets go
+is noted in the RemovalWindow that it is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 from cerebro.agent.hubs.model import Frozen, HubDesired, PresharedKey
 from cerebro.agent.hubs.peers.acceptance import Acceptance, accept
+from cerebro.agent.hubs.peers.ways import Ways
 from cerebro.domain.conditions import ConditionState, Obstacle
-from cerebro.domain.mass_removal import is_mass_removal
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Peer, reasons
 from cerebro.wireguard.model import (
     ActualPeer,
     DesiredPeer,
+    Endpoint,
     Interface,
     PeerChange,
 )
-from cerebro.wireguard.networks import span, without
+from cerebro.wireguard.networks import ip_endpoint, span, without
 from cerebro.wireguard.plan import plan_peers
-
-"""Rule E13: a mass removal is ten peers or more, and over a fifth of those on
-the interface.
-"""
 
 _NO_SECRET = PresharedKey()
 
@@ -76,6 +75,11 @@ class PeersPlan:
 
     held_back: frozenset[str] = frozenset()
     """Keys whose removal waits until a person confirms it (rule E13)."""
+
+    look_again_at: float | None = None
+    """When keys of deleted Peers may go, by the monotonic clock; None: none
+    waits for its time (rule E13).
+    """
 
     frozen: Frozen = field(default_factory=Frozen)
 
@@ -143,9 +147,13 @@ class PeersPlan:
         )
 
 
-def plan(desired: HubDesired, actual: Interface) -> PeersPlan:
+def plan(
+    desired: HubDesired, actual: Interface, removals: RemovalWindow
+) -> PeersPlan:
     """Return what is to be done so that the interface has the accepted Peers.
-    `actual` is the interface as read.
+
+    `actual` is the interface as read. `removals` remembers what went from it
+    lately, and decides what goes now.
     """
 
     result = PeersPlan(frozen=desired.frozen)
@@ -163,6 +171,7 @@ def plan(desired: HubDesired, actual: Interface) -> PeersPlan:
         actual,
         frozen_keys=desired.frozen.keys - readable_keys,
         node_networks=desired.node_networks,
+        ways=_ways(desired, staying, actual),
     )
 
     # What the interface is to have. `held` are keys that keep their place
@@ -196,12 +205,39 @@ def plan(desired: HubDesired, actual: Interface) -> PeersPlan:
         desired,
         actual,
         result,
+        removals,
         rotated=rotated & without_place,
-        ended=(deleted | refused) & without_place,
         deleted=deleted & without_place,
+        refused=(refused - deleted) & without_place,
     )
 
     return result
+
+
+def _ways(
+    desired: HubDesired, staying: Iterable[Peer], actual: Interface
+) -> Ways:
+    """Return the addresses to which no route into the tunnel may lead (rule
+    E17); none where no routes are made.
+    """
+    if desired.hub.spec.routes != "Managed":
+        return Ways({})
+
+    def endpoints() -> Iterator[Endpoint]:
+        """Yield where peers are, and where they are dialled after this pass."""
+        for actual_peer in actual.peers.values():
+            if actual_peer.endpoint is not None:
+                yield actual_peer.endpoint
+
+        yield from desired.endpoints.values()
+
+        for peer in staying:
+            if peer.spec.public_key not in actual.peers:
+                last = _last_endpoint(peer, desired, actual)
+                if last is not None:
+                    yield last
+
+    return Ways(desired.ways, endpoints)
 
 
 def _is_leaving(peer: Peer, desired: HubDesired) -> bool:
@@ -265,56 +301,77 @@ def _add_desired(
         else None
     )
 
+    last_endpoint: Endpoint | None = None
+    if endpoint is None and key not in actual.peers:
+        last_endpoint = _last_endpoint(peer, desired, actual)
+
     result.desired[key] = DesiredPeer(
         key,
         acceptance.allowed_ips,
         preshared_key,
         peer.spec.persistent_keepalive or 0,
         endpoint,
+        last_endpoint,
     )
+
+
+def _last_endpoint(
+    peer: Peer, desired: HubDesired, actual: Interface
+) -> Endpoint | None:
+    """Return where a peer was heard from last that has to be made on the
+    interface (rule E16); else None.
+
+    A peer that changes its key is none: under its old one it is there.
+    """
+    for key in peer.keys:
+        if key in actual.peers:
+            return None
+
+    heard = desired.heard.get(peer.spec.public_key)
+    return heard or ip_endpoint(peer.status.endpoint)
 
 
 def _plan_changes(
     desired: HubDesired,
     actual: Interface,
     result: PeersPlan,
+    removals: RemovalWindow,
     *,
-    rotated: Collection[str],
-    ended: Collection[str],
-    deleted: Collection[str],
+    rotated: Set[str],
+    deleted: Set[str],
+    refused: Set[str],
 ) -> None:
     """Decide which keys are removed, and set the changes of the plan.
 
     All keys given are on the interface and have no place there any more:
-    `rotated` were replaced by a new key, `ended` belong to Peers that leave or
-    are refused, `deleted` are those of them whose Peer leaves.
+    `rotated` were replaced by a new key, `deleted` belong to Peers that leave,
+    `refused` to Peers that stay and are not accepted.
     """
 
-    spec = desired.hub.spec
-    removals = set(ended)
-    if spec.unknown_peers == "Remove":
-        removals |= result.unknown
-
     # Nothing is removed while not all Peers are known (rules B9 and E7).
-    if desired.frozen.everything or not desired.complete:
-        removals, rotated = set(), ()
+    going: Set[str] = frozenset()
 
-    # A mass removal waits until a person confirms as many (rule E13).
-    if (
-        is_mass_removal(len(removals), len(actual.peers))
-        and len(removals) > desired.confirmed
-    ):
-        result.held_back = frozenset(removals)
-        removals = set()
+    if desired.frozen.everything or not desired.complete:
+        result.held_back = removals.held
+        rotated = frozenset()
+    else:
+        going = _going(
+            desired,
+            actual,
+            result,
+            removals,
+            deleted=deleted,
+            refused=refused,
+        )
 
     # While the Hub is paused, at most the peers of deleted Peers go (rule B8).
+    spec = desired.hub.spec
     if spec.paused == "All":
         return
 
     if spec.paused == "Changes":
         result.changes = [
-            PeerChange(key, remove=True)
-            for key in sorted(removals & set(deleted))
+            PeerChange(key, remove=True) for key in sorted(going & deleted)
         ]
 
         return
@@ -322,7 +379,43 @@ def _plan_changes(
     result.changes = plan_peers(
         result.desired,
         actual,
-        remove=sorted(removals | set(rotated)),
+        remove=sorted(going | rotated),
         dialled=desired.dialled,
+        dials_back=desired.dials_back,
         now=desired.now,
     )
+
+
+def _going(
+    desired: HubDesired,
+    actual: Interface,
+    result: PeersPlan,
+    removals: RemovalWindow,
+    *,
+    deleted: Set[str],
+    refused: Set[str],
+) -> frozenset[str]:
+    """Return which keys without an accepted Peer go now, and set what waits: a
+    mass removal until a person confirms it, what was deleted a few seconds
+    (rule E13).
+    """
+
+    # A Peer that is refused was not deleted, so its key does not wait.
+    ownerless = deleted | refused
+
+    if desired.hub.spec.unknown_peers == "Remove":
+        ownerless |= result.unknown
+
+    decision = removals.decide(
+        ownerless,
+        actual.peers.keys(),
+        now=desired.monotonic,
+        known_at=desired.monotonic,
+        confirmed=desired.confirmed,
+        at_once=refused,
+    )
+
+    result.held_back = decision.held
+    result.look_again_at = decision.look_again_at
+
+    return decision.going

@@ -8,6 +8,7 @@ from typing import Any
 
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.peers.plan import plan
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.kube.cache.store import Store
 from cerebro.resources import PEER, Hub, Peer
 from cerebro.wireguard.model import ActualPeer, Interface
@@ -53,10 +54,10 @@ def removed(store: Store) -> set[str]:
         )
         for number in NUMBERS
     }
-    return {
-        change.public_key
-        for change in plan(asked, Interface("wg0", peers=there)).changes
-    }
+    decided = plan(
+        asked, Interface("wg0", peers=there), RemovalWindow(settle=0.0)
+    )
+    return {change.public_key for change in decided.changes}
 
 
 def test_e13_peers_that_go_with_their_namespace_stay_on_the_interface_until_that_is_known_to_stay() -> (

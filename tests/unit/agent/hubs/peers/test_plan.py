@@ -19,6 +19,7 @@ from cerebro.agent.hubs.peers.status import (
     report_in_status,
 )
 from cerebro.domain.conditions import Obstacle
+from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.kube.objects import StoredObject
 from cerebro.resources import PEER, Hub, Peer
 from cerebro.wireguard.model import ActualPeer, Interface
@@ -88,7 +89,9 @@ def decide(
     *peers: Peer, actual: Interface, hub: Hub | None = None, **more: Any
 ) -> PeersPlan:
     return plan(
-        HubDesired(hub or a_hub(), peers, complete=True, **more), actual
+        HubDesired(hub or a_hub(), peers, complete=True, **more),
+        actual,
+        RemovalWindow(settle=0.0),
     )
 
 
@@ -165,7 +168,7 @@ def test_a_peer_whose_endpoint_has_no_address_is_applied_and_not_ready() -> (
         unresolved={name: trouble},
     )
     actual = there(a="10.64.0.2/32", b="10.64.0.3/32")
-    decided = plan(asked, actual)
+    decided = plan(asked, actual, RemovalWindow(settle=0.0))
     assert decided.changes == []
     outcome = peer_results(
         asked,
@@ -203,7 +206,7 @@ def one_pass(
     """Make a pass; no address that has an owner before and after it is without one in between."""
     actual = wireguard.interface()
     asked = HubDesired(a_hub(**hub), peers, complete=True)
-    decided = plan(asked, actual)
+    decided = plan(asked, actual, RemovalWindow(settle=0.0))
     final = ReferenceWireGuard.of(actual.peers.values())
     for change in decided.changes:
         final.apply(change)

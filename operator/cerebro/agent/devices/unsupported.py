@@ -1,0 +1,50 @@
+"""Fields of a Device that are accepted and not honoured yet. Pure.
+
+A field leaves this file with the code that honours it.
+"""
+
+from __future__ import annotations
+
+from cerebro.agent.devices.model import DeviceWarning
+from cerebro.resources import Device, DeviceSpec, reasons
+
+
+def unsupported_fields(device: Device) -> tuple[DeviceWarning, ...]:
+    """Return a warning that names the fields which the Device sets and which
+    do nothing; none if there is no such field.
+
+    The API server fills in defaults, so a field counts as set if its value is
+    another one.
+    """
+
+    spec = device.spec
+    names = []
+
+    # Users on the router.
+    if spec.technical_user is not None:
+        names.append("spec.technicalUser")
+
+    # The router's end of the tunnel.
+    if spec.manage_config:
+        names.append("spec.manageConfig")
+
+    # Until then the breaker alone tells who is offline.
+    if spec.offline_after != _default("offline_after"):
+        names.append("spec.offlineAfter")
+
+    # No DeviceCommand runs; Off asks for just that.
+    if spec.commands == "All":
+        names.append("spec.commands")
+
+    if not names:
+        return ()
+
+    fields = ", ".join(names)
+    verb = "do" if len(names) > 1 else "does"
+    message = f"{fields} {verb} nothing in this release: leave it out"
+
+    return (DeviceWarning(reasons.NOT_SUPPORTED, message),)
+
+
+def _default(field: str) -> object:
+    return DeviceSpec.model_fields[field].default
