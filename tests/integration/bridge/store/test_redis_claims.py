@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import pytest
+from redis.asyncio import Redis
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Hello
@@ -310,7 +311,10 @@ async def test_nothing_stays_when_its_time_is_over(
     for ack in await store.due_acks(0, 10):
         store.ack_failed_soon(ack, 5)
     await store.prune(2**45)
-    redis = store.engine._client()
-    names = [name async for name in redis.scan_iter(f"{store.engine.prefix}*")]
-    left = {str(name).removeprefix(store.engine.prefix) for name in names}
+    redis = store.engine.address
+    client = Redis(host=redis.host, port=redis.port, password=redis.password)
+    async with client:
+        pattern = f"{store.engine.prefix}*"
+        names = [name.decode() async for name in client.scan_iter(pattern)]
+    left = {name.removeprefix(store.engine.prefix) for name in names}
     assert left == {"version", "memory", "bridges", "last"}

@@ -1,4 +1,5 @@
-"""The connections to one Redis: scripts, reads, and what is posted for later.
+"""The connection to one Redis: what is waiting goes together, and comes back
+in its order.
 
 A call that Redis does not answer in time is ApiError 503. It is not tried a
 second time here: whether Redis did it nobody can tell, and every caller may
@@ -9,12 +10,13 @@ it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import (
     AbstractConnection,
     Connection,
@@ -22,12 +24,7 @@ from redis.asyncio.connection import (
 )
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    NoScriptError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.store.redis.scripts import MEET, Script
@@ -37,28 +34,39 @@ from cerebro.runtime.clock import now_ms
 log = structlog.get_logger(__name__)
 
 CALL_TIMEOUT = 2.0
-"""Seconds that a call may take, with the wait for a connection."""
+"""Seconds in which all that goes together has to be answered."""
 
 LATER = 0.01
 """Seconds that work which nobody waits for may wait."""
 
-_CONNECTIONS = 32
 _MAX_POSTED = 50_000
-_AT_ONCE = 500
-"""Posted commands that go in a transaction at most."""
+_MAX_WAITING = 10_000
+_AT_ONCE = 256
+"""Calls, or commands of a transaction, that go together at most."""
 
-_T = TypeVar("_T")
+Word = str | int
+
+Command = tuple[Word, ...]
+"""A command of Redis, its first key without what all names begin with."""
 
 
 class Step(NamedTuple):
-    """A script and its arguments, as a part of a transaction."""
+    """A script and its arguments."""
 
     script: Script
-    arguments: tuple[str | int, ...]
+    arguments: tuple[Word, ...]
 
 
-Command = tuple[str | int, ...]
-"""A command of Redis, its first key without what all names begin with."""
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Commands that somebody waits for; of a transaction none goes without the
+    others.
+    """
+
+    commands: Sequence[Command | Step]
+    transaction: bool = False
+    future: asyncio.Future[list[Any]] | None = None
+    """None for what was posted."""
 
 
 class Engine:
@@ -78,76 +86,61 @@ class Engine:
         self.since = 0
         """Since when Redis has forgotten nothing, in milliseconds."""
 
-        self._redis: Redis | None = None
+        self._connection: AbstractConnection | None = None
+        self._known_scripts: set[str] = set()
+        self._jobs: deque[_Job] = deque()
         self._posted: list[Command | Step] = []
-        self._flushing = asyncio.Lock()
-        self._flush_task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Make the connections ready; the first call connects."""
-        pool = BlockingConnectionPool(
-            max_connections=_CONNECTIONS,
-            timeout=CALL_TIMEOUT,
-            connection_class=SSLConnection if self.address.tls else Connection,
-            **self._connection_settings(),
-        )
-        self._redis = Redis(connection_pool=pool)
+        """Take calls from now on; the first one connects."""
+        self._task = asyncio.create_task(self._work(), name="store")
 
     async def close(self) -> None:
         """Hand in what was posted, if Redis answers, and disconnect."""
-        if self._redis is None:
+        if self._task is None:
             return
 
         with suppress(ApiError):
             await self.flush()
 
-        redis, self._redis = self._redis, None
-        with suppress(RedisError, OSError):
-            await redis.aclose()
-            await redis.connection_pool.disconnect()
+        task, self._task = self._task, None
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await self._disconnect()
 
-    async def run(self, script: Script, *arguments: str | int) -> Any:
+    async def run(self, script: Script, *arguments: Word) -> Any:
         """Run a script after what was posted, and return what it returns.
 
         Raises ApiError 503 `store_unavailable`.
         """
-        await self.flush()
+        (answer,) = await self._submit((Step(script, arguments),))
 
-        return await self._call(self._evaluate(script, arguments))
+        return answer
 
     async def read(self, *commands: Command) -> list[Any]:
         """Run commands that only read, after what was posted, and return what
-        each returns. Others may write between them.
+        each returns.
 
         Raises ApiError 503 `store_unavailable`.
         """
-        await self.flush()
-
-        return await self._call(self._pipeline(commands, transaction=False))
+        return await self._submit(commands)
 
     async def write(self, *commands: Command) -> list[Any]:
         """Run commands as one transaction, after what was posted.
 
         Raises ApiError 503 `store_unavailable`.
         """
-        await self.flush()
+        return await self._submit(commands, transaction=True)
 
-        return await self._call(self._pipeline(commands, transaction=True))
+    async def flush(self) -> None:
+        """Hand in what was posted.
 
-    async def info(self, section: str) -> dict[str, Any]:
-        """Return what Redis tells of itself; nothing if it tells nothing.
-
-        Raises ApiError 503 `store_unavailable`.
+        Raises ApiError 503 `store_unavailable`: then it is posted still.
         """
-        redis = self._client()
-
-        async def ask() -> dict[str, Any]:
-            try:
-                return dict(await redis.info(section))
-            except ResponseError:
-                return {}
-
-        return await self._call(ask())
+        if self._posted:
+            await self._submit(())
 
     def post(self, *commands: Command | Step) -> None:
         """Run commands and scripts in a moment, without waiting for it, in
@@ -157,7 +150,7 @@ class Engine:
         go before anything else when it is back. Raises ApiError 503 if too
         many are here.
         """
-        if self._redis is None:
+        if self._task is None:
             raise _unavailable("the store is not open")
 
         if len(self._posted) >= _MAX_POSTED:
@@ -165,96 +158,140 @@ class Engine:
 
         if not self._posted:
             loop = asyncio.get_running_loop()
-            loop.call_later(LATER, self._flush_soon)
+            loop.call_later(LATER, self._wake.set)
 
         self._posted += commands
 
-    async def flush(self) -> None:
-        """Hand in what was posted.
-
-        Raises ApiError 503 `store_unavailable`: then it is posted still.
-        """
-        self._client()
-
-        # Also while another call hands it in: what comes next must see it.
-        if not self._posted and not self._flushing.locked():
-            return
-
-        async with self._flushing:
-            while self._posted:
-                posted = self._posted[:_AT_ONCE]
-                await self._call(self._pipeline(posted, transaction=True))
-                del self._posted[: len(posted)]
-
-    def _flush_soon(self) -> None:
-        if self._redis is not None:
-            self._flush_task = asyncio.create_task(self._flush_quietly())
-
-    async def _flush_quietly(self) -> None:
-        with suppress(ApiError):
-            await self.flush()
-
-    def _client(self) -> Redis:
-        if self._redis is None:
+    async def _submit(
+        self, commands: Sequence[Command | Step], *, transaction: bool = False
+    ) -> list[Any]:
+        if self._task is None:
             raise _unavailable("the store is not open")
 
-        return self._redis
+        if len(self._jobs) >= _MAX_WAITING:
+            raise _unavailable("too much is waiting for the store")
 
-    async def _evaluate(
-        self, script: Script, arguments: Sequence[str | int]
-    ) -> Any:
-        redis: Any = self._client()
-        keys = (1, self.prefix)
-        try:
-            return await redis.execute_command(
-                "EVALSHA", script.sha, *keys, *arguments
-            )
-        except NoScriptError:
-            return await redis.execute_command(
-                "EVAL", script.text, *keys, *arguments
-            )
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Any]] = loop.create_future()
+        self._jobs.append(_Job(commands, transaction, future))
+        self._wake.set()
 
-    async def _pipeline(
-        self, commands: Sequence[Command | Step], *, transaction: bool
-    ) -> list[Any]:
-        async with self._client().pipeline(transaction) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*self._words(command))
+        return await future
 
-            return list(await pipeline.execute())
-
-    def _words(self, command: Command | Step) -> tuple[str | int, ...]:
-        """Return what is sent: names begin with the prefix. A script is sent
-        whole, for within a transaction nobody can ask whether Redis has it.
+    async def _work(self) -> None:
+        """Send what is waiting and hand out the answers, one round after the
+        other.
         """
-        if isinstance(command, Step):
-            text = command.script.text
-            return ("EVAL", text, 1, self.prefix, *command.arguments)
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
 
-        name, key, *rest = command
+            while batch := self._next_batch():
+                try:
+                    async with asyncio.timeout(CALL_TIMEOUT):
+                        answers = await self._exchange(batch)
+                except (RedisError, OSError) as error:
+                    await self._fail(batch, error)
+                    break
+                except Exception as error:
+                    # One of these cannot be sent: a fault of ours, and theirs.
+                    log.exception("what goes to the store cannot be sent")
+                    await self._disconnect()
+                    _settle(batch, [error for _ in batch])
+                else:
+                    await self._settle(batch, answers)
 
-        return (name, f"{self.prefix}{key}", *rest)
+    def _next_batch(self) -> list[_Job]:
+        """Return what goes next: all that was posted, and then calls whose
+        callers wait still.
+        """
+        batch = [
+            _Job(self._posted[start : start + _AT_ONCE], transaction=True)
+            for start in range(0, len(self._posted), _AT_ONCE)
+        ]
+        while self._jobs and len(batch) < _AT_ONCE:
+            job = self._jobs.popleft()
+            if job.future is not None and not job.future.done():
+                batch.append(job)
 
-    async def _call(self, call: Awaitable[_T]) -> _T:
-        """Await a call to Redis, and note whether it succeeded."""
-        try:
-            async with asyncio.timeout(CALL_TIMEOUT):
-                result = await call
-        except (RedisError, OSError) as error:
-            await self._note_failure(error)
-            raise _unavailable(self._describe(error)) from None
+        return batch
 
-        if self.failed is not None:
-            log.info("the store can be used again", redis=str(self.address))
+    async def _exchange(self, batch: Sequence[_Job]) -> list[Any]:
+        """Return the answers of each job, or the error with which Redis
+        refused one.
 
-        self.failed = None
+        Raises RedisError, OSError: then it is not known what Redis did.
+        """
+        connection = await self._live_connection()
+        commands = [words for job in batch for words in self._words(job)]
+        if commands:
+            packed = connection.pack_commands(commands)
+            await connection.send_packed_command(packed)
 
-        return result
+        return [await _answers_of(connection, job) for job in batch]
+
+    def _words(self, job: _Job) -> list[tuple[Word, ...]]:
+        """Return the commands of a job as they are sent."""
+        commands = [self._sent(command) for command in job.commands]
+        if not job.transaction or not commands:
+            return commands
+
+        return [("MULTI",), *commands, ("EXEC",)]
+
+    def _sent(self, command: Command | Step) -> tuple[Word, ...]:
+        """Return a command as it is sent: names begin with the prefix, and a
+        script goes whole the first time.
+        """
+        if not isinstance(command, Step):
+            name, key, *rest = command
+            return (name, f"{self.prefix}{key}", *rest)
+
+        script, arguments = command
+        if script.sha in self._known_scripts:
+            return ("EVALSHA", script.sha, 1, self.prefix, *arguments)
+
+        self._known_scripts.add(script.sha)
+
+        return ("EVAL", script.text, 1, self.prefix, *arguments)
+
+    async def _settle(
+        self, batch: Sequence[_Job], answers: Sequence[Any]
+    ) -> None:
+        """Hand out answers; what was posted and taken is posted no more."""
+        errors = [each for each in answers if isinstance(each, RedisError)]
+        if errors:
+            await self._note_failure(errors[0])
+        else:
+            if self.failed is not None:
+                log.info(
+                    "the store can be used again", redis=str(self.address)
+                )
+
+            self.failed = None
+
+        for job, answer in zip(batch, answers, strict=True):
+            if job.future is None and not isinstance(answer, RedisError):
+                del self._posted[: len(job.commands)]
+
+        results = [
+            _unavailable(self._describe(answer))
+            if isinstance(answer, RedisError)
+            else answer
+            for answer in answers
+        ]
+        _settle(batch, results)
+
+    async def _fail(
+        self, batch: Sequence[_Job], error: RedisError | OSError
+    ) -> None:
+        """Refuse what was sent, and all that waits for the same Redis."""
+        await self._note_failure(error)
+        waiting = [*batch, *self._jobs]
+        self._jobs.clear()
+        reason = self._describe(error)
+        _settle(waiting, [_unavailable(reason) for _ in waiting])
 
     async def _note_failure(self, error: RedisError | OSError) -> None:
-        """Note why a call failed; if Redis did not answer, let no other call
-        try a connection that lies idle and is as dead.
-        """
         reason = self._describe(error)
         if self.failed != reason:
             log.warning(
@@ -265,12 +302,29 @@ class Engine:
 
         self.failed = reason
         self.refused = isinstance(error, (AuthenticationError, ResponseError))
-        if self.refused or self._redis is None:
-            return
+        await self._disconnect()
 
-        with suppress(RedisError, OSError):
-            pool = self._redis.connection_pool
-            await pool.disconnect(inuse_connections=False)
+    async def _live_connection(self) -> AbstractConnection:
+        """Return the connection, or a new one if Redis closed it meanwhile."""
+        if self._connection is not None:
+            if not await _is_closed(self._connection):
+                return self._connection
+
+            await self._disconnect()
+
+        kind = SSLConnection if self.address.tls else Connection
+        connection: Any = kind(**self._connection_settings())
+        await connection.connect()
+        self._connection = connection
+
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        self._known_scripts.clear()
+        if connection is not None:
+            with suppress(RedisError, OSError):
+                await connection.disconnect(nowait=True)
 
     def _connection_settings(self) -> dict[str, Any]:
         address = self.address
@@ -316,6 +370,49 @@ class Engine:
         password = self.address.password
 
         return text.replace(password, "***") if password else text
+
+
+async def _is_closed(connection: AbstractConnection) -> bool:
+    """Return whether a connection is no use any more: nothing may be left to
+    read in it between two rounds.
+    """
+    try:
+        return bool(await connection.can_read())
+    except (RedisError, OSError):
+        return True
+
+
+async def _answers_of(connection: AbstractConnection, job: _Job) -> Any:
+    """Return the answers to a job's commands, or an error of one of them."""
+    count = len(job.commands)
+    if job.transaction and count:
+        count += 2
+
+    answers: list[Any] = []
+    errors: list[RedisError] = []
+    for _ in range(count):
+        try:
+            answers.append(await connection.read_response())
+        except ResponseError as error:
+            errors.append(error)
+
+    if job.transaction and answers and not errors:
+        answers = answers[-1]
+        errors = [each for each in answers if isinstance(each, RedisError)]
+
+    return errors[0] if errors else answers
+
+
+def _settle(batch: Sequence[_Job], results: Sequence[Any]) -> None:
+    """Hand a result, or an exception, to each who waits for it."""
+    for job, result in zip(batch, results, strict=True):
+        if job.future is None or job.future.done():
+            continue
+
+        if isinstance(result, Exception):
+            job.future.set_exception(result)
+        else:
+            job.future.set_result(result)
 
 
 def _unavailable(reason: str) -> ApiError:

@@ -12,7 +12,7 @@ from cerebro.bridge.store.base import (
     Placement,
 )
 from cerebro.bridge.store.redis.engine import Command, Engine
-from cerebro.bridge.store.redis.rows import keep_row
+from cerebro.bridge.store.redis.rows import fields_of, keep_row
 from cerebro.bridge.store.redis.scripts import KEEP_REVOKE
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -55,9 +55,10 @@ async def revokes_of(
     answers = await engine.read(*(("HGETALL", group) for group in groups))
 
     # A revoke that names both MAC and address is found by both.
-    rows = {
-        field: value for fields in answers for field, value in fields.items()
-    }
+    rows: dict[str, str] = {}
+    for answer in answers:
+        rows |= fields_of(answer)
+
     revokes = [_kept_revoke(field, value) for field, value in rows.items()]
 
     return [revoke.cause for revoke in revokes if revoke.concerns(client)]

@@ -25,6 +25,11 @@ def forget_row(index: str, group: str, field: str) -> tuple[Command, ...]:
     )
 
 
+def fields_of(flat: list[str]) -> dict[str, str]:
+    """Return a hash as HGETALL answers it: name, value, name, value."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
 def _member(group: str, field: str) -> str:
     """Return a row's member of its index, as `member_of` in `scripts` does."""
     return f"{len(group.encode())}:{group}{field}"

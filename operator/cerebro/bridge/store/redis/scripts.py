@@ -108,6 +108,14 @@ return call('HGET', p .. 'memory', 'since')
 """
 )
 
+TELL = Script(
+    NAMES
+    + """
+-- Returns what Redis tells of its persistence and its memory.
+return call('INFO', 'persistence') .. call('INFO', 'memory')
+"""
+)
+
 RENEW = Script(
     NAMES
     + """

@@ -45,6 +45,7 @@ from cerebro.bridge.store.redis.claims import Claims
 from cerebro.bridge.store.redis.engine import Engine
 from cerebro.bridge.store.redis.inbox import Inbox
 from cerebro.bridge.store.redis.places import latest_location, locations_of
+from cerebro.bridge.store.redis.scripts import TELL
 from cerebro.bridge.store_settings import RedisAddress
 from cerebro.runtime.backoff import Backoff
 
@@ -312,16 +313,26 @@ class RedisStore(BridgeStore):
 
     async def _warn(self) -> None:
         """Warn of a Redis that forgets by its own settings."""
-        persistence = await self.engine.info("persistence")
-        if persistence.get("aof_enabled") == 0:
+        told = await self._told()
+        if told.get("aof_enabled") == "0":
             log.warning(
                 "Redis keeps no append-only file: orders on their way are lost if it and the bridge end at once"
             )
 
-        memory = await self.engine.info("memory")
-        policy = str(memory.get("maxmemory_policy", ""))
+        policy = told.get("maxmemory_policy", "")
         if policy.startswith("allkeys"):
             log.warning(
                 "Redis forgets what we keep when its memory is full: set maxmemory-policy to noeviction",
                 policy=policy,
             )
+
+    async def _told(self) -> dict[str, str]:
+        """Return what Redis tells of itself; nothing if it may not."""
+        try:
+            text = str(await self.engine.run(TELL))
+        except ApiError:
+            return {}
+
+        lines = [line.partition(":") for line in text.splitlines()]
+
+        return {name: value for name, _, value in lines}

@@ -15,7 +15,7 @@ from cerebro.bridge.store.base import (
 )
 from cerebro.bridge.store.redis.engine import Command, Engine
 from cerebro.bridge.store.redis.inbox import Inbox, inbox_full
-from cerebro.bridge.store.redis.rows import forget_row
+from cerebro.bridge.store.redis.rows import fields_of, forget_row
 from cerebro.bridge.store.redis.scripts import RELEASE, WAIT
 from cerebro.bridge.store.redis.values import (
     entry_value,
@@ -58,10 +58,10 @@ async def wait_for_hello(
 
 async def waiting_for(engine: Engine, token: str, now: int) -> list[Authorize]:
     """Return the orders that wait for a token's hello."""
-    (fields,) = await engine.read(("HGETALL", f"waiting:{token}"))
+    (flat,) = await engine.read(("HGETALL", f"waiting:{token}"))
 
     orders: list[Authorize] = []
-    for _, value in sorted(fields.items()):
+    for _, value in sorted(fields_of(flat).items()):
         expires_at, text = json.loads(value)
         intent = read_intent(text)
         if expires_at > now and isinstance(intent, Authorize):
