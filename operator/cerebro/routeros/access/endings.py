@@ -75,8 +75,9 @@ class Endings:
 
         # Then what it has running.
         shut = state.result.count() == before
+        keys = {ending.mac, *ending.ips, client.mac, *client.ips}
         login = None
-        if ending.logs_in_again:
+        if state.is_logged_in_again(keys):
             login = logged_in_by_router(state, client.mac, client.ips)
         by_hand = state.granted_by_hand(client.mac, client.ips) or login
 

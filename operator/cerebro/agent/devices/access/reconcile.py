@@ -554,7 +554,7 @@ def _widened(scope: Scope, actual: Actual, subject: _Subject) -> Scope | None:
     """
 
     met = scope.met(actual.hosts)
-    ends_others = any(map(ends_rows_of_others, subject.within(scope)))
+    ends_others = any(map(ends_rows_of_others, subject.chosen(scope)))
     if ends_others:
         met = met.joined(actual) | scope_of(subject.within(met))
 
