@@ -106,6 +106,7 @@ def clients_of_order(order: str, state: PlanState) -> list[LegacyClient]:
     for row in (*bindings, *lists):
         mac = row.mac or _mac_at(row.address, macs, state)
         at = "" if mac else row.address
+
         rows_of.setdefault((mac, at), []).append(row)
 
     return [

@@ -30,6 +30,7 @@ def end_order(order: str, state: PlanState) -> EndingView:
         _end_client(client, order, state)
         for client in clients_of_order(order, state)
     ]
+
     by_hand = (view.granted_by_hand for view in views if view.granted_by_hand)
     unread = (view.unread for view in views if view.unread)
 
@@ -73,11 +74,15 @@ def _shut_out(
     """
 
     mac, ips = client.mac, client.ips
+
+    # What somebody else does for the client is said, and not fought against.
     login = None
     if state.is_logged_in_again((mac, *ips)):
         login = logged_in_by_router(state, mac, ips)
+
     by_hand = state.granted_by_hand(mac, ips) or login
 
+    # What it has running goes.
     _, no_host = cut_off(
         state,
         mac,
@@ -87,6 +92,7 @@ def _shut_out(
         keep_logins=login is not None,
     )
 
+    # Its rows let it in no more.
     in_force = [row for row in rows if not row.disabled]
     for row in in_force:
         state.changes.disable(row)
@@ -94,6 +100,7 @@ def _shut_out(
     # The last note goes only when nothing of the client can be left.
     unread = state.unread(HOST, ACTIVE, COOKIE, CONNECTION)
     read = unread is None and state.tables.connections_read
+
     if read and no_host and not in_force and by_hand is None:
         for row in rows:
             state.changes.drop(HOSTS, row)

@@ -64,6 +64,7 @@ class AccessPlanner:
         yield
 
         granted = []
+
         for client in state.clients:
             granted.append(grant(state, client))
             yield
@@ -73,6 +74,7 @@ class AccessPlanner:
             yield
 
         endings = Endings(state)
+
         for ending in state.desired.endings:
             if ending.order is None:
                 endings.end(ending)

@@ -203,6 +203,7 @@ class PlanState:
         MAC and addresses are given (case T8).
         """
         ids = {client_id(key) for key in keys if key}
+
         return not ids.isdisjoint(self.desired.logged_in_again)
 
     def hosts_of(
