@@ -90,7 +90,7 @@ def widened(scope: Scope, actual: Actual, subject: Subject) -> Scope | None:
     """
 
     met = scope.met(actual.hosts)
-    ends_others = any(map(ends_rows_of_others, subject.within(scope)))
+    ends_others = any(map(ends_rows_of_others, subject.chosen(scope)))
     if ends_others:
         met = met.joined(actual) | scope_of(subject.within(met))
 
