@@ -166,6 +166,7 @@ class Tracker:
             self._events_of.clear()
             self._untold.clear()
             self._dirty.clear()
+            self._metrics.events_open.set(0)
 
     async def _reload(self) -> None:
         """Learn of events that another process took, or this one before its
@@ -274,6 +275,7 @@ class Tracker:
         """
         while True:
             await asyncio.sleep(LOOK)
+            self._metrics.events_open.set(len(self._open))
 
             # Those taken first are first.
             due = now_ms() - PENDING_AFTER
