@@ -11,7 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client import Counter as Labelled
 from prometheus_client.core import GaugeMetricFamily
 
@@ -54,6 +59,18 @@ class Metrics:
         self.trials_shortened = Labelled(
             "relay_trials_shortened",
             "Trials that asked for more than 120 minutes",
+            registry=self.registry,
+        )
+
+        self.acks_waiting = Gauge(
+            "relay_acks_waiting",
+            "ACKs that the backend has not taken; only the bridge that sends them knows",
+            registry=self.registry,
+        )
+
+        self.events_open = Gauge(
+            "relay_events_open",
+            "Events of the backend without a final outcome; only the bridge that follows them knows",
             registry=self.registry,
         )
 

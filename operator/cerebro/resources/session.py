@@ -55,10 +55,10 @@ class SessionSpec(Spec):
         json_schema_extra={
             "x-kubernetes-validations": [
                 rule(
-                    "has(self.hotspotUser) || (has(self.client) && "
-                    "(has(self.client.macAddress) || has(self.client.ipAddress)))",
-                    "name the client: write client.macAddress, client.ipAddress or both; "
-                    "only a Session with hotspotUser may leave both out",
+                    "has(self.hotspotUser) || (self.revoked && has(self.orderID)) || "
+                    "(has(self.client) && (has(self.client.macAddress) || has(self.client.ipAddress)))",
+                    "name the client: write client.macAddress, client.ipAddress or both; only a Session with "
+                    "hotspotUser, or a revoked one with orderID, may leave both out",
                     fieldPath=".client",
                 ),
                 rule(
@@ -87,7 +87,7 @@ class SessionSpec(Spec):
     """The router that lets the client in."""
 
     client: SessionClient = Field(default_factory=SessionClient)
-    """Who is let in: macAddress, ipAddress or both, unless hotspotUser is given."""
+    """Who is let in: macAddress, ipAddress or both, unless hotspotUser is given, or revoked with orderID."""
 
     hotspot_user: HotspotUser | None = None
     """A hotspot user that is made with the access and removed at its end."""

@@ -72,6 +72,32 @@ def test_b4_rows_of_the_older_relay_are_taken_over_in_place_and_revoked(
     assert router.row(BINDING)["comment"] == "pedido:8842"
 
 
+def test_a4_an_order_of_the_older_relay_ends_without_a_name_of_its_client(
+    relay: Relay, router: Router
+) -> None:
+    """Case T6: the rows of the order say whom it let in."""
+    for mac, ip, order in ((A, IP, "8841"), (B, IP2, "8842")):
+        router.add(
+            BINDING,
+            mac_address=mac,
+            type="bypassed",
+            comment=f"pedido:{order}",
+        )
+        router.add(
+            LIST, list="paid_clients", address=ip, comment=f"paid:{order}"
+        )
+    for host in router.rows(HOST):
+        router.remove(HOST, host[".id"])
+    for mac in (A, B):
+        assert router.forwards(mac)
+    relay.session("order-alone", router.name, orderID="8841", revoked=True)
+    router.cuts_off(A)
+    relay.until_finished("order-alone")
+    assert router.row(BINDING)["comment"] == "pedido:8842"
+    assert router.row(LIST)["comment"] == "paid:8842"
+    assert router.forwards(B)
+
+
 def test_b4_a_revoke_removes_rows_that_the_older_relay_made_again(
     relay: Relay, router: Router
 ) -> None:

@@ -319,14 +319,21 @@ async def test_a13_a_client_that_is_not_there_is_said_with_the_200(
     assert MAC in body["warning"]
 
 
-async def test_b4_a_revoke_by_order_alone_says_what_it_cannot_end(
+async def test_a4_a_revoke_by_order_alone_waits_for_the_rows_of_the_older_relay(
     bridge: Caller, agent: Agent
 ) -> None:
-    """Case T6: no Session tells where the older relay let the client in."""
-    answer = await bridge.until_written.revoke(pedidoId="P-old")
-    assert answer.status_code == 200
-    assert "mac, ip or deviceToken" in answer.json()["warning"]
-    assert agent.sessions() == []
+    """Case T6: no Session tells where the older relay let the client in; the router does."""
+    early = await bridge.until_written.revoke(pedidoId="P-old")
+    assert (early.status_code, early.json()["code"]) == (503, "router_timeout")
+    made = agent.session("P-old").spec
+    assert made.revoked
+    assert (made.client.mac_address, made.client.ip_address) == (None, None)
+    work = asyncio.create_task(agent.work())
+    ended = await bridge.until_confirmed.revoke(pedidoId="P-old")
+    work.cancel()
+    assert ended.status_code == 200, ended.text
+    assert "warning" not in ended.json()
+    assert len(agent.sessions()) == 1
 
 
 async def test_a4_a_revoke_that_ends_nothing_for_its_time_is_409(

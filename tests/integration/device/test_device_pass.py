@@ -218,6 +218,56 @@ async def test_b4_a_revoke_takes_all_rows_of_the_older_relay(
         ] == ["pedido:2"] * 2
 
 
+@pytest.mark.parametrize(
+    ("access", "kind"), [("list", "regular"), ("hotspot", "bypassed")]
+)
+async def test_a4_an_order_alone_ends_whom_the_older_relay_let_in(
+    access: str, kind: str
+) -> None:
+    """Case T6: an agent that is killed after its first writes is followed by another that finishes."""
+    async with passes(access=access) as over:
+        over.policy = AccessPolicy(binding_type=kind)
+        for mac, ip, order in ((M, X, "pedido:1"), (N, Y, "pedido:2")):
+            over.router.tables[BINDING].add(
+                {
+                    "mac-address": mac,
+                    "type": "bypassed",
+                    "comment": order,
+                    "disabled": "false",
+                }
+            )
+            over.router.tables[LIST].add(
+                {
+                    "list": "paid_clients",
+                    "address": ip,
+                    "comment": order,
+                    "disabled": "false",
+                }
+            )
+            over.router.network.move_in(mac, ip)
+            assert over.forwards(mac, "call")
+
+        def killed_after_the_first_writes(commands: Sequence[Command]) -> None:
+            if not commands[0].reads:
+                raise ConnectionResetError
+
+        ended = a_session("a", orderID="1", revoked=True)
+        over.after = killed_after_the_first_writes
+        with pytest.raises(ConnectionResetError):
+            await over.over(ended, changed=[ended])
+        over.after = lambda _: None
+
+        _, said = await over.over(ended, changed=[ended])
+        assert said["a"].finished
+        assert not over.forwards(M, "call")
+        assert over.forwards(N, "call")
+        assert [
+            row["comment"]
+            for menu in (BINDING, LIST)
+            for row in over.rows(menu)
+        ] == ["pedido:2"] * 2
+
+
 async def test_b9_an_object_that_names_nobody_holds_no_end_of_another_back() -> (
     None
 ):

@@ -136,10 +136,13 @@ class Case(ABC):
 
 
 async def go_through(
-    lanes: Sequence[Lane], case: Callable[[Lane], Case]
+    lanes: Sequence[Lane], case: Callable[[Lane], Case], *, every: int = 1
 ) -> int:
-    """Kill at the first, second, third ... await of the path until runs end before; gives how many there were."""
-    numbers = itertools.count(1)
+    """Kill at the first, second, third ... await of the path until runs end before; gives how many there were.
+
+    With `every` it is each so many-th only, for paths whose runs are long.
+    """
+    numbers = itertools.count(1, every)
     last_kill = 0
     unharmed: set[int] = set()
 

@@ -48,6 +48,9 @@ PATHS = {
         "RequestResponseCycle.run_asgi",
         "Inbox._run_lane",
         "Bridge._run_upkeep",
+        "Poller.run",
+        "Tracker.run",
+        "AckSender.run",
     ),
 }
 """The tasks in which access is granted and ended, by their coroutine's name; what they start counts too."""

@@ -148,7 +148,6 @@ def test_a_variable_that_a_process_does_not_know_is_ignored(
     monkeypatch.setenv("RELAY_API_SECRET", "secret")
     assert "installation" not in load(OperatorSettings).model_dump()
     monkeypatch.delenv("CEREBRO_INSTALLATION")
-    monkeypatch.setenv("CEREBRO_LEASE_DURATION", "soon")
     monkeypatch.setenv("CEREBRO_HEALTH_ADDRESS", "no-port")
     monkeypatch.setenv("CEREBRO_NAMESPACES", "Not,Names")
     assert load(BridgeSettings).namespace == "relay"

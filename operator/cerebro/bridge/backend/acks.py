@@ -112,6 +112,7 @@ class AckSender:
                 continue
 
             # A backend that is away is left alone for a while.
+            await self._count_waiting(len(acks))
             is_away = await self._send_all(acks, backend, may_send)
 
             if is_away:
@@ -131,14 +132,24 @@ class AckSender:
         """Wait until there is something in the outbox, or something may be due
         in it.
         """
-        waiting = 1
-
-        with suppress(ApiError):
-            waiting = await self._store.acks_waiting()
+        waiting = await self._count_waiting(1)
 
         with suppress(TimeoutError):
             async with asyncio.timeout(_WAITING if waiting else _IDLE):
                 await self._wake.wait()
+
+    async def _count_waiting(self, at_least: int) -> int:
+        """Return how many ACKs wait, and show it in the metrics; `at_least`
+        while the store cannot be read.
+        """
+        waiting = at_least
+
+        with suppress(ApiError):
+            waiting = await self._store.acks_waiting()
+
+        self._metrics.acks_waiting.set(waiting)
+
+        return waiting
 
     async def _send_all(
         self, acks: list[Ack], backend: Backend, may_send: Callable[[], bool]

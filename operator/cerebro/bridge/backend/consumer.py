@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from cerebro.bridge.backend.outcomes import DONE, Outcome, ack_body
+from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.requests.events import (
@@ -21,12 +22,17 @@ from cerebro.bridge.requests.events import (
     read_event,
     utc,
 )
+from cerebro.bridge.store.base import MAX_INBOX, InboxStore
 from cerebro.bridge.store.entry import HOUR, Entry
 from cerebro.bridge.store.events import EventStore, NewEvent
 from cerebro.runtime.clock import now_ms
 
 AT_ONCE = 100
 """Events of a step of the store: others may write between two steps."""
+MAX_IN_THE_INBOX = MAX_INBOX // 2
+"""Entries of the inbox above which events wait at the backend: calls over HTTP
+have nowhere else to wait.
+"""
 _REFRESH = HOUR // 2
 """Milliseconds after which an event that polls go on bringing is noted anew as
 seen.
@@ -35,6 +41,10 @@ seen.
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
+
+
+class ConsumerStore(InboxStore, EventStore, Protocol):
+    """What taking events needs."""
 
 
 class Consumer:
@@ -46,7 +56,7 @@ class Consumer:
 
     def __init__(
         self,
-        store: EventStore,
+        store: ConsumerStore,
         metrics: Metrics,
         *,
         rules: FeedRules,
@@ -127,6 +137,15 @@ class Consumer:
         """
         if not events:
             return
+
+        backlog = await self._store.backlog()
+
+        if backlog.count >= MAX_IN_THE_INBOX:
+            raise ApiError(
+                503,
+                "inbox_full",
+                f"{backlog.count} orders wait for the API server",
+            )
 
         rows = [self._row(event) for event in events]
         until = now + self._payment_within

@@ -37,7 +37,7 @@ from cerebro.bridge.store.events import EventStore, OpenEvent
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.errors import KubeError
 from cerebro.kube.objects import Change
-from cerebro.resources import SESSION, Session
+from cerebro.resources import SESSION
 from cerebro.runtime.backoff import Backoff
 from cerebro.runtime.clock import now_ms
 
@@ -166,6 +166,7 @@ class Tracker:
             self._events_of.clear()
             self._untold.clear()
             self._dirty.clear()
+            self._metrics.events_open.set(0)
 
     async def _reload(self) -> None:
         """Learn of events that another process took, or this one before its
@@ -227,43 +228,34 @@ class Tracker:
         if name not in self._events_of:
             return
 
-        # What the watch does not show is finished, or deleted.
-        session = self._sessions.known(name)
+        for event_id in list(self._events_of[name]):
+            awaits = self._awaits.get(event_id)
 
-        if session is None:
-            session = await self._sessions.read(name)
-
-        for event_id in list(self._events_of.get(name, ())):
-            awaits = self._awaits[event_id]
-            outcome = self._outcome(awaits, session, name)
-
-            if outcome is not None:
-                self._conclude(event_id, awaits.type, outcome, None)
-
-    def _outcome(
-        self, awaits: Awaits, session: Session | None, name: str
-    ) -> Outcome | None:
-        """Return the outcome of an event whose Session `name` changed; it is
-        done once all of its Sessions are, and failed once one has.
-        """
-        outcome: Outcome | None = None
-        missing = False
-
-        for awaited in awaits.sessions:
-            shown = (
-                session
-                if awaited.name == name
-                else self._sessions.known(awaited.name)
-            )
-
-            if shown is None and awaited.name != name:
-                # It left the watch, or is on its way there: its own turn tells.
-                self._dirty.setdefault(awaited.name)
-                missing = True
+            if awaits is None:
                 continue
 
-            # A revoke may end several Sessions: each is looked at by itself.
-            single = outcome_of(shown, awaited, awaits.client)
+            outcome = await self._outcome(awaits)
+
+            # It may have been concluded while a Session was read.
+            if outcome is not None and event_id in self._awaits:
+                self._conclude(event_id, awaits.type, outcome, None)
+
+    async def _outcome(self, awaits: Awaits) -> Outcome | None:
+        """Return the outcome of an event; it is done once all of its Sessions
+        are, and failed once all have an outcome and one of them failed.
+
+        A revoke may end several Sessions. Raises KubeError and ApiError.
+        """
+        outcome: Outcome | None = None
+
+        for awaited in awaits.sessions:
+            # What the watch does not show is finished, or deleted.
+            session = self._sessions.known(awaited.name)
+
+            if session is None:
+                session = await self._sessions.read(awaited.name)
+
+            single = outcome_of(session, awaited, awaits.client)
 
             if single is None:
                 return None
@@ -272,7 +264,7 @@ class Tracker:
             if outcome is None or not single.ok:
                 outcome = single
 
-        return None if missing else outcome
+        return outcome
 
     async def _tell_pending(self) -> None:
         """Say of each event that has no outcome in time that it is pending,
@@ -283,6 +275,7 @@ class Tracker:
         """
         while True:
             await asyncio.sleep(LOOK)
+            self._metrics.events_open.set(len(self._open))
 
             # Those taken first are first.
             due = now_ms() - PENDING_AFTER

@@ -54,11 +54,6 @@ class RevokeAnswer(Answer):
     ip: str | None
     mac: str | None
     mikrotik: RouterResult
-    warning: str | None = Field(
-        default=None,
-        exclude_if=is_none,
-        description="What this revoke cannot have ended; mostly absent.",
-    )
 
 
 class HelloAnswer(Answer):

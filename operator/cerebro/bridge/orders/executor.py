@@ -73,7 +73,9 @@ class OrderExecutor:
         """
         await self._complete()
         intent = entry.intent.model_copy(update={"arrival": entry.arrival})
-        refuse_offline(intent, self._sessions.device(intent.mik_id or ""))
+        if intent.peer_public_key is not None:
+            refuse_offline(intent, self._sessions.device(intent.mik_id or ""))
+
         try:
             if isinstance(intent, Authorize):
                 return await self._authorize(entry, intent)

@@ -51,13 +51,14 @@ def decide_revoke(
     `linked` are the names of Sessions that were made for the token which
     stands for the client. A Session that was requested later than the revoke
     stays; where the revoke ends nothing for that reason it is ApiError 409
-    `asked_later`, unless it named an address alone. A client that has no Session gets a revoked one, so that the router
-    is rid of rows that the older relay made for it. So does an address alone:
+    `asked_later`, unless it named an address alone. A client, or an order
+    alone, that has no Session gets a revoked one, so that the router is rid of
+    rows that the older relay made for it. So does an address alone:
     the one where a Session's phone was seen is minutes old, and only the
     router knows who is there now (B2, see `end_whoever_is_there`).
     """
 
-    record = _record(namespace, revoke, device, client) if client else None
+    record = _record(namespace, revoke, device, client)
     record_name = record.name if record is not None else None
 
     known = list(sessions)
@@ -122,10 +123,13 @@ def end_whoever_is_there(
 
 def _record(
     namespace: str, revoke: Revoke, device: Device, client: Client
-) -> Create:
+) -> Create | None:
     """Return the write of a Session that is revoked from its beginning, for a
-    revoke that meets none.
+    revoke that meets none; None where nothing says whom it means.
     """
+    if not client and revoke.order_id is None:
+        return None
+
     order_id = revoke.order_id or ""
     session_type: SessionType = (
         "Trial" if order_id.startswith("trial:") else "Paid"

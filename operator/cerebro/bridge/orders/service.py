@@ -41,14 +41,6 @@ MARGIN = 0.1
 in time.
 """
 
-_NOBODY_NAMED = (
-    "no Session of this order has access; what the older relay made for it ends "
-    "with a revoke that names mac, ip or deviceToken too"
-)
-"""Said of a revoke by order alone that met no Session: a router is asked by
-client only (B4).
-"""
-
 log = structlog.get_logger(__name__)
 
 
@@ -117,11 +109,7 @@ class OrderService:
             written.device, dry_run=result is WaitResult.DRY_RUN
         )
 
-        answer = _revoked(revoke, written.device, written.client, mikrotik)
-        if written.targets or written.client:
-            return answer
-
-        return answer.model_copy(update={"warning": _NOBODY_NAMED})
+        return _revoked(revoke, written.device, written.client, mikrotik)
 
     async def hello(self, hello: Hello) -> HelloAnswer:
         """Note where a token's phone is, and return the answer. What follows

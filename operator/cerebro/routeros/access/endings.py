@@ -75,9 +75,12 @@ class Endings:
 
         # Then what it has running.
         shut = state.result.count() == before
+        keys = {ending.mac, *ending.ips, client.mac, *client.ips}
+
         login = None
-        if ending.logs_in_again:
+        if state.is_logged_in_again(keys):
             login = logged_in_by_router(state, client.mac, client.ips)
+
         by_hand = state.granted_by_hand(client.mac, client.ips) or login
 
         flows, no_host = cut_off(
@@ -108,12 +111,14 @@ class Endings:
         ids = {client_id(key) for key in (ending.mac, *ending.ips) if key}
 
         bindings = tables.bindings
+
         for row in in_order(
             bindings.of_client(client.mac, client.ips),
             client.bindings,
             bindings.of_client_ids(ids),
         ):
             of_client = row.names(client.mac, client.ips) or client.has(row)
+
             if self._is_due(row, ending, ids, of_client=of_client):
                 state.changes.drop(UNDO, row)
 
@@ -127,6 +132,7 @@ class Endings:
             of_client = listed and (
                 row.address in client.ips or client.has(row)
             )
+
             if self._is_due(row, ending, ids, of_client=of_client):
                 state.changes.drop(UNDO, row)
 
@@ -211,6 +217,7 @@ class Endings:
 
         for key in (ending.mac, *ending.ips):
             identifier = client_id(key) if key else ""
+
             if identifier in self._promised:
                 until = self._promised[identifier]
                 if until is None or until > passed_at:

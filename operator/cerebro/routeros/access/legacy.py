@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from cerebro.routeros.access.marker import legacy_comments
 from cerebro.routeros.access.state import PlanState
 from cerebro.routeros.access.tables import IndexedRow, LegacyRows, in_order
+from cerebro.routeros.menus.firewall import ADDRESS_LIST
+from cerebro.routeros.menus.hotspot import IP_BINDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,72 @@ def legacy_client(
         bindings=tuple(in_order(own, without_mac)),
         lists=tuple(in_order(lists.at(places), of_order)),
     )
+
+
+def clients_of_order(order: str, state: PlanState) -> list[LegacyClient]:
+    """Return the clients that the older relay's rows of an order name, each
+    with these rows alone (rule A4).
+
+    A row without a MAC is that client's who is at its address, or whose
+    binding is there; else it is the only client's of the order. Where somebody
+    else is at the address by now, the row is a client's without an address:
+    nobody is cut off with it.
+    """
+
+    comments = legacy_comments(order)
+    bindings = state.legacy_bindings.of_orders(comments)
+    lists = [
+        row
+        for row in state.legacy_lists.of_orders(comments)
+        if row.row.get("list") == state.policy.address_list
+    ]
+
+    macs = {row.mac for row in bindings if row.mac}
+    rows_of: dict[tuple[str | None, str], list[IndexedRow]] = {}
+    for row in (*bindings, *lists):
+        mac = row.mac or _mac_at(row.address, macs, state)
+        at = "" if mac else row.address
+
+        rows_of.setdefault((mac, at), []).append(row)
+
+    return [
+        LegacyClient(
+            mac=mac,
+            ips=_places(mac, rows, state),
+            bindings=tuple(row for row in rows if row.menu is IP_BINDING),
+            lists=tuple(row for row in rows if row.menu is ADDRESS_LIST),
+        )
+        for (mac, _), rows in rows_of.items()
+    ]
+
+
+def _mac_at(
+    address: str, macs: Collection[str], state: PlanState
+) -> str | None:
+    """Return the MAC whose a row is that names an address only; `macs` are
+    those of the row's order. None: it is not known, or no client of the order.
+    """
+    holder = state.held.get(address)
+    if holder is not None:
+        return holder if not macs or holder in macs else None
+
+    named = {row.mac for row in state.legacy_bindings.at((address,))} - {""}
+    if not macs:
+        return _only(named)
+
+    return _only(named.intersection(macs) if named else macs)
+
+
+def _places(
+    mac: str | None, rows: Iterable[IndexedRow], state: PlanState
+) -> frozenset[str]:
+    """Return the addresses of a client: those of its rows and of its hosts,
+    but for what somebody else has now.
+    """
+    places = {row.address for row in rows} - {""}
+    places.update(state.held_by(mac))
+
+    return frozenset(ip for ip in places if state.held.get(ip, mac) == mac)
 
 
 def _own_bindings(

@@ -85,6 +85,13 @@ def is_legacy(comment: str | None) -> bool:
     return _LEGACY.match(comment or "") is not None
 
 
+def legacy_comments(order: str) -> frozenset[str]:
+    """Return the comments that the rows of an order may have which the older
+    relay or one of its dashboards granted.
+    """
+    return frozenset({f"pedido:{order}", f"paid:{order}"})
+
+
 class Ownership:
     """Whose the rows of a router are, by their comments (rule B4)."""
 

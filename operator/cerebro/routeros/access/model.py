@@ -52,8 +52,8 @@ class Ending:
     connections that were there at the end, None before anybody looked. `asks` says that it is for whoever has the
     address: while that one has a Session, the plan says who it is and ends nothing (rule B2). `late` asks for who had
     it at the last look before, not for who has it now.
-    `logs_in_again` says that the router keeps logging the client in by itself:
-    its logins are left, and said.
+    `order` is given where neither MAC nor address is: the clients are those of
+    the older relay's rows of that order (rule A4).
     """
 
     mac: str | None
@@ -62,7 +62,7 @@ class Ending:
     flows: frozenset[str] | None = None
     asks: bool = False
     late: bool = False
-    logs_in_again: bool = False
+    order: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ class DesiredAccess:
     do that can no longer renew its Lease (rule E1). `now` (unix seconds) is
     None while the clock is not trusted. `retiring` are the client ids whose
     unexplained rows go before the end that their marker says, None: all of
-    them (rule E13).
+    them (rule E13). `logged_in_again` are the client ids that the router keeps
+    logging in by itself after their end: their logins are left, and said.
     """
 
     grants: tuple[Grant, ...] = ()
@@ -89,6 +90,7 @@ class DesiredAccess:
     passed_at: float | None = None
     now: float | None = None
     retiring: frozenset[str] | None = None
+    logged_in_again: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from cerebro.routeros.access.endings import Endings
 from cerebro.routeros.access.grants import conclude, grant
 from cerebro.routeros.access.marker import Ownership
 from cerebro.routeros.access.model import AccessPolicy, DesiredAccess
+from cerebro.routeros.access.orders import end_order
 from cerebro.routeros.access.orphans import (
     cut_off_unexplained,
     retire,
@@ -63,6 +64,7 @@ class AccessPlanner:
         yield
 
         granted = []
+
         for client in state.clients:
             granted.append(grant(state, client))
             yield
@@ -72,8 +74,14 @@ class AccessPlanner:
             yield
 
         endings = Endings(state)
+
         for ending in state.desired.endings:
-            endings.end(ending)
+            if ending.order is None:
+                endings.end(ending)
+            else:
+                view = end_order(ending.order, state)
+                state.result.endings[ending] = view
+
             yield
 
         if state.desired.complete and not state.desired.frozen_all:

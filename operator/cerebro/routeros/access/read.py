@@ -142,11 +142,10 @@ def access_prints(policy: AccessPolicy, scope: Scope | None) -> list[Command]:
     prints.append(_print(ADDRESS_LIST, listed))
     seen_at = [f"?to-address={ip}" for ip in sorted(scope.ips)]
     prints += [
-        _print(HOST, _any([*macs, *ips, *seen_at])),
-        _print(ACTIVE, _any([*macs, *ips])),
+        _print_any(HOST, [*macs, *ips, *seen_at]),
+        _print_any(ACTIVE, [*macs, *ips]),
+        _print_any(COOKIE, macs),
     ]
-
-    prints.append(_print(COOKIE, _any(macs)) if macs else _none(COOKIE))
 
     return prints
 
@@ -191,8 +190,11 @@ def _begins(prefix: str) -> tuple[str, ...]:
     return (f"?>comment={prefix}", f"?<comment={prefix[:-1]};", "?#&")
 
 
-def _none(menu: Menu) -> Command:
-    return _print(menu, ("?.id=*FFFFFFFF",))
+def _print_any(menu: Menu, words: Sequence[str]) -> Command:
+    """Return the print of the rows for which one of the query words is true:
+    of no row where no word is given.
+    """
+    return _print(menu, _any(words) if words else ("?.id=*FFFFFFFF",))
 
 
 def _any(words: Sequence[str]) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """What one plan of access knows while it is made: what is wanted, the indexed
 rows, and what is decided so far. Pure.
 
-`grants.py`, `endings.py` and `orphans.py` read and add to it, in this order;
-`plan.py` calls them.
+`grants.py`, then `endings.py` and `orders.py`, then `orphans.py` read and add
+to it; `plan.py` calls them.
 """
 
 from __future__ import annotations
@@ -197,6 +197,14 @@ class PlanState:
         return (
             row.marker is not None and row.marker.client_id in self.frozen_ids
         )
+
+    def is_logged_in_again(self, keys: Iterable[str | None]) -> bool:
+        """Return whether the router keeps logging a client in by itself, whose
+        MAC and addresses are given (case T8).
+        """
+        ids = {client_id(key) for key in keys if key}
+
+        return not ids.isdisjoint(self.desired.logged_in_again)
 
     def hosts_of(
         self, mac: str | None, ips: Collection[str]

@@ -95,7 +95,8 @@ def play(
     outbox, backend = Outbox(loop, count), Backend(loop)
     monkeypatch.setattr(module, "now_ms", lambda: outbox.now)
     backend.trouble = lambda body: trouble(loop.time(), body)
-    sender = AckSender(outbox, Metrics(), retries=2, quick=500)  # type: ignore[arg-type]
+    metrics = Metrics()
+    sender = AckSender(outbox, metrics, retries=2, quick=500)  # type: ignore[arg-type]
 
     async def work() -> None:
         task = asyncio.create_task(sender.run(backend, lambda: True))
@@ -105,6 +106,8 @@ def play(
 
     loop.run_until_complete(work())
     loop.close()
+    waiting = f"relay_acks_waiting {len(outbox.rows)}.0"
+    assert waiting in metrics.text(0, 0)
     return outbox, backend
 
 

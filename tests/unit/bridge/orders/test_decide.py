@@ -270,6 +270,49 @@ def test_b4_a_client_without_a_session_gets_a_revoked_one() -> None:
     assert made.spec.client.mac_address == MAC
 
 
+@pytest.mark.parametrize(
+    ("order_id", "kind"), [("P-1", "Paid"), ("trial:1", "Trial")]
+)
+def test_a4_an_order_alone_without_a_session_gets_a_revoked_one(
+    order_id: str, kind: Any
+) -> None:
+    """Case T6: only the rows of the older relay say whom it let in for it."""
+    asked = revoke(order_id, client=Client())
+    (write,) = decide_revoke(
+        NAMESPACE, asked, ROUTER, [], client=Client(), now=NOW
+    )
+    made = written(write)
+    assert (made.spec.revoked, made.spec.order_id) == (True, order_id)
+    assert not Client.of(made)
+    assert made.name == order_name(
+        NAMESPACE, ROUTER, order(order_id, type=kind), PHONE
+    )
+
+
+def test_a4_an_order_alone_that_has_a_session_ends_that_one_only() -> None:
+    asked = revoke("P-1", asked=5, client=Client())
+    (write,) = decide_revoke(
+        NAMESPACE, asked, ROUTER, [ours(order())], client=Client(), now=at(5)
+    )
+    assert isinstance(write, Patch)
+
+
+def test_a5_an_order_that_follows_its_revoke_alone_names_the_client() -> None:
+    """It is opened with the client in the same write: without one it may not be open."""
+    (made,) = decide_revoke(
+        NAMESPACE,
+        revoke("P-1", asked=0, client=Client()),
+        ROUTER,
+        [],
+        client=Client(),
+        now=NOW,
+    )
+    asked = order(asked=5, duration=HOUR)
+    patched = changed(asked, written(made), at(5))
+    assert patched["revoked"] is False
+    assert patched["client"] == {"macAddress": MAC, "ipAddress": IP}
+
+
 def test_b2_a_revoke_by_mac_means_the_session_whose_address_was_pinned_to_it() -> (
     None
 ):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cerebro.routeros.access.marker import marker_for
+from cerebro.routeros.access.marker import client_id, marker_for
 from cerebro.routeros.access.model import (
     AccessPolicy,
     DesiredAccess,
@@ -28,12 +28,17 @@ POLICY = AccessPolicy()
 MAC, OTHER_MAC = "AA:00:00:00:00:01", "AA:00:00:00:00:02"
 OWN, SEEN, OTHER_SEEN = "192.168.1.5", "10.5.50.1", "10.5.50.2"
 ENDS = 2_000_000_000
+LOGGED_IN_AGAIN = frozenset({client_id(MAC)})
 
 
 def plan(
-    actual: Actual, *grants: Grant, endings: tuple[Ending, ...] = ()
+    actual: Actual,
+    *grants: Grant,
+    endings: tuple[Ending, ...] = (),
+    logged_in_again: frozenset[str] = frozenset(),
 ) -> AccessPlan:
-    return access_plan(DesiredAccess(grants, endings), actual, POLICY)
+    wanted = DesiredAccess(grants, endings, logged_in_again=logged_in_again)
+    return access_plan(wanted, actual, POLICY)
 
 
 def revoke(mac: str | None = None, *ips: str) -> Ending:
@@ -228,17 +233,20 @@ def test_t8_a_client_that_is_logged_in_again_is_said_and_left() -> None:
     ]
     assert list(first.logged_out.values()) == [MAC]
 
-    again = replace(ending, logs_in_again=True)
-    later = plan(tables.actual(), endings=(again,))
+    later = plan(
+        tables.actual(), endings=(ending,), logged_in_again=LOGGED_IN_AGAIN
+    )
     assert later.empty
-    assert later.endings[again].granted_by_hand == (
+    assert later.endings[ending].granted_by_hand == (
         f"the router logs {MAC} in by itself, as user '{MAC}' (login-by mac)"
     )
 
 
 def test_t8_once_the_login_is_gone_the_end_is_enforced() -> None:
-    ending = replace(revoke(MAC, SEEN), logs_in_again=True)
-    view = plan(Tables().actual(), endings=(ending,)).endings[ending]
+    ending = revoke(MAC, SEEN)
+    view = plan(
+        Tables().actual(), endings=(ending,), logged_in_again=LOGGED_IN_AGAIN
+    ).endings[ending]
     assert (view.enforced, view.granted_by_hand) == (True, None)
 
 

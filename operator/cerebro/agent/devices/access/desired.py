@@ -21,7 +21,12 @@ from cerebro.domain.lifecycle import (
     judge,
 )
 from cerebro.resources import AppliedClient, Session, normalise_mac
-from cerebro.routeros.access.marker import client_id, marked_ends, marker_end
+from cerebro.routeros.access.marker import (
+    client_id,
+    legacy_comments,
+    marked_ends,
+    marker_end,
+)
 from cerebro.routeros.access.model import (
     AccessPolicy,
     DesiredAccess,
@@ -75,11 +80,13 @@ class SessionDecision:
     session: Session
     verdict: Verdict
     grant: Grant | None = None
-    """The client that is to have access. A Session that names no client has
-    neither grant nor ending.
+    """The client that is to have access. A Session that names no client has no
+    grant.
     """
     ending: Ending | None = None
-    """The client that must not have access any more."""
+    """The client that must not have access any more; of a Session that names
+    no client those whom the older relay let in for its order.
+    """
     former: Ending | None = None
     """The client whose entries the Session still has, after it was changed to
     name another one.
@@ -128,17 +135,33 @@ def scope_of(sessions: Iterable[Session]) -> Scope:
     """Return what to ask the router for in order to know everything about the
     clients of some Sessions.
 
-    Those are the clients that the Sessions name now, and those that they named
-    before.
+    Those are the clients that the Sessions name now, those that they named
+    before, and those whom only the rows of a revoked order name.
     """
     macs: set[str] = set()
     ips: set[str] = set()
+    comments: set[str] = set()
     for session in sessions:
         known_macs, known_ips = known_by(session)
         macs |= known_macs
         ips |= known_ips
 
-    return Scope(frozenset(macs), frozenset(ips))
+        order = revoked_alone(session)
+        if order is not None:
+            comments |= legacy_comments(order)
+
+    return Scope(frozenset(macs), frozenset(ips), frozenset(comments))
+
+
+def revoked_alone(session: Session) -> str | None:
+    """Return the order that a Session ends where it names no client: only the
+    rows of the older relay say whom they let in for it (rule A4).
+    """
+    mac, ips = client_keys(session)
+    if mac or ips or not session.spec.revoked:
+        return None
+
+    return session.spec.order_id
 
 
 def in_scope(session: Session, scope: Scope) -> bool:
@@ -302,6 +325,7 @@ def wanted_of(
         complete=everything and at.complete and not at.passed_only,
         passed_at=moment if at.passed_only else None,
         now=moment if at.clock_trusted else None,
+        logged_in_again=at.logged_in_again,
     )
 
 
@@ -315,7 +339,12 @@ def _translate(
     former = _former_ending(session, at)
     mac, ips = client_keys(session)
     if not mac and not ips:
-        return SessionDecision(session, verdict, former=former)
+        order = revoked_alone(session)
+        ending = None
+        if order is not None:
+            ending = Ending(None, ips, revoked=True, order=order)
+
+        return SessionDecision(session, verdict, ending=ending, former=former)
 
     if verdict.live:
         return SessionDecision(
@@ -408,12 +437,7 @@ def _ending(
     late = asks and created is not None and at.now - created > _ADDRESS_STALE
     ending = Ending(mac, ips, revoked, asks=asks, late=late)
 
-    ids = {client_id(key) for key in (mac, *ips) if key}
-    return replace(
-        ending,
-        flows=at.flows.get(flows_key(session, ending)),
-        logs_in_again=not ids.isdisjoint(at.logged_in_again),
-    )
+    return replace(ending, flows=at.flows.get(flows_key(session, ending)))
 
 
 # Who the client of a Session is

@@ -186,8 +186,8 @@ def _ended(
     obstacle: Obstacle | None,
     now: datetime,
 ) -> SessionStatus:
-    """Return the status of an ended Session. One that names no client has
-    nothing on the router.
+    """Return the status of an ended Session. One that names neither a client
+    nor an order has nothing on the router.
     """
     view: EndingView | None = None
     if decision.ending is not None:
