@@ -195,6 +195,20 @@ async def test_a_redis_that_is_silent_is_503_and_no_answer_is_taken_for_another(
     assert await store.sessions_of("t") == []
 
 
+async def test_any_text_of_a_caller_can_be_asked_for(
+    pair: tuple[RedisStore, RedisStore],
+) -> None:
+    texts = ("\ud800", "", "a\r\nb", "\0", "ç")
+    places = [pair[0].locations_of(text) for text in texts]
+    assert await asyncio.gather(*places) == [[] for _ in texts]
+    placement = Placement("router-1", "a-session")
+    for text in texts[2:]:
+        pair[0].note_grant_soon(order(text), placement, 0)
+        assert await pair[0].placement_of(order(text)) == placement
+    await pair[0].prune(2**45)
+    assert await pair[1].placement_of(order("\0")) is None
+
+
 async def test_bounds_hold_for_all_bridges_together(
     pair: tuple[RedisStore, RedisStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,11 @@ CALL_TIMEOUT = 2.0
 LATER = 0.01
 """Seconds that work which nobody waits for may wait."""
 
+ENCODING_ERRORS = "surrogatepass"
+"""Any text of a caller can be sent: what cannot would keep what goes with it
+from Redis.
+"""
+
 _MAX_POSTED = 50_000
 _MAX_WAITING = 10_000
 _AT_ONCE = 256
@@ -336,6 +341,7 @@ class Engine:
             "password": address.password,
             "client_name": "cerebro-bridge",
             "decode_responses": True,
+            "encoding_errors": ENCODING_ERRORS,
             "protocol": 2,
             "redis_connect_func": self._meet,
             "retry": Retry(NoBackoff(), 0),

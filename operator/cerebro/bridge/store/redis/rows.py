@@ -4,7 +4,7 @@ see `scripts` for what a row and an index are.
 
 from __future__ import annotations
 
-from cerebro.bridge.store.redis.engine import Command
+from cerebro.bridge.store.redis.engine import ENCODING_ERRORS, Command
 
 
 def keep_row(
@@ -32,4 +32,6 @@ def fields_of(flat: list[str]) -> dict[str, str]:
 
 def _member(group: str, field: str) -> str:
     """Return a row's member of its index, as `member_of` in `scripts` does."""
-    return f"{len(group.encode())}:{group}{field}"
+    length = len(group.encode(errors=ENCODING_ERRORS))
+
+    return f"{length}:{group}{field}"
