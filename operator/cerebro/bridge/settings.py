@@ -61,12 +61,12 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
     relay_token_tools: SecretStr | None = Field(
         default=None,
         validation_alias="RELAY_TOKEN_TOOLS",
-        description="Opens ping, arp-print and health too.",
+        description="Opens ping, ARP and active clients, kicks and health too.",
     )
     relay_token_exec: SecretStr | None = Field(
         default=None,
         validation_alias="RELAY_TOKEN_EXEC",
-        description="Opens exec-by-device too.",
+        description="Opens exec and kicks too.",
     )
     relay_token_health: SecretStr | None = Field(
         default=None,
@@ -77,6 +77,21 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         default=None,
         validation_alias="METRICS_TOKEN",
         description="Opens metrics too, also as x-metrics-token.",
+    )
+    relay_internal_token: SecretStr | None = Field(
+        default=None,
+        validation_alias="RELAY_INTERNAL_TOKEN",
+        description="Opens /internal/*, and what operators see of identities.",
+    )
+    internal_whitelist: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        validation_alias="RELAY_INTERNAL_WHITELIST",
+        description="Addresses or networks that need no internal token for /internal/*, separated by commas (F7).",
+    )
+    strict_security: bool = Field(
+        default=False,
+        validation_alias="RELAY_STRICT_SECURITY",
+        description="Start only with RELAY_API_SECRET and RELAY_INTERNAL_TOKEN.",
     )
     relay_api_secret: SecretStr | None = Field(
         default=None,
@@ -188,7 +203,12 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         description="build.sha in /relay/health.",
     )
 
-    @field_validator("allow_unsigned", "trusted_proxies", mode="before")
+    @field_validator(
+        "allow_unsigned",
+        "internal_whitelist",
+        "trusted_proxies",
+        mode="before",
+    )
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -197,7 +217,7 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         parts = [part.strip() for part in value.split(",")]
         return tuple(part for part in parts if part)
 
-    @field_validator("trusted_proxies")
+    @field_validator("internal_whitelist", "trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         try:
@@ -217,7 +237,23 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
                 "or RELAY_ALLOW_UNSIGNED=all to take requests that nobody signed"
             )
 
+        if self.strict_security:
+            self._require_strictly()
+
         return self
+
+    def _require_strictly(self) -> None:
+        """Raise ValueError for what a strict bridge does not start without."""
+        if not self._secret_text():
+            raise ValueError(
+                "RELAY_API_SECRET: must be set, for RELAY_STRICT_SECURITY is"
+            )
+
+        token = self.relay_internal_token
+        if token is None or not token.get_secret_value():
+            raise ValueError(
+                "RELAY_INTERNAL_TOKEN: must be set, for RELAY_STRICT_SECURITY is"
+            )
 
     def _secret_text(self) -> str:
         return (

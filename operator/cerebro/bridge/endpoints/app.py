@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
+import structlog
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -29,8 +31,12 @@ from cerebro.bridge.store.base import NonceStore
 
 _PAGES = ("/openapi.json", "/docs", "/redoc")
 """What FastAPI adds."""
-_ERRORS = (400, 401, 404, 409, 413, 429, 503)
+_ERRORS = (400, 401, 403, 404, 409, 413, 429, 503)
 _SIGNATURE_HEADERS = ("x-relay-ts", "x-relay-nonce", "x-relay-signature")
+_PARAMETERS = re.compile(r"\{(\w+)(?::path)?\}")
+"""The parameters in the path of a Route."""
+
+log = structlog.get_logger(__name__)
 
 
 def make_routes(
@@ -64,18 +70,24 @@ def make_app(
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
 
-    paths: dict[str, Access] = {}
+    paths = dict.fromkeys(_PAGES, Access.TOKEN)
     for route in routes:
         _add(app, route)
-        paths[route.path] = route.access
 
-    return Gate(
-        app,
-        settings,
-        store,
-        metrics,
-        paths | dict.fromkeys(_PAGES, Access.TOKEN),
-    )
+        access = paths.setdefault(route.path, route.access)
+        if access is not route.access:
+            raise ValueError(
+                f"{route.path}: the gate knows one access for all methods of a path"
+            )
+
+    unknown = set(settings.allow_unsigned) - paths.keys() - {"all"}
+    if unknown:
+        log.warning(
+            "RELAY_ALLOW_UNSIGNED names paths that are not served",
+            paths=sorted(unknown),
+        )
+
+    return Gate(app, settings, store, metrics, paths)
 
 
 def _add(app: FastAPI, route: Route) -> None:
@@ -126,25 +138,49 @@ def _described(route: Route) -> dict[str, Any]:
             "content": {"application/json": {"schema": schema}},
         }
 
-    headers: list[str] = []
-    if route.access is not Access.OPEN:
-        headers.append("authorization")
-
-    if route.access is Access.SIGNED:
-        headers.extend(_SIGNATURE_HEADERS)
-
-    if headers:
-        described["parameters"] = [
-            {
-                "in": "header",
-                "name": name,
-                "required": True,
-                "schema": {"type": "string"},
-            }
-            for name in headers
-        ]
+    parameters = [
+        _parameter("path", name) for name in _PARAMETERS.findall(route.path)
+    ]
+    parameters += [
+        _parameter("query", name, description)
+        for name, description in route.query.items()
+    ]
+    parameters += [_parameter("header", name) for name in _headers_of(route)]
+    if parameters:
+        described["parameters"] = parameters
 
     return described
+
+
+def _headers_of(route: Route) -> list[str]:
+    """Return the headers that the gate checks of a call to an endpoint."""
+    if route.access is Access.OPEN:
+        return []
+
+    if route.access is Access.INTERNAL:
+        return ["x-relay-internal-token"]
+
+    headers = ["authorization"]
+    if route.access.needs_signature:
+        headers.extend(_SIGNATURE_HEADERS)
+
+    return headers
+
+
+def _parameter(
+    place: Literal["path", "query", "header"], name: str, description: str = ""
+) -> dict[str, Any]:
+    """Return a parameter for the page; what the query has may be absent."""
+    parameter: dict[str, Any] = {
+        "in": place,
+        "name": name,
+        "required": place != "query",
+        "schema": {"type": "string"},
+    }
+    if description:
+        parameter["description"] = description
+
+    return parameter
 
 
 async def _api_error(_: Request, error: Exception) -> Response:
