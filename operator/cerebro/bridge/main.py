@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 
 from cerebro.bridge.devices.tunnels import Tunnels
+from cerebro.bridge.devices.wireguard import WireGuardView
 from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.endpoints.base import BridgeState
 from cerebro.bridge.errors import ApiError
@@ -127,7 +128,8 @@ class Bridge:
         )
 
         tunnels = Tunnels(api, self._objects, self._sessions, settings)
-        routes = make_routes(service, tunnels, self.state)
+        wireguard = WireGuardView(api, settings.namespace)
+        routes = make_routes(service, tunnels, wireguard, self.state)
         self._app = make_app(settings, store, self._metrics, routes)
 
     def state(self) -> BridgeState:

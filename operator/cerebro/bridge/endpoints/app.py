@@ -15,10 +15,13 @@ from starlette.types import ASGIApp
 
 from cerebro.bridge.answers import Answer, ErrorAnswer
 from cerebro.bridge.devices.tunnels import Tunnels
+from cerebro.bridge.devices.wireguard import WireGuardView
 from cerebro.bridge.endpoints.base import BridgeState, Endpoints
 from cerebro.bridge.endpoints.devices import DeviceEndpoints
 from cerebro.bridge.endpoints.health import HealthEndpoints
+from cerebro.bridge.endpoints.hotspot import HotspotEndpoints
 from cerebro.bridge.endpoints.orders import OrderEndpoints
+from cerebro.bridge.endpoints.status import StatusEndpoints
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.answers import answer_response, render
 from cerebro.bridge.http.auth import Access
@@ -40,12 +43,17 @@ log = structlog.get_logger(__name__)
 
 
 def make_routes(
-    service: OrderService, tunnels: Tunnels, state: Callable[[], BridgeState]
+    service: OrderService,
+    tunnels: Tunnels,
+    wireguard: WireGuardView,
+    state: Callable[[], BridgeState],
 ) -> list[Route]:
     """Return all endpoints of a bridge."""
     families: list[Endpoints] = [
         HealthEndpoints(service, state),
+        StatusEndpoints(service, wireguard, state),
         OrderEndpoints(service),
+        HotspotEndpoints(service),
         DeviceEndpoints(service, tunnels),
     ]
 

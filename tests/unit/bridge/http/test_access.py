@@ -31,8 +31,8 @@ from support.orders import (
     session,
 )
 
-TOKEN_ONLY = {"/relay/health", "/relay/metrics", "/metrics"}
-PROBES = {"/health", "/health/live", "/health/ready"}
+TOKEN_ONLY = {"/relay/health", "/relay/metrics", "/relay/status", "/metrics"}
+PROBES = {"/health", "/health/live", "/health/ready", "/health/full"}
 
 
 def settings(**more: Any) -> BridgeSettings:
@@ -57,7 +57,7 @@ def relay() -> OrderService:
 
 
 def test_d5_all_but_health_and_metrics_is_signed() -> None:
-    routes = make_routes(relay(), cast("Any", None), cast("Any", None))
+    routes = make_routes(relay(), *[cast("Any", None)] * 3)
     access = {route.path: route.access for route in routes}
     assert {
         path for path, given in access.items() if given is Access.OPEN
@@ -65,7 +65,7 @@ def test_d5_all_but_health_and_metrics_is_signed() -> None:
     assert {
         path
         for path, given in access.items()
-        if given in (Access.HEALTH, Access.METRICS)
+        if given in (Access.HEALTH, Access.METRICS, Access.TOKEN)
     } == TOKEN_ONLY
     internal = {
         path for path, given in access.items() if given is Access.INTERNAL
