@@ -160,6 +160,11 @@ class BridgeSettings(KubernetesSettings, GrantSettings, InstallationSettings):
         validation_alias="RELAY_RATE_WINDOW_MS",
         description="The window of RELAY_RATE_LIMIT and CEREBRO_REFUSAL_LIMIT.",
     )
+    retry_cooldown_ms: Window = Field(
+        default=30_000,
+        validation_alias="RELAY_RETRY_NOW_COOLDOWN_MS",
+        description="How often /relay/identity/retry-now is taken for a customer.",
+    )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         validation_alias="RELAY_TRUSTED_PROXIES",

@@ -20,7 +20,9 @@ from cerebro.bridge.endpoints.base import BridgeState, Endpoints
 from cerebro.bridge.endpoints.devices import DeviceEndpoints
 from cerebro.bridge.endpoints.health import HealthEndpoints
 from cerebro.bridge.endpoints.hotspot import HotspotEndpoints
+from cerebro.bridge.endpoints.identity import IdentityEndpoints
 from cerebro.bridge.endpoints.orders import OrderEndpoints
+from cerebro.bridge.endpoints.sessions import SessionEndpoints
 from cerebro.bridge.endpoints.status import StatusEndpoints
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.answers import answer_response, render
@@ -54,6 +56,8 @@ def make_routes(
         StatusEndpoints(service, wireguard, state),
         OrderEndpoints(service),
         HotspotEndpoints(service),
+        SessionEndpoints(service),
+        IdentityEndpoints(service),
         DeviceEndpoints(service, tunnels),
     ]
 
