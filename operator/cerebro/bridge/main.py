@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,6 +17,7 @@ from datetime import timedelta
 import structlog
 import uvicorn
 
+from cerebro.bridge import environment
 from cerebro.bridge.devices.tunnels import Tunnels
 from cerebro.bridge.devices.wireguard import WireGuardView
 from cerebro.bridge.endpoints.app import make_app, make_routes
@@ -63,7 +65,8 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then take nothing new, finish what is under way
     and close the store.
     """
-    for warning in settings.warnings():
+    ignored = environment.warnings(os.environ)
+    for warning in [*settings.warnings(), *ignored]:
         log.warning(warning)
 
     store = SqliteStore(settings.store)

@@ -194,8 +194,9 @@ class StatusEndpoints:
 
     async def identity(self, _: Request) -> Answer:
         """Answer which service and version this is."""
+        settings = self._service.settings
         return IdentityAnswer(
-            version=self._service.settings.version or "unknown",
+            version=settings.service_version or settings.version or "unknown",
             node=socket.gethostname(),
             uptime=self._uptime(),
         )
