@@ -50,7 +50,7 @@ test-integration: controlplane ## Tests against a real API server and simulated 
 test-all: lint controlplane ## The same tests in their long form, with larger numbers
 	CEREBRO_TEST_LONG=1 $(BIN)/pytest tests/unit tests/integration
 
-bench: controlplane ## Measure the path of an order, and WireGuard beside wg in a virtual machine
+bench: controlplane ## Measure the path of an order, routers and fleets of size, memory, and WireGuard beside wg
 	$(BIN)/pytest -s tests/bench
 
 format: $(VENV) ## Bring the code into form

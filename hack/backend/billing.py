@@ -1,8 +1,8 @@
 """What a billing backend sends to the relay: a POST with the token, signed
 over method, target, time, nonce and body.
 
-The form is variant A of the old relay's contract (section 2.2). Shares no code
-with the bridge that checks it.
+The form is the first of three that the old relay took. Shares no code with the
+bridge that checks it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Words and sentences of the binary API (reference 1.1): length prefixes,
-encoding, an incremental decoder.
+"""Words and sentences of the binary API: length prefixes, encoding, an
+incremental decoder.
 
 Words are bytes on the wire and text inside the simulator; bytes that are not
 UTF-8 pass through unchanged by the `surrogateescape` handler. Must not know

@@ -1,5 +1,5 @@
 """The verbs that menus share: add, set, unset, remove, enable, disable,
-comment, move (reference 2.4, 2.5).
+comment, move.
 
 `Call` is one command on its way; the answer is written into it. Printing lives
 in `printing.py`, verbs of single menus in `actions.py`, the way to a handler

@@ -110,9 +110,7 @@ def not_last_full_user(router: MenuRouter, row: Row) -> None:
 
 
 def list_entry_changed(router: MenuRouter, row: Row, names: set[str]) -> None:
-    """A timeout makes an address-list entry dynamic: it vanishes at its end
-    (reference 4.1).
-    """
+    """A timeout makes an address-list entry dynamic: it vanishes at its end."""
     row.values.setdefault("creation-time", router.clock.stamp())
     row.values.setdefault("dynamic", "false")
     if "timeout" in names and "timeout" not in row.hidden:

@@ -1,6 +1,4 @@
-"""From a sentence to a handler: its words, menu and verb, policies, traps
-(reference 1.2, 1.8 and 3).
-"""
+"""From a sentence to a handler: its words, menu and verb, policies, traps."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a hotspot server does with a client (reference 5.1 to 5.4): host rows,
-bindings, logins, cookies.
+"""What a hotspot server does with a client: host rows, bindings, logins,
+cookies.
 
 A binding acts when a host row is made; the row keeps that treatment until it
 is removed. Knows nothing of the API; packets come from `network.py`.
@@ -213,7 +213,7 @@ class Hotspot:
         """Log a host in and return its active row.
 
         `password` None takes the login for right (a portal that has checked
-        it). Raises Trap with the texts of reference 3 when it is refused.
+        it). Raises Trap with RouterOS' own text when it is refused.
         """
         account = self.users.find(user)
         if password is not None:

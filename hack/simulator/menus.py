@@ -1,4 +1,4 @@
-"""The hotspot and firewall menus as data (reference 4.1 to 4.9 and 4.17)."""
+"""The hotspot and firewall menus as data."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The menus of the router itself as data: system, router users, services
-(reference 4.15, 4.16, 4.18).
-"""
+"""The menus of the router itself as data: system, router users, services."""
 
 from __future__ import annotations
 

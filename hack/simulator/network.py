@@ -6,8 +6,8 @@ still there, or when the router grants a new connection: by the client's host
 row (bypassed or authorized), or, with `access=list`, by an enabled
 address-list entry. A host that is blocked gets nothing through. The firewall
 and connection tracking see the `to-address` of a host, which differs from the
-client's own where there is an address pool (reference 5.1). Tracked
-connections outlive bindings and host rows (reference 5.3, 5.5).
+client's own where there is an address pool. Tracked connections outlive
+bindings and host rows.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""`print`, `getall` and `listen` (reference 2.1 to 2.3): selecting rows and
-showing them.
+"""`print`, `getall` and `listen`: selecting rows and showing them.
 
 Shows normal forms in an attribute order that is shuffled by the router's seed.
 """

@@ -1,9 +1,9 @@
-"""Query words of `print` (reference 2.1): compiled once per command, then
-asked for every row.
+"""Query words of `print`: compiled once per command, then asked for every
+row.
 
 Each word pushes the test of a row or works on the stack; a row is returned
-when no test that is left at the end is `false`. Must not know menus: properties are read through a
-getter, typed by their kinds.
+when no test that is left at the end is `false`. Must not know menus:
+properties are read through a getter, typed by their kinds.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Policies of router users (reference 4.15): the universe of version 7,
-built-in groups, a user's rights.
+"""Policies of router users: the universe of version 7, built-in groups, a
+user's rights.
 """
 
 from __future__ import annotations

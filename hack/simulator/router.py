@@ -348,8 +348,8 @@ class Router:
             self._socket = None
 
     def reboot(self, seconds: float) -> None:
-        """Go down now, losing what a reboot loses (reference 5.6), and come
-        back after `seconds`.
+        """Go down now, losing what a reboot loses, and come back after
+        `seconds`.
         """
         self.up = False
         self.processor.clear()

@@ -201,7 +201,7 @@ class Session(asyncio.Protocol):
         call.finished = lambda: self._finished(call)
         return call
 
-    # --- login (reference 1.6)
+    # --- login
 
     def _before_login(self, request: Request) -> None:
         self._login_sentences += 1

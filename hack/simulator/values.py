@@ -1,8 +1,7 @@
 """Kinds of property values: what is accepted on input, the normal form a reply
-shows, how two values compare.
+shows, how two values compare, and the text of a refusal.
 
-Sources: reference 2.1 (typed comparison), 2.7 (spellings accepted), 3 (error
-texts), 4.0 (normal forms). Must not know any menu.
+Must not know any menu.
 """
 
 from __future__ import annotations

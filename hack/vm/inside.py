@@ -23,6 +23,9 @@ MODULES = (
     "nf_tables",
     "nft_ct",
     "nf_conntrack",
+    "nf_nat",
+    "nft_chain_nat",
+    "nft_masq",
 )
 _HOST = "10.0.2.2"
 _SETUP = (

@@ -77,6 +77,13 @@ def memory_of(agent: Measured) -> float:
     ) * os.sysconf("SC_PAGE_SIZE")
 
 
+def peak_memory_of(agent: Measured) -> int:
+    """Resident bytes, the most that it had at once."""
+    lines = Path(f"/proc/{agent.pid}/status").read_text().splitlines()
+    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return int(peak) * 1024
+
+
 def processor_time_of(agent: Measured) -> float:
     """Seconds of processor time, with those of all its threads."""
     fields = (

@@ -20,7 +20,7 @@ from typing import Self
 import pytest
 
 from bench.many_sessions import Client, aimed, clients_of, shown
-from bench.meter import memory_of
+from bench.meter import memory_of, peak_memory_of
 from cerebro.routeros.access.marker import marker_for
 from controlplane.apply import apply_crds
 from controlplane.processes import Process, launch
@@ -90,7 +90,10 @@ class CountedAgent(AgentProcess):
         while not file.exists():
             assert self.runs(), self.output()[-2000:]
             time.sleep(0.2)
-        return dict(json.loads(file.read_text()))
+        return {
+            f"of that {name}": held
+            for name, held in json.loads(file.read_text()).items()
+        }
 
 
 class _Bench:
@@ -117,7 +120,7 @@ class _Bench:
             print(shown(f"with {size} Sessions", full / 2**20, "MiB"))
             print(aimed("for a Session", each, "KB", AIM))
             for name, held in parts.items():
-                print(shown(f"  of that {name}", held / size / 1024, "KB"))
+                print(shown(f"  {name}", held / size / 1024, "KB"))
 
     def template(self) -> Object:
         """Return a Session that an agent let in, as etcd has it; nothing of it stays."""
@@ -208,7 +211,7 @@ class _Bench:
 
     # --- the agent
 
-    def at_rest(self) -> tuple[float, dict[str, int]]:
+    def at_rest(self) -> tuple[float, dict[str, float]]:
         """Return the resident bytes of a fresh agent that has compared everything, and what its parts hold."""
         writes = [router.writes() for router in self.routers]
         agent = self.counted_agent()
@@ -219,7 +222,10 @@ class _Bench:
         )
         time.sleep(REST)
         memory = memory_of(agent)
-        parts = agent.census()
+        parts: dict[str, float] = {
+            "more, at its peak": peak_memory_of(agent) - memory
+        }
+        parts |= agent.census()
         agent.end()
         assert [router.writes() for router in self.routers] == writes
         return memory, parts

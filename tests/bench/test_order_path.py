@@ -1,5 +1,4 @@
-"""The path of one order: signed request to the first forwarded packet, and to the answer (issue of speed,
-rule A7).
+"""The path of one order: signed request to the first forwarded packet, and to the answer (rule A7).
 
 Beside it, in the same run: a bare librouteros script that does the same on an open connection (look-up, two
 adds, host removal, one after the other), and a bare create with its status patch. Times are printed with

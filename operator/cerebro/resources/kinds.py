@@ -114,6 +114,7 @@ PEER = Kind(
         Column("Allowed IPs", ".spec.allowedIPs"),
         Column("Accepted", _condition("Accepted"), priority=1),
         Column("Reason", _condition("Ready", "reason"), priority=1),
+        Column("Endpoint", ".status.endpoint", priority=1),
         Column("Public Key", ".spec.publicKey", priority=1),
         *_LAST,
     ),

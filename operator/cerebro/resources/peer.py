@@ -64,13 +64,16 @@ class PeerSpec(Spec):
 
 
 class PeerStatus(ConditionedStatus):
-    """What the peer is; endpoint and traffic are metrics."""
+    """What the peer is; its traffic is a metric."""
 
     state: Literal["NeverConnected", "Online", "Offline"] | None = None
     """Whether its handshake is recent."""
 
     last_handshake_time: Time | None = None
     """The last handshake, written when the state changes."""
+
+    endpoint: Text | None = None
+    """Where its last valid handshake came from, as host:port; written when it changes, at most once in five minutes."""
 
     applied_public_key: Text | None = None
     """The key that is on the interface, written before it is applied."""

@@ -35,6 +35,11 @@ class DesiredPeer:
     endpoint: Endpoint | None = None
     """Where it is dialled; None leaves it to roam."""
 
+    last_endpoint: Endpoint | None = None
+    """Where it was heard from last: there it is dialled once if it has to be
+    made and has no `endpoint` (rule E16).
+    """
+
 
 @dataclass(slots=True)
 class ActualPeer:

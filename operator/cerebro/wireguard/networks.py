@@ -174,6 +174,16 @@ def connected_networks(
     return connected
 
 
+@lru_cache(maxsize=1 << 16)
+def endpoint_text(endpoint: Endpoint) -> str:
+    """Return an endpoint as `host:port`, or `[v6]:port`."""
+    host, port = endpoint
+    if ":" in host:
+        return f"[{host}]:{port}"
+
+    return f"{host}:{port}"
+
+
 def split_endpoint(text: str) -> tuple[str, int]:
     """Split `host:port` or `[v6]:port` into host, without brackets, and port.
 
@@ -189,6 +199,19 @@ def split_endpoint(text: str) -> tuple[str, int]:
         )
 
     return host, number
+
+
+def ip_endpoint(text: str | None) -> Endpoint | None:
+    """Return the endpoint that a text names by IP address; None if it names
+    none, or an address that only counts on one link.
+    """
+    if not text or "%" in text:
+        return None
+
+    try:
+        return literal_endpoint(text)
+    except ValueError:
+        return None
 
 
 def literal_endpoint(text: str) -> Endpoint | None:

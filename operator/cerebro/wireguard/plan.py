@@ -26,6 +26,11 @@ from cerebro.wireguard.model import (
 )
 from cerebro.wireguard.networks import interface_address, span
 
+DIAL_BACK_KEEPALIVE = 25
+"""Seconds between keepalives to a peer that is dialled where it was heard from
+last, until it answers: so WireGuard never stops trying.
+"""
+
 LIVE_SECONDS = 180.0
 """After this long without a handshake WireGuard itself refuses to use a
 session (REJECT_AFTER_TIME).
@@ -170,6 +175,7 @@ def plan_peers(
     *,
     remove: Collection[str] = (),
     dialled: Mapping[str, Endpoint] | None = None,
+    dials_back: bool = False,
     now: float,
 ) -> list[PeerChange]:
     """Return the changes that bring the peers to what is desired, in the order
@@ -179,9 +185,11 @@ def plan_peers(
     `remove` names keys that are to go if they are on the interface and not
     desired; any other key that is not desired is left alone, but loses a
     network that a desired peer needs. `dialled` is by key the endpoint that we
-    set last (see `remember_dialled`), `now` is in Unix seconds. A change of a
-    peer that exists is `update_only`: one that was removed by hand meanwhile
-    is made whole by the next plan, not in part by this one.
+    set last (see `remember_dialled`), `now` is in Unix seconds. `dials_back`:
+    a peer that is dialled where it was heard from last, and did not answer
+    yet, goes on being dialled (rule E16). A change of a peer that exists is
+    `update_only`: one that was removed by hand meanwhile is made whole by the
+    next plan, not in part by this one.
     """
 
     if dialled is None:
@@ -205,7 +213,9 @@ def plan_peers(
             continue  # nearly all of them: this is only faster
 
         missing = want.allowed_ips - peer.allowed_ips
-        change = _update(want, peer, missing, dialled.get(key), now)
+        pace = _pace(want, peer, dials_back=dials_back)
+        endpoint = _endpoint_to_set(want, peer, dialled.get(key), now)
+        change = _update(want, peer, missing, pace, endpoint)
         if change is not None:
             changes.append(change)
 
@@ -224,39 +234,56 @@ def plan_peers(
 
 
 def _creation(want: DesiredPeer) -> PeerChange:
+    endpoint = want.endpoint
+    keepalive = want.persistent_keepalive
+
+    # With an endpoint and a keepalive WireGuard dials at once (rule E16).
+    if endpoint is None and want.last_endpoint is not None:
+        endpoint = want.last_endpoint
+        keepalive = keepalive or DIAL_BACK_KEEPALIVE
+
     return PeerChange(
         want.public_key,
         allowed_ips=tuple(sorted(want.allowed_ips)),
         preshared_key=want.preshared_key,
-        persistent_keepalive=want.persistent_keepalive or None,
-        endpoint=want.endpoint,
+        persistent_keepalive=keepalive or None,
+        endpoint=endpoint,
     )
+
+
+def _pace(want: DesiredPeer, peer: ActualPeer, *, dials_back: bool) -> int:
+    """Return the keepalive that a peer is to have now: the desired one, or the
+    one with which it is dialled until its first handshake.
+    """
+    is_dialled_back = (
+        want.endpoint is None
+        and peer.endpoint is not None
+        and not peer.last_handshake
+        and peer.persistent_keepalive == DIAL_BACK_KEEPALIVE
+    )
+
+    if dials_back and is_dialled_back:
+        return peer.persistent_keepalive
+
+    return want.persistent_keepalive
 
 
 def _update(
     want: DesiredPeer,
     peer: ActualPeer,
     missing: frozenset[str],
-    dialled: Endpoint | None,
-    now: float,
+    pace: int,
+    endpoint: Endpoint | None,
 ) -> PeerChange | None:
     """Return what adds to a peer and sets its properties; None if nothing
     does.
 
-    `missing` are the networks that the peer lacks, `dialled` is the endpoint
-    that we set last.
+    `missing` are the networks that the peer lacks, `pace` is the keepalive
+    that it is to have, `endpoint` is where it is dialled from now on.
     """
 
     rekeyed = want.preshared_key != peer.preshared_key
-    paced = want.persistent_keepalive != peer.persistent_keepalive
-    endpoint = None
-    if (
-        want.endpoint is not None
-        and want.endpoint != peer.endpoint
-        and _dials(want, peer, dialled, now)
-    ):
-        endpoint = want.endpoint
-
+    paced = pace != peer.persistent_keepalive
     if not (missing or rekeyed or paced or endpoint):
         return None
 
@@ -265,9 +292,21 @@ def _update(
         update_only=True,
         allowed_ips=tuple(sorted(missing)),
         preshared_key=(want.preshared_key or "") if rekeyed else None,
-        persistent_keepalive=want.persistent_keepalive if paced else None,
+        persistent_keepalive=pace if paced else None,
         endpoint=endpoint,
     )
+
+
+def _endpoint_to_set(
+    want: DesiredPeer, peer: ActualPeer, dialled: Endpoint | None, now: float
+) -> Endpoint | None:
+    """Return the endpoint that a peer is given; None leaves it as it is.
+    `dialled` is the endpoint that we set last.
+    """
+    if want.endpoint is None or want.endpoint == peer.endpoint:
+        return None
+
+    return want.endpoint if _dials(want, peer, dialled, now) else None
 
 
 def _dials(

@@ -5,7 +5,8 @@ No key but a public one is ever written.
 
 from __future__ import annotations
 
-from cerebro.wireguard.model import Endpoint, LinkChange, PeerChange
+from cerebro.wireguard.model import LinkChange, PeerChange
+from cerebro.wireguard.networks import endpoint_text
 
 
 def peer_words(change: PeerChange) -> str:
@@ -37,17 +38,9 @@ def peer_words(change: PeerChange) -> str:
         )
 
     if change.endpoint is not None:
-        parts.append(f"dial {_endpoint_words(change.endpoint)}")
+        parts.append(f"dial {endpoint_text(change.endpoint)}")
 
     return f"peer {change.public_key}: {'; '.join(parts)}"
-
-
-def _endpoint_words(endpoint: Endpoint) -> str:
-    host, port = endpoint
-    if ":" in host:
-        return f"[{host}]:{port}"
-
-    return f"{host}:{port}"
 
 
 def link_words(change: LinkChange) -> list[str]:

@@ -61,7 +61,7 @@ def relay(
 ) -> Iterator[Relay]:
     """A namespace for the tests of one file, with an agent only if `agent` is asked for too.
 
-    Whatever these tests did, no password of a router is seen anywhere at their end (point 8).
+    Whatever these tests did, no password of a router is seen anywhere at their end.
     """
     relay = Relay(control_plane, simulator, tmp_path_factory.mktemp("agent"))
     try:

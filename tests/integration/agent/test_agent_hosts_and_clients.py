@@ -8,6 +8,7 @@ from integration.agent.relay import Relay, a_session, at, in_seconds
 from integration.agent.router import (
     ACTIVE,
     BINDING,
+    CONNECTION,
     COOKIE,
     HOST,
     LIST,
@@ -289,3 +290,43 @@ def test_b3_a_deleted_session_takes_its_rows_along_unless_another_needs_them(
         "all rows gone",
         router.access,
     )
+
+
+def test_t1_connections_that_cannot_be_read_delay_nobody(
+    relay: Relay, router: Router
+) -> None:
+    """Case T1: a client is shut out and another let in, over the same connection, while the router refuses to print
+    its connections; only the proof waits for it.
+    """
+    for mac, ip in ((A, IP), (B, IP2)):
+        router.move_in(mac, ip)
+    relay.session("goes-unread", router.name, A, IP)
+    router.lets_in(A)
+    relay.until_active("goes-unread")
+    assert router.forwards(A, "stream")
+    connection = router.log()[-1]["session"]
+
+    refusal = {
+        "path": CONNECTION,
+        "verb": "print",
+        "message": "no such item (4)",
+        "times": 1_000_000,
+    }
+    router.faults(trap=refusal)
+    relay.patch("session", "goes-unread", revoked=True)
+    router.cuts_off(A)
+    relay.until_condition(
+        "Session", "goes-unread", "Enforced", "False", "ConnectionsNotRead"
+    )
+    assert not router.rows(BINDING, mac_address=A)
+    assert not router.rows(LIST, address=IP)
+
+    relay.session("comes-meanwhile", router.name, B, IP2)
+    router.lets_in(B)
+    relay.until_active("comes-meanwhile")
+    assert not relay.status("goes-unread").get("finished")
+
+    router.faults()
+    router.cuts_off(A, "stream")
+    relay.until_finished("goes-unread")
+    assert router.log()[-1]["session"] == connection

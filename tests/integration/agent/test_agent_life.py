@@ -44,7 +44,7 @@ def marker_end(row: dict[str, str]) -> str:
 def test_a_session_lives_and_ends_and_what_a_person_wrote_stays(
     relay: Relay,
 ) -> None:
-    """Point 7: a whole life changes nothing but statuses on a Session and a Device that a person made."""
+    """A whole life changes nothing but statuses on a Session and a Device that a person made."""
     by_hand = {
         "annotations": {"example.com/note": "mine"},
         "labels": {"team": "field"},

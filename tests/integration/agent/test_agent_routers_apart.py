@@ -1,4 +1,4 @@
-"""Routers that hang, stall or fall silent: they delay no other (point 6), and heal by themselves (B5)."""
+"""Routers that hang, stall or fall silent: they delay no other, and heal by themselves (B5)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def ready(relay: Relay, **device: object) -> Router:
     return router
 
 
-def test_point_6_hanging_routers_delay_no_other(relay: Relay) -> None:
+def test_hanging_routers_delay_no_other(relay: Relay) -> None:
     """They accept and never answer: some since before the agent knew them, one since it was connected."""
     hanging = [relay.router() for _ in range(3)]
     for router in hanging:

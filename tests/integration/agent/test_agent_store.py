@@ -1,4 +1,4 @@
-"""Point 5, rule E7: nothing is removed before the store is complete, and no deletion is missed.
+"""Rule E7: nothing is removed before the store is complete, and no deletion is missed.
 
 The way to the API server is a FaultProxy: it delays lists, or lets nothing through for a while.
 """

@@ -1,4 +1,4 @@
-"""Point 8 as the agent says it: what is wrong with a Device and its Secret, by which field, and never the secret."""
+"""What is wrong with a Device and its Secret, by which field, and never the secret."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_a_user_without_the_right_to_write_is_said_on_the_session(
     assert not router.forwards(MAC)
 
 
-def test_point_8_no_password_is_seen_anywhere(relay: Relay) -> None:
+def test_no_password_is_seen_anywhere(relay: Relay) -> None:
     """In no log, status, event or metric; and the search would find one."""
     assert relay.passwords
     assert relay.leaks() == []

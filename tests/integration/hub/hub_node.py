@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -70,6 +72,29 @@ class HubNode(Node):
     def make_interface(self, interface: str) -> None:
         """Make one by foreign hands: in userspace it lives in the keeper's place, not in its care."""
         make_interface(self, interface, self.implementation)
+
+    def lose_interface(self, interface: str = "wg0") -> None:
+        """Take it away as a crash does: kill the process that carries it, or have the kernel forget it."""
+        if self.implementation == "Kernel":
+            self.run(["ip", "link", "delete", interface])
+            return
+        pid = self._carrier_of(interface)
+        assert pid is not None, f"nobody carries {interface} of {self.name}"
+        os.kill(pid, signal.SIGKILL)
+
+    def _carrier_of(self, interface: str) -> int | None:
+        """The wireguard-go in this node that carries an interface."""
+        ours = Path(f"/proc/{self.pid}/ns/net").readlink()
+        wanted = ["wireguard-go", "--foreground", interface]
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (process / "cmdline").read_bytes().decode().split("\0")
+                if (
+                    words[:3] == wanted
+                    and (process / "ns/net").readlink() == ours
+                ):
+                    return int(process.name)
+        return None
 
     def take_floating_address(self) -> None:
         """Have the floating address, and be where it leads to."""

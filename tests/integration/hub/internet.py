@@ -107,17 +107,7 @@ class Internet(Node):
     def plug(self, node: Node) -> str:
         """Lay a cable to a node; return the node's address."""
         self._cables += 1
-        network = f"10.99.{self._cables}"
-        link(
-            self,
-            f"to-{self._cables}",
-            f"{network}.1/24",
-            node,
-            "eth0",
-            f"{network}.2/24",
-        )
-        node.run(["ip", "route", "add", "default", "via", f"{network}.1"])
-        return f"{network}.2"
+        return lay_cable(self, f"10.99.{self._cables}", node)
 
     def send_floating_to(self, address: str) -> None:
         """Let the floating address lead to the node that has this address."""
@@ -146,3 +136,48 @@ class Internet(Node):
             }}
         """
         self.run(["nft", "-f", "-"], stdin=rules)
+
+
+class Nat(Node):
+    """A router of others between the internet and who is plugged in here: it masquerades, and lets in what
+    belongs to a connection from inside alone.
+    """
+
+    def __init__(self, name: str, internet: Internet, logs: Path) -> None:
+        super().__init__(name, logs)
+        self._internet = internet
+        self._cables = 0
+        self.address = ""
+        """On the internet."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.address = self._internet.plug(self)
+        self.run(["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"])
+        rules = """
+            table ip nat {
+                chain out {
+                    type nat hook postrouting priority 100;
+                    oifname "eth0" masquerade random
+                }
+                chain pass {
+                    type filter hook forward priority 0;
+                    iifname "eth0" ct state != { established, related } drop
+                }
+            }
+        """
+        self.run(["nft", "-f", "-"], stdin=rules)
+        return self
+
+    def plug(self, node: Node) -> str:
+        """Lay a cable to a node behind it; return the node's address there."""
+        self._cables += 1
+        return lay_cable(self, f"192.168.{self._cables}", node)
+
+
+def lay_cable(hub: Node, network: str, node: Node) -> str:
+    """Lay a cable with a network such as `10.99.1`, and the node's default route; return the node's address."""
+    name = f"to-{network.rpartition('.')[2]}"
+    link(hub, name, f"{network}.1/24", node, "eth0", f"{network}.2/24")
+    node.run(["ip", "route", "add", "default", "via", f"{network}.1"])
+    return f"{network}.2"

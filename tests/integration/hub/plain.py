@@ -14,7 +14,7 @@ from typing import Literal, Self
 
 from controlplane.processes import end
 from integration.agent.router import CERTAIN
-from integration.hub.internet import Internet
+from integration.hub.internet import Internet, Nat
 from network.forward import READY
 from network.node import Node
 
@@ -186,7 +186,7 @@ class PlainRouter(Node):
     def __init__(
         self,
         name: str,
-        internet: Internet,
+        internet: Internet | Nat,
         implementation: Implementation,
         logs: Path,
         keys: Keys | None = None,
@@ -196,7 +196,7 @@ class PlainRouter(Node):
         self.keys = keys or make_keys()
         self.tunnel_address = ""
         self.address = ""
-        """On the internet."""
+        """On the internet, or behind a NAT."""
         self.hub_key = ""
         self._dialled: tuple[str, str, str, int, str | None] = (
             "",

@@ -1,4 +1,4 @@
-"""What cannot be done ends in a condition whose message says what to do (point 6 of the issue)."""
+"""What cannot be done ends in a condition whose message says what to do."""
 
 from __future__ import annotations
 
@@ -201,6 +201,43 @@ def test_e5_a_network_that_the_node_is_in_itself(
         "the Peer has it once the node does not",
     )
     world.delete("device", name)
+
+
+def test_e17_a_network_that_the_node_needs_outside_of_the_tunnel(
+    world: World, node: HubNode, agent: NodeAgent
+) -> None:
+    """E17, case S5: its default gateway, and where a router of the Hub is; each is dropped alone."""
+    router = world.connected(HUB, node, a_name("far"), "10.64.9.9")
+    gateway = node.run(["ip", "route", "show", "default"]).stdout.split()[2]
+    wide = gateway.rpartition(".")[0].rpartition(".")[0] + ".0.0/16"
+    near = router.address.rpartition(".")[0] + ".0/24"
+    name = a_name("lan")
+    manifest = a_device(name, lanNetworks=[near, "192.168.73.0/24"])
+    world.apply(manifest)
+    said = world.until_condition(
+        "Peer", name, "Accepted", "True", "NetworkConflict"
+    )
+    assert f"{near} holds {router.address} (the endpoint of" in said["message"]
+    world.patch("device", name, lanNetworks=[wide, "192.168.73.0/24"])
+    world.until(
+        lambda: (
+            f"{wide} holds"
+            in world.condition("Peer", name, "Accepted").get("message", "")
+        ),
+        "the wide network is refused too",
+        lambda: world.condition("Peer", name, "Accepted"),
+    )
+    world.until_condition("Peer", name, "Applied", "True")
+    world.compared(HUB)
+    allowed = node.shown().peers[manifest["spec"]["publicKey"]].allowed_ips
+    assert "192.168.73.0/24" in allowed
+    assert not {wide, near} & allowed
+    assert (
+        "dev eth0" in node.run(["ip", "route", "get", router.address]).stdout
+    )
+    router.reaches("10.64.0.1")
+    world.delete("device", name)
+    world.delete("peer", router.name)
 
 
 def test_a_route_that_the_node_has_already(

@@ -186,6 +186,40 @@ def test_e4_another_node_takes_over_and_keeps_the_hub(
         )
 
 
+def test_e16_the_next_node_dials_routers_that_say_nothing(
+    world: World, carriers: tuple[Carrier, Carrier], router: PlainRouter
+) -> None:
+    """E16: it has only their statuses to go by, and nobody has sent it a packet yet."""
+    old, new = holder(world, carriers)
+    router.reaches(ADDRESS)
+    seen = f"{router.address}:{router.listen_port()}"
+    world.until(
+        lambda: world.status(router.name, "Peer").get("endpoint") == seen,
+        "the status says where the router is",
+        lambda: world.status(router.name, "Peer"),
+    )
+    start = world.internet.now()
+    kill(old)
+    world.until(
+        lambda: new.node.show() is not None,
+        "the other node has the interface",
+        new.agent.output,
+    )
+    ping = ["ping", "-nc1", "-W1", router.tunnel_address]
+    world.until(
+        lambda: new.node.run(ping, check=False).returncode == 0,
+        "the router is back",
+        new.node.show,
+    )
+    sources = {
+        each["source"]
+        for each in world.internet.handshakes(router.address, since=start)
+    }
+    assert new.node.address in sources
+    start_again(old)
+    never_two(old, new)
+
+
 def test_e4_a_node_that_cannot_carry_the_hub_gives_it_to_one_that_can(
     world: World, carriers: tuple[Carrier, Carrier], router: PlainRouter
 ) -> None:

@@ -1,4 +1,4 @@
-"""Working tunnels are never reset: nothing that we do costs a packet or a handshake (point 3 of the issue).
+"""Working tunnels are never reset: nothing that we do costs a packet or a handshake.
 
 With traffic running, and beside a control tunnel of plain WireGuard that nobody touches: many passes, a hundred
 other peers that come and go, a restart of the agent, a router that roams. Handshakes are counted on the wire.

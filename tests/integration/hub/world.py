@@ -19,7 +19,7 @@ from controlplane.server import ControlPlane
 from integration.agent.relay import API, Object, Relay
 from integration.agent.router import CERTAIN, Router
 from integration.hub.hub_node import HubNode, NodeAgent
-from integration.hub.internet import Internet
+from integration.hub.internet import Internet, Nat
 from integration.hub.plain import Implementation, Keys, PlainRouter, Seen
 from integration.operator.conftest import OperatorProcess
 from network.node import Node
@@ -188,12 +188,24 @@ class World(Relay):
 
     # --- routers
 
+    def nat(self, name: str) -> Nat:
+        """Make what routers can be behind."""
+        return self._stack.enter_context(Nat(name, self.internet, self.folder))
+
     def plain_router(
-        self, name: str, tunnel_address: str = "", keys: Keys | None = None
+        self,
+        name: str,
+        tunnel_address: str = "",
+        keys: Keys | None = None,
+        behind: Nat | None = None,
     ) -> PlainRouter:
         """Make a router that has an interface and dials nobody yet."""
         router = PlainRouter(
-            name, self.internet, self.implementation, self.folder, keys
+            name,
+            behind or self.internet,
+            self.implementation,
+            self.folder,
+            keys,
         )
         self._stack.enter_context(router)
         if tunnel_address:

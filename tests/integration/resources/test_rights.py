@@ -156,6 +156,7 @@ def apart_namespace(control_plane: ControlPlane) -> Iterator[str]:
 def test_d1_the_rights_of_agent_and_operator_are_exactly_these(
     control_plane: ControlPlane, shared_namespace: str
 ) -> None:
+    """Case S3: no account has a right that it does not use."""
     assert (
         As(control_plane, "cerebro-agent", shared_namespace).rights() == AGENT
     )

@@ -261,7 +261,7 @@ BREAKS: dict[str, tuple[bytes | None, str]] = {
 async def test_everything_but_a_trap_closes(
     open_session: OpenSession, what: str
 ) -> None:
-    """B5, section 9: all in flight fail, a write with its outcome unknown, and nothing can be run any more."""
+    """B5: all in flight fail, a write with its outcome unknown, and nothing can be run any more."""
     data, why = BREAKS[what]
 
     async def script(caller: Caller) -> None:

@@ -76,7 +76,6 @@ async def run_go(
 async def test_what_go_routeros_sees(
     make_router: MakeRouter, options: dict[str, Any]
 ) -> None:
-    """Part 8, items 1, 3, 7, 8, 10, 11, 12, 20, 21, 22 and 31."""
     report = None
     for _ in range(TRIES):
         report = report or await run_go(await make_router(**options))

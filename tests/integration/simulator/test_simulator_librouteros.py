@@ -42,7 +42,6 @@ async def with_api(
 
 
 async def test_login(router: Router) -> None:
-    """Part 8, item 3."""
     with pytest.raises(
         TrapError, match=r"invalid user name or password \(6\)"
     ):
@@ -51,7 +50,6 @@ async def test_login(router: Router) -> None:
 
 
 async def test_legacy_login(make_router: MakeRouter) -> None:
-    """Part 8, item 4."""
     router = await make_router(legacy_login=True, version="6.42")
     with pytest.raises(TrapError, match="cannot log in"):
         await asyncio.to_thread(open_api, router, "wrong", "token")
@@ -63,7 +61,6 @@ async def test_legacy_login(make_router: MakeRouter) -> None:
 
 
 async def test_add_set_print_remove(router: Router) -> None:
-    """Part 8, items 14, 21, 22, 28."""
 
     def scenario(api: librouteros.Api) -> None:
         bindings = api.path("ip", "hotspot", "ip-binding")
@@ -92,7 +89,6 @@ async def test_add_set_print_remove(router: Router) -> None:
 
 
 async def test_queries(router: Router) -> None:
-    """Part 8, items 16 and 17."""
 
     def scenario(api: librouteros.Api) -> None:
         entries = api.path("ip", "firewall", "address-list")
@@ -125,7 +121,6 @@ async def test_queries(router: Router) -> None:
 
 
 async def test_traps(router: Router) -> None:
-    """Part 8, items 12, 13, 29 and 31."""
 
     def scenario(api: librouteros.Api) -> None:
         entries = api.path("ip", "firewall", "address-list")
@@ -150,7 +145,6 @@ async def test_traps(router: Router) -> None:
 
 
 async def test_big_words_and_many_rows(router: Router) -> None:
-    """Part 8, item 1."""
 
     def scenario(api: librouteros.Api) -> None:
         bindings = api.path("ip", "hotspot", "ip-binding")

@@ -30,7 +30,6 @@ async def added(wire: Wire, path: str, *words: str) -> str:
 async def test_an_empty_print(
     make_router: MakeRouter, connect: Connect, version: str, empty: bool
 ) -> None:
-    """Part 8, item 11."""
     wire = await (await connect(await make_router(version=version))).login()
     answer = await wire.ask(f"{BINDING}/print")
     assert (answer.rows, answer.empty) == ([], empty)
@@ -39,7 +38,6 @@ async def test_an_empty_print(
 async def test_unknown_menus_and_verbs(
     wire: Wire, make_router: MakeRouter, connect: Connect
 ) -> None:
-    """Part 8, items 12, 13 and 44."""
     prefix = (None, "no such command prefix")
     assert (await wire.ask("/ip/foo/print")).traps == [
         ("0", "no such command or directory (foo)"),
@@ -67,7 +65,6 @@ async def test_unknown_menus_and_verbs(
 
 
 async def test_proplist(wire: Wire) -> None:
-    """Part 8, item 14."""
     await added(wire, BINDING, f"{MAC}1", "=comment=x")
     await added(wire, BINDING, f"{MAC}2")
     assert (
@@ -78,7 +75,6 @@ async def test_proplist(wire: Wire) -> None:
 async def test_attributes_come_in_a_seeded_order(
     make_router: MakeRouter, connect: Connect
 ) -> None:
-    """Part 8, item 15."""
     orders = []
     for seed in (1, 1, 2):
         wire = await (await connect(await make_router(seed=seed))).login()
@@ -89,7 +85,6 @@ async def test_attributes_come_in_a_seeded_order(
 
 
 async def test_count_only(wire: Wire) -> None:
-    """Part 8, item 19."""
     for number in range(3):
         await added(
             wire,
@@ -103,7 +98,6 @@ async def test_count_only(wire: Wire) -> None:
 
 
 async def test_ids_are_not_reused_and_name_rows(wire: Wire) -> None:
-    """Part 8, items 21 and 22."""
     first = await added(wire, LIST, "=list=a", "=address=10.0.0.1")
     await wire.ask(f"{LIST}/remove", f"=numbers={first}")
     ids = [
@@ -132,7 +126,6 @@ async def test_ids_are_not_reused_and_name_rows(wire: Wire) -> None:
 async def test_old_spelling_of_no_such_item(
     make_router: MakeRouter, connect: Connect
 ) -> None:
-    """Part 8, item 22."""
     wire = await (
         await connect(await make_router(old_no_such_item=True))
     ).login()
@@ -188,12 +181,10 @@ async def test_old_spelling_of_no_such_item(
 async def test_refusals(
     wire: Wire, words: list[str], trap: tuple[str | None, str]
 ) -> None:
-    """Part 8, items 13, 23, 24 and 46."""
     assert (await wire.ask(*words)).traps == [trap]
 
 
 async def test_a_removed_target_leaves_its_id(wire: Wire) -> None:
-    """Part 8, item 24."""
     server = await added(
         wire, "/ip/hotspot", "=name=hs2", "=interface=ether5", "=disabled=no"
     )
@@ -206,7 +197,6 @@ async def test_a_removed_target_leaves_its_id(wire: Wire) -> None:
 
 
 async def test_order_and_move(wire: Wire) -> None:
-    """Part 8, item 25."""
     ids = {
         n: await added(wire, BINDING, f"{MAC}{n}", f"=comment={n}")
         for n in "123"
@@ -249,7 +239,6 @@ async def test_order_and_move(wire: Wire) -> None:
 
 
 async def test_unset_and_comment(wire: Wire) -> None:
-    """Part 8, item 26."""
     path = "/ip/hotspot/walled-garden/ip"
     row = await added(
         wire, path, "=src-address-list=paid", "=protocol=tcp", "=comment=x"
@@ -265,7 +254,6 @@ async def test_unset_and_comment(wire: Wire) -> None:
 
 
 async def test_defaults_and_booleans(wire: Wire) -> None:
-    """Part 8, items 17, 27 and 28."""
     await added(
         wire,
         "/ip/hotspot/user",
@@ -283,7 +271,6 @@ async def test_defaults_and_booleans(wire: Wire) -> None:
 
 
 async def test_address_list_duplicates(wire: Wire) -> None:
-    """Part 8, items 13 and 29."""
     twin = ["=list=a", "=address=10.10.10.10"]
     await added(wire, LIST, *twin)
     refused = [(None, "failure: already have such entry")]
@@ -304,7 +291,6 @@ async def test_address_list_duplicates(wire: Wire) -> None:
 
 
 async def test_address_list_timeouts(wire: Wire, router: Router) -> None:
-    """Part 8, item 30."""
     row = await added(
         wire, LIST, "=list=a", "=address=10.0.0.1", "=timeout=1h"
     )
@@ -327,7 +313,6 @@ async def test_address_list_timeouts(wire: Wire, router: Router) -> None:
 
 
 async def test_bindings(wire: Wire) -> None:
-    """Part 8, items 13 and 31."""
     row = await added(wire, BINDING, f"{MAC}1")
     refused = [(None, "failure: such client already exists")]
     assert (
@@ -351,7 +336,6 @@ async def test_bindings(wire: Wire) -> None:
 
 
 async def test_active_login(wire: Wire, router: Router) -> None:
-    """Part 8, item 34."""
     login = ["/ip/hotspot/active/login", "=user=u", "=password=p"]
     await added(wire, "/ip/hotspot/user", "=name=u", "=password=p")
     assert (await wire.ask(*login, "=ip=10.5.50.9")).traps == [
@@ -370,7 +354,6 @@ async def test_active_login(wire: Wire, router: Router) -> None:
 
 
 async def test_singletons(wire: Wire) -> None:
-    """Part 8, item 46."""
     assert (await wire.ask("/system/identity/set", "=name=gate")).traps == []
     assert (await wire.ask("/system/identity/print")).rows == [
         {"name": "gate"}
@@ -381,7 +364,6 @@ async def test_singletons(wire: Wire) -> None:
 
 
 async def test_extra_keys(make_router: MakeRouter, connect: Connect) -> None:
-    """Part 8, item 47."""
     wire = await (await connect(await make_router(extra_keys=True))).login()
     ids = [await added(wire, BINDING, f"{MAC}{n}") for n in (1, 2)]
     rows = (await wire.ask(f"{BINDING}/print")).rows
@@ -390,7 +372,6 @@ async def test_extra_keys(make_router: MakeRouter, connect: Connect) -> None:
 
 
 async def test_device_mode(make_router: MakeRouter, connect: Connect) -> None:
-    """Part 8, item 43, the hotspot half."""
     wire = await (
         await connect(await make_router(device_mode_hotspot=False))
     ).login()

@@ -12,7 +12,6 @@ from simulator import Router
 async def test_wrong_then_right_login(
     router: Router, connect: Connect
 ) -> None:
-    """Part 8, items 3 and 13."""
     wire = await connect(router)
     wire.send("/login", "=name=cerebro", "=password=wrong")
     assert await wire.texts() == [
@@ -25,7 +24,6 @@ async def test_wrong_then_right_login(
 
 
 async def test_legacy_login(make_router: MakeRouter, connect: Connect) -> None:
-    """Part 8, item 4."""
     wire = await connect(await make_router(legacy_login=True, version="6.42"))
     for password, wanted in (("wrong", "cannot log in"), ("secret", None)):
         challenge = (await wire.ask("/login")).ret
@@ -48,7 +46,6 @@ async def test_legacy_login(make_router: MakeRouter, connect: Connect) -> None:
 async def test_a_command_before_login_is_fatal(
     router: Router, connect: Connect
 ) -> None:
-    """Part 8, item 5."""
     wire = await connect(router)
     wire.send("/system/identity/print")
     assert await wire.texts() == ["!fatal", "not logged in"]
@@ -56,20 +53,17 @@ async def test_a_command_before_login_is_fatal(
 
 
 async def test_quit(wire: Wire) -> None:
-    """Part 8, item 6."""
     wire.send("/quit")
     assert await wire.texts() == ["!fatal", "session terminated on request"]
     assert await wire.texts() == ["closed"]
 
 
 async def test_a_control_byte_closes(wire: Wire) -> None:
-    """Part 8, item 1."""
     wire.writer.write(b"\xf8")
     assert await wire.texts() == ["closed"]
 
 
 async def test_empty_sentences_are_ignored(wire: Wire) -> None:
-    """Part 8, item 2."""
     wire.writer.write(
         b"\x00\x00" + sentence("/system/identity/print") + b"\x00"
     )
@@ -83,7 +77,7 @@ async def test_empty_sentences_are_ignored(wire: Wire) -> None:
 async def test_values_of_boundary_sizes_come_back(
     wire: Wire, size: int
 ) -> None:
-    """Part 8, item 1. The word is `=comment=` and the value."""
+    """The word is `=comment=` and the value."""
     value = "x" * max(0, size - len("=comment="))
     await wire.ask(
         "/ip/hotspot/ip-binding/add",
@@ -99,7 +93,6 @@ async def test_values_of_boundary_sizes_come_back(
 
 
 async def test_bytes_that_are_no_text_pass_through(wire: Wire) -> None:
-    """Part 8, item 42."""
     raw = b"=comment=caf\xe9 \x00 \xff=\n"
     await wire.ask("/ip/hotspot/ip-binding/add", "=address=10.0.0.1", raw)
     wire.send("/ip/hotspot/ip-binding/print", "=.proplist=comment")
@@ -110,7 +103,6 @@ async def test_bytes_that_are_no_text_pass_through(wire: Wire) -> None:
 async def test_tags_stand_on_every_sentence(
     make_router: MakeRouter, connect: Connect, position: str
 ) -> None:
-    """Part 8, item 7."""
     wire = await (
         await connect(await make_router(tag_position=position))
     ).login()
@@ -135,7 +127,7 @@ async def test_tags_stand_on_every_sentence(
 async def test_tagged_commands_overtake_each_other(
     make_router: MakeRouter, connect: Connect
 ) -> None:
-    """Part 8, item 8: order of completion and mixture of sentences, by the router's seed."""
+    """Order of completion and mixture of sentences, by the router's seed."""
     wire = await (
         await connect(await make_router(reorder_commands=True, seed=7))
     ).login()
@@ -154,7 +146,6 @@ async def test_tagged_commands_overtake_each_other(
 
 
 async def test_without_tags_answers_carry_none(wire: Wire) -> None:
-    """Part 8, item 9."""
     wire.send("/user/group/print", "=.proplist=name")
     wire.send("/system/identity/print")
     kinds = [await wire.texts() for _ in range(6)]
@@ -172,7 +163,6 @@ async def test_without_tags_answers_carry_none(wire: Wire) -> None:
 async def test_listen_and_cancel(
     wire: Wire, router: Router, connect: Connect
 ) -> None:
-    """Part 8, items 10 and 20."""
     other = await (await connect(router)).login()
     wire.send(
         "/ip/firewall/address-list/listen",
@@ -228,7 +218,6 @@ async def test_listen_and_cancel(
 
 
 async def test_cancel_without_a_tag_ends_all(wire: Wire) -> None:
-    """Part 8, item 10."""
     wire.send("/ip/arp/listen", ".tag=1")
     wire.send("/ip/hotspot/host/listen", ".tag=2")
     wire.send("/cancel", ".tag=c")

@@ -33,7 +33,6 @@ def run(
 
 
 async def test_login(router: Router) -> None:
-    """Part 8, item 3."""
     with pytest.raises(
         RouterOsApiCommunicationError,
         match=r"invalid user name or password \(6\)",
@@ -43,7 +42,6 @@ async def test_login(router: Router) -> None:
 
 
 async def test_legacy_login(make_router: MakeRouter) -> None:
-    """Part 8, item 4."""
     router = await make_router(legacy_login=True, version="6.42")
     with pytest.raises(RouterOsApiCommunicationError, match="cannot log in"):
         await asyncio.to_thread(run, router, lambda api: None, "wrong", False)
@@ -52,7 +50,6 @@ async def test_legacy_login(make_router: MakeRouter) -> None:
 
 
 async def test_add_set_print_remove(router: Router) -> None:
-    """Part 8, items 14, 21, 22."""
 
     def scenario(api: Any) -> None:
         bindings = api.get_resource("/ip/hotspot/ip-binding")
@@ -76,7 +73,6 @@ async def test_add_set_print_remove(router: Router) -> None:
 async def test_an_empty_print_from_before_7_18(
     make_router: MakeRouter,
 ) -> None:
-    """Part 8, item 11."""
     router = await make_router(version="7.17")
     await asyncio.to_thread(
         run,
@@ -90,7 +86,7 @@ def _empty(rows: list[Any]) -> None:
 
 
 async def test_commands_in_flight_at_once(make_router: MakeRouter) -> None:
-    """Part 8, items 7 and 8: it tags every command; here they overtake each other."""
+    """It tags every command; here they overtake each other."""
     router = await make_router(reorder_commands=True, seed=3)
 
     def scenario(api: Any) -> None:
@@ -110,7 +106,6 @@ async def test_commands_in_flight_at_once(make_router: MakeRouter) -> None:
 
 
 async def test_traps(router: Router) -> None:
-    """Part 8, items 12 and 29."""
 
     def scenario(api: Any) -> None:
         entries = api.get_resource("/ip/firewall/address-list")

@@ -27,15 +27,18 @@ INSIDE = [
     *([f"{WIREGUARD}/test_isolation.py"] if LONG else []),
 ]
 REPAIRS = f"{HUB}/test_hub_repairs.py"
+BACK = f"{HUB}/test_hub_back.py"
 CORE = [
     f"{REPAIRS}::test_a_peer_removed_by_hand_is_put_back",
     f"{REPAIRS}::test_e8_an_unknown_peer_is_kept_and_reported_then_removed_under_remove",
     f"{REPAIRS}::test_e8_a_rotated_key_is_removed_also_under_keep",
     f"{REPAIRS}::test_a_peer_deleted_goes_from_the_interface_before_the_object",
     f"{REPAIRS}::test_a_restart_of_the_agent_leaves_everything_as_it_is",
+    f"{BACK}::test_e16_routers_are_dialled_where_they_were_when_their_tunnel_is_made_anew",
 ]
 ALL = [
     REPAIRS,
+    BACK,
     *(
         f"{HUB}/test_{name}.py"
         for name in ("hub_keys", "hub_tunnel", "no_reset")

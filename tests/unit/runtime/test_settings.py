@@ -110,6 +110,7 @@ def test_every_setting_says_what_it_is_for(kind: type[BasicSettings]) -> None:
 def test_the_page_names_each_process_for_exactly_the_settings_that_it_reads(
     process: str,
 ) -> None:
+    """Case S7: a setting is known to the processes that use it, and to no more."""
     rows = re.findall(
         r"^\| (`[A-Z].*?) \|.*?\| ([a-z, ]+) \|",
         PAGE.read_text("utf-8"),

@@ -55,7 +55,6 @@ from simulator.values import (
     ],
 )
 def test_normal_forms(kind: Kind, given_text: str, normal: str) -> None:
-    """Part 8, item 28."""
     assert kind.parse("x", given_text) == normal
     assert kind.parse("x", normal) == normal
 
@@ -103,7 +102,6 @@ def test_normal_forms(kind: Kind, given_text: str, normal: str) -> None:
 def test_wrong_values_and_their_texts(
     kind: Kind, text: str, message: str, category: int
 ) -> None:
-    """Part 8, items 13 and 23."""
     with pytest.raises(Trap) as caught:
         kind.parse("x", text)
     assert (caught.value.message, caught.value.category) == (message, category)
@@ -111,12 +109,10 @@ def test_wrong_values_and_their_texts(
 
 @given(st.integers(0, 10**9))
 def test_a_shown_duration_is_read_back(seconds: int) -> None:
-    """Part 8, item 28."""
     assert parse_duration(format_duration(seconds)) == seconds
 
 
 def test_durations_leave_out_zero_parts() -> None:
-    """Part 8, item 28."""
     assert format_duration(0) == "0s"
     assert format_duration(604800 + 3 * 3600) == "1w3h"
     assert format_duration(0.0015) == "1ms500us"

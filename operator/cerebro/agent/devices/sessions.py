@@ -121,9 +121,15 @@ class DeviceSessions:
             return False
 
         session = self._reporter.known(session)
-        seen = RouterObservation(now=datetime.now(UTC))
-        verdict = judge(session, seen, self._context.windows)
-        self._roster.join(session, verdict.wake_at)
+        now = datetime.now(UTC)
+        verdict = judge(
+            session, RouterObservation(now=now), self._context.windows
+        )
+
+        # A Session that changes after its end was due, as by its own status
+        # that comes back late, is still to be ended.
+        overdue = self._roster.overdue(uid, now)
+        self._roster.join(session, overdue or verdict.wake_at)
 
         return True
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cerebro.domain.leases import hub_lease
+from cerebro.kube.client.api import KubeApi
+from cerebro.kube.lease import Lease
 from cerebro.resources import Hub
+from cerebro.wireguard import choose
 from cerebro.wireguard.backend import Backend
 from cerebro.wireguard.nft import Nft
+
+Callback = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +44,50 @@ class NodeBackends:
         A leased Hub is carried in userspace only: the kernel has no watchdog.
         """
         leased = hub.spec.node_name is None
-        if leased or hub.spec.implementation == "Userspace":
+        if hub.spec.implementation == "Userspace":
             return (self.userspace,)
 
-        if hub.spec.implementation == "Kernel":
+        if not leased and hub.spec.implementation == "Kernel":
             return (self.kernel,)
 
-        return (self.kernel, self.userspace)
+        return self.readable(leased=leased)
+
+    def readable(self, *, leased: bool) -> Sequence[Backend]:
+        """Return the backends that may have the interface of a Hub of which
+        only this is known.
+        """
+        return (self.userspace,) if leased else (self.kernel, self.userspace)
+
+    def drop(self, hub: Hub) -> None:
+        """Remove the interface of a Hub, and what belongs to it. Raises
+        WireGuardError.
+        """
+        choose.drop(self.backends(hub), hub.spec.interface)
+        self.nft.drop(hub.spec.interface)
+
+    def lease(
+        self,
+        api: KubeApi,
+        namespace: str,
+        hub: str,
+        *,
+        changed: Callback,
+        renewed: Callback,
+    ) -> Lease:
+        """Return this node's part in the Lease of a Hub (rule E4).
+
+        `changed` is called when it is gained or lost, `renewed` at each
+        renewal.
+        """
+        return Lease(
+            api,
+            namespace,
+            hub_lease(hub),
+            self.node,
+            duration=self.lease_duration,
+            renew=self.lease_renew,
+            gained=changed,
+            lost=changed,
+            renewed=renewed,
+            release=False,
+        )

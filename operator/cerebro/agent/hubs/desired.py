@@ -2,7 +2,7 @@
 
 It comes out of the Store, with what Peers name and do not hold (`lookups`),
 and with what is remembered from one pass to the next: the keys of deleted
-Peers and the endpoints that were dialled.
+Peers, the endpoints that were dialled, and where Peers were heard from last.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.hubs.backends import NodeBackends
-from cerebro.agent.hubs.lookups import Endpoints, PresharedKeys
+from cerebro.agent.hubs.lookups.endpoints import Endpoints
+from cerebro.agent.hubs.lookups.node_ways import NodeWays
+from cerebro.agent.hubs.lookups.preshared_keys import PresharedKeys
 from cerebro.agent.hubs.model import Frozen, HubDesired
 from cerebro.agent.hubs.status import confirmed_removals
 from cerebro.kube.cache.references import hub_of
@@ -24,6 +26,11 @@ from cerebro.wireguard.model import Endpoint
 _BRIDGED = 10.0
 """The deletion of a Device may be seen so many seconds after that of its Peer:
 they are two watches.
+"""
+
+_DIALS_BACK_FOR = 600.0
+"""Seconds for which peers are dialled where they were heard from last: a
+router that is silent for so long dials by itself when it is back.
 """
 
 
@@ -46,12 +53,21 @@ class HubInputs:
         after each pass.
         """
 
+        self.heard: dict[str, Endpoint] = {}
+        """By public key, where a peer was heard from last while this node
+        carries the Hub; the loop sets it after each pass.
+        """
+
+        self._dials_back_until = time.monotonic() + _DIALS_BACK_FOR
+        """For peers that an agent before us dialled, too."""
+
         self._context = context
         self._tools = tools
         self._namespace = namespace
         self._name = name
-        self._preshared = PresharedKeys(context.api, namespace)
+        self._preshared = PresharedKeys(context.api, namespace, changed)
         self._endpoints = Endpoints(changed)
+        self._ways = NodeWays(context.api.connection.server, changed)
         self._departed: frozenset[str] = frozenset()
         self._departing: set[str] = set()
         """Keys of Peers that were deleted since the last `gather`."""
@@ -70,9 +86,17 @@ class HubInputs:
         """
         self._departed = remaining
 
+    def dialled_back(self) -> None:
+        """Note that peers were dialled just now where they were heard from
+        last.
+        """
+        self._dials_back_until = time.monotonic() + _DIALS_BACK_FOR
+
     def close(self) -> None:
         """Look nothing up any more."""
+        self._preshared.close()
         self._endpoints.close()
+        self._ways.close()
 
     async def gather(
         self, hub: Hub, on_node: Iterable[Hub] = (), *, refresh: bool
@@ -100,8 +124,11 @@ class HubInputs:
             if peer.spec.preshared_key_secret_ref
         }
 
+        preshared = self._preshared.look_up(secrets, refresh=refresh)
+
         texts = {peer.spec.endpoint for peer in peers if peer.spec.endpoint}
         endpoints, unresolved = self._endpoints.look_up(texts, refresh=refresh)
+        ways = await self._ways.look_up(refresh=refresh)
 
         # Terminating Peers, by the API server's clock, and their Devices.
         server_now = time.time() - (self._context.api.clock_skew or 0.0)
@@ -113,8 +140,6 @@ class HubInputs:
 
         kept = staying(going, self._devices_of(going), now=server_now)
 
-        preshared = await self._preshared.read(secrets, refresh=refresh)
-
         return HubDesired(
             hub=hub,
             peers=peers,
@@ -125,7 +150,10 @@ class HubInputs:
             endpoints=endpoints,
             unresolved=unresolved,
             dialled=self.dialled,
+            heard=self.heard,
+            dials_back=time.monotonic() < self._dials_back_until,
             node=self._tools.node,
+            ways=ways,
             beside=frozenset(other.spec.interface for other in on_node),
             complete=self._complete(),
             dry_run=self._tools.dry_run,

@@ -11,21 +11,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from cerebro.agent.context import AgentContext
-from cerebro.agent.handshakes import Contact
-from cerebro.agent.hubs.backends import NodeBackends
+from cerebro.agent.hubs.backends import Callback, NodeBackends
 from cerebro.agent.hubs.desired import HubInputs, wants_cleanup
+from cerebro.agent.hubs.keys import HubKeys
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.node_hubs import NodeHubs
-from cerebro.agent.hubs.observed import TunnelView, contacts_seen, routed_peers
+from cerebro.agent.hubs.observed import TunnelView
+from cerebro.agent.hubs.observer import Observer
 from cerebro.agent.hubs.ownership import Ownership, gives_back, may_be_ours
-from cerebro.agent.hubs.peers.reporter import PeerReporter
-from cerebro.agent.hubs.peers.status import out_of_sight
 from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
 from cerebro.agent.hubs.reporter import HubReporter
 from cerebro.agent.hubs.schedule import HubSchedule, wait
@@ -36,29 +32,21 @@ from cerebro.agent.hubs.status import (
     peers_out_of_sight,
 )
 from cerebro.agent.hubs.watchdog import Watchdog
-from cerebro.domain.conditions import ConditionState, Obstacle
-from cerebro.domain.leases import hub_lease
+from cerebro.domain.conditions import Obstacle
 from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.kube.lease import Lease
 from cerebro.kube.objects import StoredObject
-from cerebro.resources import HUB, Hub, Peer, reasons
+from cerebro.resources import HUB, Hub, Peer
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from cerebro.runtime.loop import wait_for_wake
 from cerebro.runtime.threads import in_thread
-from cerebro.wireguard import choose
 from cerebro.wireguard.backend import Backend, WireGuardError
 from cerebro.wireguard.model import Interface
 
 log = logging.getLogger(__name__)
 
-_ONLINE_WITHIN = timedelta(seconds=180)  # behind a Hub that cannot be read
-_NOT_FOUND = Obstacle(
-    reasons.INVALID_OBJECT,
-    "it cannot be read, and its interface is not on this node",
-)
-_UNTIL_LEASED = (
-    1.0  # seconds until the next look at a Lease that somebody else may have
-)
+_UNTIL_LEASED = 1.0
+"""Seconds until the next look at a Lease that somebody else may have."""
 
 
 class HubLoop:
@@ -76,8 +64,6 @@ class HubLoop:
     ) -> None:
         self.namespace = namespace
         self.name = name
-        self.view = TunnelView()
-        """What the last look showed of the tunnels; replaced whole."""
         self._uid = uid
         self._context = context
         self._tools = tools
@@ -98,16 +84,20 @@ class HubLoop:
             context, tools, namespace, name, changed=self.mark
         )
 
+        self._keys = HubKeys(context.api, self.mark)
         self._node_hubs = NodeHubs(context, tools.node)
         self._hub_reporter = HubReporter(context, tools.node)
-        self._peer_reporter = PeerReporter(context)
+        self._observer = Observer(context, namespace, name)
         self._schedule = HubSchedule()
         self._removals = RemovalWindow()
         self._own_addresses: frozenset[str] = frozenset()
         self._reading: Interface | None = None
-        """The interface as it was read in this turn, once it is known to be
-        ours.
-        """
+        """As read in this turn, once it is known to be ours."""
+
+    @property
+    def view(self) -> TunnelView:
+        """What the last look showed of the tunnels."""
+        return self._observer.view
 
     def mark(self) -> None:
         """Wake the loop: something changed that concerns the Hub."""
@@ -160,6 +150,7 @@ class HubLoop:
         finally:
             self._ownership.close()
             self._inputs.close()
+            self._keys.close()
             self._context.ended(heartbeat)
 
     def _stored(self) -> StoredObject | None:
@@ -172,20 +163,10 @@ class HubLoop:
 
         return stored
 
-    def _lease(self, changed: Any, renewed: Any) -> Lease:
-        tools = self._tools
-        return Lease(
-            self._context.api,
-            self.namespace,
-            hub_lease(self.name),
-            tools.node,
-            duration=tools.lease_duration,
-            renew=tools.lease_renew,
-            gained=changed,
-            lost=changed,
-            renewed=renewed,
-            release=False,
-        )
+    def _lease(self, changed: Callback, renewed: Callback) -> Lease:
+        api = self._context.api
+        lease = partial(self._tools.lease, api, self.namespace, self.name)
+        return lease(changed=changed, renewed=renewed)
 
     async def _turn(self, stored: StoredObject) -> float:
         """Do what is due; return the seconds until the next turn."""
@@ -251,7 +232,7 @@ class HubLoop:
             # though nobody can compare it.
             readable = ours and self._reading is not None and self._reading.up
             if readable and self._reading is not None:
-                self._judge(self._reading, hub.spec.online_within)
+                self._observer.judge(self._reading, hub.spec.online_within)
 
             return await self._fail(hub, failed_pass(error), seen=readable)
 
@@ -313,7 +294,7 @@ class HubLoop:
     def _reconciler(self, hub: Hub, desired: HubDesired) -> HubReconciler:
         carrier = self._watchdog.backend
         return HubReconciler(
-            self._context.api,
+            self._keys,
             (carrier,) if carrier is not None else self._tools.backends(hub),
             self._tools.nft,
             desired,
@@ -353,22 +334,15 @@ class HubLoop:
         """
 
         self._inputs.dialled = dict(outcome.dialled)
+        self._inputs.heard = outcome.peers.heard
+        if outcome.dialled_back:
+            self._inputs.dialled_back()
+
         self._inputs.keep(outcome.departed)
 
-        contacts = outcome.peers.contacts
-        if outcome.findings.obstacle is not None:
-            # A part is missing, perhaps the way to some of the Peers.
-            routed = routed_peers(interface)
-            contacts = {
-                key: contact
-                for key, contact in contacts.items()
-                if key in routed
-            }
-
-        self.view = TunnelView(contacts, interface.peers)
-
-        await self._peer_reporter.report(outcome.peers.reports)
-        self._wake_devices()
+        await self._observer.take(
+            outcome.peers, interface, obstacle=outcome.findings.obstacle
+        )
 
     async def _fail(
         self, hub: Hub, findings: HubFindings, *, seen: bool = False
@@ -387,14 +361,14 @@ class HubLoop:
             "Hub %s/%s: %s", self.namespace, self.name, obstacle.message
         )
 
-        self.view = self.view.with_obstacle(None if seen else obstacle)
+        self._observer.hinder(None if seen else obstacle)
         self._hub_reporter.report(hub, findings)
 
         now = time.monotonic()
         delay = self._schedule.failed(now)
 
         if not seen and self._schedule.failure_lasts(now):
-            await self._report_out_of_sight(peers_out_of_sight(findings))
+            await self._observer.lose(peers_out_of_sight(findings))
 
         working = self.view.contacts.values() if seen else ()
         failures = self._schedule.failures
@@ -424,12 +398,17 @@ class HubLoop:
         this node carries stays.
         """
         self._own_addresses = frozenset()
-        self._forget_tunnels()
+        self._forget()
 
         if self.carries() and hub is not None and hub.spec.node_name is None:
             await self._watchdog.drop(hub.spec.interface)
 
         self._watchdog.end()
+
+    def _forget(self) -> None:
+        """Forget the Peers: whoever carries the Hub now knows better."""
+        self._inputs.heard = {}
+        self._observer.forget()
 
     async def _clean_up(self, hub: Hub) -> None:
         """Remove the interface, and what belongs to it, of a Hub that is being
@@ -439,16 +418,14 @@ class HubLoop:
         if not wants_cleanup(hub):
             return
 
-        name = hub.spec.interface
         self._watchdog.end()
-        await in_thread(lambda: choose.drop(self._tools.backends(hub), name))
-        await in_thread(lambda: self._tools.nft.drop(name))
+        await in_thread(partial(self._tools.drop, hub))
         await self._report_cleaned_up(hub)
 
     async def _report_cleaned_up(self, hub: Hub) -> None:
-        self.view = self.view.with_obstacle(None)
+        self._observer.hinder(None)
         self._hub_reporter.report(hub, HubFindings(up=False, cleaned_up=True))
-        await self._report_out_of_sight(CLEANED_UP)
+        await self._observer.lose(CLEANED_UP)
 
     async def _turn_unreadable(self, stored: StoredObject) -> None:
         """Report that the Hub cannot be read; one that this node carried
@@ -460,100 +437,14 @@ class HubLoop:
         spec = raw.get("spec") or {}
         status = raw.get("status") or {}
 
-        # Who owns it, by what can be read.
-        node, desired_node = self._tools.node, spec.get("nodeName")
-        if desired_node == node:
-            self._ownership.have()
-        elif not desired_node and status.get("nodeName") == node:
-            self._ownership.take_part()
-
+        self._ownership.follow_unreadable(spec, status, self._tools.node)
         if not self._ownership.owns():
-            self._forget_tunnels()
+            self._forget()
             self._watchdog.end()  # the keeper drops it
             return
 
         interface, public_key = spec.get("interface"), status.get("publicKey")
         await self._watchdog.adopt(interface, public_key)
-        await self._look(interface, public_key)
 
-    async def _look(self, interface: object, public_key: object) -> None:
-        """Look who has a tunnel through an interface that is ours as its
-        public key shows; change nothing.
-
-        So the ends of access are enforced also behind a Hub that cannot be
-        read (rule B9).
-        """
-
-        tools = self._tools
-        backends = (
-            (tools.kernel, tools.userspace)
-            if self._ownership.fixed
-            else (tools.userspace,)
-        )
-
-        obstacle: Obstacle | None = _NOT_FOUND
-        carrier: tuple[Backend, Interface] | None = None
-        if isinstance(interface, str):
-            try:
-                carrier = await in_thread(
-                    partial(choose.find, backends, interface)
-                )
-            except (WireGuardError, TimeoutError) as error:
-                obstacle = failed_pass(error).obstacle
-
-        if (
-            carrier is None
-            or public_key is None
-            or carrier[1].public_key != public_key
-        ):
-            self.view = self.view.with_obstacle(obstacle)
-            self._forget_tunnels()
-            return
-
-        self.view = self.view.with_obstacle(None)
-        self._judge(carrier[1], _ONLINE_WITHIN)
-
-    def _judge(self, interface: Interface, online_within: timedelta) -> None:
-        """Take what an interface shows of its Peers where no pass over it
-        comes to an end.
-        """
-        contacts: Mapping[str, Contact] = contacts_seen(
-            self._peers(),
-            interface,
-            self.view.contacts,
-            time.time(),
-            online_within,
-        )
-
-        self.view = TunnelView(contacts, interface.peers, self.view.obstacle)
-        self._wake_devices()
-
-    async def _report_out_of_sight(self, applied: ConditionState) -> None:
-        """Report on all Peers that the interface is gone or was not seen: no
-        tunnel counts as up any more.
-        """
-        before = self.view.contacts
-        self.view = self.view.out_of_sight(gone=applied.status == "False")
-        self._wake_devices()
-        await self._peer_reporter.report(
-            (
-                peer,
-                out_of_sight(peer, before.get(peer.spec.public_key), applied),
-            )
-            for peer in self._peers()
-        )
-
-    def _forget_tunnels(self) -> None:
-        if self.view.contacts:
-            self.view = self.view.without_tunnels()
-            self._wake_devices()
-
-    def _wake_devices(self) -> None:
-        self._context.tunnels.wake_devices(self.namespace, self.name)
-
-    def _peers(self) -> list[Peer]:
-        """Return the Peers of the Hub that can be read."""
-        stored = self._context.peers_by_hub.get(self.namespace, self.name)
-        peers = [each.read(Peer) for each in stored]
-
-        return [peer for peer in peers if peer is not None]
+        backends = self._tools.readable(leased=not self._ownership.fixed)
+        await self._observer.look(backends, interface, public_key)

@@ -71,6 +71,16 @@ class HubDesired:
     dialled: Mapping[str, Endpoint] = field(default_factory=dict)
     """The endpoint that was set last, by public key."""
 
+    heard: Mapping[str, Endpoint] = field(default_factory=dict)
+    """Where peers were heard from last, by public key, as this agent saw it:
+    it is newer than what their statuses say.
+    """
+
+    dials_back: bool = False
+    """Whether peers that were dialled where they were heard from last, and did
+    not answer yet, go on being dialled (rule E16).
+    """
+
     node: str = ""
 
     beside: frozenset[str] = frozenset()
@@ -79,6 +89,11 @@ class HubDesired:
     node_networks: Mapping[str, str] = field(default_factory=dict)
     """Networks that the node is connected to besides, and where; the pass
     reads them.
+    """
+
+    ways: Mapping[str, str] = field(default_factory=dict)
+    """Addresses that the node reaches outside of the tunnel, and what is there
+    (rule E17).
     """
 
     complete: bool = False

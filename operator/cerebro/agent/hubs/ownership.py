@@ -12,7 +12,8 @@ back, and takes no part for a while: another node may be able to.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from cerebro.agent.handshakes import Contact
 from cerebro.kube.lease import Lease
@@ -138,18 +139,24 @@ class Ownership:
             self._aside_until = 0.0
 
         if hub is not None and hub.spec.node_name is None:
-            self.take_part()
+            self._take_part()
         else:
             self.close()
 
-    def have(self) -> None:
-        """Own the Hub because it names this node, where that is all that can
-        be read of it.
+    def follow_unreadable(
+        self, spec: Mapping[str, Any], status: Mapping[str, Any], node: str
+    ) -> None:
+        """Take part as far as what can be read of a Hub asks for it (rule
+        B9).
         """
-        self._fixed = True
-        self.close()
+        desired = spec.get("nodeName")
+        if desired == node:
+            self._fixed = True
+            self.close()
+        elif not desired and status.get("nodeName") == node:
+            self._take_part()
 
-    def take_part(self) -> None:
+    def _take_part(self) -> None:
         """Try to get the Lease, and renew it, unless this node stands aside."""
         if self._task is None and boottime() >= self._aside_until:
             self._lease = self._make(self._changed, self._renewed)

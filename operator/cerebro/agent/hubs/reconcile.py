@@ -15,7 +15,8 @@ from functools import partial
 from types import MappingProxyType
 
 from cerebro.agent.handshakes import Contact
-from cerebro.agent.hubs.keys import HubKey, settle_key
+from cerebro.agent.hubs.keys import HubKeys
+from cerebro.agent.hubs.lookups.node_ways import node_networks_of
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.ownership import Ownership
 from cerebro.agent.hubs.peers.outcome import (
@@ -25,20 +26,17 @@ from cerebro.agent.hubs.peers.outcome import (
     peer_results,
 )
 from cerebro.agent.hubs.peers.plan import PeersPlan, plan
-from cerebro.agent.hubs.status import HubFindings, failed_pass
+from cerebro.agent.hubs.status import HubFindings, failed_pass, note_link
 from cerebro.domain.conditions import Obstacle
 from cerebro.domain.mass_removal import RemovalWindow
-from cerebro.kube.client.api import KubeApi
 from cerebro.runtime.threads import Answer, in_thread
 from cerebro.wireguard import choose, links
 from cerebro.wireguard.apply import Applied, apply
-from cerebro.wireguard.backend import Backend, ForeignInterface, WireGuardError
+from cerebro.wireguard.backend import Backend, WireGuardError
 from cerebro.wireguard.dry_run import LINES, DryRun
 from cerebro.wireguard.model import Endpoint, Interface
 from cerebro.wireguard.networks import (
-    connected_networks,
     interface_address,
-    span,
 )
 from cerebro.wireguard.nft import Nft
 from cerebro.wireguard.plan import (
@@ -79,6 +77,10 @@ class HubOutcome:
     peers: PeersOutcome = field(default_factory=PeersOutcome)
     dialled: Mapping[str, Endpoint] = field(default_factory=dict)
     """The endpoint that was set last, by public key."""
+    dialled_back: bool = False
+    """Whether peers were made that are dialled where they were heard from last
+    (rule E16).
+    """
     present: frozenset[str] = frozenset()
     """Keys on the interface after the pass."""
     departed: frozenset[str] = frozenset()
@@ -106,7 +108,7 @@ class HubReconciler:
     interface, as it was read, as ours.
     """
 
-    api: KubeApi
+    keys: HubKeys
     backends: Sequence[Backend]
     nft: Nft
     desired: HubDesired
@@ -131,7 +133,9 @@ class HubReconciler:
         WireGuardError, TimeoutError.
         """
 
-        node_networks = await in_thread(self._node_networks)
+        node_networks = await in_thread(
+            lambda: node_networks_of(self.desired, self.connected)
+        )
         self.desired = replace(self.desired, node_networks=node_networks)
         spec = self.desired.hub.spec
         findings = HubFindings()
@@ -161,7 +165,12 @@ class HubReconciler:
         backend, actual = carrier
 
         # Make sure that it is this Hub's, and that it is kept.
-        key = await self._key(actual, create=writing)
+        key = await self.keys.claim(
+            self.desired.hub,
+            actual,
+            ours=self.carried or self.ownership.fixed,
+            create=writing,
+        )
 
         if not self.ownership.fixed:
             # Only the keeper's interfaces can be refreshed, and only the
@@ -228,16 +237,22 @@ class HubReconciler:
         )
 
         if applied.failure is not None:
-            self._note_failure(applied.failure, actual, findings)
+            _note_failure(applied.failure, actual, findings)
 
         if applied.failure is not None and not applied.peers_changed:
             peers_plan.changes = []
 
         unrouted = _NOTHING
         if applied.failure is None and self.desired.hub.spec.paused == "None":
-            unrouted = self._note_link(
-                interface_plan, applied, actual, outcome
+            unrouted = note_link(
+                findings,
+                interface_plan,
+                applied.refused_link,
+                up=actual.up or not self.desired.dry_run,
             )
+
+            if not self.desired.dry_run:
+                outcome.own_addresses = self._addresses_of_ours(applied)
 
         if recorder is not None:
             findings.plan = [*(findings.plan or []), *recorder.take()]
@@ -319,130 +334,20 @@ class HubReconciler:
 
         return [f"{spec.interface}: {line}" for line in lines[:LINES]]
 
-    def _note_failure(
-        self, failure: Exception, actual: Interface, findings: HubFindings
-    ) -> None:
-        """Note what kept a part of the plan from being made. Raises `failure`
-        if no tunnel can work.
+    def _addresses_of_ours(self, applied: Applied) -> frozenset[str]:
+        """Return the addresses that are desired, and those that could not be
+        removed: they stay ours, so that the next pass removes them.
         """
-        failed = failed_pass(failure)
-        if failed.up is False or not actual.up:
-            raise failure  # the interface is gone, or never was up
-
-        if not isinstance(failure, WireGuardError | TimeoutError):
-            log.error(
-                "a part of the pass over %s failed",
-                actual.name,
-                exc_info=failure,
-            )
-
-        findings.obstacle = failed.obstacle
-
-    def _note_link(
-        self,
-        plan: InterfacePlan,
-        applied: Applied,
-        actual: Interface,
-        outcome: HubOutcome,
-    ) -> Mapping[str, str]:
-        """Note how the link is now; return why there is no route, by network:
-        its Peer reports that.
-        """
-
-        findings = outcome.findings
-        if plan.link:
-            findings.up = actual.up if self.desired.dry_run else True
-
-        unrouted: dict[str, str] = {}
-        refused: dict[str, str] = {}
-        for text, why in applied.refused_link.items():
-            part = unrouted if text in plan.link.add_routes else refused
-            part[text] = why
-
-        # A refused address, and one that somebody else added, are the Hub's to
-        # report.
-        findings.warnings += tuple(
-            Obstacle("AddressRefused", f"{text}: {why}")
-            for text, why in sorted(refused.items())
+        addresses = self.desired.hub.spec.addresses
+        desired = frozenset(
+            interface_address(address)[0] for address in addresses
         )
 
-        findings.warnings += tuple(
-            _foreign(address, plan.name)
-            for address in sorted(plan.foreign_addresses)
-        )
-
-        # An address that could not be removed stays ours, so that the next
-        # pass removes it.
-        if not self.desired.dry_run:
-            addresses = self.desired.hub.spec.addresses
-            wanted = frozenset(
-                interface_address(address)[0] for address in addresses
-            )
-
-            outcome.own_addresses = wanted | (
-                self.own_addresses & refused.keys()
-            )
-
-        return unrouted
-
-    def _node_networks(self) -> dict[str, str]:
-        """Return the networks that the node is connected to besides, and where
-        each of them is.
-
-        They are read only if a Peer asks for a network that would get a route.
-        """
-
-        desired, spec = self.desired, self.desired.hub.spec
-        if spec.routes != "Managed":
-            return {}
-
-        pools = [interface_address(text)[2] for text in spec.addresses]
-        wanted = (
-            span(text)
-            for peer in desired.peers
-            for text in peer.spec.allowed_ips
-        )
-        if all(
-            any(network.within(pool) for pool in pools) for network in wanted
-        ):
-            return {}
-
-        connected = connected_networks(
-            self.connected(), {"lo", spec.interface, *desired.beside}
-        )
-
-        return {
-            network: f"{link} on the node {desired.node}"
-            for network, link in connected.items()
-        }
+        return desired | (self.own_addresses & applied.refused_link.keys())
 
     async def _write(self, call: Callable[[], Answer]) -> Answer:
         self.check()
         return await in_thread(call)
-
-    async def _key(self, actual: Interface, *, create: bool) -> HubKey:
-        """Settle the key; an interface whose key a leased Hub knows from
-        nowhere is another's.
-
-        An Interface without a key is one that was just made. Raises
-        ForeignInterface.
-        """
-
-        hub = self.desired.hub
-        noted = actual.public_key in (None, hub.status.public_key)
-        if noted or self.carried or self.ownership.fixed:
-            return await settle_key(
-                self.api, hub, actual.private_key or None, create=create
-            )
-
-        key = await settle_key(self.api, hub, None, create=False)
-        if key.private_key not in (None, actual.private_key):
-            raise ForeignInterface(
-                f"the interface {hub.spec.interface} on this node has another key than this Hub: set another "
-                "spec.interface, or remove it"
-            )
-
-        return key
 
     async def _conclude(
         self,
@@ -481,6 +386,12 @@ class HubReconciler:
             desired.dialled, peers_plan.desired, actual, made
         )
 
+        outcome.dialled_back = any(
+            peers_plan.desired[change.public_key].last_endpoint is not None
+            for change in made
+            if change.public_key in peers_plan.desired
+        )
+
         # Each Peer's status, and the Hub's figures.
         concluding = partial(
             peer_results,
@@ -494,19 +405,30 @@ class HubReconciler:
             lambda: concluding(desired, peers_plan, actual)
         )
 
-        _count(outcome, peers_plan)
+        _count_peers(outcome, peers_plan)
 
 
-def _foreign(address: str, interface: str) -> Obstacle:
-    message = (
-        f"{interface} has the address {address}, which is not in spec.addresses: write it there, or remove it "
-        f"with `ip address del {address} dev {interface}`"
-    )
+def _note_failure(
+    failure: Exception, actual: Interface, findings: HubFindings
+) -> None:
+    """Note what kept a part of the plan from being made. Raises `failure` if
+    no tunnel can work.
+    """
+    failed = failed_pass(failure)
+    if failed.up is False or not actual.up:
+        raise failure  # the interface is gone, or never was up
 
-    return Obstacle("ForeignAddress", message)
+    if not isinstance(failure, WireGuardError | TimeoutError):
+        log.error(
+            "a part of the pass over %s failed",
+            actual.name,
+            exc_info=failure,
+        )
+
+    findings.obstacle = failed.obstacle
 
 
-def _count(outcome: HubOutcome, peers_plan: PeersPlan) -> None:
+def _count_peers(outcome: HubOutcome, peers_plan: PeersPlan) -> None:
     """Take the figures of the Peers into the Hub's findings."""
     findings, peers = outcome.findings, outcome.peers
     findings.desired = peers.desired

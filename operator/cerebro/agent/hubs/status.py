@@ -4,6 +4,7 @@ figures. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,7 @@ from cerebro.wireguard.backend import (
     NotAvailable,
     WireGuardError,
 )
+from cerebro.wireguard.plan import InterfacePlan
 
 CLEANED_UP: ConditionState = ConditionState(
     "False",
@@ -125,6 +127,52 @@ def _obstacle_of(error: Exception) -> Obstacle:
     )
 
     return Obstacle("InternalError", message)
+
+
+def note_link(
+    findings: HubFindings,
+    plan: InterfacePlan,
+    refusals: Mapping[str, str],
+    *,
+    up: bool,
+) -> Mapping[str, str]:
+    """Note how the link is after a plan was carried out; return why there is
+    no route, by network: its Peer reports that.
+
+    `refusals` say by address or network what of the link was refused, and why.
+    `up`: whether the link is up now if anything of it was changed.
+    """
+    if plan.link:
+        findings.up = up
+
+    unrouted: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    for text, why in refusals.items():
+        part = unrouted if text in plan.link.add_routes else refused
+        part[text] = why
+
+    # A refused address, and one that somebody else added, are the Hub's to
+    # report.
+    findings.warnings += tuple(
+        Obstacle("AddressRefused", f"{text}: {why}")
+        for text, why in sorted(refused.items())
+    )
+
+    findings.warnings += tuple(
+        _foreign(address, plan.name)
+        for address in sorted(plan.foreign_addresses)
+    )
+
+    return unrouted
+
+
+def _foreign(address: str, interface: str) -> Obstacle:
+    message = (
+        f"{interface} has the address {address}, which is not in spec.addresses: write it there, or remove it "
+        f"with `ip address del {address} dev {interface}`"
+    )
+
+    return Obstacle("ForeignAddress", message)
 
 
 def peers_out_of_sight(findings: HubFindings) -> ConditionState:

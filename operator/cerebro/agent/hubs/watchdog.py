@@ -2,13 +2,16 @@
 carries by a Lease (rule E4).
 
 It follows the Lease alone: a pass may be slow or fail, and a Hub be paused or
-unreadable, while its tunnel works.
+unreadable, while its tunnel works. It also sees at once when an interface went
+or was made anew, which costs each router its tunnel until the next pass (rule
+E16).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,13 +25,16 @@ log = logging.getLogger(__name__)
 _THREADS = ThreadPoolExecutor(2, thread_name_prefix="keeping")
 """Of their own, so that a renewal waits for no pass."""
 
+_LOOK = 0.5
+"""Seconds between two looks whether a link is the same."""
+
 
 class Watchdog:
     """What the loop of one Hub carries, and the deadline at which the keeper
     would drop it.
 
     `renewed` is set whenever the Lease was renewed; `gone` is called when the
-    keeper may not have the interface any more.
+    keeper may not have the interface any more, or when it is another link.
     """
 
     def __init__(
@@ -64,11 +70,36 @@ class Watchdog:
         self.backend = None
 
     async def run(self) -> None:
-        """Move the deadline on after each renewal, until cancelled."""
+        """Move the deadline on after each renewal, and watch the link, until
+        cancelled.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep(), name="keep an interface")
+            tasks.create_task(self._watch(), name="watch a link")
+
+    async def _keep(self) -> None:
+        """Move the deadline on after each renewal."""
         while True:
             await self._renewed.wait()
             self._renewed.clear()
             await self._move_deadline()
+
+    async def _watch(self) -> None:
+        """Look whether the interface is the same link. One that comes is told
+        too: a pass may have failed without it.
+        """
+        before: int | None = None
+        carried = False
+        while True:
+            index = link_index(self._interface)
+
+            if carried and self.backend and index != before:
+                self._gone()
+
+            carried = self.backend is not None
+            before = index
+
+            await asyncio.sleep(_LOOK)
 
     async def _move_deadline(self) -> None:
         backend = self.backend
@@ -142,3 +173,13 @@ class Watchdog:
             )
 
             return False
+
+
+def link_index(name: str) -> int | None:
+    """Return the kernel's number of a link, which none has again after it;
+    None if none has that name.
+    """
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return None

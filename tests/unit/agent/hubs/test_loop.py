@@ -15,9 +15,11 @@ from cerebro.agent.context import AgentContext
 from cerebro.agent.hubs import reconcile as hub_pass
 from cerebro.agent.hubs import schedule
 from cerebro.agent.hubs.backends import NodeBackends
+from cerebro.agent.hubs.keys import HubKeys
 from cerebro.agent.hubs.loop import HubLoop
 from cerebro.kube.cache.references import hub_of
 from cerebro.kube.cache.store import Store
+from cerebro.kube.client.connection import Connection
 from cerebro.kube.client.errors import KubeError
 from cerebro.kube.status_writer import Write
 from cerebro.resources import HUB, PEER, Peer
@@ -56,6 +58,7 @@ class FakeNode:
 
     implementation = "Kernel"
     clock_skew = None
+    connection = Connection("https://192.0.2.250:6443")
 
     def __init__(self, *looks: Look) -> None:
         *some, last = looks
@@ -415,9 +418,10 @@ async def test_an_interface_that_was_read_is_judged_though_no_plan_can_be_made(
     def fails(*_: object, **__: object) -> NoReturn:
         raise KeyError("an error of ours")
 
-    monkeypatch.setattr(
-        hub_pass, "plan" if bug == "after" else "settle_key", fails
-    )
+    if bug == "after":
+        monkeypatch.setattr(hub_pass, "plan", fails)
+    else:
+        monkeypatch.setattr(HubKeys, "settle", fails)
     story = Story(talking())
     await story.until(lambda: story.node.looked > 4)
     assert set(story.statuses.ready) == {("False", "InternalError")}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cerebro.agent.hubs.keys import HubKeys
 from cerebro.agent.hubs.model import Frozen, HubDesired
 from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
 from cerebro.domain.conditions import ConditionState, Obstacle
@@ -65,7 +66,7 @@ class Pass:
         claim = Leases().claim()
         claim.follow(hub, "node")
         return await HubReconciler(
-            self.secrets,  # type: ignore[arg-type]
+            HubKeys(self.secrets, lambda: None),  # type: ignore[arg-type]
             [self.interface],
             NoNft(),
             HubDesired(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cerebro.agent.hubs.keys import HubKeys
 from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.reconcile import HubOutcome, HubReconciler, NotNow
 from cerebro.domain.conditions import Obstacle
@@ -209,7 +210,7 @@ async def run(
         departed=frozenset({KEYS["gone"]}),
     )
     return await HubReconciler(
-        Secrets(PRIVATE),  # type: ignore[arg-type]
+        HubKeys(Secrets(PRIVATE), lambda: None),  # type: ignore[arg-type]
         [node],  # type: ignore[list-item]
         Tables(node),
         desired,

@@ -20,6 +20,7 @@ from cerebro.agent.hubs.backends import NodeBackends
 from cerebro.agent.hubs.loop import HubLoop
 from cerebro.kube.cache.references import hub_of
 from cerebro.kube.cache.store import Store
+from cerebro.kube.client.connection import Connection
 from cerebro.kube.client.errors import KubeError
 from cerebro.kube.objects import Listing
 from cerebro.kube.status_writer import Write
@@ -55,6 +56,7 @@ class CrowdedNode:
 
     implementation = "Kernel"
     clock_skew = None
+    connection = Connection("https://192.0.2.250:6443")
 
     def __init__(self) -> None:
         self.peers = {

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from cerebro.agent.hubs import watchdog as keeping
 from cerebro.agent.hubs.watchdog import Watchdog
 from cerebro.runtime.clock import boottime
 from cerebro.runtime.threads import in_thread
@@ -133,3 +134,37 @@ async def test_e4_name_servers_that_do_not_answer_hold_up_no_interface() -> (
         assert await in_thread(lambda: "done") == "done"
     finally:
         end.set()
+
+
+async def test_e16_an_interface_that_is_another_link_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """E16: not one that was there from the start, nor one that somebody else carries."""
+    links: dict[str, int] = {"wg0": 5, "wg1": 6}
+    monkeypatch.setattr(keeping, "link_index", links.get)
+    monkeypatch.setattr(keeping, "_LOOK", 0.001)
+    kept = Kept(FakeInterface(PRIVATE))
+    kept.keeping.begin(kept.interface, "wg0")
+    task = asyncio.create_task(kept.keeping.run())
+    await asyncio.sleep(0.05)
+    assert not kept.gone.is_set()
+    links["wg0"] = 9
+    await until(kept.gone.is_set)
+    kept.gone.clear()
+    del links["wg0"]
+    await until(kept.gone.is_set)
+    kept.gone.clear()
+    links["wg0"] = 10
+    await until(kept.gone.is_set)
+    kept.gone.clear()
+    kept.keeping.end()
+    links["wg0"] = 11
+    await asyncio.sleep(0.05)
+    assert not kept.gone.is_set()
+    task.cancel()
+
+
+def test_the_number_of_a_link() -> None:
+    """Loopback is there wherever tests run."""
+    assert keeping.link_index("lo")
+    assert keeping.link_index("no-such-link") is None

@@ -242,10 +242,11 @@ def test_t8_once_the_login_is_gone_the_end_is_enforced() -> None:
     assert (view.enforced, view.granted_by_hand) == (True, None)
 
 
-# --- B0: menus that cannot be read
+# --- T1 and B0: menus that cannot be read
 
 
 def test_b0_an_end_is_not_proven_before_the_connections_were_read() -> None:
+    """Case T1: the end is enforced once the connections were read, and not before."""
     tables = Tables()
     ending = revoke(MAC, SEEN)
     unread = replace(tables.actual(), connections=None)
@@ -267,6 +268,7 @@ def test_b0_an_end_is_not_proven_before_the_connections_were_read() -> None:
 def test_b0_a_menu_that_cannot_be_read_delays_the_proof_and_no_write(
     path: str,
 ) -> None:
+    """Case T1: who is to be shut out is, and who comes is let in, whatever the router does not print."""
     tables = Tables()
     tables.put(
         "bindings",

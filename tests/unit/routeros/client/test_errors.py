@@ -1,4 +1,4 @@
-"""What the texts of routers mean. Pure; the texts are those of reference section 3."""
+"""What the texts of routers mean. Pure; the texts are RouterOS' own."""
 
 import pytest
 from hypothesis import given

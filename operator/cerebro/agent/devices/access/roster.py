@@ -165,6 +165,15 @@ class Roster:
 
         return list(due.values())
 
+    def overdue(self, uid: str, now: datetime) -> datetime | None:
+        """Return the instant of a Session that has passed by `now` and that
+        nobody took; None if there is none.
+        """
+        member = self._members.get(uid)
+        wake_at = None if member is None else member.wake_at
+
+        return wake_at if wake_at is not None and wake_at <= now else None
+
     def next_wake(self) -> datetime | None:
         """Return when the clock next changes a Session; None: never.
 

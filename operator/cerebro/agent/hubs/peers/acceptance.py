@@ -13,13 +13,13 @@ reads no interface and writes no status.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
 from types import MappingProxyType
 
+from cerebro.agent.hubs.peers.ways import UNREADABLE, NetworkOwners, Ways
 from cerebro.domain.conditions import ConditionState
 from cerebro.resources import Hub, Peer, age_key
 from cerebro.wireguard.keys import InvalidKey, check_key
@@ -28,8 +28,6 @@ from cerebro.wireguard.networks import Span, interface_address, span
 
 _MAX_NAMED = 8
 """Dropped networks that a message names; it counts the rest."""
-
-_UNREADABLE = "a Peer that cannot be read"
 
 _ACCEPTED = ConditionState(
     "True", "Accepted", "accepted with all its networks"
@@ -89,6 +87,7 @@ def accept(
     *,
     frozen_keys: Collection[str] = (),
     node_networks: Mapping[str, str] = MappingProxyType({}),
+    ways: Ways | None = None,
 ) -> dict[str, Acceptance]:
     """Return the decision about each Peer of the Hub, by UID. Peers of other
     Hubs are ignored.
@@ -98,7 +97,8 @@ def accept(
     read (rule B9): no other Peer gets what they have on the interface.
     `node_networks` are the other networks that the node is connected to, each
     with its place ("eth0 on the node n1"): a route to a part of such a network
-    would take it away from the node.
+    would take it away from the node. `ways` are the addresses that no route
+    into the tunnel may lead to.
     """
 
     peers_of_hub = [
@@ -138,8 +138,9 @@ def accept(
         winners.append(claim)
 
     # Then the networks, among the Peers that are not refused.
-    owners = _NetworkOwners(
-        {span(text): place for text, place in node_networks.items()}
+    owners = NetworkOwners(
+        {span(text): place for text, place in node_networks.items()},
+        ways or Ways({}),
     )
 
     owners.take_frozen(frozen)
@@ -227,7 +228,7 @@ class _Identities:
         self._own_addresses = own_addresses
         self._keys: dict[str, str] = {}
         self._addresses = {
-            text: _UNREADABLE for peer in frozen for text in peer.allowed_ips
+            text: UNREADABLE for peer in frozen for text in peer.allowed_ips
         }
 
     def take(self, claim: _Claim) -> None:
@@ -289,7 +290,7 @@ class _Identities:
 
 
 def _settle_networks(
-    winners: list[_Claim], pools: list[Span], owners: _NetworkOwners
+    winners: list[_Claim], pools: list[Span], owners: NetworkOwners
 ) -> None:
     """Decide who gets each network (rule E5): first the Peer that has it on
     the interface, then by rank.
@@ -302,7 +303,7 @@ def _settle_networks(
 
 
 def _settle(
-    claim: _Claim, network: Span, pools: list[Span], owners: _NetworkOwners
+    claim: _Claim, network: Span, pools: list[Span], owners: NetworkOwners
 ) -> None:
     """Give one network to a Peer, or record why the Peer does not get it."""
     # A Device must not draw all traffic to itself; an administrator's Peer may
@@ -326,6 +327,16 @@ def _settle(
         message = (
             f"{network.text} overlaps {node_network}: the node would look for its neighbours there in the tunnel; "
             "take it out, or give the network behind the router other addresses"
+        )
+
+        claim.dropped.append(("NetworkConflict", message))
+        return
+
+    way = owners.way_within(network)
+    if way is not None:
+        message = (
+            f"{network.text} holds {way}, which the node would then look for in the tunnel; take it out, or write "
+            "the networks around that address"
         )
 
         claim.dropped.append(("NetworkConflict", message))
@@ -363,75 +374,3 @@ def _accepted(claim: _Claim) -> Acceptance:
     )
 
     return Acceptance(claim.peer, True, condition, won)
-
-
-class _NetworkOwners:
-    """Networks, each with its owner. Networks of different owners never
-    overlap.
-
-    They are kept sorted and disjoint, so the neighbours of a network show
-    every conflict.
-
-    Default routes are kept apart: any more precise network wins over them, so
-    only equal ones conflict. Half of a default route (0.0.0.0/1) is a network
-    like any other: if it is an administrator's, it must not hold the address
-    of a Device (rule D3).
-    """
-
-    def __init__(self, node_networks: Mapping[Span, str]) -> None:
-        self._node_networks = node_networks
-        self._spans: dict[int, list[tuple[int, int, str]]] = {4: [], 6: []}
-        """First address, last address and owner, by version, sorted."""
-        self._default_routes: dict[str, str] = {}
-
-    def of_node(self, network: Span) -> str | None:
-        """Return which network of the node a route to `network` would take,
-        with its place; None if it takes none.
-
-        A network that is wider than the node's takes nothing: the more precise
-        route wins.
-        """
-        for node_network, place in self._node_networks.items():
-            if network.within(node_network):
-                return f"{node_network.text} of {place}"
-
-        return None
-
-    def take_frozen(self, peers: Iterable[ActualPeer]) -> None:
-        """Give the networks of peers on the interface to Peers that cannot be
-        read (rule B9).
-        """
-        for peer in peers:
-            for text in peer.allowed_ips:
-                self.take(span(text), _UNREADABLE)
-
-    def take(self, network: Span, owner: str) -> str | None:
-        """Give the network to the owner and return None; if it overlaps
-        another owner's, return that owner.
-        """
-
-        if not network.prefix:
-            holder = self._default_routes.setdefault(network.text, owner)
-            return holder if holder != owner else None
-
-        # Find the span before, if it reaches into this network, and all that
-        # begin within it.
-        spans = self._spans[network.version]
-        start = bisect_left(spans, (network.first,))
-        if start and spans[start - 1][1] >= network.first:
-            start -= 1
-
-        end = start
-        while end < len(spans) and spans[end][0] <= network.last:
-            if spans[end][2] != owner:
-                return spans[end][2]
-
-            end += 1
-
-        # All of them are the same owner's: one span takes their place.
-        overlapping = spans[start:end]
-        first = min([network.first, *(overlap[0] for overlap in overlapping)])
-        last = max([network.last, *(overlap[1] for overlap in overlapping)])
-        spans[start:end] = [(first, last, owner)]
-
-        return None

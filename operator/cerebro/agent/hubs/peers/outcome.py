@@ -29,7 +29,8 @@ from cerebro.domain.conditions import (
 )
 from cerebro.resources import Peer, reasons
 from cerebro.resources.reasons import NOT_ROUTED
-from cerebro.wireguard.model import Interface, PeerChange
+from cerebro.wireguard.model import Endpoint, Interface, PeerChange
+from cerebro.wireguard.networks import endpoint_text
 
 _MAX_ROTATED = 8
 """Rotated keys that a status has room for."""
@@ -93,6 +94,11 @@ class PeersOutcome:
 
     contacts: dict[str, Contact] = field(default_factory=dict)
     """By key, of accepted Peers that are on the interface."""
+
+    heard: dict[str, Endpoint] = field(default_factory=dict)
+    """Where Peers were heard from last, by key; as in `HubDesired`, for the
+    next pass.
+    """
 
     refused: tuple[str, ...] = ()
     """Names of the Peers that the interface or the routes refused, sorted."""
@@ -160,6 +166,10 @@ def peer_results(
 
         # Its handshakes, and the figures of the Hub.
         key = peer.spec.public_key
+        heard = _heard_from(peer, desired, actual, before)
+        if heard is not None:
+            outcome.heard[key] = heard
+
         contact: Contact | None = None
         if acceptance.accepted:
             outcome.desired += 1
@@ -191,7 +201,13 @@ def peer_results(
         )
 
         report = _report(
-            peer, acceptance.condition, applied, note, contact, trouble=trouble
+            peer,
+            acceptance.condition,
+            applied,
+            note,
+            contact,
+            heard=heard,
+            trouble=trouble,
         )
 
         outcome.reports.append((peer, report))
@@ -220,6 +236,33 @@ def _contact(
     )
 
 
+def _heard_from(
+    peer: Peer,
+    desired: HubDesired,
+    actual: Interface,
+    before: Mapping[str, Contact],
+) -> Endpoint | None:
+    """Return where the last valid handshake of a Peer came from, as far as
+    this agent saw it.
+
+    An endpoint without a handshake is only where the peer is dialled. One that
+    its spec names may have been set after the handshake.
+    """
+
+    key = peer.spec.public_key
+    read = actual.peers.get(key)
+    known = desired.heard.get(key)
+    if read is None or not read.last_handshake or read.endpoint is None:
+        return known
+
+    if peer.spec.endpoint is not None:
+        earlier = before.get(key)
+        if earlier and read.last_handshake <= earlier.last_handshake:
+            return known
+
+    return read.endpoint
+
+
 def _report(
     peer: Peer,
     accepted: ConditionState,
@@ -227,6 +270,7 @@ def _report(
     note: Note,
     contact: Contact | None,
     *,
+    heard: Endpoint | None = None,
     trouble: ConditionState | None = None,
 ) -> PeerReport:
     noted, rotated = note
@@ -240,6 +284,7 @@ def _report(
         accepted=accepted,
         applied=applied,
         generation=peer.metadata.generation,
+        endpoint=endpoint_text(heard) if heard else peer.status.endpoint,
         trouble=trouble,
     )
 

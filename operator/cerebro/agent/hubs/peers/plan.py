@@ -9,21 +9,23 @@ is noted in the RemovalWindow that it is given.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 from cerebro.agent.hubs.model import Frozen, HubDesired, PresharedKey
 from cerebro.agent.hubs.peers.acceptance import Acceptance, accept
+from cerebro.agent.hubs.peers.ways import Ways
 from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Peer, reasons
 from cerebro.wireguard.model import (
     ActualPeer,
     DesiredPeer,
+    Endpoint,
     Interface,
     PeerChange,
 )
-from cerebro.wireguard.networks import span, without
+from cerebro.wireguard.networks import ip_endpoint, span, without
 from cerebro.wireguard.plan import plan_peers
 
 _NO_SECRET = PresharedKey()
@@ -169,6 +171,7 @@ def plan(
         actual,
         frozen_keys=desired.frozen.keys - readable_keys,
         node_networks=desired.node_networks,
+        ways=_ways(desired, staying, actual),
     )
 
     # What the interface is to have. `held` are keys that keep their place
@@ -209,6 +212,32 @@ def plan(
     )
 
     return result
+
+
+def _ways(
+    desired: HubDesired, staying: Iterable[Peer], actual: Interface
+) -> Ways:
+    """Return the addresses to which no route into the tunnel may lead (rule
+    E17); none where no routes are made.
+    """
+    if desired.hub.spec.routes != "Managed":
+        return Ways({})
+
+    def endpoints() -> Iterator[Endpoint]:
+        """Yield where peers are, and where they are dialled after this pass."""
+        for actual_peer in actual.peers.values():
+            if actual_peer.endpoint is not None:
+                yield actual_peer.endpoint
+
+        yield from desired.endpoints.values()
+
+        for peer in staying:
+            if peer.spec.public_key not in actual.peers:
+                last = _last_endpoint(peer, desired, actual)
+                if last is not None:
+                    yield last
+
+    return Ways(desired.ways, endpoints)
 
 
 def _is_leaving(peer: Peer, desired: HubDesired) -> bool:
@@ -272,13 +301,34 @@ def _add_desired(
         else None
     )
 
+    last_endpoint: Endpoint | None = None
+    if endpoint is None and key not in actual.peers:
+        last_endpoint = _last_endpoint(peer, desired, actual)
+
     result.desired[key] = DesiredPeer(
         key,
         acceptance.allowed_ips,
         preshared_key,
         peer.spec.persistent_keepalive or 0,
         endpoint,
+        last_endpoint,
     )
+
+
+def _last_endpoint(
+    peer: Peer, desired: HubDesired, actual: Interface
+) -> Endpoint | None:
+    """Return where a peer was heard from last that has to be made on the
+    interface (rule E16); else None.
+
+    A peer that changes its key is none: under its old one it is there.
+    """
+    for key in peer.keys:
+        if key in actual.peers:
+            return None
+
+    heard = desired.heard.get(peer.spec.public_key)
+    return heard or ip_endpoint(peer.status.endpoint)
 
 
 def _plan_changes(
@@ -331,6 +381,7 @@ def _plan_changes(
         actual,
         remove=sorted(going | rotated),
         dialled=desired.dialled,
+        dials_back=desired.dials_back,
         now=desired.now,
     )
 

@@ -2,7 +2,9 @@
 
 A status is handed to the writer if it does not mean what the Store shows. One
 that was handed over and written has some seconds to come back through the
-Store before it is handed over once more. What a status says is decided in
+Store before it is handed over once more. One that would only say another
+endpoint waits (rule E16): thousands of Peers may be behind a router that gives
+them another port whenever they dial. What a status says is decided in
 `status`.
 """
 
@@ -25,6 +27,11 @@ from cerebro.resources import PEER, Peer
 _ROUND_TRIP = 10.0
 """Seconds that a written status may take to come back through the Store."""
 
+_ENDPOINT_PAUSE = 300.0
+"""Seconds between two writes for the sake of a Peer's endpoint alone; also
+after the start, as who was here before may have written just now.
+"""
+
 _AT_ONCE = 100
 """Peers that are compared before other tasks get their turn."""
 
@@ -37,6 +44,12 @@ class PeerReporter:
         self._written: dict[str, tuple[PeerReport, float]] = {}
         """By UID: the last report that was handed over, and when (monotonic
         seconds).
+        """
+
+        self._started = time.monotonic()
+        self._endpoints_written: dict[str, float] = {}
+        """By UID: when a status with an endpoint was handed over last
+        (monotonic seconds).
         """
 
     async def report(self, reports: Iterable[tuple[Peer, PeerReport]]) -> None:
@@ -57,23 +70,46 @@ class PeerReporter:
         for uid in self._written.keys() - present:
             del self._written[uid]
 
+        for uid in self._endpoints_written.keys() - present:
+            del self._endpoints_written[uid]
+
     def _report(self, peer: Peer, report: PeerReport) -> None:
         uid = peer.metadata.uid
-        if report == report_in_status(peer):
+        now = time.monotonic()
+        is_shown = report == report_in_status(peer)
+        if is_shown and not self._endpoint_is_due(peer, report, now):
             self._written.pop(uid, None)
             return
 
-        now = time.monotonic()
         if self._is_on_its_way(peer, report, now):
             return
 
         self._written[uid] = (report, now)
+        if report.endpoint is not None:
+            self._endpoints_written[uid] = now
+
         status = peer_status(peer, report, datetime.now(UTC))
         write = Write(
             PEER, peer.namespace, peer.name, uid, status, FIELD_MANAGER
         )
 
         self._context.statuses.put(write)
+
+    def _endpoint_is_due(
+        self, peer: Peer, report: PeerReport, now: float
+    ) -> bool:
+        """Return whether a status is written only because the endpoint is
+        another one.
+        """
+        shown = peer.status.endpoint
+        if report.endpoint in (None, shown):
+            return False
+
+        written = self._endpoints_written.get(peer.metadata.uid)
+        if written is None and shown is None:
+            return True
+
+        return now - (written or self._started) >= _ENDPOINT_PAUSE
 
     def _is_on_its_way(
         self, peer: Peer, report: PeerReport, now: float

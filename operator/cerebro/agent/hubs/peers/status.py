@@ -9,7 +9,7 @@ and decides neither acceptance nor changes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,6 +55,11 @@ class PeerReport:
 
     generation: int
     """The `metadata.generation` that this holds for."""
+
+    endpoint: str | None = field(default=None, compare=False)
+    """Where the last valid handshake came from. A report that differs in it
+    alone is equal: it is written more rarely (rule E16).
+    """
 
     rotated_public_keys: tuple[str, ...] = ()
     """Older keys of the Peer that are still on the interface."""
@@ -135,6 +140,7 @@ def out_of_sight(
         accepted=current.get("Accepted", applied._replace(status="Unknown")),
         applied=truncate_message(applied),
         generation=generation,
+        endpoint=status.endpoint,
         rotated_public_keys=tuple(status.rotated_public_keys),
     )
 
@@ -169,6 +175,7 @@ def report_in_status(peer: Peer) -> PeerReport | None:
         accepted=ConditionState.of(accepted),
         applied=ConditionState.of(applied),
         generation=generation,
+        endpoint=status.endpoint,
         rotated_public_keys=tuple(status.rotated_public_keys),
         trouble=ConditionState.of(ready)
         if ready.reason in _TROUBLES
@@ -199,6 +206,7 @@ def peer_status(
         "appliedPublicKey": report.applied_public_key,
         "rotatedPublicKeys": list(report.rotated_public_keys) or None,
         "state": report.state,
+        "endpoint": report.endpoint,
         "lastHandshakeTime": format_time(report.last_handshake)
         if report.last_handshake
         else None,

@@ -73,6 +73,18 @@ def test_the_clock_tells_each_instant_once() -> None:
     assert roster.next_wake() == LATER
 
 
+def test_an_instant_that_passed_is_overdue_until_somebody_takes_it() -> None:
+    roster = Roster()
+    roster.join(a_session("s", {"macAddress": mac(1)}), SOON)
+    assert roster.overdue("s", NOW) is None
+    assert roster.overdue("s", LATER) == SOON
+
+    roster.join(a_session("s", {"macAddress": mac(1)}), SOON)
+    assert names(roster.take_due(LATER)) == {"s"}
+    assert roster.overdue("s", LATER) is None
+    assert roster.overdue("nobody", LATER) is None
+
+
 def test_an_instant_that_a_session_no_longer_has_does_not_count() -> None:
     roster = Roster()
     roster.join(a_session("a", {"macAddress": mac(1)}), SOON)

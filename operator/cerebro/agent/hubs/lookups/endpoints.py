@@ -1,9 +1,4 @@
-"""What Peers name and do not hold: preshared keys in Secrets and addresses of
-host names. Both are remembered.
-
-A pass never waits for a name server, and for Secrets only if it has never read
-them.
-"""
+"""Addresses of the host names that Peers dial; they are remembered."""
 
 from __future__ import annotations
 
@@ -11,119 +6,18 @@ import asyncio
 import socket
 from collections.abc import Callable, Collection
 
-from cerebro.agent.hubs.model import PresharedKey
 from cerebro.domain.conditions import Obstacle
-from cerebro.kube.client.api import KubeApi
-from cerebro.kube.client.errors import KubeError, NotFound
-from cerebro.kube.client.secrets import Secret
-from cerebro.resources.naming import SECRET_TYPE_WIREGUARD
 from cerebro.resources.reasons import NOT_RESOLVED
-from cerebro.wireguard.keys import InvalidKey, check_key
 from cerebro.wireguard.model import Endpoint
 from cerebro.wireguard.networks import literal_endpoint, split_endpoint
 
 _AT_ONCE = 16
-"""Secrets that are read, and names that are resolved, at the same time."""
-
-_FIRST_READ = 20.0
-"""Seconds for all Secrets that a pass needs for the first time."""
+"""Names that are resolved at the same time."""
 
 _RESOLVE = 5.0
 """Seconds for one host name."""
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
-
-
-class PresharedKeys:
-    """The preshared keys of one Hub's Peers, by the Secret's name."""
-
-    def __init__(self, api: KubeApi, namespace: str) -> None:
-        self._api = api
-        self._namespace = namespace
-        self._known: dict[str, PresharedKey] = {}
-
-    async def read(
-        self, names: Collection[str], *, refresh: bool
-    ) -> dict[str, PresharedKey]:
-        """Return the keys in these Secrets; forget all others.
-
-        Keys that are known are read anew only with `refresh`.
-        """
-
-        unread = [name for name in names if refresh or self._is_unread(name)]
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def read(name: str) -> None:
-            async with gate:
-                self._known[name] = await self._read(name)
-
-        try:
-            async with asyncio.timeout(_FIRST_READ):
-                await asyncio.gather(*(read(name) for name in unread))
-        except TimeoutError:
-            pass
-
-        self._known = {
-            name: self._known[name] for name in names if name in self._known
-        }
-
-        late = PresharedKey(
-            None, _not_read("the API server did not answer in time")
-        )
-
-        return {name: self._known.get(name, late) for name in names}
-
-    def _is_unread(self, name: str) -> bool:
-        known = self._known.get(name)
-        return known is None or known.key is None
-
-    async def _read(self, name: str) -> PresharedKey:
-        where = f"Secret {name} (spec.presharedKeySecretRef)"
-        try:
-            secret = await self._api.get_secret(self._namespace, name)
-            text = secret.text("presharedKey")
-        except NotFound:
-            return _unusable(
-                f"{where} does not exist: make it with type {SECRET_TYPE_WIREGUARD}"
-            )
-        except KubeError as error:
-            # The key that was read last stays good while the API server is
-            # away.
-            known = self._known.get(name)
-            return PresharedKey(
-                known.key if known else None, _not_read(str(error))
-            )
-
-        return _checked(secret, text, where)
-
-
-def _checked(secret: Secret, text: str | None, where: str) -> PresharedKey:
-    """Return the key in a Secret, `text`, or why it cannot be used; `where`
-    names the Secret in messages.
-    """
-    if secret.type != SECRET_TYPE_WIREGUARD:
-        return _unusable(
-            f"{where} has type {secret.type or 'Opaque'}: it must be {SECRET_TYPE_WIREGUARD}"
-        )
-
-    if text is None:
-        return _unusable(
-            f"{where} has no key presharedKey: add it, as `wg genpsk` prints it"
-        )
-
-    try:
-        return PresharedKey(check_key(text, "preshared key"))
-    except InvalidKey as error:
-        return _unusable(f"{where} cannot be used: {error}")
-
-
-def _unusable(message: str) -> PresharedKey:
-    return PresharedKey(None, Obstacle("SecretNotUsable", message))
-
-
-def _not_read(why: str) -> Obstacle:
-    message = f"spec.presharedKeySecretRef could not be read yet: {why}"
-    return Obstacle("SecretNotRead", message, looked=False)
 
 
 class Endpoints:
@@ -207,7 +101,7 @@ class Endpoints:
         addresses: list[Endpoint] = []
         try:
             async with self._gate, asyncio.timeout(_RESOLVE):
-                addresses = await _addresses(host, port)
+                addresses = await addresses_of(host, port)
         except (
             OSError,
             TimeoutError,
@@ -226,7 +120,7 @@ class Endpoints:
             self._changed()
 
 
-async def _addresses(host: str, port: int) -> list[Endpoint]:
+async def addresses_of(host: str, port: int) -> list[Endpoint]:
     """Return the IP addresses of a host name, each with the port. Raises
     OSError, UnicodeError.
     """

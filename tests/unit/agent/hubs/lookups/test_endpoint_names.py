@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cerebro.agent.hubs.lookups import Endpoints
+from cerebro.agent.hubs.lookups.endpoints import Endpoints
 from cerebro.wireguard.model import Endpoint
 
 ODD = "a..b.example:51820"
