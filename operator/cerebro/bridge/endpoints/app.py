@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Literal
 
 import structlog
 from fastapi import FastAPI
@@ -13,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp
 
-from cerebro.bridge.answers import Answer, ErrorAnswer
+from cerebro.bridge.answers import Answer
 from cerebro.bridge.devices.tunnels import Tunnels
 from cerebro.bridge.devices.wireguard import WireGuardView
 from cerebro.bridge.endpoints.base import BridgeState, Endpoints
@@ -22,6 +20,13 @@ from cerebro.bridge.endpoints.health import HealthEndpoints
 from cerebro.bridge.endpoints.hotspot import HotspotEndpoints
 from cerebro.bridge.endpoints.identity import IdentityEndpoints
 from cerebro.bridge.endpoints.orders import OrderEndpoints
+from cerebro.bridge.endpoints.page import (
+    INTRODUCTION,
+    SECURITY_SCHEMES,
+    described,
+    refusals_of,
+    tag_of,
+)
 from cerebro.bridge.endpoints.sessions import SessionEndpoints
 from cerebro.bridge.endpoints.status import StatusEndpoints
 from cerebro.bridge.errors import ApiError
@@ -36,10 +41,6 @@ from cerebro.bridge.store.base import NonceStore
 
 _PAGES = ("/openapi.json", "/docs", "/redoc")
 """What FastAPI adds."""
-_ERRORS = (400, 401, 403, 404, 409, 413, 429, 503)
-_SIGNATURE_HEADERS = ("x-relay-ts", "x-relay-nonce", "x-relay-signature")
-_PARAMETERS = re.compile(r"\{(\w+)(?::path)?\}")
-"""The parameters in the path of a Route."""
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +74,7 @@ def make_app(
     """Return the application: the gate, and the endpoints behind it."""
     app = FastAPI(
         title="Cérebro relay",
-        description="HTTP for the billing backend: orders in, Sessions out. Every POST is signed.",
+        description=INTRODUCTION,
         version=settings.version or "dev",
         redirect_slashes=False,
     )
@@ -92,6 +93,9 @@ def make_app(
                 f"{route.path}: the gate knows one access for all methods of a path"
             )
 
+    # FastAPI keeps the page that it makes at the first call.
+    app.openapi()["components"]["securitySchemes"] = SECURITY_SCHEMES
+
     unknown = set(settings.allow_unsigned) - paths.keys() - {"all"}
     if unknown:
         log.warning(
@@ -104,10 +108,6 @@ def make_app(
 
 def _add(app: FastAPI, route: Route) -> None:
     """Add an endpoint. FastAPI describes its models; the answer itself is made here, so that its bytes are ours."""
-    models = dict.fromkeys(_ERRORS, ErrorAnswer) | dict(
-        route.answers_by_status
-    )
-
     app.add_api_route(
         route.path,
         _answering(route.handler),
@@ -119,11 +119,10 @@ def _add(app: FastAPI, route: Route) -> None:
         if route.answer is None
         else JSONResponse,
         response_model=route.answer,
-        responses={
-            status: {"model": model, "description": "Error"}
-            for status, model in models.items()
-        },
-        openapi_extra=_described(route),
+        tags=[tag_of(route.path)],
+        responses=refusals_of(route),
+        response_description="It is done, or so it is.",
+        openapi_extra=described(route),
     )
 
 
@@ -138,61 +137,6 @@ def _answering(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         return answer
 
     return answering
-
-
-def _described(route: Route) -> dict[str, Any]:
-    """Return what FastAPI cannot see: the body that an endpoint takes, and the headers that the gate checks."""
-    described: dict[str, Any] = {}
-    if route.example is not None:
-        schema = {"type": "object", "example": dict(route.example)}
-        described["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": schema}},
-        }
-
-    parameters = [
-        _parameter("path", name) for name in _PARAMETERS.findall(route.path)
-    ]
-    parameters += [
-        _parameter("query", name, description)
-        for name, description in route.query.items()
-    ]
-    parameters += [_parameter("header", name) for name in _headers_of(route)]
-    if parameters:
-        described["parameters"] = parameters
-
-    return described
-
-
-def _headers_of(route: Route) -> list[str]:
-    """Return the headers that the gate checks of a call to an endpoint."""
-    if route.access is Access.OPEN:
-        return []
-
-    if route.access is Access.INTERNAL:
-        return ["x-relay-internal-token"]
-
-    headers = ["authorization"]
-    if route.access.needs_signature:
-        headers.extend(_SIGNATURE_HEADERS)
-
-    return headers
-
-
-def _parameter(
-    place: Literal["path", "query", "header"], name: str, description: str = ""
-) -> dict[str, Any]:
-    """Return a parameter for the page; what the query has may be absent."""
-    parameter: dict[str, Any] = {
-        "in": place,
-        "name": name,
-        "required": place != "query",
-        "schema": {"type": "string"},
-    }
-    if description:
-        parameter["description"] = description
-
-    return parameter
 
 
 async def _api_error(_: Request, error: Exception) -> Response:
