@@ -61,11 +61,11 @@ class Dashboard:
         return await self._send("GET", path, "", headers)
 
     async def until_confirmed(
-        self, path: str, fields: dict[str, Any]
+        self, path: str, fields: dict[str, Any], **headers: str
     ) -> httpx.Response:
         """Call once more, as clients do, while the answer is 503."""
         for _ in range(20):
-            answer = await self.post(path, fields)
+            answer = await self.post(path, fields, **headers)
             if answer.status_code != 503:
                 return answer
         return answer
@@ -74,7 +74,7 @@ class Dashboard:
         self, method: str, path: str, text: str, headers: dict[str, str]
     ) -> httpx.Response:
         body = text.encode()
-        request_id = secrets.token_hex(8)
+        request_id = headers.pop("request_id", secrets.token_hex(8))
         signed = self._caller.signed(path, body, form="B", method=method)
         answer = await self._caller.raw(
             path,
@@ -198,10 +198,11 @@ async def test_the_newest_dashboard_lets_a_customer_in_and_out(
     paid = await dashboard.until_confirmed(
         "/relay/authorize-by-pedido",
         {"pedidoId": order_id, "mikId": "R1", "deviceToken": token},
+        request_id=f"id-{order_id}",
     )
     assert paid.status_code == 200, paid.text
     annotations = agent.session(order_id).metadata.annotations
-    assert annotations[ANNOTATION_TRACE_ID]
+    assert annotations[ANNOTATION_TRACE_ID] == f"id-{order_id}"
 
     # The same by address; the dashboard reads `ok`, and `state` in its types.
     other = f"{order_id}-2"

@@ -191,3 +191,15 @@ def test_the_bridge_takes_the_old_relay_s_log_level(
     assert load(BridgeSettings).log_level == "WARNING"
     monkeypatch.setenv("CEREBRO_LOG_LEVEL", "debug")
     assert load(BridgeSettings).log_level == "DEBUG"
+
+
+def test_f7_the_limit_for_a_router_is_its_own_else_that_for_all_else_600(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RELAY_TOKEN", "token")
+    monkeypatch.setenv("RELAY_API_SECRET", "secret")
+    assert load(BridgeSettings).calls_per_router == 600
+    monkeypatch.setenv("RELAY_RATE_LIMIT", "50")
+    assert load(BridgeSettings).calls_per_router == 50
+    monkeypatch.setenv("RATE_LIMIT_PER_ROUTER", "70")
+    assert load(BridgeSettings).calls_per_router == 70

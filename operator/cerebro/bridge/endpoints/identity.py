@@ -34,7 +34,11 @@ class IdentityEndpoints:
 
     def __init__(self, service: OrderService) -> None:
         self._identities = IdentityService(service)
-        self._retries = Limiter(1, service.settings.retry_cooldown_ms / 1000)
+        settings = service.settings
+        self._retries = Limiter(1, settings.retry_cooldown_ms / 1000)
+        self._limiter = Limiter(
+            settings.calls_per_router, settings.rate_window_ms / 1000
+        )
 
     def routes(self) -> list[Route]:
         """Return the endpoints."""
@@ -82,6 +86,7 @@ class IdentityEndpoints:
         """Answer how a customer's access is; with `x-relay-internal` also what operators see."""
         call: Call = request.state.call
         sid = requests.sid_of(request.query_params, "sid", "identity")
+        self._limiter.check(sid.casefold(), call.arrived)
 
         return await self._identities.status(sid, for_operators=call.internal)
 

@@ -13,8 +13,11 @@ from cerebro.bridge.endpoints.base import (
     counted,
     read_call,
 )
+from cerebro.bridge.http.answers import Call
 from cerebro.bridge.http.auth import Access
+from cerebro.bridge.http.rate_limit import Limiter
 from cerebro.bridge.http.routes import Route
+from cerebro.bridge.intents import Hello
 from cerebro.bridge.orders.named_sessions import (
     ActiveSessionsAnswer,
     NamedSessions,
@@ -33,6 +36,10 @@ class SessionEndpoints:
     def __init__(self, service: OrderService) -> None:
         self._service = service
         self._sessions = NamedSessions(service)
+        settings = service.settings
+        self._limiter = Limiter(
+            settings.calls_per_router, settings.rate_window_ms / 1000
+        )
 
     def routes(self) -> list[Route]:
         """Return the endpoints."""
@@ -103,7 +110,7 @@ class SessionEndpoints:
             complete=True,
         )
 
-        return await self._sessions.start(name, hello)
+        return await self._start(name, hello, call)
 
     async def start(self, request: Request) -> Answer:
         """The same under a name that is made here; MAC and router may be left out."""
@@ -117,7 +124,7 @@ class SessionEndpoints:
             complete=False,
         )
 
-        return await self._sessions.start(name, hello)
+        return await self._start(name, hello, call)
 
     async def authorize(self, request: Request) -> Answer:
         """Let the session's phone in for `tempo` milliseconds."""
@@ -149,3 +156,8 @@ class SessionEndpoints:
         """Answer how a session is."""
         name = requests.session_id(request.path_params)
         return SessionAnswer(session=await self._sessions.get(name))
+
+    async def _start(self, name: str, hello: Hello, call: Call) -> Answer:
+        """Note a session, unless its router had too many calls (F7)."""
+        self._limiter.check((hello.mik_id or "").casefold(), call.arrived)
+        return await self._sessions.start(name, hello)

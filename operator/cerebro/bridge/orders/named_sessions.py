@@ -113,7 +113,8 @@ class NamedSessions:
         Raises ApiError 404 `session_not_found`, and what an order raises.
         """
         before = await self.get(name)
-        await self.orders.grant(order, arrived)
+        placed = order.model_copy(update={"mik_id": before.router})
+        await self.orders.grant(placed, arrived)
 
         return SessionAnswer(
             session=await self.get(name),
@@ -128,7 +129,9 @@ class NamedSessions:
         Raises ApiError 404 `session_not_found`, and what a revoke raises.
         """
         before = await self.get(name)
-        await self.orders.revoke(revoke, arrived)
+        placed = revoke.model_copy(update={"mik_id": before.router})
+        await self.orders.revoke(placed, arrived)
+
         after = await self._find(name) or before
         revoked = after.model_copy(update={"status": "revoked"})
 
