@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -20,6 +21,8 @@ class FakedRouter:
         self.before: Callable[[Sequence[Command]], None] = lambda _commands: (
             None
         )
+        self.answers: asyncio.Event | None = None
+        """Until when a batch of prints waits; None: it is answered at once."""
 
     @property
     def session(self) -> RouterSession:
@@ -28,6 +31,8 @@ class FakedRouter:
 
     async def run_all(self, commands: Sequence[Command]) -> list[Reply | Trap]:
         self.before(commands)
+        if self.answers is not None and all(one.reads for one in commands):
+            await self.answers.wait()
         return [self._run(command) for command in commands]
 
     async def run(

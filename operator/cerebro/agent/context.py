@@ -205,6 +205,7 @@ class AgentContext:
         and to end by it (rule A9).
         """
         skew = self.api.clock_skew
+
         return skew is None or abs(skew) <= self.clock_skew_limit
 
     def now(self) -> datetime:

@@ -119,6 +119,7 @@ class Agent:
         went.
         """
         settings = self._settings
+
         return Lease(
             self._api,
             settings.namespace,

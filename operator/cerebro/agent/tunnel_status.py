@@ -54,6 +54,7 @@ def tunnel_up(
     refused = _state_if_false(peer, "Accepted") or _state_if_false(
         peer, "Applied"
     )
+
     if refused is not None:
         return refused
 
@@ -150,6 +151,7 @@ def tunnel_snapshot(
     not show the peer.
     """
     endpoint = actual.endpoint if actual is not None else None
+
     return TunnelSnapshot(contact.state, contact.last_handshake, endpoint)
 
 

@@ -57,6 +57,7 @@ async def run(
             if not error.pending or remaining <= 0:
                 may_help = error.pending and not request.wait
                 hint = "; --wait SECONDS waits for it" if may_help else ""
+
                 raise CommandError(
                     f"{error}{hint}", status=NOT_READY
                 ) from None
@@ -105,6 +106,7 @@ async def _attempt(
 def hand_back(namespace: str, name: str) -> tuple[str, str]:
     """Return the command that takes a router's public key: the text before the key, and the text after it."""
     start = f"kubectl -n {namespace} patch device {name} --type=merge -p "
+
     return f'{start}\'{{"spec":{{"publicKey":"', "\"}}'"
 
 
@@ -119,6 +121,7 @@ async def _no_device(cluster: Cluster, name: str) -> str:
     absent = (
         f"there is no Device {name!r} in the namespace {cluster.namespace}"
     )
+
     if not router_ids:
         return f"{absent}, nor any other: name the namespace with -n"
 
@@ -126,6 +129,7 @@ async def _no_device(cluster: Cluster, name: str) -> str:
     if not similar:
         listed = ", ".join(sorted(router_ids)[:_LISTED])
         more = ", …" if len(router_ids) > _LISTED else ""
+
         return f"{absent}; there are {listed}{more}"
 
     described = []
@@ -189,6 +193,7 @@ async def _next_step(cluster: Cluster, device: Device) -> str:
     facts = [
         f"its Peer {peer.name} is {peer.status.state or 'not on the interface yet'}"
     ]
+
     if peer.spec.public_key != device.spec.public_key:
         facts.append("with another key still")
 

@@ -54,6 +54,7 @@ class Cluster:
         read it.
         """
         body = await self.api.get(KINDS[kind.__name__], self.namespace, name)
+
         return model(kind, body)
 
     async def find(self, kind: type[_Resource], name: str) -> _Resource | None:
@@ -77,6 +78,7 @@ def model(kind: type[_Resource], body: Manifest) -> _Resource:
     except ValidationError as error:
         field = ".".join(str(part) for part in error.errors()[0]["loc"])
         name = body["metadata"]["name"]
+
         raise CommandError(
             f"the {kind.__name__} {name} cannot be read here, see its {field}: correct it"
         ) from None
@@ -112,6 +114,7 @@ def _connection(kubeconfig: Path | None) -> Connection:
         for part in os.environ.get("KUBECONFIG", "").split(os.pathsep)
         if part
     ]
+
     if named:
         existing = [path for path in named if path.is_file()]
         return from_kubeconfig(existing[0] if existing else named[0])

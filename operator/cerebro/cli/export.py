@@ -39,6 +39,7 @@ async def run(cluster: Cluster, tell: Callable[[str], None]) -> str:
         for body in staying
         if "hubRef" in body["spec"] and _address(body) is None
     ]
+
     if unpinned:
         tell(
             f"without a tunnel address yet, so none is pinned: {_names(unpinned)}"
@@ -75,6 +76,7 @@ def manifest(body: Manifest) -> Manifest:
         "name": before["name"],
         "namespace": before["namespace"],
     }
+
     if before.get("labels"):
         metadata["labels"] = before["labels"]
 
@@ -83,6 +85,7 @@ def manifest(body: Manifest) -> Manifest:
         for name, value in (before.get("annotations") or {}).items()
         if not name.startswith(_NOT_KEPT)
     }
+
     if annotations:
         metadata["annotations"] = annotations
 

@@ -140,4 +140,5 @@ def _run(
         message, status = str(error), 1
 
     _tell(message)
+
     raise typer.Exit(status)

@@ -36,6 +36,7 @@ class LeaseRecord:
         API server never sends.
         """
         spec = manifest.get("spec") or {}
+
         return cls(
             holder=spec.get("holderIdentity") or "",
             duration=float(spec.get("leaseDurationSeconds") or 0),

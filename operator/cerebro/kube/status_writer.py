@@ -172,6 +172,7 @@ class StatusWriter:
     def waits(self, kind: Kind, namespace: str, name: str) -> bool:
         """Return whether a status of an object is not written yet."""
         key = (kind.kind, namespace, name)
+
         return key in self._waiting or key in self._busy
 
     def pending(self) -> int:
@@ -283,6 +284,7 @@ class StatusWriter:
         the status was computed.
         """
         known = self._store.get(write.kind, write.namespace, write.name)
+
         return known is None or known.uid != write.uid
 
     async def _send(self, write: Write) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def watches(namespaces: tuple[str, ...]) -> list[Watch]:
     selects the finished ones.
     """
     kinds = (HUB, PEER, DEVICE, SESSION, DEVICE_COMMAND)
+
     return watches_of(
         kinds, namespaces, {SESSION: FINISHED, DEVICE_COMMAND: FINISHED}
     )
@@ -259,6 +260,7 @@ class Operator:
         next search.
         """
         await self._orphans.round()
+
         return self._settings.orphan_interval
 
 
@@ -278,5 +280,6 @@ async def main(settings: OperatorSettings, stop: asyncio.Event) -> None:
             settings.health_port,
             token=settings.bearer_token,
         )
+
         async with probes:
             await operator.run(stop)

@@ -104,6 +104,7 @@ def set_condition(
             "message": condition.message[:_MAX_MESSAGE],
         }
     )
+
     if old is None:
         return [*before, new]
 

@@ -50,6 +50,7 @@ def definition(kind: Kind) -> dict[str, Any]:
             _column(column) for column in kind.columns
         ],
     }
+
     if kind.selectable_fields:
         version["selectableFields"] = [
             {"jsonPath": path} for path in kind.selectable_fields
@@ -97,6 +98,7 @@ def _column(column: Column) -> dict[str, Any]:
         "type": column.type,
         "jsonPath": column.json_path,
     }
+
     if column.priority:
         described["priority"] = column.priority
 
@@ -172,6 +174,7 @@ def _without_references(
             for choice in plain.pop("anyOf")
             if choice != {"type": "null"}
         ]
+
         if len(choices) != 1:
             raise ValueError(
                 f"a field of a structural schema has one type, this one has several: {schema}"
@@ -265,6 +268,7 @@ def _ordered(schema: dict[str, Any]) -> dict[str, Any]:
 def stale(folder: Path) -> list[Path]:
     """Return the paths in the folder whose file is missing or differs from what the models make."""
     files = {_path(folder, kind): render(kind) for kind in KINDS.values()}
+
     return [
         path
         for path, text in files.items()

@@ -78,6 +78,7 @@ class DeviceApi(Spec):
     def effective_port(self) -> int:
         """Return the TCP port, with its default: 8728, or 8729 with TLS."""
         default = 8728 if self.tls.mode == "Disabled" else 8729
+
         return self.port or default
 
 
@@ -301,6 +302,7 @@ class Device(Resource):
             return False
 
         address = self.spec.api.address
+
         return address is None or same_host(address, self.tunnel_address)
 
     @property

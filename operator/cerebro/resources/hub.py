@@ -151,6 +151,7 @@ class Hub(Resource):
     def private_key_secret_name(self) -> str:
         """Return the name of the Secret with the interface's key, with its default."""
         reference = self.spec.private_key_secret_ref
+
         return (
             reference.name if reference else f"{self.metadata.name}-wireguard"
         )

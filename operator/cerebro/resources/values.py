@@ -162,6 +162,7 @@ def _interface_address(text: str) -> str:
         raise ValueError("write the prefix length too, such as 10.8.0.1/16")
 
     ipaddress.ip_interface(text)
+
     return text
 
 
@@ -170,6 +171,7 @@ def _network(text: str) -> str:
         raise ValueError("write the prefix length too, such as 10.8.0.1/32")
 
     ipaddress.ip_network(text)
+
     return text
 
 
@@ -200,6 +202,7 @@ class DurationBetween:
     ) -> JsonSchema:
         well_formed = matches(DURATION_PATTERN)
         within = f"duration(self) >= duration('{self.minimum}') && duration(self) <= duration('{self.maximum}')"
+
         return {
             "type": "string",
             "minLength": 1,

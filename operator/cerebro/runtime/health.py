@@ -102,6 +102,7 @@ class Heartbeat:
         None.
         """
         silent = self._clock() - self._last
+
         return (
             f"has not turned for {silent:.0f} s"
             if silent > self._limit

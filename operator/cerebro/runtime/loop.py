@@ -104,6 +104,7 @@ class Loop:
         A loop that waits for the API server turns.
         """
         silent = monotonic() - self._turned_at
+
         return (
             f"has not turned for {silent:.0f} s"
             if silent > 2 * STEP_DEADLINE
@@ -156,6 +157,7 @@ class Loop:
         except asyncio.CancelledError:
             self._running.cancel()
             await asyncio.wait({self._running}, timeout=_LOOK)
+
             raise
 
         step, self._running = self._running, None
@@ -301,6 +303,7 @@ class LoopTable(Generic[LoopT]):
     def get(self, namespace: str, name: str) -> LoopT | None:
         """Return the loop of an object, None if it has none."""
         running = self._running.get((namespace, name))
+
         return running.loop if running is not None else None
 
     def items(self) -> Iterator[tuple[Key, LoopT]]:

@@ -155,6 +155,7 @@ class ServedNamespaces(KubernetesSettings):
             return value
 
         names = (part.strip() for part in value.split(","))
+
         return tuple(dict.fromkeys(name for name in names if name))
 
     @field_validator("namespaces")
@@ -303,4 +304,5 @@ def _line(field: str, message: str) -> str:
     variables itself.
     """
     message = message.removeprefix("Value error, ")
+
     return f"{variable(field)}: {message}" if field else message

@@ -103,6 +103,7 @@ class Keeper:
         before = os.umask(
             0o077
         )  # only we may read and write what is made here
+
         try:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
@@ -119,6 +120,7 @@ class Keeper:
             os.umask(before)
 
         self._watchdog = asyncio.create_task(self._watch(), name="watchdog")
+
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -170,6 +172,7 @@ class Keeper:
                 )
 
                 writer.write(requests.encode(refused(refusal)))
+
                 return
 
             if not line:

@@ -54,6 +54,7 @@ def parse(line: bytes, now: BootTime) -> dict[str, Any]:
         for kind in _KINDS
         if isinstance(request, dict) and kind in request
     ]
+
     if len(kinds) != 1:
         raise Refusal(
             "InvalidRequest",
@@ -104,6 +105,7 @@ def check_deadline(deadline: float | None, now: BootTime) -> None:
         int,
         float,
     )  # not isinstance: a bool is an int too
+
     if not is_number or not 0 <= deadline <= now + _FARTHEST:
         raise Refusal(
             "InvalidRequest",

@@ -53,6 +53,7 @@ def desired_table(
         "administrators": _collapsed(administrators),
         "networks": _collapsed(addresses),
     }
+
     for name, networks in members.items():
         objects += [_set(table, name, version, networks) for version in (4, 6)]
 
@@ -98,6 +99,7 @@ def _replacement(desired: Sequence[NftObject]) -> list[NftObject]:
     name.
     """
     table = desired[0]
+
     # A table can only be deleted if it exists, so it is added first.
     return [
         {"add": table},
@@ -137,6 +139,7 @@ def removal(interface: str) -> list[NftObject]:
     exists.
     """
     table = {"table": {"family": FAMILY, "name": table_name(interface)}}
+
     return [{"add": table}, {"delete": table}]
 
 
@@ -149,6 +152,7 @@ def describe(commands: Sequence[NftObject]) -> list[str]:
     if any("table" in body for body in bodies):
         name = commands[0]["add"]["table"]["name"]
         made = any("chain" in body for body in bodies)
+
         return [
             f"{'write' if made else 'remove'} nftables table {FAMILY} {name}"
         ]
@@ -244,6 +248,7 @@ def _set(
     elements = [
         _element(network) for network in networks if network.version == version
     ]
+
     if elements:
         body["elem"] = elements
 

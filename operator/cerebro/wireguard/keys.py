@@ -29,6 +29,7 @@ def generate_private_key() -> str:
     gives back is equal.
     """
     raw = X25519PrivateKey.generate().private_bytes_raw()
+
     return _encode(_clamp(raw))
 
 
@@ -45,6 +46,7 @@ def check_private_key(text: str) -> str:
     Raises InvalidKey.
     """
     raw = _decode(text, "private key")
+
     return _encode(_clamp(raw))
 
 

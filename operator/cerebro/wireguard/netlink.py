@@ -87,6 +87,7 @@ class Request:
     def packed(self, number: int) -> bytes:
         """Return the message as it is sent, with its sequence number."""
         length = _HEADER.size + len(self.payload)
+
         return (
             _HEADER.pack(length, self.kind, self.flags | _ANSWERED, number, 0)
             + self.payload
@@ -308,6 +309,7 @@ def _dump(
             if kind == NLMSG_ERROR:
                 refusal = _refusal(data, offset)
                 assert refusal is not None, "a dump is never acknowledged"
+
                 raise refusal
 
             answers.append(data[offset + _HEADER.size : end])

@@ -44,6 +44,7 @@ class Span(NamedTuple):
         it acts like one.
         """
         widest = WIDEST_V4 if self.version == 4 else WIDEST_V6
+
         return self.prefix < widest
 
     def overlaps(self, network: Span) -> bool:
@@ -147,6 +148,7 @@ def interface_address(text: str) -> tuple[str, Span, Span]:
     Raises ValueError if the text is none.
     """
     read = ipaddress.ip_interface(text)
+
     return read.with_prefixlen, span(str(read.ip)), span(str(read.network))
 
 

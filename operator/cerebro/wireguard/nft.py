@@ -88,6 +88,7 @@ class Nft:
         program = shutil.which(self._program) or shutil.which(
             self._program, path=SYSTEM_FOLDERS
         )
+
         if program is None:
             raise IsolationNotAvailable(
                 f"isolation: Strict needs the program nft, which this node lacks: install nftables, {WAY_OUT}"
@@ -124,6 +125,7 @@ def _error(complaint: str) -> WireGuardError:
         "No such file or directory",
         "Unable to initialize",
     )
+
     if any(sign in text for sign in signs):
         return IsolationNotAvailable(
             "this node's kernel lacks a part of nftables: load the modules nf_tables, nf_conntrack and nft_ct, "

@@ -230,6 +230,7 @@ def plan_peers(
     ]
 
     changes += [PeerChange(key, remove=True) for key in unwanted]
+
     return changes
 
 

@@ -61,6 +61,7 @@ def device(private_key: str | None, listen_port: int | None) -> bytes:
 def request(lines: Iterable[str]) -> bytes:
     """Return the request that sets what the lines describe."""
     body = "".join(f"{line}\n" for line in lines)
+
     return f"set=1\n{body}\n".encode("ascii")
 
 

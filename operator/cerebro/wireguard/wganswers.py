@@ -110,6 +110,7 @@ class PeerCache:
             self.rests.clear()
 
         rest = self.rests[packed] = _unpack_rest(packed)
+
         return rest
 
 
@@ -239,6 +240,7 @@ def _unpack_whole(data: bytes, cache: PeerCache) -> ActualPeer | None:
     (
         _, h1, key, h2, secret, h3, seconds, nanoseconds, h4, keepalive, h5, tx, h6, rx, h7, _
     ) = _BEGINNING.unpack_from(data)  # fmt: skip
+
     if (h1, h2, h3, h4, h5, h6, h7) != _BEGINNING_HEADERS:
         return None
 
@@ -335,6 +337,7 @@ def _unpack_allowed(data: bytes, where: _Where) -> frozenset[str]:
 def _address(family: int, packed: bytes) -> str:
     """Return an address as canonical text."""
     text = socket.inet_ntop(family, packed)
+
     # The C library writes an embedded IPv4 address with dots, Python's
     # ipaddress, which is canonical here, does not.
     return str(IPv6Address(packed)) if ":" in text and "." in text else text

@@ -92,6 +92,7 @@ def device(
     payload = GENERIC.pack(SET_DEVICE, VERSION, 0) + attribute(
         D_IFNAME, _name(name)
     )
+
     if private_key is not None:
         payload += attribute(D_PRIVATE_KEY, _key(private_key))
 
@@ -104,6 +105,7 @@ def device(
 def peers(name: str, entries: Iterable[Entry]) -> bytes:
     """Return the request that makes these changes of peers."""
     packed = b"".join([packed for _, packed in entries])
+
     return (
         GENERIC.pack(SET_DEVICE, VERSION, 0)
         + attribute(D_IFNAME, _name(name))

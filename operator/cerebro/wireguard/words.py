@@ -66,4 +66,5 @@ def link_words(change: LinkChange) -> list[str]:
 
     lines += [f"add route {network}" for network in change.add_routes]
     lines += [f"remove route {network}" for network in change.remove_routes]
+
     return lines

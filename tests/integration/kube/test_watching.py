@@ -183,7 +183,7 @@ async def test_kopf_that_ends_is_started_again_and_nobody_else_is_harmed(
 
         def watchers() -> int:
             return sum(
-                task.get_name().startswith("watcher for")
+                task.get_name().startswith("stream of")
                 for task in kopf_tasks.running()
             )
 

@@ -132,14 +132,13 @@ def test_e1_never_two_holders(
     candidates = [Election("a", 15), Election("b", 15)]
     stored: LeaseRecord | None = None
     version, now = 0, 0.0
-    seen = set[int]()
+    know = set[int]()
     for step, (who, pause, there, back, answered) in enumerate(steps):
         now += pause
-        if (
-            step == deleted and len(seen) == 2
-        ):  # who comes later cannot know of it
-            stored = None
-        seen.add(who)
+        if step == deleted and len(know) == 2:
+            stored = None  # who never saw it cannot know that it was there
+        if stored is not None:
+            know.add(who)
         election, clock = candidates[who], clocks[who]
         move = election.observe(stored, BootTime(now + clock))
         if move is not Move.WAIT:
@@ -148,6 +147,7 @@ def test_e1_never_two_holders(
             stored = record(election.identity, str(version))
             now += back
             if answered:
+                know.add(who)
                 election.written(stored, sent_at)
         held = [
             one.held(BootTime(now + clocks[number]))

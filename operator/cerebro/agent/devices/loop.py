@@ -19,7 +19,7 @@ from cerebro.agent.context import AgentContext
 from cerebro.agent.devices import findings
 from cerebro.agent.devices.access.circumstances import policy_of
 from cerebro.agent.devices.access.outcome import PassResult
-from cerebro.agent.devices.access.reconcile import AccessReconciler
+from cerebro.agent.devices.access.reconcile import AccessReconciler, GaveWay
 from cerebro.agent.devices.breaker import Breaker
 from cerebro.agent.devices.cleanup import clean_up, wants_cleanup
 from cerebro.agent.devices.connection import RouterLink
@@ -296,6 +296,7 @@ class DeviceLoop:
             self._findings = findings.after_connect(
                 self._findings, device, self._link.facts
             )
+
             if wants_cleanup(device):
                 await self._clean_up(device, session)
             else:
@@ -364,6 +365,7 @@ class DeviceLoop:
         look = self._schedule.next_look(
             now, fresh=fresh, present=bool(changed), gone=gone
         )
+
         if look is Look.NOTHING:
             self._schedule.clock_at = self._sessions.next_clock()
 
@@ -384,14 +386,20 @@ class DeviceLoop:
             confirmed=confirmed_removals(device),
             impatient=somebody_waits and look is Look.CLIENTS,
             urgent=self._something_urgent,
+            gives_way=look is Look.EVERYTHING
+            and self._schedule.may_overtake(now),
             may_write=partial(
                 self.context.still_acts, device, leased=not at.passed_only
             ),
         )
 
-        result = await reconciler.run(
-            roster, changed if look is Look.CLIENTS else None
-        )
+        try:
+            result = await reconciler.run(
+                roster, changed if look is Look.CLIENTS else None
+            )
+        except GaveWay:
+            self._schedule.gave_way(changed_at, time.monotonic())
+            return
 
         # What came of it.
         self._breaker.succeeded()

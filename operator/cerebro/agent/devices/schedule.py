@@ -34,9 +34,9 @@ twice as long each further time.
 _LONGEST_RETRY = 30.0
 _MOST_DOUBLINGS = 8
 
-_MOST_OVERTAKEN = 20
-"""So many passes over clients may go ahead of a full pass that is due, else it
-would never come.
+_LONGEST_OVERTAKING = 60.0
+"""Seconds for which passes over clients may go ahead of a full pass that is
+due.
 """
 
 
@@ -126,10 +126,8 @@ class Schedule:
     clock_at: datetime | None = None
     """When the clock next changes what is to be, or what is to be told."""
 
-    overtaken: int = 0
-    """Passes over clients in a row that went ahead of a full pass that was
-    due.
-    """
+    overtaken_since: float | None = None
+    """Since when passes over clients go ahead of a full pass that is due."""
 
     unsettled: int = 0
     """Passes in a row that left something to do."""
@@ -208,6 +206,17 @@ class Schedule:
         """
         self.suspend(retry_at=retry_at, full_pass=True)
 
+    def gave_way(self, changed: dict[str, float], now: float) -> None:
+        """Note that a full pass ended before it wrote anything, as a client
+        waits; `changed` are the Sessions that it had taken.
+        """
+        self.changed = changed | self.changed
+        self.full_pass_due = True
+        self.at_once = True
+
+        if self.overtaken_since is None:
+            self.overtaken_since = now
+
     def completed(
         self,
         look: Look,
@@ -229,6 +238,7 @@ class Schedule:
         full_pass = look is Look.EVERYTHING
 
         if full_pass:
+            self.overtaken_since = None
             self.resync_at = now + resync_interval
             if not settled:
                 self.full_pass_due = True
@@ -266,6 +276,14 @@ class Schedule:
         """Return whether clients that lost their Session have waited."""
         return self.removals_at is not None and now >= self.removals_at
 
+    def may_overtake(self, now: float) -> bool:
+        """Return whether a full pass still lets passes over clients go ahead:
+        it would never come to its end where somebody always waits.
+        """
+        since = self.overtaken_since
+
+        return since is None or now - since < _LONGEST_OVERTAKING
+
     def take_changed(self) -> dict[str, float]:
         """Return the Sessions that changed; those that change from now on are
         for the pass after the next.
@@ -296,17 +314,16 @@ class Schedule:
 
         # Somebody waits for a Session that changed: it goes ahead of what
         # nobody waits for.
-        goes_ahead = (
-            present and due and not fresh and self.overtaken < _MOST_OVERTAKEN
-        )
-
-        self.overtaken = self.overtaken + 1 if goes_ahead else 0
+        goes_ahead = present and due and not fresh and self.may_overtake(now)
+        if goes_ahead and self.overtaken_since is None:
+            self.overtaken_since = now
 
         if (due or gone) and not goes_ahead:
             # The marks are taken at the start of the pass: those that are set
             # meanwhile are for the next.
             self.full_pass_due = False
             self.removals_at = None
+
             return Look.EVERYTHING
 
         if not present:

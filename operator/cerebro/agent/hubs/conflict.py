@@ -75,6 +75,7 @@ def _goes_before(rival: Hub, hub: Hub, carried: Collection[str]) -> bool:
 def _networks_overlap(hub: Hub, rival: Hub) -> bool:
     networks = [interface_address(text)[2] for text in hub.spec.addresses]
     rivals = [interface_address(text)[2] for text in rival.spec.addresses]
+
     return any(
         network.overlaps(theirs) for network in networks for theirs in rivals
     )

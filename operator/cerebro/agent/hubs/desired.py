@@ -199,6 +199,7 @@ class HubInputs:
         (rule E7).
         """
         store = self._context.store
+
         return all(
             store.complete(kind, self._namespace)
             for kind in (HUB, PEER, DEVICE)

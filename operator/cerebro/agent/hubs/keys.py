@@ -131,6 +131,7 @@ class HubKeys:
             return HubKey(self._last)
 
         is_read = key.trouble is None or key.trouble.looked
+
         return key if is_read else HubKey(self._last)
 
     async def _of_interface(
@@ -190,6 +191,7 @@ async def settle_key(
             return HubKey(on_interface)
 
         message = f"Secret {name} (spec.privateKeySecretRef) could not be read or made yet: {error}"
+
         return HubKey(None, Obstacle("SecretNotRead", message, looked=False))
 
 
@@ -209,6 +211,7 @@ async def _make(
         "privateKey": private.encode(),
         "publicKey": derive_public_key(private).encode(),
     }
+
     try:
         await api.create_secret(
             hub.namespace,

@@ -140,6 +140,7 @@ class HubLoop:
                 if stored is None:
                     self._ownership.follow(None, self._tools.node)
                     await self._let_go(None)
+
                     return
 
                 delay = await self._turn(stored)
@@ -166,6 +167,7 @@ class HubLoop:
     def _lease(self, changed: Callback, renewed: Callback) -> Lease:
         api = self._context.api
         lease = partial(self._tools.lease, api, self.namespace, self.name)
+
         return lease(changed=changed, renewed=renewed)
 
     async def _turn(self, stored: StoredObject) -> float:
@@ -441,6 +443,7 @@ class HubLoop:
         if not self._ownership.owns():
             self._forget()
             self._watchdog.end()  # the keeper drops it
+
             return
 
         interface, public_key = spec.get("interface"), status.get("publicKey")

@@ -20,6 +20,7 @@ class NodeHubs:
         or because this agent owns them.
         """
         hubs = self._context.store.models(HUB, Hub)
+
         return [hub for hub in hubs if self._is_here(hub)]
 
     def conflict(self, hub: Hub) -> Obstacle | None:

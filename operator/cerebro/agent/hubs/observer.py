@@ -104,6 +104,7 @@ class Observer:
         if carrier is None or key is None or carrier[1].public_key != key:
             self.hinder(obstacle)
             self.forget()
+
             return
 
         self.hinder(None)

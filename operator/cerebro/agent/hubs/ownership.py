@@ -96,6 +96,7 @@ def time_aside(duration: float, before: int) -> float:
     the time, up to four times it.
     """
     doublings = min(before, _MOST_DOUBLINGS)
+
     return float(duration * _ASIDE * 2**doublings)
 
 

@@ -136,6 +136,7 @@ class HubReconciler:
         node_networks = await in_thread(
             lambda: node_networks_of(self.desired, self.connected)
         )
+
         self.desired = replace(self.desired, node_networks=node_networks)
         spec = self.desired.hub.spec
         findings = HubFindings()
@@ -146,6 +147,7 @@ class HubReconciler:
         carrier = await in_thread(
             lambda: choose.find(self.backends, spec.interface)
         )
+
         if carrier is None and not writing:
             await self._without_interface(outcome)
             return outcome
@@ -207,6 +209,7 @@ class HubReconciler:
         peers_plan = await in_thread(
             lambda: plan(self.desired, absent, self.removals)
         )
+
         outcome.findings.up = False
         if self.desired.dry_run:
             outcome.findings.plan = self._rehearse(absent, peers_plan)
@@ -303,6 +306,7 @@ class HubReconciler:
         for it; without table and key.
         """
         spec = self.desired.hub.spec
+
         return DesiredInterface(
             name=spec.interface,
             listen_port=spec.listen_port,

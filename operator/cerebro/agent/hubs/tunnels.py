@@ -49,6 +49,7 @@ class HubTunnels:
     def owns(self, namespace: str, hub: str) -> bool:
         """Return whether this agent owns a Hub now."""
         loop = self.loops.get(namespace, hub)
+
         return loop is not None and loop.owns()
 
     def carries(self, namespace: str, hub: str) -> bool:
@@ -56,6 +57,7 @@ class HubTunnels:
         loop did.
         """
         loop = self.loops.get(namespace, hub)
+
         return loop is not None and loop.carries()
 
     def interface_to(self, device: Device) -> str | None:
@@ -142,6 +144,7 @@ class HubTunnels:
                     if peer is not None
                     else None
                 )
+
                 if peer is not None and actual is not None:
                     yield PeerReading(namespace, hub, peer.name, actual)
 

@@ -137,6 +137,7 @@ class Completeness:
                 )
 
             self._troubles[watch] = str(error)
+
             return False
 
         self._troubles.pop(watch, None)

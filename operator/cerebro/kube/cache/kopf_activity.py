@@ -52,6 +52,7 @@ class Activity:
         silent longest; 0 while paused.
         """
         now = monotonic()
+
         return now - min(self._requested.values(), default=now)
 
     def trace(self) -> aiohttp.TraceConfig:

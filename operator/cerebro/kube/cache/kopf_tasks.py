@@ -19,7 +19,11 @@ from typing import Any
 
 import kopf
 
-_HOME = str(Path(kopf.__file__).parent)
+_HOMES = (
+    str(Path(kopf.__file__).parent),
+    str(Path(__file__).with_name("kopf_streams.py")),
+)
+"""Whose coroutines are kopf's: its own, and those that read its streams."""
 _ROUNDS = 10
 """Times that what goes on is cancelled anew."""
 _ROUND = 1.0
@@ -87,4 +91,4 @@ async def stop(roots: Collection[asyncio.Task[Any]]) -> None:
 
 def _of_kopf(task: asyncio.Task[Any]) -> bool:
     code = getattr(task.get_coro(), "cr_code", None)
-    return code is not None and code.co_filename.startswith(_HOME)
+    return code is not None and code.co_filename.startswith(_HOMES)

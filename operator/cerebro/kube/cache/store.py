@@ -138,6 +138,7 @@ class Store:
     ) -> StoredObject | None:
         """Return an object by its name, None if the Store has none."""
         collection = self._collections.get((kind.kind, namespace))
+
         return collection.by_name.get(name) if collection else None
 
     def by_uid(
@@ -145,6 +146,7 @@ class Store:
     ) -> StoredObject | None:
         """Return an object by its UID, None if the Store has none."""
         collection = self._collections.get((kind.kind, namespace))
+
         return collection.by_uid.get(uid) if collection else None
 
     def all(
@@ -357,6 +359,7 @@ class Store:
             for uid, stored in collection.by_uid.items()
             if uid not in listing.uids and collection.delivered[uid] <= since
         ]
+
         for stored in dropped:
             self._bury(
                 collection,
@@ -385,6 +388,7 @@ class Store:
         Until then nothing may be removed for want of an object.
         """
         collection = self._collections.get((kind.kind, namespace))
+
         return collection is not None and collection.complete
 
     def doubt(self, kind: Kind, namespace: str) -> frozenset[str]:

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import kopf
@@ -23,7 +23,7 @@ import kopf
 from cerebro.kube.cache import kopf_tasks
 from cerebro.kube.cache.completeness import Watch
 from cerebro.kube.cache.kopf_activity import Activity
-from cerebro.kube.cache.kopf_streams import Insights, streams
+from cerebro.kube.cache.kopf_streams import Insights, read_streams
 from cerebro.kube.cache.presence import Presence
 from cerebro.kube.cache.store import EventType, Store
 from cerebro.kube.client.api import KubeApi
@@ -164,12 +164,13 @@ class Watcher:
                 insights=insights,
                 standalone=True,
                 namespaces=sorted(namespaces),
-                _command=streams(settings, insights, self._deliver),
+                _command=read_streams(settings, insights, self._take),
             )
 
         guard = asyncio.create_task(
             self._until_silent(), name="watch for silent watchers"
         )
+
         try:
             done, _ = await asyncio.wait(
                 [*tasks, guard], return_when=asyncio.FIRST_COMPLETED
@@ -199,7 +200,7 @@ class Watcher:
 
     def _registry(self) -> kopf.OperatorRegistry:
         """Return the handlers: one for the login, and for each kind one that
-        says that its objects are watched. Events go to `_deliver`.
+        says that its objects are watched. Events go to `_take`.
         """
 
         registry = kopf.OperatorRegistry()
@@ -219,24 +220,45 @@ class Watcher:
 
         return registry
 
-    async def _deliver(self, plural: str, event: dict[str, Any]) -> None:
-        """Put the object of an event into the Store (rule E13)."""
+    def _take(
+        self, plural: str, event: dict[str, Any]
+    ) -> Awaitable[None] | None:
+        """Put the object of an event into the Store; return what has to be
+        awaited first if the event tells of a deletion (rule E13).
+        """
         kind = _KINDS_BY_PLURAL[plural]
         event_type, body = event["type"], event["object"]
         metadata = body["metadata"]
-        namespace, uid = metadata["namespace"], metadata["uid"]
-        is_going = metadata.get("deletionTimestamp") is not None
-        begins_to_go = is_going and not self._store.believed(
-            kind, namespace, uid
-        )
 
         if event_type == "DELETED":
-            if not await self._deletion_counts(kind, metadata):
-                return
-        elif begins_to_go and await self._deletion_counts(kind, metadata):
-            self._store.believe(kind, namespace, [uid])
+            return self._take_deleted(kind, body)
 
-        self._store.deliver(kind, cast(EventType, event_type), body)
+        is_going = metadata.get("deletionTimestamp") is not None
+        if is_going and not self._store.believed(
+            kind, metadata["namespace"], metadata["uid"]
+        ):
+            return self._take_going(kind, event_type, body)
+
+        self._store.deliver(kind, event_type, body)
+
+        return None
+
+    async def _take_deleted(self, kind: Kind, body: dict[str, Any]) -> None:
+        """Take an object that went, if that counts."""
+        if await self._deletion_counts(kind, body["metadata"]):
+            self._store.deliver(kind, "DELETED", body)
+
+    async def _take_going(
+        self, kind: Kind, event_type: EventType, body: dict[str, Any]
+    ) -> None:
+        """Take an object that begins to go; it is shown as going if that
+        counts.
+        """
+        metadata = body["metadata"]
+        if await self._deletion_counts(kind, metadata):
+            self._store.believe(kind, metadata["namespace"], [metadata["uid"]])
+
+        self._store.deliver(kind, event_type, body)
 
     async def _deletion_counts(
         self, kind: Kind, metadata: dict[str, Any]
@@ -354,8 +376,6 @@ class Watcher:
 
         settings.watching.inactivity_timeout = times.inactivity_timeout
         settings.watching.chunk_size = 500
-        settings.queueing.idle_timeout = 0.5
-        settings.queueing.exit_timeout = 0.5
 
         for watch in self._watches:
             if watch.field_selector:

@@ -285,6 +285,7 @@ class KubeApi:
         does not allow it.
         """
         path = f"/api/v1/namespaces/{name}"
+
         return await self._mapping(
             "GET", path, call=f"get namespace {name}", named=True
         )
@@ -349,6 +350,7 @@ class KubeApi:
     async def get_lease(self, namespace: str, name: str) -> Manifest:
         """Read a Lease of coordination.k8s.io/v1."""
         path = f"{_LEASES}/namespaces/{namespace}/leases/{name}"
+
         return await self._mapping(
             "GET", path, call=f"get Lease {namespace}/{name}", named=True
         )
@@ -369,6 +371,7 @@ class KubeApi:
         Conflict if it has another by now.
         """
         path = f"{_LEASES}/namespaces/{namespace}/leases/{name}"
+
         return await self._mapping(
             "PUT",
             path,

@@ -81,6 +81,7 @@ def secret_manifest(
         "annotations": dict(annotations),
         "labels": dict(labels),
     }
+
     if owner is not None:
         metadata["ownerReferences"] = [owner]
 

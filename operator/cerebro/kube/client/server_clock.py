@@ -14,4 +14,5 @@ def server_now(api: KubeApi) -> datetime:
     answer it is our own time.
     """
     ahead = timedelta(seconds=api.clock_skew or 0.0)
+
     return datetime.now(UTC) - ahead

@@ -32,5 +32,6 @@ def rows_of(page: dict[str, Any]) -> Iterator[dict[str, Any]]:
         column["name"].lower()
         for column in page.get("columnDefinitions") or ()
     ]
+
     for row in page.get("rows") or ():
         yield dict(zip(columns, row["cells"], strict=True))

@@ -170,6 +170,7 @@ class Finalizers:
     def _read(self, key: _Key) -> Subject | None:
         kind, name = key
         stored = self._store.get(KINDS[kind], *name)
+
         return subject_of(stored) if stored is not None else None
 
     def _decide(self, subject: Subject, now: datetime) -> Decision:
@@ -196,6 +197,7 @@ class Finalizers:
                 "finalizers": list(decision.finalizers or ()),
             }
         }
+
         try:
             written = await self._api.patch(
                 kind,

@@ -259,6 +259,7 @@ class OrphanSearch:
             "uid": item.metadata.uid,
             "resourceVersion": item.metadata.resource_version,
         }
+
         try:
             await self._api.apply(
                 kind,
@@ -293,6 +294,7 @@ class OrphanSearch:
             set(findings.present),
             list(findings.superseding),
         )
+
         for namespace in self._namespaces:
             for session in self._store.models(SESSION, Session, namespace):
                 present.add((namespace, session.name))

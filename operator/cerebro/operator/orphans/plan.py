@@ -173,6 +173,7 @@ def _ended_without_device(
     if ended_as is not None:
         message = f"never on a router: there is no Device {device}"
         states = {"Ready": ConditionState("True", ended_as, message)}
+
         return OrphanVerdict(_finished_status(session, ended_as, states, now))
 
     if deadline is not None and deadline <= now:

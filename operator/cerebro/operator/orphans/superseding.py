@@ -55,6 +55,7 @@ class LastSeen:
             seen[session.uid] = (
                 now if is_present else self._seen.get(session.uid, now)
             )
+
             if now - seen[session.uid] >= self.keep:
                 due.append(session)
 

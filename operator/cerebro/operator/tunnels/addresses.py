@@ -44,6 +44,7 @@ class Address(NamedTuple):
         `fd00::2/128`.
         """
         length = 32 if self.version == 4 else 128
+
         return f"{self}/{length}"
 
 
@@ -119,6 +120,7 @@ def read_addresses(texts: Iterable[str | None]) -> frozenset[Address]:
     network of several, is left out.
     """
     addresses = (read_address(text) for text in texts if text)
+
     return frozenset(address for address in addresses if address is not None)
 
 

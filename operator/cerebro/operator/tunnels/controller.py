@@ -150,6 +150,7 @@ class DevicePeers:
         if stored is None:
             self._troubles.pop(name, None)
             self._index.forget(name)
+
             return None
 
         device = stored.read(Device)
@@ -319,6 +320,7 @@ class DevicePeers:
         by_reason = Counter(
             trouble.reason for trouble in self._troubles.values()
         )
+
         for reason in TROUBLES:
             metrics.TUNNEL_TROUBLES.labels(reason).set(by_reason[reason])
 
@@ -333,6 +335,7 @@ class DevicePeers:
 def _ready_shows(device: Device, trouble: Trouble) -> bool:
     """Return whether Ready says so already of the Device as it is now."""
     ready = device.status.condition("Ready")
+
     return (
         ready is not None
         and ready.reason == trouble.reason

@@ -34,6 +34,7 @@ def made_for(peer: Peer) -> str | None:
     made_by_operator = (
         peer.metadata.labels.get(LABEL_MANAGED_BY) == MANAGED_BY_OPERATOR
     )
+
     if not made_by_operator or peer.spec.device_ref is None:
         return None
 
@@ -290,4 +291,5 @@ def _part(stored: StoredObject, name: str) -> dict[str, Any]:
     it is none.
     """
     part = (stored.raw or {}).get(name)
+
     return part if isinstance(part, dict) else {}

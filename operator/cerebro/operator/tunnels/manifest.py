@@ -65,6 +65,7 @@ def peer_patch(peer: Peer, device: Device, address: Address) -> dict[str, Any]:
         owner.uid == device.metadata.uid
         for owner in peer.metadata.owner_references
     )
+
     if not owned:
         patch["metadata"] = _metadata(device)
 
@@ -76,6 +77,7 @@ def _spec(device: Device, address: Address) -> dict[str, Any]:
     address and its networks, each once.
     """
     networks = dict.fromkeys([address.network(), *device.spec.lan_networks])
+
     return {"publicKey": device.spec.public_key, "allowedIPs": list(networks)}
 
 

@@ -89,6 +89,7 @@ class Planner:
         address = self._plan_address(device, hub_ref, peers, plan)
         peer_name = self._plan_peer(device, hub_ref, peers, address, plan)
         plan.status = _status(device, address, peer_name)
+
         return plan
 
     # The address
@@ -115,6 +116,7 @@ class Planner:
             trouble = self._rights.obstacle(
                 device, wanted, book, pinned=pinned is not None
             )
+
             if trouble is None:
                 return wanted
 
@@ -173,6 +175,7 @@ class Planner:
                 if address is not None
                 else {}
             )
+
             if patch:
                 plan.change = (peer, patch)
 
@@ -199,6 +202,7 @@ class Planner:
             device.name,
             second_peer_name(device.name, device.metadata.uid),
         )
+
         for name in names:
             if self._store.get(PEER, device.namespace, name) is None:
                 plan.create = peer_manifest(device, hub_ref, name, address)

@@ -99,6 +99,7 @@ class AddressRights:
             for holder in book.holders(address)
             if self._outranks(holder, device, address)
         )
+
         if not rivals:
             return None
 
@@ -235,12 +236,14 @@ def _is_on_interface(peer: Peer) -> bool:
     generation of it.
     """
     applied = peer.status.condition("Applied")
+
     return applied is not None and applied.status == "True"
 
 
 def _is_applied(peer: Peer) -> bool:
     """Return whether the agent reports the Peer as applied as its spec is now."""
     applied = peer.status.condition("Applied")
+
     return (
         applied is not None
         and applied.status == "True"

@@ -12,7 +12,10 @@ import pytest
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.desired import PassContext
-from cerebro.agent.devices.access.reconcile import AccessReconciler
+from cerebro.agent.devices.access.reconcile import (
+    AccessReconciler,
+    GaveWay,
+)
 from cerebro.agent.devices.access.roster import Roster
 from cerebro.agent.devices.cleanup import clean_up
 from cerebro.agent.devices.connection import RouterLink
@@ -213,17 +216,18 @@ def test_e1_what_was_planned_counts_while_the_lease_is_as_it_was(
     assert world.context.still_acts(device, leased=leased) is acts
 
 
-async def test_e1_it_is_asked_before_each_window_of_writes() -> None:
-    def a_session(number: int) -> Session:
-        meta = {"name": f"s{number}", "namespace": "ns", "uid": f"u{number}"}
-        client = {"macAddress": f"AA:00:00:00:01:{number:02X}"}
-        return Session.model_validate(
-            {
-                "metadata": meta,
-                "spec": {"deviceRef": {"name": "d"}, "client": client},
-            }
-        )
+def a_session(number: int) -> Session:
+    meta = {"name": f"s{number}", "namespace": "ns", "uid": f"u{number}"}
+    client = {"macAddress": f"AA:00:00:00:01:{number:02X}"}
+    return Session.model_validate(
+        {
+            "metadata": meta,
+            "spec": {"deviceRef": {"name": "d"}, "client": client},
+        }
+    )
 
+
+async def test_e1_it_is_asked_before_each_window_of_writes() -> None:
     router = FakedRouter(Tables())
     sessions = [a_session(number) for number in range(WINDOW + 1)]
     at = PassContext(datetime(2026, 6, 1, tzinfo=UTC), complete=True)
@@ -236,6 +240,31 @@ async def test_e1_it_is_asked_before_each_window_of_writes() -> None:
     outcome = await run.run(Roster.of(sessions), None)
     assert len(router.written) == WINDOW
     assert (outcome.interrupted, outcome.settled) == (True, False)
+
+
+async def test_b5_a_full_pass_gives_way_to_a_client_that_waits() -> None:
+    """While it reads and plans, before its first write; a pass that may not give way goes on."""
+    sessions = [a_session(number) for number in range(200)]
+    at = PassContext(datetime(2026, 6, 1, tzinfo=UTC), complete=True)
+    for gives_way in (True, False):
+        router = FakedRouter(Tables())
+        router.answers = asyncio.Event()
+        run = AccessReconciler(
+            router.session,
+            AccessPolicy(),
+            at,
+            urgent=lambda: True,
+            gives_way=gives_way,
+        )
+        asyncio.get_running_loop().call_later(0.2, router.answers.set)
+        if gives_way:
+            with pytest.raises(GaveWay):
+                await run.run(Roster.of(sessions), None)
+            assert not router.written
+        else:
+            outcome = await run.run(Roster.of(sessions), None)
+            assert outcome.interrupted
+            assert len(router.written) == WINDOW
 
 
 async def test_e1_a_clean_up_stops_with_the_lease_too() -> None:

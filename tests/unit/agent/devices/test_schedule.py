@@ -123,12 +123,25 @@ def test_how_widely_a_pass_looks() -> None:
 def test_clients_go_ahead_of_a_full_pass_that_stays_due() -> None:
     schedule = settled()
     schedule.request_full_pass()
-    for _ in range(20):
-        assert look(schedule, present=True) is Look.CLIENTS
-    assert look(schedule, present=True) is Look.EVERYTHING, (
+    for second in range(60):
+        now = 1.0 + second
+        assert look(schedule, now=now, present=True) is Look.CLIENTS
+    assert not schedule.may_overtake(61.0)
+    assert look(schedule, now=61.0, present=True) is Look.EVERYTHING, (
         "it is not put off for ever"
     )
-    assert look(schedule) is Look.NOTHING
+
+
+def test_a_full_pass_that_gave_way_is_due_again_after_who_waited() -> None:
+    schedule = settled()
+    schedule.request_full_pass()
+    assert look(schedule) is Look.EVERYTHING
+    schedule.session_changed("new", 2.0)
+    schedule.gave_way({"taken": 1.0}, 2.0)
+    assert schedule.next_turn(2.0, WALL, heartbeat=30.0) == 0.0
+    assert schedule.take_changed() == {"taken": 1.0, "new": 2.0}
+    assert look(schedule, now=2.0, present=True) is Look.CLIENTS
+    assert look(schedule, now=2.0) is Look.EVERYTHING
 
 
 def test_one_reset_for_all_that_keeps_a_router_from_being_reached() -> None:

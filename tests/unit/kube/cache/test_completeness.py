@@ -195,7 +195,9 @@ def delivering(api: FakeApi, store: Store) -> Deliver:
 
     async def deliver(event_type: str | None, body: dict[str, Any]) -> None:
         event = {"type": event_type, "object": body}
-        await watcher._deliver(SESSION.plural, event)
+        rest = watcher._take(SESSION.plural, event)
+        if rest is not None:
+            await rest
 
     return deliver
 

@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from cerebro.agent.devices.access.desired import (
     PassContext,
     SessionDecision,
-    ends_rows_of_others,
     flows_key,
-    in_scope,
     judgements,
     pinned,
     scope_of,
     wanted_of,
 )
 from cerebro.agent.devices.access.outcome import PassResult, pass_obstacle
+from cerebro.agent.devices.access.reading import AccessReader
 from cerebro.agent.devices.access.roster import Roster
+from cerebro.agent.devices.access.subject import Subject, widened
 from cerebro.domain.conditions import Obstacle
 from cerebro.domain.mass_removal import RemovalDecision, RemovalWindow
 from cerebro.resources import Session
@@ -33,105 +34,27 @@ from cerebro.routeros.access.marker import parse_marker
 from cerebro.routeros.access.model import AccessPolicy, DesiredAccess
 from cerebro.routeros.access.plan import AccessPlanner
 from cerebro.routeros.access.read import (
-    VOLATILE,
     Scope,
-    access_prints,
-    actual_from,
-    connections_print,
 )
 from cerebro.routeros.access.result import AccessPlan
 from cerebro.routeros.access.tables import Actual
 from cerebro.routeros.client.command import Command, Reply
-from cerebro.routeros.client.errors import DeadlineExceeded, Trap, TrapKind
+from cerebro.routeros.client.errors import Trap, TrapKind
 from cerebro.routeros.client.session import WINDOW, RouterSession
 from cerebro.routeros.menus.firewall import CONNECTION
-from cerebro.routeros.menus.menu import Row
 from cerebro.runtime.pace import exhaust, gather
+
+T = TypeVar("T")
 
 _ROUNDS = 4
 """A round reads, decides and applies. The second one finds nothing left to do,
 unless somebody else writes too.
 """
 
-_PATIENCE = 1.0
-"""Seconds: a write that a client waits for and that brought no byte for this
-long goes over a fresh connection (rule B5).
-"""
-
-
-_READ_AGAIN = 3
-"""How often a menu is read whose rows came and went while the router printed
-it.
-"""
-
 _LOOK_FOR_URGENT = 0.05
 """Seconds between two looks, while a long print runs, whether a client waits
 for something newer.
 """
-
-
-@dataclass
-class _Subject:
-    """What a pass is about; each round may narrow or widen it."""
-
-    roster: Roster
-    """All Sessions of the Device."""
-
-    changed: list[Session] | None
-    """Those at whose clients the pass looks; None: at everything."""
-
-    pins: dict[str, Session] = field(default_factory=dict)
-    """Sessions as they count in this pass, by UID, in place of those of the
-    roster.
-    """
-
-    scope: Scope = field(default_factory=Scope)
-    """The clients at which the last round looked: the next one looks at no
-    fewer.
-    """
-
-    hosts: tuple[Row, ...] = ()
-    """Hosts that earlier rounds have read."""
-
-    def chosen(self, scope: Scope | None) -> list[Session]:
-        """Return the Sessions that are to be decided about, each once.
-
-        They are those that changed, also where they name no client, and those
-        of the scope's clients: who shares a client shares its rows (rule B3).
-        Without a scope they are all.
-        """
-        if scope is None or self.changed is None:
-            return [self._as_pinned(session) for session in self.roster.all()]
-
-        sessions = [*self.changed, *self.within(scope)]
-        by_uid = {session.metadata.uid: session for session in sessions}
-
-        return list(by_uid.values())
-
-    def within(self, scope: Scope) -> list[Session]:
-        """Return the Sessions whose clients are in a scope, as they count in
-        this pass; each once.
-        """
-        sessions = map(self._as_pinned, self.roster.within(scope))
-        by_uid = {session.metadata.uid: session for session in sessions}
-
-        # A pinned Session is known by more than the roster knows.
-        for uid, session in self.pins.items():
-            if in_scope(session, scope):
-                by_uid[uid] = session
-
-        return list(by_uid.values())
-
-    def pin(self, pins: dict[str, Session]) -> None:
-        """Take these Sessions, by UID, in place of theirs."""
-        self.pins.update(pins)
-        if self.changed is not None:
-            self.changed = [
-                self._as_pinned(session) for session in self.changed
-            ]
-
-    def _as_pinned(self, session: Session) -> Session:
-        return self.pins.get(session.metadata.uid, session)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +90,10 @@ class _Writes:
     obstacle: Obstacle | None = None
 
 
+class GaveWay(Exception):
+    """The pass has written nothing, and ended, as a client waits."""
+
+
 @dataclass
 class AccessReconciler:
     """A pass over one router, with what it needs.
@@ -176,7 +103,8 @@ class AccessReconciler:
     clients without a Session go, `confirmed` is how many a mass removal may
     end (rule E13). `impatient`: a client waits, so commands that bring no byte
     raise Stalled soon. `urgent()` returns whether a client waits for something
-    newer, `may_write()` whether this agent still may do what `at` says: a
+    newer; `gives_way` says that the pass ends then, as long as it has written
+    nothing. `may_write()` returns whether this agent still may do what `at` says: a
     Lease can run out within a pass, and another agent may have written since
     (rule E1).
     """
@@ -190,9 +118,14 @@ class AccessReconciler:
     confirmed: int = 0
     impatient: bool = False
     urgent: Callable[[], bool] = lambda: False
+    gives_way: bool = False
     may_write: Callable[[], bool] = lambda: True
     _known_at: float = field(default=0.0, init=False)
     """When the pass took its Sessions, by the monotonic clock."""
+    _reader: AccessReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reader = AccessReader(self.session, self.policy, self.impatient)
 
     async def run(
         self, roster: Roster, changed: Iterable[Session] | None
@@ -202,18 +135,20 @@ class AccessReconciler:
         meanwhile.
 
         Raises RouterError when the connection is lost or stalls: then it is
-        not known which writes ran.
+        not known which writes ran; and GaveWay.
         """
         some = None if changed is None else list(changed)
-        subject = _Subject(roster, some)
+        subject = Subject(roster, some)
         writes = _Writes()
         self._known_at = time.monotonic()
 
         for number in range(_ROUNDS):
-            reading = await self._read(subject)
-            decision = await self._decide(
-                subject, reading, writes, first=number == 0
-            )
+            is_first = number == 0
+            looking = self._look(subject, writes, first=is_first)
+            if is_first and self.gives_way:
+                looking = self._unless_urgent(looking)
+
+            reading, decision = await looking
             if decision.plan.empty or self.dry_run or writes.interrupted:
                 break
 
@@ -227,9 +162,35 @@ class AccessReconciler:
 
         return self._finish(roster, decision, writes)
 
+    async def _look(
+        self, subject: Subject, writes: _Writes, *, first: bool
+    ) -> tuple[_Reading, _Decision]:
+        """Read and decide."""
+        reading = await self._read(subject)
+        decision = await self._decide(subject, reading, writes, first=first)
+
+        return reading, decision
+
+    async def _unless_urgent(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what some work comes to. Raises GaveWay when a client waits
+        for something newer: reading and planning two thousand takes a second.
+        """
+        task = asyncio.ensure_future(work)
+
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=_LOOK_FOR_URGENT)
+
+                if not task.done() and self.urgent():
+                    raise GaveWay
+        finally:
+            task.cancel()
+
+        return task.result()
+
     # --- read
 
-    async def _read(self, subject: _Subject) -> _Reading:
+    async def _read(self, subject: Subject) -> _Reading:
         """Read what concerns the subject's clients. Hosts of earlier rounds
         count as left.
         """
@@ -246,7 +207,7 @@ class AccessReconciler:
 
         return replace(reading, actual=actual)
 
-    async def _read_scope(self, subject: _Subject) -> _Reading:
+    async def _read_scope(self, subject: Subject) -> _Reading:
         """Read the rows of the changed Sessions' clients and of any client
         that shares an address with them. For one that is revoked, also read
         the rows that the older relay made.
@@ -258,60 +219,20 @@ class AccessReconciler:
         )
 
         while scope is not None and not scope.wide:
-            actual = await self._read_rows(scope)
-            wider = _widened(scope, actual, subject)
+            actual = await self._reader.rows(scope)
+            wider = widened(scope, actual, subject)
             if wider is None:
                 return _Reading(scope, actual)
 
             scope = wider
 
-        return _Reading(None, await self._read_rows(None))
-
-    async def _read_rows(self, scope: Scope | None) -> Actual:
-        """Read the menus of access. Raises Trap for bindings and list rows;
-        the others may stay unread (rule B0).
-        """
-
-        prints = access_prints(self.policy, scope)
-        replies = await self._run_all(prints)
-        tables: list[list[dict[str, str]]] = []
-        unread: dict[str, str] = {}
-
-        for command, reply in zip(prints, replies, strict=True):
-            if isinstance(reply, Trap) and command.path not in VOLATILE:
-                raise reply
-
-            rows = await self._rows_of(command, reply)
-            if isinstance(rows, str):
-                unread[command.path] = rows
-                rows = []
-
-            tables.append(rows)
-
-        return replace(actual_from(tables), unread=unread)
-
-    async def _rows_of(
-        self, command: Command, reply: Reply | Trap
-    ) -> list[dict[str, str]] | str:
-        """Return the rows of a print, or why there are none. What changed
-        under the print is read again.
-        """
-        for _ in range(_READ_AGAIN):
-            if not isinstance(reply, Trap):
-                return reply.rows
-
-            if reply.kind is not TrapKind.GONE:
-                break
-
-            (reply,) = await self._run_all([command])
-
-        return str(reply) if isinstance(reply, Trap) else reply.rows
+        return _Reading(None, await self._reader.rows(None))
 
     # --- decide
 
     async def _decide(
         self,
-        subject: _Subject,
+        subject: Subject,
         reading: _Reading,
         writes: _Writes,
         *,
@@ -328,6 +249,7 @@ class AccessReconciler:
         judged = await gather(
             judgements(chosen, reading.actual, self.policy, self.at)
         )
+
         self._forget_flows(judged)
 
         # What an earlier look let go goes on.
@@ -373,7 +295,7 @@ class AccessReconciler:
         for something newer.
         """
 
-        reading = asyncio.ensure_future(self._read_connections())
+        reading = asyncio.ensure_future(self._reader.connections())
 
         try:
             while not reading.done():
@@ -392,15 +314,6 @@ class AccessReconciler:
             )
 
         return replace(actual, connections=tuple(rows))
-
-    async def _read_connections(self) -> list[dict[str, str]] | str:
-        command = connections_print()
-
-        try:
-            (reply,) = await self.session.run_all([command])
-            return await self._rows_of(command, reply)
-        except DeadlineExceeded as error:
-            return str(error)
 
     def _decide_removals(
         self, wanted: DesiredAccess, plan: AccessPlan
@@ -465,7 +378,7 @@ class AccessReconciler:
                 return
 
             window = commands[start : start + WINDOW]
-            replies = await self._run_all(window)
+            replies = await self._reader.run_all(window)
             for command, reply in zip(window, replies, strict=True):
                 self._note(command, reply, writes)
 
@@ -484,6 +397,7 @@ class AccessReconciler:
         marker = parse_marker(
             command.attributes.get("comment"), self.policy.installation
         )
+
         obstacle = pass_obstacle(reply)
         if marker is not None:
             writes.refused[marker.client_id] = obstacle
@@ -520,51 +434,6 @@ class AccessReconciler:
             obstacle=None if decision.settled else writes.obstacle,
             repaired=writes.repaired,
         )
-
-    # --- commands
-
-    async def _run_all(
-        self, commands: Sequence[Command]
-    ) -> list[Reply | Trap]:
-        """Run commands together; raises RouterError, but returns Traps."""
-        if not self.impatient or len(commands) > WINDOW:
-            return await self.session.run_all(commands)
-
-        runs = [
-            self.session.run(command, first_byte_within=_PATIENCE)
-            for command in commands
-        ]
-
-        replies = await asyncio.gather(*runs, return_exceptions=True)
-        outcomes: list[Reply | Trap] = []
-        for reply in replies:
-            if isinstance(reply, BaseException) and not isinstance(
-                reply, Trap
-            ):
-                raise reply
-
-            outcomes.append(reply)
-
-        return outcomes
-
-
-def _widened(scope: Scope, actual: Actual, subject: _Subject) -> Scope | None:
-    """Return the scope with the clients that its rows show, if that is more to
-    read; else None.
-    """
-
-    met = scope.met(actual.hosts)
-    ends_others = any(map(ends_rows_of_others, subject.within(scope)))
-    if ends_others:
-        met = met.joined(actual) | scope_of(subject.within(met))
-
-    new_client = any(
-        not in_scope(session, scope) for session in subject.within(met)
-    )
-
-    new_rows = ends_others and met != scope
-
-    return met if new_client or new_rows else None
 
 
 def _is_settled(judged: Iterable[SessionDecision], plan: AccessPlan) -> bool:

@@ -188,6 +188,7 @@ def node_networks_of(
     wanted = (
         span(text) for peer in desired.peers for text in peer.spec.allowed_ips
     )
+
     if all(any(network.within(pool) for pool in pools) for network in wanted):
         return {}
 

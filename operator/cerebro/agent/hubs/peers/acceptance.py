@@ -204,6 +204,7 @@ def _noted_as_applied(peer: Peer) -> bool:
     and has no peer yet.
     """
     accepted = peer.status.condition("Accepted")
+
     return (
         peer.status.applied_public_key == peer.spec.public_key
         and accepted is not None
@@ -315,11 +316,13 @@ def _settle(
         )
 
         claim.dropped.append(("DefaultRouteRefused", message))
+
         return
 
     if network.prefix and any(network.overlaps(pool) for pool in pools):
         message = f"{network.text} overlaps the Hub's own networks; write only what lies behind the router"
         claim.dropped.append(("NetworkConflict", message))
+
         return
 
     node_network = owners.of_node(network)
@@ -330,6 +333,7 @@ def _settle(
         )
 
         claim.dropped.append(("NetworkConflict", message))
+
         return
 
     way = owners.way_within(network)
@@ -340,12 +344,14 @@ def _settle(
         )
 
         claim.dropped.append(("NetworkConflict", message))
+
         return
 
     owner = owners.take(network, f"Peer {claim.peer.name}")
     if owner is not None:
         message = f"{network.text} overlaps a network of {owner}; take it out of one of them"
         claim.dropped.append(("NetworkConflict", message))
+
         return
 
     claim.won.add(network.text)

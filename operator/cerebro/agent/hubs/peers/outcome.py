@@ -78,6 +78,7 @@ def mark_blocked(
             "False", obstacle.reason, f"the Hub: {obstacle.message}"
         )
     )
+
     for uid, acceptance in plan.accepted.items():
         if (
             acceptance.accepted
@@ -213,6 +214,7 @@ def peer_results(
         outcome.reports.append((peer, report))
 
     outcome.refused = tuple(sorted(refused_names))
+
     return outcome
 
 
@@ -359,6 +361,7 @@ def _report_of_leaving(
     still_there = [
         key for key in peer.keys if key in present and key not in plan.desired
     ]
+
     if not still_there:
         return _report(peer, _DELETED, REMOVED, (None, ()), None)
 

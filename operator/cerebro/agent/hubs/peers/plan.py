@@ -328,6 +328,7 @@ def _last_endpoint(
             return None
 
     heard = desired.heard.get(peer.spec.public_key)
+
     return heard or ip_endpoint(peer.status.endpoint)
 
 

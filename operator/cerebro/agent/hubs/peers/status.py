@@ -78,6 +78,7 @@ class PeerReport:
             self.accepted.status == "False"
             and self.applied.reason != reasons.REMOVED
         )
+
         if refused:
             return self.accepted
 
@@ -121,6 +122,7 @@ def out_of_sight(
         for condition in status.conditions
         if condition.observed_generation == generation
     }
+
     if "Applied" in current and current["Applied"].reason == reasons.REMOVED:
         applied = current["Applied"]
 
@@ -236,6 +238,7 @@ def missing(
         )
 
         message = f"what lies behind the peer is not reached: {troubles}"
+
         return truncate_message(ConditionState("False", NOT_ROUTED, message))
 
     if unresolved is not None:
