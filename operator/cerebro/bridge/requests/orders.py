@@ -24,9 +24,12 @@ from cerebro.bridge.requests.fields import (
     text,
 )
 from cerebro.bridge.settings import MAX_TRIAL_MINUTES
+from cerebro.resources import place_of_order
 from cerebro.resources.session import SessionType
 
-_MAX_ID = 128
+MAX_ID = 128
+"""Characters of an order's name, and of a session's."""
+
 _SHORTEST = timedelta(seconds=1)
 _MILLISECONDS_IN_A_MINUTE = 60_000.0
 
@@ -83,7 +86,7 @@ def authorize(
         requested_at=requested_at,
         trace_id=trace_id,
         order_id=order_id,
-        session_id=text(fields, "sessionId", limit=_MAX_ID),
+        session_id=text(fields, "sessionId", limit=MAX_ID),
         type=session_type,
         expires_at=end.expires_at,
         duration=end.duration,
@@ -114,9 +117,26 @@ def revoke(fields: Fields, requested_at: datetime, trace_id: str) -> Revoke:
     )
 
 
+def session_order(session_id: str) -> str:
+    """Return what stands in an order's place for a caller's own session (A1).
+
+    Raises ApiError 400 for an id that leaves no room for it.
+    """
+    place = place_of_order(
+        session_id=session_id, client=None, requested_at=None
+    )
+    if len(place) > MAX_ID:
+        spare = len(place) - len(session_id)
+        raise invalid(
+            f"sessionId must have at most {MAX_ID - spare} characters"
+        )
+
+    return place
+
+
 def _order_id(fields: Fields) -> str | None:
-    return text(fields, "pedidoId", limit=_MAX_ID) or text(
-        fields, "orderCode", limit=_MAX_ID
+    return text(fields, "pedidoId", limit=MAX_ID) or text(
+        fields, "orderCode", limit=MAX_ID
     )
 
 
