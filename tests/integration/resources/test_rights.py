@@ -58,7 +58,7 @@ BRIDGE_APART = (
     rights(OURS, ["sessions"], *READ, "create", "patch")
     | rights(OURS, ["devices"], *READ, "create", "patch")
     | rights(OURS, ["hubs"], "get", "list")
-    | rights(OURS, ["peers"], "get")
+    | rights(OURS, ["peers"], "get", "list")
     | rights(LEASES, ["leases"], "get", "create", "update")
     | MAKE_AND_DELETE_SECRETS
 )
