@@ -59,12 +59,6 @@ class FeedSettings(BasicSettings):
         description="Time between quick tries of an ACK.",
     )
 
-    report_url: str | None = Field(
-        default=None,
-        validation_alias="BACKEND_REPORT_URL",
-        description="Accepted as the old relay's, which never called it either.",
-    )
-
     events_file: Path | None = Field(
         default=None,
         description="A file with a JSON array of events, read where BACKEND_EVENTS_URL is not set.",
@@ -150,8 +144,5 @@ class FeedSettings(BasicSettings):
             warnings.append(
                 "CEREBRO_EVENTS_FILE is not read: BACKEND_EVENTS_URL is set"
             )
-
-        if self.report_url is not None:
-            warnings.append("BACKEND_REPORT_URL is set: nothing is sent there")
 
         return warnings

@@ -206,6 +206,20 @@ class Hello(_Intent):
     """What the phone's browser calls itself, for people."""
 
 
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A confirmed payment, until its client has access (A6)."""
+
+    sid: str
+    """The portal's name for the client: its device token."""
+
+    order: Authorize
+    """The order that was paid; it names no client."""
+
+    plan_id: str | None = None
+    """The plan that was paid for, for people."""
+
+
 Intent = Annotated[Authorize | Revoke | Hello, Field(discriminator="kind")]
 
 _ADAPTER: TypeAdapter[Authorize | Revoke | Hello] = TypeAdapter(Intent)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,8 +17,10 @@ from datetime import timedelta
 import structlog
 import uvicorn
 
+from cerebro.bridge import environment
 from cerebro.bridge.backend.manager import BackendSide
 from cerebro.bridge.devices.tunnels import Tunnels
+from cerebro.bridge.devices.wireguard import WireGuardView
 from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.endpoints.base import BridgeState
 from cerebro.bridge.errors import ApiError
@@ -70,7 +73,8 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
 
     Raises StoreNotUsableError, StoreVersionError.
     """
-    for warning in settings.warnings():
+    ignored = environment.warnings(os.environ)
+    for warning in [*settings.warnings(), *ignored]:
         log.warning(warning)
 
     store = _store(settings)
@@ -163,7 +167,8 @@ class Bridge:
         )
 
         tunnels = Tunnels(api, self._objects, self._sessions, settings)
-        routes = make_routes(service, tunnels, self.state)
+        wireguard = WireGuardView(api, settings.namespace)
+        routes = make_routes(service, tunnels, wireguard, self.state)
         self._app = make_app(settings, store, self._metrics, routes)
 
     def state(self) -> BridgeState:

@@ -8,14 +8,21 @@ here.
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import NoDecode
 
 from cerebro.bridge.feed_settings import FeedSettings
 from cerebro.bridge.store_settings import StoreSettings
 from cerebro.resources.addresses import parse_network
+from cerebro.resources.session import MAX_TRIAL_MINUTES
 from cerebro.resources.values import NAME_PATTERN
 from cerebro.runtime.settings import (
     GrantSettings,
@@ -25,7 +32,7 @@ from cerebro.runtime.settings import (
 )
 
 MAX_BODY = 64 * 1024
-MAX_TRIAL_MINUTES = 120
+DEFAULT_CALLS_PER_ROUTER = 600
 
 Window = Annotated[int, Field(ge=1_000, le=3_600_000)]
 
@@ -40,6 +47,11 @@ class BridgeSettings(
 ):
     """The settings of `cerebro bridge`."""
 
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO",
+        validation_alias=AliasChoices("CEREBRO_LOG_LEVEL", "RELAY_LOG_LEVEL"),
+        description="Least severity that is logged; the old relay's `warn` is WARNING.",
+    )
     bind_host: str = Field(
         default="127.0.0.1",
         validation_alias="BIND_HOST",
@@ -66,12 +78,12 @@ class BridgeSettings(
     relay_token_tools: SecretStr | None = Field(
         default=None,
         validation_alias="RELAY_TOKEN_TOOLS",
-        description="Opens ping, arp-print and health too.",
+        description="Opens ping, ARP and active clients, kicks and health too.",
     )
     relay_token_exec: SecretStr | None = Field(
         default=None,
         validation_alias="RELAY_TOKEN_EXEC",
-        description="Opens exec-by-device too.",
+        description="Opens exec and kicks too.",
     )
     relay_token_health: SecretStr | None = Field(
         default=None,
@@ -82,6 +94,21 @@ class BridgeSettings(
         default=None,
         validation_alias="METRICS_TOKEN",
         description="Opens metrics too, also as x-metrics-token.",
+    )
+    relay_internal_token: SecretStr | None = Field(
+        default=None,
+        validation_alias="RELAY_INTERNAL_TOKEN",
+        description="Opens /internal/*, and what operators see of identities.",
+    )
+    internal_whitelist: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        validation_alias="RELAY_INTERNAL_WHITELIST",
+        description="Addresses or networks that need no internal token for /internal/*, separated by commas (F7).",
+    )
+    strict_security: bool = Field(
+        default=False,
+        validation_alias="RELAY_STRICT_SECURITY",
+        description="Start only with RELAY_API_SECRET and RELAY_INTERNAL_TOKEN.",
     )
     relay_api_secret: SecretStr | None = Field(
         default=None,
@@ -145,10 +172,21 @@ class BridgeSettings(
         validation_alias="RELAY_RATE_LIMIT",
         description="Calls per window. Unset: 600 signed ones for a router, 60 others for a client (F7).",
     )
+    router_rate_limit: int | None = Field(
+        default=None,
+        ge=1,
+        validation_alias="RATE_LIMIT_PER_ROUTER",
+        description="Signed calls per window for a router; none: as RELAY_RATE_LIMIT says (F7).",
+    )
     rate_window_ms: Window = Field(
         default=60_000,
         validation_alias="RELAY_RATE_WINDOW_MS",
         description="The window of RELAY_RATE_LIMIT and CEREBRO_REFUSAL_LIMIT.",
+    )
+    retry_cooldown_ms: Window = Field(
+        default=30_000,
+        validation_alias="RELAY_RETRY_NOW_COOLDOWN_MS",
+        description="How often /relay/identity/retry-now is taken for a customer.",
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -182,6 +220,11 @@ class BridgeSettings(
         validation_alias="RELAY_ANSWER_TIMEOUT_MS",
         description="The latest answer after a request's arrival; clients give up after 5 s (A7).",
     )
+    service_version: str | None = Field(
+        default=None,
+        validation_alias="RELAY_VERSION",
+        description="version in /relay/identity; none: that of RELAY_BUILD_VERSION.",
+    )
     version: str | None = Field(
         default=None,
         validation_alias="RELAY_BUILD_VERSION",
@@ -193,7 +236,12 @@ class BridgeSettings(
         description="build.sha in /relay/health.",
     )
 
-    @field_validator("allow_unsigned", "trusted_proxies", mode="before")
+    @field_validator(
+        "allow_unsigned",
+        "internal_whitelist",
+        "trusted_proxies",
+        mode="before",
+    )
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -203,7 +251,13 @@ class BridgeSettings(
 
         return tuple(part for part in parts if part)
 
-    @field_validator("trusted_proxies")
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _old_name_of_warning(cls, value: object) -> object:
+        is_old = isinstance(value, str) and value.upper() == "WARN"
+        return "WARNING" if is_old else value
+
+    @field_validator("internal_whitelist", "trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         try:
@@ -223,7 +277,23 @@ class BridgeSettings(
                 "or RELAY_ALLOW_UNSIGNED=all to take requests that nobody signed"
             )
 
+        if self.strict_security:
+            self._require_strictly()
+
         return self
+
+    def _require_strictly(self) -> None:
+        """Raise ValueError for what a strict bridge does not start without."""
+        if not self._secret_text():
+            raise ValueError(
+                "RELAY_API_SECRET: must be set, for RELAY_STRICT_SECURITY is"
+            )
+
+        token = self.relay_internal_token
+        if token is None or not token.get_secret_value():
+            raise ValueError(
+                "RELAY_INTERNAL_TOKEN: must be set, for RELAY_STRICT_SECURITY is"
+            )
 
     def _secret_text(self) -> str:
         return (
@@ -236,6 +306,15 @@ class BridgeSettings(
     def secret(self) -> str | None:
         """The HMAC key, None if there is none."""
         return self._secret_text() or None
+
+    @property
+    def calls_per_router(self) -> int:
+        """Signed calls of a window for a router (F7)."""
+        return (
+            self.router_rate_limit
+            or self.rate_limit
+            or DEFAULT_CALLS_PER_ROUTER
+        )
 
     @property
     def unsigned_everywhere(self) -> bool:

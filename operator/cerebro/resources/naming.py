@@ -40,6 +40,9 @@ SECRET_TYPE_ROUTER = f"{API_GROUP}/router"
 SECRET_TYPE_WIREGUARD = f"{API_GROUP}/wireguard"
 SECRET_TYPE_COMMAND = f"{API_GROUP}/command"
 
+SESSION_PLACE = "session:"
+"""Before the name that a caller gave its own session: together they stand in an order's place (rule A1)."""
+
 _LABEL_VALUE = re.compile("[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
 
@@ -77,7 +80,7 @@ def place_of_order(
     `client` is a MAC or an IP address. Raises ValueError if neither the session nor the client with its time is known.
     """
     if session_id:
-        return f"session:{session_id}"
+        return SESSION_PLACE + session_id
 
     if client and requested_at is not None:
         return f"client:{client}:{format_time(requested_at)}"

@@ -22,6 +22,9 @@ from cerebro.resources.values import (
 )
 
 SessionType = Literal["Paid", "Trial"]
+
+MAX_TRIAL_MINUTES = 120
+"""A Trial that the bridge makes is no longer (A5)."""
 SessionPhase = Literal["Pending", "Active", "Expired", "Revoked", "Failed"]
 
 

@@ -58,7 +58,8 @@ BRIDGE_APART = (
     rights(OURS, ["sessions"], *READ, "create", "patch")
     | rights(OURS, ["devices"], *READ, "create", "patch")
     | rights(OURS, ["hubs"], "get", "list")
-    | rights(OURS, ["peers"], "get")
+    | rights(OURS, ["peers"], "get", "list")
+    | rights(LEASES, ["leases"], "get", "create", "update")
     | MAKE_AND_DELETE_SECRETS
 )
 
@@ -178,6 +179,19 @@ def test_d1_a_bridge_apart_takes_the_rights_to_secrets_from_the_operator(
     assert (
         As(control_plane, "cerebro-agent", apart_namespace).rights() == AGENT
     )
+
+
+def test_d1_a_bridge_apart_reads_no_lease_but_that_of_the_poller(
+    control_plane: ControlPlane, apart_namespace: str
+) -> None:
+    bridge = As(control_plane, "cerebro-bridge", apart_namespace)
+    leases = f"/apis/{LEASES}/v1/namespaces/{apart_namespace}/leases"
+    for name, status in (
+        ("cerebro-bridge-poller", 404),
+        ("cerebro-operator", 403),
+        ("cerebro-direct", 403),
+    ):
+        assert bridge.client.get(f"{leases}/{name}").status_code == status
 
 
 @pytest.mark.parametrize(

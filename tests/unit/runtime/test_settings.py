@@ -9,7 +9,9 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from cerebro.agent.settings import AgentSettings
+from cerebro.bridge import environment
 from cerebro.bridge.settings import BridgeSettings
+from cerebro.cli import settings_page
 from cerebro.operator.settings import OperatorSettings
 from cerebro.runtime.settings import (
     BasicSettings,
@@ -25,7 +27,7 @@ PROCESSES: dict[str, type[BasicSettings]] = {
     "bridge": BridgeSettings,
     "tunnel": TunnelSettings,
 }
-PAGE = Path(__file__).parents[3] / "docs" / "operating.md"
+PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
 
 
 @pytest.fixture(autouse=True)
@@ -151,3 +153,52 @@ def test_a_variable_that_a_process_does_not_know_is_ignored(
     monkeypatch.setenv("CEREBRO_HEALTH_ADDRESS", "no-port")
     monkeypatch.setenv("CEREBRO_NAMESPACES", "Not,Names")
     assert load(BridgeSettings).namespace == "relay"
+
+
+def test_the_page_of_settings_is_what_the_code_reads() -> None:
+    assert PAGE.read_text("utf-8") == settings_page.render()
+
+
+def test_f5_each_variable_that_does_nothing_is_warned_of_without_its_value() -> (
+    None
+):
+    sentences = environment.warnings(
+        {
+            "RELAY_TOKEN": "known",
+            "RELAY_TOKNE": "secret-value",
+            "RELAY_OFFLINE_MAX_AGE_SEC": "secret-value",
+            "MIKROTIK_PASS": "secret-value",
+            "RELAY_EMPTY": "",
+            "PATH": "/bin",
+        }
+    )
+    assert [sentence.split()[0] for sentence in sentences] == [
+        "MIKROTIK_PASS",
+        "RELAY_OFFLINE_MAX_AGE_SEC",
+        "RELAY_TOKNE",
+    ]
+    assert "spec.offlineAfter" in sentences[1]
+    assert "secret-value" not in "".join(sentences)
+
+
+def test_the_bridge_takes_the_old_relay_s_log_level(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RELAY_TOKEN", "token")
+    monkeypatch.setenv("RELAY_API_SECRET", "secret")
+    monkeypatch.setenv("RELAY_LOG_LEVEL", "warn")
+    assert load(BridgeSettings).log_level == "WARNING"
+    monkeypatch.setenv("CEREBRO_LOG_LEVEL", "debug")
+    assert load(BridgeSettings).log_level == "DEBUG"
+
+
+def test_f7_the_limit_for_a_router_is_its_own_else_that_for_all_else_600(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RELAY_TOKEN", "token")
+    monkeypatch.setenv("RELAY_API_SECRET", "secret")
+    assert load(BridgeSettings).calls_per_router == 600
+    monkeypatch.setenv("RELAY_RATE_LIMIT", "50")
+    assert load(BridgeSettings).calls_per_router == 50
+    monkeypatch.setenv("RATE_LIMIT_PER_ROUTER", "70")
+    assert load(BridgeSettings).calls_per_router == 70

@@ -10,6 +10,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import structlog
 
@@ -24,6 +25,7 @@ from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.requests.events import FeedRules
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import BridgeStore, Entry
+from cerebro.bridge.store.events import EVENT_MEMORY
 from cerebro.domain.leases import POLLER_LEASE
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.store import Store
@@ -87,6 +89,7 @@ class BackendSide:
         rules = FeedRules(
             trial_within=windows.within("Trial"),
             trial_minutes=settings.trial_minutes,
+            memory=timedelta(milliseconds=EVENT_MEMORY),
         )
 
         self._consumer = Consumer(

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp
 
-from cerebro.bridge.answers import Answer, ErrorAnswer
+from cerebro.bridge.answers import Answer
 from cerebro.bridge.devices.tunnels import Tunnels
+from cerebro.bridge.devices.wireguard import WireGuardView
 from cerebro.bridge.endpoints.base import BridgeState, Endpoints
 from cerebro.bridge.endpoints.devices import DeviceEndpoints
 from cerebro.bridge.endpoints.health import HealthEndpoints
+from cerebro.bridge.endpoints.hotspot import HotspotEndpoints
+from cerebro.bridge.endpoints.identity import IdentityEndpoints
 from cerebro.bridge.endpoints.orders import OrderEndpoints
+from cerebro.bridge.endpoints.page import (
+    INTRODUCTION,
+    SECURITY_SCHEMES,
+    described,
+    refusals_of,
+    tag_of,
+)
+from cerebro.bridge.endpoints.sessions import SessionEndpoints
+from cerebro.bridge.endpoints.status import StatusEndpoints
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.answers import answer_response, render
 from cerebro.bridge.http.auth import Access
@@ -29,17 +41,24 @@ from cerebro.bridge.store.base import NonceStore
 
 _PAGES = ("/openapi.json", "/docs", "/redoc")
 """What FastAPI adds."""
-_ERRORS = (400, 401, 404, 409, 413, 429, 503)
-_SIGNATURE_HEADERS = ("x-relay-ts", "x-relay-nonce", "x-relay-signature")
+
+log = structlog.get_logger(__name__)
 
 
 def make_routes(
-    service: OrderService, tunnels: Tunnels, state: Callable[[], BridgeState]
+    service: OrderService,
+    tunnels: Tunnels,
+    wireguard: WireGuardView,
+    state: Callable[[], BridgeState],
 ) -> list[Route]:
     """Return all endpoints of a bridge."""
     families: list[Endpoints] = [
         HealthEndpoints(service, state),
+        StatusEndpoints(service, wireguard, state),
         OrderEndpoints(service),
+        HotspotEndpoints(service),
+        SessionEndpoints(service),
+        IdentityEndpoints(service),
         DeviceEndpoints(service, tunnels),
     ]
 
@@ -55,7 +74,7 @@ def make_app(
     """Return the application: the gate, and the endpoints behind it."""
     app = FastAPI(
         title="Cérebro relay",
-        description="HTTP for the billing backend: orders in, Sessions out. Every POST is signed.",
+        description=INTRODUCTION,
         version=settings.version or "dev",
         redirect_slashes=False,
     )
@@ -64,26 +83,31 @@ def make_app(
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
 
-    paths: dict[str, Access] = {}
+    paths = dict.fromkeys(_PAGES, Access.TOKEN)
     for route in routes:
         _add(app, route)
-        paths[route.path] = route.access
 
-    return Gate(
-        app,
-        settings,
-        store,
-        metrics,
-        paths | dict.fromkeys(_PAGES, Access.TOKEN),
-    )
+        access = paths.setdefault(route.path, route.access)
+        if access is not route.access:
+            raise ValueError(
+                f"{route.path}: the gate knows one access for all methods of a path"
+            )
+
+    # FastAPI keeps the page that it makes at the first call.
+    app.openapi()["components"]["securitySchemes"] = SECURITY_SCHEMES
+
+    unknown = set(settings.allow_unsigned) - paths.keys() - {"all"}
+    if unknown:
+        log.warning(
+            "RELAY_ALLOW_UNSIGNED names paths that are not served",
+            paths=sorted(unknown),
+        )
+
+    return Gate(app, settings, store, metrics, paths)
 
 
 def _add(app: FastAPI, route: Route) -> None:
     """Add an endpoint. FastAPI describes its models; the answer itself is made here, so that its bytes are ours."""
-    models = dict.fromkeys(_ERRORS, ErrorAnswer) | dict(
-        route.answers_by_status
-    )
-
     app.add_api_route(
         route.path,
         _answering(route.handler),
@@ -95,11 +119,10 @@ def _add(app: FastAPI, route: Route) -> None:
         if route.answer is None
         else JSONResponse,
         response_model=route.answer,
-        responses={
-            status: {"model": model, "description": "Error"}
-            for status, model in models.items()
-        },
-        openapi_extra=_described(route),
+        tags=[tag_of(route.path)],
+        responses=refusals_of(route),
+        response_description="It is done, or so it is.",
+        openapi_extra=described(route),
     )
 
 
@@ -114,37 +137,6 @@ def _answering(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         return answer
 
     return answering
-
-
-def _described(route: Route) -> dict[str, Any]:
-    """Return what FastAPI cannot see: the body that an endpoint takes, and the headers that the gate checks."""
-    described: dict[str, Any] = {}
-    if route.example is not None:
-        schema = {"type": "object", "example": dict(route.example)}
-        described["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": schema}},
-        }
-
-    headers: list[str] = []
-    if route.access is not Access.OPEN:
-        headers.append("authorization")
-
-    if route.access is Access.SIGNED:
-        headers.extend(_SIGNATURE_HEADERS)
-
-    if headers:
-        described["parameters"] = [
-            {
-                "in": "header",
-                "name": name,
-                "required": True,
-                "schema": {"type": "string"},
-            }
-            for name in headers
-        ]
-
-    return described
 
 
 async def _api_error(_: Request, error: Exception) -> Response:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
 
 from starlette.requests import Request
 
+from cerebro.bridge.answers import Answer
 from cerebro.bridge.http.answers import Call
 from cerebro.bridge.http.routes import Route
+from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.requests.fields import Fields, parse_body
+
+AUTHORIZE = "AUTHORIZE_BY_PEDIDO"
+RESYNC = "RESYNC_DEVICE"
+REVOKE = "REVOKE_SESSION"
+"""The names of the actions: in `/relay/action`, and in the old relay's metrics."""
+
+A = TypeVar("A", bound=Answer)
 
 
 class Endpoints(Protocol):
@@ -41,3 +53,28 @@ def read_call(request: Request) -> tuple[Call, Fields]:
     """
     call: Call = request.state.call
     return call, parse_body(call.body)
+
+
+async def counted(
+    service: OrderService,
+    action: str,
+    call: Call,
+    mik_id: str | None,
+    work: Awaitable[A],
+) -> A:
+    """Do the work of an action, and count it under its name and its router."""
+    succeeded = False
+    try:
+        answer = await work
+        succeeded = True
+        return answer
+    finally:
+        milliseconds = (time.monotonic() - call.arrived) * 1000
+        router = service.known_router(mik_id)
+        service.metrics.action(action, succeeded, milliseconds, router)
+
+
+def now_text() -> str:
+    """Return the time here in UTC, to the millisecond, as JavaScript writes it."""
+    text = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

@@ -17,9 +17,6 @@ from cerebro.bridge.orders.answers import HelloAnswer
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.requests import devices as requests
 
-_CALLS_PER_WINDOW = 600
-"""Calls for a router in a window, unless RELAY_RATE_LIMIT says otherwise (F7)."""
-
 _HELLO = {
     "deviceToken": "t-1",
     "mikId": "R1",
@@ -41,8 +38,7 @@ class DeviceEndpoints:
         self._tunnels = tunnels
         settings = service.settings
         self._limiter = Limiter(
-            settings.rate_limit or _CALLS_PER_WINDOW,
-            settings.rate_window_ms / 1000,
+            settings.calls_per_router, settings.rate_window_ms / 1000
         )
 
     def routes(self) -> list[Route]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import Field
@@ -12,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from cerebro.bridge.answers import Answer, is_none
-from cerebro.bridge.endpoints.base import BridgeState
+from cerebro.bridge.endpoints.base import BridgeState, now_text
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.orders.service import OrderService
@@ -163,15 +162,9 @@ class HealthEndpoints:
     async def relay_health(self, _: Request) -> Answer:
         """Answer what runs here, since when, and how it is."""
         settings = self._service.settings
-        timestamp = (
-            datetime.now(UTC)
-            .isoformat(timespec="milliseconds")
-            .replace("+00:00", "Z")
-        )
-
         return RelayHealthAnswer(
             status=self._status(),
-            ts=timestamp,
+            ts=now_text(),
             uptime_ms=round((time.monotonic() - self._started) * 1000),
             build=Build(version=settings.version, sha=settings.sha),
             dry_run=self._dry_run(),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Mapping
-from typing import Literal, TypeVar
+from collections.abc import Mapping
+from typing import Literal
 
 from starlette.requests import Request
 
 from cerebro.bridge.answers import Answer
-from cerebro.bridge.endpoints.base import read_call
+from cerebro.bridge.endpoints.base import (
+    AUTHORIZE,
+    RESYNC,
+    REVOKE,
+    counted,
+    read_call,
+)
 from cerebro.bridge.errors import ApiError, invalid
 from cerebro.bridge.http.answers import Call
 from cerebro.bridge.http.auth import Access
@@ -19,17 +24,10 @@ from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.requests import orders as requests
 from cerebro.bridge.requests.fields import Fields, printable, text
 
-AUTHORIZE = "AUTHORIZE_BY_PEDIDO"
-RESYNC = "RESYNC_DEVICE"
-REVOKE = "REVOKE_SESSION"
-"""The names of the actions: in `/relay/action`, and in the old relay's metrics."""
-
 _ORDER = {"pedidoId": "P-1001", "mikId": "R1", "deviceToken": "t-1"}
 _ADDRESS = {"ipAtual": "10.5.50.10", "macAtual": "AA:BB:CC:DD:EE:FF"}
 _PRINTED_NAME = 64
 """How much of an action's name an error repeats."""
-
-A = TypeVar("A", bound=Answer)
 
 
 class ActionAnswer(Answer):
@@ -164,26 +162,12 @@ class OrderEndpoints:
 
         work = self._service.grant(order, call.arrived)
 
-        return await self._counted(name, call, order.mik_id, work)
+        return await counted(self._service, name, call, order.mik_id, work)
 
     async def _revoke(self, call: Call, fields: Fields) -> RevokeAnswer:
         revoke = requests.revoke(fields, call.requested_at, call.trace_id)
         work = self._service.revoke(revoke, call.arrived)
-        return await self._counted(REVOKE, call, revoke.mik_id, work)
-
-    async def _counted(
-        self, name: str, call: Call, mik_id: str | None, work: Awaitable[A]
-    ) -> A:
-        """Do the work of an action, and count it under its name and its router."""
-        succeeded = False
-        try:
-            answer = await work
-            succeeded = True
-            return answer
-        finally:
-            milliseconds = (time.monotonic() - call.arrived) * 1000
-            router = self._service.known_router(mik_id)
-            self._service.metrics.action(name, succeeded, milliseconds, router)
+        return await counted(self._service, REVOKE, call, revoke.mik_id, work)
 
 
 def _error_of_action(error: ApiError, name: str, trace_id: str) -> ApiError:

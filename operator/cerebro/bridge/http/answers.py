@@ -39,6 +39,11 @@ class Call:
     common.
     """
 
+    internal: bool = False
+    """Whether the caller sent the internal token: then it sees what operators
+    see.
+    """
+
 
 def render(error: ApiError) -> Response:
     """Return the answer for an error, with `Retry-After` in whole seconds

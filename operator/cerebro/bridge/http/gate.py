@@ -23,6 +23,7 @@ from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.answers import Call, render
 from cerebro.bridge.http.auth import Access, Tokens
 from cerebro.bridge.http.rate_limit import Callers, Limiter
+from cerebro.bridge.http.routes import PathTable
 from cerebro.bridge.http.signature import Policy, signed_request, verify
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.settings import MAX_BODY, BridgeSettings
@@ -34,6 +35,8 @@ _CALLS_PER_WINDOW = 60
 otherwise (F7).
 """
 _COUNTED_METHODS = frozenset({"GET", "POST", "HEAD", "DELETE"})
+_FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
+"""The headers in which proxies name the caller."""
 _OTHER = "other"
 """The label in metrics and logs of what a caller made up."""
 _TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -54,14 +57,14 @@ class Gate:
     ) -> None:
         """Wrap an application.
 
-        `paths` has every path of `app`, and who may call it: any other path is
-        404. `store` remembers the nonces.
+        `paths` has every path of `app`, as in `Route`, and who may call it:
+        any other path is 404. `store` remembers the nonces.
         """
 
         self._app = app
         self._store = store
         self._metrics = metrics
-        self._paths = paths
+        self._paths = PathTable(paths)
         self._tokens = Tokens(settings)
         self._policy = Policy(
             settings.secret,
@@ -138,8 +141,8 @@ class Gate:
         Raises ApiError for what is refused.
         """
 
-        path = arrival.path
-        access = self._paths.get(path)
+        found = self._paths.find(arrival.path)
+        path, access = found or (arrival.path, None)
 
         # The token; a path that does not exist needs one too, so that nobody
         # can find out which do.
@@ -148,7 +151,7 @@ class Gate:
 
         # How often this caller may call. Signed calls are limited by router,
         # where the router is known.
-        if required not in (Access.OPEN, Access.SIGNED):
+        if required is not Access.OPEN and not required.needs_signature:
             self._limiter.check(
                 self._caller(scope, arrival.headers), arrival.monotonic
             )
@@ -161,13 +164,19 @@ class Gate:
         # The body, and the signature over its bytes.
         body = await _read(receive, arrival.headers, self._body_timeout)
         requested_at = datetime.now(UTC)
-        if access is Access.SIGNED and not self._may_be_unsigned(path):
+        if access.needs_signature and not self._may_be_unsigned(path):
             requested_at = (
                 await self._verify(scope, body, arrival.headers)
                 or requested_at
             )
 
-        return Call(body, arrival.monotonic, requested_at, arrival.trace_id)
+        return Call(
+            body,
+            arrival.monotonic,
+            requested_at,
+            arrival.trace_id,
+            internal=self._tokens.is_internal(arrival.headers),
+        )
 
     def _check_token(
         self, scope: Scope, required: Access, arrival: _Arrival
@@ -175,10 +184,15 @@ class Gate:
         """Let a caller with a good token through, however often others called
         from its address.
 
-        Raises ApiError 401, and 429 for a caller that was refused too often.
+        Raises ApiError 401, 403 for an internal endpoint, and 429 for a caller
+        that was refused too often.
         """
         try:
-            self._tokens.check(required, arrival.headers)
+            if required is Access.INTERNAL:
+                address = self._reliable_address(scope, arrival.headers)
+                self._tokens.check_internal(arrival.headers, address)
+            else:
+                self._tokens.check(required, arrival.headers)
         except ApiError:
             forwarded = arrival.headers.get("x-forwarded-for", "")
             stranger = self._callers.network(_peer_of(scope), forwarded)
@@ -235,6 +249,19 @@ class Gate:
         forwarded = headers.get("x-forwarded-for", "")
         return self._callers.address(_peer_of(scope), forwarded)
 
+    def _reliable_address(
+        self, scope: Scope, headers: Mapping[str, str]
+    ) -> str | None:
+        """Return the caller's address, None for a forwarded request of a proxy
+        that is not trusted (F7).
+        """
+        peer = _peer_of(scope)
+        is_forwarded = any(name in headers for name in _FORWARDED)
+        if is_forwarded and not self._callers.trusts(peer):
+            return None
+
+        return self._caller(scope, headers)
+
     def _count(self, method: str, arrival: _Arrival, status: int) -> None:
         route = self._route(arrival.path)
         label = method if method in _COUNTED_METHODS else _OTHER
@@ -243,7 +270,8 @@ class Gate:
         self._metrics.request_seconds.labels(label, route).observe(seconds)
 
     def _route(self, path: str) -> str:
-        return path if path in self._paths else _OTHER
+        found = self._paths.find(path)
+        return found[0] if found else _OTHER
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class Callers:
             if not hop:
                 continue
 
-            if not self._is_trusted(address):
+            if not self.trusts(address):
                 break
 
             address = _plain(hop)
@@ -101,7 +101,8 @@ class Callers:
 
         return str(parse_network(f"{parsed}/{_OWN_BITS}", strict=False))
 
-    def _is_trusted(self, address: str) -> bool:
+    def trusts(self, address: str) -> bool:
+        """Return whether an address is a trusted proxy's."""
         try:
             parsed = parse_address(address)
         except ValueError:

@@ -4,6 +4,7 @@ its page says.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import UnionType
@@ -25,9 +26,12 @@ Raises ApiError.
 class Route:
     """An endpoint."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
 
     path: str
+    """Its path, exactly; it may end in a parameter: `/session/{sessionId}`, or
+    `{key:path}` where the value may have slashes.
+    """
 
     access: Access
     """What the gate requires before the handler sees a request."""
@@ -47,3 +51,51 @@ class Route:
 
     example: Mapping[str, Any] | None = None
     """A body that it takes, None if it takes none."""
+
+    query: Mapping[str, str] = field(default_factory=dict)
+    """The parameters of its query, and what each is for."""
+
+
+class PathTable:
+    """The paths that are served, and who may call each.
+
+    It reads paths more strictly than the router of the framework, for which
+    `/relay/revoke%0A` is a path to `/relay/revoke`.
+    """
+
+    def __init__(self, paths: Mapping[str, Access]) -> None:
+        """Take the paths; a path may end in a parameter, as in `Route`."""
+        self._exact = {
+            path: access for path, access in paths.items() if "{" not in path
+        }
+        self._patterns = [
+            (_pattern(path), path, access)
+            for path, access in paths.items()
+            if "{" in path
+        ]
+
+    def find(self, path: str) -> tuple[str, Access] | None:
+        """Return the path of the endpoint that a request's path means, and who
+        may call it; None if there is none.
+
+        A path without a parameter counts before one with a parameter.
+        """
+        access = self._exact.get(path)
+        if access is not None:
+            return path, access
+
+        for pattern, template, access in self._patterns:
+            if pattern.fullmatch(path):
+                return template, access
+
+        return None
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """Return the expression for a path that ends in a parameter."""
+    prefix, _, parameter = template.partition("{")
+    not_allowed = "" if parameter.endswith(":path}") else "/"
+
+    return re.compile(
+        re.escape(prefix) + rf"[^{not_allowed}\x00-\x1f\x7f]{{1,512}}"
+    )

@@ -82,7 +82,12 @@ class Inbox(Generic[R]):
         Raises ApiError 503 if the intent cannot be kept.
         """
 
-        entry = await self._store.put(intent, now_ms())
+        return self.start(await self._store.put(intent, now_ms()))
+
+    def start(self, entry: Entry) -> asyncio.Future[R]:
+        """Start an entry that was just put on disk; the future has the result
+        of `carry_out`, or its ApiError.
+        """
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_retrieve)
         self._waiting[entry.seq] = future

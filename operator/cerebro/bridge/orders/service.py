@@ -137,6 +137,10 @@ class OrderService:
         device = self.sessions.device(mik_id) if mik_id else None
         return device.router_id if device else None
 
+    def deadline(self, arrived: float) -> float:
+        """Return until when an answer has to be known (A7)."""
+        return arrived + self.settings.answer_timeout_ms / 1000 - MARGIN
+
     async def _carry_through(
         self, intent: Authorize | Revoke, arrived: float
     ) -> tuple[Written, WaitResult]:
@@ -148,7 +152,7 @@ class OrderService:
         later.
         """
 
-        deadline = arrived + self.settings.answer_timeout_ms / 1000 - MARGIN
+        deadline = self.deadline(arrived)
         future = await self.inbox.submit(intent)
         try:
             async with asyncio.timeout_at(deadline):
@@ -168,9 +172,9 @@ class OrderService:
 
         self.metrics.write_seconds.observe(time.monotonic() - arrived)
 
-        return written, await self._wait(written, deadline)
+        return written, await self.wait(written, deadline)
 
-    async def _wait(self, written: Written, deadline: float) -> WaitResult:
+    async def wait(self, written: Written, deadline: float) -> WaitResult:
         """Wait until the router has it, and return what came of it. Raises
         ApiError 503 if time is up.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import structlog
@@ -34,6 +35,7 @@ from cerebro.resources import (
     Session,
     age_key,
 )
+from cerebro.resources.naming import SESSION_PLACE
 
 R = TypeVar("R", bound=Resource)
 
@@ -76,6 +78,7 @@ class Sessions:
         self._api = api
         self._store = store
         self._by_order = store.add_index(SESSION, _order_of)
+        self._by_callers = store.add_index(SESSION, _callers_name)
         self._by_device = store.add_index(SESSION, device_of)
         self._devices = store.add_index(DEVICE, _router_id)
         self._waiters: dict[str, set[asyncio.Event]] = {}
@@ -145,6 +148,15 @@ class Sessions:
         type, also superseding ones.
         """
         return _models(self._by_order, self.namespace, order_id, Session)
+
+    def named_by_callers(self, limit: int) -> list[Session]:
+        """Return unfinished Sessions that their callers named, `limit` at
+        most.
+        """
+        named = self._by_callers.get(self.namespace, SESSION_PLACE)
+        models = (stored.read(Session) for stored in islice(named, limit))
+
+        return [session for session in models if session is not None]
 
     def on_device(self, name: str) -> list[Session]:
         """Return the unfinished Sessions on the Device of that name, also if
@@ -302,6 +314,12 @@ def _models(index: Index, namespace: str, key: str, model: type[R]) -> list[R]:
 def _order_of(stored: StoredObject) -> str | None:
     session = stored.read(Session)
     return session.spec.order_id if session else None
+
+
+def _callers_name(stored: StoredObject) -> str | None:
+    """Return the same key for each Session that its caller named."""
+    order_id = _order_of(stored) or ""
+    return SESSION_PLACE if order_id.startswith(SESSION_PLACE) else None
 
 
 def _router_id(stored: StoredObject) -> str | None:

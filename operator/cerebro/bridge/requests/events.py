@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cerebro.bridge.errors import ApiError, invalid
-from cerebro.bridge.intents import Authorize, Intent
+from cerebro.bridge.intents import Authorize, Intent, Payment
 from cerebro.bridge.requests import orders
 from cerebro.bridge.requests.fields import (
     Fields,
@@ -21,7 +21,6 @@ from cerebro.bridge.requests.fields import (
     read_moment,
     text,
 )
-from cerebro.bridge.store.events import EVENT_MEMORY, Payment
 
 TRIAL = "TRIAL_REQUESTED"
 RELEASE = "RELEASE_REQUESTED"
@@ -35,8 +34,6 @@ _MAX_EVENT_ID = 256
 
 _MAX_KEY = 64
 """Characters of a WireGuard key at most, with some to spare."""
-
-_MEMORY = timedelta(milliseconds=EVENT_MEMORY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +76,9 @@ class FeedRules:
 
     trial_minutes: float = 5
     """Length of a trial that names none (A5)."""
+
+    memory: timedelta = timedelta(days=30)
+    """For how long an event is remembered: an older one may have been done."""
 
 
 def event_id_of(event: object) -> str | None:
@@ -241,11 +241,11 @@ def _raise_too_late(event_type: str, age: timedelta, rules: FeedRules) -> None:
             f"timestamp: the trial was asked for more than {minutes} minutes ago",
         )
 
-    if age > _MEMORY:
+    if age > rules.memory:
         raise ApiError(
             409,
             "too_late",
-            f"timestamp: the event is more than {_MEMORY.days} days old",
+            f"timestamp: the event is more than {rules.memory.days} days old",
         )
 
 

@@ -30,7 +30,9 @@ MAX_MINUTES = 10 * 525_600
 """Ten years: no order is longer."""
 
 _MAX_TEXT = 253
-_MAX_TOKEN = 256
+MAX_TOKEN = 256
+"""Characters of a device token."""
+
 _INNER_OBJECTS = ("contexto", "plano", "device", "dispositivo")
 """Objects inside a request in which older clients name phone and router."""
 _ROUTER_NAMES = ("mikId", "router", "identity")
@@ -134,8 +136,8 @@ def read_token(fields: Fields) -> str | None:
     """Return the device token; older clients call it `token`.
     `contexto.deviceId` is a router, not a phone.
     """
-    return text(fields, "deviceToken", limit=_MAX_TOKEN) or text(
-        fields, "token", limit=_MAX_TOKEN
+    return text(fields, "deviceToken", limit=MAX_TOKEN) or text(
+        fields, "token", limit=MAX_TOKEN
     )
 
 

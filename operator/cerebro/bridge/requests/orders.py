@@ -23,10 +23,12 @@ from cerebro.bridge.requests.fields import (
     read_token,
     text,
 )
-from cerebro.bridge.settings import MAX_TRIAL_MINUTES
-from cerebro.resources.session import SessionType
+from cerebro.resources import place_of_order
+from cerebro.resources.session import MAX_TRIAL_MINUTES, SessionType
 
 MAX_ID = 128
+"""Characters of an order's name, and of a session's."""
+
 _SHORTEST = timedelta(seconds=1)
 _MILLISECONDS_IN_A_MINUTE = 60_000.0
 
@@ -112,6 +114,23 @@ def revoke(fields: Fields, requested_at: datetime, trace_id: str) -> Revoke:
         trace_id=trace_id,
         order_id=order_id,
     )
+
+
+def session_order(session_id: str) -> str:
+    """Return what stands in an order's place for a caller's own session (A1).
+
+    Raises ApiError 400 for an id that leaves no room for it.
+    """
+    place = place_of_order(
+        session_id=session_id, client=None, requested_at=None
+    )
+    if len(place) > MAX_ID:
+        spare = len(place) - len(session_id)
+        raise invalid(
+            f"sessionId must have at most {MAX_ID - spare} characters"
+        )
+
+    return place
 
 
 def _order_id(fields: Fields) -> str | None:

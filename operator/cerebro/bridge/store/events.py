@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cerebro.bridge.intents import Authorize, Intent
+from cerebro.bridge.intents import Intent, Payment
 from cerebro.bridge.store.entry import DAY, Entry
 
 MAX_EVENTS = 1_000_000
@@ -22,20 +22,6 @@ EVENT_MEMORY = 30 * DAY
 """How long an event is remembered after a poll last brought it (F4), an ACK
 that the backend does not take is kept, and a payment that names no end.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """A confirmed payment, until its client has access (A6)."""
-
-    sid: str
-    """The portal's name for the client: its device token."""
-
-    order: Authorize
-    """The order that was paid; it names no client."""
-
-    plan_id: str | None = None
-    """The plan that was paid for, for people."""
 
 
 @dataclass(frozen=True, slots=True)

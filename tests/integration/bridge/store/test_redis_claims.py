@@ -10,9 +10,9 @@ import pytest
 from redis.asyncio import Redis
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.intents import Hello
+from cerebro.bridge.intents import Hello, Payment
 from cerebro.bridge.store.base import Entry, Placement
-from cerebro.bridge.store.events import NewEvent, Payment
+from cerebro.bridge.store.events import NewEvent
 from cerebro.bridge.store.redis import (
     claims,
     events,

@@ -10,6 +10,7 @@ import pytest
 from cerebro.bridge.endpoints.app import make_routes
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access, Tokens
+from cerebro.bridge.http.routes import PathTable
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.decide import Known, decide
 from cerebro.bridge.orders.service import OrderService
@@ -30,8 +31,8 @@ from support.orders import (
     session,
 )
 
-TOKEN_ONLY = {"/relay/health", "/relay/metrics", "/metrics"}
-PROBES = {"/health", "/health/live", "/health/ready"}
+TOKEN_ONLY = {"/relay/health", "/relay/metrics", "/relay/status", "/metrics"}
+PROBES = {"/health", "/health/live", "/health/ready", "/health/full"}
 
 
 def settings(**more: Any) -> BridgeSettings:
@@ -56,7 +57,7 @@ def relay() -> OrderService:
 
 
 def test_d5_all_but_health_and_metrics_is_signed() -> None:
-    routes = make_routes(relay(), cast("Any", None), cast("Any", None))
+    routes = make_routes(relay(), *[cast("Any", None)] * 3)
     access = {route.path: route.access for route in routes}
     assert {
         path for path, given in access.items() if given is Access.OPEN
@@ -64,17 +65,16 @@ def test_d5_all_but_health_and_metrics_is_signed() -> None:
     assert {
         path
         for path, given in access.items()
-        if given in (Access.HEALTH, Access.METRICS)
+        if given in (Access.HEALTH, Access.METRICS, Access.TOKEN)
     } == TOKEN_ONLY
+    internal = {
+        path for path, given in access.items() if given is Access.INTERNAL
+    }
+    assert all(path.startswith("/internal/") for path in internal)
     assert all(
-        route.access is Access.SIGNED
+        route.access.needs_signature
         for route in routes
-        if route.path not in PROBES | TOKEN_ONLY
-    )
-    assert all(
-        route.access is Access.SIGNED
-        for route in routes
-        if route.method != "GET"
+        if route.path not in PROBES | TOKEN_ONLY | internal
     )
 
 
@@ -84,6 +84,9 @@ def test_d5_all_but_health_and_metrics_is_signed() -> None:
         (Access.HEALTH, {"main", "health", "tools"}),
         (Access.METRICS, {"main", "metrics"}),
         (Access.SIGNED, {"main"}),
+        (Access.TOOLS, {"main", "tools"}),
+        (Access.EXEC, {"main", "exec"}),
+        (Access.KICK, {"main", "tools", "exec"}),
         (Access.TOKEN, {"main"}),
     ],
 )
@@ -95,9 +98,13 @@ def test_d5_a_narrow_token_opens_its_own_paths_only(
         relay_token_tools="tools",
         relay_token_exec="exec",
         metrics_token="metrics",
+        relay_internal_token="internal",
     )
     tokens = Tokens(given)
-    for token in ("main", "health", "tools", "exec", "metrics", "", "other"):
+    for token in (
+        *("main", "health", "tools", "exec", "metrics", "internal"),
+        *("", "other"),
+    ):
         for headers in (
             {"x-relay-token": token},
             {"authorization": f"Bearer {token}"},
@@ -111,6 +118,99 @@ def test_d5_a_narrow_token_opens_its_own_paths_only(
                 401,
                 "UNAUTHORIZED",
             )
+
+
+@pytest.mark.parametrize(
+    ("headers", "address", "code"),
+    [
+        ({"x-relay-internal-token": "internal"}, None, None),
+        ({"x-relay-internal": "internal"}, "198.51.100.9", None),
+        ({"x-relay-internal-token": "main"}, None, "forbidden"),
+        ({"authorization": "Bearer internal"}, None, "forbidden"),
+        ({}, "10.1.2.3", None),
+        ({}, "::ffff:10.1.2.3", None),
+        ({}, "10.2.0.1", "forbidden"),
+        ({}, None, "forbidden"),
+    ],
+)
+def test_d5_internal_endpoints_open_by_their_token_or_by_address(
+    headers: dict[str, str], address: str | None, code: str | None
+) -> None:
+    tokens = Tokens(
+        settings(
+            relay_internal_token="internal",
+            internal_whitelist="10.1.0.0/16, 192.0.2.7",
+        )
+    )
+    if code is None:
+        tokens.check_internal(headers, address)
+        return
+    with pytest.raises(ApiError) as caught:
+        tokens.check_internal(headers, address)
+    assert (caught.value.status, caught.value.code) == (403, code)
+
+
+def test_d5_without_an_internal_token_no_token_opens_internal_endpoints() -> (
+    None
+):
+    tokens = Tokens(settings())
+    for sent in ("", "main", "anything"):
+        with pytest.raises(ApiError) as caught:
+            tokens.check_internal({"x-relay-internal-token": sent}, "10.0.0.1")
+        assert caught.value.code == "internal_token_not_configured"
+        assert not tokens.is_internal({"x-relay-internal": sent})
+
+
+@pytest.mark.parametrize(
+    ("more", "variable"),
+    [
+        ({"relay_api_secret": None}, "RELAY_API_SECRET"),
+        (
+            {"relay_api_secret": None, "allow_unsigned": "all"},
+            "RELAY_API_SECRET",
+        ),
+        ({}, "RELAY_INTERNAL_TOKEN"),
+    ],
+)
+def test_d5_a_strict_bridge_does_not_start_without_its_secrets(
+    more: dict[str, Any], variable: str
+) -> None:
+    with pytest.raises(ValueError, match=variable):
+        settings(strict_security=True, **more)
+    assert settings(
+        strict_security=True, relay_internal_token="internal"
+    ).strict_security
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/session/init", "/session/init"),
+        ("/session/s-1", "/session/{sessionId}"),
+        ("/session/a b", "/session/{sessionId}"),
+        ("/session/", None),
+        ("/session/s-1/", None),
+        ("/session/s-1\n", None),
+        ("/session/init\n", None),
+        ("/session/{sessionId}", "/session/{sessionId}"),
+        ("/peers/ab/c+=", "/peers/{key:path}"),
+        ("/peers/ab\x00", None),
+        ("/peers", None),
+        ("/elsewhere", None),
+    ],
+)
+def test_a_path_is_read_strictly_also_with_a_parameter(
+    path: str, expected: str | None
+) -> None:
+    table = PathTable(
+        {
+            "/session/init": Access.SIGNED,
+            "/session/{sessionId}": Access.TOOLS,
+            "/peers/{key:path}": Access.INTERNAL,
+        }
+    )
+    found = table.find(path)
+    assert (found[0] if found else None) == expected
 
 
 def test_d5_without_a_secret_the_bridge_starts_only_where_nothing_is_signed() -> (

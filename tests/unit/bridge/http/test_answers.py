@@ -20,6 +20,7 @@ from cerebro.bridge.endpoints.health import (
 )
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.answers import answer_response, render
+from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.answers import (
@@ -114,7 +115,7 @@ def all_routes() -> list[Route]:
     )
     missing = cast("Any", None)
     service = OrderService(settings, missing, missing, missing, Metrics())
-    return make_routes(service, missing, missing)
+    return make_routes(service, missing, missing, missing)
 
 
 def openapi() -> dict[str, Any]:
@@ -192,3 +193,44 @@ async def test_s10_readiness_shows_no_internal_text(
     body = answer_response(await health.ready(cast("Any", None))).body
     assert json.loads(bytes(body))["database"] == word
     assert b"disk" not in bytes(body)
+
+
+def test_the_page_says_who_may_call_each_endpoint_and_how_it_refuses() -> None:
+    page = openapi()
+    assert set(page["components"]["securitySchemes"]) == {
+        "bearer",
+        "relayToken",
+        "metricsToken",
+        "internalToken",
+    }
+    for route in all_routes():
+        told = page["paths"][route.path][route.method.lower()]
+        assert len(told["tags"]) == 1
+        assert told["description"]
+        headers = {
+            parameter["name"]
+            for parameter in told.get("parameters", [])
+            if parameter["in"] == "header"
+        }
+        assert ("x-relay-signature" in headers) is route.access.needs_signature
+        assert ("security" in told) is (route.access is not Access.OPEN)
+        assert ("401" in told["responses"]) is ("security" in told)
+        assert all(
+            answer["description"] for answer in told["responses"].values()
+        )
+
+
+def test_the_page_names_the_parameters_of_paths_and_queries() -> None:
+    paths = openapi()["paths"]
+    (session_id,) = [
+        parameter
+        for parameter in paths["/session/{sessionId}"]["get"]["parameters"]
+        if parameter["in"] == "path"
+    ]
+    assert (session_id["name"], session_id["required"]) == ("sessionId", True)
+    queries = [
+        parameter["name"]
+        for parameter in paths["/relay/identity/status"]["get"]["parameters"]
+        if parameter["in"] == "query"
+    ]
+    assert queries == ["sid", "identity"]

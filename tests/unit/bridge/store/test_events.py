@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from cerebro.bridge.intents import Authorize, Client, Hello
+from cerebro.bridge.intents import Authorize, Client, Hello, Payment
 from cerebro.bridge.store.base import DAY, HOUR, BridgeStore
 from cerebro.bridge.store.entry import Entry
 from cerebro.bridge.store.events import (
@@ -12,7 +12,6 @@ from cerebro.bridge.store.events import (
     Ack,
     NewEvent,
     OpenEvent,
-    Payment,
 )
 from support.orders import NOW, PHONE, at, order
 from support.stores import StoreFactory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from cerebro.bridge.intents import Authorize, Intent, dump
+from cerebro.bridge.intents import Authorize, Intent, Payment, dump
 from cerebro.bridge.store.base import (
     HOUR,
     MAX_INBOX,
@@ -18,7 +18,6 @@ from cerebro.bridge.store.events import (
     MAX_EVENTS,
     NewEvent,
     OpenEvent,
-    Payment,
 )
 from cerebro.bridge.store.redis.engine import Engine, Step
 from cerebro.bridge.store.redis.event_scripts import (

@@ -20,6 +20,7 @@ from cerebro.bridge.intents import (
     Client,
     Hello,
     Intent,
+    Payment,
     Revoke,
 )
 from cerebro.bridge.store.base import (
@@ -31,7 +32,7 @@ from cerebro.bridge.store.base import (
     StoreVersionError,
     TokenLocation,
 )
-from cerebro.bridge.store.events import Ack, NewEvent, OpenEvent, Payment
+from cerebro.bridge.store.events import Ack, NewEvent, OpenEvent
 from cerebro.bridge.store.redis import (
     acks,
     nonces,

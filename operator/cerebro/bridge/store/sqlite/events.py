@@ -7,14 +7,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from cerebro.bridge.intents import Authorize, dump
+from cerebro.bridge.intents import Authorize, Payment, dump
 from cerebro.bridge.store.base import HOUR, Entry, milliseconds
 from cerebro.bridge.store.events import (
     EVENT_MEMORY,
     MAX_EVENTS,
     NewEvent,
     OpenEvent,
-    Payment,
 )
 from cerebro.bridge.store.sqlite import acks, inbox, waiting
 from cerebro.bridge.store.sqlite.schema import rows_of

@@ -17,6 +17,7 @@ from cerebro.bridge.intents import (
     Client,
     Hello,
     Intent,
+    Payment,
     Revoke,
 )
 from cerebro.bridge.store.base import (
@@ -27,7 +28,7 @@ from cerebro.bridge.store.base import (
     Placement,
     TokenLocation,
 )
-from cerebro.bridge.store.events import Ack, NewEvent, OpenEvent, Payment
+from cerebro.bridge.store.events import Ack, NewEvent, OpenEvent
 from cerebro.bridge.store.sqlite import (
     acks,
     inbox,
