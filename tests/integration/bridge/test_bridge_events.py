@@ -104,11 +104,18 @@ async def test_a6_a_confirmed_payment_lets_in_the_phone_that_says_hello(
     payment["payload"] = {
         "sid": "token-7",
         "pedidoId": "P-7",
+        "planId": "day",
         "expiresAt": "2099-01-01T00:00:00Z",
     }
     backend.offer(payment)
     assert (await backend.until_acked("payment"))["ok"] is True
     assert agent.sessions() == []
+
+    path = "/relay/identity/status?sid=token-7"
+    headers = fed.signed(path, b"", method="GET")
+    status = (await fed.raw(path, b"", headers, "GET")).json()
+    assert status["state"] == "PENDING"
+    assert status["public"]["planId"] == "day"
 
     answer = await fed.post(
         "/relay/device/hello",

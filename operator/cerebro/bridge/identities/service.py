@@ -181,7 +181,10 @@ class IdentityService:
             if device is None and mik_id is not None:
                 device = sessions.device(mik_id)
 
-        return Identity(sid, waiting, live, locations, device)
+        payment = await store.payment_of(sid, now_ms())
+        plan_id = payment.plan_id if payment is not None else None
+
+        return Identity(sid, waiting, live, locations, device, plan_id)
 
     def _device(self, refresh: Refresh, identity: Identity) -> Device | None:
         """Return the router of a refresh: that which it names, else that of

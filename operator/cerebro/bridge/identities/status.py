@@ -48,6 +48,9 @@ class Identity:
     device: Device | None
     """The customer's router, as far as it is known."""
 
+    plan_id: str | None = None
+    """The plan of the payment that was confirmed last, if that named one."""
+
     @property
     def last_seen(self) -> TokenLocation | None:
         """Where the phone was seen last."""
@@ -95,7 +98,7 @@ def customer_status(
         retry_in_ms=retry_in_ms,
         message_code=message_code,
         expires_at=_end_of(session),
-        plan_id=None,
+        plan_id=identity.plan_id,
         router_id=identity.device.router_id if identity.device else None,
         updated_at=_millis(now),
     )
@@ -176,7 +179,7 @@ def _pending(identity: Identity) -> PendingIdentity | None:
     return PendingIdentity(
         status="PENDING",
         pedido_id=order_id,
-        plan_id=None,
+        plan_id=identity.plan_id,
         router_id=identity.device.router_id if identity.device else None,
         attempts=0,
         fail_code=None,
