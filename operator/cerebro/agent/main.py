@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from prometheus_client import REGISTRY
 
 from cerebro.agent.context import AgentContext
+from cerebro.agent.devices.commands.manager import CommandManager
 from cerebro.agent.devices.manager import DeviceManager
 from cerebro.agent.hubs.backends import NodeBackends
 from cerebro.agent.hubs.manager import HubManager
@@ -35,7 +36,15 @@ from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.objects import Change
 from cerebro.kube.status_writer import StatusWriter
-from cerebro.resources import DEVICE, HUB, PEER, SESSION, UNFINISHED, Device
+from cerebro.resources import (
+    DEVICE,
+    DEVICE_COMMAND,
+    HUB,
+    PEER,
+    SESSION,
+    UNFINISHED,
+    Device,
+)
 from cerebro.runtime.health import Health, serve
 from cerebro.wireguard.kernel import Kernel
 from cerebro.wireguard.nft import Nft
@@ -52,11 +61,13 @@ _SHOW_INTERVAL = 5.0
 
 
 def watches(namespaces: tuple[str, ...]) -> list[Watch]:
-    """Return what the agent watches; of the Sessions the server selects the
-    unfinished ones.
+    """Return what the agent watches; of Sessions and DeviceCommands the server
+    selects the unfinished ones.
     """
     return watches_of(
-        (HUB, PEER, DEVICE, SESSION), namespaces, {SESSION: UNFINISHED}
+        (HUB, PEER, DEVICE, SESSION, DEVICE_COMMAND),
+        namespaces,
+        {SESSION: UNFINISHED, DEVICE_COMMAND: UNFINISHED},
     )
 
 
@@ -104,6 +115,7 @@ class Agent:
         )
 
         self._devices = DeviceManager(self._context)
+        self._commands = CommandManager(self._context)
         self._working = False
         """Whether the loops run: the store is complete, and the agent does not
         stop.
@@ -167,6 +179,7 @@ class Agent:
         self._working = True
         self._hubs.start(tasks)
         self._devices.start(tasks)
+        self._commands.start(tasks)
         log.info("the store is complete: %d Devices", self._devices.count())
 
         while True:
@@ -184,7 +197,9 @@ class Agent:
 
         self._context.stopping = True
         self._acting_changed()
-        late = self._devices.tasks() | self._hubs.tasks()
+        late = (
+            self._devices.tasks() | self._commands.tasks() | self._hubs.tasks()
+        )
         if late:
             _, late = await asyncio.wait(late, timeout=drain)
 
@@ -200,11 +215,14 @@ class Agent:
         """Hand a change of the store to the managers that it concerns."""
         if change.kind is DEVICE:
             self._devices.device_changed(change)
+            self._commands.device_changed(change)
             device = change.new.read(Device) if change.new else None
             if device is not None:
                 self._hubs.device_changed(device)
         elif change.kind is SESSION:
             self._devices.session_changed(change)
+        elif change.kind is DEVICE_COMMAND:
+            self._commands.command_changed(change)
         else:
             self._hubs.changed(change)
 
@@ -214,11 +232,13 @@ class Agent:
         """
         self._hubs.mark_all()
         self._devices.compare_all()
+        self._commands.look_at_all()
 
     def _tunnel_changed(
         self, namespace: str, device: str, came_back: bool
     ) -> None:
         self._devices.tunnel_changed(namespace, device, came_back)
+        self._commands.tunnel_changed(namespace, device, came_back)
 
     # --- what others see
 

@@ -19,6 +19,8 @@ import uvicorn
 
 from cerebro.bridge import environment
 from cerebro.bridge.backend.manager import BackendSide
+from cerebro.bridge.commands.devices import CommandDevices
+from cerebro.bridge.commands.service import CommandService
 from cerebro.bridge.devices.tunnels import Tunnels
 from cerebro.bridge.devices.wireguard import WireGuardView
 from cerebro.bridge.endpoints.app import make_app, make_routes
@@ -40,7 +42,7 @@ from cerebro.kube.cache.completeness import Watch
 from cerebro.kube.cache.informers import Informers
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.connection import load
-from cerebro.resources import DEVICE, SESSION, UNFINISHED
+from cerebro.resources import DEVICE, DEVICE_COMMAND, SESSION, UNFINISHED
 from cerebro.runtime.clock import now_ms
 
 HOUSEKEEPING = 15.0
@@ -96,6 +98,7 @@ class Bridge:
         watches = (
             Watch(DEVICE, settings.namespace),
             Watch(SESSION, settings.namespace, UNFINISHED),
+            Watch(DEVICE_COMMAND, settings.namespace, UNFINISHED),
         )
 
         self._informers = Informers(api, watches, settings)
@@ -147,7 +150,14 @@ class Bridge:
 
         tunnels = Tunnels(api, self._objects, self._sessions, settings)
         wireguard = WireGuardView(api, settings.namespace)
-        routes = make_routes(service, tunnels, wireguard, self.state)
+        commands = CommandService(
+            api,
+            self._objects,
+            CommandDevices(self._sessions),
+            answer_within=settings.answer_timeout_ms / 1000,
+        )
+
+        routes = make_routes(service, tunnels, wireguard, commands, self.state)
         self._app = make_app(settings, store, self._metrics, routes)
 
     def state(self) -> BridgeState:

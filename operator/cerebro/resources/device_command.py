@@ -66,7 +66,7 @@ class DeviceCommandSpec(Spec):
     parameters: Annotated[
         dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)
     ] = Field(default_factory=dict)
-    """What the operation is about, such as address and count of Ping."""
+    """What it is about. Ping: address, count; Arp: address, macAddress; Kick: id, macAddress, address, user."""
 
     sentences: Annotated[list[Sentence], Field(max_length=64)] = Field(
         default_factory=list

@@ -66,3 +66,28 @@ BLOCKED_BY_HAND = "BlockedByHand"
 
 GRANTED_BY_HAND = "GrantedByHand"
 """An entry that a person made on the router still lets the client in (rule B4)."""
+
+# Complete and Ready of a DeviceCommand, written by the agent; the bridge makes its answers of them.
+SUCCEEDED = "Succeeded"
+"""All sentences were run, and the router took them."""
+
+NOT_ALLOWED = "NotAllowed"
+"""`spec.commands` of the Device, or what is never run, forbids the command (rule C1)."""
+
+PARAMETER_NOT_USABLE = "ParameterNotUsable"
+"""A parameter or a placeholder of the command cannot be used."""
+
+TOO_LATE = "TooLate"
+"""The command could not begin in its time; it was not run (rule C2)."""
+
+INTERRUPTED = "Interrupted"
+"""The agent ended while the command ran: it may have run (rule C2)."""
+
+SENTENCE_REFUSED = "SentenceRefused"
+"""The router refused a sentence; the results say why."""
+
+SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 a reason
+"""The Secret of a command did not come, or is not what it must be (rule D2)."""
+
+NO_ANSWER = "NoAnswer"
+"""The router did not answer in time, or the connection broke."""

@@ -21,7 +21,11 @@ from integration.agent.router import BINDING, CERTAIN, Router
 
 API = "relay.cerebro.dev/v1alpha1"
 Object = dict[str, Any]
-PLURALS = {"Session": "sessions", "Device": "devices"}
+PLURALS = {
+    "Session": "sessions",
+    "Device": "devices",
+    "DeviceCommand": "devicecommands",
+}
 
 
 class Relay:

@@ -47,7 +47,9 @@ AGENT = (
 OPERATOR_ALONE = (
     rights(OURS, KINDS, *READ)
     | rights(OURS, ["hubs", "devices", "peers", "sessions"], "patch")
-    | rights(OURS, ["devices", "peers", "sessions"], "create")
+    | rights(
+        OURS, ["devices", "peers", "sessions", "devicecommands"], "create"
+    )
     | rights(OURS, ["peers", "sessions", "devicecommands"], "delete")
     | rights(OURS, STATUSES, "patch")
     | rights(LEASES, ["leases"], "get", "create", "update")
@@ -57,6 +59,7 @@ OPERATOR_ALONE = (
 BRIDGE_APART = (
     rights(OURS, ["sessions"], *READ, "create", "patch")
     | rights(OURS, ["devices"], *READ, "create", "patch")
+    | rights(OURS, ["devicecommands"], *READ, "create", "delete")
     | rights(OURS, ["hubs"], "get", "list")
     | rights(OURS, ["peers"], "get", "list")
     | rights(LEASES, ["leases"], "get", "create", "update")

@@ -62,9 +62,17 @@ class _Purpose:
 class RouterLink:
     """The connection of one Device. Not for several tasks at once."""
 
-    def __init__(self, api: KubeApi, tunnels: Tunnels) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        tunnels: Tunnels,
+        *,
+        credentials: RouterCredentials | None = None,
+    ) -> None:
+        """With `credentials` those are used, and no Secret is read for them."""
         self._api = api
         self._tunnels = tunnels
+        self._given_credentials = credentials
         self._session: RouterSession | None = None
         self._dialled: tuple[object, ...] | None = None
         self._credentials: tuple[_Purpose, RouterCredentials] | None = None
@@ -98,7 +106,9 @@ class RouterLink:
             return self._session, False
 
         address, port = _allowed_address(device)
-        credentials = await self._read_credentials(device, address)
+        credentials = self._given_credentials or await self._read_credentials(
+            device, address
+        )
         tls = await self._read_tls(device)
         timeout = device.spec.api.timeout.total_seconds()
 

@@ -32,10 +32,6 @@ def unsupported_fields(device: Device) -> tuple[DeviceWarning, ...]:
     if spec.offline_after != _default("offline_after"):
         names.append("spec.offlineAfter")
 
-    # No DeviceCommand runs; Off asks for just that.
-    if spec.commands == "All":
-        names.append("spec.commands")
-
     if not names:
         return ()
 

@@ -12,9 +12,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp
 
 from cerebro.bridge.answers import Answer
+from cerebro.bridge.commands.service import CommandService
 from cerebro.bridge.devices.tunnels import Tunnels
 from cerebro.bridge.devices.wireguard import WireGuardView
 from cerebro.bridge.endpoints.base import BridgeState, Endpoints
+from cerebro.bridge.endpoints.commands import CommandEndpoints
 from cerebro.bridge.endpoints.devices import DeviceEndpoints
 from cerebro.bridge.endpoints.health import HealthEndpoints
 from cerebro.bridge.endpoints.hotspot import HotspotEndpoints
@@ -49,6 +51,7 @@ def make_routes(
     service: OrderService,
     tunnels: Tunnels,
     wireguard: WireGuardView,
+    commands: CommandService,
     state: Callable[[], BridgeState],
 ) -> list[Route]:
     """Return all endpoints of a bridge."""
@@ -60,6 +63,7 @@ def make_routes(
         SessionEndpoints(service),
         IdentityEndpoints(service),
         DeviceEndpoints(service, tunnels),
+        CommandEndpoints(service.settings, commands),
     ]
 
     return [route for family in families for route in family.routes()]

@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from cerebro.kube.objects import StoredObject
-from cerebro.resources import Device, Peer, Session
+from cerebro.resources import Device, DeviceCommand, Peer, Session
 
 
 def device_of(stored: StoredObject) -> str | None:
-    """Return the name of the Device that a Session is for; None if it does not
-    name one legibly.
+    """Return the name of the Device that a Session or DeviceCommand is for;
+    None if it does not name one legibly.
     """
-    session = stored.read(Session)
-    if session is not None:
-        return session.spec.device_ref.name
+    model = stored.model
+    if isinstance(model, Session | DeviceCommand):
+        return model.spec.device_ref.name
 
     return _raw_reference(stored.raw, "deviceRef")
 

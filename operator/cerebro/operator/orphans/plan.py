@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from cerebro.domain.commands import latest_start
 from cerebro.domain.conditions import ConditionState, wire_states
 from cerebro.domain.lifecycle import (
     LATEST,
     GrantWindows,
     grant_deadline,
-    later,
     reopens,
     session_facts,
 )
@@ -29,11 +29,6 @@ from cerebro.resources import (
     format_time,
     reasons,
 )
-
-COMMAND_GRACE = timedelta(seconds=2)
-"""A DeviceCommand is too late its timeout and this after its creation (rule
-C2).
-"""
 
 _OPERATOR_ONLY = (reasons.DEVICE_NOT_FOUND, reasons.NEVER_GRANTED)
 """Reasons of Ready that this module writes on Sessions that never had a
@@ -138,8 +133,7 @@ def judge_command(
             f"the Device {device} was deleted; {outcome}",
         )
     else:
-        created = command.metadata.creation_timestamp or now
-        if now < later(created, command.spec.timeout + COMMAND_GRACE):
+        if now < latest_start(command, now):
             return None
 
         message = f"not run: there is no Device {device} in this namespace"

@@ -57,7 +57,7 @@ def relay() -> OrderService:
 
 
 def test_d5_all_but_health_and_metrics_is_signed() -> None:
-    routes = make_routes(relay(), *[cast("Any", None)] * 3)
+    routes = make_routes(relay(), *[cast("Any", None)] * 4)
     access = {route.path: route.access for route in routes}
     assert {
         path for path, given in access.items() if given is Access.OPEN

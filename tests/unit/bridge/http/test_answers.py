@@ -115,7 +115,7 @@ def all_routes() -> list[Route]:
     )
     missing = cast("Any", None)
     service = OrderService(settings, missing, missing, missing, Metrics())
-    return make_routes(service, missing, missing, missing)
+    return make_routes(service, missing, missing, missing, missing)
 
 
 def openapi() -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""Which values of a router or a Secret are shown to nobody. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+MASK = "***"
+"""What stands in place of a value that is not shown."""
+
+_PARTS = (
+    "client-config",
+    "client-qr",
+    "passphrase",
+    "password",
+    "preshared-key",
+    "private-key",
+    "secret",
+    "shared-key",
+    "static-key",
+    "token",
+)
+"""A property whose name has one of these holds something secret."""
+
+_SHORTEST = 4
+"""Characters of the shortest value that is searched for within other text:
+shorter ones would mask half of every text.
+"""
+
+
+def is_sensitive(name: str) -> bool:
+    """Return whether a property of a router holds something secret."""
+    lower = name.lower()
+
+    return any(part in lower for part in _PARTS)
+
+
+def masked_row(row: dict[str, str], hidden: Collection[str]) -> dict[str, str]:
+    """Return a row without its sensitive values; `hidden` are values that must
+    not be shown under any name.
+    """
+
+    return {
+        name: MASK
+        if value and is_sensitive(name)
+        else masked_text(value, hidden)
+        for name, value in row.items()
+    }
+
+
+def masked_text(text: str, hidden: Collection[str]) -> str:
+    """Return a text in which none of the hidden values stands."""
+
+    for value in filter(None, hidden):
+        if text == value:
+            return MASK
+
+        if len(value) >= _SHORTEST:
+            text = text.replace(value, MASK)
+
+    return text

@@ -1,0 +1,1 @@
+"""What routers are asked for by callers of the bridge, through DeviceCommands."""
