@@ -334,7 +334,10 @@ STATUSES: list[Any] = [
         last_resync_at="monday",
     ),
     PeerStatus(
-        state="Online", last_handshake_time=NOW, applied_public_key="k" * 44
+        state="Online",
+        last_handshake_time=NOW,
+        applied_public_key="k" * 44,
+        endpoint="203.0.113.7:51820",
     ),
     DeviceStatus(
         tunnel_address="10.8.0.7",

@@ -347,7 +347,7 @@ class DeviceLoop:
 
         # What holds now.
         now = time.monotonic()
-        roster = self._sessions.current()
+        roster = await self._sessions.refresh()
         at = self._sessions.pass_context(
             device, resync=self._schedule.resync_is_due(now)
         )

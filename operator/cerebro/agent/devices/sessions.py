@@ -96,10 +96,28 @@ class DeviceSessions:
         self._untold.update(dict.fromkeys(changed))
 
         gone = [uid for uid in changed if not self._look_at(uid)]
-        if gone:
-            self._forget(frozenset(gone))
+        self._forget(frozenset(gone))
 
         return self._roster
+
+    async def refresh(self) -> Roster:
+        """Return what `current` returns, and let others run meanwhile: a
+        thousand Sessions may have changed.
+        """
+        gone: list[str] = []
+
+        def looks() -> Iterator[None]:
+            for uid in self._changed.take():
+                self._untold[uid] = None
+                if not self._look_at(uid):
+                    gone.append(uid)
+
+                yield
+
+        await exhaust(looks())
+        self._forget(frozenset(gone))
+
+        return self.current()
 
     def _look_at(self, uid: str) -> bool:
         """Take a Session as the store has it now; return whether it counts.
@@ -161,6 +179,9 @@ class DeviceSessions:
 
     def _forget(self, gone: frozenset[str]) -> None:
         """Forget what is remembered of Sessions that count no more."""
+        if not gone:
+            return
+
         for uid in gone:
             self._reporter.forget(uid)
 
@@ -234,6 +255,7 @@ class DeviceSessions:
         """
         self._told = None
         await exhaust(self._report_each(device, result))
+        await self.refresh()
 
     def _report_each(
         self, device: Device, result: PassResult
@@ -263,6 +285,7 @@ class DeviceSessions:
         not known yet. `lasting`: it is known to be no passing failure. What
         was told of a Session is not told again before something changes.
         """
+        await self.refresh()
         at = self.pass_context(device, resync=False)
         self.ended_by_clock(at)
         roster = self.current()

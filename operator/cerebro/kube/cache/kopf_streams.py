@@ -13,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from time import perf_counter
 from typing import Any
 
 import kopf
 from kopf._cogs.clients import watching
 from kopf._cogs.structs import references
+
+from cerebro.runtime.pace import Pace
 
 Take = Callable[[str, Any], Awaitable[None] | None]
 """Takes the plural name of a kind, and one of its events: `type`, which is
@@ -28,10 +29,6 @@ awaited until the event is taken.
 
 Insights = references.Insights
 """What is to be watched, as kopf's observers learn it."""
-
-_MOST_AT_ONCE = 0.01
-"""Seconds of events after which others run: those of a list come all at once.
-"""
 
 _LOST = "an event of %s %s could not be taken"
 
@@ -70,7 +67,7 @@ async def _read(
 ) -> None:
     """Take the events of one kind in one namespace, and let others run."""
     events = _InOrder(resource.plural, take)
-    began = perf_counter()
+    pace = Pace()
 
     async for event in watching.infinite_watch(
         settings=settings, resource=resource, namespace=namespace
@@ -79,10 +76,7 @@ async def _read(
             continue
 
         events.put(event)
-
-        if perf_counter() - began > _MOST_AT_ONCE:
-            await asyncio.sleep(0)
-            began = perf_counter()
+        await pace.breathe()
 
 
 class _InOrder:

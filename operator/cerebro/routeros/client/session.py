@@ -23,6 +23,7 @@ from cerebro.routeros.client.errors import (
     Trap,
     printable,
 )
+from cerebro.runtime.pace import Pace
 
 WINDOW = 64
 WRITE_DEADLINE = 30.0
@@ -296,9 +297,12 @@ class RouterSession:
     # --- what the router says
 
     async def _read(self) -> None:
+        pace = Pace()
+
         try:
             while self._closed is None:
                 self._take(parse(await self._wire.read_sentence()))
+                await pace.breathe()
         except BROKEN as error:
             self._shut(printable(str(error)) or type(error).__name__)
         finally:
