@@ -113,7 +113,8 @@ class SessionReporter:
             status = _ended(decision, plan, obstacle, now)
 
         session, meta = decision.session, decision.session.metadata
-        if _is_under_way(session, status, now):
+        # Most Sessions of a full pass are as they were.
+        if status == session.status or _is_under_way(session, status, now):
             return False
 
         patch = status_patch(session.status, status)
