@@ -47,7 +47,7 @@ test-unit: $(VENV) ## Tests without I/O
 # Much of their time is waiting, so four run side by side, each with a control plane of its own. Their order stays
 # that of their files, as the first ones take longest.
 test-integration: controlplane ## Tests against a real API server and simulated routers
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder tests/integration
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 10 tests/integration
 
 test-all: lint controlplane ## The same tests in their long form, with larger numbers
 	CEREBRO_TEST_LONG=1 $(BIN)/pytest tests/unit tests/integration
