@@ -119,13 +119,12 @@ def test_t9_fields_that_do_nothing_are_said(relay: Relay) -> None:
         device={
             "technicalUser": {"passwordSecretRef": {"name": "tech"}},
             "offlineAfter": "1m",
-            "commands": "All",
         }
     )
     warned = relay.until_condition(
         "Device", router.name, "Ready", "True", "NotSupported"
     )
-    for name in ("technicalUser", "offlineAfter", "commands"):
+    for name in ("technicalUser", "offlineAfter"):
         assert f"spec.{name}" in warned["message"]
 
     relay.session("user", router.name, MAC, IP, hotspotUser={"name": "guest"})
