@@ -11,7 +11,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_MOST_AT_ONCE = 0.01
+_MOST_AT_ONCE = 0.005
 """Seconds of work after which others run. A step is not interrupted, so steps
 are to be short.
 """
@@ -28,7 +28,7 @@ class Pace:
         self._began = perf_counter()
 
     async def breathe(self) -> None:
-        """Let others run if the last time is more than 10 ms ago."""
+        """Let others run if the last time is more than 5 ms ago."""
         if perf_counter() - self._began > _MOST_AT_ONCE:
             await asyncio.sleep(0)
             self._began = perf_counter()
@@ -37,7 +37,7 @@ class Pace:
 async def exhaust(steps: Iterable[object]) -> None:
     """Take all steps of some work, and let others run in between.
 
-    Work that takes less than 10 ms is done at once. Raises what a step raises;
+    Work that takes less than 5 ms is done at once. Raises what a step raises;
     a cancellation ends the work between two steps.
     """
     pace = Pace()

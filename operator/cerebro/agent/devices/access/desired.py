@@ -238,8 +238,10 @@ def judgements(
         else {}
     )
 
-    # What others promise matters only where the router has markers.
-    promised = _promised(every) if ends else {}
+    # What others promise matters only where a marker may tell when a duration
+    # began.
+    may_adopt = bool(ends) and any(map(_has_not_begun, every))
+    promised = _promised(every) if may_adopt else {}
     for session in every:
         mac, ips = client_keys(session)
         ids = {client_id(key) for key in (mac, *ips) if key} if ends else set()
@@ -497,6 +499,16 @@ def _marked_until(
         return None
 
     return max((mark for mark in marks if mark is not None), default=0)
+
+
+def _has_not_begun(session: Session) -> bool:
+    """Return whether a Session has a duration of which no status tells yet
+    when it began.
+    """
+    spec = session.spec
+    is_known = spec.expires_at is not None or spec.duration is None
+
+    return not is_known and session.status.authorized_at is None
 
 
 def _promised(
