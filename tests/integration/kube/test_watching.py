@@ -87,7 +87,9 @@ async def test_e7_a_deletion_while_the_watch_was_cut_and_etcd_compacted_is_found
         await proxy.accept()
         await watching.has("stays")
         assert ("DELETED", "goes") not in watching.store.events
-        assert watching.sessions in watching.relisted
+        await until(
+            lambda: watching.sessions in watching.relisted, "kopf to list anew"
+        )
         await admin.create(SESSION, namespace, a_session("new"))
         await watching.has("stays", "new")
         assert watching.intact()
