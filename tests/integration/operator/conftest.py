@@ -154,12 +154,17 @@ class Cluster:
         ) as answer:
             answer.read()
 
-    def until(self, check: Callable[[], object], what: str) -> None:
+    def until(
+        self,
+        check: Callable[[], object],
+        what: str,
+        within: float = CERTAIN,
+    ) -> None:
         """Wait until something is so."""
-        deadline = time.monotonic() + CERTAIN
+        deadline = time.monotonic() + within
         while not check():
             assert time.monotonic() < deadline, (
-                f"not within {CERTAIN:g} s: {what}"
+                f"not within {within:g} s: {what}"
             )
             time.sleep(0.2)
 
