@@ -19,8 +19,8 @@ INTERFACE, CLEANUP = "relay.cerebro.dev/interface", "relay.cerebro.dev/cleanup"
 QUIET = {"CEREBRO_AGENT_LOST_AFTER": "600"}
 """No agent runs here; that is the subject of other tests."""
 GARBAGE_COLLECTED = 600.0
-"""Seconds: Kubernetes' garbage collector reads the kinds anew only now and then, and tests beside this one take CRDs away
-and bring them back.
+"""Seconds: Kubernetes' garbage collector reads the kinds anew only now and then, and tests beside this one take CRDs
+away and bring them back.
 """
 
 
