@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from cerebro.resources import Session, reasons
-from cerebro.resources.naming import LABEL_MANAGED_BY, MANAGED_BY_BRIDGE
+from cerebro.resources.naming import came_over_http
 from cerebro.resources.session import SessionType
 
 LATEST = datetime.max.replace(tzinfo=UTC)
@@ -126,7 +126,7 @@ def is_ours(session: Session) -> bool:
     """Return whether the bridge made a Session; what others made it never
     changes (rule A10).
     """
-    return session.metadata.labels.get(LABEL_MANAGED_BY) == MANAGED_BY_BRIDGE
+    return came_over_http(session)
 
 
 def cause_of(session: Session) -> datetime | None:

@@ -264,10 +264,6 @@ class Schedule:
 
     # --- what is due
 
-    def clock_is_due(self, wall: datetime) -> bool:
-        """Return whether the clock has changed something since the last look."""
-        return self.clock_at is not None and self.clock_at <= wall
-
     def resync_is_due(self, now: float) -> bool:
         """Return whether the resync interval has passed."""
         return now >= self.resync_at

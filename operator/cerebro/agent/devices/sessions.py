@@ -92,11 +92,8 @@ class DeviceSessions:
         """Return the unfinished Sessions as they count, with the statuses that
         were reported last.
         """
-        changed = self._changed.take()
-        self._untold.update(dict.fromkeys(changed))
-
-        gone = [uid for uid in changed if not self._look_at(uid)]
-        self._forget(frozenset(gone))
+        for _ in self._take_changes():
+            pass
 
         return self._roster
 
@@ -104,20 +101,22 @@ class DeviceSessions:
         """Return what `current` returns, and let others run meanwhile: a
         thousand Sessions may have changed.
         """
-        gone: list[str] = []
-
-        def looks() -> Iterator[None]:
-            for uid in self._changed.take():
-                self._untold[uid] = None
-                if not self._look_at(uid):
-                    gone.append(uid)
-
-                yield
-
-        await exhaust(looks())
-        self._forget(frozenset(gone))
+        await exhaust(self._take_changes())
 
         return self.current()
+
+    def _take_changes(self) -> Iterator[None]:
+        """Look at each Session that changed, and yield after each."""
+        gone: list[str] = []
+
+        for uid in self._changed.take():
+            self._untold[uid] = None
+            if not self._look_at(uid):
+                gone.append(uid)
+
+            yield
+
+        self._forget(frozenset(gone))
 
     def _look_at(self, uid: str) -> bool:
         """Take a Session as the store has it now; return whether it counts.

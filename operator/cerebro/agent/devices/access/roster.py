@@ -65,7 +65,7 @@ class Roster:
         """
         uid = session.metadata.uid
         before = self._members.get(uid)
-        self._forget(uid)
+        self.leave(uid)
 
         member = _Member(session, _keys(session), wake_at)
         self._members[uid] = member
@@ -82,14 +82,11 @@ class Roster:
         if wake_at is not None and not known:
             self._push(wake_at, uid)
 
-    def leave(self, uid: str) -> bool:
-        """Forget a Session; return whether it was here."""
-        return self._forget(uid)
-
-    def _forget(self, uid: str) -> bool:
+    def leave(self, uid: str) -> None:
+        """Forget a Session; one that is not here is forgotten already."""
         member = self._members.pop(uid, None)
         if member is None:
-            return False
+            return
 
         self._phases[member.session.status.phase] -= 1
         self._held_by_clock.discard(uid)
@@ -101,15 +98,7 @@ class Roster:
             else:
                 del self._uids[key]
 
-        return True
-
     # --- look-ups
-
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def __contains__(self, uid: str) -> bool:
-        return uid in self._members
 
     def get(self, uid: str) -> Session | None:
         """Return a Session by its UID; None if it is not here."""
