@@ -4,8 +4,13 @@ out when they are carried out.
 
 from __future__ import annotations
 
+from cerebro.bridge.store.access import ENDED_MEMORY, RECORD_MEMORY
 from cerebro.bridge.store.base import MOVE_MEMORY, TOKEN_MEMORY
 from cerebro.bridge.store.events import EVENT_MEMORY
+from cerebro.bridge.store.redis.access_scripts import (
+    FORGET_ACCESSES,
+    FORGET_RECORDS,
+)
 from cerebro.bridge.store.redis.engine import Engine
 from cerebro.bridge.store.redis.event_scripts import FORGET_ACKS, FORGET_EVENTS
 from cerebro.bridge.store.redis.scripts import FORGET, FORGET_NONCES
@@ -20,6 +25,8 @@ async def prune(engine: Engine, now: int) -> None:
         (FORGET_NONCES, now),
         (FORGET_EVENTS, now - EVENT_MEMORY),
         (FORGET_ACKS, now - EVENT_MEMORY),
+        (FORGET_RECORDS, now - RECORD_MEMORY),
+        (FORGET_ACCESSES, now - ENDED_MEMORY),
     ):
         forgotten = AT_ONCE
         while forgotten >= AT_ONCE:

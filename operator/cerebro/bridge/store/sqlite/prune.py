@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from cerebro.bridge.store.access import ENDED_MEMORY, RECORD_MEMORY
 from cerebro.bridge.store.base import MOVE_MEMORY, TOKEN_MEMORY
 from cerebro.bridge.store.events import EVENT_MEMORY
 
@@ -33,6 +34,8 @@ def prune(db: sqlite3.Connection, now: int) -> bool:
             ("events", "event_id", "seen_at", now - EVENT_MEMORY),
             ("acks", "seq", "made_at", now - EVENT_MEMORY),
             ("payments", "sid", "kept_until", now),
+            ("records", "seq", "made_at", now - RECORD_MEMORY),
+            ("accesses", "uid", "ended_at", now - ENDED_MEMORY),
         )
     ]
 
