@@ -12,7 +12,6 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 
 import structlog
 import uvicorn
@@ -34,6 +33,7 @@ from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.orders.upkeep import Upkeep
+from cerebro.bridge.records.manager import AccessRecords
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import BridgeStore, Entry
 from cerebro.bridge.store.redis.store import RedisStore
@@ -105,6 +105,15 @@ def _store(settings: BridgeSettings) -> BridgeStore:
     return SqliteStore(settings.store)
 
 
+def _watches(namespace: str) -> tuple[Watch, ...]:
+    """Return what the bridge watches."""
+    return (
+        Watch(DEVICE, namespace),
+        Watch(SESSION, namespace, UNFINISHED),
+        Watch(DEVICE_COMMAND, namespace, UNFINISHED),
+    )
+
+
 class Bridge:
     """The parts of one bridge, wired together."""
 
@@ -116,13 +125,10 @@ class Bridge:
         self._api = api
         self._stopping = False
 
-        watches = (
-            Watch(DEVICE, settings.namespace),
-            Watch(SESSION, settings.namespace, UNFINISHED),
-            Watch(DEVICE_COMMAND, settings.namespace, UNFINISHED),
+        self._informers = Informers(
+            api, _watches(settings.namespace), settings
         )
 
-        self._informers = Informers(api, watches, settings)
         self._completeness = self._informers.completeness
         self._objects = self._informers.store
         self._sessions = Sessions(api, self._objects, settings.namespace)
@@ -132,19 +138,13 @@ class Bridge:
             trial=settings.trial_grant_within, paid=settings.paid_grant_within
         )
 
-        default_paid = (
-            timedelta(minutes=settings.paid_minutes)
-            if settings.paid_minutes
-            else None
-        )
-
         self._executor = OrderExecutor(
             self._sessions,
             store,
             complete=self._completeness.wait_complete,
             enqueue=self._enqueue,
             windows=windows,
-            default_paid=default_paid,
+            default_paid=settings.default_paid,
         )
 
         self._metrics = Metrics()
@@ -157,6 +157,10 @@ class Bridge:
             metrics=self._metrics,
             windows=windows,
             enqueue=self._enqueue,
+        )
+
+        self._records = AccessRecords(
+            settings, store, self._sessions, self._objects, self._metrics
         )
 
         self._inbox: Inbox[Written] = Inbox(
@@ -224,6 +228,7 @@ class Bridge:
             self._run_upkeep(),
             self._keep_house(),
             self._backend.run(self._api),
+            self._records.run(self._api),
         ]
 
         tasks = [asyncio.create_task(part) for part in parts]

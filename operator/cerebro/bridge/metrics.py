@@ -74,6 +74,18 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.records_waiting = Gauge(
+            "relay_records_waiting",
+            "Records of access that are not written; only the bridge that writes them knows",
+            registry=self.registry,
+        )
+
+        self.records_written = Labelled(
+            "relay_records_written",
+            "Records of access that were written",
+            registry=self.registry,
+        )
+
         self._old_counters: Counter[str] = Counter()
 
     def action(

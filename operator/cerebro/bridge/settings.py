@@ -8,6 +8,7 @@ here.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -19,6 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from cerebro.bridge.audit_settings import AuditSettings
 from cerebro.bridge.feed_settings import FeedSettings
 from cerebro.bridge.store_settings import StoreSettings
 from cerebro.resources.addresses import parse_network
@@ -40,6 +42,7 @@ Window = Annotated[int, Field(ge=1_000, le=3_600_000)]
 class BridgeSettings(
     FeedSettings,
     StoreSettings,
+    AuditSettings,
     KubernetesSettings,
     LeaseSettings,
     GrantSettings,
@@ -315,6 +318,14 @@ class BridgeSettings(
             or self.rate_limit
             or DEFAULT_CALLS_PER_ROUTER
         )
+
+    @property
+    def default_paid(self) -> timedelta | None:
+        """Length of a paid order that names none; None: until it is revoked."""
+        if not self.paid_minutes:
+            return None
+
+        return timedelta(minutes=self.paid_minutes)
 
     @property
     def unsigned_everywhere(self) -> bool:

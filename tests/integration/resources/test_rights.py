@@ -184,13 +184,14 @@ def test_d1_a_bridge_apart_takes_the_rights_to_secrets_from_the_operator(
     )
 
 
-def test_d1_a_bridge_apart_reads_no_lease_but_that_of_the_poller(
+def test_d1_a_bridge_apart_reads_no_lease_but_its_own(
     control_plane: ControlPlane, apart_namespace: str
 ) -> None:
     bridge = As(control_plane, "cerebro-bridge", apart_namespace)
     leases = f"/apis/{LEASES}/v1/namespaces/{apart_namespace}/leases"
     for name, status in (
         ("cerebro-bridge-poller", 404),
+        ("cerebro-bridge-recorder", 404),
         ("cerebro-operator", 403),
         ("cerebro-direct", 403),
     ):
