@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 
 from cerebro.bridge import environment
+from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.backend.manager import BackendSide
 from cerebro.bridge.commands.devices import CommandDevices
 from cerebro.bridge.commands.service import CommandService
@@ -124,6 +125,7 @@ class Bridge:
         self._store = store
         self._api = api
         self._stopping = False
+        self._audit = AuditLog.of(settings)
 
         self._informers = Informers(
             api, _watches(settings.namespace), settings
@@ -145,6 +147,7 @@ class Bridge:
             enqueue=self._enqueue,
             windows=windows,
             default_paid=settings.default_paid,
+            audit=self._audit,
         )
 
         self._metrics = Metrics()
@@ -157,6 +160,7 @@ class Bridge:
             metrics=self._metrics,
             windows=windows,
             enqueue=self._enqueue,
+            audit=self._audit,
         )
 
         self._records = AccessRecords(
@@ -183,7 +187,9 @@ class Bridge:
         )
 
         routes = make_routes(service, tunnels, wireguard, commands, self.state)
-        self._app = make_app(settings, store, self._metrics, routes)
+        self._app = make_app(
+            settings, store, self._metrics, routes, self._audit
+        )
 
     def state(self) -> BridgeState:
         """Return how the bridge is, for the health endpoints (E11)."""
@@ -222,6 +228,8 @@ class Bridge:
                 count=adopted,
             )
 
+        self._metrics.audit_dropped.set_function(lambda: self._audit.dropped)
+
         # All parts run side by side, until one of them ends or `stop` is set.
         parts = [
             self._informers.run(),
@@ -229,6 +237,7 @@ class Bridge:
             self._keep_house(),
             self._backend.run(self._api),
             self._records.run(self._api),
+            self._audit.run(),
         ]
 
         tasks = [asyncio.create_task(part) for part in parts]
@@ -254,6 +263,7 @@ class Bridge:
             results = await asyncio.gather(
                 *tasks, serving, return_exceptions=True
             )
+            await self._audit.close()
 
         for result in results:
             if isinstance(result, BaseException) and not isinstance(

@@ -80,6 +80,12 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.audit_dropped = Gauge(
+            "relay_audit_lines_dropped",
+            "Audit lines that found no room while none could be written",
+            registry=self.registry,
+        )
+
         self.records_written = Labelled(
             "relay_records_written",
             "Records of access that were written",

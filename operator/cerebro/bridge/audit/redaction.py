@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 MASK = "***"
@@ -19,6 +20,10 @@ _SECRET_NAME = re.compile(
     r"(?i)pass|secret|signature|authorization|cookie|credential|preshared|psk|hmac|nonce"
     r"|(?:private|shared|static|api)[-_]?key|pwd"
 )
+_SECRET, _TOKEN = "secret", "token"
+_LONGEST_NAME = 64
+"""Characters of a name that is looked at: what has a longer one is masked."""
+
 _TOKEN_NAME = re.compile(r"(?i)token|^sid$|^identity$")
 
 _SECRET_WORD = re.compile(
@@ -26,6 +31,9 @@ _SECRET_WORD = re.compile(
     r"(\"[^\"]*\"|'[^']*'|[^\s,;\"']+)"
 )
 """A secret within a text, such as a sentence for a router: `password=x`."""
+
+_HINT = re.compile(r"(?i)(?:pass|secret|token|psk|pwd|key)[\w-]*\s*[=:]")
+"""What a text has that needs a closer look."""
 
 _DEPTH = 8
 """Levels of objects and lists that are shown; what is deeper is masked."""
@@ -61,7 +69,7 @@ def cut(text: str) -> str:
     """Return a text without secrets within it, and no longer than can be
     shown.
     """
-    if "=" in text or ":" in text:
+    if _HINT.search(text):
         text = _SECRET_WORD.sub(rf"\1{MASK}", text)
 
     return text if len(text) <= _TEXT else f"{text[:_TEXT]}…"
@@ -72,10 +80,11 @@ def _shown(name: str, value: Any, depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
 
-    if _SECRET_NAME.search(name):
+    secrecy = _secrecy(name) if len(name) <= _LONGEST_NAME else _SECRET
+    if secrecy == _SECRET:
         return MASK
 
-    if _TOKEN_NAME.search(name):
+    if secrecy == _TOKEN:
         return token_mark(value) if isinstance(value, str) else MASK
 
     if isinstance(value, str):
@@ -85,6 +94,15 @@ def _shown(name: str, value: Any, depth: int) -> Any:
         return value
 
     return _shown_inside(name, value, depth)
+
+
+@lru_cache(maxsize=1024)
+def _secrecy(name: str) -> str:
+    """Return what a value with that name is: secret, a token, or neither."""
+    if _SECRET_NAME.search(name):
+        return _SECRET
+
+    return _TOKEN if _TOKEN_NAME.search(name) else ""
 
 
 def _shown_inside(name: str, value: Any, depth: int) -> Any:

@@ -12,9 +12,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp
 
 from cerebro.bridge.answers import Answer
+from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.commands.service import CommandService
 from cerebro.bridge.devices.tunnels import Tunnels
 from cerebro.bridge.devices.wireguard import WireGuardView
+from cerebro.bridge.endpoints.audited import audited
 from cerebro.bridge.endpoints.base import BridgeState, Endpoints
 from cerebro.bridge.endpoints.commands import CommandEndpoints
 from cerebro.bridge.endpoints.devices import DeviceEndpoints
@@ -74,8 +76,14 @@ def make_app(
     store: NonceStore,
     metrics: Metrics,
     routes: Iterable[Route],
+    audit: AuditLog | None = None,
 ) -> ASGIApp:
-    """Return the application: the gate, and the endpoints behind it."""
+    """Return the application: the gate, and the endpoints behind it.
+
+    `audit` is told of each call that may change something, and of those that
+    are refused; None: nobody is.
+    """
+    audit = audit or AuditLog(None)
     app = FastAPI(
         title="Cérebro relay",
         description=INTRODUCTION,
@@ -89,7 +97,7 @@ def make_app(
 
     paths = dict.fromkeys(_PAGES, Access.TOKEN)
     for route in routes:
-        _add(app, route)
+        _add(app, route, audit)
 
         access = paths.setdefault(route.path, route.access)
         if access is not route.access:
@@ -107,14 +115,14 @@ def make_app(
             paths=sorted(unknown),
         )
 
-    return Gate(app, settings, store, metrics, paths)
+    return Gate(app, settings, store, metrics, paths, audit=audit)
 
 
-def _add(app: FastAPI, route: Route) -> None:
+def _add(app: FastAPI, route: Route, audit: AuditLog) -> None:
     """Add an endpoint. FastAPI describes its models; the answer itself is made here, so that its bytes are ours."""
     app.add_api_route(
         route.path,
-        _answering(route.handler),
+        _answering(audited(route, audit)),
         name=route.handler.__name__,
         methods=[route.method],
         summary=route.summary,

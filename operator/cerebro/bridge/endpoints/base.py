@@ -52,7 +52,13 @@ def read_call(request: Request) -> tuple[Call, Fields]:
     Raises ApiError 400.
     """
     call: Call = request.state.call
-    return call, parse_body(call.body)
+
+    # Who tells the audit log has read the body already.
+    fields = getattr(request.state, "fields", None)
+    if fields is None:
+        fields = parse_body(call.body)
+
+    return call, fields
 
 
 async def counted(

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
+from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.errors import ApiError, invalid
 from cerebro.bridge.intents import Authorize, Cause, Client, Revoke
 from cerebro.bridge.orders.causes import latest_after
@@ -58,11 +59,18 @@ class OrderExecutor:
         enqueue: Callable[[Entry], None],
         windows: GrantWindows,
         default_paid: timedelta | None = None,
+        audit: AuditLog | None = None,
     ) -> None:
         self._sessions = sessions
         self._store = store
         self._resolver = Resolver(sessions, store)
-        self._hellos = Hellos(sessions, store, self._resolver, enqueue)
+        self._hellos = Hellos(
+            sessions,
+            store,
+            self._resolver,
+            enqueue,
+            audit or AuditLog(None),
+        )
         self._complete = complete
         self._windows = windows
         self._default_paid = default_paid

@@ -73,7 +73,7 @@ def read_client(fields: Fields) -> Client:
     """
     ip: str | None = None
     mac: str | None = None
-    for place in _places(fields):
+    for place in places(fields):
         ip = ip or _address(place, "ipAtual") or _address(place, "ip")
         mac = mac or _mac(place, "macAtual") or _mac(place, "mac")
 
@@ -84,7 +84,7 @@ def mik_id(fields: Fields) -> str | None:
     """Return the router's identifier, from the first of the places where
     clients put it.
     """
-    for place in _places(fields):
+    for place in places(fields):
         for name in _ROUTER_NAMES:
             if isinstance(place.get(name), Mapping):
                 continue
@@ -205,7 +205,7 @@ def _moment(value: object) -> datetime | None:
     return None
 
 
-def _places(fields: Fields) -> list[Fields]:
+def places(fields: Fields) -> list[Fields]:
     """Return the request itself, then the objects inside it that may name
     phone and router.
     """
