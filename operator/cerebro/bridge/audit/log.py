@@ -67,6 +67,7 @@ class AuditLog:
         self._lines: deque[str] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit")
         self._failing = False
+        self._writing: asyncio.Task[None] | None = None
         self.dropped = 0
         """Lines that found no room."""
 
@@ -150,10 +151,16 @@ class AuditLog:
         """Write what comes until cancelled."""
         while True:
             await asyncio.sleep(WRITE_EVERY)
-            await self._write()
+
+            # A thread that writes cannot be cancelled: `close` waits for it.
+            self._writing = asyncio.create_task(self._write())
+            await asyncio.shield(self._writing)
 
     async def close(self) -> None:
         """Write what is left."""
+        if self._writing is not None:
+            await self._writing
+
         await self._write()
         self._thread.shutdown(wait=False)
 

@@ -41,6 +41,7 @@ _BY_NAME = "/relay/action"
 
 _NOTHING_CHANGES = frozenset(
     {
+        "/hotspot/active",
         "/relay/arp-print",
         "/relay/arp/lookup",
         "/relay/device/hello",

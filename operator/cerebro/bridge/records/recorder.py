@@ -86,8 +86,8 @@ class Recorder:
         self._running = False
 
         # By the UIDs of Sessions: the states of those whose clients have
-        # access, and the names of those that changed.
-        self._open: dict[str, _Known] = {}
+        # access, as the store has them, and the names of those that changed.
+        self._open: dict[str, str] = {}
         self._dirty: dict[str, str] = {}
 
         self._wake = asyncio.Event()
@@ -124,10 +124,10 @@ class Recorder:
                 break
 
         for number, (uid, text) in enumerate(states.items()):
-            known = _read_known(text)
-            self._open[uid] = known
-            if known.state.access is not None:
-                self._dirty[uid] = known.state.access.session
+            self._open[uid] = text
+            access = _read_known(text).state.access
+            if access is not None:
+                self._dirty[uid] = access.session
 
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -252,10 +252,10 @@ class Recorder:
         """
         closed = [uid for uid in uids if uid not in self._open]
         texts = await self._store.accesses_of(closed) if closed else {}
-        stored = {uid: _read_known(text) for uid, text in texts.items()}
+        texts |= {uid: self._open[uid] for uid in uids if uid in self._open}
 
         return {
-            uid: self._open.get(uid) or stored.get(uid, _UNKNOWN)
+            uid: _read_known(texts[uid]) if uid in texts else _UNKNOWN
             for uid in uids
         }
 
@@ -273,7 +273,7 @@ class Recorder:
 
     def _remember(self, uid: str, known: _Known) -> None:
         if known.state.access is not None:
-            self._open[uid] = known
+            self._open[uid] = known.text
         else:
             self._open.pop(uid, None)
 

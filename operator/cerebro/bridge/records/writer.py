@@ -5,13 +5,15 @@ it belongs.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import structlog
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.records.places import PlaceError, RecordPlace
-from cerebro.bridge.store.access import AccessStore
+from cerebro.bridge.store.access import AccessStore, WaitingRecord
 from cerebro.runtime.backoff import Backoff
 
 _AT_ONCE = 500
@@ -20,10 +22,26 @@ _LOOK = 5.0
 """Seconds after which it is looked whether records wait, without a word of
 that.
 """
+_GRACE = 5.0
+"""Seconds in which a batch comes to its end when the bridge does."""
 FORGET_EVERY = 3600.0
 """Seconds between two rounds of deleting what is older than it may be."""
 
 log = structlog.get_logger(__name__)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do work that is not to be broken off between two of its steps: who is
+    cancelled waits for it, _GRACE seconds at most.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=_GRACE)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 class RecordWriter:
@@ -76,13 +94,18 @@ class RecordWriter:
             return False
 
         batch = await self._store.waiting_records(_AT_ONCE)
-        await place.write([record.body for record in batch])
-        await self._store.records_written([record.seq for record in batch])
+        await _to_its_end(self._write_batch(place, batch))
 
         self._metrics.records_written.inc(len(batch))
         self._metrics.records_waiting.set(max(0, count - len(batch)))
 
         return len(batch) == _AT_ONCE
+
+    async def _write_batch(
+        self, place: RecordPlace, batch: Sequence[WaitingRecord]
+    ) -> None:
+        await place.write([record.body for record in batch])
+        await self._store.records_written([record.seq for record in batch])
 
     async def _wait(self) -> None:
         try:
