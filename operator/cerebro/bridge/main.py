@@ -210,7 +210,9 @@ class Bridge:
 
         # What the process before left behind comes first.
         server = _Server(self._config())
-        adopted = await self._inbox.adopt(all_of_it=True)
+        adopted = 0
+        if not self._settings.dry_run:
+            adopted = await self._inbox.adopt(all_of_it=True)
 
         if adopted:
             log.info(
@@ -281,10 +283,13 @@ class Bridge:
 
     async def _run_upkeep(self) -> None:
         """Keep the bridge's Sessions as they should be, as soon as all are
-        known (E7).
+        known (E7). In dry run none is changed (F6).
         """
         await self._completeness.wait_complete()
         log.info("all Devices and Sessions are known")
+        if self._settings.dry_run:
+            await asyncio.Event().wait()
+
         await self._upkeep.run()
 
     async def _keep_house(self) -> None:
@@ -296,7 +301,8 @@ class Bridge:
 
             try:
                 await self._store.prune(now_ms())
-                await self._inbox.adopt()
+                if not self._settings.dry_run:
+                    await self._inbox.adopt()
             except ApiError as error:
                 log.warning("housekeeping has to wait", error=str(error))
             except Exception:
