@@ -43,7 +43,13 @@ from cerebro.kube.cache.completeness import Watch
 from cerebro.kube.cache.informers import Informers
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.connection import load
-from cerebro.resources import DEVICE, DEVICE_COMMAND, SESSION, UNFINISHED
+from cerebro.resources import (
+    DEVICE,
+    DEVICE_COMMAND,
+    PEER,
+    SESSION,
+    UNFINISHED,
+)
 from cerebro.runtime.clock import now_ms
 
 HOUSEKEEPING = 15.0
@@ -105,6 +111,16 @@ def _store(settings: BridgeSettings) -> BridgeStore:
     return SqliteStore(settings.store)
 
 
+def _watches(namespace: str) -> tuple[Watch, ...]:
+    """Return what the bridge knows of a namespace."""
+    return (
+        Watch(DEVICE, namespace),
+        Watch(PEER, namespace),
+        Watch(SESSION, namespace, UNFINISHED),
+        Watch(DEVICE_COMMAND, namespace, UNFINISHED),
+    )
+
+
 class Bridge:
     """The parts of one bridge, wired together."""
 
@@ -116,12 +132,7 @@ class Bridge:
         self._api = api
         self._stopping = False
 
-        watches = (
-            Watch(DEVICE, settings.namespace),
-            Watch(SESSION, settings.namespace, UNFINISHED),
-            Watch(DEVICE_COMMAND, settings.namespace, UNFINISHED),
-        )
-
+        watches = _watches(settings.namespace)
         self._informers = Informers(api, watches, settings)
         self._completeness = self._informers.completeness
         self._objects = self._informers.store

@@ -118,13 +118,13 @@ def test_t9_fields_that_do_nothing_are_said(relay: Relay) -> None:
     router = relay.router(
         device={
             "technicalUser": {"passwordSecretRef": {"name": "tech"}},
-            "offlineAfter": "1m",
+            "manageConfig": True,
         }
     )
     warned = relay.until_condition(
         "Device", router.name, "Ready", "True", "NotSupported"
     )
-    for name in ("technicalUser", "offlineAfter"):
+    for name in ("technicalUser", "manageConfig"):
         assert f"spec.{name}" in warned["message"]
 
     relay.session("user", router.name, MAC, IP, hotspotUser={"name": "guest"})
