@@ -19,11 +19,11 @@ from integration.bridge.callers.rows import (
 )
 
 WORKER = "worker-liberar-acesso.mjs"
-BINDING = [
-    "/ip/hotspot/ip-binding/add",
-    "=mac-address={mac}",
+PAID = [
+    "/ip/firewall/address-list/add",
+    "=list=paid_clients",
     "=address={ip}",
-    "=type=bypassed",
+    "=comment=pedido:{order}",
 ]
 
 
@@ -87,12 +87,12 @@ DASH = [
     ),
     _bare(
         WORKER,
-        _post("/relay/exec2", {"sentences": BINDING}),
+        _post("/relay/exec2", {"sentences": PAID}),
         reads={"ok": True, "data": ANY, "error": None},
     ),
     _bare(
         WORKER,
-        _post("/relay/exec2", {**LOGIN, "sentences": [BINDING]}),
+        _post("/relay/exec2", {**LOGIN, "sentences": [PAID]}),
         reads={"ok": True, "data": ANY, "error": None},
     ),
     _bare(

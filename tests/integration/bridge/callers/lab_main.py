@@ -21,6 +21,11 @@ ORDER = post(
     "/relay/authorize-by-pedido",
     {"pedidoId": "{order}", "mikId": "R1", "deviceToken": "{token}"},
 )
+NO_TOKEN = post(
+    "/relay/authorize-by-pedido",
+    {"pedidoId": "{order}", "mikId": "R1", "deviceToken": None},
+)
+"""Of an order whose phone the dashboard itself does not know."""
 TRIAL = post(
     "/relay/authorize-by-pedido",
     {"pedidoId": "trial:{order}", "mikId": "R1", "deviceToken": "{token}"},
@@ -88,6 +93,10 @@ def _token_rows(caller: str, sends: Request, *tokens: str) -> list[Row]:
 
 
 ACCESS = [
+    *(
+        Row(caller, NO_TOKEN, 400, {"code": "invalid_payload", "error": ANY})
+        for caller in PAYING
+    ),
     *(
         Row(caller, ORDER, reads={"ok": True}, before=(HELLO,))
         for caller in PAYING

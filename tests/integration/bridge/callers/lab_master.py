@@ -20,25 +20,38 @@ from integration.bridge.callers.rows import (
 
 LOGIN = {"host": ROUTER, "user": "api", "pass": "secret", "port": 8728}
 LINE = "/ip hotspot active print"
+BINDING = (
+    "/ip/hotspot/ip-binding/add address={ip} mac-address={mac} "
+    'server=hotspot1 type=bypassed comment="paid:{order}"'
+)
+FIND = '/ip/hotspot/host/remove [find mac-address="{mac}"]'
+"""An expression of the console's language, which the API does not have (F10): this client goes on after it."""
+GRANT = {"identity": "R1", "pedidoId": "{order}", **PHONE}
 ORDER: dict[str, Any] = {
     "pedidoId": "{order}",
     "orderCode": "{order}",
     "token": "{token}",
     "plano": "Acesso 1h",
     "planoMinutos": 60,
-    "expiresAt": None,
+    "expiresAt": "2099-01-01T00:00:00.000Z",
     "ipAtual": "{ip}",
     "macAtual": "{mac}",
-    "modo": "PAGO",
+    "modo": "WEBHOOK",
     "router": {**LOGIN, "secure": False},
-    "contexto": {"deviceId": "dev-1", "mikId": "R1", "identity": None},
+    "contexto": {
+        "deviceId": "dev-1",
+        "mikId": "R1",
+        "deviceIdentifier": None,
+        "clienteIpInicial": None,
+        "clienteMacInicial": None,
+    },
 }
 TRIAL = {
-    **ORDER,
-    "pedidoId": "trial:{order}",
-    "planoMinutos": 5,
-    "modo": "TRIAL",
-}
+    name: value
+    for name, value in ORDER.items()
+    if name not in ("pedidoId", "orderCode", "expiresAt")
+} | {"plano": "TRIAL", "planoMinutos": 5, "modo": "TRIAL"}
+"""It names no order: the token is made for it."""
 BOTH_TOKENS = {"x-relay-token": TOKENS["RELAY_TOKEN"]}
 
 
@@ -169,8 +182,16 @@ TOOLS = [
             ),
             (
                 "/relay/exec",
-                {**LOGIN, "command": LINE},
+                {**LOGIN, "command": BINDING},
                 {"reads": {"ok": True, "data": ANY}},
+            ),
+            (
+                "/relay/exec-by-device",
+                {"deviceId": "R1", "mikId": "R1", "command": FIND},
+                {
+                    "status": 400,
+                    "reads": {"code": "unsupported_syntax", "error": ANY},
+                },
             ),
         )
     ),
@@ -183,19 +204,30 @@ ACCESS = [
     ),
     _bare(
         "src/lib/liberarAcesso.ts",
-        post("/relay/resync-device", ORDER),
+        post("/relay/resync-device", {**ORDER, "modo": "RECONEXAO"}),
         reads={"ok": True, "mikId": "R1"},
         before=(post("/relay/authorize-by-pedido", ORDER),),
     ),
     _bare(
         "src/app/api/trial/route.js",
         post("/relay/authorize-by-pedido", TRIAL),
-        reads={"ok": True, "pedidoId": "trial:{order}"},
+        reads={"ok": True, "pedidoId": "trial:{token}"},
     ),
     _bare(
         "src/lib/relayClient.ts",
         get("/relay/identity/status?identity=R1"),
         reads={"state": "OK", "retryInMs": 0, "messageCode": ANY},
+    ),
+    _bare(
+        "src/lib/relayClient.ts",
+        post("/relay/hotspot/authorize", GRANT),
+        reads={"ok": True, "state": "APPLIED", "retryInMs": 0},
+    ),
+    _bare(
+        "src/lib/relayClient.ts",
+        post("/relay/hotspot/revoke", GRANT),
+        reads={"ok": True, "state": "APPLIED", "retryInMs": 0},
+        before=(post("/relay/hotspot/authorize", GRANT),),
     ),
     _bare(
         "src/lib/relayIdentityRefresh.js",
