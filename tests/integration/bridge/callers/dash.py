@@ -76,14 +76,28 @@ DASH = [
         "dashboard upload-redirect",
         Request(
             "POST",
-            "/relay/upload-redirect",
-            {"mikId": "R1", "html": "<html>"},
+            "/relay/exec2",
+            {"sentences": [["/file/print", "?name=hotspot4/redirect.html"]]},
             form="-",
             token="",
             headers={"x-relay-token": TOKENS["RELAY_TOKEN"]},
         ),
-        status=501,
-        reads={"ok": False, "code": "not_implemented"},
+        reads={"ok": True, "data": ANY},
+    ),
+    *(
+        _bare(
+            "dashboard exec",
+            _post("/relay/exec", {**LOGIN, "command": command}),
+            reads={"ok": True, "data": ANY, "result.commands": [words]},
+        )
+        for command, words in (
+            (
+                "/ping address=1.1.1.1 count=3",
+                "/ping =address=1.1.1.1 =count=3",
+            ),
+            ("/ip/arp/print", "/ip/arp/print"),
+            ("/system/identity/print", "/system/identity/print"),
+        )
     ),
     _bare(
         WORKER,
@@ -102,10 +116,8 @@ DASH = [
         reads={"ok": False, "error": ANY},
     ),
 ]
-START = post(
-    "/session/init",
-    {"sessionId": "{order}", "ip": "{ip}", "mac": "{mac}", "router": "R1"},
-)
+PHONE = {"ip": "{ip}", "mac": "{mac}", "router": "R1"}
+START = post("/session/init", {"sessionId": "{order}", **PHONE})
 AUTHORIZE = post(
     "/session/authorize",
     {"sessionId": "{order}", "plano": "teste", "tempo": 300_000},
@@ -129,7 +141,10 @@ FLOW = (
 OWN = [
     Row(
         "scripts/test/hmacRelayTest.js",
-        post("/relay/exec", {**LOGIN, "command": "/system/resource/print"}),
+        post(
+            "/relay/exec",
+            {**LOGIN, "command": "/system/identity/print", "params": {}},
+        ),
         reads={"ok": True, "result": ANY},
     ),
     *(

@@ -11,6 +11,7 @@ from integration.bridge.callers.lab_main import CUSTOMER, STATUS
 from integration.bridge.callers.rows import (
     ANY,
     KEY,
+    LEGACY,
     OPERATOR,
     TOKENS,
     Request,
@@ -255,6 +256,12 @@ ORDERS = [
         reads={"ok": True, "ip": "{ip}", "mikrotik.ok": True},
     ),
     _form_a(post("/relay/revoke", {"mikId": "R1"}), 400, BAD),
+    Row(
+        "contract 2.4, form D",
+        post("/relay/revoke", {"mikId": "R1", "mac": "{mac}"}, form="D"),
+        reads={"ok": True, "mac": "{mac}"},
+        setting=LEGACY,
+    ),
 ]
 ACTIONS = [
     _form_a(

@@ -113,7 +113,7 @@ class Request:
             token = TOKENS[self.token]
             sent |= (
                 {"x-relay-token": token}
-                if self.form in "AC"
+                if self.form in "ACD"
                 else {"authorization": f"Bearer {token}"}
             )
 
