@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from cerebro.bridge.database_settings import DatabaseSettings
 from cerebro.bridge.feed_settings import FeedSettings
 from cerebro.bridge.store_settings import StoreSettings
 from cerebro.resources.addresses import parse_network
@@ -38,6 +39,7 @@ Window = Annotated[int, Field(ge=1_000, le=3_600_000)]
 
 
 class BridgeSettings(
+    DatabaseSettings,
     FeedSettings,
     StoreSettings,
     KubernetesSettings,
@@ -370,4 +372,4 @@ class BridgeSettings(
         if self.dry_run:
             warnings.append("RELAY_DRY_RUN is set: no Session is made")
 
-        return warnings + self.feed_warnings()
+        return warnings + self.feed_warnings() + self.database_warnings()
