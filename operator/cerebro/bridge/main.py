@@ -29,10 +29,12 @@ from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.connections import Connections
 from cerebro.bridge.http.connections import config as connection_config
 from cerebro.bridge.metrics import Metrics
+from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions, Written
+from cerebro.bridge.orders.slots import Slots
 from cerebro.bridge.orders.upkeep import Upkeep
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import BridgeStore, Entry
@@ -73,7 +75,7 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then take nothing new, finish what is under way
     and close the store.
 
-    Raises StoreNotUsableError, StoreVersionError.
+    Raises StoreNotUsableError, StoreVersionError, QueryError.
     """
     ignored = environment.warnings(os.environ)
     for warning in [*settings.warnings(), *ignored]:
@@ -105,6 +107,22 @@ def _store(settings: BridgeSettings) -> BridgeStore:
     return SqliteStore(settings.store)
 
 
+def _watches(namespace: str) -> tuple[Watch, ...]:
+    return (
+        Watch(DEVICE, namespace),
+        Watch(SESSION, namespace, UNFINISHED),
+        Watch(DEVICE_COMMAND, namespace, UNFINISHED),
+    )
+
+
+def _default_paid(settings: BridgeSettings) -> timedelta | None:
+    """Return the length of a paid order that names no end; None: it has none."""
+    if not settings.paid_minutes:
+        return None
+
+    return timedelta(minutes=settings.paid_minutes)
+
+
 class Bridge:
     """The parts of one bridge, wired together."""
 
@@ -116,12 +134,7 @@ class Bridge:
         self._api = api
         self._stopping = False
 
-        watches = (
-            Watch(DEVICE, settings.namespace),
-            Watch(SESSION, settings.namespace, UNFINISHED),
-            Watch(DEVICE_COMMAND, settings.namespace, UNFINISHED),
-        )
-
+        watches = _watches(settings.namespace)
         self._informers = Informers(api, watches, settings)
         self._completeness = self._informers.completeness
         self._objects = self._informers.store
@@ -132,11 +145,9 @@ class Bridge:
             trial=settings.trial_grant_within, paid=settings.paid_grant_within
         )
 
-        default_paid = (
-            timedelta(minutes=settings.paid_minutes)
-            if settings.paid_minutes
-            else None
-        )
+        self._metrics = Metrics()
+        slots = Slots()
+        self._check = OrderCheck(settings, self._metrics, slots.given_back)
 
         self._executor = OrderExecutor(
             self._sessions,
@@ -144,10 +155,9 @@ class Bridge:
             complete=self._completeness.wait_complete,
             enqueue=self._enqueue,
             windows=windows,
-            default_paid=default_paid,
+            default_paid=_default_paid(settings),
+            check=self._check,
         )
-
-        self._metrics = Metrics()
 
         self._backend = BackendSide(
             settings,
@@ -160,7 +170,11 @@ class Bridge:
         )
 
         self._inbox: Inbox[Written] = Inbox(
-            store, self._executor.carry_out, windows, self._backend.settled
+            store,
+            self._executor.carry_out,
+            windows,
+            self._backend.settled,
+            slots,
         )
 
         self._metrics.watch(self._sessions.all, self._sessions.devices)
@@ -198,16 +212,34 @@ class Bridge:
             contact is not None and now - contact < SILENT_FOR + HOUSEKEEPING
         )
 
-        healthy = ready and self._completeness.complete() and is_in_contact
+        standing = self._check.standing
+        healthy = (
+            ready
+            and self._completeness.complete()
+            and is_in_contact
+            and standing != "failed"
+        )
 
-        return BridgeState(ready=ready, healthy=healthy, store_failure=failure)
+        return BridgeState(
+            ready=ready,
+            healthy=healthy,
+            store_failure=failure,
+            order_check=standing,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch, serve and keep house until `stop` is set; then end in order.
 
-        Raises the first error of a part that ended by itself.
+        Raises the first error of a part that ended by itself, and QueryError
+        for an order query that cannot be used.
         """
+        try:
+            await self._check.open()
+            await self._run(stop)
+        finally:
+            await self._check.close()
 
+    async def _run(self, stop: asyncio.Event) -> None:
         # What the process before left behind comes first.
         server = _Server(self._config())
         adopted = await self._inbox.adopt(all_of_it=True)
@@ -224,6 +256,7 @@ class Bridge:
             self._run_upkeep(),
             self._keep_house(),
             self._backend.run(self._api),
+            self._check.run(),
         ]
 
         tasks = [asyncio.create_task(part) for part in parts]

@@ -89,6 +89,7 @@ _WITH_TOKEN = {
     429: "Too many calls; `Retry-After` says how long to wait.",
 }
 _WITH_SIGNATURE = {
+    402: "By the backend's database the order is not paid.",
     403: "This caller may not do that.",
     409: "It cannot be done as things are; the code says why.",
     502: "The router, or the hub, refused it.",

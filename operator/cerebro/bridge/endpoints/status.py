@@ -43,6 +43,9 @@ class RelayStatusAnswer(Answer):
     database: Literal["ok", "failed"] = Field(
         description="Whether the store can be used."
     )
+    order_check: Literal["ok", "failed", "off"] = Field(
+        description="Whether the database can be asked about orders; `off` without CEREBRO_ORDER_QUERY."
+    )
     wireguard: Literal["up", "down", "unknown"] = Field(
         description="`up` if each Hub is ready; `unknown` if the API server does not say."
     )
@@ -174,6 +177,7 @@ class StatusEndpoints:
             status="ok" if state.healthy else "degraded",
             uptime=self._uptime(),
             database="ok" if state.store_failure is None else "failed",
+            order_check=state.order_check,
             wireguard=wireguard,
             hmac="ok" if self._service.settings.secret else "off",
             timestamp=now_text(),

@@ -15,8 +15,15 @@ from typing import get_args
 
 from cerebro.bridge.errors import ApiError, invalid
 from cerebro.bridge.intents import Authorize, Cause, Client, Revoke
+from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.causes import latest_after
-from cerebro.bridge.orders.decide import Known, decide, order_name, overtaken
+from cerebro.bridge.orders.decide import (
+    Known,
+    decide,
+    is_open,
+    order_name,
+    overtaken,
+)
 from cerebro.bridge.orders.hellos import Hellos
 from cerebro.bridge.orders.outcomes import Awaited, refuse_offline
 from cerebro.bridge.orders.resolve import Resolver
@@ -58,6 +65,7 @@ class OrderExecutor:
         enqueue: Callable[[Entry], None],
         windows: GrantWindows,
         default_paid: timedelta | None = None,
+        check: OrderCheck | None = None,
     ) -> None:
         self._sessions = sessions
         self._store = store
@@ -66,6 +74,7 @@ class OrderExecutor:
         self._complete = complete
         self._windows = windows
         self._default_paid = default_paid
+        self._check = check
 
     async def carry_out(self, entry: Entry) -> Written:
         """Carry out an entry as soon as all Devices and Sessions are known
@@ -99,16 +108,30 @@ class OrderExecutor:
         locations = await self._resolver.locations(order)
         device = self._resolver.device(order, locations)
         client = self._resolver.client(order, locations, device)
+
+        # Whom nobody knows the database may know.
+        asked_for = order
+        is_checked = not self._concerns(order)
+        if not client and not is_checked:
+            order = await self._checked(order, device, client)
+            client, is_checked = order.client, True
+
         if not client:
-            if await self._wait_for_hello(entry, order, locations):
+            if await self._wait_for_hello(entry, asked_for, locations):
                 raise _device_unknown()
 
             return await self._authorize(
-                entry, order
+                entry, asked_for
             )  # its hello came just now
 
         known = await self._known(order, client, device)
         for _ in range(MAX_DECISIONS):
+            # Nothing is opened unchecked, also if what was open ended since.
+            if not is_checked and not is_open(order, known):
+                order = await self._checked(order, device, client)
+                is_checked = True
+                known = await self._known(order, client, device)
+
             revoking = overtaken(order, known)
             write = revoking or decide(
                 self._sessions.namespace, order, client, known
@@ -136,6 +159,19 @@ class OrderExecutor:
             return Written(device, client, (target,))
 
         raise Unavailable("the Session is changed by others again and again")
+
+    def _concerns(self, order: Authorize) -> bool:
+        return self._check is not None and self._check.concerns(order)
+
+    async def _checked(
+        self, order: Authorize, device: Device, client: Client
+    ) -> Authorize:
+        """Return an order with what the order check adds to it. Raises
+        ApiError.
+        """
+        assert self._check is not None
+
+        return await self._check.checked(order, device.router_id, client)
 
     async def _known(
         self, order: Authorize, client: Client, device: Device
