@@ -20,7 +20,8 @@ forgotten that a poll brought longest ago and that have their outcome.
 
 EVENT_MEMORY = 30 * DAY
 """How long an event is remembered after a poll last brought it (F4), an ACK
-that the backend does not take is kept, and a payment that names no end.
+that the backend does not take is kept, and a payment that names no end. An
+event without a final outcome is remembered however old it is.
 """
 
 
