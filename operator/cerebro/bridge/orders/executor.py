@@ -116,6 +116,7 @@ class OrderExecutor:
             order = await self._checked(order, device, client)
             client, is_checked = order.client, True
 
+        client = client or await self._client_that_paid(order)
         if not client:
             if await self._wait_for_hello(entry, asked_for, locations):
                 raise _device_unknown()
@@ -159,6 +160,17 @@ class OrderExecutor:
             return Written(device, client, (target,))
 
         raise Unavailable("the Session is changed by others again and again")
+
+    async def _client_that_paid(self, order: Authorize) -> Client:
+        """Return the phone that the pending payment of an order's token names;
+        empty if there is none, or it names none.
+        """
+        if not order.token:
+            return Client()
+
+        payment = await self._store.payment_of(order.token, now_ms())
+
+        return payment.order.client if payment is not None else Client()
 
     def _concerns(self, order: Authorize) -> bool:
         return self._check is not None and self._check.concerns(order)

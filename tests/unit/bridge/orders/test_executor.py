@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.intents import Authorize, Client, Hello, Intent
+from cerebro.bridge.intents import Authorize, Client, Hello, Intent, Payment
 from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.store.base import DAY, BridgeStore, Entry
+from cerebro.bridge.store.events import NewEvent
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.store import Store as ObjectStore
 from cerebro.kube.client.errors import AlreadyExists, Conflict, NotFound
@@ -517,6 +518,21 @@ async def test_t10_a_device_that_cannot_be_read_is_not_a_missing_one(
             await world.do(intent.model_copy(update={"mik_id": mik_id}))
         assert (caught.value.status, caught.value.code) == (status, code)
     assert not world.server.objects
+
+
+async def test_a6_the_phone_may_come_from_a_pending_payment(
+    world: World,
+) -> None:
+    by_token = order("P-7").model_copy(
+        update={"token": "t", "client": Client()}
+    )
+    paid = by_token.model_copy(update={"client": Client(mac=MAC_2)})
+    event = NewEvent("paid", payment=Payment("t", paid, "day"))
+    await world.store.take_events([event], now_ms(), now_ms() + DAY)
+    done = await world.do(by_token)
+    assert done.client.mac == MAC_2
+    assert await world.store.sessions_of("t") == [done.targets[0].name]
+    assert await world.store.waiting_for("t", now_ms()) == []
 
 
 class Checked:

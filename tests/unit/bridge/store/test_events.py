@@ -208,6 +208,17 @@ async def test_a6_a_payment_of_a_phone_that_is_known_goes_into_the_inbox(
     assert (entry.intent.order_id, entry.intent.token) == ("P-7", "s-1")
 
 
+async def test_a6_the_phone_of_a_payment_is_kept_and_a_hello_counts_before_it(
+    store: BridgeStore,
+) -> None:
+    await take(store, paid(client=PHONE))
+    payment = await store.payment_of("s-1", 20)
+    assert payment is not None
+    assert payment.order.client == PHONE
+    (waiting,) = await store.waiting_for("s-1", 20)
+    assert not waiting.client
+
+
 async def test_a_payment_is_kept_until_its_end(store: BridgeStore) -> None:
     ends_at = at(3600)
     end = round(ends_at.timestamp() * 1000)
