@@ -188,7 +188,7 @@ class Bridge:
         commands = CommandService(
             api,
             self._objects,
-            CommandDevices(self._sessions),
+            CommandDevices(self._sessions, store),
             answer_within=settings.answer_timeout_ms / 1000,
         )
 

@@ -220,7 +220,7 @@ class CommandEndpoints:
         """Run sentences on a router, one after the other."""
         call, fields = _read(request)
         sentences = requests.sentences(fields)
-        device = self._device(call, requests.place(fields))
+        device = await self._device(call, requests.place(fields))
         command = await self._run(call, device, sentences=sentences)
 
         return results.exec_answer(device, sentences, command)
@@ -229,7 +229,7 @@ class CommandEndpoints:
         """Ping an address from a router; without one, ask the router who it is."""
         call, fields = _read(request)
         ping = requests.ping(fields)
-        device = self._device(call, requests.place(fields))
+        device = await self._device(call, requests.place(fields))
 
         if ping.target is None:
             command = await self._run(call, device, operation="Probe")
@@ -244,7 +244,7 @@ class CommandEndpoints:
     async def arp(self, request: Request) -> Answer:
         """Read the ARP table of a router."""
         call, fields = _read(request)
-        device = self._device(call, requests.place(fields))
+        device = await self._device(call, requests.place(fields))
         command = await self._run(call, device, operation="Arp")
 
         return results.arp_answer(device, command)
@@ -253,7 +253,9 @@ class CommandEndpoints:
         """Look up an address or a MAC in the ARP table of a router."""
         call, fields = _read(request)
         client = requests.arp_client(fields)
-        device = self._device(call, requests.place(fields, client=client))
+        device = await self._device(
+            call, requests.place(fields, client=client)
+        )
 
         # An address tells more than a MAC that may have moved.
         parameters = (
@@ -270,7 +272,7 @@ class CommandEndpoints:
     async def active(self, request: Request) -> Answer:
         """Read which clients the hotspot of a router lets through."""
         call, fields = _read(request)
-        device = self._device(call, requests.place(fields))
+        device = await self._device(call, requests.place(fields))
         command = await self._run(call, device, operation="Active")
         live_macs = self._service.devices.live_macs(device)
 
@@ -334,20 +336,22 @@ class CommandEndpoints:
         call, fields = _read(request)
         kick = requests.kick(fields, *criteria)
         client = read_client(fields)
-        device = self._device(call, requests.place(fields, client=client))
+        device = await self._device(
+            call, requests.place(fields, client=client)
+        )
         command = await self._run(
             call, device, operation="Kick", parameters=kick.parameters
         )
 
         return results.kick_answer(device, dict(kick.criteria), command)
 
-    def _device(self, call: Call, place: Place) -> Device:
+    async def _device(self, call: Call, place: Place) -> Device:
         """Return the router of a call, if it may be asked now.
 
         Raises ApiError 404, 400, 503; 429 for too many calls; 409 while its
         breaker is open (A7).
         """
-        device = self._service.devices.find(place)
+        device = await self._service.devices.find(place)
         self._check(call, device)
 
         return device

@@ -16,6 +16,7 @@ from cerebro.bridge.commands.request import CommandRequest
 from cerebro.bridge.commands.service import CommandService
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.orders.sessions import Sessions
+from cerebro.bridge.store.base import TokenStore
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import (
@@ -42,7 +43,8 @@ class Server:
         self.error: KubeError | None = None
         self._versions = itertools.count(1)
         api = cast(KubeApi, self)
-        devices = CommandDevices(Sessions(api, self.store, "ns"))
+        sessions = Sessions(api, self.store, "ns")
+        devices = CommandDevices(sessions, cast(TokenStore, None))
         self.service = CommandService(
             api, self.store, devices, answer_within=0.75
         )
