@@ -95,7 +95,7 @@ class DatabaseSettings(BasicSettings):
         description="The query by which a paid order is checked before it is granted (A5); none: no check.",
     )
     order_query_timeout: float = Field(
-        default=1.0,
+        default=2.0,
         ge=0.1,
         le=3.0,
         description="Time in which the answer to CEREBRO_ORDER_QUERY has to come.",
@@ -166,7 +166,12 @@ class DatabaseSettings(BasicSettings):
     def database_warnings(self) -> list[str]:
         """Return what a careful operator would want to know at start."""
         if self.order_query is None:
-            return []
+            if self.database_url is None:
+                return []
+
+            return [
+                "RELAY_DATABASE_URL, or DATABASE_URL, is ignored: CEREBRO_ORDER_QUERY is not set"
+            ]
 
         warnings: list[str] = []
         if self.order_query_away == "allow":

@@ -28,9 +28,11 @@ def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> BridgeSettings:
 def test_without_a_query_no_database_is_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    assert not read(monkeypatch).database_warnings()
     settings = read(monkeypatch, DATABASE_URL=URL)
     assert settings.order_query is None
-    assert not settings.database_warnings()
+    (warning,) = settings.database_warnings()
+    assert warning.endswith("is ignored: CEREBRO_ORDER_QUERY is not set")
 
 
 @pytest.mark.parametrize("name", ["RELAY_DATABASE_URL", "DATABASE_URL"])

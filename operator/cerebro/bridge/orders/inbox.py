@@ -239,7 +239,8 @@ class Inbox(Generic[R]):
         """
         place = _place_apart(entry)
         if place is not None:
-            self._newest_apart[place] = entry.seq
+            newest = self._newest_apart.get(place, 0)
+            self._newest_apart[place] = max(newest, entry.seq)
 
         trouble = _Trouble(is_logged=True, is_apart=True)
         for delay in Backoff(first=0.05, ceiling=5.0):
