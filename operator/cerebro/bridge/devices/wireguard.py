@@ -48,6 +48,8 @@ class Tunnel:
     allowed_ips: tuple[str, ...]
     last_handshake: datetime | None
     """When the state changed last, the newest handshake then."""
+    endpoint: str | None
+    """Where its last valid handshake came from, else where it is dialled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,10 @@ class WireGuardView:
                 "kubernetes_unavailable",
                 "the API server does not say which tunnels there are: try again",
             ) from None
+
+    async def state_now(self) -> WireGuardState:
+        """Return how the tunnels are at this moment. Raises KubeError."""
+        return await self._read()
 
     async def _read(self) -> WireGuardState:
         hubs = await self._list(HUB, Hub)
@@ -137,4 +143,5 @@ def _tunnel(peer: Peer) -> Tunnel:
         state=_STATES.get(peer.status.state, "NEVER_CONNECTED"),
         allowed_ips=tuple(peer.spec.allowed_ips),
         last_handshake=peer.status.last_handshake_time,
+        endpoint=peer.status.endpoint or peer.spec.endpoint,
     )
