@@ -274,10 +274,31 @@ def change(
     only its author changes it (F8).
     """
 
+    spec = _spec_change(device, request, placement)
+    annotations = _annotations(request, now, binds="publicKey" in spec)
+    if _has(device, annotations):
+        annotations = {}
+
+    if not came_over_http(device):
+        _refuse_change(device, request, spec, annotations)
+
+    patch: dict[str, Any] = {"spec": spec} if spec else {}
+    if annotations:
+        patch["metadata"] = {"annotations": annotations}
+
+    return patch
+
+
+def _spec_change(
+    device: Device, request: Registration, placement: Placement
+) -> dict[str, Any]:
+    """Return the fields of the spec that the request changes, under their wire
+    names.
+    """
+
     spec: dict[str, Any] = {}
     key = request.public_key
-    binds = key is not None and key != device.spec.public_key
-    if binds:
+    if key is not None and key != device.spec.public_key:
         spec["publicKey"] = key
 
     networks = placement.lan_networks
@@ -288,9 +309,18 @@ def change(
     if port is not None and port != device.spec.api.effective_port:
         spec["api"] = {"port": port}
 
-    annotations = _annotations(request, now, binds=binds)
-    if _has(device, annotations):
-        annotations = {}
+    return spec
+
+
+def _refuse_change(
+    device: Device,
+    request: Registration,
+    spec: dict[str, Any],
+    annotations: dict[str, str],
+) -> None:
+    """Raise ApiError 409 for a person's Device of which anything would be
+    written.
+    """
 
     fields = [f"spec.{name}" for name in spec]
     if annotations and not spec:
@@ -302,14 +332,8 @@ def change(
     if request.peer:
         fields.append("Peer")
 
-    if fields and not came_over_http(device):
+    if fields:
         raise not_ours(device, " and ".join(fields))
-
-    patch: dict[str, Any] = {"spec": spec} if spec else {}
-    if annotations:
-        patch["metadata"] = {"annotations": annotations}
-
-    return patch
 
 
 def not_ours(device: Device, what: str) -> ApiError:
