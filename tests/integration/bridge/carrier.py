@@ -18,6 +18,7 @@ from controlplane.server import ControlPlane
 from integration.bridge.agent import condition
 
 PAUSE = 0.05
+FIGURES_TOKEN = "figures-token-0123456789"
 FIRST_FREE = ipaddress.ip_address("10.8.1.1")
 
 
@@ -29,12 +30,18 @@ class Carrier:
         self.holds = False
         self.keys: set[str] = set()
         """The keys on the interface."""
+        self.page = ""
+        """The agent's metrics."""
+        self._server: asyncio.Server | None = None
         self._api = KubeApi(from_kubeconfig(plane.kubeconfig))
         self._given: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self._api.__aenter__()
+        self._server = await asyncio.start_server(
+            self._metrics, "127.0.0.1", 0
+        )
         self._task = asyncio.create_task(self._run())
         return self
 
@@ -45,10 +52,31 @@ class Carrier:
         trace: TracebackType | None,
     ) -> None:
         assert self._task is not None
+        assert self._server is not None
+        self._server.close()
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
         await self._api.__aexit__(kind, error, trace)
+
+    @property
+    def metrics_url(self) -> str:
+        """Where the agent says its figures."""
+        assert self._server is not None
+        port = self._server.sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{port}/metrics"
+
+    async def _metrics(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        knows = f"authorization: bearer {FIGURES_TOKEN}" in head
+        page = self.page.encode() if knows else b""
+        status = "200 OK" if knows else "401 Unauthorized"
+        length = f"content-length: {len(page)}"
+        writer.write(f"HTTP/1.1 {status}\r\n{length}\r\n\r\n".encode() + page)
+        await writer.drain()
+        writer.close()
 
     async def _run(self) -> None:
         while True:

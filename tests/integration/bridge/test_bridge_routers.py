@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from controlplane import apply
 from controlplane.server import ControlPlane
 from integration.bridge.agent import Agent, condition
 from integration.bridge.caller import Caller, eventually
-from integration.bridge.carrier import Carrier
+from integration.bridge.carrier import FIGURES_TOKEN, Carrier
 from integration.bridge.process import TOKEN, BridgeProcess
 from integration.bridge.test_bridge_bootstrap import (
     HUB_KEY,
@@ -74,6 +75,8 @@ async def caller(
     environment = {
         "KUBECONFIG": str(kubeconfig),
         "RELAY_INTERNAL_TOKEN": INTERNAL["x-relay-internal-token"],
+        "CEREBRO_AGENT_METRICS": carrier.metrics_url,
+        "CEREBRO_AGENT_METRICS_TOKEN": FIGURES_TOKEN,
     }
     process = BridgeProcess(tmp_path, environment, carrier.namespace)
     try:
@@ -429,15 +432,20 @@ async def test_f8_keys_are_bound_listed_and_taken(
         return carrier.keys == {second}
 
     await eventually(rotated)
+    labels = f'{{namespace="{NAMESPACE}",hub="hub",peer="r1"}}'
+    carrier.page = (
+        f"cerebro_peer_last_handshake_seconds{labels} {time.time() - 30}\n"
+        f"cerebro_peer_receive_bytes_total{labels} 7.0\n"
+        f"cerebro_peer_transmit_bytes_total{labels} 8.0\n"
+    )
     status = await inside(caller, "GET", "status")
     assert status.status_code == 200
     (peer,) = status.json()["peers"]
     assert isinstance(status.json()["timestamp"], int)
     assert (peer["publicKey"], peer["status"]) == (second, "NEVER_CONNECTED")
-    assert (peer["handshakeAge"], peer["allowedIps"]) == (
-        None,
-        ["10.8.0.9/32"],
-    )
+    assert peer["handshakeAge"] >= 30
+    assert (peer["rx"], peer["tx"]) == (7, 8)
+    assert peer["allowedIps"] == ["10.8.0.9/32"]
     assert peer["device"] == told
 
     path = quote(second, safe="")

@@ -182,7 +182,7 @@ class PeerRecord(Answer):
 
     public_key: str
     handshake_age: int | None = Field(
-        description="Seconds since the last handshake, as far as it is known."
+        description="Seconds since the last handshake; null if there was none, or it is not known."
     )
     status: Literal["ONLINE", "OFFLINE", "NEVER_CONNECTED"]
     rx: int | None = Field(description="Bytes received; null if not known.")

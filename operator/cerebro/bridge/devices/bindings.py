@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from itertools import islice
 
 from cerebro.bridge.devices import records
@@ -198,10 +197,10 @@ def peer_records(
         result.append(
             PeerRecord(
                 public_key=tunnel.public_key,
-                handshake_age=_age(tunnel.last_handshake, now),
+                handshake_age=_handshake_age(tunnel, now),
                 status=tunnel.state,
-                rx=None,
-                tx=None,
+                rx=tunnel.figures.rx,
+                tx=tunnel.figures.tx,
                 allowed_ips=list(tunnel.allowed_ips),
                 endpoint=tunnel.endpoint,
                 device=records.binding(device) if device else None,
@@ -211,5 +210,16 @@ def peer_records(
     return result
 
 
-def _age(moment: datetime | None, now: float) -> int | None:
-    return max(0, int(now - moment.timestamp())) if moment else None
+def _handshake_age(tunnel: Tunnel, now: float) -> int | None:
+    """Return the age of the last handshake in seconds; None if there was none,
+    or if it is not known: a status has the time of the last change only.
+    """
+    moment = tunnel.last_handshake
+    is_old_news = (
+        tunnel.state == "ONLINE" and tunnel.figures.last_handshake is None
+    )
+
+    if moment is None or is_old_news:
+        return None
+
+    return max(0, int(now - moment.timestamp()))

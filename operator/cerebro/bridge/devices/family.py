@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cerebro.bridge.devices.bindings import Bindings
+from cerebro.bridge.devices.figures import AgentFigures
 from cerebro.bridge.devices.registry import Registry
 from cerebro.bridge.devices.routers import Routers
 from cerebro.bridge.devices.secrets import DeviceSecrets
@@ -33,7 +34,13 @@ def make_devices(
     registry = Registry(api, store, sessions, settings)
     secrets = DeviceSecrets(registry)
     tunnels = Tunnels(registry, secrets)
-    wireguard = WireGuardView(api, settings.namespace)
+    token = settings.agent_metrics_token
+    figures = AgentFigures(
+        settings.agent_metrics,
+        token.get_secret_value() if token else None,
+        settings.namespace,
+    )
+    wireguard = WireGuardView(api, settings.namespace, figures)
 
     return DeviceFamily(
         tunnels,

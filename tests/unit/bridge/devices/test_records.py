@@ -6,12 +6,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
+from cerebro.agent.hubs.metrics import PeerCollector, PeerReading
 from cerebro.bridge.devices import records
 from cerebro.bridge.devices.bindings import peer_records
+from cerebro.bridge.devices.figures import Figures, take
 from cerebro.bridge.devices.secret_names import is_made_here, secret_name
 from cerebro.bridge.devices.wireguard import wireguard_state
 from cerebro.resources import Device, Peer
+from cerebro.wireguard.model import ActualPeer
 
 KEY = "A" * 43 + "="
 PSK = "p" * 42 + "A="
@@ -132,17 +136,54 @@ def test_f8_a_binding_that_nobody_made_dates_from_its_device() -> None:
     assert records.binding(by_hand).created_at == started
 
 
-def test_peers_have_their_routers_and_the_age_of_the_handshake() -> None:
-    tunnels = wireguard_state([], [peer()]).tunnels
+def test_peers_have_their_routers_and_the_agents_figures() -> None:
+    """Without figures only the age of an old handshake is known: a status is written when its state changes."""
     started = datetime(2026, 1, 2, 12, tzinfo=UTC).timestamp()
-    (told,) = peer_records(tunnels, lambda _: device(), started + 30.5)
+    seen = {("hub", "bus05"): Figures(started + 20, 7, 8)}
+    tunnels = wireguard_state([], [peer()], seen).tunnels
+    (told,) = peer_records(tunnels, lambda _: device(), started + 50.5)
     assert (told.public_key, told.status) == (KEY, "ONLINE")
-    assert told.handshake_age == 30
+    assert (told.handshake_age, told.rx, told.tx) == (30, 7, 8)
     assert told.endpoint == "203.0.113.7:13231"
     assert told.device is not None
     assert told.device.device_id == "BUS05"
+
+    tunnels = wireguard_state([], [peer()], {}).tunnels
     (alone,) = peer_records(tunnels, lambda _: None, started)
+    assert (alone.handshake_age, alone.rx, alone.tx) == (None, None, None)
     assert alone.device is None
+    offline = peer().model_copy(deep=True)
+    offline.status.__dict__["state"] = "Offline"
+    tunnels = wireguard_state([], [offline], {}).tunnels
+    (told,) = peer_records(tunnels, lambda _: None, started + 600)
+    assert (told.status, told.handshake_age) == ("OFFLINE", 600)
+
+
+def test_the_figures_are_those_of_an_agent_s_page() -> None:
+    """As the real agent's metrics are written."""
+    readings = [
+        PeerReading(
+            namespace,
+            "hub",
+            name,
+            ActualPeer(
+                KEY, frozenset(), last_handshake=at, rx_bytes=rx, tx_bytes=8
+            ),
+        )
+        for namespace, name, at, rx in (
+            ("test", "bus05", 1_700_000_000.0, 2**53),
+            ("test", "never", 0.0, 0),
+            ("another", "bus05", 1.0, 1),
+        )
+    ]
+    registry = CollectorRegistry()
+    registry.register(PeerCollector(lambda: readings))
+    figures: dict[tuple[str, str], Figures] = {}
+    take(figures, generate_latest(registry).decode().splitlines(), "test")
+    assert figures == {
+        ("hub", "bus05"): Figures(1_700_000_000.0, 2**53, 8),
+        ("hub", "never"): Figures(None, 0, 8),
+    }
 
 
 def test_d2_each_change_of_a_secret_has_a_name_of_its_own() -> None:
