@@ -21,6 +21,7 @@ from cerebro.resources import (
     Hub,
     Peer,
     format_time,
+    reasons,
 )
 from cerebro.resources.addresses import normal_host, same_host
 from cerebro.resources.naming import (
@@ -381,7 +382,10 @@ def judge(peer: Peer | None, key: str) -> Literal["applied", "pending"]:
 
     for name in ("Accepted", "Applied"):
         condition = _current_condition(peer, name)
-        if condition is not None and condition.status == "False":
+        if condition is None or condition.reason == reasons.SECRET_NOT_READ:
+            continue
+
+        if condition.status == "False":
             raise ApiError(
                 502,
                 "wg_peer_failed",

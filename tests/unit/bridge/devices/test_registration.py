@@ -275,6 +275,15 @@ def test_it_is_done_when_the_interface_has_this_key(
     assert registration.judge(there, KEY) == expected
 
 
+def test_a_preshared_key_that_is_being_read_is_no_refusal() -> None:
+    there = peer(2, Applied="False")
+    (applied,) = there.status.conditions
+    reading = applied.model_copy(update={"reason": "SecretNotRead"})
+    status = there.status.model_copy(update={"conditions": [reading]})
+    waiting = there.model_copy(update={"status": status})
+    assert registration.judge(waiting, KEY) == "pending"
+
+
 @pytest.mark.parametrize("condition", ["Accepted", "Applied"])
 def test_f10_a_refused_peer_is_said(condition: str) -> None:
     with pytest.raises(ApiError, match=r"bus05 .* Because: of this") as error:
