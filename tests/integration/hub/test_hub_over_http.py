@@ -49,9 +49,12 @@ async def caller(
     kubeconfig = world.plane.account_kubeconfig(
         "cerebro-operator", world.namespace
     )
-    process = BridgeProcess(
-        tmp_path, {"KUBECONFIG": str(kubeconfig)}, world.namespace
-    )
+    # Its API cannot be reached before its tunnel stands.
+    environment = {
+        "KUBECONFIG": str(kubeconfig),
+        "CB_RECOVERY_TIMEOUT_MS": "1000",
+    }
+    process = BridgeProcess(tmp_path, environment, world.namespace)
     try:
         async with Caller(process) as caller:
             await caller.until_complete()
@@ -113,9 +116,6 @@ async def test_f9_a_router_registers_works_rotates_its_key_and_goes(
     assert seen.allowed_ips == {f"{TUNNEL}/32", "192.168.77.0/24"}
     assert (seen.preshared_key, seen.keepalive) == (preshared, "25")
 
-    # Its API cannot be reached before its tunnel stands.
-    quick = '{"spec": {"circuitBreaker": {"recoveryTime": "1s"}}}'
-    world.kubectl("patch", "device", "bus05", "--type=merge", "-p", quick)
     hub_key = str(world.status(HUB, "Hub")["publicKey"])
     router.dial(hub_key, f"{node.address}:{PORT}")
     (router.folder / "psk").write_text(preshared)

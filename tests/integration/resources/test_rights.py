@@ -62,7 +62,7 @@ BRIDGE_APART = (
     | rights(OURS, ["devices"], *READ, "create", "patch", "delete")
     | rights(OURS, ["devicecommands"], *READ, "create", "delete")
     | rights(OURS, ["hubs"], "get", "list")
-    | rights(OURS, ["peers"], "get", "list", "patch")
+    | rights(OURS, ["peers"], *READ, "patch")
     | rights(LEASES, ["leases"], "get", "create", "update")
     | MAKE_AND_DELETE_SECRETS
 )

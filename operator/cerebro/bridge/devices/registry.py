@@ -117,6 +117,9 @@ class Registry:
                 self.namespace, hub.name, request, placement, now
             )
 
+            spec = self.settings.with_device_defaults(manifest["spec"])
+            manifest = {**manifest, "spec": spec}
+
             return Planned(
                 Device.model_validate(manifest), hub, manifest, patch={}
             )
