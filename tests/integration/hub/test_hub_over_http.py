@@ -105,7 +105,7 @@ async def test_f9_a_router_registers_works_rotates_its_key_and_goes(
             "publicIp": "203.0.113.7",
             "apiUser": api.address_book["user"],
             "apiPassword": password,
-            "apiPort": api.address_book["port"],
+            "apiPort": 8728,
         },
         "presharedKey": preshared,
         "keepalive": 25,
