@@ -21,8 +21,7 @@ from cerebro.bridge import environment
 from cerebro.bridge.backend.manager import BackendSide
 from cerebro.bridge.commands.devices import CommandDevices
 from cerebro.bridge.commands.service import CommandService
-from cerebro.bridge.devices.tunnels import Tunnels
-from cerebro.bridge.devices.wireguard import WireGuardView
+from cerebro.bridge.devices.family import make_devices
 from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.endpoints.base import BridgeState
 from cerebro.bridge.errors import ApiError
@@ -45,7 +44,13 @@ from cerebro.kube.cache.completeness import Watch
 from cerebro.kube.cache.informers import Informers
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.connection import load
-from cerebro.resources import DEVICE, DEVICE_COMMAND, SESSION, UNFINISHED
+from cerebro.resources import (
+    DEVICE,
+    DEVICE_COMMAND,
+    PEER,
+    SESSION,
+    UNFINISHED,
+)
 from cerebro.runtime.clock import now_ms
 
 HOUSEKEEPING = 15.0
@@ -108,8 +113,10 @@ def _store(settings: BridgeSettings) -> BridgeStore:
 
 
 def _watches(namespace: str) -> tuple[Watch, ...]:
+    """Return what the bridge knows of a namespace."""
     return (
         Watch(DEVICE, namespace),
+        Watch(PEER, namespace),
         Watch(SESSION, namespace, UNFINISHED),
         Watch(DEVICE_COMMAND, namespace, UNFINISHED),
     )
@@ -183,8 +190,7 @@ class Bridge:
             settings, store, self._sessions, self._inbox, self._metrics
         )
 
-        tunnels = Tunnels(api, self._objects, self._sessions, settings)
-        wireguard = WireGuardView(api, settings.namespace)
+        devices = make_devices(api, self._objects, self._sessions, settings)
         commands = CommandService(
             api,
             self._objects,
@@ -192,7 +198,7 @@ class Bridge:
             answer_within=settings.answer_timeout_ms / 1000,
         )
 
-        routes = make_routes(service, tunnels, wireguard, commands, self.state)
+        routes = make_routes(service, devices, commands, self.state)
         self._app = make_app(settings, store, self._metrics, routes)
 
     def state(self) -> BridgeState:
@@ -242,7 +248,9 @@ class Bridge:
     async def _run(self, stop: asyncio.Event) -> None:
         # What the process before left behind comes first.
         server = _Server(self._config())
-        adopted = await self._inbox.adopt(all_of_it=True)
+        adopted = 0
+        if not self._settings.dry_run:
+            adopted = await self._inbox.adopt(all_of_it=True)
 
         if adopted:
             log.info(
@@ -314,10 +322,13 @@ class Bridge:
 
     async def _run_upkeep(self) -> None:
         """Keep the bridge's Sessions as they should be, as soon as all are
-        known (E7).
+        known (E7). In dry run none is changed (F6).
         """
         await self._completeness.wait_complete()
         log.info("all Devices and Sessions are known")
+        if self._settings.dry_run:
+            await asyncio.Event().wait()
+
         await self._upkeep.run()
 
     async def _keep_house(self) -> None:
@@ -329,7 +340,8 @@ class Bridge:
 
             try:
                 await self._store.prune(now_ms())
-                await self._inbox.adopt()
+                if not self._settings.dry_run:
+                    await self._inbox.adopt()
             except ApiError as error:
                 log.warning("housekeeping has to wait", error=str(error))
             except Exception:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from cerebro.bridge.devices.family import DeviceFamily
 from cerebro.bridge.endpoints.app import make_routes
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access, Tokens
@@ -57,7 +58,9 @@ def relay() -> OrderService:
 
 
 def test_d5_all_but_health_and_metrics_is_signed() -> None:
-    routes = make_routes(relay(), *[cast("Any", None)] * 4)
+    missing = cast("Any", None)
+    devices = DeviceFamily(missing, missing, missing, missing)
+    routes = make_routes(relay(), devices, missing, missing)
     access = {route.path: route.access for route in routes}
     assert {
         path for path, given in access.items() if given is Access.OPEN
@@ -195,6 +198,10 @@ def test_d5_a_strict_bridge_does_not_start_without_its_secrets(
         ("/session/{sessionId}", "/session/{sessionId}"),
         ("/peers/ab/c+=", "/peers/{key:path}"),
         ("/peers/ab\x00", None),
+        ("/devices/a/status", "/devices/{deviceId}/status"),
+        ("/devices/a", "/devices/{deviceId}"),
+        ("/devices/a/b/status", None),
+        ("/devices//status", None),
         ("/peers", None),
         ("/elsewhere", None),
     ],
@@ -207,6 +214,8 @@ def test_a_path_is_read_strictly_also_with_a_parameter(
             "/session/init": Access.SIGNED,
             "/session/{sessionId}": Access.TOOLS,
             "/peers/{key:path}": Access.INTERNAL,
+            "/devices/{deviceId}": Access.SIGNED,
+            "/devices/{deviceId}/status": Access.SIGNED,
         }
     )
     found = table.find(path)
@@ -262,10 +271,12 @@ def test_a5_the_setting_gives_paid_orders_their_end_and_trials_none() -> None:
     assert "duration" not in fixed.body["spec"]
 
 
-def test_a8_before_all_devices_are_known_none_is_called_unknown() -> None:
+async def test_a8_before_all_devices_are_known_none_is_called_unknown() -> (
+    None
+):
     """In dry run there is no inbox to wait in: the answer is `starting` at once."""
     starting = relay()
     starting._must_exist("router-1")
     with pytest.raises(ApiError) as caught:
-        starting._device_in_dry_run("router-1")
+        await starting._pretend(order())
     assert (caught.value.status, caught.value.code) == (503, "starting")
