@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from cerebro.runtime.floors import Floor
 from cerebro.runtime.settings import BasicSettings
 
 QUERY_PARAMETERS = (
@@ -83,12 +84,12 @@ class DatabaseSettings(BasicSettings):
         validation_alias="RELAY_DB_POOL_SIZE",
         description="Connections to the database at most.",
     )
-    database_idle_ms: int = Field(
-        default=30_000,
-        ge=1_000,
-        le=3_600_000,
-        validation_alias="RELAY_DB_IDLE_MS",
-        description="Time after which a connection to the database that nobody uses is closed.",
+    database_idle_ms: Annotated[int, Field(le=3_600_000), Floor(1_000)] = (
+        Field(
+            default=30_000,
+            validation_alias="RELAY_DB_IDLE_MS",
+            description="Time after which a connection to the database that nobody uses is closed.",
+        )
     )
     order_query: str | None = Field(
         default=None,
