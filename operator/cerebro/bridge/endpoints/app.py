@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+import inspect
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 
 import structlog
 from fastapi import FastAPI
@@ -24,7 +31,7 @@ from cerebro.bridge.endpoints.identity import IdentityEndpoints
 from cerebro.bridge.endpoints.orders import OrderEndpoints
 from cerebro.bridge.endpoints.page import (
     INTRODUCTION,
-    SECURITY_SCHEMES,
+    complete,
     described,
     refusals_of,
     tag_of,
@@ -35,7 +42,7 @@ from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.answers import answer_response, render
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.gate import Gate
-from cerebro.bridge.http.routes import Handler, Route
+from cerebro.bridge.http.routes import Handler, PathTable, Route
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.settings import BridgeSettings
@@ -84,12 +91,14 @@ def make_app(
     )
 
     app.add_exception_handler(ApiError, _api_error)
-    app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
 
+    routes = list(routes)
     paths = dict.fromkeys(_PAGES, Access.TOKEN)
+    methods: dict[str, list[str]] = {path: ["GET", "HEAD"] for path in _PAGES}
     for route in routes:
         _add(app, route)
+        methods.setdefault(route.path, []).append(route.method)
 
         access = paths.setdefault(route.path, route.access)
         if access is not route.access:
@@ -97,8 +106,12 @@ def make_app(
                 f"{route.path}: the gate knows one access for all methods of a path"
             )
 
+    app.add_exception_handler(
+        HTTPException, _http_error(PathTable(paths), methods)
+    )
+
     # FastAPI keeps the page that it makes at the first call.
-    app.openapi()["components"]["securitySchemes"] = SECURITY_SCHEMES
+    complete(app.openapi(), routes)
 
     unknown = set(settings.allow_unsigned) - paths.keys() - {"all"}
     if unknown:
@@ -118,7 +131,7 @@ def _add(app: FastAPI, route: Route) -> None:
         name=route.handler.__name__,
         methods=[route.method],
         summary=route.summary,
-        description=route.handler.__doc__ or "",
+        description=inspect.cleandoc(route.handler.__doc__ or ""),
         response_class=PlainTextResponse
         if route.answer is None
         else JSONResponse,
@@ -153,13 +166,33 @@ async def _internal_error(_: Request, __: Exception) -> Response:
     return render(ApiError(500, "internal_error", "internal error"))
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
-    """Give the framework's own refusals, such as a wrong method, the shape of ours."""
-    assert isinstance(error, HTTPException)
+def _http_error(
+    paths: PathTable, methods: Mapping[str, Sequence[str]]
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Return a handler that gives the framework's own refusals, such as a
+    wrong method, the shape of ours.
 
-    if error.status_code == 405:
-        return render(
-            ApiError(405, "method_not_allowed", "this path has another method")
+    `methods` are those of each path. The framework knows a path once for each
+    method, and would name only the first of them.
+    """
+
+    async def answer(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+
+        if error.status_code != 405:
+            return render(
+                ApiError(error.status_code, "http_error", str(error.detail))
+            )
+
+        found = paths.find(request.scope["path"])
+        allowed = ", ".join(methods[found[0]]) if found else ""
+        response = render(
+            ApiError(
+                405, "method_not_allowed", f"this path is called by {allowed}"
+            )
         )
+        response.headers["Allow"] = allowed
 
-    return render(ApiError(error.status_code, "http_error", str(error.detail)))
+        return response
+
+    return answer

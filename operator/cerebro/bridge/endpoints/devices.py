@@ -12,6 +12,13 @@ from cerebro.bridge.devices.tunnels import Tunnels
 from cerebro.bridge.endpoints.base import read_call
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.rate_limit import Limiter
+from cerebro.bridge.http.refusals import (
+    ALL_KNOWN,
+    HELLO_REFUSALS,
+    KUBERNETES,
+    codes,
+    merge,
+)
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.orders.answers import HelloAnswer
 from cerebro.bridge.orders.service import OrderService
@@ -28,6 +35,18 @@ _ROUTER = {
     "tunnelIp": "10.8.0.7",
     "allowedIps": ["192.168.88.0/24"],
 }
+_BOOTSTRAP = merge(
+    KUBERNETES,
+    ALL_KNOWN,
+    codes(
+        s400="hub_required",
+        s409="tunnel_ip_taken tunnel_ip_mismatch device_without_hub "
+        "device_not_ours name_collision",
+        s502="wg_peer_failed",
+        s503="wg_peer_pending tunnel_address_pending vps_config_missing "
+        "invalid_object",
+    ),
+)
 
 
 class DeviceEndpoints:
@@ -52,6 +71,8 @@ class DeviceEndpoints:
                 summary="A portal saw this phone",
                 answer=HelloAnswer,
                 example=_HELLO,
+                required=("mikId", "ip", "mac"),
+                refusals=HELLO_REFUSALS,
             ),
             Route(
                 method="POST",
@@ -61,11 +82,18 @@ class DeviceEndpoints:
                 summary="The script for a router's tunnel; with its key, the tunnel",
                 answer=ScriptAnswer | TunnelAnswer,
                 example=_ROUTER,
+                fields=("devicePublicKey",),
+                required=("deviceId", "tunnelIp"),
+                refusals=_BOOTSTRAP,
             ),
         ]
 
     async def hello(self, request: Request) -> Answer:
-        """Note a phone's address; a phone without a token gets a new one."""
+        """Note where a phone is; 200 says that it is stored. A phone without
+        a `deviceToken` gets a new one.
+
+        An order for that token that waited for its phone is granted now.
+        """
         call, fields = read_call(request)
         hello = requests.hello(
             fields, call.requested_at, call.trace_id, str(uuid.uuid4())
@@ -76,7 +104,12 @@ class DeviceEndpoints:
         return await self._service.hello(hello)
 
     async def bootstrap(self, request: Request) -> Answer:
-        """Answer with a router's script, and take its key."""
+        """Answer with the lines that a person pastes into a router's terminal;
+        with the key that these print, make the router's tunnel.
+
+        With `devicePublicKey` 200 says that the Hub's interface has the key.
+        The router makes its key pair itself: a private key is never sent.
+        """
         call, fields = read_call(request)
         bootstrap = requests.bootstrap(fields)
         self._limiter.check(bootstrap.device_id.casefold(), call.arrived)
