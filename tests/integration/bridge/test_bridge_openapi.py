@@ -11,13 +11,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from controlplane.server import ControlPlane
 from integration.agent.conftest import simulator
+from integration.agent.process import Proxy
 from integration.agent.relay import Relay
 from integration.bridge.caller import Caller
 from integration.bridge.process import SECRET, TOKEN, BridgeProcess
@@ -93,50 +94,92 @@ def make_hub(relay: Relay) -> None:
 
 
 @pytest.fixture
-def process(
+def start(
     relay: Relay, control_plane: ControlPlane, tmp_path: Path
-) -> Iterator[BridgeProcess]:
-    """A bridge that refuses nobody for calling often."""
-    kubeconfig = control_plane.account_kubeconfig(
-        "cerebro-operator", relay.namespace
-    )
-    environment = {
-        "KUBECONFIG": str(kubeconfig),
-        "RELAY_INTERNAL_TOKEN": INTERNAL_TOKEN,
-        "RELAY_RATE_LIMIT": "1000000",
-        "CEREBRO_REFUSAL_LIMIT": "1000000",
-        "RELAY_ANSWER_TIMEOUT_MS": "1000",
-    }
-    process = BridgeProcess(tmp_path, environment, relay.namespace)
-    yield process
-    process.kill()
-    print(process.output()[-20_000:])
+) -> Iterator[Callable[..., BridgeProcess]]:
+    """Call it to start a bridge that refuses nobody for calling often; `server` may be a proxy."""
+    running: list[BridgeProcess] = []
+
+    def start(
+        *, server: str | None = None, **environment: str
+    ) -> BridgeProcess:
+        kubeconfig = control_plane.account_kubeconfig(
+            "cerebro-operator", relay.namespace, server=server
+        )
+        settings = {
+            "KUBECONFIG": str(kubeconfig),
+            "RELAY_INTERNAL_TOKEN": INTERNAL_TOKEN,
+            "RELAY_RATE_LIMIT": "1000000",
+            "CEREBRO_REFUSAL_LIMIT": "1000000",
+            **environment,
+        }
+        process = BridgeProcess(tmp_path, settings, relay.namespace)
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        print(process.output()[-20_000:])
 
 
 async def test_what_the_page_says_of_each_endpoint_is_so(
-    process: BridgeProcess, tmp_path: Path
+    start: Callable[..., BridgeProcess], tmp_path: Path
 ) -> None:
+    process = start(RELAY_ANSWER_TIMEOUT_MS="1000")
+    await write_page(process, tmp_path)
+    await fuzz(process, tmp_path, "--max-examples", str(EXAMPLES))
+
+
+async def test_the_page_says_what_is_answered_while_kubernetes_is_away(
+    start: Callable[..., BridgeProcess],
+    control_plane: ControlPlane,
+    tmp_path: Path,
+) -> None:
+    """Each example, and a few made-up calls, while the API server takes no connection."""
+    with Proxy(control_plane) as proxy:
+        process = start(server=proxy.faults.url, RELAY_ANSWER_TIMEOUT_MS="300")
+        await write_page(process, tmp_path)
+        proxy.refuse()
+        async with Caller(process) as caller:
+            reboot = {"mikId": "R1", "sentences": ["/system/reboot"]}
+            answer = await caller.post("/relay/exec2", reboot)
+        assert answer.status_code == 503, "surely nothing was run"
+        assert answer.json()["code"] == "kubernetes_unavailable"
+        await fuzz(
+            process,
+            tmp_path,
+            *("--phases", "examples,fuzzing"),
+            *("--max-examples", str(EXAMPLES // 4)),
+        )
+
+
+async def write_page(process: BridgeProcess, folder: Path) -> None:
+    """Write the page of a bridge that knows all objects, and what schemathesis is to know besides."""
     async with Caller(process) as caller:
         await caller.until_complete()
         page = await caller.get("/openapi.json", **{"x-relay-token": TOKEN})
-    (tmp_path / "openapi.json").write_bytes(page.content)
-    (tmp_path / "schemathesis.toml").write_text(CONFIG + dictionaries())
+    (folder / "openapi.json").write_bytes(page.content)
+    (folder / "schemathesis.toml").write_text(CONFIG + dictionaries())
 
-    paths = sorted(page.json()["paths"])
+
+async def fuzz(process: BridgeProcess, folder: Path, *words: str) -> None:
+    """Run schemathesis against a bridge: all is as its page says, and the bridge still runs."""
+    page = json.loads((folder / "openapi.json").read_bytes())
+    paths = sorted(page["paths"])
     shares = [paths[start::PROCESSES] for start in range(PROCESSES)]
     runs = await asyncio.gather(
-        *(run(process.url, tmp_path, share) for share in shares)
+        *(run(process.url, folder, share, words) for share in shares)
     )
-
     for status, report in runs:
         print(report)
         assert status == 0, report[-10_000:]
-
     assert process.runs(), process.output()[-4_000:]
+    assert "a request failed" not in process.output()
 
 
 async def run(
-    url: str, folder: Path, paths: list[str]
+    url: str, folder: Path, paths: list[str], more: Sequence[str]
 ) -> tuple[int | None, str]:
     """Run schemathesis against a bridge; return its status, which is 0 if all is as the page says, and its report.
 
@@ -147,12 +190,13 @@ async def run(
         *("--config-file", "schemathesis.toml"),
         *("run", "openapi.json", "--url", url),
         *("--checks", "all"),
-        *("--max-examples", str(EXAMPLES), "--seed", str(SEED)),
+        *("--seed", str(SEED)),
         *("--workers", "1", "--continue-on-failure", "--no-color"),
         *("--suppress-health-check", "all", "--request-timeout", "30"),
         *("--generation-with-security-parameters", "false"),
         "--generation-deterministic",
         *(f"--include-path={path}" for path in paths),
+        *more,
     ]
     if not LONG:
         words.append("--no-shrink")
