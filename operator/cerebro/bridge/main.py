@@ -43,7 +43,13 @@ from cerebro.kube.cache.completeness import Watch
 from cerebro.kube.cache.informers import Informers
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.connection import load
-from cerebro.resources import DEVICE, DEVICE_COMMAND, SESSION, UNFINISHED
+from cerebro.resources import (
+    DEVICE,
+    DEVICE_COMMAND,
+    PEER,
+    SESSION,
+    UNFINISHED,
+)
 from cerebro.runtime.clock import now_ms
 
 HOUSEKEEPING = 15.0
@@ -105,6 +111,16 @@ def _store(settings: BridgeSettings) -> BridgeStore:
     return SqliteStore(settings.store)
 
 
+def _watches(namespace: str) -> tuple[Watch, ...]:
+    """Return what the bridge knows of a namespace."""
+    return (
+        Watch(DEVICE, namespace),
+        Watch(PEER, namespace),
+        Watch(SESSION, namespace, UNFINISHED),
+        Watch(DEVICE_COMMAND, namespace, UNFINISHED),
+    )
+
+
 class Bridge:
     """The parts of one bridge, wired together."""
 
@@ -116,12 +132,7 @@ class Bridge:
         self._api = api
         self._stopping = False
 
-        watches = (
-            Watch(DEVICE, settings.namespace),
-            Watch(SESSION, settings.namespace, UNFINISHED),
-            Watch(DEVICE_COMMAND, settings.namespace, UNFINISHED),
-        )
-
+        watches = _watches(settings.namespace)
         self._informers = Informers(api, watches, settings)
         self._completeness = self._informers.completeness
         self._objects = self._informers.store
@@ -210,7 +221,9 @@ class Bridge:
 
         # What the process before left behind comes first.
         server = _Server(self._config())
-        adopted = await self._inbox.adopt(all_of_it=True)
+        adopted = 0
+        if not self._settings.dry_run:
+            adopted = await self._inbox.adopt(all_of_it=True)
 
         if adopted:
             log.info(
@@ -281,10 +294,13 @@ class Bridge:
 
     async def _run_upkeep(self) -> None:
         """Keep the bridge's Sessions as they should be, as soon as all are
-        known (E7).
+        known (E7). In dry run none is changed (F6).
         """
         await self._completeness.wait_complete()
         log.info("all Devices and Sessions are known")
+        if self._settings.dry_run:
+            await asyncio.Event().wait()
+
         await self._upkeep.run()
 
     async def _keep_house(self) -> None:
@@ -296,7 +312,8 @@ class Bridge:
 
             try:
                 await self._store.prune(now_ms())
-                await self._inbox.adopt()
+                if not self._settings.dry_run:
+                    await self._inbox.adopt()
             except ApiError as error:
                 log.warning("housekeeping has to wait", error=str(error))
             except Exception:

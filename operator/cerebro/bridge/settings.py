@@ -19,11 +19,13 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from cerebro.bridge.device_settings import DeviceSettings
 from cerebro.bridge.feed_settings import FeedSettings
 from cerebro.bridge.store_settings import StoreSettings
 from cerebro.resources.addresses import parse_network
 from cerebro.resources.session import MAX_TRIAL_MINUTES
 from cerebro.resources.values import NAME_PATTERN
+from cerebro.runtime.floors import Floor
 from cerebro.runtime.settings import (
     GrantSettings,
     InstallationSettings,
@@ -34,12 +36,13 @@ from cerebro.runtime.settings import (
 MAX_BODY = 64 * 1024
 DEFAULT_CALLS_PER_ROUTER = 600
 
-Window = Annotated[int, Field(ge=1_000, le=3_600_000)]
+Window = Annotated[int, Field(le=3_600_000), Floor(1_000)]
 
 
 class BridgeSettings(
     FeedSettings,
     StoreSettings,
+    DeviceSettings,
     KubernetesSettings,
     LeaseSettings,
     GrantSettings,
@@ -130,15 +133,15 @@ class BridgeSettings(
         validation_alias="RELAY_TS_SKEW_MS",
         description="How far a signed time may be from our clock: form A, and B without HMAC_WINDOW_MS.",
     )
-    hmac_window_ms: Window | None = Field(
+    hmac_window_ms: Annotated[
+        int | None, Field(le=3_600_000), Floor(1_000)
+    ] = Field(
         default=None,
         validation_alias="HMAC_WINDOW_MS",
         description="The same for forms B and C. Default: RELAY_TS_SKEW_MS.",
     )
-    nonce_ttl_ms: int = Field(
+    nonce_ttl_ms: Annotated[int, Field(le=86_400_000), Floor(1_000)] = Field(
         default=300_000,
-        ge=1_000,
-        le=86_400_000,
         validation_alias="RELAY_NONCE_TTL_MS",
         description="How long a nonce is remembered; at least twice the larger window, and raised to it.",
     )
@@ -213,10 +216,8 @@ class BridgeSettings(
         validation_alias="RELAY_PAID_MINUTES",
         description="Length of a paid order that names none; 0: until it is revoked (A5).",
     )
-    answer_timeout_ms: int = Field(
+    answer_timeout_ms: Annotated[int, Field(le=4_500), Floor(100)] = Field(
         default=4_000,
-        ge=100,
-        le=4_500,
         validation_alias="RELAY_ANSWER_TIMEOUT_MS",
         description="The latest answer after a request's arrival; clients give up after 5 s (A7).",
     )

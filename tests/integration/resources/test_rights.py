@@ -61,7 +61,7 @@ BRIDGE_APART = (
     | rights(OURS, ["devices"], *READ, "create", "patch")
     | rights(OURS, ["devicecommands"], *READ, "create", "delete")
     | rights(OURS, ["hubs"], "get", "list")
-    | rights(OURS, ["peers"], "get", "list")
+    | rights(OURS, ["peers"], *READ)
     | rights(LEASES, ["leases"], "get", "create", "update")
     | MAKE_AND_DELETE_SECRETS
 )

@@ -167,7 +167,7 @@ class BackendSide:
     async def _work(self, lease: Lease) -> None:
         """Poll, follow events and send ACKs.
 
-        In dry run nothing is acknowledged either (F6).
+        In dry run nothing is recorded or acknowledged (F6).
         """
         settings = self._settings
 
@@ -181,7 +181,8 @@ class BackendSide:
 
             # Events that a former feed brought are followed to their outcome,
             # and their ACKs sent, also where there is no feed any more.
-            tasks.create_task(self._tracker.run(), name="events")
+            if not settings.dry_run:
+                tasks.create_task(self._tracker.run(), name="events")
 
             if settings.ack_url is not None and not settings.dry_run:
                 tasks.create_task(

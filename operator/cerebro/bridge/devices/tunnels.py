@@ -165,6 +165,9 @@ class Tunnels:
         manifest = bootstrap.new_device(
             self._sessions.namespace, hub.name, request
         )
+        manifest["spec"] = self._settings.with_device_defaults(
+            manifest["spec"]
+        )
 
         device = Device.model_validate(manifest)
         lines = self._script(hub, device, request)

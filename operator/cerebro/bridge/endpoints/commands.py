@@ -255,7 +255,13 @@ class CommandEndpoints:
         call, fields = _read(request)
         sentences = requests.sentences(fields)
         device = self._device(call, requests.place(fields))
-        command = await self._run(call, device, sentences=sentences)
+        ping = requests.ping_of(sentences)
+        if ping is None:
+            command = await self._run(call, device, sentences=sentences)
+        else:
+            command = await self._run(
+                call, device, operation="Ping", parameters=ping.parameters
+            )
 
         return results.exec_answer(device, sentences, command)
 
@@ -272,9 +278,8 @@ class CommandEndpoints:
         if ping.target is None:
             command = await self._run(call, device, operation="Probe")
         else:
-            parameters = {"address": ping.target, "count": str(ping.count)}
             command = await self._run(
-                call, device, operation="Ping", parameters=parameters
+                call, device, operation="Ping", parameters=ping.parameters
             )
 
         return results.ping_answer(device, ping.target, ping.count, command)

@@ -64,6 +64,7 @@ MEANINGS: Mapping[str, str] = {
     "order_expired": "The time of the order is over.",
     "paused": "A person paused the router.",
     "payload_too_large": "The body has more than 65,536 bytes.",
+    "peer_offline": "The router is offline, and its Device takes no orders then.",
     "probe_error": "The router did not say what it is.",
     "rate_limited": "Too many calls: `Retry-After` says how long to wait.",
     "request_timeout": "The body did not come in time.",
@@ -166,7 +167,7 @@ GRANT_REFUSALS = merge(
     _ORDER,
     codes(
         s409="device_unknown order_expired revoked revoked_later trial_used "
-        "name_collision",
+        "name_collision peer_offline",
     ),
 )
 REVOKE_REFUSALS = merge(_ORDER, codes(s409="asked_later device_unknown"))

@@ -224,7 +224,7 @@ class IdentityService:
         """Note a hello, and wait until what follows from it is written: orders
         that waited are in the inbox, live Sessions have the new address.
         """
-        entry = await self.orders.store.note_hello(hello, now_ms())
+        entry = await self.orders.note_hello(hello)
         if entry is None:
             await self.orders.store.sync()
             return

@@ -14,11 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from cerebro.bridge.errors import ApiError, invalid
-from cerebro.bridge.intents import Authorize, Cause, Client, Revoke
+from cerebro.bridge.intents import Authorize, Cause, Client, Intent, Revoke
 from cerebro.bridge.orders.causes import latest_after
 from cerebro.bridge.orders.decide import Known, decide, order_name, overtaken
 from cerebro.bridge.orders.hellos import Hellos
-from cerebro.bridge.orders.outcomes import Awaited, refuse_offline
+from cerebro.bridge.orders.offline import refuse_offline, refuse_rejecting
+from cerebro.bridge.orders.outcomes import Awaited
 from cerebro.bridge.orders.resolve import Resolver
 from cerebro.bridge.orders.revoke import decide_revoke
 from cerebro.bridge.orders.sessions import MAX_DECISIONS, Sessions, Written
@@ -74,7 +75,7 @@ class OrderExecutor:
         await self._complete()
         intent = entry.intent.model_copy(update={"arrival": entry.arrival})
         if intent.peer_public_key is not None:
-            refuse_offline(intent, self._sessions.device(intent.mik_id or ""))
+            self._refuse_offline(intent)
 
         try:
             if isinstance(intent, Authorize):
@@ -108,6 +109,10 @@ class OrderExecutor:
             )  # its hello came just now
 
         known = await self._known(order, client, device)
+        if known.same is None or known.same.status.phase != "Active":
+            peer = self._sessions.peer_of(device)
+            refuse_rejecting(device, peer, known.now)
+
         for _ in range(MAX_DECISIONS):
             revoking = overtaken(order, known)
             write = revoking or decide(
@@ -136,6 +141,14 @@ class OrderExecutor:
             return Written(device, client, (target,))
 
         raise Unavailable("the Session is changed by others again and again")
+
+    def _refuse_offline(self, intent: Intent) -> None:
+        """Raise ApiError 409 `peer_offline` for an event that names its
+        router's Peer, while that is offline (F5).
+        """
+        device = self._sessions.device(intent.mik_id or "")
+        peer = self._sessions.peer_of(device) if device else None
+        refuse_offline(intent, device, peer, datetime.now(UTC))
 
     async def _known(
         self, order: Authorize, client: Client, device: Device

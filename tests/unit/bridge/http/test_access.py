@@ -262,10 +262,12 @@ def test_a5_the_setting_gives_paid_orders_their_end_and_trials_none() -> None:
     assert "duration" not in fixed.body["spec"]
 
 
-def test_a8_before_all_devices_are_known_none_is_called_unknown() -> None:
+async def test_a8_before_all_devices_are_known_none_is_called_unknown() -> (
+    None
+):
     """In dry run there is no inbox to wait in: the answer is `starting` at once."""
     starting = relay()
     starting._must_exist("router-1")
     with pytest.raises(ApiError) as caught:
-        starting._device_in_dry_run("router-1")
+        await starting._pretend(order())
     assert (caught.value.status, caught.value.code) == (503, "starting")
