@@ -34,7 +34,7 @@ BEYOND_ANY_SCHEMA = {
 """Codes of 400 for bodies that fit the page, by what no schema says of them."""
 BEYOND_ITS_SCHEMA = (
     "expiresAt must be",
-    "allowedIps must",
+    "allowedIps",
     "sentences",
     "command",
     "tunnelIp",

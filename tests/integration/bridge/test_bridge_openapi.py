@@ -27,7 +27,7 @@ __all__ = ["simulator"]
 
 INTERNAL_TOKEN = "internal-token-0123456789"
 LONG = os.environ.get("CEREBRO_TEST_LONG") == "1"
-EXAMPLES = 200 if LONG else 8
+EXAMPLES = 100 if LONG else 8
 """Made-up calls of an endpoint, besides those that cover each bound of each field."""
 SEED = 20_261_129
 PROCESSES = 4
@@ -123,6 +123,7 @@ def start(
         print(process.output()[-20_000:])
 
 
+@pytest.mark.timeout(1800 if LONG else 600)
 async def test_what_the_page_says_of_each_endpoint_is_so(
     start: Callable[..., BridgeProcess], tmp_path: Path
 ) -> None:
@@ -171,9 +172,9 @@ async def fuzz(process: BridgeProcess, folder: Path, *words: str) -> None:
     runs = await asyncio.gather(
         *(run(process.url, folder, share, words) for share in shares)
     )
-    for status, report in runs:
+    for _, report in runs:
         print(report)
-        assert status == 0, report[-10_000:]
+    assert [status for status, _ in runs] == [0] * PROCESSES
     assert process.runs(), process.output()[-4_000:]
     assert "a request failed" not in process.output()
 

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cerebro.bridge.answers import Answer
 from cerebro.bridge.commands.service import CommandService
@@ -91,6 +91,7 @@ def make_app(
     )
 
     app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
 
     routes = list(routes)
@@ -106,10 +107,6 @@ def make_app(
                 f"{route.path}: the gate knows one access for all methods of a path"
             )
 
-    app.add_exception_handler(
-        HTTPException, _http_error(PathTable(paths), methods)
-    )
-
     # FastAPI keeps the page that it makes at the first call.
     complete(app.openapi(), routes)
 
@@ -120,7 +117,9 @@ def make_app(
             paths=sorted(unknown),
         )
 
-    return Gate(app, settings, store, metrics, paths)
+    served = _Methods(app, PathTable(paths), methods)
+
+    return Gate(served, settings, store, metrics, paths)
 
 
 def _add(app: FastAPI, route: Route) -> None:
@@ -166,33 +165,47 @@ async def _internal_error(_: Request, __: Exception) -> Response:
     return render(ApiError(500, "internal_error", "internal error"))
 
 
-def _http_error(
-    paths: PathTable, methods: Mapping[str, Sequence[str]]
-) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """Return a handler that gives the framework's own refusals, such as a
-    wrong method, the shape of ours.
+async def _http_error(_: Request, error: Exception) -> Response:
+    """Give the framework's own refusals the shape of ours."""
+    assert isinstance(error, HTTPException)
 
-    `methods` are those of each path. The framework knows a path once for each
-    method, and would name only the first of them.
+    return render(ApiError(error.status_code, "http_error", str(error.detail)))
+
+
+class _Methods:
+    """Lets through the methods of a path, as the gate reads paths.
+
+    The framework would take `DELETE /peers/status` for `/peers/{key}`, of
+    which another caller may be required; and of a path with two methods its
+    405 names only the first.
     """
 
-    async def answer(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
+    def __init__(
+        self,
+        app: ASGIApp,
+        paths: PathTable,
+        methods: Mapping[str, Sequence[str]],
+    ) -> None:
+        self._app = app
+        self._paths = paths
+        self._methods = methods
 
-        if error.status_code != 405:
-            return render(
-                ApiError(error.status_code, "http_error", str(error.detail))
-            )
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        found = None
+        if scope["type"] == "http":
+            found = self._paths.find(scope["path"])
 
-        found = paths.find(request.scope["path"])
-        allowed = ", ".join(methods[found[0]]) if found else ""
+        if found is None or scope["method"] in self._methods[found[0]]:
+            await self._app(scope, receive, send)
+            return
+
+        allowed = ", ".join(self._methods[found[0]])
         response = render(
             ApiError(
                 405, "method_not_allowed", f"this path is called by {allowed}"
             )
         )
         response.headers["Allow"] = allowed
-
-        return response
-
-    return answer
+        await response(scope, receive, send)

@@ -50,7 +50,7 @@ def openapi() -> dict[str, Any]:
         )
     )
     gate = make_app(settings, cast("Any", None), Metrics(), all_routes())
-    app: FastAPI = cast("Any", gate)._app
+    app: FastAPI = cast("Any", gate)._app._app
     return app.openapi()
 
 
