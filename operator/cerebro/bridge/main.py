@@ -21,8 +21,7 @@ from cerebro.bridge import environment
 from cerebro.bridge.backend.manager import BackendSide
 from cerebro.bridge.commands.devices import CommandDevices
 from cerebro.bridge.commands.service import CommandService
-from cerebro.bridge.devices.tunnels import Tunnels
-from cerebro.bridge.devices.wireguard import WireGuardView
+from cerebro.bridge.devices.family import make_devices
 from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.endpoints.base import BridgeState
 from cerebro.bridge.errors import ApiError
@@ -180,8 +179,7 @@ class Bridge:
             settings, store, self._sessions, self._inbox, self._metrics
         )
 
-        tunnels = Tunnels(api, self._objects, self._sessions, settings)
-        wireguard = WireGuardView(api, settings.namespace)
+        devices = make_devices(api, self._objects, self._sessions, settings)
         commands = CommandService(
             api,
             self._objects,
@@ -189,7 +187,7 @@ class Bridge:
             answer_within=settings.answer_timeout_ms / 1000,
         )
 
-        routes = make_routes(service, tunnels, wireguard, commands, self.state)
+        routes = make_routes(service, devices, commands, self.state)
         self._app = make_app(settings, store, self._metrics, routes)
 
     def state(self) -> BridgeState:

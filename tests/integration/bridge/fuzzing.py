@@ -38,6 +38,10 @@ BEYOND_ITS_SCHEMA = (
     "sentences",
     "command",
     "tunnelIp",
+    "mikrotik.",
+    "wireguard.",
+    "meta.",
+    "endpoint must",
 )
 """How the texts of `invalid_payload` begin that are about a field whose meaning no schema holds: an instant between
 1970 and 9000, networks without bits behind their prefix, an address of the Hub, the words of a sentence.

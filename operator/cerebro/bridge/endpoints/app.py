@@ -20,8 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cerebro.bridge.answers import Answer
 from cerebro.bridge.commands.service import CommandService
-from cerebro.bridge.devices.tunnels import Tunnels
-from cerebro.bridge.devices.wireguard import WireGuardView
+from cerebro.bridge.devices.family import DeviceFamily
 from cerebro.bridge.endpoints.base import BridgeState, Endpoints
 from cerebro.bridge.endpoints.commands import CommandEndpoints
 from cerebro.bridge.endpoints.devices import DeviceEndpoints
@@ -36,8 +35,10 @@ from cerebro.bridge.endpoints.page import (
     refusals_of,
     tag_of,
 )
+from cerebro.bridge.endpoints.routers import RouterEndpoints
 from cerebro.bridge.endpoints.sessions import SessionEndpoints
 from cerebro.bridge.endpoints.status import StatusEndpoints
+from cerebro.bridge.endpoints.wireguard import WireGuardEndpoints
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.answers import answer_response, render
 from cerebro.bridge.http.auth import Access
@@ -56,20 +57,21 @@ log = structlog.get_logger(__name__)
 
 def make_routes(
     service: OrderService,
-    tunnels: Tunnels,
-    wireguard: WireGuardView,
+    devices: DeviceFamily,
     commands: CommandService,
     state: Callable[[], BridgeState],
 ) -> list[Route]:
     """Return all endpoints of a bridge."""
     families: list[Endpoints] = [
         HealthEndpoints(service, state),
-        StatusEndpoints(service, wireguard, state),
+        StatusEndpoints(service, devices.wireguard, state),
         OrderEndpoints(service),
         HotspotEndpoints(service),
         SessionEndpoints(service),
         IdentityEndpoints(service),
-        DeviceEndpoints(service, tunnels),
+        DeviceEndpoints(service),
+        RouterEndpoints(service.settings, devices.tunnels, devices.routers),
+        WireGuardEndpoints(devices.bindings),
         CommandEndpoints(service.settings, commands),
     ]
 

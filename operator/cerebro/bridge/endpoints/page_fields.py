@@ -13,7 +13,7 @@ from typing import Any
 from cerebro.bridge.requests.fields import MAX_MINUTES, MAX_TEXT, MAX_TOKEN
 from cerebro.bridge.requests.orders import MAX_ID
 from cerebro.resources.naming import SESSION_PLACE
-from cerebro.resources.values import KEY_PATTERN
+from cerebro.resources.values import HOST_PATTERN, KEY_PATTERN
 
 Schema = dict[str, Any]
 """A JSON schema."""
@@ -22,6 +22,7 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _NOT_BLANK = (
     r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
 )
+_KEY_OR_BLANK = f"^(|{KEY_PATTERN.removeprefix('^').removesuffix('$')})$"
 _YEAR_9000 = 221_845_392_000_000
 MAX_SESSION_ID = MAX_ID - len(SESSION_PLACE)
 """Characters of a caller's own name of a session."""
@@ -99,13 +100,14 @@ FIELDS: Mapping[str, Schema] = {
     "deviceId": text("The router's identifier; its Device gets it.", 128),
     "devicePublicKey": {
         "type": ["string", "null"],
-        "pattern": f"^(|{KEY_PATTERN.removeprefix('^').removesuffix('$')})$",
+        "pattern": _KEY_OR_BLANK,
         "description": "The WireGuard key that the router printed.",
     },
     "deviceToken": text(
         "What the portal knows the phone by; a hello brings its addresses.",
         MAX_TOKEN,
     ),
+    "endpoint": text("Where the Hub dials the router: host:port."),
     "expiresAt": {
         "anyOf": [
             {"type": "string", "format": "date-time"},
@@ -124,9 +126,35 @@ FIELDS: Mapping[str, Schema] = {
     "identity": text(_ROUTER),
     "ip": _address(_PHONE_IP),
     "ipAtual": _address(_PHONE_IP),
+    "keepalive": {
+        "anyOf": [
+            {"type": "integer", "minimum": 0, "maximum": 65_535},
+            {"type": "string", "pattern": "^([0-9]{1,4})?$"},
+            {"type": "null"},
+        ],
+        "description": "Seconds between the tunnel's keepalives.",
+    },
     "mac": _mac(_PHONE_MAC),
     "macAtual": _mac(_PHONE_MAC),
+    "meta": {
+        "type": ["object", "null"],
+        "description": "An object of the caller's; of it `mikrotik.publicIp` is recorded.",
+    },
     "mikId": text(_ROUTER),
+    "mikrotik": {
+        "type": "object",
+        "description": "`publicIp` (recorded, never dialled), `apiUser`, `apiPassword`, `apiPort`.",
+    },
+    "mikrotikIp": {
+        "type": ["string", "null"],
+        "pattern": HOST_PATTERN,
+        "description": "Where the router is in the internet: recorded, never dialled.",
+    },
+    "mikrotikPublicKey": {
+        "type": "string",
+        "pattern": KEY_PATTERN,
+        "description": "The WireGuard key of the router.",
+    },
     "password": {"type": "string", "description": "The password to try."},
     "payload": {
         "type": "object",
@@ -140,6 +168,11 @@ FIELDS: Mapping[str, Schema] = {
     ),
     "plano": {
         "description": "An object whose `minutos` are the length of the access.",
+    },
+    "presharedKey": {
+        "type": ["string", "null"],
+        "pattern": _KEY_OR_BLANK,
+        "description": "The tunnel's preshared key.",
     },
     "publicKey": {
         "type": "string",
@@ -171,10 +204,16 @@ FIELDS: Mapping[str, Schema] = {
         "anyOf": [
             {"type": "string", "format": "ipv4"},
             {"type": "string", "format": "ipv6"},
+            {"type": "string", "maxLength": 0},
+            {"type": "null"},
         ],
         "description": "The router's address in the tunnel, without a prefix length.",
     },
     "user": text("The hotspot user."),
+    "wireguard": {
+        "type": "object",
+        "description": "`peerPublicKey`, the router's key, and `allowedIps`.",
+    },
     "username": text("The user to log in as.", 128),
 }
 """The fields of requests, by name."""

@@ -70,7 +70,7 @@ class PeerAnswer(Answer):
     status: Literal["ONLINE", "OFFLINE", "NEVER_CONNECTED"]
     allowed_ips: list[str]
     last_handshake: str | None = Field(
-        description="The newest handshake when `status` changed last, in UTC."
+        description="The newest handshake, in UTC: by the agent's metrics, else when `status` changed last."
     )
 
 

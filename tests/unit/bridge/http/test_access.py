@@ -10,6 +10,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from cerebro.bridge.devices.family import DeviceFamily
 from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access, Tokens
@@ -60,7 +61,9 @@ def relay() -> OrderService:
 
 
 def test_d5_all_but_health_and_metrics_is_signed() -> None:
-    routes = make_routes(relay(), *[cast("Any", None)] * 4)
+    missing = cast("Any", None)
+    devices = DeviceFamily(missing, missing, missing, missing)
+    routes = make_routes(relay(), devices, missing, missing)
     access = {route.path: route.access for route in routes}
     assert {
         path for path, given in access.items() if given is Access.OPEN
@@ -198,6 +201,10 @@ def test_d5_a_strict_bridge_does_not_start_without_its_secrets(
         ("/session/{sessionId}", "/session/{sessionId}"),
         ("/peers/ab/c+=", "/peers/{key:path}"),
         ("/peers/ab\x00", None),
+        ("/devices/a/status", "/devices/{deviceId}/status"),
+        ("/devices/a", "/devices/{deviceId}"),
+        ("/devices/a/b/status", None),
+        ("/devices//status", None),
         ("/peers", None),
         ("/elsewhere", None),
     ],
@@ -210,6 +217,8 @@ def test_a_path_is_read_strictly_also_with_a_parameter(
             "/session/init": Access.SIGNED,
             "/session/{sessionId}": Access.TOOLS,
             "/peers/{key:path}": Access.INTERNAL,
+            "/devices/{deviceId}": Access.SIGNED,
+            "/devices/{deviceId}/status": Access.SIGNED,
         }
     )
     found = table.find(path)

@@ -10,6 +10,7 @@ import jsonschema_rs
 from fastapi import FastAPI
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
+from cerebro.bridge.devices.family import DeviceFamily
 from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.endpoints.page_fields import FIELDS
 from cerebro.bridge.http.auth import Access
@@ -35,7 +36,8 @@ def all_routes() -> list[Route]:
     )
     missing = cast("Any", None)
     service = OrderService(settings, missing, missing, missing, Metrics())
-    return make_routes(service, missing, missing, missing, missing)
+    devices = DeviceFamily(missing, missing, missing, missing)
+    return make_routes(service, devices, missing, missing)
 
 
 def openapi() -> dict[str, Any]:
