@@ -10,6 +10,7 @@ from cerebro.bridge.answers import Answer
 from cerebro.bridge.endpoints.base import read_call
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.rate_limit import Limiter
+from cerebro.bridge.http.refusals import HELLO_REFUSALS
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.orders.answers import HelloAnswer
 from cerebro.bridge.orders.service import OrderService
@@ -44,11 +45,17 @@ class DeviceEndpoints:
                 summary="A portal saw this phone",
                 answer=HelloAnswer,
                 example=_HELLO,
+                required=("mikId", "ip", "mac"),
+                refusals=HELLO_REFUSALS,
             ),
         ]
 
     async def hello(self, request: Request) -> Answer:
-        """Note a phone's address; a phone without a token gets a new one."""
+        """Note where a phone is; 200 says that it is stored. A phone without
+        a `deviceToken` gets a new one.
+
+        An order for that token that waited for its phone is granted now.
+        """
         call, fields = read_call(request)
         hello = requests.hello(
             fields, call.requested_at, call.trace_id, str(uuid.uuid4())

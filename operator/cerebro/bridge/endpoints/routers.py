@@ -24,6 +24,12 @@ from cerebro.bridge.endpoints.base import read_call
 from cerebro.bridge.http.answers import Call
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.rate_limit import Limiter
+from cerebro.bridge.http.refusals import (
+    ALL_KNOWN,
+    KUBERNETES,
+    codes,
+    merge,
+)
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.requests import routers as requests
 from cerebro.bridge.settings import BridgeSettings
@@ -57,6 +63,28 @@ _ROUTER_PATHS = (
     "/relay/routers/routers/{deviceId}",
     "/relay/routers/{deviceId}",
 )
+_READING = merge(ALL_KNOWN, KUBERNETES, codes(s503="invalid_object"))
+_OF_DEVICE = merge(_READING, codes(s404="device_not_found"))
+_NOT_YET = codes(
+    s502="wg_peer_failed",
+    s503="wg_peer_pending router_timeout MIKROTIK_UNREACHABLE "
+    "MIKROTIK_AUTH_FAILED paused wrong_router clock_skew removal_pending",
+)
+_REGISTRATION = merge(
+    _READING,
+    codes(
+        s400="hub_required",
+        s409="tunnel_ip_taken key_taken tunnel_ip_mismatch "
+        "device_without_hub device_not_ours peer_not_ours name_collision",
+        s502="wg_peer_failed",
+        s503="wg_peer_pending tunnel_address_pending vps_config_missing "
+        "removal_pending",
+    ),
+)
+_REMOVAL = merge(
+    _OF_DEVICE,
+    codes(s409="device_not_ours peer_not_ours", s503="removal_pending"),
+)
 
 
 class RouterEndpoints:
@@ -84,6 +112,9 @@ class RouterEndpoints:
                 summary="The script for a router's tunnel; with its key, the tunnel",
                 answer=ScriptAnswer | TunnelAnswer,
                 example=_ROUTER,
+                fields=("devicePublicKey",),
+                required=("deviceId", "tunnelIp"),
+                refusals=_REGISTRATION,
             ),
         ]
 
@@ -107,6 +138,8 @@ class RouterEndpoints:
                     "mikrotik": _LOGIN,
                     "wireguard": {"peerPublicKey": _KEY},
                 },
+                required=("deviceId", "mikrotik", "wireguard"),
+                refusals=_REGISTRATION,
             ),
             *(
                 Route(
@@ -117,6 +150,14 @@ class RouterEndpoints:
                     summary="Register a router at its address in the tunnel",
                     answer=RouterAnswer,
                     example=router,
+                    fields=("endpoint", "keepalive", "presharedKey"),
+                    required=(
+                        "deviceId",
+                        "tunnelIp",
+                        "mikrotikPublicKey",
+                        "mikrotik",
+                    ),
+                    refusals=_REGISTRATION,
                 )
                 for path in _REGISTER_PATHS
             ),
@@ -128,6 +169,9 @@ class RouterEndpoints:
                 summary="Register a router by its key",
                 answer=DeviceAnswer,
                 example=_DEVICE,
+                fields=("meta",),
+                required=("publicKey", "allowedIps"),
+                refusals=_REGISTRATION,
             ),
         ]
 
@@ -141,6 +185,7 @@ class RouterEndpoints:
                     handler=self.remove,
                     summary="Delete a router, its peer and its credentials",
                     answer=DoneAnswer,
+                    refusals=_REMOVAL,
                 )
                 for path in ("/devices/{deviceId}", *_ROUTER_PATHS)
             ),
@@ -151,6 +196,7 @@ class RouterEndpoints:
                 handler=self.sync,
                 summary="Compare a router with what it is to be",
                 answer=DoneAnswer,
+                refusals=merge(_OF_DEVICE, _NOT_YET),
             ),
             Route(
                 method="GET",
@@ -159,6 +205,7 @@ class RouterEndpoints:
                 handler=self.status,
                 summary="How a router is",
                 answer=DeviceStatusAnswer,
+                refusals=_OF_DEVICE,
             ),
         ]
 

@@ -15,6 +15,7 @@ from cerebro.bridge.devices.wireguard import Tunnel, WireGuardView
 from cerebro.bridge.endpoints.base import BridgeState, now_text
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access
+from cerebro.bridge.http.refusals import KUBERNETES
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.orders.service import OrderService
 from cerebro.resources import format_time
@@ -126,6 +127,7 @@ class StatusEndpoints:
                 handler=self.full_health,
                 summary="Whether all is well, and the store can be used",
                 answer=FullHealthAnswer,
+                refusals={},
             ),
             Route(
                 method="GET",
@@ -134,6 +136,7 @@ class StatusEndpoints:
                 handler=self.status,
                 summary="How the parts of the relay are",
                 answer=RelayStatusAnswer,
+                refusals={},
             ),
             Route(
                 method="GET",
@@ -142,6 +145,7 @@ class StatusEndpoints:
                 handler=self.wireguard_status,
                 summary="The tunnels: Hubs and their peers",
                 answer=WireGuardAnswer,
+                refusals=KUBERNETES,
             ),
             Route(
                 method="GET",
@@ -150,6 +154,7 @@ class StatusEndpoints:
                 handler=self.identity,
                 summary="Which service this is",
                 answer=IdentityAnswer,
+                refusals={},
             ),
         ]
 

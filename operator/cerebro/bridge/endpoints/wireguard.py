@@ -17,6 +17,12 @@ from cerebro.bridge.devices.bindings import Bindings
 from cerebro.bridge.endpoints.base import read_call
 from cerebro.bridge.http.answers import Call
 from cerebro.bridge.http.auth import Access
+from cerebro.bridge.http.refusals import (
+    ALL_KNOWN,
+    KUBERNETES,
+    codes,
+    merge,
+)
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.requests import routers as requests
 
@@ -26,6 +32,19 @@ _BINDING = {
     "deviceId": "R1",
     "mikrotikIp": "203.0.113.7",
 }
+_READING = merge(ALL_KNOWN, KUBERNETES)
+_CHANGING = merge(
+    _READING,
+    codes(
+        s400="hub_required",
+        s404="device_not_found",
+        s409="key_taken device_not_ours peer_not_ours device_without_hub "
+        "name_collision tunnel_ip_taken tunnel_ip_mismatch",
+        s502="wg_peer_failed",
+        s503="invalid_object wg_peer_pending tunnel_address_pending "
+        "vps_config_missing removal_pending",
+    ),
+)
 
 
 class WireGuardEndpoints:
@@ -44,6 +63,7 @@ class WireGuardEndpoints:
                 handler=self.peers,
                 summary="The peers of all hubs",
                 answer=PeersAnswer,
+                refusals=_READING,
             ),
             Route(
                 method="GET",
@@ -52,6 +72,7 @@ class WireGuardEndpoints:
                 handler=self.bindings,
                 summary="The routers that have keys",
                 answer=BindingsAnswer,
+                refusals=_READING,
             ),
             Route(
                 method="POST",
@@ -61,6 +82,8 @@ class WireGuardEndpoints:
                 summary="Give a router its key",
                 answer=BindAnswer,
                 example=_BINDING,
+                required=("publicKey", "deviceId", "mikrotikIp"),
+                refusals=_CHANGING,
             ),
             Route(
                 method="DELETE",
@@ -69,6 +92,7 @@ class WireGuardEndpoints:
                 handler=self.unbind,
                 summary="Take a key from its router",
                 answer=UnbindAnswer,
+                refusals=_CHANGING,
             ),
         ]
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from cerebro.bridge.answers import Answer
 from cerebro.bridge.http.auth import Access
+from cerebro.bridge.http.refusals import Refusals
 
 Handler = Callable[[Request], Awaitable[Answer | Response]]
 """Returns the body of the answer as a model, or an answer that is not JSON.
@@ -53,8 +54,21 @@ class Route:
     example: Mapping[str, Any] | None = None
     """A body that it takes, None if it takes none."""
 
+    fields: tuple[str, ...] = ()
+    """Further fields of the body, besides those of the example."""
+
+    required: tuple[str | tuple[str, ...], ...] = ()
+    """Fields without which it refuses a body; a tuple has names of which one
+    must be there.
+    """
+
     query: Mapping[str, str] = field(default_factory=dict)
     """The parameters of its query, and what each is for."""
+
+    refusals: Refusals | None = None
+    """What it refuses besides what every call of its kind may be refused
+    with; None where nobody said, and the page names no codes.
+    """
 
 
 class PathTable:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, cast
 
+import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from cerebro.bridge.devices.family import DeviceFamily
-from cerebro.bridge.endpoints.app import make_routes
+from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access, Tokens
-from cerebro.bridge.http.routes import PathTable
+from cerebro.bridge.http.routes import PathTable, Route
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.decide import Known, decide
 from cerebro.bridge.orders.service import OrderService
@@ -280,3 +283,40 @@ async def test_a8_before_all_devices_are_known_none_is_called_unknown() -> (
     with pytest.raises(ApiError) as caught:
         await starting._pretend(order())
     assert (caught.value.status, caught.value.code) == (503, "starting")
+
+
+async def test_d5_a_path_is_not_called_as_another_one_that_it_fits_too() -> (
+    None
+):
+    """`/x/status` needs no token, and is no `/x/{key}`, which does."""
+    called: list[str] = []
+
+    async def handler(request: Request) -> Response:
+        called.append(request.url.path)
+        return PlainTextResponse("done")
+
+    def route(method: Any, path: str, access: Access) -> Route:
+        return Route(
+            method=method,
+            path=path,
+            access=access,
+            handler=handler,
+            summary="",
+            answer=None,
+        )
+
+    routes = [
+        route("GET", "/x/status", Access.OPEN),
+        route("DELETE", "/x/{key:path}", Access.INTERNAL),
+    ]
+    app = make_app(settings(), cast("Any", None), Metrics(), routes)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://bridge"
+    ) as client:
+        refused = await client.delete("/x/status")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+        assert refused.json()["code"] == "method_not_allowed"
+        assert (await client.delete("/x/other")).status_code == 403
+        assert called == []
+        assert (await client.get("/x/status")).text == "done"
