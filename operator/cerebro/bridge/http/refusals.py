@@ -63,7 +63,11 @@ MEANINGS: Mapping[str, str] = {
     "no_pending_payment": "Nothing was paid, or that is over.",
     "not_found": "No such path.",
     "not_implemented": "This release does not do it.",
+    "order_check_failed": "The order check's query is wrong: its operator mends it.",
+    "order_check_unavailable": "The order check's database is away: the order waits.",
     "order_expired": "The time of the order is over.",
+    "order_not_paid": "By the backend's database the order is not paid.",
+    "order_unknown": "The backend's database does not know the order.",
     "paused": "A person paused the router.",
     "payload_too_large": "The body has more than 65,536 bytes.",
     "peer_not_ours": "The Peer was not made over HTTP: change it there.",
@@ -170,8 +174,11 @@ _ORDER = merge(CLIENT, ROUTER_OF_CALL, _INBOX, _ROUTER_AWAITED)
 GRANT_REFUSALS = merge(
     _ORDER,
     codes(
+        s402="order_not_paid",
+        s404="order_unknown",
         s409="device_unknown order_expired revoked revoked_later trial_used "
         "name_collision peer_offline",
+        s503="order_check_failed order_check_unavailable",
     ),
 )
 REVOKE_REFUSALS = merge(_ORDER, codes(s409="asked_later device_unknown"))
