@@ -82,7 +82,10 @@ class PostgresServer:
             return cursor.fetchall() if cursor.description else []
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it unless it runs, and wait until it answers."""
+        if self._child is not None:
+            return
+
         options = [
             word
             for name, value in _SETTINGS.items()

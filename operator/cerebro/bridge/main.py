@@ -12,27 +12,30 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from cerebro.bridge import environment
 from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.backend.manager import BackendSide
 from cerebro.bridge.commands.devices import CommandDevices
 from cerebro.bridge.commands.service import CommandService
-from cerebro.bridge.devices.tunnels import Tunnels
-from cerebro.bridge.devices.wireguard import WireGuardView
+from cerebro.bridge.devices.family import make_devices
 from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.endpoints.base import BridgeState
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.connections import Connections
 from cerebro.bridge.http.connections import config as connection_config
 from cerebro.bridge.metrics import Metrics
+from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions, Written
+from cerebro.bridge.orders.slots import Slots
 from cerebro.bridge.orders.upkeep import Upkeep
 from cerebro.bridge.records.manager import AccessRecords
 from cerebro.bridge.settings import BridgeSettings
@@ -80,7 +83,7 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then take nothing new, finish what is under way
     and close the store.
 
-    Raises StoreNotUsableError, StoreVersionError.
+    Raises StoreNotUsableError, StoreVersionError, QueryError.
     """
     ignored = environment.warnings(os.environ)
     for warning in [*settings.warnings(), *ignored]:
@@ -122,6 +125,14 @@ def _watches(namespace: str) -> tuple[Watch, ...]:
     )
 
 
+def _default_paid(settings: BridgeSettings) -> timedelta | None:
+    """Return the length of a paid order that names no end; None: it has none."""
+    if not settings.paid_minutes:
+        return None
+
+    return timedelta(minutes=settings.paid_minutes)
+
+
 class Bridge:
     """The parts of one bridge, wired together."""
 
@@ -145,17 +156,20 @@ class Bridge:
             trial=settings.trial_grant_within, paid=settings.paid_grant_within
         )
 
+        self._metrics = Metrics()
+        slots = Slots()
+        self._check = OrderCheck(settings, self._metrics, slots.given_back)
+
         self._executor = OrderExecutor(
             self._sessions,
             store,
             complete=self._completeness.wait_complete,
             enqueue=self._enqueue,
             windows=windows,
-            default_paid=settings.default_paid,
+            default_paid=_default_paid(settings),
+            check=self._check,
             audit=self._audit,
         )
-
-        self._metrics = Metrics()
 
         self._backend = BackendSide(
             settings,
@@ -173,28 +187,36 @@ class Bridge:
         )
 
         self._inbox: Inbox[Written] = Inbox(
-            store, self._executor.carry_out, windows, self._backend.settled
+            store,
+            self._executor.carry_out,
+            windows,
+            self._backend.settled,
+            slots,
         )
 
         self._metrics.watch(self._sessions.all, self._sessions.devices)
 
+        self._app = self._make_app()
+
+    def _make_app(self) -> ASGIApp:
+        """Return what answers over HTTP."""
+        settings, store, sessions = self._settings, self._store, self._sessions
+
         service = OrderService(
-            settings, store, self._sessions, self._inbox, self._metrics
+            settings, store, sessions, self._inbox, self._metrics
         )
 
-        tunnels = Tunnels(api, self._objects, self._sessions, settings)
-        wireguard = WireGuardView(api, settings.namespace)
+        devices = make_devices(self._api, self._objects, sessions, settings)
         commands = CommandService(
-            api,
+            self._api,
             self._objects,
-            CommandDevices(self._sessions),
+            CommandDevices(sessions, store),
             answer_within=settings.answer_timeout_ms / 1000,
         )
 
-        routes = make_routes(service, tunnels, wireguard, commands, self.state)
-        self._app = make_app(
-            settings, store, self._metrics, routes, self._audit
-        )
+        routes = make_routes(service, devices, commands, self.state)
+
+        return make_app(settings, store, self._metrics, routes, self._audit)
 
     def state(self) -> BridgeState:
         """Return how the bridge is, for the health endpoints (E11)."""
@@ -213,16 +235,34 @@ class Bridge:
             contact is not None and now - contact < SILENT_FOR + HOUSEKEEPING
         )
 
-        healthy = ready and self._completeness.complete() and is_in_contact
+        standing = self._check.standing
+        healthy = (
+            ready
+            and self._completeness.complete()
+            and is_in_contact
+            and standing != "failed"
+        )
 
-        return BridgeState(ready=ready, healthy=healthy, store_failure=failure)
+        return BridgeState(
+            ready=ready,
+            healthy=healthy,
+            store_failure=failure,
+            order_check=standing,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch, serve and keep house until `stop` is set; then end in order.
 
-        Raises the first error of a part that ended by itself.
+        Raises the first error of a part that ended by itself, and QueryError
+        for an order query that cannot be used.
         """
+        try:
+            await self._check.open()
+            await self._run(stop)
+        finally:
+            await self._check.close()
 
+    async def _run(self, stop: asyncio.Event) -> None:
         # What the process before left behind comes first.
         server = _Server(self._config())
         adopted = 0
@@ -245,6 +285,7 @@ class Bridge:
             self._backend.run(self._api),
             self._records.run(self._api),
             self._audit.run(),
+            self._check.run(),
         ]
 
         tasks = [asyncio.create_task(part) for part in parts]

@@ -62,6 +62,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.order_checks = Labelled(
+            "relay_order_checks",
+            "Orders that the database was asked about: paid, not_paid, unknown, away, failed",
+            ("result",),
+            registry=self.registry,
+        )
+
         self.acks_waiting = Gauge(
             "relay_acks_waiting",
             "ACKs that the backend has not taken; only the bridge that sends them knows",

@@ -317,7 +317,10 @@ class Tracker:
         It is the text that a caller over HTTP would be answered with.
         """
         if awaits is None:
-            return "the API server does not answer; the event is kept and carried out when it does"
+            return (
+                "the API server, or the database of the order check, does not answer; "
+                "the event is kept and carried out when it does"
+            )
 
         device = self._sessions.device_named(awaits.device)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from starlette.requests import Request
 
@@ -44,6 +44,9 @@ class BridgeState:
 
     store_failure: str | None
     """Why the store could not be used the last time, None if it could."""
+
+    order_check: Literal["ok", "failed", "off"] = "off"
+    """Whether orders can be checked; `off` if none are."""
 
 
 def read_call(request: Request) -> tuple[Call, Fields]:

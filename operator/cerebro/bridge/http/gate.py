@@ -24,7 +24,7 @@ from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.answers import Call, render
 from cerebro.bridge.http.auth import Access, Tokens
 from cerebro.bridge.http.rate_limit import Callers, Limiter
-from cerebro.bridge.http.refusals import RefusalAudit
+from cerebro.bridge.http.refused_callers import RefusalAudit
 from cerebro.bridge.http.routes import PathTable
 from cerebro.bridge.http.signature import Policy, signed_request, verify
 from cerebro.bridge.metrics import Metrics

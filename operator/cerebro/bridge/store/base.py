@@ -38,7 +38,7 @@ from cerebro.bridge.store.entry import DAY as DAY  # noqa: PLC0414
 from cerebro.bridge.store.entry import HOUR as HOUR  # noqa: PLC0414
 from cerebro.bridge.store.entry import MINUTE as MINUTE  # noqa: PLC0414
 from cerebro.bridge.store.entry import Entry as Entry  # noqa: PLC0414
-from cerebro.bridge.store.events import EventStore
+from cerebro.bridge.store.events import EventStore, PaymentStore
 
 MAX_INBOX = 10_000
 """Entries in the inbox; a further one is refused."""
@@ -367,7 +367,12 @@ class HousekeepingStore(Protocol):
 
 
 class ExecutorStore(
-    TokenStore, WaitingStore, OrderStore, HousekeepingStore, Protocol
+    TokenStore,
+    WaitingStore,
+    OrderStore,
+    PaymentStore,
+    HousekeepingStore,
+    Protocol,
 ):
     """What carrying out an order needs."""
 

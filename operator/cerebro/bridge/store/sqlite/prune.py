@@ -20,6 +20,7 @@ def prune(db: sqlite3.Connection, now: int) -> bool:
     """Forget what is over at `now`: one step of a transaction. Return whether
     there may be more.
     """
+    _keep_open_events(db, now)
     forgotten = [
         _forget(db, table, key, column, before)
         for table, key, column, before in (
@@ -40,6 +41,18 @@ def prune(db: sqlite3.Connection, now: int) -> bool:
     ]
 
     return max(forgotten) >= AT_ONCE
+
+
+def _keep_open_events(db: sqlite3.Connection, now: int) -> None:
+    """Note events without a final outcome as seen, before their age would
+    have them forgotten: the backend is owed their ACK, however long the router
+    is away.
+    """
+    db.execute(
+        "UPDATE events SET seen_at = ?"
+        " WHERE awaits IS NOT NULL AND seen_at <= ?",
+        (now, now - EVENT_MEMORY),
+    )
 
 
 def _forget(

@@ -6,7 +6,7 @@ from typing import Any
 
 from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.http.refusals import BURST, RefusalAudit
+from cerebro.bridge.http.refused_callers import BURST, RefusalAudit
 
 
 class Told(AuditLog):
