@@ -65,6 +65,7 @@ _ROUTER_NAMES = (
 _MAC_NAMES = ("macAtual", "mac")
 _IP_NAMES = ("ipAtual", "ip")
 _MAX_TEXT = 256
+_PARAMETER = re.compile(r"\{[^}]*\}")
 _NOT_IN_ACTIONS = re.compile(r"[^A-Z0-9]+")
 
 
@@ -186,7 +187,7 @@ def _named_after(route: Route) -> str:
     """Return the name of an action after its path: `/relay/exec-by-device` is
     EXEC_BY_DEVICE.
     """
-    path = route.path.partition("{")[0].removeprefix("/relay/")
+    path = _PARAMETER.sub("", route.path).removeprefix("/relay/")
     name = _NOT_IN_ACTIONS.sub("_", path.upper()).strip("_")
 
     return name if route.method == "POST" else f"{route.method}_{name}"
