@@ -9,10 +9,15 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from cerebro.agent.devices.fitness.router import (
+    fitness_prints,
+    fitness_reading,
+    fitness_warnings,
+)
 from cerebro.agent.devices.model import DeviceWarning
 from cerebro.agent.devices.status import DeviceFindings
 from cerebro.resources import Device
-from cerebro.routeros.client.command import Reply
+from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.errors import DeadlineExceeded, Trap
 from cerebro.routeros.client.session import RouterSession
 from cerebro.routeros.ipv6 import ipv6_leaks, ipv6_prints, ipv6_reading
@@ -47,8 +52,10 @@ class Survey:
         if not is_due or urgent():
             return findings
 
+        ipv6, fitness = ipv6_prints(), fitness_prints()
+
         try:
-            replies = await _read(session, urgent)
+            replies = await _read(session, [*ipv6, *fitness], urgent)
         except DeadlineExceeded:
             # Nobody needs it now: a slow router is asked at the next resync.
             replies = []
@@ -59,7 +66,15 @@ class Survey:
         self._session = session
         self._due_at = now + device.spec.resync_interval.total_seconds()
 
-        return replace(findings, surveyed=ipv6_warnings(replies))
+        reading = fitness_reading(replies[len(ipv6) :])
+
+        return replace(
+            findings,
+            surveyed=(
+                *fitness_warnings(device, reading),
+                *ipv6_warnings(replies[: len(ipv6)]),
+            ),
+        )
 
 
 def ipv6_warnings(
@@ -87,14 +102,14 @@ def ipv6_warnings(
 
 
 async def _read(
-    session: RouterSession, urgent: Callable[[], bool]
+    session: RouterSession, prints: list[Command], urgent: Callable[[], bool]
 ) -> list[Reply | Trap] | None:
-    """Return the replies to `ipv6_prints`; None if somebody came to wait.
+    """Return the replies to these prints; None if somebody came to wait.
 
     Raises RouterError.
     """
 
-    reading = asyncio.ensure_future(session.run_all(ipv6_prints()))
+    reading = asyncio.ensure_future(session.run_all(prints))
 
     try:
         while not reading.done():
