@@ -177,6 +177,17 @@ class LiveDevices:
 
         return (session.status.phase or "") if session else ""
 
+    def enforced(self, name: str) -> bool:
+        """Return whether a Session's end is said to be enforced."""
+        session = self.session(name)
+        conditions = session.status.conditions if session else []
+        is_over = self.phase(name) in ("Expired", "Revoked")
+
+        return is_over and any(
+            condition.type == "Enforced" and condition.status == "True"
+            for condition in conditions
+        )
+
     def ready(self, kind: str, name: str) -> dict[str, str]:
         """Return condition Ready of an object as it is stored."""
         status = self._bodies[kind, name].get("status", {})
