@@ -22,7 +22,7 @@ from cerebro.agent.devices.status import DeviceFindings
 from cerebro.domain.conditions import Obstacle
 from cerebro.resources import Device, reasons
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
-from cerebro.routeros.access.result import describe
+from cerebro.routeros.access.result import AccessPlan
 from cerebro.routeros.client.errors import (
     ConnectionLost,
     DeadlineExceeded,
@@ -34,6 +34,7 @@ from cerebro.routeros.client.errors import (
     TrapKind,
     Unreachable,
 )
+from cerebro.routeros.preview import preview
 
 _MAX_PLAN_LINES = 256
 
@@ -161,10 +162,14 @@ def after_pass(
         return replace(findings, plan=None)
 
     if full_pass:
-        commands = list(outcome.plan.commands())
-        return replace(findings, plan=describe(commands)[:_MAX_PLAN_LINES])
+        return replace(findings, plan=_plan_lines(outcome.plan))
 
     return findings
+
+
+def _plan_lines(plan: AccessPlan) -> list[str]:
+    """Return what a plan would do, a command a line."""
+    return preview(plan.commands(), plan.rows, plan.count(), _MAX_PLAN_LINES)
 
 
 def after_cleanup(
