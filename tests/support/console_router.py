@@ -28,8 +28,10 @@ ARGUMENTS = {
     "/ipv6/address": "address interface advertise comment disabled",
     "/ip/route": "dst-address gateway comment disabled",
     "/ipv6/route": "dst-address gateway comment disabled",
-    "/ip/firewall/filter": "chain action in-interface src-address protocol dst-port comment disabled",
-    "/ipv6/firewall/filter": "chain action in-interface src-address protocol dst-port comment disabled",
+    "/ip/firewall/filter": "chain action in-interface src-address protocol dst-port comment disabled "
+    "place-before",
+    "/ipv6/firewall/filter": "chain action in-interface src-address protocol dst-port comment disabled "
+    "place-before",
     "/ip/hotspot/ip-binding": "mac-address address server type comment disabled place-before",
     "/ip/firewall/address-list": "list address comment disabled",
     "/ip/hotspot/host": "",
@@ -213,12 +215,22 @@ class ConsoleRouter:
             return self._add(menu, known)
         assert verb == "set", verb
         for row in self._rows(menu, self._value(unnamed[0], variables)):
+            if menu == "/interface/wireguard" and "name" in known:
+                self._rename(row["name"], known["name"])
             row.update(known)
             for word in unnamed[1:]:
                 assert isinstance(word, Text)
                 assert word.value[0] == "!", word
                 row.pop(word.value[1:], None)
         return None
+
+    def _rename(self, before: str, after: str) -> None:
+        """What refers to an interface follows its name."""
+        for rows in self.tables.values():
+            for row in rows:
+                for name in ("interface", "in-interface", "gateway"):
+                    if row.get(name) == before:
+                        row[name] = after
 
     def _check(self, menu: str, values: Row) -> None:
         interfaces = [

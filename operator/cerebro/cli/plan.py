@@ -91,7 +91,9 @@ def plan_of(device: Device, tell: Callable[[str], None]) -> list[str]:
     if not plan:
         return [head + "nothing would be changed"]
 
-    return [head + f"lines to be run: {len(plan)}", *plan]
+    count = sum(not line.startswith("#") for line in plan)
+
+    return [head + f"lines to be run: {count}", *plan]
 
 
 def _patch(device: Device) -> str:

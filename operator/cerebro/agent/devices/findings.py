@@ -18,7 +18,7 @@ from cerebro.agent.devices.identity import (
     recorded_serial_number,
 )
 from cerebro.agent.devices.model import RouterFacts
-from cerebro.agent.devices.status import DeviceFindings
+from cerebro.agent.devices.status import MAX_PLAN_LINES, DeviceFindings
 from cerebro.domain.conditions import Obstacle
 from cerebro.resources import Device, reasons
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
@@ -35,8 +35,6 @@ from cerebro.routeros.client.errors import (
     Unreachable,
 )
 from cerebro.routeros.preview import preview
-
-_MAX_PLAN_LINES = 256
 
 _REASONS: dict[type[RouterError], str] = {
     WrongRouter: reasons.WRONG_ROUTER,
@@ -169,7 +167,7 @@ def after_pass(
 
 def _plan_lines(plan: AccessPlan) -> list[str]:
     """Return what a plan would do, a command a line."""
-    return preview(plan.commands(), plan.rows, plan.count(), _MAX_PLAN_LINES)
+    return preview(plan.commands(), plan.rows, plan.count(), MAX_PLAN_LINES)
 
 
 def after_cleanup(
