@@ -8,7 +8,8 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -391,6 +392,16 @@ def _end_in(marker: str) -> int | None:
     """Give the end that a marker says, None for ever."""
     text = marker.rpartition(":")[2]
     return None if text == "never" else int(text)
+
+
+@asynccontextmanager
+async def api_server_stopped(plane: ControlPlane) -> AsyncIterator[None]:
+    """Have no API server for as long as this lasts."""
+    await asyncio.to_thread(plane.stop_api_server)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(plane.start_api_server)
 
 
 def soon(seconds: float) -> str:
