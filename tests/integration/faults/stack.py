@@ -177,33 +177,36 @@ class Stack:
             for role, program in self.programs.items()
         )
 
-    async def make_device(self, **spec: Any) -> None:
+    async def make_device(
+        self, name: str = DEVICE, router: Router | None = None, **spec: Any
+    ) -> None:
+        """Make a Device with its Secret, by default that of the stack's own router."""
         bound = {
-            "relay.cerebro.dev/device": DEVICE,
+            "relay.cerebro.dev/device": name,
             "relay.cerebro.dev/address": "127.0.0.1",
         }
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": DEVICE, "annotations": bound},
+            "metadata": {"name": name, "annotations": bound},
             "type": "relay.cerebro.dev/router",
             "stringData": {"username": "relay", "password": "secret-1"},
         }
         api = {
             "address": "127.0.0.1",
-            "port": self.router.port,
+            "port": (router or self.router).port,
             "allowPlaintext": True,
         }
         fields = {
             "routerID": "R1",
-            "api": {**api, "credentialsSecretRef": {"name": DEVICE}},
+            "api": {**api, "credentialsSecretRef": {"name": name}},
             "circuitBreaker": {"failureThreshold": 5, "recoveryTime": "1s"},
             **spec,
         }
         made = {
             "apiVersion": "relay.cerebro.dev/v1alpha1",
             "kind": "Device",
-            "metadata": {"name": DEVICE},
+            "metadata": {"name": name},
             "spec": fields,
         }
         items = {"apiVersion": "v1", "kind": "List", "items": [secret, made]}
