@@ -62,6 +62,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.order_checks = Labelled(
+            "relay_order_checks",
+            "Orders that the database was asked about: paid, not_paid, unknown, away, failed",
+            ("result",),
+            registry=self.registry,
+        )
+
         self.acks_waiting = Gauge(
             "relay_acks_waiting",
             "ACKs that the backend has not taken; only the bridge that sends them knows",
@@ -71,6 +78,24 @@ class Metrics:
         self.events_open = Gauge(
             "relay_events_open",
             "Events of the backend without a final outcome; only the bridge that follows them knows",
+            registry=self.registry,
+        )
+
+        self.records_waiting = Gauge(
+            "relay_records_waiting",
+            "Records of access that are not written; only the bridge that writes them knows",
+            registry=self.registry,
+        )
+
+        self.audit_dropped = Gauge(
+            "relay_audit_lines_dropped",
+            "Audit lines that found no room while none could be written",
+            registry=self.registry,
+        )
+
+        self.records_written = Labelled(
+            "relay_records_written",
+            "Records of access that were written",
             registry=self.registry,
         )
 
