@@ -265,15 +265,8 @@ class Bridge:
     async def _run(self, stop: asyncio.Event) -> None:
         # What the process before left behind comes first.
         server = _Server(self._config())
-        adopted = 0
         if not self._settings.dry_run:
-            adopted = await self._inbox.adopt(all_of_it=True)
-
-        if adopted:
-            log.info(
-                "orders left by the process before are carried out",
-                count=adopted,
-            )
+            await self._inbox.adopt_all(stop)
 
         self._metrics.audit_dropped.set_function(lambda: self._audit.dropped)
 

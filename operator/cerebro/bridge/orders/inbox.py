@@ -176,6 +176,37 @@ class Inbox(Generic[R]):
 
         return len(unknown)
 
+    async def adopt_all(self, stop: asyncio.Event) -> None:
+        """Start all that the process before left behind, before anything new
+        comes in behind it.
+
+        While the store is away this waits for it, until `stop` is set: a Redis
+        that is started anew just now is no reason to end.
+        """
+        for delay in Backoff(first=0.2, ceiling=5.0):
+            try:
+                adopted = await self.adopt(all_of_it=True)
+            except ApiError as error:
+                log.warning(
+                    "orders left by the process before have to wait",
+                    error=str(error),
+                )
+            else:
+                if adopted:
+                    log.info(
+                        "orders left by the process before are carried out",
+                        count=adopted,
+                    )
+
+                return
+
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await stop.wait()
+
+            if stop.is_set():
+                return
+
     async def close(self, grace: float) -> None:
         """Take nothing new, and give what is under way `grace` seconds; the
         rest stays on disk (E14).
