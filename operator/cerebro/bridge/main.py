@@ -16,6 +16,7 @@ from datetime import timedelta
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from cerebro.bridge import environment
 from cerebro.bridge.backend.manager import BackendSide
@@ -31,6 +32,7 @@ from cerebro.bridge.http.connections import config as connection_config
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.inbox import Inbox
+from cerebro.bridge.orders.repeats import Repeats
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.orders.upkeep import Upkeep
@@ -121,6 +123,15 @@ def _watches(namespace: str) -> tuple[Watch, ...]:
     )
 
 
+def _default_paid(settings: BridgeSettings) -> timedelta | None:
+    """Return the length of a paid order that names no end; None: until it is
+    revoked (A5).
+    """
+    minutes = settings.paid_minutes
+
+    return timedelta(minutes=minutes) if minutes else None
+
+
 class Bridge:
     """The parts of one bridge, wired together."""
 
@@ -143,11 +154,7 @@ class Bridge:
             trial=settings.trial_grant_within, paid=settings.paid_grant_within
         )
 
-        default_paid = (
-            timedelta(minutes=settings.paid_minutes)
-            if settings.paid_minutes
-            else None
-        )
+        default_paid = _default_paid(settings)
 
         self._executor = OrderExecutor(
             self._sessions,
@@ -176,9 +183,29 @@ class Bridge:
 
         self._metrics.watch(self._sessions.all, self._sessions.devices)
 
-        service = OrderService(
-            settings, store, self._sessions, self._inbox, self._metrics
+        self._repeats = Repeats(
+            self._sessions,
+            store,
+            is_free=self._inbox.has_nothing_but,
+            submit=self._inbox.submit,
+            windows=windows,
+            default_paid=default_paid,
         )
+
+        service = OrderService(
+            settings,
+            store,
+            self._sessions,
+            self._inbox,
+            self._metrics,
+            self._repeats.open_already,
+        )
+
+        self._app = self._application(service)
+
+    def _application(self, service: OrderService) -> ASGIApp:
+        """Return what is served."""
+        settings, api = self._settings, self._api
 
         tunnels = Tunnels(api, self._objects, self._sessions, settings)
         wireguard = WireGuardView(api, settings.namespace)
@@ -190,7 +217,8 @@ class Bridge:
         )
 
         routes = make_routes(service, tunnels, wireguard, commands, self.state)
-        self._app = make_app(settings, store, self._metrics, routes)
+
+        return make_app(settings, self._store, self._metrics, routes)
 
     def state(self) -> BridgeState:
         """Return how the bridge is, for the health endpoints (E11)."""
@@ -236,6 +264,7 @@ class Bridge:
             self._informers.run(),
             self._run_upkeep(),
             self._keep_house(),
+            self._repeats.run(),
             self._backend.run(self._api),
         ]
 
@@ -254,6 +283,9 @@ class Bridge:
             self._backend.stop_polling()
             server.should_exit = True
             await asyncio.wait([serving])
+            with contextlib.suppress(ApiError):
+                await self._repeats.flush()
+
             await self._inbox.close(self._settings.drain_timeout)
 
             for task in (*tasks, stopped):

@@ -114,6 +114,9 @@ class OrderExecutor:
             refuse_rejecting(device, peer, known.now)
 
         for _ in range(MAX_DECISIONS):
+            if order.was_open and not _is_open(known):
+                return Written(device, client, ())  # ended since it came
+
             revoking = overtaken(order, known)
             write = revoking or decide(
                 self._sessions.namespace, order, client, known
@@ -261,7 +264,9 @@ class OrderExecutor:
         sessions = self._sessions
         conflicting: dict[str, Session] = {}
         for _ in range(MAX_DECISIONS):
-            known = await self._known_to_revoke(revoke, device, conflicting)
+            known = await self._known_to_revoke(
+                revoke, client, device, linked, conflicting
+            )
             now = datetime.now(UTC)
             writes = decide_revoke(
                 sessions.namespace,
@@ -271,6 +276,7 @@ class OrderExecutor:
                 client=client,
                 now=now,
                 linked=linked,
+                asked_again=sessions.asked_again,
             )
             try:
                 targets = [
@@ -295,20 +301,29 @@ class OrderExecutor:
         raise Unavailable("the Sessions are changed by others again and again")
 
     async def _known_to_revoke(
-        self, revoke: Revoke, device: Device, conflicting: dict[str, Session]
+        self,
+        revoke: Revoke,
+        client: Client,
+        device: Device,
+        linked: Iterable[str],
+        conflicting: dict[str, Session],
     ) -> dict[str, Session]:
         """Return the Sessions that a revoke is decided by, by name.
 
-        They are the unfinished ones of the Device and of the order, those that
-        were just read, and, if none of them is of the order, its finished
-        ones.
+        They are the unfinished ones of the order, else of the client and of
+        its token (`linked`), with what stands in their places; those that were
+        just read; and, if none of them is of the order, its finished ones.
         """
 
         sessions, order_id = self._sessions, revoke.order_id
-        known = {one.name: one for one in sessions.on_device(device.name)}
         if order_id:
-            known |= {one.name: one for one in sessions.of_order(order_id)}
+            meant = sessions.with_stand_ins(sessions.of_order(order_id))
+        else:
+            of_token = (sessions.known(name) for name in linked)
+            meant = sessions.of_client(client, device.name)
+            meant += sessions.with_stand_ins(one for one in of_token if one)
 
+        known = {one.name: one for one in meant}
         known |= conflicting
         if order_id and not any(
             one.spec.order_id == order_id for one in known.values()
@@ -368,6 +383,13 @@ class OrderExecutor:
         await self._store.sync()
 
         return kept
+
+
+def _is_open(known: Known) -> bool:
+    """Return whether an order has a live Session of ours."""
+    ours = known.same or known.stand_in
+
+    return ours is not None and session_facts(ours, known.now).live
 
 
 def _live_first(sessions: Iterable[Session], now: datetime) -> Session | None:

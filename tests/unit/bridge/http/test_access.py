@@ -53,6 +53,7 @@ def relay() -> OrderService:
         sessions,
         cast("Any", None),
         Metrics(),
+        cast("Any", None),
     )
 
 

@@ -114,7 +114,9 @@ def all_routes() -> list[Route]:
         )
     )
     missing = cast("Any", None)
-    service = OrderService(settings, missing, missing, missing, Metrics())
+    service = OrderService(
+        settings, missing, missing, missing, Metrics(), missing
+    )
     return make_routes(service, missing, missing, missing, missing)
 
 
