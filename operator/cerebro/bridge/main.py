@@ -19,23 +19,26 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from cerebro.bridge import environment
+from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.backend.manager import BackendSide
 from cerebro.bridge.commands.devices import CommandDevices
 from cerebro.bridge.commands.service import CommandService
-from cerebro.bridge.devices.tunnels import Tunnels
-from cerebro.bridge.devices.wireguard import WireGuardView
+from cerebro.bridge.devices.family import make_devices
 from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.endpoints.base import BridgeState
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.connections import Connections
 from cerebro.bridge.http.connections import config as connection_config
 from cerebro.bridge.metrics import Metrics
+from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.orders.repeats import Repeats
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions, Written
+from cerebro.bridge.orders.slots import Slots
 from cerebro.bridge.orders.upkeep import Upkeep
+from cerebro.bridge.records.manager import AccessRecords
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import BridgeStore, Entry
 from cerebro.bridge.store.redis.store import RedisStore
@@ -81,7 +84,7 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then take nothing new, finish what is under way
     and close the store.
 
-    Raises StoreNotUsableError, StoreVersionError.
+    Raises StoreNotUsableError, StoreVersionError, QueryError.
     """
     ignored = environment.warnings(os.environ)
     for warning in [*settings.warnings(), *ignored]:
@@ -142,6 +145,7 @@ class Bridge:
         self._store = store
         self._api = api
         self._stopping = False
+        self._audit = AuditLog.of(settings)
 
         watches = _watches(settings.namespace)
         self._informers = Informers(api, watches, settings)
@@ -154,7 +158,9 @@ class Bridge:
             trial=settings.trial_grant_within, paid=settings.paid_grant_within
         )
 
-        default_paid = _default_paid(settings)
+        self._metrics = Metrics()
+        slots = Slots()
+        self._check = OrderCheck(settings, self._metrics, slots.given_back)
 
         self._executor = OrderExecutor(
             self._sessions,
@@ -162,10 +168,10 @@ class Bridge:
             complete=self._completeness.wait_complete,
             enqueue=self._enqueue,
             windows=windows,
-            default_paid=default_paid,
+            default_paid=_default_paid(settings),
+            check=self._check,
+            audit=self._audit,
         )
-
-        self._metrics = Metrics()
 
         self._backend = BackendSide(
             settings,
@@ -175,50 +181,61 @@ class Bridge:
             metrics=self._metrics,
             windows=windows,
             enqueue=self._enqueue,
+            audit=self._audit,
+        )
+
+        self._records = AccessRecords(
+            settings, store, self._sessions, self._objects, self._metrics
         )
 
         self._inbox: Inbox[Written] = Inbox(
-            store, self._executor.carry_out, windows, self._backend.settled
+            store,
+            self._executor.carry_out,
+            windows,
+            self._backend.settled,
+            slots,
         )
 
         self._metrics.watch(self._sessions.all, self._sessions.devices)
 
-        self._repeats = Repeats(
+        self._repeats = self._make_repeats(windows)
+        self._app = self._make_app()
+
+    def _make_repeats(self, windows: GrantWindows) -> Repeats:
+        """Return what answers orders that are open already."""
+        return Repeats(
             self._sessions,
-            store,
+            self._store,
             is_free=self._inbox.has_nothing_but,
             submit=self._inbox.submit,
             windows=windows,
-            default_paid=default_paid,
+            default_paid=_default_paid(self._settings),
         )
+
+    def _make_app(self) -> ASGIApp:
+        """Return what answers over HTTP."""
+        settings, store, sessions = self._settings, self._store, self._sessions
 
         service = OrderService(
             settings,
             store,
-            self._sessions,
+            sessions,
             self._inbox,
             self._metrics,
             self._repeats.open_already,
         )
 
-        self._app = self._application(service)
-
-    def _application(self, service: OrderService) -> ASGIApp:
-        """Return what is served."""
-        settings, api = self._settings, self._api
-
-        tunnels = Tunnels(api, self._objects, self._sessions, settings)
-        wireguard = WireGuardView(api, settings.namespace)
+        devices = make_devices(self._api, self._objects, sessions, settings)
         commands = CommandService(
-            api,
+            self._api,
             self._objects,
-            CommandDevices(self._sessions),
+            CommandDevices(sessions, store),
             answer_within=settings.answer_timeout_ms / 1000,
         )
 
-        routes = make_routes(service, tunnels, wireguard, commands, self.state)
+        routes = make_routes(service, devices, commands, self.state)
 
-        return make_app(settings, self._store, self._metrics, routes)
+        return make_app(settings, store, self._metrics, routes, self._audit)
 
     def state(self) -> BridgeState:
         """Return how the bridge is, for the health endpoints (E11)."""
@@ -237,16 +254,34 @@ class Bridge:
             contact is not None and now - contact < SILENT_FOR + HOUSEKEEPING
         )
 
-        healthy = ready and self._completeness.complete() and is_in_contact
+        standing = self._check.standing
+        healthy = (
+            ready
+            and self._completeness.complete()
+            and is_in_contact
+            and standing != "failed"
+        )
 
-        return BridgeState(ready=ready, healthy=healthy, store_failure=failure)
+        return BridgeState(
+            ready=ready,
+            healthy=healthy,
+            store_failure=failure,
+            order_check=standing,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch, serve and keep house until `stop` is set; then end in order.
 
-        Raises the first error of a part that ended by itself.
+        Raises the first error of a part that ended by itself, and QueryError
+        for an order query that cannot be used.
         """
+        try:
+            await self._check.open()
+            await self._run(stop)
+        finally:
+            await self._check.close()
 
+    async def _run(self, stop: asyncio.Event) -> None:
         # What the process before left behind comes first.
         server = _Server(self._config())
         adopted = 0
@@ -259,6 +294,8 @@ class Bridge:
                 count=adopted,
             )
 
+        self._metrics.audit_dropped.set_function(lambda: self._audit.dropped)
+
         # All parts run side by side, until one of them ends or `stop` is set.
         parts = [
             self._informers.run(),
@@ -266,6 +303,9 @@ class Bridge:
             self._keep_house(),
             self._repeats.run(),
             self._backend.run(self._api),
+            self._records.run(self._api),
+            self._audit.run(),
+            self._check.run(),
         ]
 
         tasks = [asyncio.create_task(part) for part in parts]
@@ -294,6 +334,7 @@ class Bridge:
             results = await asyncio.gather(
                 *tasks, serving, return_exceptions=True
             )
+            await self._audit.close()
 
         for result in results:
             if isinstance(result, BaseException) and not isinstance(

@@ -24,6 +24,8 @@ from cerebro.domain.lifecycle import is_ours, recorded_end
 from cerebro.resources import Device, Session
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+_Request = tuple[str, str, int]
+"""Method, route and status."""
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]+")
 _CIRCUIT_STATES = {"Closed": 0, "HalfOpen": 1, "Open": 2}
 
@@ -62,6 +64,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.order_checks = Labelled(
+            "relay_order_checks",
+            "Orders that the database was asked about: paid, not_paid, unknown, away, failed",
+            ("result",),
+            registry=self.registry,
+        )
+
         self.acks_waiting = Gauge(
             "relay_acks_waiting",
             "ACKs that the backend has not taken; only the bridge that sends them knows",
@@ -74,13 +83,29 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.records_waiting = Gauge(
+            "relay_records_waiting",
+            "Records of access that are not written; only the bridge that writes them knows",
+            registry=self.registry,
+        )
+
+        self.audit_dropped = Gauge(
+            "relay_audit_lines_dropped",
+            "Audit lines that found no room while none could be written",
+            registry=self.registry,
+        )
+
+        self.records_written = Labelled(
+            "relay_records_written",
+            "Records of access that were written",
+            registry=self.registry,
+        )
+
         self._old_counters: Counter[str] = Counter()
 
         # The children of both, which prometheus_client takes long to find; by
         # method, route and status, of which there are few.
-        self._by_request: dict[
-            tuple[str, str, int], tuple[Labelled, Histogram]
-        ] = {}
+        self._by_request: dict[_Request, tuple[Labelled, Histogram]] = {}
 
     def request(
         self, method: str, route: str, status: int, seconds: float
@@ -88,7 +113,7 @@ class Metrics:
         """Count a request, and how long it took. The texts are bounded: see
         the head of this file.
         """
-        key = (method, route, status)
+        key: _Request = (method, route, status)
         children = self._by_request.get(key)
 
         if children is None:

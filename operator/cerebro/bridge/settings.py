@@ -8,6 +8,7 @@ here.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -19,6 +20,8 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from cerebro.bridge.audit_settings import AuditSettings
+from cerebro.bridge.database_settings import DatabaseSettings
 from cerebro.bridge.device_settings import DeviceSettings
 from cerebro.bridge.feed_settings import FeedSettings
 from cerebro.bridge.store_settings import StoreSettings
@@ -40,8 +43,10 @@ Window = Annotated[int, Field(le=3_600_000), Floor(1_000)]
 
 
 class BridgeSettings(
+    DatabaseSettings,
     FeedSettings,
     StoreSettings,
+    AuditSettings,
     DeviceSettings,
     KubernetesSettings,
     LeaseSettings,
@@ -71,6 +76,15 @@ class BridgeSettings(
         default=None,
         pattern=NAME_PATTERN,
         description="The Hub of Devices that come over HTTP; none: the only Hub there is (F9).",
+    )
+    agent_metrics: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="URLs of agents' /metrics, separated by commas, for handshakes and traffic of peers; "
+        "none: they are not known.",
+    )
+    agent_metrics_token: SecretStr | None = Field(
+        default=None,
+        description="Bearer token for them: CEREBRO_HEALTH_TOKEN of the agents.",
     )
 
     relay_token: SecretStr = Field(
@@ -238,6 +252,7 @@ class BridgeSettings(
     )
 
     @field_validator(
+        "agent_metrics",
         "allow_unsigned",
         "internal_whitelist",
         "trusted_proxies",
@@ -251,6 +266,17 @@ class BridgeSettings(
         parts = [part.strip() for part in value.split(",")]
 
         return tuple(part for part in parts if part)
+
+    @field_validator("agent_metrics")
+    @classmethod
+    def _urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            if not re.fullmatch(r"https?://[^\s/]+/\S*", url):
+                raise ValueError(
+                    "must be URLs separated by commas, such as http://192.0.2.1:8080/metrics"
+                )
+
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -371,4 +397,4 @@ class BridgeSettings(
         if self.dry_run:
             warnings.append("RELAY_DRY_RUN is set: no Session is made")
 
-        return warnings + self.feed_warnings()
+        return warnings + self.feed_warnings() + self.database_warnings()

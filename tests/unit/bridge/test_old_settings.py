@@ -47,6 +47,20 @@ TESTS = Path(__file__).parents[2]
 NOW_MS = 1_767_139_200_000
 HERE = "unit/bridge/test_old_settings.py"
 TESTED = {
+    "RELAY_DATABASE_URL": (
+        "unit/bridge/test_database_settings.py",
+        "RELAY_DATABASE_URL",
+    ),
+    "DATABASE_URL": ("unit/bridge/test_database_settings.py", "DATABASE_URL"),
+    "RELAY_DB_SSL": ("unit/bridge/test_database_settings.py", "RELAY_DB_SSL"),
+    "RELAY_DB_POOL_SIZE": (
+        "unit/bridge/test_database_settings.py",
+        "RELAY_DB_POOL_SIZE",
+    ),
+    "RELAY_DB_IDLE_MS": (
+        "unit/bridge/test_database_settings.py",
+        "RELAY_DB_IDLE_MS",
+    ),
     "RELAY_TOKEN": ("unit/bridge/http/test_access.py", "relay_token"),
     "RELAY_TOKEN_TOOLS": (
         "unit/bridge/http/test_access.py",

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 import structlog
 
+from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.backend.acks import AckSender
 from cerebro.bridge.backend.client import BackendClient, BackendUrls
 from cerebro.bridge.backend.consumer import Consumer
@@ -55,6 +56,7 @@ class BackendSide:
         metrics: Metrics,
         windows: GrantWindows,
         enqueue: Callable[[Entry], None],
+        audit: AuditLog,
     ) -> None:
         """`enqueue` starts a new entry of the inbox."""
         self._settings = settings
@@ -84,6 +86,7 @@ class BackendSide:
             metrics,
             sends_acks=sends_acks,
             ack_due=self._sender.wake,
+            audit=audit,
         )
 
         rules = FeedRules(
@@ -102,6 +105,7 @@ class BackendSide:
             sends_acks=sends_acks,
             taken=self._start,
             ack_due=self._sender.wake,
+            audit=audit,
         )
 
     def settled(self, entry: Entry, result: Written | Exception) -> None:

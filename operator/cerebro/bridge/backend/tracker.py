@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 
 import structlog
 
+from cerebro.bridge.audit.log import AuditLog
+from cerebro.bridge.backend.audit import tell_outcome
 from cerebro.bridge.backend.outcomes import (
     DONE,
     Awaits,
@@ -66,6 +68,7 @@ class Tracker:
         *,
         sends_acks: bool,
         ack_due: Callable[[], None],
+        audit: AuditLog | None = None,
     ) -> None:
         """`ack_due` is called when an ACK was put into the outbox.
 
@@ -76,6 +79,7 @@ class Tracker:
         self._metrics = metrics
         self._sends_acks = sends_acks
         self._ack_due = ack_due
+        self._audit = audit or AuditLog(None)
 
         # The bridge without the Lease follows nothing.
         self._running = False
@@ -313,7 +317,10 @@ class Tracker:
         It is the text that a caller over HTTP would be answered with.
         """
         if awaits is None:
-            return "the API server does not answer; the event is kept and carried out when it does"
+            return (
+                "the API server, or the database of the order check, does not answer; "
+                "the event is kept and carried out when it does"
+            )
 
         device = self._sessions.device_named(awaits.device)
 
@@ -343,6 +350,7 @@ class Tracker:
         ack = self._ack(event_id, outcome)
         self._store.conclude_soon(event_id, ack, now_ms(), entry)
         self._concluded.add(event_id)
+        self._tell(event_id, kind, outcome, entry)
         self._drop(event_id)
 
         # Under the names that the old relay counted.
@@ -364,6 +372,25 @@ class Tracker:
         )
 
         self._ack_due()
+
+    def _tell(
+        self, event_id: str, kind: str, outcome: Outcome, entry: Entry | None
+    ) -> None:
+        """Tell the audit log the outcome of an event, before it is dropped."""
+        known = self._open.get(event_id)
+        taken_at = known.taken_at if known is not None else None
+        if entry is not None:
+            taken_at = entry.received_at
+
+        tell_outcome(
+            self._audit,
+            event_id,
+            kind,
+            outcome,
+            entry=entry,
+            awaits=self._awaits.get(event_id),
+            duration=None if taken_at is None else now_ms() - taken_at,
+        )
 
     def _ack(self, event_id: str, outcome: Outcome) -> str | None:
         """Return the ACK of an outcome, None if nobody takes ACKs.

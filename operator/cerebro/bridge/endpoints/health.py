@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from cerebro.bridge.answers import Answer, is_none
 from cerebro.bridge.endpoints.base import BridgeState, now_text
 from cerebro.bridge.http.auth import Access
+from cerebro.bridge.http.refusals import codes
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.orders.service import OrderService
 
@@ -97,6 +98,7 @@ class HealthEndpoints:
                 handler=self.health,
                 summary="Whether all is well: ok or degraded",
                 answer=HealthAnswer,
+                refusals={},
             ),
             Route(
                 method="GET",
@@ -105,6 +107,7 @@ class HealthEndpoints:
                 handler=self.live,
                 summary="Whether the process turns",
                 answer=LiveAnswer,
+                refusals={},
             ),
             Route(
                 method="GET",
@@ -114,6 +117,7 @@ class HealthEndpoints:
                 summary="Whether it can take requests",
                 answer=ReadyAnswer,
                 answers_by_status={503: ReadyAnswer},
+                refusals={},
             ),
             Route(
                 method="GET",
@@ -122,6 +126,7 @@ class HealthEndpoints:
                 handler=self.relay_health,
                 summary="Service, time and build",
                 answer=RelayHealthAnswer,
+                refusals={},
             ),
             Route(
                 method="GET",
@@ -130,6 +135,7 @@ class HealthEndpoints:
                 handler=self.metrics,
                 summary="Metrics for Prometheus",
                 answer=None,
+                refusals=codes(s503="store_unavailable"),
             ),
             Route(
                 method="GET",
@@ -138,6 +144,7 @@ class HealthEndpoints:
                 handler=self.metrics,
                 summary="Metrics for Prometheus",
                 answer=None,
+                refusals=codes(s503="store_unavailable"),
             ),
         ]
 

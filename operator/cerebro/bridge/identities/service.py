@@ -182,9 +182,8 @@ class IdentityService:
                 device = sessions.device(mik_id)
 
         payment = await store.payment_of(sid, now_ms())
-        plan_id = payment.plan_id if payment is not None else None
 
-        return Identity(sid, waiting, live, locations, device, plan_id)
+        return Identity(sid, waiting, live, locations, device, payment)
 
     def _device(self, refresh: Refresh, identity: Identity) -> Device | None:
         """Return the router of a refresh: that which it names, else that of
@@ -207,7 +206,8 @@ class IdentityService:
         self, refresh: Refresh, identity: Identity, device: Device | None
     ) -> Client:
         """Return the phone of a refresh: what the request says, and for the
-        rest what the last hello on this very router said.
+        rest what the last hello on this very router said; where both say
+        nothing, what the payment says.
         """
         client = refresh.client
         for place in identity.locations:
@@ -218,7 +218,11 @@ class IdentityService:
                     ip=client.ip or place.client.ip,
                 )
 
-        return client
+        payment = identity.payment
+        if client or payment is None:
+            return client
+
+        return payment.order.client
 
     async def _say_hello(self, hello: Hello, arrived: float) -> None:
         """Note a hello, and wait until what follows from it is written: orders

@@ -13,10 +13,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
+from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.errors import ApiError, invalid
 from cerebro.bridge.intents import Authorize, Cause, Client, Intent, Revoke
+from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.causes import latest_after
-from cerebro.bridge.orders.decide import Known, decide, order_name, overtaken
+from cerebro.bridge.orders.decide import (
+    Known,
+    decide,
+    is_open,
+    order_name,
+    overtaken,
+)
 from cerebro.bridge.orders.hellos import Hellos
 from cerebro.bridge.orders.offline import refuse_offline, refuse_rejecting
 from cerebro.bridge.orders.outcomes import Awaited
@@ -59,14 +67,23 @@ class OrderExecutor:
         enqueue: Callable[[Entry], None],
         windows: GrantWindows,
         default_paid: timedelta | None = None,
+        audit: AuditLog | None = None,
+        check: OrderCheck | None = None,
     ) -> None:
         self._sessions = sessions
         self._store = store
         self._resolver = Resolver(sessions, store)
-        self._hellos = Hellos(sessions, store, self._resolver, enqueue)
+        self._hellos = Hellos(
+            sessions,
+            store,
+            self._resolver,
+            enqueue,
+            audit or AuditLog(None),
+        )
         self._complete = complete
         self._windows = windows
         self._default_paid = default_paid
+        self._check = check
 
     async def carry_out(self, entry: Entry) -> Written:
         """Carry out an entry as soon as all Devices and Sessions are known
@@ -100,12 +117,21 @@ class OrderExecutor:
         locations = await self._resolver.locations(order)
         device = self._resolver.device(order, locations)
         client = self._resolver.client(order, locations, device)
+
+        # Whom nobody knows the database may know.
+        asked_for = order
+        is_checked = not self._concerns(order)
+        if not client and not is_checked:
+            order = await self._checked(order, device, client)
+            client, is_checked = order.client, True
+
+        client = client or await self._client_that_paid(order)
         if not client:
-            if await self._wait_for_hello(entry, order, locations):
+            if await self._wait_for_hello(entry, asked_for, locations):
                 raise _device_unknown()
 
             return await self._authorize(
-                entry, order
+                entry, asked_for
             )  # its hello came just now
 
         known = await self._known(order, client, device)
@@ -114,8 +140,14 @@ class OrderExecutor:
             refuse_rejecting(device, peer, known.now)
 
         for _ in range(MAX_DECISIONS):
-            if order.was_open and not _is_open(known):
-                return Written(device, client, ())  # ended since it came
+            if _has_ended(order, known):
+                return Written(device, client, ())
+
+            # Nothing is opened unchecked, also if what was open ended since.
+            if not is_checked and not is_open(order, known):
+                order = await self._checked(order, device, client)
+                is_checked = True
+                known = await self._known(order, client, device)
 
             revoking = overtaken(order, known)
             write = revoking or decide(
@@ -144,6 +176,30 @@ class OrderExecutor:
             return Written(device, client, (target,))
 
         raise Unavailable("the Session is changed by others again and again")
+
+    async def _client_that_paid(self, order: Authorize) -> Client:
+        """Return the phone that the pending payment of an order's token names;
+        empty if there is none, or it names none.
+        """
+        if not order.token:
+            return Client()
+
+        payment = await self._store.payment_of(order.token, now_ms())
+
+        return payment.order.client if payment is not None else Client()
+
+    def _concerns(self, order: Authorize) -> bool:
+        return self._check is not None and self._check.concerns(order)
+
+    async def _checked(
+        self, order: Authorize, device: Device, client: Client
+    ) -> Authorize:
+        """Return an order with what the order check adds to it. Raises
+        ApiError.
+        """
+        assert self._check is not None
+
+        return await self._check.checked(order, device.router_id, client)
 
     def _refuse_offline(self, intent: Intent) -> None:
         """Raise ApiError 409 `peer_offline` for an event that names its
@@ -385,11 +441,9 @@ class OrderExecutor:
         return kept
 
 
-def _is_open(known: Known) -> bool:
-    """Return whether an order has a live Session of ours."""
-    ours = known.same or known.stand_in
-
-    return ours is not None and session_facts(ours, known.now).live
+def _has_ended(order: Authorize, known: Known) -> bool:
+    """Return whether what was open when an order came is not any more."""
+    return order.was_open and not is_open(order, known)
 
 
 def _live_first(sessions: Iterable[Session], now: datetime) -> Session | None:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from cerebro.bridge.errors import invalid
 from cerebro.bridge.intents import Client
 from cerebro.bridge.requests.fields import (
+    MAX_TOKEN,
     Fields,
     mik_id,
     read_client,
     read_number,
+    read_token,
     text,
 )
 from cerebro.bridge.requests.sentences import Words, read_sentences
@@ -37,6 +39,7 @@ class Place:
     order_id: str | None = None
     host: str | None = None
     client: Client = field(default_factory=Client)
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ def place(fields: Fields, *, client: Client | None = None) -> Place:
         order_id=text(fields, "pedidoId", limit=_MAX_ID),
         host=text(fields, "host"),
         client=client or Client(),
+        token=read_token(fields) or text(fields, "sid", limit=MAX_TOKEN),
     )
 
 

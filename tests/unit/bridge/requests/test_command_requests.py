@@ -22,6 +22,8 @@ MAC = "AA:BB:CC:DD:EE:FF"
             requests.Place(host="10.8.0.7"),
         ),
         ({"pedidoId": "P-1"}, requests.Place(order_id="P-1")),
+        ({"deviceToken": "t"}, requests.Place(token="t")),
+        ({"sid": "t"}, requests.Place(token="t")),
         ({}, requests.Place()),
     ],
 )

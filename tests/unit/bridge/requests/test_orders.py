@@ -10,7 +10,7 @@ import pytest
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client
-from cerebro.bridge.requests import devices, fields
+from cerebro.bridge.requests import devices, fields, routers
 from cerebro.bridge.requests import orders as requests
 from support.orders import BAD_BODIES, IP, MAC, NOW, at
 
@@ -283,7 +283,7 @@ def test_t12_an_ipv4_mapped_address_is_the_ipv4_address(
 
 
 def test_t12_a_tunnel_may_be_named_by_ipv4_mapped_addresses() -> None:
-    tunnel = devices.bootstrap(
+    tunnel = routers.bootstrap(
         {
             "deviceId": "r-1",
             "tunnelIp": "::ffff:10.8.0.7",
@@ -291,7 +291,7 @@ def test_t12_a_tunnel_may_be_named_by_ipv4_mapped_addresses() -> None:
         }
     )
     assert tunnel.tunnel_ip == "10.8.0.7"
-    assert tunnel.lan_networks == ("192.168.88.0/24",)
+    assert tunnel.networks == ("10.8.0.7/32", "192.168.88.0/24")
 
 
 @pytest.mark.parametrize("ip", ["fe80::1", "2001:db8::1", "10.5.50", "::"])
