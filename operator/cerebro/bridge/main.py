@@ -33,6 +33,7 @@ from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.inbox import Inbox
+from cerebro.bridge.orders.repeats import Repeats
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.orders.slots import Slots
@@ -126,11 +127,12 @@ def _watches(namespace: str) -> tuple[Watch, ...]:
 
 
 def _default_paid(settings: BridgeSettings) -> timedelta | None:
-    """Return the length of a paid order that names no end; None: it has none."""
-    if not settings.paid_minutes:
-        return None
+    """Return the length of a paid order that names no end; None: until it is
+    revoked (A5).
+    """
+    minutes = settings.paid_minutes
 
-    return timedelta(minutes=settings.paid_minutes)
+    return timedelta(minutes=minutes) if minutes else None
 
 
 class Bridge:
@@ -196,14 +198,31 @@ class Bridge:
 
         self._metrics.watch(self._sessions.all, self._sessions.devices)
 
+        self._repeats = self._make_repeats(windows)
         self._app = self._make_app()
+
+    def _make_repeats(self, windows: GrantWindows) -> Repeats:
+        """Return what answers orders that are open already."""
+        return Repeats(
+            self._sessions,
+            self._store,
+            is_free=self._inbox.has_nothing_but,
+            submit=self._inbox.submit,
+            windows=windows,
+            default_paid=_default_paid(self._settings),
+        )
 
     def _make_app(self) -> ASGIApp:
         """Return what answers over HTTP."""
         settings, store, sessions = self._settings, self._store, self._sessions
 
         service = OrderService(
-            settings, store, sessions, self._inbox, self._metrics
+            settings,
+            store,
+            sessions,
+            self._inbox,
+            self._metrics,
+            self._repeats.open_already,
         )
 
         devices = make_devices(self._api, self._objects, sessions, settings)
@@ -275,6 +294,7 @@ class Bridge:
             self._informers.run(),
             self._run_upkeep(),
             self._keep_house(),
+            self._repeats.run(),
             self._backend.run(self._api),
             self._records.run(self._api),
             self._audit.run(),
@@ -296,6 +316,9 @@ class Bridge:
             self._backend.stop_polling()
             server.should_exit = True
             await asyncio.wait([serving])
+            with contextlib.suppress(ApiError):
+                await self._repeats.flush()
+
             await self._inbox.close(self._settings.drain_timeout)
 
             for task in (*tasks, stopped):

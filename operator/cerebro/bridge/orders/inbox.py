@@ -101,6 +101,20 @@ class Inbox(Generic[R]):
         """How many entries this process knows that are not carried out."""
         return len(self._known)
 
+    def has_nothing_but(self, order: Authorize, lane: str) -> bool:
+        """Return whether no entry is in hand in a lane but such as ask for the
+        same as an order.
+
+        That order need not wait for them: they are not answered differently.
+        """
+        entries = self._lanes.get(lane, ())
+
+        return all(
+            isinstance(entry.intent, Authorize)
+            and entry.intent.asks_the_same(order)
+            for entry in entries
+        )
+
     async def submit(self, intent: Intent) -> asyncio.Future[R]:
         """Put an intent on disk and start it; the future has the result of
         `carry_out`, or its ApiError.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -56,6 +56,10 @@ class OrderService:
     sessions: Sessions
     inbox: Inbox[Written]
     metrics: Metrics
+    open_already: Callable[[Authorize], Awaitable[Written | None]]
+    """Returns what an order has already, None if there is anything to do or to
+    wait for.
+    """
 
     async def grant(self, order: Authorize, arrived: float) -> GrantAnswer:
         """Let a client in; return the answer once the entry is on the router.
@@ -167,6 +171,11 @@ class OrderService:
         before the answer is due. It stays in the inbox and is carried out
         later.
         """
+
+        if isinstance(intent, Authorize):
+            kept = await self.open_already(intent)
+            if kept is not None:
+                return kept, WaitResult.DONE
 
         deadline = self.deadline(arrived)
         future = await self.inbox.submit(intent)

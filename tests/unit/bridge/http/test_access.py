@@ -57,6 +57,7 @@ def relay() -> OrderService:
         sessions,
         cast("Any", None),
         Metrics(),
+        cast("Any", None),
     )
 
 

@@ -34,13 +34,13 @@ from cerebro.bridge.store.sqlite import (
     access,
     acks,
     inbox,
-    nonces,
     orders,
     tokens,
     waiting,
 )
 from cerebro.bridge.store.sqlite import events as event_rows
 from cerebro.bridge.store.sqlite.engine import Engine
+from cerebro.bridge.store.sqlite.nonces import NonceBatches
 from cerebro.bridge.store.sqlite.prune import AT_ONCE, prune
 from cerebro.bridge.store.sqlite.schema import rows_of
 
@@ -52,6 +52,7 @@ class SqliteStore(BridgeStore):
 
     def __init__(self, path: Path) -> None:
         self.engine = Engine(path)
+        self._nonces = NonceBatches(self.engine)
 
     async def open(self) -> None:
         """Create or open the file."""
@@ -111,16 +112,10 @@ class SqliteStore(BridgeStore):
     async def use_nonce(
         self, nonce: str, now: int, memory: int, valid_for: int
     ) -> bool:
-        """Remember a nonce; return whether it was new."""
-        return await self.engine.run(
-            partial(
-                nonces.use_nonce,
-                nonce=nonce,
-                now=now,
-                memory=memory,
-                valid_for=valid_for,
-            )
-        )
+        """Remember a nonce, together with those of other requests; return
+        whether it was new.
+        """
+        return await self._nonces.use(nonce, now, memory, valid_for)
 
     async def note_hello(self, hello: Hello, now: int) -> Entry | None:
         """Remember where a token is; return an entry if there may be something
