@@ -16,6 +16,7 @@ from datetime import timedelta
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from cerebro.bridge import environment
 from cerebro.bridge.backend.manager import BackendSide
@@ -28,7 +29,7 @@ from cerebro.bridge.endpoints.base import BridgeState
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.connections import Connections
 from cerebro.bridge.http.connections import config as connection_config
-from cerebro.bridge.metrics import Metrics
+from cerebro.bridge.metrics import Metrics, WatchedObjects
 from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.orders.service import OrderService
@@ -79,7 +80,8 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
     for warning in [*settings.warnings(), *ignored]:
         log.warning(warning)
 
-    store = _store(settings)
+    metrics = Metrics()
+    store = _store(settings, metrics)
     try:
         await store.open()
     except ApiError as error:
@@ -92,15 +94,17 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
         async with KubeApi(
             load(settings.kubeconfig), timeout=CALL_TIMEOUT
         ) as api:
-            await Bridge(settings, store, api).run(stop)
+            await Bridge(settings, store, api, metrics).run(stop)
     finally:
         await store.close()
 
 
-def _store(settings: BridgeSettings) -> BridgeStore:
+def _store(settings: BridgeSettings, metrics: Metrics) -> BridgeStore:
     """Return the store that the settings name, not open yet."""
     if settings.store_kind == "redis":
-        return RedisStore(settings.redis, settings.relay_namespace)
+        return RedisStore(
+            settings.redis, settings.relay_namespace, metrics.store_called
+        )
 
     return SqliteStore(settings.store)
 
@@ -109,7 +113,11 @@ class Bridge:
     """The parts of one bridge, wired together."""
 
     def __init__(
-        self, settings: BridgeSettings, store: BridgeStore, api: KubeApi
+        self,
+        settings: BridgeSettings,
+        store: BridgeStore,
+        api: KubeApi,
+        metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -147,7 +155,7 @@ class Bridge:
             default_paid=default_paid,
         )
 
-        self._metrics = Metrics()
+        self._metrics = metrics
 
         self._backend = BackendSide(
             settings,
@@ -163,10 +171,16 @@ class Bridge:
             store, self._executor.carry_out, windows, self._backend.settled
         )
 
-        self._metrics.watch(self._sessions.all, self._sessions.devices)
+        self._watch_objects()
+
+        self._app = self._make_app()
+
+    def _make_app(self) -> ASGIApp:
+        """Return what answers requests."""
+        settings, api = self._settings, self._api
 
         service = OrderService(
-            settings, store, self._sessions, self._inbox, self._metrics
+            settings, self._store, self._sessions, self._inbox, self._metrics
         )
 
         tunnels = Tunnels(api, self._objects, self._sessions, settings)
@@ -179,7 +193,15 @@ class Bridge:
         )
 
         routes = make_routes(service, tunnels, wireguard, commands, self.state)
-        self._app = make_app(settings, store, self._metrics, routes)
+        return make_app(settings, self._store, self._metrics, routes)
+
+    def _watch_objects(self) -> None:
+        """Show Devices, Sessions and orders that wait among the metrics."""
+        objects = WatchedObjects(
+            self._objects, self._settings.namespace, self._inbox.paid_before
+        )
+
+        self._metrics.watch(objects)
 
     def state(self) -> BridgeState:
         """Return how the bridge is, for the health endpoints (E11)."""
@@ -295,8 +317,11 @@ class Bridge:
             await asyncio.sleep(HOUSEKEEPING)
 
             try:
-                await self._store.prune(now_ms())
-                await self._inbox.adopt()
+                with self._metrics.job("prune"):
+                    await self._store.prune(now_ms())
+
+                with self._metrics.job("adopt"):
+                    await self._inbox.adopt()
             except ApiError as error:
                 log.warning("housekeeping has to wait", error=str(error))
             except Exception:

@@ -28,7 +28,7 @@ from cerebro.bridge.backend.outcomes import (
     read_awaits,
 )
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.metrics import Metrics
+from cerebro.bridge.metrics import AUTHORIZE, REVOKE, Metrics
 from cerebro.bridge.orders.outcomes import breaker_open, not_in_time
 from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.requests.events import KINDS
@@ -37,7 +37,7 @@ from cerebro.bridge.store.events import EventStore, OpenEvent
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.errors import KubeError
 from cerebro.kube.objects import Change
-from cerebro.resources import SESSION
+from cerebro.resources import SESSION, Device
 from cerebro.runtime.backoff import Backoff
 from cerebro.runtime.clock import now_ms
 
@@ -343,16 +343,9 @@ class Tracker:
         ack = self._ack(event_id, outcome)
         self._store.conclude_soon(event_id, ack, now_ms(), entry)
         self._concluded.add(event_id)
+
+        self._count(event_id, kind, outcome, entry)
         self._drop(event_id)
-
-        # Under the names that the old relay counted.
-        counter = KINDS[kind]
-        granted = "done" if counter == "revoke" else "granted"
-        self._metrics.count(f"{counter}.{granted if outcome.ok else 'failed'}")
-
-        # And one that it counted besides.
-        if outcome.reason == "peer_offline":
-            self._metrics.count("events.rejected_peer_offline")
 
         log.info(
             "an event has its outcome",
@@ -364,6 +357,49 @@ class Tracker:
         )
 
         self._ack_due()
+
+    def _count(
+        self, event_id: str, kind: str, outcome: Outcome, entry: Entry | None
+    ) -> None:
+        """Count an outcome under the names of the old relay: as that of an
+        event, and as an action, unless the event was refused before it.
+        """
+        counter = KINDS[kind]
+        granted = "done" if counter == "revoke" else "granted"
+        self._metrics.count(f"{counter}.{granted if outcome.ok else 'failed'}")
+
+        if outcome.reason == "peer_offline":
+            self._metrics.count("events.rejected_peer_offline")
+            return
+
+        if outcome.reason == "internal_error":
+            self._metrics.count("events.error")
+
+        event, now = self._open.get(event_id), now_ms()
+        taken_at = entry.received_at if entry is not None else now
+        if event is not None:
+            taken_at = event.taken_at
+
+        self._metrics.action(
+            REVOKE if counter == "revoke" else AUTHORIZE,
+            outcome.ok,
+            now - taken_at,
+            self._router_of(event_id, entry),
+        )
+
+    def _router_of(self, event_id: str, entry: Entry | None) -> str | None:
+        """Return the routerID that an event is about, None if no Device has
+        it.
+        """
+        awaits = self._awaits.get(event_id)
+        device: Device | None = None
+
+        if awaits is not None:
+            device = self._sessions.device_named(awaits.device)
+        elif entry is not None and entry.intent.mik_id is not None:
+            device = self._sessions.device(entry.intent.mik_id)
+
+        return device.router_id if device is not None else None
 
     def _ack(self, event_id: str, outcome: Outcome) -> str | None:
         """Return the ACK of an outcome, None if nobody takes ACKs.

@@ -8,14 +8,13 @@ from starlette.requests import Request
 
 from cerebro.bridge.answers import Answer, ErrorAnswer
 from cerebro.bridge.endpoints.base import (
-    AUTHORIZE,
-    REVOKE,
     counted,
     read_call,
 )
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.routes import Route
+from cerebro.bridge.metrics import AUTHORIZE, REVOKE
 from cerebro.bridge.orders.answers import GrantAnswer, RevokeAnswer
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.requests import hotspot as requests

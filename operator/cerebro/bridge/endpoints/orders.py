@@ -9,9 +9,6 @@ from starlette.requests import Request
 
 from cerebro.bridge.answers import Answer
 from cerebro.bridge.endpoints.base import (
-    AUTHORIZE,
-    RESYNC,
-    REVOKE,
     counted,
     read_call,
 )
@@ -19,6 +16,7 @@ from cerebro.bridge.errors import ApiError, invalid
 from cerebro.bridge.http.answers import Call
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.routes import Route
+from cerebro.bridge.metrics import AUTHORIZE, RESYNC, REVOKE
 from cerebro.bridge.orders.answers import GrantAnswer, RevokeAnswer
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.requests import orders as requests

@@ -8,8 +8,6 @@ from starlette.requests import Request
 
 from cerebro.bridge.answers import Answer
 from cerebro.bridge.endpoints.base import (
-    AUTHORIZE,
-    REVOKE,
     counted,
     read_call,
 )
@@ -18,6 +16,7 @@ from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.rate_limit import Limiter
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.intents import Hello
+from cerebro.bridge.metrics import AUTHORIZE, REVOKE
 from cerebro.bridge.orders.named_sessions import (
     ActiveSessionsAnswer,
     NamedSessions,

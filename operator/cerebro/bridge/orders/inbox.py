@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from typing import Generic, TypeVar
 
 import structlog
@@ -74,6 +75,22 @@ class Inbox(Generic[R]):
     def size(self) -> int:
         """How many entries this process knows that are not carried out."""
         return len(self._known)
+
+    def paid_before(self, before: datetime) -> Iterator[str | None]:
+        """Yield the `mikId` of each paid order that came before a time and is
+        not carried out.
+
+        Whatever is in the inbox is soon carried out, unless the API server is
+        away; so there is little to look at.
+        """
+        limit = before.timestamp() * 1000
+
+        for lane in self._lanes.values():
+            for entry in lane:
+                intent = entry.intent
+
+                if _is_paid(intent) and entry.received_at < limit:
+                    yield intent.mik_id
 
     async def submit(self, intent: Intent) -> asyncio.Future[R]:
         """Put an intent on disk and start it; the future has the result of
@@ -296,6 +313,11 @@ class Inbox(Generic[R]):
             future.set_exception(result)
         else:
             future.set_result(result)
+
+
+def _is_paid(intent: Intent) -> bool:
+    """Return whether an intent is an order that was paid for."""
+    return isinstance(intent, Authorize) and intent.type == "Paid"
 
 
 def _too_late(entry: Entry, now: int, windows: GrantWindows) -> bool:

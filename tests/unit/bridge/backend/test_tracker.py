@@ -45,6 +45,9 @@ class Sessions:
     def device_named(self, _name: str) -> Device | None:
         return device()
 
+    def device(self, _mik_id: str) -> Device | None:
+        return device()
+
 
 class World:
     """A tracker that runs."""
@@ -52,11 +55,12 @@ class World:
     def __init__(self, store: BridgeStore) -> None:
         self.store, self.sessions = store, Sessions()
         self.objects = ObjectStore()
+        self.metrics = Metrics()
         self.tracker = Tracker(
             store,
             self.sessions,  # type: ignore[arg-type]
             self.objects,
-            Metrics(),
+            self.metrics,
             sends_acks=True,
             ack_due=lambda: None,
         )
