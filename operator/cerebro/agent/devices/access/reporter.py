@@ -129,6 +129,7 @@ class SessionReporter:
                 (now - meta.creation_timestamp).total_seconds()
             )
 
+        self._context.router_metrics.session_reported(session, status, now)
         self._reported[meta.uid] = status
         self._context.statuses.put(
             Write(

@@ -9,7 +9,9 @@ from typing import Any, cast
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.desired import SessionDecision
 from cerebro.agent.devices.access.reporter import SessionReporter
+from cerebro.agent.router_metrics import RouterMetrics
 from cerebro.domain.lifecycle import Verdict
+from cerebro.kube.cache.store import Store
 from cerebro.kube.status_writer import Write
 from cerebro.resources import Session, format_time
 from cerebro.routeros.access.model import Grant
@@ -26,7 +28,11 @@ class Reports:
         self.written: list[Write] = []
         statuses = SimpleNamespace(put=self.written.append)
         metrics = SimpleNamespace(granted=lambda _seconds: None)
-        context = SimpleNamespace(statuses=statuses, metrics=metrics)
+        context = SimpleNamespace(
+            statuses=statuses,
+            metrics=metrics,
+            router_metrics=RouterMetrics(Store()),
+        )
         self.reporter = SessionReporter(cast(AgentContext, context))
 
     def report(self, session: Session, *, granted: bool) -> bool:
