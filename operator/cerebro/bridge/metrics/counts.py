@@ -50,6 +50,29 @@ class StoreFigures:
     """Events of the backend that are remembered."""
 
 
+STORE_MEANINGS = {
+    "relay_jobs_total": "Orders in the inbox, and those that wait for a hello",
+    "relay_jobs_due": "Entries of the inbox, which are to be carried out now",
+    "relay_jobs_pending": "Orders that wait for the hello of their phone",
+    "relay_jobs_oldest_run_at": "When the oldest entry of the inbox came, in ms since 1970; 0 if it is empty",
+    "relay_processed_events_total": "Events of the backend that are remembered",
+}
+"""What each line tells that comes from the store, by its name."""
+
+
+def _store_values(store: StoreFigures) -> dict[str, int]:
+    """Return the values of STORE_MEANINGS."""
+    values = (
+        store.due + store.pending,
+        store.due,
+        store.pending,
+        store.oldest,
+        store.events,
+    )
+
+    return dict(zip(STORE_MEANINGS, values, strict=True))
+
+
 class Metrics:
     """Counters and histograms of one bridge; `page` renders them all."""
 
@@ -220,13 +243,8 @@ class Metrics:
         lines = list(self._old.lines())
 
         if store is not None:
-            lines += [
-                f"relay_jobs_total {store.due + store.pending}",
-                f"relay_jobs_due {store.due}",
-                f"relay_jobs_pending {store.pending}",
-                f"relay_jobs_oldest_run_at {store.oldest}",
-                f"relay_processed_events_total {store.events}",
-            ]
+            values = _store_values(store)
+            lines += [f"{name} {value}" for name, value in values.items()]
 
         return "\n".join(lines) + "\n"
 

@@ -41,36 +41,34 @@ _DOWN = "DOWN_TRANSIENT"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]+")
 
 _PARTS = {
-    "attempt": "How often it was asked for",
-    "success": "How often it was done",
-    "fail": "How often it was refused or not done in time",
+    "attempt": "asked for",
+    "success": "done",
+    "fail": "refused, or not done in time",
 }
 _LATENCY = "latency_ms_total"
-_OF_LATENCY = "Milliseconds that they took in all"
 
 
 def _of_actions() -> dict[str, str]:
     """Return the counters of actions: of all, and of each."""
     meanings: dict[str, str] = {}
 
-    for action in ("", *(f".{name}" for name in (AUTHORIZE, RESYNC, REVOKE))):
-        whose = f"Actions {action[1:]}".rstrip()
+    for name in ("", AUTHORIZE, RESYNC, REVOKE):
+        whose = f"Actions {name}".rstrip()
+        key = f"action.{name}".rstrip(".")
         meanings |= {
-            f"action{action}.{part}": f"{whose}: {text.lower()}"
+            f"{key}.{part}": f"{whose} that were {text}"
             for part, text in _PARTS.items()
         }
-        meanings[f"action{action}.{_LATENCY}"] = (
-            f"{whose}: {_OF_LATENCY.lower()}"
-        )
+        meanings[f"{key}.{_LATENCY}"] = f"{whose}: milliseconds in all"
 
     return meanings
 
 
 MEANINGS: dict[str, str] = {
     **_of_actions(),
-    "audit.attempt": "As action_attempt",
-    "audit.success": "As action_success",
-    "audit.fail": "As action_fail",
+    "audit.attempt": "As relay_action_attempt",
+    "audit.success": "As relay_action_success",
+    "audit.fail": "As relay_action_fail",
     "events.invalid": "Events that say something impossible",
     "events.unknown_type": "Events of a type that is not known",
     "events.rejected_peer_offline": "Events refused because the router is offline",
@@ -91,11 +89,11 @@ MEANINGS: dict[str, str] = {
     "consumer.invalid_event": "Entries of the feed without a usable eventId",
     "consumer.process_error": "Looks whose events the store could not take",
     "consumer.ack_sent": "ACKs that the backend took",
-    "consumer.ack_error": "ACKs that it did not take; they are sent again",
+    "consumer.ack_error": "ACKs that the backend did not take; they are sent again",
     "relay.p0_authorize_attempt_total": "Identity refreshes that grant what was paid",
-    "relay.p0_authorize_success_total": "Those of them after which access is on the router",
-    "relay.p0_authorize_pending_total": "Those of them that the router has not confirmed in time",
-    "relay.p0_authorize_failed_total": "Those of them that were refused",
+    "relay.p0_authorize_success_total": "Identity refreshes after which access is on the router",
+    "relay.p0_authorize_pending_total": "Identity refreshes that the router has not confirmed in time",
+    "relay.p0_authorize_failed_total": "Identity refreshes that were refused though something was paid",
     **{
         f"relay.error_class_{kind}_{code}": f"Identity refreshes that failed with {code}"
         for kind, code in ERROR_CLASSES.values()
@@ -108,10 +106,32 @@ MEANINGS: dict[str, str] = {
 """What each counter counts, by its key. No other key is counted."""
 
 OF_A_ROUTER: dict[str, str] = {
-    **{f"action.{part}": text for part, text in _PARTS.items()},
-    _LATENCY: _OF_LATENCY,
+    **{
+        f"action.{part}": f"Actions that were {text}"
+        for part, text in _PARTS.items()
+    },
+    _LATENCY: "Actions: milliseconds in all",
 }
 """What each counter of a router counts, by the end of its key."""
+
+
+GONE: dict[str, str] = {
+    "relay_events_rejected_circuit": "an event waits for its router, however long that is left alone: "
+    "`relay_events_open`, `relay_circuit_breaker_state`",
+    "relay_consumer_hmac_error": "`relay_consumer_hmac_mismatch`",
+    "relay_job_revoke_success, relay_job_revoke_failed, relay_job_revoke_giveup": "a trial is a Session with an end, "
+    "and its end is never given up: `relay_sessions_cleaned_total` of the agent",
+    "relay_job_authorize_success, relay_job_authorize_rescheduled, relay_job_authorize_failed": "an order is a Session "
+    "until it is granted: `cerebro_order_seconds` of the agent, `relay_paid_orders_waiting`",
+    "relay_job_lock_skipped_total": "there are no locks, but a Lease that says who takes events: `cerebro_lease_held`",
+    "relay_reconciler_*": "the agent's loop of a Hub does that: `controller_runtime_reconcile_total`, "
+    "`cerebro_peer_last_handshake_seconds`, and the conditions of Hubs and Peers",
+    "relay_relay_error_class_*": "but for the codes above: `relay_events_invalid`, and the codes of answers in the log",
+    "nodejs_*": "`process_*`, `python_*` and `cerebro_event_loop_*`",
+}
+"""What the old relays counted and nothing does any more, and what tells of it
+now.
+"""
 
 
 def old_name(key: str) -> str:
