@@ -30,6 +30,7 @@ from cerebro.bridge.metrics.old_counters import (
     router_key,
 )
 from cerebro.kube.cache.store import Store
+from cerebro.runtime.exposition import collectors_of
 
 COMMAND = "python -m cerebro.cli.metrics_page"
 PAGE = Path("docs/metrics.md")
@@ -158,7 +159,7 @@ def tables() -> dict[str, list[Row]]:
     bridge = Metrics()
     bridge.watch(WatchedObjects(Store(), ""))
     of_bridge = [
-        *bridge.registry._collector_to_names,
+        *collectors_of(bridge.registry),
         *defined_in("cerebro.bridge."),
     ]
 

@@ -157,7 +157,7 @@ class _Pages:
         if not self._allowed(request):
             return web.Response(status=401)
 
-        text = await exposition(REGISTRY)
+        text = await exposition(REGISTRY, labels={})
         headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
 
         return web.Response(body=text.encode(), headers=headers)

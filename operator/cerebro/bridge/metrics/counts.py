@@ -21,7 +21,7 @@ from prometheus_client import Counter as Labelled
 from cerebro.bridge.metrics.old_counters import REVOKE, OldCounters
 from cerebro.bridge.metrics.watched import WatchedObjects
 from cerebro.runtime.clock import monotonic
-from cerebro.runtime.exposition import exposition, families, text_of
+from cerebro.runtime.exposition import exposition, text_of
 
 SERVICE = {"service": "relay-cerebro"}
 """What every metric with labels bears, as in the old relay."""
@@ -225,9 +225,9 @@ class Metrics:
         missing, and `relay_store_up` is 0.
         """
         self._store_up.set(0 if store is None else 1)
-        texts = [text_of(each) for each in families(self.registry, SERVICE)]
+        labelled = text_of(self.registry.collect(), SERVICE)
 
-        return "".join(texts) + self._old_text(store)
+        return labelled + self._old_text(store)
 
     async def page(self, store: StoreFigures | None) -> str:
         """Return `text`, and what every process counts, without holding the
