@@ -51,25 +51,31 @@ async def test_both_paths_have_the_names_of_both_old_relays(
     assert (await bridge.post("/relay/action", refused)).status_code == 400
     session = await bridge.post("/session/init", {})
     assert session.status_code == 400
+    # Without a router in the request, that of the session counts.
+    place = {"sessionId": "s", "ip": IP, "mac": MAC, "router": "R1"}
+    assert (await bridge.post("/session/init", place)).status_code == 200
+    named = {"sessionId": "s", "tempo": 60_000}
+    answer = await bridge.until_confirmed.post("/session/authorize", named)
+    assert answer.status_code == 200, answer.text
     await bridge.until_shown(
-        f'active_sessions{{router_id="R1",{SERVICE}}} 1.0'
+        f'active_sessions{{router_id="R1",{SERVICE}}} 2.0'
     )
     for path in PATHS:
         text = await page(bridge, path)
         for line in (
-            r"relay_action_AUTHORIZE_BY_PEDIDO_success 1",
+            r"relay_action_AUTHORIZE_BY_PEDIDO_success 2",
             r"relay_action_REVOKE_SESSION_fail 1",
             r"relay_action_fail 1",
             r"relay_action_latency_ms_total [1-9]\d*",
             r"relay_router_R1_action_success 1",
-            r"relay_audit_success 1",
+            r"relay_audit_success 2",
             r"relay_consumer_ack_sent 0",
             r"relay_relay_p0_authorize_attempt_total 0",
             r"relay_jobs_total 0",
             r"relay_jobs_oldest_run_at 0",
             r"relay_processed_events_total 0",
-            r'relay_authorization_total\{router_id="R1",SERVICE,status="success"\} 1\.0',
-            r'relay_authorization_duration_seconds_count\{router_id="R1",SERVICE,status="success"\} 1\.0',
+            r'relay_authorization_total\{router_id="R1",SERVICE,status="success"\} 2\.0',
+            r'relay_authorization_duration_seconds_count\{router_id="R1",SERVICE,status="success"\} 2\.0',
             r'relay_circuit_breaker_state\{router_id="R1",SERVICE\} 0\.0',
             r'relay_paid_orders_waiting\{router_id="R1",SERVICE\} 0\.0',
             r'relay_http_requests_total\{method="POST",route="/session/init",SERVICE,status_code="400"\} 1\.0',
@@ -153,7 +159,7 @@ async def test_they_answer_while_redis_is_away(
             for path in PATHS:
                 text = await page(caller, path)
                 assert f"relay_store_up{{{SERVICE}}} 0.0" in text
-                assert "relay_jobs_" not in text
+                assert "\nrelay_jobs_" not in text
                 assert "\nrelay_action_attempt 0\n" in text
                 assert f'active_sessions{{router_id="R1",{SERVICE}}}' in text
             labels = f'operation="read",{SERVICE},status="failure"'

@@ -380,12 +380,14 @@ class Tracker:
         if event is not None:
             taken_at = event.taken_at
 
-        self._metrics.action(
-            REVOKE if counter == "revoke" else AUTHORIZE,
-            outcome.ok,
-            now - taken_at,
-            self._router_of(event_id, entry),
-        )
+        router_id, took_ms = self._router_of(event_id, entry), now - taken_at
+
+        if counter == "revoke":
+            self._metrics.action(REVOKE, outcome.ok, took_ms, router_id)
+            return
+
+        self._metrics.action(AUTHORIZE, outcome.ok, took_ms, router_id)
+        self._metrics.authorized(router_id, outcome.ok, took_ms / 1000)
 
     def _router_of(self, event_id: str, entry: Entry | None) -> str | None:
         """Return the routerID that an event is about, None if no Device has

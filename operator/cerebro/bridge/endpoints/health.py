@@ -192,7 +192,7 @@ class HealthEndpoints:
             backlog = await store.backlog()
             stock = await store.stock()
         except ApiError as error:
-            log.warning("the store's metrics are missing", error=str(error))
+            log.debug("the store's metrics are missing", error=str(error))
             return None
 
         return StoreFigures(

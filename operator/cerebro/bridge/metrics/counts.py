@@ -18,7 +18,7 @@ from prometheus_client import (
 )
 from prometheus_client import Counter as Labelled
 
-from cerebro.bridge.metrics.old_counters import REVOKE, OldCounters
+from cerebro.bridge.metrics.old_counters import OldCounters
 from cerebro.bridge.metrics.watched import WatchedObjects
 from cerebro.runtime.clock import monotonic
 from cerebro.runtime.exposition import exposition, text_of
@@ -172,14 +172,18 @@ class Metrics:
         """
         self._old.action(name, ok, round(milliseconds), router_id)
 
-        if router_id is None or name == REVOKE:
+    def authorized(
+        self, router_id: str | None, ok: bool, seconds: float
+    ) -> None:
+        """Count an order for access; `router_id` is that of a Device, None if
+        none has it, and then nothing is counted.
+        """
+        if router_id is None:
             return
 
         labels = (router_id, "success" if ok else "failure")
         self._authorizations.labels(*labels).inc()
-        self._authorization_seconds.labels(*labels).observe(
-            milliseconds / 1000
-        )
+        self._authorization_seconds.labels(*labels).observe(seconds)
 
     def count(self, key: str) -> None:
         """Count under a key of the old relay's, such as `consumer.ack_sent`.

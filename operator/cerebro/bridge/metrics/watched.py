@@ -257,7 +257,8 @@ class _TrialsOfADay:
 ACTIVE_SESSIONS = "Sessions whose clients have access, by router."
 CIRCUIT_BREAKER = "1 while the router is left alone as it failed several times, or is tried once after that; else 0."
 PAID_ORDERS_WAITING = (
-    "Paid orders that wait for their access for over 60 s, by router."
+    "Paid orders that wait for their access for over 60 s, by router, and unknown where it has no Device; "
+    "orders that wait for a hello are relay_jobs_pending."
 )
 MANY_TRIALS = (
     "Clients that had more than three trials on the router today (UTC)."

@@ -175,6 +175,10 @@ async def test_what_is_refused_has_its_ack_at_once(world: World) -> None:
     first, second = await world.until_acked(2)
     assert '"reason":"unknown_router"' in first
     assert '"ok":true' in second
+    text = world.metrics.text(None)
+    assert "relay_revoke_failed 1\n" in text
+    assert "relay_revoke_done 1\n" in text
+    assert "relay_action_REVOKE_SESSION_attempt 2\n" in text
     assert (await world.store.backlog()).count == 0
 
 

@@ -31,6 +31,8 @@ def test_an_action_is_counted_under_all_of_its_old_names() -> None:
     metrics = Metrics()
     metrics.action(AUTHORIZE, True, 120.4, "R1")
     metrics.action(REVOKE, False, 30, None)
+    metrics.authorized("R1", True, 0.12)
+    metrics.authorized(None, True, 0.12)
     text = metrics.text(FIGURES)
     for line in (
         "relay_action_attempt 2",
@@ -111,6 +113,7 @@ def test_a_router_goes_with_its_device() -> None:
     for name, router_id in (("a", "R1"), ("b", "R2"), ("c", "R2")):
         store.deliver(DEVICE, "ADDED", device_body(name, router_id))
         metrics.action(AUTHORIZE, True, 1, router_id)
+        metrics.authorized(router_id, True, 0.1)
     store.deliver(DEVICE, "DELETED", device_body("a", "R1", version=2))
     store.deliver(DEVICE, "DELETED", device_body("b", "R2", version=2))
     text = metrics.text(FIGURES)
@@ -163,6 +166,7 @@ async def test_the_page_is_prometheus_text_without_a_line_that_comes_twice() -> 
     metrics = Metrics()
     for number in range(300):
         metrics.action(AUTHORIZE, True, 1, f"R{number}")
+        metrics.authorized(f"R{number}", True, 0.1)
     metrics.requests.labels("GET", "/metrics", "200").inc()
     page = await metrics.page(FIGURES)
     samples = [
