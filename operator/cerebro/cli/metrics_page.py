@@ -20,6 +20,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 from cerebro.agent.hubs.metrics import PeerCollector
+from cerebro.agent.reconciler_metrics import ReconcilerCounters
 from cerebro.bridge.metrics import Metrics, WatchedObjects
 from cerebro.bridge.metrics.counts import STORE_MEANINGS
 from cerebro.bridge.metrics.old_counters import (
@@ -35,6 +36,7 @@ from cerebro.runtime.exposition import collectors_of
 COMMAND = "python -m cerebro.cli.metrics_page"
 PAGE = Path("docs/metrics.md")
 
+_DEFINED = (MetricWrapperBase, ReconcilerCounters)
 _PROCESSES = ("agent", "operator", "bridge")
 _SHARED = ("cerebro.kube.", "cerebro.runtime.", "cerebro.domain.")
 """Where the metrics are defined that each process has."""
@@ -136,7 +138,9 @@ def _row(family: Metric, labels: tuple[str, ...]) -> Row:
     is_counter = family.type == "counter"
     name = f"{family.name}_total" if is_counter else family.name
 
-    return Row(name, family.type, labels, family.documentation)
+    kind = "untyped" if family.type == "unknown" else family.type
+
+    return Row(name, kind, labels, family.documentation)
 
 
 def defined_in(*prefixes: str) -> list[Collector]:
@@ -148,7 +152,7 @@ def defined_in(*prefixes: str) -> list[Collector]:
     for name, module in sorted(sys.modules.items()):
         if name.startswith(prefixes):
             for value in vars(module).values():
-                if isinstance(value, MetricWrapperBase):
+                if isinstance(value, _DEFINED):
                     found[id(value)] = value
 
     return list(found.values())

@@ -124,8 +124,13 @@ GONE: dict[str, str] = {
     "relay_job_authorize_success, relay_job_authorize_rescheduled, relay_job_authorize_failed": "an order is a Session "
     "until it is granted: `cerebro_order_seconds` of the agent, `relay_paid_orders_waiting`",
     "relay_job_lock_skipped_total": "there are no locks, but a Lease that says who takes events: `cerebro_lease_held`",
-    "relay_reconciler_*": "the agent's loop of a Hub does that: `controller_runtime_reconcile_total`, "
-    "`cerebro_peer_last_handshake_seconds`, and the conditions of Hubs and Peers",
+    "relay_reconciler_extra_peer, relay_reconciler_peer_offline": "a Hub's interface has its Peers and no other; "
+    "`cerebro_peer_last_handshake_seconds` of the agent",
+    "relay_reconciler_missing_binding, relay_reconciler_desired_no_binding, relay_reconciler_binding_created, "
+    "relay_reconciler_binding_error, relay_reconciler_bindings_error": "a Peer names its Device itself: "
+    "`cerebro_operator_devices_without_tunnel`",
+    "relay_reconciler_status_error, relay_reconciler_wg_error_*": "the conditions of Hubs say why; "
+    "`controller_runtime_reconcile_total` counts their passes",
     "relay_relay_error_class_*": "but for the codes above: `relay_events_invalid`, and the codes of answers in the log",
     "nodejs_*": "`process_*`, `python_*` and `cerebro_event_loop_*`",
 }
