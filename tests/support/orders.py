@@ -147,5 +147,11 @@ BAD_BODIES = [
     b'{"a":' * 10_000,
     b"{'a': 1}",
     b'{"a": 1} x',
+    b'{"a": "\\ud83d"}',
+    b'{"a": {"\\uD83D": 1}}',
+    b'{"a": 1, "a": 2}',
+    b'{"a": [{"b": 1, "b": 1}]}',
+    b'{"a": 1e400}',
+    b'{"a": ' + b"9" * 5_000 + b"}",
 ]
-"""Bodies that are no JSON object."""
+"""Bodies that are no JSON object, or that two readers would read differently."""

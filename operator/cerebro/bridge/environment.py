@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pydantic import AliasChoices
 
 from cerebro.bridge.settings import BridgeSettings
+from cerebro.runtime import floors
 
 REPLACED: dict[str, str] = {
     "WG_INTERFACE": "spec.interface of the Hub",
@@ -18,22 +19,18 @@ REPLACED: dict[str, str] = {
     "WG_STATUS_FILE": "the agent, which reads the interface itself",
     "DEBUG_WG": "CEREBRO_LOG_LEVEL=DEBUG of the agent",
     "RELAY_HANDSHAKE_ONLINE_SECONDS": "spec.onlineWithin of the Hub",
-    "RELAY_OFFLINE_MAX_AGE_SEC": "spec.offlineAfter and spec.whenOffline of the Device",
     "RELAY_RECONCILE_INTERVAL_MS": "spec.resyncInterval of the Hub",
     "RELAY_RECONCILE_REMOVE": "spec.unknownPeers of the Hub",
     "RELAY_RECONCILE_CONCURRENCY": "the agent, which keeps each Hub by itself",
     "MIKROTIK_NODES": "Devices, one for each router",
     "MIKROTIK_USER": "the Secret in spec.api.credentialsSecretRef of the Device",
     "MIKROTIK_PASS": "the Secret in spec.api.credentialsSecretRef of the Device",
-    "MIKROTIK_PORT": "spec.api.port of the Device",
-    "MIKROTIK_TIMEOUT_MS": "spec.api.timeout of the Device",
     "RELAY_MIKROTIK_PROBE_TIMEOUT_MS": "spec.api.timeout of the Device",
     "RELAY_TECH_USER": "spec.technicalUser of the Device",
     "RELAY_TECH_PASS": "spec.technicalUser.passwordSecretRef of the Device",
-    "CB_FAILURE_THRESHOLD": "spec.circuitBreaker.failureThreshold of the Device",
-    "CB_RECOVERY_TIMEOUT_MS": "spec.circuitBreaker.recoveryTime of the Device",
-    "RELAY_PAID_CLIENTS_LIST": "spec.access.addressList of the Device",
-    "RELAY_PAID_BINDING_TYPE": "spec.access.bindingType of the Device",
+    "RELAY_DEFAULT_HOTSPOT_PROFILE": "spec.hotspotUser.profile of the Session",
+    "RELAY_HOTSPOT_PROFILE": "nothing: files on routers are not written here",
+    "RELAY_HOTSPOT_PROFILE_NAME": "nothing: files on routers are not written here",
     "SESSION_PUBLIC": "nothing: sessions without a signature need RELAY_ALLOW_UNSIGNED with their paths",
     "RELAY_MASTER_KEY": "Secrets, which Kubernetes keeps",
     "RELAY_USE_SQLITE": "nothing: SQLite is the default store",
@@ -52,6 +49,19 @@ REPLACED: dict[str, str] = {
     "CONTROL_PLANE_WRITE_DB": "nothing: the objects in Kubernetes are what counts",
     "TENANT_AUTO_DISCOVERY_MODE": "namespaces",
     "TENANT_IP_MAP": "namespaces",
+    "JOB_RUNNER_ENABLED": "nothing: what is in the store is always carried out",
+    "RELAY_ENV_JSON": "nothing: set each variable by its own name",
+    "RELAY_ENV_JSON_REQUIRED_KEYS": "nothing: a setting that is missing ends the start",
+    "APP_ENV_JSON": "nothing: set each variable by its own name",
+    "APP_ENV_JSON_REQUIRED_KEYS": "nothing: a setting that is missing ends the start",
+    "NODE_ENV": "nothing: RELAY_API_SECRET is needed everywhere",
+    "ALERT_WEBHOOK_URL": "alerts on the metrics, see docs/operating.md",
+    "PAGARME_WEBHOOK_SECRET": "nothing: the old relay only logged these calls",
+    "DATABASE_URL": "nothing: the old relay kept routers there, which are Devices now",
+    "RELAY_DATABASE_URL": "nothing: the old relay never used it",
+    "RELAY_DB_SSL": "nothing: the old relay never used it",
+    "RELAY_DB_POOL_SIZE": "nothing: the old relay never used it",
+    "RELAY_DB_IDLE_MS": "nothing: the old relay never used it",
     "BACKEND_REPORT_URL": "nothing: the old relay never called it",
 }
 """Variables of the old relay that no process reads, and what has taken their
@@ -74,10 +84,11 @@ def known_variables() -> frozenset[str]:
 
 def warnings(environment: Mapping[str, str]) -> list[str]:
     """Return a sentence for each variable of the old relay that is set and
-    does nothing; it names the variable, never the value.
+    does nothing, or whose value is raised; it names the variable, never the
+    value.
     """
     known = known_variables()
-    sentences: list[str] = []
+    sentences = floors.warnings(BridgeSettings, environment)
     for name in sorted(environment):
         if name in known or not environment[name]:
             continue

@@ -5,11 +5,12 @@ address, and without a file, there is no feed.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from cerebro.runtime.floors import Floor
 from cerebro.runtime.settings import BasicSettings, Seconds
 
 OLD_EVENTS_FILE = Path("events_queue.json")
@@ -51,10 +52,8 @@ class FeedSettings(BasicSettings):
         description="Quick further tries of an ACK; after them it is tried more rarely, until it is taken (F3).",
     )
 
-    ack_retry_delay_ms: int = Field(
+    ack_retry_delay_ms: Annotated[int, Field(le=60_000), Floor(10)] = Field(
         default=500,
-        ge=10,
-        le=60_000,
         validation_alias="BACKEND_ACK_RETRY_DELAY_MS",
         description="Time between quick tries of an ACK.",
     )

@@ -214,10 +214,19 @@ class Payment:
     """The portal's name for the client: its device token."""
 
     order: Authorize
-    """The order that was paid; it names no client."""
+    """The order that was paid, with the client as the payment names it; mostly
+    it names none.
+    """
 
     plan_id: str | None = None
     """The plan that was paid for, for people."""
+
+    @property
+    def waiting(self) -> Authorize:
+        """The order as it waits for its client: a hello knows that better than
+        the payment.
+        """
+        return self.order.model_copy(update={"client": Client()})
 
 
 Intent = Annotated[Authorize | Revoke | Hello, Field(discriminator="kind")]

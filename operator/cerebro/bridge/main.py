@@ -19,22 +19,25 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from cerebro.bridge import environment
+from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.backend.manager import BackendSide
 from cerebro.bridge.commands.devices import CommandDevices
 from cerebro.bridge.commands.service import CommandService
-from cerebro.bridge.devices.tunnels import Tunnels
-from cerebro.bridge.devices.wireguard import WireGuardView
+from cerebro.bridge.devices.family import make_devices
 from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.endpoints.base import BridgeState
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.connections import Connections
 from cerebro.bridge.http.connections import config as connection_config
 from cerebro.bridge.metrics import Metrics, WatchedObjects
+from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions, Written
+from cerebro.bridge.orders.slots import Slots
 from cerebro.bridge.orders.upkeep import Upkeep
+from cerebro.bridge.records.manager import AccessRecords
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import BridgeStore, Entry
 from cerebro.bridge.store.redis.store import RedisStore
@@ -44,7 +47,13 @@ from cerebro.kube.cache.completeness import Watch
 from cerebro.kube.cache.informers import Informers
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.connection import load
-from cerebro.resources import DEVICE, DEVICE_COMMAND, SESSION, UNFINISHED
+from cerebro.resources import (
+    DEVICE,
+    DEVICE_COMMAND,
+    PEER,
+    SESSION,
+    UNFINISHED,
+)
 from cerebro.runtime.clock import now_ms
 
 HOUSEKEEPING = 15.0
@@ -74,7 +83,7 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then take nothing new, finish what is under way
     and close the store.
 
-    Raises StoreNotUsableError, StoreVersionError.
+    Raises StoreNotUsableError, StoreVersionError, QueryError.
     """
     ignored = environment.warnings(os.environ)
     for warning in [*settings.warnings(), *ignored]:
@@ -109,6 +118,24 @@ def _store(settings: BridgeSettings, metrics: Metrics) -> BridgeStore:
     return SqliteStore(settings.store)
 
 
+def _watches(namespace: str) -> tuple[Watch, ...]:
+    """Return what the bridge knows of a namespace."""
+    return (
+        Watch(DEVICE, namespace),
+        Watch(PEER, namespace),
+        Watch(SESSION, namespace, UNFINISHED),
+        Watch(DEVICE_COMMAND, namespace, UNFINISHED),
+    )
+
+
+def _default_paid(settings: BridgeSettings) -> timedelta | None:
+    """Return the length of a paid order that names no end; None: it has none."""
+    if not settings.paid_minutes:
+        return None
+
+    return timedelta(minutes=settings.paid_minutes)
+
+
 class Bridge:
     """The parts of one bridge, wired together."""
 
@@ -123,13 +150,9 @@ class Bridge:
         self._store = store
         self._api = api
         self._stopping = False
+        self._audit = AuditLog.of(settings)
 
-        watches = (
-            Watch(DEVICE, settings.namespace),
-            Watch(SESSION, settings.namespace, UNFINISHED),
-            Watch(DEVICE_COMMAND, settings.namespace, UNFINISHED),
-        )
-
+        watches = _watches(settings.namespace)
         self._informers = Informers(api, watches, settings)
         self._completeness = self._informers.completeness
         self._objects = self._informers.store
@@ -140,11 +163,9 @@ class Bridge:
             trial=settings.trial_grant_within, paid=settings.paid_grant_within
         )
 
-        default_paid = (
-            timedelta(minutes=settings.paid_minutes)
-            if settings.paid_minutes
-            else None
-        )
+        self._metrics = metrics
+        slots = Slots()
+        self._check = OrderCheck(settings, self._metrics, slots.given_back)
 
         self._executor = OrderExecutor(
             self._sessions,
@@ -152,10 +173,10 @@ class Bridge:
             complete=self._completeness.wait_complete,
             enqueue=self._enqueue,
             windows=windows,
-            default_paid=default_paid,
+            default_paid=_default_paid(settings),
+            check=self._check,
+            audit=self._audit,
         )
-
-        self._metrics = metrics
 
         self._backend = BackendSide(
             settings,
@@ -165,35 +186,43 @@ class Bridge:
             metrics=self._metrics,
             windows=windows,
             enqueue=self._enqueue,
+            audit=self._audit,
+        )
+
+        self._records = AccessRecords(
+            settings, store, self._sessions, self._objects, self._metrics
         )
 
         self._inbox: Inbox[Written] = Inbox(
-            store, self._executor.carry_out, windows, self._backend.settled
+            store,
+            self._executor.carry_out,
+            windows,
+            self._backend.settled,
+            slots,
         )
 
         self._watch_objects()
-
         self._app = self._make_app()
 
     def _make_app(self) -> ASGIApp:
-        """Return what answers requests."""
-        settings, api = self._settings, self._api
+        """Return what answers over HTTP."""
+        settings, store, sessions = self._settings, self._store, self._sessions
 
         service = OrderService(
-            settings, self._store, self._sessions, self._inbox, self._metrics
+            settings, store, sessions, self._inbox, self._metrics
         )
 
-        tunnels = Tunnels(api, self._objects, self._sessions, settings)
-        wireguard = WireGuardView(api, settings.namespace)
+        devices = make_devices(self._api, self._objects, sessions, settings)
         commands = CommandService(
-            api,
+            self._api,
             self._objects,
-            CommandDevices(self._sessions),
+            CommandDevices(sessions, store),
             answer_within=settings.answer_timeout_ms / 1000,
         )
 
-        routes = make_routes(service, tunnels, wireguard, commands, self.state)
-        return make_app(settings, self._store, self._metrics, routes)
+        routes = make_routes(service, devices, commands, self.state)
+
+        return make_app(settings, store, self._metrics, routes, self._audit)
 
     def _watch_objects(self) -> None:
         """Show Devices, Sessions and orders that wait among the metrics."""
@@ -220,19 +249,39 @@ class Bridge:
             contact is not None and now - contact < SILENT_FOR + HOUSEKEEPING
         )
 
-        healthy = ready and self._completeness.complete() and is_in_contact
+        standing = self._check.standing
+        healthy = (
+            ready
+            and self._completeness.complete()
+            and is_in_contact
+            and standing != "failed"
+        )
 
-        return BridgeState(ready=ready, healthy=healthy, store_failure=failure)
+        return BridgeState(
+            ready=ready,
+            healthy=healthy,
+            store_failure=failure,
+            order_check=standing,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch, serve and keep house until `stop` is set; then end in order.
 
-        Raises the first error of a part that ended by itself.
+        Raises the first error of a part that ended by itself, and QueryError
+        for an order query that cannot be used.
         """
+        try:
+            await self._check.open()
+            await self._run(stop)
+        finally:
+            await self._check.close()
 
+    async def _run(self, stop: asyncio.Event) -> None:
         # What the process before left behind comes first.
         server = _Server(self._config())
-        adopted = await self._inbox.adopt(all_of_it=True)
+        adopted = 0
+        if not self._settings.dry_run:
+            adopted = await self._inbox.adopt(all_of_it=True)
 
         if adopted:
             log.info(
@@ -240,12 +289,17 @@ class Bridge:
                 count=adopted,
             )
 
+        self._metrics.audit_dropped.set_function(lambda: self._audit.dropped)
+
         # All parts run side by side, until one of them ends or `stop` is set.
         parts = [
             self._informers.run(),
             self._run_upkeep(),
             self._keep_house(),
             self._backend.run(self._api),
+            self._records.run(self._api),
+            self._audit.run(),
+            self._check.run(),
         ]
 
         tasks = [asyncio.create_task(part) for part in parts]
@@ -271,6 +325,7 @@ class Bridge:
             results = await asyncio.gather(
                 *tasks, serving, return_exceptions=True
             )
+            await self._audit.close()
 
         for result in results:
             if isinstance(result, BaseException) and not isinstance(
@@ -303,10 +358,13 @@ class Bridge:
 
     async def _run_upkeep(self) -> None:
         """Keep the bridge's Sessions as they should be, as soon as all are
-        known (E7).
+        known (E7). In dry run none is changed (F6).
         """
         await self._completeness.wait_complete()
         log.info("all Devices and Sessions are known")
+        if self._settings.dry_run:
+            await asyncio.Event().wait()
+
         await self._upkeep.run()
 
     async def _keep_house(self) -> None:
@@ -319,6 +377,9 @@ class Bridge:
             try:
                 with self._metrics.job("prune"):
                     await self._store.prune(now_ms())
+
+                if self._settings.dry_run:
+                    continue
 
                 with self._metrics.job("adopt"):
                     await self._inbox.adopt()

@@ -8,6 +8,7 @@ here.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -19,11 +20,15 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from cerebro.bridge.audit_settings import AuditSettings
+from cerebro.bridge.database_settings import DatabaseSettings
+from cerebro.bridge.device_settings import DeviceSettings
 from cerebro.bridge.feed_settings import FeedSettings
 from cerebro.bridge.store_settings import StoreSettings
 from cerebro.resources.addresses import parse_network
 from cerebro.resources.session import MAX_TRIAL_MINUTES
 from cerebro.resources.values import NAME_PATTERN
+from cerebro.runtime.floors import Floor
 from cerebro.runtime.settings import (
     GrantSettings,
     InstallationSettings,
@@ -34,12 +39,15 @@ from cerebro.runtime.settings import (
 MAX_BODY = 64 * 1024
 DEFAULT_CALLS_PER_ROUTER = 600
 
-Window = Annotated[int, Field(ge=1_000, le=3_600_000)]
+Window = Annotated[int, Field(le=3_600_000), Floor(1_000)]
 
 
 class BridgeSettings(
+    DatabaseSettings,
     FeedSettings,
     StoreSettings,
+    AuditSettings,
+    DeviceSettings,
     KubernetesSettings,
     LeaseSettings,
     GrantSettings,
@@ -68,6 +76,15 @@ class BridgeSettings(
         default=None,
         pattern=NAME_PATTERN,
         description="The Hub of Devices that come over HTTP; none: the only Hub there is (F9).",
+    )
+    agent_metrics: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="URLs of agents' /metrics, separated by commas, for handshakes and traffic of peers; "
+        "none: they are not known.",
+    )
+    agent_metrics_token: SecretStr | None = Field(
+        default=None,
+        description="Bearer token for them: CEREBRO_HEALTH_TOKEN of the agents.",
     )
 
     relay_token: SecretStr = Field(
@@ -130,15 +147,15 @@ class BridgeSettings(
         validation_alias="RELAY_TS_SKEW_MS",
         description="How far a signed time may be from our clock: form A, and B without HMAC_WINDOW_MS.",
     )
-    hmac_window_ms: Window | None = Field(
+    hmac_window_ms: Annotated[
+        int | None, Field(le=3_600_000), Floor(1_000)
+    ] = Field(
         default=None,
         validation_alias="HMAC_WINDOW_MS",
         description="The same for forms B and C. Default: RELAY_TS_SKEW_MS.",
     )
-    nonce_ttl_ms: int = Field(
+    nonce_ttl_ms: Annotated[int, Field(le=86_400_000), Floor(1_000)] = Field(
         default=300_000,
-        ge=1_000,
-        le=86_400_000,
         validation_alias="RELAY_NONCE_TTL_MS",
         description="How long a nonce is remembered; at least twice the larger window, and raised to it.",
     )
@@ -213,10 +230,8 @@ class BridgeSettings(
         validation_alias="RELAY_PAID_MINUTES",
         description="Length of a paid order that names none; 0: until it is revoked (A5).",
     )
-    answer_timeout_ms: int = Field(
+    answer_timeout_ms: Annotated[int, Field(le=4_500), Floor(100)] = Field(
         default=4_000,
-        ge=100,
-        le=4_500,
         validation_alias="RELAY_ANSWER_TIMEOUT_MS",
         description="The latest answer after a request's arrival; clients give up after 5 s (A7).",
     )
@@ -237,6 +252,7 @@ class BridgeSettings(
     )
 
     @field_validator(
+        "agent_metrics",
         "allow_unsigned",
         "internal_whitelist",
         "trusted_proxies",
@@ -250,6 +266,17 @@ class BridgeSettings(
         parts = [part.strip() for part in value.split(",")]
 
         return tuple(part for part in parts if part)
+
+    @field_validator("agent_metrics")
+    @classmethod
+    def _urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            if not re.fullmatch(r"https?://[^\s/]+/\S*", url):
+                raise ValueError(
+                    "must be URLs separated by commas, such as http://192.0.2.1:8080/metrics"
+                )
+
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -378,4 +405,4 @@ class BridgeSettings(
         if self.dry_run:
             warnings.append("RELAY_DRY_RUN is set: no Session is made")
 
-        return warnings + self.feed_warnings()
+        return warnings + self.feed_warnings() + self.database_warnings()

@@ -75,13 +75,14 @@ def bridge() -> None:
 
     from cerebro.bridge.main import StoreNotUsableError
     from cerebro.bridge.main import run as run_bridge
+    from cerebro.bridge.order_check.row import QueryError
     from cerebro.bridge.settings import BridgeSettings
     from cerebro.bridge.store.base import StoreVersionError
 
     settings = _settings(BridgeSettings)
     try:
         run(lambda stop: run_bridge(settings, stop))
-    except (StoreNotUsableError, StoreVersionError) as error:
+    except (QueryError, StoreNotUsableError, StoreVersionError) as error:
         typer.echo(f"cerebro: {error}", err=True)
         raise typer.Exit(2) from None
 

@@ -1,24 +1,32 @@
 """The command line of what people run once: options, help, exit statuses.
 
-The work is in `bootstrap.py` and `export.py`, which know no command line.
+The work is in `bootstrap.py`, `export.py` and `records.py`, which know no command line.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
+    from cerebro.bridge.audit_settings import RecordsSettings
     from cerebro.cli.cluster import Cluster
 
 INSTALLATION = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 """As in the settings of the agent."""
 _Result = TypeVar("_Result")
+
+Mac = Annotated[
+    str | None, typer.Option(help="The MAC of a client, in any spelling.")
+]
+Ip = Annotated[str | None, typer.Option(help="The address of a client.")]
+Order = Annotated[str | None, typer.Option(help="The order (pedidoId).")]
 
 Kubeconfig = Annotated[
     Path | None,
@@ -41,6 +49,15 @@ def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command()(bootstrap)
     app.command()(export)
+
+    records = typer.Typer(
+        no_args_is_help=True,
+        help="Show or erase what the bridge recorded of access. Read are the bridge's CEREBRO_RECORDS settings.",
+    )
+    records.command("show")(show_records)
+    records.command("erase")(erase_records)
+    records.command("sql")(print_sql)
+    app.add_typer(records, name="records")
 
 
 def bootstrap(
@@ -114,6 +131,77 @@ def export(namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
         _run(kubeconfig, namespace, lambda cluster: work.run(cluster, _tell)),
         nl=False,
     )
+
+
+def show_records(
+    *, mac: Mac = None, ip: Ip = None, order: Order = None
+) -> None:
+    """Print the records of a client's or an order's access, a JSON object a line, the oldest first.
+
+    Of several options all must be so.
+
+    Exit status: 0 printed, also if there is none; 1 they cannot be read; 2 wrong usage or settings.
+    """
+    from cerebro.cli import records as work
+
+    with _told():
+        criteria = work.Criteria.of(mac, ip, order)
+        for line in work.show(_records_settings(), criteria):
+            typer.echo(line)
+
+
+def erase_records(
+    *, mac: Mac = None, ip: Ip = None, order: Order = None
+) -> None:
+    """Erase the records of a client's or an order's access, for good.
+
+    Of several options all must be so. Access that lasts is recorded at its end: erase it after that.
+
+    Exit status: 0 erased, also if there was none; 1 they cannot be reached; 2 wrong usage or settings.
+    """
+    from cerebro.cli import records as work
+
+    with _told():
+        criteria = work.Criteria.of(mac, ip, order)
+        count = work.erase(_records_settings(), criteria)
+        typer.echo(f"erased: {count}")
+
+
+def print_sql() -> None:
+    """Print the SQL that makes the tables of CEREBRO_RECORDS=postgresql.
+
+    The bridge makes them itself, if its user may. Else run this first, and let its user select, insert, update and
+    delete in both tables.
+    """
+    from cerebro.cli import records as work
+
+    typer.echo(work.sql())
+
+
+def _records_settings() -> RecordsSettings:
+    """Return where records go. Raises CommandError."""
+    from cerebro.bridge.audit_settings import RecordsSettings
+    from cerebro.cli.cluster import CommandError
+    from cerebro.runtime.settings import SettingsError, load
+
+    try:
+        return load(RecordsSettings)
+    except SettingsError as error:
+        raise CommandError(
+            f"the settings cannot be used:\n{error}", status=2
+        ) from None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn a CommandError into one line and its exit status."""
+    from cerebro.cli.cluster import CommandError
+
+    try:
+        yield
+    except CommandError as error:
+        _tell(str(error))
+        raise typer.Exit(error.status) from None
 
 
 def _tell(text: str) -> None:

@@ -38,7 +38,8 @@ Made by `make settings` out of the code; do not edit it by hand.
 
 A process reads the variables that the table names it for, once at start, and ignores every other one. A value that
 cannot be used ends the start with a message that names the variable. Times are in seconds, but in milliseconds where
-the name ends in `_MS`. What concerns one Hub, Device or Session is a field of that object.
+the name ends in `_MS`. What concerns one Hub, Device or Session is a field of that object. Of the old relay's times one
+that is too short to work with is raised to the shortest that is not, with a warning.
 
 | variable | default | read by | is |
 | --- | --- | --- | --- |

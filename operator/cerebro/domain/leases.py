@@ -13,6 +13,9 @@ DIRECT_LEASE = "cerebro-direct"
 POLLER_LEASE = "cerebro-bridge-poller"
 """Its holder is the one bridge that takes the backend's events and sends ACKs."""
 
+RECORDER_LEASE = "cerebro-bridge-recorder"
+"""Its holder is the one bridge that records access."""
+
 NO_LEASE = ""
 """Stands for the Lease of a Hub that no agent ever carried."""
 

@@ -29,6 +29,9 @@ REMOVED = "Removed"
 CLEANED_UP = "CleanedUp"
 """Ready of a Hub or Device, written by the agent: nothing of it is left outside, so its finalizer may go."""
 
+SECRET_NOT_READ = "SecretNotRead"  # noqa: S105 a reason
+"""Applied of a Peer, written by the agent: its preshared key is being read, and the peer comes with it."""
+
 NOT_RESOLVED, NOT_ROUTED = "EndpointNotResolved", "RouteRefused"
 
 NOT_LOOKED_YET = "NotLookedYet"

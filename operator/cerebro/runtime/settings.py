@@ -14,6 +14,7 @@ is a field of that object and does not belong here.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
@@ -285,7 +286,7 @@ def load(kind: type[_AnySettings]) -> _AnySettings:
         return kind()
     except ValidationError as error:
         lines = [
-            _line(str(part["loc"][0]) if part["loc"] else "", part["msg"])
+            _line(_named(kind, part["loc"]), part["msg"])
             for part in error.errors()
         ]
 
@@ -297,6 +298,24 @@ def variable(field: str) -> str:
     already stays.
     """
     return field if field.isupper() else PREFIX + field.upper()
+
+
+def _named(kind: type[BasicSettings], location: tuple[int | str, ...]) -> str:
+    """Return the field or variable at fault, an empty text if there is none.
+
+    Of a field with several variables it is the one that is set and counts.
+    """
+    field = str(location[0]) if location else ""
+    for candidate in kind.model_fields.values():
+        alias = candidate.validation_alias
+        choices = alias.choices if isinstance(alias, AliasChoices) else []
+        if field in choices:
+            given = (
+                str(name) for name in choices if os.environ.get(str(name))
+            )
+            return next(given, field)
+
+    return field
 
 
 def _line(field: str, message: str) -> str:

@@ -160,6 +160,7 @@ def enforced(session: Session, now: datetime) -> dict[str, Any]:
         "phase": phase,
         "observedGeneration": generation,
         "finished": over,
+        "finishedAt": format_time(now) if over else None,
         "authorizedAt": old.authorized_at and format_time(old.authorized_at)
         if over
         else format_time(began),

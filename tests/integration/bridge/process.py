@@ -70,6 +70,9 @@ class BridgeProcess:
         """Wait until it ends by itself; gives its exit status."""
         return self._child.wait(CERTAIN)
 
+    def runs(self) -> bool:
+        return self._child.poll() is None
+
     def output(self) -> str:
         """All that it has written so far."""
         return self._log.read_text("utf-8", "replace")

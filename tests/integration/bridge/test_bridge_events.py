@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ from integration.bridge.backend import FakeBackend, event
 from integration.bridge.caller import MAC, Caller, eventually
 from integration.bridge.process import BridgeProcess
 
-MAC_2 = "AA:BB:CC:DD:EE:02"
+MAC_2, MAC_3 = "AA:BB:CC:DD:EE:02", "AA:BB:CC:DD:EE:03"
 
 
 @pytest.fixture
@@ -130,6 +132,61 @@ async def test_a6_a_confirmed_payment_lets_in_the_phone_that_says_hello(
     session = await agent.until_session("P-7")
     assert session.spec.expires_at is not None
     assert session.spec.expires_at.year == 2099
+
+
+@pytest.mark.usefixtures("router")
+async def test_f5_what_is_asked_of_a_router_that_is_offline_may_be_refused(
+    fed: Caller, backend: FakeBackend, agent: Agent
+) -> None:
+    """By the key in an event, or by the Device, over HTTP too; not while the handshake is young enough."""
+    key = "R" * 42 + "A="
+    agent.apply("Peer", "r1", {"hubRef": {"name": "wg0"}, "publicKey": key})
+    agent.status(
+        *("peer", "r1"),
+        state="Offline",
+        lastHandshakeTime="2026-01-01T00:00:00Z",
+    )
+    agent.status("device", "router-1", peerName="r1")
+
+    # The Device queues, so an event has to name the key.
+    backend.offer(
+        event("named", peerPublicKey=key),
+        event("named-end", "REVOKE_REQUESTED", peerPublicKey=key),
+        event("unnamed", mac=MAC_2, ip="10.5.50.11"),
+    )
+    for event_id in ("named", "named-end"):
+        ack = await backend.until_acked(event_id)
+        assert (ack["ok"], ack["payload"]["reason"]) == (
+            False,
+            "peer_offline",
+        )
+    assert (await backend.until_acked("unnamed"))["ok"] is True
+
+    # The Device rejects: an order is refused, an end is not.
+    agent.make_device("router-1", router_id="R1", whenOffline="Reject")
+    refused = await _until(fed, "P-1", 409)
+    assert refused["code"] == "peer_offline"
+    assert "2026-01-01" in refused["error"]
+    backend.offer(event("rejected", ip="10.5.50.12", mac=MAC_3))
+    rejected = await backend.until_acked("rejected")
+    assert rejected["payload"]["reason"] == "peer_offline"
+    ended = await fed.until_confirmed.revoke(pedidoId="order-unnamed")
+    assert ended.status_code == 200, ended.text
+
+    agent.status("peer", "r1", state="Online")
+    await _until(fed, "P-1", 200)
+    await until_nothing_waits(fed.process)
+
+
+async def _until(caller: Caller, order_id: str, status: int) -> dict[str, Any]:
+    """Ask for an order until the bridge has seen what a test changed; gives the answer."""
+    while True:
+        answer = await caller.until_confirmed.authorize(
+            f"{order_id}-{secrets.token_hex(4)}"
+        )
+        if answer.status_code == status:
+            body: dict[str, Any] = answer.json()
+            return body
 
 
 @pytest.mark.usefixtures("router")

@@ -275,6 +275,49 @@ async def test_f6_dry_run_answers_with_the_commands_and_makes_nothing(
         }
 
 
+async def test_f6_in_dry_run_a_hello_moves_no_session_and_is_remembered(
+    bridge: Caller,
+    start_bridge: Callable[..., BridgeProcess],
+    agent: Agent,
+    order_id: str,
+) -> None:
+    """Nor does a refresh or a retry; the next order by that token shows where the phone is now."""
+    token = f"t-{order_id}"
+    phone = {"mikId": "R1", "ip": "10.0.0.9", "mac": "AA:BB:CC:DD:EE:02"}
+    order = {"mikId": "R1", "deviceToken": token}
+    hello = {**order, "ip": "10.0.0.9", "mac": "AA:BB:CC:DD:EE:01"}
+    await bridge.post("/relay/device/hello", hello)
+    await bridge.until_written.post(
+        "/relay/authorize-by-pedido", {**order, "pedidoId": order_id}
+    )
+    before = agent.session(order_id)
+    bridge.process.kill()
+
+    async with Caller(start_bridge(RELAY_DRY_RUN="1")) as caller:
+        await caller.until_complete()
+        moved = {**phone, "deviceToken": token}
+        answer = await caller.post("/relay/device/hello", moved)
+        assert answer.status_code == 200, answer.text
+        await caller.post("/relay/identity/refresh", {**moved, "sid": token})
+        pretended = await caller.post(
+            "/relay/authorize-by-pedido", {**order, "pedidoId": "P-dry"}
+        )
+        assert pretended.json()["mac"] == phone["mac"]
+        assert phone["mac"] in str(pretended.json()["mikrotik"]["commands"])
+        unknown = await caller.post(
+            "/relay/authorize-by-pedido",
+            {"mikId": "R1", "deviceToken": "nobody", "pedidoId": "P-dry"},
+        )
+        assert (unknown.status_code, unknown.json()["code"]) == (
+            409,
+            "device_unknown",
+        )
+        await caller.until_carried_out()
+        after = agent.session(order_id)
+        assert after.metadata.generation == before.metadata.generation
+        assert after.spec == before.spec
+
+
 @pytest.mark.parametrize(
     ("missing", "word"),
     [("RELAY_TOKEN", "RELAY_TOKEN"), ("RELAY_API_SECRET", "RELAY_API_SECRET")],

@@ -241,12 +241,16 @@ async def test_no_connection_and_no_answer_are_unavailable(
     proxy, api = agent
     api._transport.timeout = 0.5
     proxy.delay(30.0)
-    with pytest.raises(Unavailable, match=r"no answer within 0\.5 s"):
+    with pytest.raises(
+        Unavailable, match=r"no answer within 0\.5 s"
+    ) as silent:
         await api.get(SESSION, namespace, "a")
+    assert silent.value.sent
     proxy.clear()
     await proxy.refuse()
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as refused:
         await api.get(SESSION, namespace, "a")
+    assert not refused.value.sent
 
 
 async def test_e1_e14_one_holder_at_a_time_and_the_next_soon(

@@ -215,6 +215,48 @@ def test_d0_a_device_over_http_bears_the_label_for_ever(bridge: As) -> None:
     )
 
 
+def test_d0_only_a_device_over_http_is_deleted_by_the_bridge(
+    control_plane: ControlPlane, operator: As, bridge: As
+) -> None:
+    by_a_person(control_plane, device("kept", {}))
+    refused(bridge.delete("devices/kept"), "deleted only by that person")
+    assert operator.delete("devices/kept").status_code == 403
+    assert bridge.create("devices", device("left", OURS)).status_code == 201
+    assert bridge.delete("devices/left").status_code == 200
+    control_plane.kubectl("delete", "device", "kept", "-n", NAMESPACE)
+
+
+def test_d0_the_bridge_makes_preshared_keys_and_no_key_of_a_hub(
+    control_plane: ControlPlane, bridge: As
+) -> None:
+    """Told by name and value: they have the type of Hubs' keys."""
+    type_ = "relay.cerebro.dev/wireguard"
+    key = "bus05-preshared-0123456789"
+
+    def made(name: str, *values: str) -> Any:
+        data = dict.fromkeys(values, "of a test")
+        body = secret(name, type_, device="bus05") | {"stringData": data}
+        return bridge.create("secrets", body)
+
+    assert made(key, "presharedKey").status_code == 201
+    assert bridge.delete(f"secrets/{key}").status_code == 200
+    for name, values in (
+        ("hub-wireguard", ("presharedKey",)),
+        (key, ("privateKey",)),
+        (key, ("presharedKey", "privateKey")),
+        (key, ()),
+    ):
+        refused(made(name, *values), "only Secrets of the types")
+    for name, values in (
+        ("kept-wireguard", ("privateKey",)),
+        (key, ("presharedKey", "privateKey")),
+    ):
+        data = dict.fromkeys(values, "of a test")
+        body = secret(name, type_) | {"stringData": data}
+        by_a_person(control_plane, body)
+        refused(bridge.delete(f"secrets/{name}"), "only Secrets of the types")
+
+
 def test_d0_the_agent_makes_only_secrets_of_hubs(agent: As) -> None:
     for type_ in (
         "Opaque",

@@ -35,6 +35,7 @@ EVENTS = rights("", ["events"], "create") | rights(
 )
 OWN_NAMESPACE = rights("", ["namespaces"], "get")
 MAKE_AND_DELETE_SECRETS = rights("", ["secrets"], "create", "delete")
+DELETE_DEVICES = rights(OURS, ["devices"], "delete")
 
 AGENT = (
     rights(OURS, KINDS, *READ)
@@ -58,10 +59,10 @@ OPERATOR_ALONE = (
 )
 BRIDGE_APART = (
     rights(OURS, ["sessions"], *READ, "create", "patch")
-    | rights(OURS, ["devices"], *READ, "create", "patch")
+    | rights(OURS, ["devices"], *READ, "create", "patch", "delete")
     | rights(OURS, ["devicecommands"], *READ, "create", "delete")
     | rights(OURS, ["hubs"], "get", "list")
-    | rights(OURS, ["peers"], "get", "list")
+    | rights(OURS, ["peers"], *READ, "patch")
     | rights(LEASES, ["leases"], "get", "create", "update")
     | MAKE_AND_DELETE_SECRETS
 )
@@ -165,7 +166,8 @@ def test_d1_the_rights_of_agent_and_operator_are_exactly_these(
         As(control_plane, "cerebro-agent", shared_namespace).rights() == AGENT
     )
     operator = As(control_plane, "cerebro-operator", shared_namespace)
-    assert operator.rights() == OPERATOR_ALONE | MAKE_AND_DELETE_SECRETS
+    as_bridge = MAKE_AND_DELETE_SECRETS | DELETE_DEVICES
+    assert operator.rights() == OPERATOR_ALONE | as_bridge
 
 
 def test_d1_a_bridge_apart_takes_the_rights_to_secrets_from_the_operator(
@@ -184,13 +186,14 @@ def test_d1_a_bridge_apart_takes_the_rights_to_secrets_from_the_operator(
     )
 
 
-def test_d1_a_bridge_apart_reads_no_lease_but_that_of_the_poller(
+def test_d1_a_bridge_apart_reads_no_lease_but_its_own(
     control_plane: ControlPlane, apart_namespace: str
 ) -> None:
     bridge = As(control_plane, "cerebro-bridge", apart_namespace)
     leases = f"/apis/{LEASES}/v1/namespaces/{apart_namespace}/leases"
     for name, status in (
         ("cerebro-bridge-poller", 404),
+        ("cerebro-bridge-recorder", 404),
         ("cerebro-operator", 403),
         ("cerebro-direct", 403),
     ):

@@ -166,7 +166,7 @@ def test_f5_each_variable_that_does_nothing_is_warned_of_without_its_value() -> 
         {
             "RELAY_TOKEN": "known",
             "RELAY_TOKNE": "secret-value",
-            "RELAY_OFFLINE_MAX_AGE_SEC": "secret-value",
+            "RELAY_RECONCILE_REMOVE": "secret-value",
             "MIKROTIK_PASS": "secret-value",
             "RELAY_EMPTY": "",
             "PATH": "/bin",
@@ -174,10 +174,10 @@ def test_f5_each_variable_that_does_nothing_is_warned_of_without_its_value() -> 
     )
     assert [sentence.split()[0] for sentence in sentences] == [
         "MIKROTIK_PASS",
-        "RELAY_OFFLINE_MAX_AGE_SEC",
+        "RELAY_RECONCILE_REMOVE",
         "RELAY_TOKNE",
     ]
-    assert "spec.offlineAfter" in sentences[1]
+    assert "spec.unknownPeers" in sentences[1]
     assert "secret-value" not in "".join(sentences)
 
 
@@ -188,6 +188,9 @@ def test_the_bridge_takes_the_old_relay_s_log_level(
     monkeypatch.setenv("RELAY_API_SECRET", "secret")
     monkeypatch.setenv("RELAY_LOG_LEVEL", "warn")
     assert load(BridgeSettings).log_level == "WARNING"
+    monkeypatch.setenv("RELAY_LOG_LEVEL", "loud")
+    with pytest.raises(SettingsError, match=r"^RELAY_LOG_LEVEL: "):
+        load(BridgeSettings)
     monkeypatch.setenv("CEREBRO_LOG_LEVEL", "debug")
     assert load(BridgeSettings).log_level == "DEBUG"
 

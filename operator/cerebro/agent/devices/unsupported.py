@@ -6,7 +6,7 @@ A field leaves this file with the code that honours it.
 from __future__ import annotations
 
 from cerebro.agent.devices.model import DeviceWarning
-from cerebro.resources import Device, DeviceSpec, reasons
+from cerebro.resources import Device, reasons
 
 
 def unsupported_fields(device: Device) -> tuple[DeviceWarning, ...]:
@@ -28,10 +28,6 @@ def unsupported_fields(device: Device) -> tuple[DeviceWarning, ...]:
     if spec.manage_config:
         names.append("spec.manageConfig")
 
-    # Until then the breaker alone tells who is offline.
-    if spec.offline_after != _default("offline_after"):
-        names.append("spec.offlineAfter")
-
     if not names:
         return ()
 
@@ -40,7 +36,3 @@ def unsupported_fields(device: Device) -> tuple[DeviceWarning, ...]:
     message = f"{fields} {verb} nothing in this release: leave it out"
 
     return (DeviceWarning(reasons.NOT_SUPPORTED, message),)
-
-
-def _default(field: str) -> object:
-    return DeviceSpec.model_fields[field].default

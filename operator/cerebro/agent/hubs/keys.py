@@ -17,7 +17,7 @@ from cerebro.domain.conditions import Obstacle
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import AlreadyExists, KubeError, NotFound
 from cerebro.kube.client.secrets import Secret
-from cerebro.resources import Hub
+from cerebro.resources import Hub, reasons
 from cerebro.resources.naming import SECRET_TYPE_WIREGUARD
 from cerebro.wireguard.backend import ForeignInterface
 from cerebro.wireguard.keys import (
@@ -192,7 +192,9 @@ async def settle_key(
 
         message = f"Secret {name} (spec.privateKeySecretRef) could not be read or made yet: {error}"
 
-        return HubKey(None, Obstacle("SecretNotRead", message, looked=False))
+        obstacle = Obstacle(reasons.SECRET_NOT_READ, message, looked=False)
+
+        return HubKey(None, obstacle)
 
 
 async def _make(

@@ -11,6 +11,8 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from cerebro.bridge.audit.log import AuditLog
+from cerebro.bridge.backend.audit import tell_read, tell_taken
 from cerebro.bridge.backend.outcomes import DONE, Outcome, ack_body
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize
@@ -64,6 +66,7 @@ class Consumer:
         sends_acks: bool,
         taken: Callable[[Entry], None],
         ack_due: Callable[[], None],
+        audit: AuditLog | None = None,
     ) -> None:
         """`payment_within` is how long (milliseconds) the order of a payment
         waits for its phone. `taken` is called for each new entry of the inbox.
@@ -77,6 +80,7 @@ class Consumer:
 
         self._taken = taken
         self._ack_due = ack_due
+        self._audit = audit or AuditLog(None)
         self._seen: dict[str, int] = {}
 
         """The events of the last poll, and when each was handed to the store.
@@ -152,6 +156,7 @@ class Consumer:
         entries = await self._store.take_events(rows, now, until)
 
         for entry in entries:
+            tell_taken(self._audit, entry)
             self._taken(entry)
 
         for event in events:
@@ -183,6 +188,7 @@ class Consumer:
         Those with an intent are counted at their outcome.
         """
         refusal = event.refusal
+        tell_read(self._audit, event)
 
         if event.payment is not None:
             self._metrics.count("payment.confirmed")

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 import structlog
 
+from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.backend.acks import AckSender
 from cerebro.bridge.backend.client import BackendClient, BackendUrls
 from cerebro.bridge.backend.consumer import Consumer
@@ -55,6 +56,7 @@ class BackendSide:
         metrics: Metrics,
         windows: GrantWindows,
         enqueue: Callable[[Entry], None],
+        audit: AuditLog,
     ) -> None:
         """`enqueue` starts a new entry of the inbox."""
         self._settings = settings
@@ -84,6 +86,7 @@ class BackendSide:
             metrics,
             sends_acks=sends_acks,
             ack_due=self._sender.wake,
+            audit=audit,
         )
 
         rules = FeedRules(
@@ -102,6 +105,7 @@ class BackendSide:
             sends_acks=sends_acks,
             taken=self._start,
             ack_due=self._sender.wake,
+            audit=audit,
         )
 
     def settled(self, entry: Entry, result: Written | Exception) -> None:
@@ -167,7 +171,7 @@ class BackendSide:
     async def _work(self, lease: Lease) -> None:
         """Poll, follow events and send ACKs.
 
-        In dry run nothing is acknowledged either (F6).
+        In dry run nothing is recorded or acknowledged (F6).
         """
         settings = self._settings
 
@@ -181,7 +185,8 @@ class BackendSide:
 
             # Events that a former feed brought are followed to their outcome,
             # and their ACKs sent, also where there is no feed any more.
-            tasks.create_task(self._tracker.run(), name="events")
+            if not settings.dry_run:
+                tasks.create_task(self._tracker.run(), name="events")
 
             if settings.ack_url is not None and not settings.dry_run:
                 tasks.create_task(

@@ -116,6 +116,12 @@ class Awaits(BaseModel):
     client: Client
     """Who was let in, or shut out."""
 
+    router: str = ""
+    """The routerID of the Device; empty in what an older release kept."""
+
+    order: str | None = None
+    trace_id: str = ""
+
     sessions: tuple[AwaitedSession, ...]
 
     def text(self) -> str:
@@ -129,6 +135,9 @@ def awaits_of(entry: Entry, written: Written) -> Awaits:
         type=event_type(entry),
         device=written.device.name,
         client=written.client,
+        router=written.device.router_id,
+        order=getattr(entry.intent, "order_id", None),
+        trace_id=entry.intent.trace_id,
         sessions=tuple(
             AwaitedSession(
                 name=target.name,

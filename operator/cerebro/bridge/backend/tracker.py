@@ -15,6 +15,9 @@ from datetime import UTC, datetime
 
 import structlog
 
+from cerebro.bridge.audit.log import AuditLog
+from cerebro.bridge.backend.audit import tell_outcome
+from cerebro.bridge.backend.counting import count_outcome
 from cerebro.bridge.backend.outcomes import (
     DONE,
     Awaits,
@@ -28,10 +31,9 @@ from cerebro.bridge.backend.outcomes import (
     read_awaits,
 )
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.metrics import AUTHORIZE, REVOKE, Metrics
+from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.outcomes import breaker_open, not_in_time
 from cerebro.bridge.orders.sessions import Sessions, Written
-from cerebro.bridge.requests.events import KINDS
 from cerebro.bridge.store.entry import Entry
 from cerebro.bridge.store.events import EventStore, OpenEvent
 from cerebro.kube.cache.store import Store
@@ -66,6 +68,7 @@ class Tracker:
         *,
         sends_acks: bool,
         ack_due: Callable[[], None],
+        audit: AuditLog | None = None,
     ) -> None:
         """`ack_due` is called when an ACK was put into the outbox.
 
@@ -76,6 +79,7 @@ class Tracker:
         self._metrics = metrics
         self._sends_acks = sends_acks
         self._ack_due = ack_due
+        self._audit = audit or AuditLog(None)
 
         # The bridge without the Lease follows nothing.
         self._running = False
@@ -313,7 +317,10 @@ class Tracker:
         It is the text that a caller over HTTP would be answered with.
         """
         if awaits is None:
-            return "the API server does not answer; the event is kept and carried out when it does"
+            return (
+                "the API server, or the database of the order check, does not answer; "
+                "the event is kept and carried out when it does"
+            )
 
         device = self._sessions.device_named(awaits.device)
 
@@ -343,8 +350,7 @@ class Tracker:
         ack = self._ack(event_id, outcome)
         self._store.conclude_soon(event_id, ack, now_ms(), entry)
         self._concluded.add(event_id)
-
-        self._count(event_id, kind, outcome, entry)
+        self._tell(event_id, kind, outcome, entry)
         self._drop(event_id)
 
         log.info(
@@ -357,37 +363,6 @@ class Tracker:
         )
 
         self._ack_due()
-
-    def _count(
-        self, event_id: str, kind: str, outcome: Outcome, entry: Entry | None
-    ) -> None:
-        """Count an outcome under the names of the old relay: as that of an
-        event, and as an action, unless the event was refused before it.
-        """
-        counter = KINDS[kind]
-        granted = "done" if counter == "revoke" else "granted"
-        self._metrics.count(f"{counter}.{granted if outcome.ok else 'failed'}")
-
-        if outcome.reason == "peer_offline":
-            self._metrics.count("events.rejected_peer_offline")
-            return
-
-        if outcome.reason == "internal_error":
-            self._metrics.count("events.error")
-
-        event, now = self._open.get(event_id), now_ms()
-        taken_at = entry.received_at if entry is not None else now
-        if event is not None:
-            taken_at = event.taken_at
-
-        router_id, took_ms = self._router_of(event_id, entry), now - taken_at
-
-        if counter == "revoke":
-            self._metrics.action(REVOKE, outcome.ok, took_ms, router_id)
-            return
-
-        self._metrics.action(AUTHORIZE, outcome.ok, took_ms, router_id)
-        self._metrics.authorized(router_id, outcome.ok, took_ms / 1000)
 
     def _router_of(self, event_id: str, entry: Entry | None) -> str | None:
         """Return the routerID that an event is about, None if no Device has
@@ -402,6 +377,36 @@ class Tracker:
             device = self._sessions.device(entry.intent.mik_id)
 
         return device.router_id if device is not None else None
+
+    def _tell(
+        self, event_id: str, kind: str, outcome: Outcome, entry: Entry | None
+    ) -> None:
+        """Tell the audit log and the metrics the outcome of an event, before
+        it is dropped.
+        """
+        known = self._open.get(event_id)
+        taken_at = known.taken_at if known is not None else None
+        if entry is not None:
+            taken_at = entry.received_at
+
+        duration = None if taken_at is None else now_ms() - taken_at
+        tell_outcome(
+            self._audit,
+            event_id,
+            kind,
+            outcome,
+            entry=entry,
+            awaits=self._awaits.get(event_id),
+            duration=duration,
+        )
+
+        count_outcome(
+            self._metrics,
+            kind,
+            outcome,
+            router_id=self._router_of(event_id, entry),
+            took_ms=duration or 0,
+        )
 
     def _ack(self, event_id: str, outcome: Outcome) -> str | None:
         """Return the ACK of an outcome, None if nobody takes ACKs.

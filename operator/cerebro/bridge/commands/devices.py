@@ -1,9 +1,10 @@
 """Which router a request for a command means (F8, C4). It reads the watched
-objects, and writes nothing.
+objects and the store, and writes nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from cerebro.bridge.errors import ApiError, starting
@@ -11,6 +12,7 @@ from cerebro.bridge.intents import Client
 from cerebro.bridge.orders.sessions import Sessions
 from cerebro.bridge.requests.commands import Place
 from cerebro.bridge.requests.orders import session_order
+from cerebro.bridge.store.base import TokenStore
 from cerebro.domain.lifecycle import session_facts
 from cerebro.resources import Device, Session
 from cerebro.resources.addresses import normal_host
@@ -19,13 +21,15 @@ from cerebro.resources.addresses import normal_host
 class CommandDevices:
     """Finds the Device of a command."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, tokens: TokenStore) -> None:
         self.namespace = sessions.namespace
         self._sessions = sessions
+        self._tokens = tokens
 
-    def find(self, place: Place) -> Device:
+    async def find(self, place: Place) -> Device:
         """Return the Device that is meant: the named one, that of the host,
-        that of the order's or client's live Session, else the only one.
+        that of the live Session of the order, client or device token, that of
+        the token's last hello, else the only one.
 
         Raises ApiError 404, 400 `mikId_required`, and 503 for one that cannot
         be read, or while not all are known (A8).
@@ -41,10 +45,13 @@ class CommandDevices:
         if place.host is not None:
             return self._by_host(place.host)
 
-        live = self._by_session(place)
+        known = self._by_session(place)
 
-        if live is not None:
-            return live
+        if known is None and place.token is not None:
+            known = await self._by_token(place.token)
+
+        if known is not None:
+            return known
 
         devices = sessions.devices()
 
@@ -141,6 +148,31 @@ class CommandDevices:
                 session for session in everyone if place.client.is_in(session)
             ]
 
+        return self._of_live(candidates)
+
+    async def _by_token(self, token: str) -> Device | None:
+        """Return the Device of the live Session that was made for a device
+        token, else that of the token's last hello; None if nothing is known.
+        """
+        names = await self._tokens.sessions_of(token)
+        device = self._of_live(self._sessions.counting(names))
+
+        if device is not None:
+            return device
+
+        for seen in await self._tokens.locations_of(token):
+            device = self._sessions.device(seen.mik_id)
+
+            if device is not None:
+                return device
+
+        return None
+
+    def _of_live(self, candidates: Iterable[Session]) -> Device | None:
+        """Return the Device of those Sessions that are live; None if there is
+        none, or there are several.
+        """
+        sessions = self._sessions
         now = datetime.now(UTC)
         names = {
             session.spec.device_ref.name

@@ -30,6 +30,7 @@ from cerebro.kube.client.errors import (
     Invalid,
     KubeError,
     NotFound,
+    Unavailable,
 )
 from cerebro.kube.objects import Change
 from cerebro.resources import DEVICE_COMMAND, DeviceCommand
@@ -40,8 +41,8 @@ _MARGIN = 0.1
 _GIVE_UP = 0.5
 """Seconds before that at which a command that has not begun is taken back."""
 
-_SURELY_REFUSED = frozenset({401, 403, 404, 405, 429})
-"""Statuses of the API server by which it surely made nothing."""
+_REQUEST_TIMEOUT = 408
+"""The one refusal of a request that says nothing of what became of it."""
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +80,9 @@ class CommandService:
         """
         deadline = arrived + self._answer_within - _MARGIN
         name = f"{request.device[:200].rstrip('.-')}-{secrets.token_hex(5)}"
+        if asyncio.get_running_loop().time() >= deadline:
+            raise not_run_in_time()
+
         changed = self._waiters[name] = asyncio.Event()
 
         try:
@@ -105,7 +109,11 @@ class CommandService:
         self, request: CommandRequest, name: str
     ) -> DeviceCommand:
         """Make the command, then its Secret (D2). Raises ApiError."""
-        manifest = command_manifest(self._namespace, name, request)
+        try:
+            manifest = command_manifest(self._namespace, name, request)
+        except ValidationError as error:
+            fault = error.errors()[0]["msg"]
+            raise invalid(f"no command can be made of this: {fault}") from None
 
         try:
             body = await self._api.create(
@@ -114,13 +122,19 @@ class CommandService:
         except Invalid as error:
             raise invalid(f"no command can be made of this: {error}") from None
         except KubeError as error:
-            if error.status in _SURELY_REFUSED:
+            if _made_nothing(error):
                 raise _unavailable(error) from None
 
             raise outcome_unknown(request, str(error)) from None
 
+        try:
+            command = DeviceCommand.model_validate(body)
+        except ValidationError:
+            raise outcome_unknown(
+                request, f"the DeviceCommand {name} cannot be read here"
+            ) from None
+
         self._store.deliver(DEVICE_COMMAND, "MODIFIED", body)
-        command = DeviceCommand.model_validate(body)
 
         if request.credentials is not None:
             await self._create_secret(request, command)
@@ -259,6 +273,20 @@ class CommandService:
 
             if waiter is not None:
                 waiter.set()
+
+
+def _made_nothing(error: KubeError) -> bool:
+    """Return whether the API server surely made nothing: it was not reached,
+    or it refused the request.
+
+    A status of 500 or more may come of a server that made the object.
+    """
+    if isinstance(error, Unavailable) and not error.sent:
+        return True
+
+    status = error.status or 0
+
+    return 400 <= status < 500 and status != _REQUEST_TIMEOUT
 
 
 def _unavailable(error: KubeError) -> ApiError:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
 import structlog
 from pydantic import ValidationError
 
+from cerebro.bridge.devices.figures import AgentFigures, Figures, PeerName
 from cerebro.bridge.errors import ApiError
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import KubeError
@@ -47,7 +48,13 @@ class Tunnel:
     state: PeerState
     allowed_ips: tuple[str, ...]
     last_handshake: datetime | None
-    """When the state changed last, the newest handshake then."""
+    """The newest handshake when its agent was asked, else when the state
+    changed last.
+    """
+    endpoint: str | None
+    """Where its last valid handshake came from, else where it is dialled."""
+    figures: Figures
+    """What its agent's metrics show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +70,12 @@ class WireGuardState:
 class WireGuardView:
     """Reads Hubs and Peers of one namespace."""
 
-    def __init__(self, api: KubeApi, namespace: str) -> None:
+    def __init__(
+        self, api: KubeApi, namespace: str, figures: AgentFigures
+    ) -> None:
         self._api = api
         self._namespace = namespace
+        self._figures = figures
         self._lock = asyncio.Lock()
         self._state: WireGuardState | None = None
         self._read_at = 0.0
@@ -91,11 +101,20 @@ class WireGuardView:
                 "the API server does not say which tunnels there are: try again",
             ) from None
 
-    async def _read(self) -> WireGuardState:
-        hubs = await self._list(HUB, Hub)
-        peers = await self._list(PEER, Peer)
+    async def state_now(self) -> WireGuardState:
+        """Return how the tunnels are at this moment. Raises KubeError."""
+        return await self._read()
 
-        return wireguard_state(hubs, peers)
+    async def _read(self) -> WireGuardState:
+        reading = asyncio.create_task(self._figures.read())
+        try:
+            hubs = await self._list(HUB, Hub)
+            peers = await self._list(PEER, Peer)
+            figures = await reading
+        finally:
+            reading.cancel()
+
+        return wireguard_state(hubs, peers, figures)
 
     async def _list(self, kind: Kind, model: type[R]) -> list[R]:
         """Return the objects that our models can read (B9)."""
@@ -110,11 +129,19 @@ class WireGuardView:
 
 
 def wireguard_state(
-    hubs: Iterable[Hub], peers: Iterable[Peer]
+    hubs: Iterable[Hub],
+    peers: Iterable[Peer],
+    figures: Mapping[PeerName, Figures],
 ) -> WireGuardState:
-    """Return what Hubs and Peers say. Pure."""
+    """Return what Hubs and Peers say, and the agents' figures. Pure."""
     known_hubs = list(hubs)
-    tunnels = [_tunnel(peer) for peer in peers]
+    unknown = Figures()
+    tunnels = [
+        _tunnel(
+            peer, figures.get((peer.spec.hub_ref.name, peer.name), unknown)
+        )
+        for peer in peers
+    ]
 
     return WireGuardState(
         interfaces=tuple(hub.spec.interface for hub in known_hubs),
@@ -128,13 +155,19 @@ def _is_up(hub: Hub) -> bool:
     return ready is not None and ready.status == "True"
 
 
-def _tunnel(peer: Peer) -> Tunnel:
+def _tunnel(peer: Peer, figures: Figures) -> Tunnel:
     device = peer.spec.device_ref
+    seen = figures.last_handshake
+
     return Tunnel(
         name=peer.name,
         device=device.name if device else None,
         public_key=peer.spec.public_key,
         state=_STATES.get(peer.status.state, "NEVER_CONNECTED"),
         allowed_ips=tuple(peer.spec.allowed_ips),
-        last_handshake=peer.status.last_handshake_time,
+        last_handshake=datetime.fromtimestamp(int(seen), UTC)
+        if seen
+        else peer.status.last_handshake_time,
+        endpoint=peer.status.endpoint or peer.spec.endpoint,
+        figures=figures,
     )

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+import inspect
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 
 import structlog
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cerebro.bridge.answers import Answer
+from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.commands.service import CommandService
-from cerebro.bridge.devices.tunnels import Tunnels
-from cerebro.bridge.devices.wireguard import WireGuardView
+from cerebro.bridge.devices.family import DeviceFamily
+from cerebro.bridge.endpoints.audited import audited
 from cerebro.bridge.endpoints.base import BridgeState, Endpoints
 from cerebro.bridge.endpoints.commands import CommandEndpoints
 from cerebro.bridge.endpoints.devices import DeviceEndpoints
@@ -24,18 +32,20 @@ from cerebro.bridge.endpoints.identity import IdentityEndpoints
 from cerebro.bridge.endpoints.orders import OrderEndpoints
 from cerebro.bridge.endpoints.page import (
     INTRODUCTION,
-    SECURITY_SCHEMES,
+    complete,
     described,
     refusals_of,
     tag_of,
 )
+from cerebro.bridge.endpoints.routers import RouterEndpoints
 from cerebro.bridge.endpoints.sessions import SessionEndpoints
 from cerebro.bridge.endpoints.status import StatusEndpoints
+from cerebro.bridge.endpoints.wireguard import WireGuardEndpoints
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.answers import answer_response, render
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.gate import Gate
-from cerebro.bridge.http.routes import Handler, Route
+from cerebro.bridge.http.routes import Handler, PathTable, Route
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.settings import BridgeSettings
@@ -49,20 +59,21 @@ log = structlog.get_logger(__name__)
 
 def make_routes(
     service: OrderService,
-    tunnels: Tunnels,
-    wireguard: WireGuardView,
+    devices: DeviceFamily,
     commands: CommandService,
     state: Callable[[], BridgeState],
 ) -> list[Route]:
     """Return all endpoints of a bridge."""
     families: list[Endpoints] = [
         HealthEndpoints(service, state),
-        StatusEndpoints(service, wireguard, state),
+        StatusEndpoints(service, devices.wireguard, state),
         OrderEndpoints(service),
         HotspotEndpoints(service),
         SessionEndpoints(service),
         IdentityEndpoints(service),
-        DeviceEndpoints(service, tunnels),
+        DeviceEndpoints(service),
+        RouterEndpoints(service.settings, devices.tunnels, devices.routers),
+        WireGuardEndpoints(devices.bindings),
         CommandEndpoints(service.settings, commands),
     ]
 
@@ -74,8 +85,14 @@ def make_app(
     store: NonceStore,
     metrics: Metrics,
     routes: Iterable[Route],
+    audit: AuditLog | None = None,
 ) -> ASGIApp:
-    """Return the application: the gate, and the endpoints behind it."""
+    """Return the application: the gate, and the endpoints behind it.
+
+    `audit` is told of each call that may change something, and of those that
+    are refused; None: nobody is.
+    """
+    audit = audit or AuditLog(None)
     app = FastAPI(
         title="Cérebro relay",
         description=INTRODUCTION,
@@ -87,9 +104,12 @@ def make_app(
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
 
+    routes = list(routes)
     paths = dict.fromkeys(_PAGES, Access.TOKEN)
+    methods: dict[str, list[str]] = {path: ["GET", "HEAD"] for path in _PAGES}
     for route in routes:
-        _add(app, route)
+        _add(app, route, audit)
+        methods.setdefault(route.path, []).append(route.method)
 
         access = paths.setdefault(route.path, route.access)
         if access is not route.access:
@@ -98,7 +118,7 @@ def make_app(
             )
 
     # FastAPI keeps the page that it makes at the first call.
-    app.openapi()["components"]["securitySchemes"] = SECURITY_SCHEMES
+    complete(app.openapi(), routes)
 
     unknown = set(settings.allow_unsigned) - paths.keys() - {"all"}
     if unknown:
@@ -107,18 +127,20 @@ def make_app(
             paths=sorted(unknown),
         )
 
-    return Gate(app, settings, store, metrics, paths)
+    served = _Methods(app, PathTable(paths), methods)
+
+    return Gate(served, settings, store, metrics, paths, audit=audit)
 
 
-def _add(app: FastAPI, route: Route) -> None:
+def _add(app: FastAPI, route: Route, audit: AuditLog) -> None:
     """Add an endpoint. FastAPI describes its models; the answer itself is made here, so that its bytes are ours."""
     app.add_api_route(
         route.path,
-        _answering(route.handler),
+        _answering(audited(route, audit)),
         name=route.handler.__name__,
         methods=[route.method],
         summary=route.summary,
-        description=route.handler.__doc__ or "",
+        description=inspect.cleandoc(route.handler.__doc__ or ""),
         response_class=PlainTextResponse
         if route.answer is None
         else JSONResponse,
@@ -154,12 +176,46 @@ async def _internal_error(_: Request, __: Exception) -> Response:
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
-    """Give the framework's own refusals, such as a wrong method, the shape of ours."""
+    """Give the framework's own refusals the shape of ours."""
     assert isinstance(error, HTTPException)
 
-    if error.status_code == 405:
-        return render(
-            ApiError(405, "method_not_allowed", "this path has another method")
-        )
-
     return render(ApiError(error.status_code, "http_error", str(error.detail)))
+
+
+class _Methods:
+    """Lets through the methods of a path, as the gate reads paths.
+
+    The framework would take `DELETE /peers/status` for `/peers/{key}`, of
+    which another caller may be required; and of a path with two methods its
+    405 names only the first.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        paths: PathTable,
+        methods: Mapping[str, Sequence[str]],
+    ) -> None:
+        self._app = app
+        self._paths = paths
+        self._methods = methods
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        found = None
+        if scope["type"] == "http":
+            found = self._paths.find(scope["path"])
+
+        if found is None or scope["method"] in self._methods[found[0]]:
+            await self._app(scope, receive, send)
+            return
+
+        allowed = ", ".join(self._methods[found[0]])
+        response = render(
+            ApiError(
+                405, "method_not_allowed", f"this path is called by {allowed}"
+            )
+        )
+        response.headers["Allow"] = allowed
+        await response(scope, receive, send)

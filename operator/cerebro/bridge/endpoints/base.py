@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from starlette.requests import Request
 
@@ -40,6 +40,9 @@ class BridgeState:
     store_failure: str | None
     """Why the store could not be used the last time, None if it could."""
 
+    order_check: Literal["ok", "failed", "off"] = "off"
+    """Whether orders can be checked; `off` if none are."""
+
 
 def read_call(request: Request) -> tuple[Call, Fields]:
     """Return a request that the gate let through, and the fields of its body.
@@ -47,7 +50,13 @@ def read_call(request: Request) -> tuple[Call, Fields]:
     Raises ApiError 400.
     """
     call: Call = request.state.call
-    return call, parse_body(call.body)
+
+    # Who tells the audit log has read the body already.
+    fields = getattr(request.state, "fields", None)
+    if fields is None:
+        fields = parse_body(call.body)
+
+    return call, fields
 
 
 async def counted(

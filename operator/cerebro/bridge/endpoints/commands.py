@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from cerebro.bridge.answers import Answer, ErrorAnswer
+from cerebro.bridge.answers import Answer
 from cerebro.bridge.commands import results
 from cerebro.bridge.commands.answers import (
     ActiveAnswer,
@@ -29,6 +29,15 @@ from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.answers import Call
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.rate_limit import Limiter
+from cerebro.bridge.http.refusals import (
+    ALL_KNOWN,
+    CHANGING_COMMAND_REFUSALS,
+    CLIENT,
+    COMMAND_REFUSALS,
+    KUBERNETES,
+    codes,
+    merge,
+)
 from cerebro.bridge.http.routes import Handler, Route
 from cerebro.bridge.orders.outcomes import breaker_open
 from cerebro.bridge.requests import commands as requests
@@ -37,9 +46,6 @@ from cerebro.bridge.requests.fields import Fields, read_client
 from cerebro.bridge.requests.sessions import session_id
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.resources import Device, DeviceCommand
-
-_ERRORS = dict.fromkeys((403, 500, 502, 504), ErrorAnswer)
-"""What these endpoints answer besides the errors of all of them."""
 
 _SENTENCES = {"mikId": "R1", "sentences": ["/ip/arp/print"]}
 _LINE = {"command": "/ip arp print where address=10.5.50.10"}
@@ -58,6 +64,16 @@ _PROBE = {
     "username": "relay",
     "password": "secret",
 }
+_PROBE_REFUSED = merge(
+    ALL_KNOWN,
+    KUBERNETES,
+    codes(
+        s403="command_denied",
+        s404="binding_not_found",
+        s502="auth_failed timeout unreachable probe_error",
+        s503="wrong_router",
+    ),
+)
 
 
 class CommandEndpoints:
@@ -89,8 +105,11 @@ class CommandEndpoints:
                 handler=self.kick_session,
                 summary="Send the phone of a session away",
                 answer=SessionKickAnswer,
-                answers_by_status=_ERRORS,
                 example={"sessionId": "s-1"},
+                required=("sessionId",),
+                refusals=merge(
+                    CHANGING_COMMAND_REFUSALS, codes(s404="session_not_found")
+                ),
             ),
             Route(
                 method="POST",
@@ -99,8 +118,9 @@ class CommandEndpoints:
                 handler=self.probe,
                 summary="Whether a router takes these credentials",
                 answer=ProbeAnswer,
-                answers_by_status=_ERRORS,
                 example=_PROBE,
+                required=("publicKey", "username", "password"),
+                refusals=_PROBE_REFUSED,
             ),
         ]
 
@@ -120,8 +140,12 @@ class CommandEndpoints:
                 handler=self.run_sentences,
                 summary="Run sentences on a router",
                 answer=ExecAnswer,
-                answers_by_status=_ERRORS,
                 example=example,
+                fields=("sentences", "command"),
+                required=(("sentences", "command"),),
+                refusals=merge(
+                    CHANGING_COMMAND_REFUSALS, codes(s400="unsupported_syntax")
+                ),
             )
             for path, example in examples.items()
         ]
@@ -135,8 +159,8 @@ class CommandEndpoints:
                 handler=self.ping,
                 summary="Ping from a router",
                 answer=PingAnswer,
-                answers_by_status=_ERRORS,
                 example=_PING,
+                refusals=COMMAND_REFUSALS,
             ),
             Route(
                 method="GET",
@@ -145,8 +169,8 @@ class CommandEndpoints:
                 handler=self.ping,
                 summary="Whether the router answers",
                 answer=PingAnswer,
-                answers_by_status=_ERRORS,
                 query=_PING_QUERY,
+                refusals=COMMAND_REFUSALS,
             ),
             Route(
                 method="POST",
@@ -155,8 +179,8 @@ class CommandEndpoints:
                 handler=self.arp,
                 summary="The ARP table of a router",
                 answer=ArpAnswer,
-                answers_by_status=_ERRORS,
                 example={"mikId": "R1"},
+                refusals=COMMAND_REFUSALS,
             ),
             Route(
                 method="POST",
@@ -165,8 +189,9 @@ class CommandEndpoints:
                 handler=self.arp_lookup,
                 summary="Who has an address on a router",
                 answer=ArpLookupAnswer,
-                answers_by_status=_ERRORS,
                 example=_CLIENT,
+                required=(("ip", "mac"),),
+                refusals=merge(COMMAND_REFUSALS, CLIENT),
             ),
         ]
 
@@ -179,8 +204,8 @@ class CommandEndpoints:
                 handler=self.active,
                 summary="Clients of the hotspot",
                 answer=ActiveAnswer,
-                answers_by_status=_ERRORS,
                 query=_ROUTER_QUERY,
+                refusals=COMMAND_REFUSALS,
             ),
             Route(
                 method="POST",
@@ -189,18 +214,19 @@ class CommandEndpoints:
                 handler=self.active,
                 summary="Clients of the hotspot",
                 answer=ActiveAnswer,
-                answers_by_status=_ERRORS,
                 example={"mikId": "R1"},
+                refusals=COMMAND_REFUSALS,
             ),
         ]
 
     def _kick_routes(self) -> list[Route]:
-        handlers: dict[str, Handler] = {
-            "/hotspot/kick": self.kick,
-            "/hotspot/kick/by-ip": self.kick_by_ip,
-            "/hotspot/kick/by-mac": self.kick_by_mac,
-            "/hotspot/kick/by-user": self.kick_by_user,
+        handlers: dict[str, tuple[Handler, tuple[str, ...]]] = {
+            "/hotspot/kick": (self.kick, ("id", "ip", "mac", "user")),
+            "/hotspot/kick/by-ip": (self.kick_by_ip, ("ip",)),
+            "/hotspot/kick/by-mac": (self.kick_by_mac, ("mac",)),
+            "/hotspot/kick/by-user": (self.kick_by_user, ("user",)),
         }
+        names = {**_CLIENT, "user": "guest", "id": "*1"}
 
         return [
             Route(
@@ -210,50 +236,71 @@ class CommandEndpoints:
                 handler=handler,
                 summary="Send clients of the hotspot away",
                 answer=KickAnswer,
-                answers_by_status=_ERRORS,
-                example={**_CLIENT, "user": "guest", "id": "*1"},
+                example={name: names[name] for name in ("mikId", *criteria)},
+                required=(criteria,),
+                refusals=merge(CHANGING_COMMAND_REFUSALS, CLIENT),
             )
-            for path, handler in handlers.items()
+            for path, (handler, criteria) in handlers.items()
         ]
 
     async def run_sentences(self, request: Request) -> Answer:
-        """Run sentences on a router, one after the other."""
+        """Run sentences on a router, one after the other; 200 says that the
+        router took all of them.
+
+        The router is `mikId`, or `host` (the address of a Device), or that of
+        the order `pedidoId`; if there is only one, nothing need name it. What
+        may run, `spec.commands` of the Device says. After 503 nothing was
+        run; after 500 `exec_outcome_unknown` nobody knows.
+        """
         call, fields = _read(request)
         sentences = requests.sentences(fields)
-        device = self._device(call, requests.place(fields))
-        command = await self._run(call, device, sentences=sentences)
+        device = await self._device(call, requests.place(fields))
+        ping = requests.ping_of(sentences)
+        if ping is None:
+            command = await self._run(call, device, sentences=sentences)
+        else:
+            command = await self._run(
+                call, device, operation="Ping", parameters=ping.parameters
+            )
 
         return results.exec_answer(device, sentences, command)
 
     async def ping(self, request: Request) -> Answer:
-        """Ping an address from a router; without one, ask the router who it is."""
+        """Ping `target` from a router; without one, ask the router who it is.
+
+        200 says that the router answered: `received` has how many packets
+        came back.
+        """
         call, fields = _read(request)
         ping = requests.ping(fields)
-        device = self._device(call, requests.place(fields))
+        device = await self._device(call, requests.place(fields))
 
         if ping.target is None:
             command = await self._run(call, device, operation="Probe")
         else:
-            parameters = {"address": ping.target, "count": str(ping.count)}
             command = await self._run(
-                call, device, operation="Ping", parameters=parameters
+                call, device, operation="Ping", parameters=ping.parameters
             )
 
         return results.ping_answer(device, ping.target, ping.count, command)
 
     async def arp(self, request: Request) -> Answer:
-        """Read the ARP table of a router."""
+        """Read the ARP table of a router, as it is now."""
         call, fields = _read(request)
-        device = self._device(call, requests.place(fields))
+        device = await self._device(call, requests.place(fields))
         command = await self._run(call, device, operation="Arp")
 
         return results.arp_answer(device, command)
 
     async def arp_lookup(self, request: Request) -> Answer:
-        """Look up an address or a MAC in the ARP table of a router."""
+        """Look up an address or a MAC in the ARP table of a router; `found`
+        says whether the table has it.
+        """
         call, fields = _read(request)
         client = requests.arp_client(fields)
-        device = self._device(call, requests.place(fields, client=client))
+        device = await self._device(
+            call, requests.place(fields, client=client)
+        )
 
         # An address tells more than a MAC that may have moved.
         parameters = (
@@ -268,16 +315,20 @@ class CommandEndpoints:
         return results.arp_lookup_answer(device, command)
 
     async def active(self, request: Request) -> Answer:
-        """Read which clients the hotspot of a router lets through."""
+        """Read which clients the hotspot of a router lets through: who is
+        logged in, and who has access by a Session.
+        """
         call, fields = _read(request)
-        device = self._device(call, requests.place(fields))
+        device = await self._device(call, requests.place(fields))
         command = await self._run(call, device, operation="Active")
         live_macs = self._service.devices.live_macs(device)
 
         return results.active_answer(device, live_macs, command)
 
     async def kick(self, request: Request) -> Answer:
-        """Send a client away, by any of its names."""
+        """Send a client away, by any of its names; who has access comes back
+        by itself.
+        """
 
         return await self._kick(request, "id", "ip", "mac", "user")
 
@@ -297,7 +348,9 @@ class CommandEndpoints:
         return await self._kick(request, "user")
 
     async def kick_session(self, request: Request) -> Answer:
-        """Send the phone of a caller's session away; its access stays."""
+        """Send the phone of a caller's session away; its access stays, so the
+        phone comes back by itself.
+        """
         call, fields = _read(request)
         device, client = self._service.devices.named_session(
             session_id(fields)
@@ -312,7 +365,10 @@ class CommandEndpoints:
         return results.session_kick_answer(device, command)
 
     async def probe(self, request: Request) -> Answer:
-        """Try whether a router takes these credentials; the Device keeps its own."""
+        """Try whether a router takes these credentials; 200 says that it does.
+
+        They are not kept: the Device goes on with its own.
+        """
         call, fields = _read(request)
         probe = requests.probe(fields)
         device = self._service.devices.of_key(probe.public_key)
@@ -334,20 +390,22 @@ class CommandEndpoints:
         call, fields = _read(request)
         kick = requests.kick(fields, *criteria)
         client = read_client(fields)
-        device = self._device(call, requests.place(fields, client=client))
+        device = await self._device(
+            call, requests.place(fields, client=client)
+        )
         command = await self._run(
             call, device, operation="Kick", parameters=kick.parameters
         )
 
         return results.kick_answer(device, dict(kick.criteria), command)
 
-    def _device(self, call: Call, place: Place) -> Device:
+    async def _device(self, call: Call, place: Place) -> Device:
         """Return the router of a call, if it may be asked now.
 
         Raises ApiError 404, 400, 503; 429 for too many calls; 409 while its
         breaker is open (A7).
         """
-        device = self._service.devices.find(place)
+        device = await self._service.devices.find(place)
         self._check(call, device)
 
         return device

@@ -1,4 +1,4 @@
-"""The endpoints about routers and phones: a phone was seen, a router wants its tunnel."""
+"""The endpoint about phones: one was seen."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import uuid
 from starlette.requests import Request
 
 from cerebro.bridge.answers import Answer
-from cerebro.bridge.devices.answers import ScriptAnswer, TunnelAnswer
-from cerebro.bridge.devices.tunnels import Tunnels
 from cerebro.bridge.endpoints.base import read_call
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.rate_limit import Limiter
+from cerebro.bridge.http.refusals import HELLO_REFUSALS
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.orders.answers import HelloAnswer
 from cerebro.bridge.orders.service import OrderService
@@ -23,19 +22,13 @@ _HELLO = {
     "ip": "10.5.50.10",
     "mac": "AA:BB:CC:DD:EE:FF",
 }
-_ROUTER = {
-    "deviceId": "R1",
-    "tunnelIp": "10.8.0.7",
-    "allowedIps": ["192.168.88.0/24"],
-}
 
 
 class DeviceEndpoints:
-    """Hello and bootstrap."""
+    """Hello."""
 
-    def __init__(self, service: OrderService, tunnels: Tunnels) -> None:
+    def __init__(self, service: OrderService) -> None:
         self._service = service
-        self._tunnels = tunnels
         settings = service.settings
         self._limiter = Limiter(
             settings.calls_per_router, settings.rate_window_ms / 1000
@@ -52,20 +45,17 @@ class DeviceEndpoints:
                 summary="A portal saw this phone",
                 answer=HelloAnswer,
                 example=_HELLO,
-            ),
-            Route(
-                method="POST",
-                path="/mikrotik/bootstrap",
-                access=Access.SIGNED,
-                handler=self.bootstrap,
-                summary="The script for a router's tunnel; with its key, the tunnel",
-                answer=ScriptAnswer | TunnelAnswer,
-                example=_ROUTER,
+                required=("mikId", "ip", "mac"),
+                refusals=HELLO_REFUSALS,
             ),
         ]
 
     async def hello(self, request: Request) -> Answer:
-        """Note a phone's address; a phone without a token gets a new one."""
+        """Note where a phone is; 200 says that it is stored. A phone without
+        a `deviceToken` gets a new one.
+
+        An order for that token that waited for its phone is granted now.
+        """
         call, fields = read_call(request)
         hello = requests.hello(
             fields, call.requested_at, call.trace_id, str(uuid.uuid4())
@@ -74,11 +64,3 @@ class DeviceEndpoints:
         self._limiter.check((hello.mik_id or "").casefold(), call.arrived)
 
         return await self._service.hello(hello)
-
-    async def bootstrap(self, request: Request) -> Answer:
-        """Answer with a router's script, and take its key."""
-        call, fields = read_call(request)
-        bootstrap = requests.bootstrap(fields)
-        self._limiter.check(bootstrap.device_id.casefold(), call.arrived)
-
-        return await self._tunnels.bootstrap(bootstrap, call.arrived)

@@ -15,6 +15,7 @@ from cerebro.bridge.answers import Answer, is_none
 from cerebro.bridge.endpoints.base import BridgeState, now_text
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access
+from cerebro.bridge.http.refusals import codes
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.metrics import StoreFigures
 from cerebro.bridge.orders.service import OrderService
@@ -102,6 +103,7 @@ class HealthEndpoints:
                 handler=self.health,
                 summary="Whether all is well: ok or degraded",
                 answer=HealthAnswer,
+                refusals={},
             ),
             Route(
                 method="GET",
@@ -110,6 +112,7 @@ class HealthEndpoints:
                 handler=self.live,
                 summary="Whether the process turns",
                 answer=LiveAnswer,
+                refusals={},
             ),
             Route(
                 method="GET",
@@ -119,6 +122,7 @@ class HealthEndpoints:
                 summary="Whether it can take requests",
                 answer=ReadyAnswer,
                 answers_by_status={503: ReadyAnswer},
+                refusals={},
             ),
             Route(
                 method="GET",
@@ -127,6 +131,7 @@ class HealthEndpoints:
                 handler=self.relay_health,
                 summary="Service, time and build",
                 answer=RelayHealthAnswer,
+                refusals={},
             ),
             Route(
                 method="GET",
@@ -135,6 +140,7 @@ class HealthEndpoints:
                 handler=self.metrics,
                 summary="Metrics for Prometheus",
                 answer=None,
+                refusals=codes(s503="store_unavailable"),
             ),
             Route(
                 method="GET",
@@ -143,6 +149,7 @@ class HealthEndpoints:
                 handler=self.metrics,
                 summary="Metrics for Prometheus",
                 answer=None,
+                refusals=codes(s503="store_unavailable"),
             ),
         ]
 

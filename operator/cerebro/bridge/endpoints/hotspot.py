@@ -13,6 +13,12 @@ from cerebro.bridge.endpoints.base import (
 )
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access
+from cerebro.bridge.http.refusals import (
+    GRANT_REFUSALS,
+    REVOKE_REFUSALS,
+    codes,
+    merge,
+)
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.metrics import AUTHORIZE, REVOKE
 from cerebro.bridge.orders.answers import GrantAnswer, RevokeAnswer
@@ -73,6 +79,14 @@ class HotspotEndpoints:
                 summary="Let a client in for an order or a session",
                 answer=HotspotGrantAnswer,
                 example={**_CLIENT, "plano": {"minutos": 60}},
+                fields=("sessionId", "deviceToken"),
+                required=(
+                    ("pedidoId", "sessionId"),
+                    ("deviceToken", "ip", "mac"),
+                ),
+                refusals=merge(
+                    GRANT_REFUSALS, codes(s400="missing_sessionId")
+                ),
             ),
             Route(
                 method="POST",
@@ -82,6 +96,11 @@ class HotspotEndpoints:
                 summary="End the access of an order, a session or a client",
                 answer=HotspotRevokeAnswer,
                 example=_CLIENT,
+                fields=("sessionId", "deviceToken"),
+                required=(
+                    ("pedidoId", "sessionId", "deviceToken", "ip", "mac"),
+                ),
+                refusals=REVOKE_REFUSALS,
             ),
             *(
                 Route(
@@ -91,15 +110,20 @@ class HotspotEndpoints:
                     handler=self.not_served,
                     summary="Not served: 501 with a sentence",
                     answer=ErrorAnswer,
-                    answers_by_status={501: ErrorAnswer},
                     example={"mikId": "R1"},
+                    refusals=codes(s501="not_implemented"),
                 )
                 for path in _NOT_SERVED
             ),
         ]
 
     async def authorize(self, request: Request) -> Answer:
-        """Let a client in for `pedidoId`, else for the caller's `sessionId`."""
+        """Let a phone in for `pedidoId`, else for the caller's `sessionId`,
+        and answer when its entry is on the router.
+
+        An error has `state` too: PENDING while it goes on being tried, after
+        `retryInMs`; else FAILED.
+        """
         call, fields = read_call(request)
         order = requests.authorize(
             fields,
@@ -119,7 +143,9 @@ class HotspotEndpoints:
         return HotspotGrantAnswer(result=result)
 
     async def revoke(self, request: Request) -> Answer:
-        """End the access of `pedidoId`, of `sessionId`, or of a client by its addresses."""
+        """End the access of `pedidoId`, of `sessionId`, or of a phone by its
+        addresses, and answer when nothing on the router is due to it.
+        """
         call, fields = read_call(request)
         revoke = requests.revoke(
             fields,
@@ -139,7 +165,9 @@ class HotspotEndpoints:
         return HotspotRevokeAnswer(result=result)
 
     async def not_served(self, request: Request) -> Answer:
-        """Answer 501: this release does not do it, and says so (F10)."""
+        """Answer 501 in any case: this release does not do it, and says what
+        to do instead.
+        """
         raise ApiError(501, "not_implemented", _NOT_SERVED[request.url.path])
 
     def _is_known(self, order_id: str) -> bool:

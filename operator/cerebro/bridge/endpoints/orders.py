@@ -15,6 +15,12 @@ from cerebro.bridge.endpoints.base import (
 from cerebro.bridge.errors import ApiError, invalid
 from cerebro.bridge.http.answers import Call
 from cerebro.bridge.http.auth import Access
+from cerebro.bridge.http.refusals import (
+    GRANT_REFUSALS,
+    REVOKE_REFUSALS,
+    codes,
+    merge,
+)
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.metrics import AUTHORIZE, RESYNC, REVOKE
 from cerebro.bridge.orders.answers import GrantAnswer, RevokeAnswer
@@ -24,6 +30,13 @@ from cerebro.bridge.requests.fields import Fields, printable, text
 
 _ORDER = {"pedidoId": "P-1001", "mikId": "R1", "deviceToken": "t-1"}
 _ADDRESS = {"ipAtual": "10.5.50.10", "macAtual": "AA:BB:CC:DD:EE:FF"}
+_PHONE = ("deviceToken", "ip", "mac")
+"""Fields of which one must say which phone is meant."""
+_ACTION = merge(
+    GRANT_REFUSALS,
+    REVOKE_REFUSALS,
+    codes(s400="MIKROTIK_NODE_NOT_FOUND", s403="ACTION_NOT_ALLOWED"),
+)
 _PRINTED_NAME = 64
 """How much of an action's name an error repeats."""
 
@@ -54,6 +67,9 @@ class OrderEndpoints:
                 summary="Let a client in for an order",
                 answer=GrantAnswer,
                 example={**_ORDER, "planoMinutos": 60},
+                fields=("ip", "mac", "expiresAt", "tempo"),
+                required=("pedidoId", _PHONE),
+                refusals=GRANT_REFUSALS,
             ),
             Route(
                 method="POST",
@@ -63,6 +79,9 @@ class OrderEndpoints:
                 summary="The order's client has another address",
                 answer=GrantAnswer,
                 example={**_ORDER, **_ADDRESS},
+                fields=("planoMinutos", "expiresAt"),
+                required=("pedidoId", ("ipAtual", "macAtual")),
+                refusals=GRANT_REFUSALS,
             ),
             Route(
                 method="POST",
@@ -72,6 +91,9 @@ class OrderEndpoints:
                 summary="End a client's or an order's access",
                 answer=RevokeAnswer,
                 example={"mikId": "R1", "mac": "AA:BB:CC:DD:EE:FF"},
+                fields=("pedidoId", "ip", "deviceToken"),
+                required=(("pedidoId", *_PHONE),),
+                refusals=REVOKE_REFUSALS,
             ),
             Route(
                 method="POST",
@@ -84,26 +106,51 @@ class OrderEndpoints:
                     "action": AUTHORIZE,
                     "payload": {**_ORDER, **_ADDRESS},
                 },
+                required=("action",),
+                refusals=_ACTION,
             ),
         ]
 
     async def authorize(self, request: Request) -> Answer:
-        """Let a client in."""
+        """Let the phone of an order in, and answer when its entry is on the
+        router.
+
+        The phone is named by `ip` and `mac` (older clients: `ipAtual`,
+        `macAtual`, or inside `contexto`), or by the `deviceToken` of a hello.
+        The access ends at `expiresAt`, else after the length that was sent,
+        else after RELAY_PAID_MINUTES. The same order sent again is the same
+        order, so it may be sent until the answer is 200. After 503 with
+        `pending: true` the order is kept, and goes on being tried.
+        """
         call, fields = read_call(request)
         return await self._grant(AUTHORIZE, call, fields)
 
     async def resync(self, request: Request) -> Answer:
-        """Let an order's client in at its new address."""
+        """Let an order's phone in at its new address, and answer when its
+        entry is on the router.
+
+        The access moves: what the phone had at its old address ends.
+        """
         call, fields = read_call(request)
         return await self._grant(RESYNC, call, fields)
 
     async def revoke(self, request: Request) -> Answer:
-        """End access."""
+        """End the access of an order or of a phone, and answer when nothing
+        on the router is due to it.
+
+        `ip` alone means the phone that is at that address now. A revoke of
+        something that has no access is 200 too.
+        """
         call, fields = read_call(request)
         return await self._revoke(call, fields)
 
     async def action(self, request: Request) -> Answer:
-        """Do one of the three actions by its name; an error names the action too."""
+        """Do one of three actions by its name, with what the endpoint of its
+        own takes as `payload`, and answer as that one does.
+
+        An error has `action` and `traceId` too; where the other endpoints
+        say 404, this one says 400.
+        """
         call, fields = read_call(request)
         name = fields.get("action")
         if not isinstance(name, str) or not name:

@@ -14,6 +14,15 @@ from cerebro.bridge.endpoints.base import (
 from cerebro.bridge.http.answers import Call
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.rate_limit import Limiter
+from cerebro.bridge.http.refusals import (
+    ALL_KNOWN,
+    GRANT_REFUSALS,
+    HELLO_REFUSALS,
+    KUBERNETES,
+    REVOKE_REFUSALS,
+    codes,
+    merge,
+)
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.intents import Hello
 from cerebro.bridge.metrics import AUTHORIZE, REVOKE
@@ -27,6 +36,8 @@ from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.requests import sessions as requests
 
 _PHONE = {"ip": "10.5.50.10", "mac": "AA:BB:CC:DD:EE:FF", "router": "R1"}
+_INVALID = codes(s503="invalid_object")
+_UNKNOWN = codes(s404="session_not_found")
 
 
 class SessionEndpoints:
@@ -42,6 +53,9 @@ class SessionEndpoints:
 
     def routes(self) -> list[Route]:
         """Return the endpoints."""
+        return [*self._changing_routes(), *self._reading_routes()]
+
+    def _changing_routes(self) -> list[Route]:
         return [
             Route(
                 method="POST",
@@ -51,6 +65,8 @@ class SessionEndpoints:
                 summary="Begin a session under the caller's name",
                 answer=StartedAnswer,
                 example={"sessionId": "s-1", **_PHONE},
+                required=("sessionId", "ip", "mac", "router"),
+                refusals=merge(HELLO_REFUSALS, codes(s409="session_exists")),
             ),
             Route(
                 method="POST",
@@ -60,6 +76,8 @@ class SessionEndpoints:
                 summary="Begin a session under a new name",
                 answer=StartedAnswer,
                 example=_PHONE,
+                required=("ip",),
+                refusals=HELLO_REFUSALS,
             ),
             Route(
                 method="POST",
@@ -69,6 +87,8 @@ class SessionEndpoints:
                 summary="Let a session's phone in for a time",
                 answer=SessionAnswer,
                 example={"sessionId": "s-1", "tempo": 3_600_000},
+                required=("sessionId", "tempo"),
+                refusals=merge(GRANT_REFUSALS, _UNKNOWN),
             ),
             Route(
                 method="POST",
@@ -78,7 +98,13 @@ class SessionEndpoints:
                 summary="End a session's access",
                 answer=SessionAnswer,
                 example={"sessionId": "s-1"},
+                required=("sessionId",),
+                refusals=merge(REVOKE_REFUSALS, _UNKNOWN),
             ),
+        ]
+
+    def _reading_routes(self) -> list[Route]:
+        return [
             Route(
                 method="GET",
                 path="/session/active",
@@ -86,6 +112,7 @@ class SessionEndpoints:
                 handler=self.active,
                 summary="The sessions that have access, or wait for it",
                 answer=ActiveSessionsAnswer,
+                refusals=ALL_KNOWN,
             ),
             Route(
                 method="GET",
@@ -94,11 +121,14 @@ class SessionEndpoints:
                 handler=self.show,
                 summary="How a session is",
                 answer=SessionAnswer,
+                refusals=merge(ALL_KNOWN, KUBERNETES, _INVALID, _UNKNOWN),
             ),
         ]
 
     async def init(self, request: Request) -> Answer:
-        """Note where the phone of a session is; access comes with authorize."""
+        """Note where the phone of a session is; 200 says that it is stored.
+        Access comes with `/session/authorize`.
+        """
         call, fields = read_call(request)
         name = requests.session_id(fields)
         hello = requests.start(
@@ -112,7 +142,9 @@ class SessionEndpoints:
         return await self._start(name, hello, call)
 
     async def start(self, request: Request) -> Answer:
-        """The same under a name that is made here; MAC and router may be left out."""
+        """Note where a phone is, under a name that is made here; MAC and
+        router may be left out where they are plain.
+        """
         call, fields = read_call(request)
         name = str(uuid.uuid4())
         hello = requests.start(
@@ -126,7 +158,9 @@ class SessionEndpoints:
         return await self._start(name, hello, call)
 
     async def authorize(self, request: Request) -> Answer:
-        """Let the session's phone in for `tempo` milliseconds."""
+        """Let the session's phone in for `tempo` milliseconds, and answer when
+        its entry is on the router. The same call again changes nothing.
+        """
         call, fields = read_call(request)
         name = requests.session_id(fields)
         order = requests.authorize(
@@ -138,7 +172,9 @@ class SessionEndpoints:
         return await counted(self._service, AUTHORIZE, call, None, work)
 
     async def revoke(self, request: Request) -> Answer:
-        """End the session's access; what else its phone has, stays."""
+        """End the session's access, and answer when nothing on the router is
+        due to it; what else its phone has, stays.
+        """
         call, fields = read_call(request)
         name = requests.session_id(fields)
         revoke = requests.revoke(call.requested_at, call.trace_id, name=name)

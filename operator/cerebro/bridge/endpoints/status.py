@@ -15,6 +15,7 @@ from cerebro.bridge.devices.wireguard import Tunnel, WireGuardView
 from cerebro.bridge.endpoints.base import BridgeState, now_text
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access
+from cerebro.bridge.http.refusals import KUBERNETES
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.orders.service import OrderService
 from cerebro.resources import format_time
@@ -43,6 +44,9 @@ class RelayStatusAnswer(Answer):
     database: Literal["ok", "failed"] = Field(
         description="Whether the store can be used."
     )
+    order_check: Literal["ok", "failed", "off"] = Field(
+        description="Whether the database can be asked about orders; `off` without CEREBRO_ORDER_QUERY."
+    )
     wireguard: Literal["up", "down", "unknown"] = Field(
         description="`up` if each Hub is ready; `unknown` if the API server does not say."
     )
@@ -69,7 +73,7 @@ class PeerAnswer(Answer):
     status: Literal["ONLINE", "OFFLINE", "NEVER_CONNECTED"]
     allowed_ips: list[str]
     last_handshake: str | None = Field(
-        description="The newest handshake when `status` changed last, in UTC."
+        description="The newest handshake, in UTC: by the agent's metrics, else when `status` changed last."
     )
 
 
@@ -123,6 +127,7 @@ class StatusEndpoints:
                 handler=self.full_health,
                 summary="Whether all is well, and the store can be used",
                 answer=FullHealthAnswer,
+                refusals={},
             ),
             Route(
                 method="GET",
@@ -131,6 +136,7 @@ class StatusEndpoints:
                 handler=self.status,
                 summary="How the parts of the relay are",
                 answer=RelayStatusAnswer,
+                refusals={},
             ),
             Route(
                 method="GET",
@@ -139,6 +145,7 @@ class StatusEndpoints:
                 handler=self.wireguard_status,
                 summary="The tunnels: Hubs and their peers",
                 answer=WireGuardAnswer,
+                refusals=KUBERNETES,
             ),
             Route(
                 method="GET",
@@ -147,6 +154,7 @@ class StatusEndpoints:
                 handler=self.identity,
                 summary="Which service this is",
                 answer=IdentityAnswer,
+                refusals={},
             ),
         ]
 
@@ -174,6 +182,7 @@ class StatusEndpoints:
             status="ok" if state.healthy else "degraded",
             uptime=self._uptime(),
             database="ok" if state.store_failure is None else "failed",
+            order_check=state.order_check,
             wireguard=wireguard,
             hmac="ok" if self._service.settings.secret else "off",
             timestamp=now_text(),

@@ -19,11 +19,13 @@ from datetime import UTC, datetime
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.answers import Call, render
 from cerebro.bridge.http.auth import Access, Tokens
 from cerebro.bridge.http.local import FORWARDED, comes_from_this_host
 from cerebro.bridge.http.rate_limit import Callers, Limiter
+from cerebro.bridge.http.refused_callers import RefusalAudit
 from cerebro.bridge.http.routes import PathTable
 from cerebro.bridge.http.signature import Policy, signed_request, verify
 from cerebro.bridge.metrics import Metrics
@@ -53,16 +55,20 @@ class Gate:
         store: NonceStore,
         metrics: Metrics,
         paths: Mapping[str, Access],
+        *,
+        audit: AuditLog | None = None,
     ) -> None:
         """Wrap an application.
 
         `paths` has every path of `app`, as in `Route`, and who may call it:
-        any other path is 404. `store` remembers the nonces.
+        any other path is 404. `store` remembers the nonces, `audit` is told of
+        callers that are refused.
         """
 
         self._app = app
         self._store = store
         self._metrics = metrics
+        self._refusals = RefusalAudit(audit or AuditLog(None))
         self._paths = PathTable(paths)
         self._tokens = Tokens(settings)
         self._policy = Policy(
@@ -115,7 +121,7 @@ class Gate:
         answer: _TracedAnswer,
     ) -> None:
         try:
-            call = await self._admit(scope, receive, arrival)
+            call = await self._admitted(scope, receive, arrival)
             scope.setdefault("state", {})["call"] = call
             await self._app(scope, _nothing_more, answer.send)
         except ApiError as error:
@@ -132,6 +138,26 @@ class Gate:
             if not answer.begun:
                 failure = ApiError(500, "internal_error", "internal error")
                 await render(failure)(scope, receive, answer.send)
+
+    async def _admitted(
+        self, scope: Scope, receive: Receive, arrival: _Arrival
+    ) -> Call:
+        """Check a request, and tell the audit log if its caller is refused.
+
+        Raises ApiError.
+        """
+        try:
+            return await self._admit(scope, receive, arrival)
+        except ApiError as error:
+            self._refusals.tell(
+                error,
+                caller=self._caller(scope, arrival.headers),
+                method=scope["method"],
+                path=self._route(arrival.path),
+                trace_id=arrival.trace_id,
+                now=arrival.monotonic,
+            )
+            raise
 
     async def _admit(
         self, scope: Scope, receive: Receive, arrival: _Arrival

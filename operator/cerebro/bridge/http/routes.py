@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from cerebro.bridge.answers import Answer
 from cerebro.bridge.http.auth import Access
+from cerebro.bridge.http.refusals import Refusals
 
 Handler = Callable[[Request], Awaitable[Answer | Response]]
 """Returns the body of the answer as a model, or an answer that is not JSON.
@@ -29,8 +30,9 @@ class Route:
     method: Literal["GET", "POST", "DELETE"]
 
     path: str
-    """Its path, exactly; it may end in a parameter: `/session/{sessionId}`, or
-    `{key:path}` where the value may have slashes.
+    """Its path, exactly; parts of it may be parameters: `/session/{sessionId}`,
+    `/devices/{deviceId}/status`, or `{key:path}` where the value may have
+    slashes.
     """
 
     access: Access
@@ -52,8 +54,21 @@ class Route:
     example: Mapping[str, Any] | None = None
     """A body that it takes, None if it takes none."""
 
+    fields: tuple[str, ...] = ()
+    """Further fields of the body, besides those of the example."""
+
+    required: tuple[str | tuple[str, ...], ...] = ()
+    """Fields without which it refuses a body; a tuple has names of which one
+    must be there.
+    """
+
     query: Mapping[str, str] = field(default_factory=dict)
     """The parameters of its query, and what each is for."""
+
+    refusals: Refusals | None = None
+    """What it refuses besides what every call of its kind may be refused
+    with; None where nobody said, and the page names no codes.
+    """
 
 
 class PathTable:
@@ -64,7 +79,7 @@ class PathTable:
     """
 
     def __init__(self, paths: Mapping[str, Access]) -> None:
-        """Take the paths; a path may end in a parameter, as in `Route`."""
+        """Take the paths; they may have parameters, as in `Route`."""
         self._exact = {
             path: access for path, access in paths.items() if "{" not in path
         }
@@ -92,10 +107,14 @@ class PathTable:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """Return the expression for a path that ends in a parameter."""
-    prefix, _, parameter = template.partition("{")
-    not_allowed = "" if parameter.endswith(":path}") else "/"
+    """Return the expression for a path with parameters."""
+    parts = []
+    for part in re.split(r"(\{\w+(?::path)?\})", template):
+        if part.endswith(":path}"):
+            parts.append(r"[^\x00-\x1f\x7f]{1,512}")
+        elif part.startswith("{"):
+            parts.append(r"[^/\x00-\x1f\x7f]{1,512}")
+        else:
+            parts.append(re.escape(part))
 
-    return re.compile(
-        re.escape(prefix) + rf"[^{not_allowed}\x00-\x1f\x7f]{{1,512}}"
-    )
+    return re.compile("".join(parts))

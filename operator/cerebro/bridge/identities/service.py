@@ -192,9 +192,8 @@ class IdentityService:
                 device = sessions.device(mik_id)
 
         payment = await store.payment_of(sid, now_ms())
-        plan_id = payment.plan_id if payment is not None else None
 
-        return Identity(sid, waiting, live, locations, device, plan_id)
+        return Identity(sid, waiting, live, locations, device, payment)
 
     def _device(self, refresh: Refresh, identity: Identity) -> Device | None:
         """Return the router of a refresh: that which it names, else that of
@@ -217,7 +216,8 @@ class IdentityService:
         self, refresh: Refresh, identity: Identity, device: Device | None
     ) -> Client:
         """Return the phone of a refresh: what the request says, and for the
-        rest what the last hello on this very router said.
+        rest what the last hello on this very router said; where both say
+        nothing, what the payment says.
         """
         client = refresh.client
         for place in identity.locations:
@@ -228,13 +228,17 @@ class IdentityService:
                     ip=client.ip or place.client.ip,
                 )
 
-        return client
+        payment = identity.payment
+        if client or payment is None:
+            return client
+
+        return payment.order.client
 
     async def _say_hello(self, hello: Hello, arrived: float) -> None:
         """Note a hello, and wait until what follows from it is written: orders
         that waited are in the inbox, live Sessions have the new address.
         """
-        entry = await self.orders.store.note_hello(hello, now_ms())
+        entry = await self.orders.note_hello(hello)
         if entry is None:
             await self.orders.store.sync()
             return

@@ -17,7 +17,7 @@ from cerebro.bridge.identities.answers import (
     RouterHealth,
 )
 from cerebro.bridge.identities.router_state import RouterState, router_state
-from cerebro.bridge.intents import Authorize
+from cerebro.bridge.intents import Authorize, Payment
 from cerebro.bridge.store.base import TokenLocation
 from cerebro.domain.lifecycle import recorded_end
 from cerebro.resources import Device, Session, format_time
@@ -48,8 +48,13 @@ class Identity:
     device: Device | None
     """The customer's router, as far as it is known."""
 
-    plan_id: str | None = None
-    """The plan of the payment that was confirmed last, if that named one."""
+    payment: Payment | None = None
+    """The payment that was confirmed last, as long as it is kept."""
+
+    @property
+    def plan_id(self) -> str | None:
+        """The plan that was paid for, if the payment named one."""
+        return self.payment.plan_id if self.payment is not None else None
 
     @property
     def last_seen(self) -> TokenLocation | None:
@@ -97,7 +102,7 @@ def customer_status(
         pending_authorization=state == "PENDING",
         retry_in_ms=retry_in_ms,
         message_code=message_code,
-        expires_at=_end_of(session),
+        expires_at=_end_shown(session, identity),
         plan_id=identity.plan_id,
         router_id=identity.device.router_id if identity.device else None,
         updated_at=_millis(now),
@@ -185,7 +190,7 @@ def _pending(identity: Identity) -> PendingIdentity | None:
         fail_code=None,
         failed_at=None,
         next_eligible_at=None,
-        expires_at=_end_of(session),
+        expires_at=_end_shown(session, identity),
     )
 
 
@@ -234,6 +239,18 @@ def _is_granted(session: Session) -> bool:
 
 def _end_of(session: Session | None) -> str | None:
     end = recorded_end(session) if session is not None else None
+    return format_time(end) if end is not None else None
+
+
+def _end_shown(session: Session | None, identity: Identity) -> str | None:
+    """Return the end of a customer's Session; without one, the end that the
+    last of the waiting orders names.
+    """
+    if session is not None or not identity.waiting:
+        return _end_of(session)
+
+    end = identity.waiting[-1].expires_at
+
     return format_time(end) if end is not None else None
 
 

@@ -73,11 +73,74 @@ def _store_values(store: StoreFigures) -> dict[str, int]:
     return dict(zip(STORE_MEANINGS, values, strict=True))
 
 
-class Metrics:
-    """Counters and histograms of one bridge; `page` renders them all."""
+class _Figures:
+    """A registry, and the figures in it that parts of the bridge set
+    themselves.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+
+        self.trials_shortened = self._counter(
+            "relay_trials_shortened",
+            "Trials that asked for more than 120 minutes.",
+        )
+
+        self.acks_waiting = self._gauge(
+            "relay_acks_waiting",
+            "ACKs that the backend has not taken; only the bridge that sends them knows.",
+        )
+
+        self.events_open = self._gauge(
+            "relay_events_open",
+            "Events of the backend without a final outcome; only the bridge that follows them knows.",
+        )
+
+        self.order_checks = self._counter(
+            "relay_order_checks",
+            "Orders that the database was asked about: paid, not_paid, unknown, away, failed.",
+            ("result",),
+        )
+
+        self.records_waiting = self._gauge(
+            "relay_records_waiting",
+            "Records of access that are not written; only the bridge that writes them knows.",
+        )
+
+        self.records_written = self._counter(
+            "relay_records_written", "Records of access that were written."
+        )
+
+        self.audit_dropped = self._gauge(
+            "relay_audit_lines_dropped",
+            "Audit lines that found no room while none could be written.",
+        )
+
+    def _counter(
+        self, name: str, text: str, labels: Sequence[str] = ()
+    ) -> Labelled:
+        return Labelled(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(name, text, registry=self.registry)
+
+    def _histogram(
+        self,
+        name: str,
+        text: str,
+        labels: Sequence[str] = (),
+        buckets: Sequence[float] = _SECONDS,
+    ) -> Histogram:
+        return Histogram(
+            name, text, labels, buckets=buckets, registry=self.registry
+        )
+
+
+class Metrics(_Figures):
+    """Counters and histograms of one bridge; `page` renders them all."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self._old = OldCounters()
 
         self.requests = self._counter(
@@ -123,43 +186,9 @@ class Metrics:
             _STORE_SECONDS,
         )
 
-        self.trials_shortened = self._counter(
-            "relay_trials_shortened",
-            "Trials that asked for more than 120 minutes.",
-        )
-
-        self.acks_waiting = self._gauge(
-            "relay_acks_waiting",
-            "ACKs that the backend has not taken; only the bridge that sends them knows.",
-        )
-
-        self.events_open = self._gauge(
-            "relay_events_open",
-            "Events of the backend without a final outcome; only the bridge that follows them knows.",
-        )
-
         self._store_up = self._gauge(
             "relay_store_up",
             "1 if the store could be read for this page; else what it would say is missing.",
-        )
-
-    def _counter(
-        self, name: str, text: str, labels: Sequence[str] = ()
-    ) -> Labelled:
-        return Labelled(name, text, labels, registry=self.registry)
-
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(name, text, registry=self.registry)
-
-    def _histogram(
-        self,
-        name: str,
-        text: str,
-        labels: Sequence[str] = (),
-        buckets: Sequence[float] = _SECONDS,
-    ) -> Histogram:
-        return Histogram(
-            name, text, labels, buckets=buckets, registry=self.registry
         )
 
     def action(

@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime, timedelta
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from cerebro.bridge.intents import Client
 from cerebro.domain.lifecycle import (
     cause_of,
     is_ours,
@@ -234,7 +233,8 @@ class _TrialsOfADay:
 
         self._turn(created.date())
         device = session.spec.device_ref.name
-        key = (device, Client.of(session).key)
+        client = session.spec.client
+        key = (device, client.mac_address or client.ip_address or "")
 
         if key not in self._counts and len(self._counts) >= _MAX_CLIENTS:
             return

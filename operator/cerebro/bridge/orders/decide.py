@@ -126,6 +126,21 @@ def decide(
     return _create(namespace, name, order, client, known, end=end)
 
 
+def is_open(order: Authorize, known: Known) -> bool:
+    """Return whether an order has a live Session on this Device already, and
+    asks for no more time: nothing is opened that was not open before.
+    """
+    session = known.stand_in or known.holder or known.same
+    if session is None or session.spec.order_id != order.order_id:
+        return False
+
+    facts = session_facts(session, known.now)
+    if not facts.live or _needs_new_chance(session, known.now):
+        return False
+
+    return not _extension(order, session, facts)
+
+
 def overtaken(order: Authorize, known: Known) -> Write | None:
     """Return the write that ends the order's Session if a revoke was taken
     while it was being made; else None.

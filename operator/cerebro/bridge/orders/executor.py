@@ -13,12 +13,21 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
+from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.errors import ApiError, invalid
-from cerebro.bridge.intents import Authorize, Cause, Client, Revoke
+from cerebro.bridge.intents import Authorize, Cause, Client, Intent, Revoke
+from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.causes import latest_after
-from cerebro.bridge.orders.decide import Known, decide, order_name, overtaken
+from cerebro.bridge.orders.decide import (
+    Known,
+    decide,
+    is_open,
+    order_name,
+    overtaken,
+)
 from cerebro.bridge.orders.hellos import Hellos
-from cerebro.bridge.orders.outcomes import Awaited, refuse_offline
+from cerebro.bridge.orders.offline import refuse_offline, refuse_rejecting
+from cerebro.bridge.orders.outcomes import Awaited
 from cerebro.bridge.orders.resolve import Resolver
 from cerebro.bridge.orders.revoke import decide_revoke
 from cerebro.bridge.orders.sessions import MAX_DECISIONS, Sessions, Written
@@ -58,14 +67,23 @@ class OrderExecutor:
         enqueue: Callable[[Entry], None],
         windows: GrantWindows,
         default_paid: timedelta | None = None,
+        audit: AuditLog | None = None,
+        check: OrderCheck | None = None,
     ) -> None:
         self._sessions = sessions
         self._store = store
         self._resolver = Resolver(sessions, store)
-        self._hellos = Hellos(sessions, store, self._resolver, enqueue)
+        self._hellos = Hellos(
+            sessions,
+            store,
+            self._resolver,
+            enqueue,
+            audit or AuditLog(None),
+        )
         self._complete = complete
         self._windows = windows
         self._default_paid = default_paid
+        self._check = check
 
     async def carry_out(self, entry: Entry) -> Written:
         """Carry out an entry as soon as all Devices and Sessions are known
@@ -74,7 +92,7 @@ class OrderExecutor:
         await self._complete()
         intent = entry.intent.model_copy(update={"arrival": entry.arrival})
         if intent.peer_public_key is not None:
-            refuse_offline(intent, self._sessions.device(intent.mik_id or ""))
+            self._refuse_offline(intent)
 
         try:
             if isinstance(intent, Authorize):
@@ -99,16 +117,35 @@ class OrderExecutor:
         locations = await self._resolver.locations(order)
         device = self._resolver.device(order, locations)
         client = self._resolver.client(order, locations, device)
+
+        # Whom nobody knows the database may know.
+        asked_for = order
+        is_checked = not self._concerns(order)
+        if not client and not is_checked:
+            order = await self._checked(order, device, client)
+            client, is_checked = order.client, True
+
+        client = client or await self._client_that_paid(order)
         if not client:
-            if await self._wait_for_hello(entry, order, locations):
+            if await self._wait_for_hello(entry, asked_for, locations):
                 raise _device_unknown()
 
             return await self._authorize(
-                entry, order
+                entry, asked_for
             )  # its hello came just now
 
         known = await self._known(order, client, device)
+        if known.same is None or known.same.status.phase != "Active":
+            peer = self._sessions.peer_of(device)
+            refuse_rejecting(device, peer, known.now)
+
         for _ in range(MAX_DECISIONS):
+            # Nothing is opened unchecked, also if what was open ended since.
+            if not is_checked and not is_open(order, known):
+                order = await self._checked(order, device, client)
+                is_checked = True
+                known = await self._known(order, client, device)
+
             revoking = overtaken(order, known)
             write = revoking or decide(
                 self._sessions.namespace, order, client, known
@@ -136,6 +173,38 @@ class OrderExecutor:
             return Written(device, client, (target,))
 
         raise Unavailable("the Session is changed by others again and again")
+
+    async def _client_that_paid(self, order: Authorize) -> Client:
+        """Return the phone that the pending payment of an order's token names;
+        empty if there is none, or it names none.
+        """
+        if not order.token:
+            return Client()
+
+        payment = await self._store.payment_of(order.token, now_ms())
+
+        return payment.order.client if payment is not None else Client()
+
+    def _concerns(self, order: Authorize) -> bool:
+        return self._check is not None and self._check.concerns(order)
+
+    async def _checked(
+        self, order: Authorize, device: Device, client: Client
+    ) -> Authorize:
+        """Return an order with what the order check adds to it. Raises
+        ApiError.
+        """
+        assert self._check is not None
+
+        return await self._check.checked(order, device.router_id, client)
+
+    def _refuse_offline(self, intent: Intent) -> None:
+        """Raise ApiError 409 `peer_offline` for an event that names its
+        router's Peer, while that is offline (F5).
+        """
+        device = self._sessions.device(intent.mik_id or "")
+        peer = self._sessions.peer_of(device) if device else None
+        refuse_offline(intent, device, peer, datetime.now(UTC))
 
     async def _known(
         self, order: Authorize, client: Client, device: Device

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
+from cerebro.bridge.audit.log import FAIL, SUCCESS, AuditLog
+from cerebro.bridge.audit.redaction import token_mark
 from cerebro.bridge.intents import Authorize, Hello
 from cerebro.bridge.orders.move import changes_mac, decide_move
 from cerebro.bridge.orders.outcomes import Awaited
@@ -38,7 +41,9 @@ class Hellos:
         store: ExecutorStore,
         resolver: Resolver,
         enqueue: Callable[[Entry], None],
+        audit: AuditLog,
     ) -> None:
+        self._audit = audit
         self._sessions = sessions
         self._store = store
         self._resolver = resolver
@@ -110,6 +115,15 @@ class Hellos:
                 log.warning(
                     "a device token moved three times within the hour",
                     device=device.name,
+                    trace_id=hello.trace_id,
+                )
+
+                self._tell(
+                    FAIL,
+                    hello,
+                    device,
+                    code="too_many_moves",
+                    error="the token moved three times within the hour",
                 )
 
             if not writes or not may_move:
@@ -124,9 +138,27 @@ class Hellos:
                 await self._sessions.read_written(writes, error)
                 continue
 
+            names_moved = [target.name for target in targets]
+            self._tell(SUCCESS, hello, device, sessions=names_moved)
+
             return Written(device, hello.client, tuple(targets))
 
         raise Unavailable("the Sessions are changed by others again and again")
+
+    def _tell(
+        self, kind: str, hello: Hello, device: Device, **details: Any
+    ) -> None:
+        """Tell the audit log what a hello came to that moves a Session."""
+        self._audit.tell(
+            kind,
+            "MOVE_SESSION",
+            source="hello",
+            trace_id=hello.trace_id,
+            client=hello.client,
+            router=device.router_id,
+            deviceToken=token_mark(hello.token or ""),
+            **details,
+        )
 
     def _is_for(self, order: Authorize, device: Device) -> bool:
         """Return whether an order that waits for its phone may be granted on

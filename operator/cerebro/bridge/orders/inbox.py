@@ -2,24 +2,29 @@
 and stays until it was carried out (F1).
 
 Intents of one client are carried out in the order of arrival; those of
-different clients side by side, and none waits for a router (F2). The caller
-hands in what carries them out. It must be idempotent: what a process that died
-left behind is carried out again.
+different clients side by side, and none waits for a router (F2). What waits for
+the order check leaves its lane: the rest of its client is not kept waiting, and
+a later word counts all the same (A4). The caller hands in what carries them
+out. It must be idempotent: what a process that died left behind is carried out
+again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Intent
+from cerebro.bridge.order_check.check import FAILED, UNAVAILABLE
+from cerebro.bridge.orders.slots import Slots
 from cerebro.bridge.store.base import Entry, InboxStore
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.client.errors import KubeError
@@ -28,7 +33,6 @@ from cerebro.runtime.clock import now_ms
 
 R = TypeVar("R")
 
-MAX_SIDE_BY_SIDE = 64
 MAX_FAULTS = 5
 """Times that an entry is tried whose work fails by a fault of ours; then it is
 given up.
@@ -41,6 +45,26 @@ process that is gone.
 log = structlog.get_logger(__name__)
 
 
+_BESIDE_THE_LANE = frozenset({UNAVAILABLE, FAILED})
+"""Errors of the order check: what the rest of the client wants needs not wait
+for that.
+"""
+
+
+@dataclass
+class _Trouble:
+    """What was in the way of an entry by now."""
+
+    faults: int = 0
+    """Faults of ours."""
+
+    is_logged: bool = False
+    """Whether a line of the log tells of it."""
+
+    is_apart: bool = False
+    """Whether it waits for the order check."""
+
+
 class Inbox(Generic[R]):
     """Entries on disk, and the lanes in which they are carried out."""
 
@@ -50,6 +74,7 @@ class Inbox(Generic[R]):
         carry_out: Callable[[Entry], Awaitable[R]],
         windows: GrantWindows,
         event_settled: Callable[[Entry, R | Exception], None] | None = None,
+        slots: Slots | None = None,
     ) -> None:
         """`carry_out` raises KubeError for what should be tried again,
         ApiError below 500 for a final refusal.
@@ -67,7 +92,8 @@ class Inbox(Generic[R]):
         self._waiting: dict[int, asyncio.Future[R]] = {}
         self._known: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(MAX_SIDE_BY_SIDE)
+        self._slots = slots or Slots()
+        self._newest_apart: dict[str, int] = {}
         self._closed = False
         self._unreadable: set[int] = set()
 
@@ -130,12 +156,7 @@ class Inbox(Generic[R]):
         # The first entry of a lane starts it.
         self._lanes[entry.lane] = deque((entry,))
 
-        task = asyncio.create_task(
-            self._run_lane(entry.lane), name=f"inbox {entry.seq}"
-        )
-
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._start(self._run_lane(entry.lane), f"inbox {entry.seq}")
 
     async def adopt(self, *, all_of_it: bool = False) -> int:
         """Start every stored entry that this process does not work on yet;
@@ -186,6 +207,11 @@ class Inbox(Generic[R]):
 
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _run_lane(self, name: str) -> None:
         """Carry out the entries of a lane one after the other, until it is
         empty.
@@ -194,72 +220,126 @@ class Inbox(Generic[R]):
 
         try:
             while lane:
-                await self._finish(lane[0])
+                entry = lane[0]
+                if not await self._finish(entry):
+                    self._start(
+                        self._finish_apart(entry), f"apart {entry.seq}"
+                    )
+
                 lane.popleft()
         finally:
             del self._lanes[name]
 
-    async def _finish(self, entry: Entry) -> None:
-        """Carry out an entry, however long the API server is away."""
-        faults = 0
-        api_server_away = False
-
+    async def _finish(self, entry: Entry) -> bool:
+        """Carry out an entry, however long the API server is away; return
+        False if it is to wait for the order check beside its lane.
+        """
+        trouble = _Trouble()
         for delay in Backoff(first=0.05, ceiling=5.0):
-            try:
-                async with self._slots:
-                    if not await self._store.still_holds(entry.seq):
-                        self._let_go(entry)
-                        return
+            is_over = await self._try(entry, trouble)
+            if is_over:
+                return True
 
-                    result = await self._carry_out(entry)
-            except ApiError as error:
-                if error.status < 500 or error.code == "inbox_full":
-                    self._settle(entry, error)
-                    return
-
-                # Who waits is told; the entry itself is tried again.
-                log.warning(
-                    "an order is tried again", seq=entry.seq, error=str(error)
-                )
-
-                self._tell(entry, error)
-            except KubeError as error:
-                write = log.debug if api_server_away else log.warning
-
-                write(
-                    "an order waits for the API server",
-                    seq=entry.seq,
-                    error=str(error),
-                )
-
-                api_server_away = True
-            except Exception as error:
-                faults += 1
-
-                log.exception(
-                    "an order could not be carried out",
-                    seq=entry.seq,
-                    tries=faults,
-                )
-
-                if faults >= MAX_FAULTS:
-                    self._settle(entry, error)
-                    return
-            else:
-                self._settle(entry, result)
-                return
-
-            if _too_late(entry, now_ms(), self._windows):
-                self._settle(
-                    entry,
-                    ApiError(
-                        503, "too_late", "the API server was away for too long"
-                    ),
-                )
-
-                return
+            if trouble.is_apart:
+                return False
 
             await asyncio.sleep(delay)
+
+        raise AssertionError("back-off has no end")
+
+    async def _finish_apart(self, entry: Entry) -> None:
+        """Carry out an entry that waits for the order check, beside its lane.
+
+        Of a caller that asks for the same order again and again the newest
+        entry counts: a revoke may have come in between. An event is owed an
+        ACK, so each is kept.
+        """
+        place = _place_apart(entry)
+        if place is not None:
+            newest = self._newest_apart.get(place, 0)
+            self._newest_apart[place] = max(newest, entry.seq)
+
+        trouble = _Trouble(is_logged=True, is_apart=True)
+        for delay in Backoff(first=0.05, ceiling=5.0):
+            await asyncio.sleep(delay)
+            if place and self._newest_apart.get(place) != entry.seq:
+                self._drop(entry)
+                return
+
+            if await self._try(entry, trouble):
+                break
+
+        if place and self._newest_apart.get(place) == entry.seq:
+            del self._newest_apart[place]
+
+    async def _try(self, entry: Entry, trouble: _Trouble) -> bool:
+        """Try to carry out an entry; return whether it is over."""
+        try:
+            async with self._slots.taken():
+                if not await self._store.still_holds(entry.seq):
+                    self._let_go(entry)
+                    return True
+
+                result = await self._carry_out(entry)
+        except ApiError as error:
+            if error.status < 500 or error.code == "inbox_full":
+                self._settle(entry, error)
+                return True
+
+            self._tell_trouble(entry, error, trouble)
+        except KubeError as error:
+            write = log.debug if trouble.is_logged else log.warning
+            write(
+                "an order waits for the API server",
+                seq=entry.seq,
+                error=str(error),
+            )
+            trouble.is_logged = True
+        except Exception as error:
+            trouble.faults += 1
+            log.exception(
+                "an order could not be carried out",
+                seq=entry.seq,
+                tries=trouble.faults,
+            )
+
+            if trouble.faults >= MAX_FAULTS:
+                self._settle(entry, error)
+                return True
+        else:
+            self._settle(entry, result)
+            return True
+
+        if not _too_late(entry, now_ms(), self._windows):
+            return False
+
+        self._settle(
+            entry,
+            ApiError(503, "too_late", "what it needs was away for too long"),
+        )
+
+        return True
+
+    def _tell_trouble(
+        self, entry: Entry, error: ApiError, trouble: _Trouble
+    ) -> None:
+        """Tell who waits for an entry why it is tried again."""
+        trouble.is_apart = trouble.is_apart or error.code in _BESIDE_THE_LANE
+        if not trouble.is_logged:
+            log.warning(
+                "an order is tried again", seq=entry.seq, error=str(error)
+            )
+
+        trouble.is_logged = True
+        if entry.seq in self._waiting:
+            self._tell(entry, error)
+
+    def _drop(self, entry: Entry) -> None:
+        """Take an entry off the disk in whose place a newer one waits."""
+        with suppress(ApiError):
+            self._store.take_out_soon(entry.seq)
+
+        self._known.discard(entry.seq)
 
     def _settle(self, entry: Entry, result: R | Exception) -> None:
         """Take an entry off the disk and tell who waits for it.
@@ -332,6 +412,25 @@ def _too_late(entry: Entry, now: int, windows: GrantWindows) -> bool:
     window_ms = windows.within(intent.type).total_seconds() * 1000
 
     return now - entry.received_at > window_ms
+
+
+def _place_apart(entry: Entry) -> str | None:
+    """Return what entries have in common of which only the newest counts; None
+    of one that counts in any case.
+    """
+    intent = entry.intent
+    if not isinstance(intent, Authorize) or intent.event_id is not None:
+        return None
+
+    parts = (
+        intent.type,
+        intent.order_id,
+        intent.mik_id,
+        intent.token,
+        intent.client.key,
+    )
+
+    return "\n".join(part or "" for part in parts)
 
 
 def _retrieve(future: asyncio.Future[R]) -> None:

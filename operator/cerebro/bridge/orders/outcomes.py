@@ -9,7 +9,6 @@ from datetime import datetime
 from enum import Enum
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.intents import Intent
 from cerebro.resources import (
     Condition,
     Device,
@@ -47,11 +46,6 @@ _BLOCKING_REASONS = frozenset(
 )
 """Reasons of Ready that do not pass while a client waits; the answer names
 them at once.
-"""
-
-_HANDSHAKE_TOO_OLD = "HandshakeTooOld"
-"""The reason of a Device's TunnelUp that tells of a peer which was there, and
-is not any more.
 """
 
 _ENDED_PHASES = ("Revoked", "Expired", "Failed")
@@ -162,27 +156,6 @@ def breaker_open(device: Device, now: datetime) -> ApiError | None:
         device,
         "it failed several times and is left alone for a while",
         retry_after=wait.total_seconds() if wait else None,
-    )
-
-
-def refuse_offline(intent: Intent, device: Device | None) -> None:
-    """Raise ApiError 409 `peer_offline` for an event that names its router's
-    peer, if that has not shaken hands for longer than `offlineAfter` (F5).
-
-    A peer that was never there, or of which nothing is known, refuses nothing.
-    """
-    if intent.peer_public_key is None or device is None:
-        return
-
-    tunnel = find_condition(device.status.conditions, "TunnelUp")
-
-    if tunnel is None or tunnel.reason != _HANDSHAKE_TOO_OLD:
-        return
-
-    raise ApiError(
-        409,
-        "peer_offline",
-        f"the router {device.router_id} is offline: {tunnel.message}",
     )
 
 

@@ -30,9 +30,10 @@ from cerebro.bridge.orders.outcomes import (
     not_in_time,
 )
 from cerebro.bridge.orders.preview import planned_commands
+from cerebro.bridge.orders.resolve import Resolver
 from cerebro.bridge.orders.sessions import Sessions, Target, Written
 from cerebro.bridge.settings import BridgeSettings
-from cerebro.bridge.store.base import BridgeStore
+from cerebro.bridge.store.base import BridgeStore, Entry
 from cerebro.resources import Device, Session
 from cerebro.runtime.clock import now_ms
 
@@ -72,7 +73,7 @@ class OrderService:
             )
 
         if self.settings.dry_run:
-            return self._pretend(order)
+            return await self._pretend(order)
 
         written, result = await self._grant(order, arrived)
         mikrotik = self._router_answer(written.device, written.client, result)
@@ -114,7 +115,7 @@ class OrderService:
         self._must_exist(revoke.mik_id)
 
         if self.settings.dry_run:
-            device = self._device_in_dry_run(revoke.mik_id)
+            device, _ = await self._place_in_dry_run(revoke)
             return _revoked(
                 revoke, device, revoke.client, _mikrotik(device, dry_run=True)
             )
@@ -138,7 +139,7 @@ class OrderService:
         """
 
         self._must_exist(hello.mik_id)
-        entry = await self.store.note_hello(hello, now_ms())
+        entry = await self.note_hello(hello)
         if entry is not None:
             self.inbox.enqueue(entry)
 
@@ -150,6 +151,21 @@ class OrderService:
             ip_atual=hello.client.ip,
             mac_atual=hello.client.mac,
         )
+
+    async def note_hello(self, hello: Hello) -> Entry | None:
+        """Remember where a token's phone is; return the entry of the inbox
+        for what follows from it, None if nothing does.
+
+        In dry run nothing does: no order is granted, and no Session moves
+        (F6).
+        """
+        entry = await self.store.note_hello(hello, now_ms())
+        if entry is None or not self.settings.dry_run:
+            return entry
+
+        self.store.take_out_soon(entry.seq)
+
+        return None
 
     def known_router(self, mik_id: str | None) -> str | None:
         """Return the routerID if a Device has it: a metric may be named after
@@ -273,48 +289,50 @@ class OrderService:
 
         return _mikrotik(device, dry_run=True, commands=commands)
 
-    def _device_in_dry_run(self, mik_id: str | None) -> Device:
-        """Return the Device for an answer in dry run: the named one, else the
-        only one. Raises ApiError 400, 503.
+    async def _place_in_dry_run(
+        self, intent: Authorize | Revoke
+    ) -> tuple[Device, Client]:
+        """Return the router and the client of an intent as they would be
+        found. Raises ApiError 400, 404, 503.
         """
 
         if not self.sessions.complete():
             raise starting()
 
-        device = None
-        devices = self.sessions.devices()
-        if mik_id:
-            device = self.sessions.device_to_use(mik_id)
-        elif len(devices) == 1:
-            device = devices[0]
+        resolver = Resolver(self.sessions, self.store)
+        locations = await resolver.locations(intent)
+        device = resolver.device(intent, locations)
+        if isinstance(intent, Revoke):
+            return device, intent.client
 
-        if device is None:
-            raise ApiError(
-                400,
-                "mikId_required",
-                "mikId required: nothing else says which router is meant",
-            )
+        return device, resolver.client(intent, locations, device)
 
-        return device
-
-    def _pretend(self, order: Authorize) -> GrantAnswer:
+    async def _pretend(self, order: Authorize) -> GrantAnswer:
         """Answer an order in dry run: nothing is stored and nothing is made
-        (F6).
+        (F6). Raises ApiError 409 for a phone that nobody knows.
         """
 
-        device = self._device_in_dry_run(order.mik_id)
+        device, client = await self._place_in_dry_run(order)
+        if not client:
+            raise ApiError(
+                409,
+                "device_unknown",
+                "no address is known for this device token: send ipAtual and macAtual, or /relay/device/hello; "
+                "this is a dry run, so the order is not kept",
+            )
+
         until = order.expires_at
         if until is None and order.duration:
             until = order.requested_at + order.duration
 
         commands = planned_commands(
-            device, order.client, until, self.settings.installation
+            device, client, until, self.settings.installation
         )
 
         return _granted(
             order,
             device,
-            order.client,
+            client,
             _mikrotik(device, dry_run=True, commands=commands),
         )
 

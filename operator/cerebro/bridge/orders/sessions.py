@@ -29,8 +29,10 @@ from cerebro.kube.client.errors import KubeError, NotFound
 from cerebro.kube.objects import Change, StoredObject
 from cerebro.resources import (
     DEVICE,
+    PEER,
     SESSION,
     Device,
+    Peer,
     Resource,
     Session,
     age_key,
@@ -131,6 +133,18 @@ class Sessions:
         """Return the Device of that name."""
         stored = self._store.get(DEVICE, self.namespace, name)
         return stored.read(Device) if stored else None
+
+    def peer_of(self, device: Device) -> Peer | None:
+        """Return the Peer that the operator made for a Device; None if there
+        is none, or one that cannot be read.
+        """
+        name = device.status.peer_name
+        if name is None:
+            return None
+
+        stored = self._store.get(PEER, self.namespace, name)
+
+        return stored.read(Peer) if stored else None
 
     def all(self) -> list[Session]:
         """Return all unfinished Sessions."""

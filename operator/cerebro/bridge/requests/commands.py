@@ -7,16 +7,18 @@ Each error is an ApiError 400 that names the field.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cerebro.bridge.errors import invalid
 from cerebro.bridge.intents import Client
 from cerebro.bridge.requests.fields import (
+    MAX_TOKEN,
     Fields,
     mik_id,
     read_client,
     read_number,
+    read_token,
     text,
 )
 from cerebro.bridge.requests.sentences import Words, read_sentences
@@ -37,6 +39,7 @@ class Place:
     order_id: str | None = None
     host: str | None = None
     client: Client = field(default_factory=Client)
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,11 @@ class Ping:
 
     target: str | None
     count: int
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The ping as parameters of a DeviceCommand."""
+        return {"address": self.target or "", "count": str(self.count)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,7 @@ def place(fields: Fields, *, client: Client | None = None) -> Place:
         order_id=text(fields, "pedidoId", limit=_MAX_ID),
         host=text(fields, "host"),
         client=client or Client(),
+        token=read_token(fields) or text(fields, "sid", limit=MAX_TOKEN),
     )
 
 
@@ -122,6 +131,29 @@ def ping(fields: Fields) -> Ping:
         count = round(read_number("count", fields["count"]))
 
     return Ping(target, min(max(count, 1), MAX_PINGS))
+
+
+def ping_of(sentences: Sequence[Words]) -> Ping | None:
+    """Return the ping that sentences are: an older dashboard asks for it as
+    `/ping address=1.1.1.1 count=3`. None if they are anything else.
+
+    A ping may be run where commands are limited to reading, and a sentence
+    `/ping` may not (C1).
+    """
+    if len(sentences) != 1 or sentences[0][0] not in ("/ping", "/tool/ping"):
+        return None
+
+    given: dict[str, str] = {}
+    for word in sentences[0][1:]:
+        name, _, value = word.removeprefix("=").partition("=")
+        given[name] = value
+
+    target, count = given.pop("address", ""), given.pop("count", str(_PINGS))
+    is_bounded = count.isdecimal() and 1 <= int(count) <= MAX_PINGS
+    if given or not is_bounded or not _TARGET.fullmatch(target):
+        return None
+
+    return Ping(target, int(count))
 
 
 def arp_client(fields: Fields) -> Client:

@@ -13,11 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cerebro.bridge.errors import ApiError, invalid
-from cerebro.bridge.intents import Authorize, Intent, Payment
+from cerebro.bridge.intents import Authorize, Client, Intent, Payment
 from cerebro.bridge.requests import orders
 from cerebro.bridge.requests.fields import (
     Fields,
     printable,
+    read_client,
     read_moment,
     text,
 )
@@ -192,12 +193,17 @@ def _revoke(
 def _payment(
     event_id: str, payload: Fields, asked_at: datetime, _rules: FeedRules
 ) -> ReadEvent:
-    """Read a payment: its order waits for the phone that says hello as `sid`."""
+    """Read a payment: its order waits for the phone that says hello as `sid`.
+
+    Where the payload names the phone, that counts for an order that names none
+    (A6).
+    """
     sid = _required(payload, "sid")
 
     order = Authorize(
         mik_id=text(payload, "routerId"),
         token=sid,
+        client=_client_of_payment(payload),
         requested_at=asked_at,
         trace_id=event_id,
         order_id=_required(payload, "pedidoId", limit=orders.MAX_ID),
@@ -207,6 +213,16 @@ def _payment(
     payment = Payment(sid, order, text(payload, "planId"))
 
     return ReadEvent(event_id, PAYMENT, payment=payment)
+
+
+def _client_of_payment(payload: Fields) -> Client:
+    """Return the phone that a payment names; one that cannot be used is none:
+    who has paid is not refused for it.
+    """
+    try:
+        return read_client(payload)
+    except ApiError:
+        return Client()
 
 
 def _from_feed(intent: Intent, event_id: str, payload: Fields) -> Intent:

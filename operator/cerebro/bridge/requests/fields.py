@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -29,13 +30,18 @@ Fields = Mapping[str, Any]
 MAX_MINUTES = 10 * 525_600
 """Ten years: no order is longer."""
 
-_MAX_TEXT = 253
+MAX_TEXT = 253
+"""Characters of a text that has no other limit."""
 MAX_TOKEN = 256
 """Characters of a device token."""
 
 _INNER_OBJECTS = ("contexto", "plano", "device", "dispositivo")
 """Objects inside a request in which older clients name phone and router."""
 _ROUTER_NAMES = ("mikId", "router", "identity")
+_LOGIN = "router"
+"""Where some clients have an object with the router's login, which nobody
+reads.
+"""
 _NOT_PRINTABLE = ("Cc", "Cs")
 """Unicode categories: control characters, lone surrogates."""
 
@@ -49,17 +55,22 @@ def parse_body(body: bytes) -> Fields:
         return {}
 
     try:
-        parsed = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        reason = (
-            error.msg
-            if isinstance(error, json.JSONDecodeError)
-            else "not readable"
+        parsed = json.loads(
+            body.decode("utf-8"),
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            object_pairs_hook=_object,
         )
 
-        raise ApiError(
-            400, "INVALID_JSON", f"the body is no JSON in UTF-8: {reason}"
-        ) from None
+        # UTF-8 holds no surrogate, so one can only come of an escape.
+        if b"\\ud" in body or b"\\uD" in body:
+            _refuse_surrogates(parsed)
+    except _UnusableError as error:
+        raise _no_json(str(error)) from None
+    except json.JSONDecodeError as error:
+        raise _no_json(error.msg) from None
+    except (ValueError, RecursionError):
+        raise _no_json("not readable") from None
 
     if not isinstance(parsed, dict):
         raise ApiError(400, "INVALID_JSON", "the body must be a JSON object")
@@ -73,7 +84,7 @@ def read_client(fields: Fields) -> Client:
     """
     ip: str | None = None
     mac: str | None = None
-    for place in _places(fields):
+    for place in places(fields):
         ip = ip or _address(place, "ipAtual") or _address(place, "ip")
         mac = mac or _mac(place, "macAtual") or _mac(place, "mac")
 
@@ -84,9 +95,9 @@ def mik_id(fields: Fields) -> str | None:
     """Return the router's identifier, from the first of the places where
     clients put it.
     """
-    for place in _places(fields):
+    for place in places(fields):
         for name in _ROUTER_NAMES:
-            if isinstance(place.get(name), Mapping):
+            if name == _LOGIN and isinstance(place.get(name), Mapping):
                 continue
 
             identifier = text(place, name)
@@ -96,7 +107,7 @@ def mik_id(fields: Fields) -> str | None:
     return None
 
 
-def text(fields: Fields, name: str, *, limit: int = _MAX_TEXT) -> str | None:
+def text(fields: Fields, name: str, *, limit: int = MAX_TEXT) -> str | None:
     """Return a text field without blanks around it; None if it is absent, null
     or blank.
 
@@ -205,7 +216,7 @@ def _moment(value: object) -> datetime | None:
     return None
 
 
-def _places(fields: Fields) -> list[Fields]:
+def places(fields: Fields) -> list[Fields]:
     """Return the request itself, then the objects inside it that may name
     phone and router.
     """
@@ -269,5 +280,52 @@ def _invalid_ip(name: str) -> ApiError:
     )
 
 
+class _UnusableError(ValueError):
+    """JSON that means nothing here; the text says why."""
+
+
+def _no_json(reason: str) -> ApiError:
+    return ApiError(
+        400, "INVALID_JSON", f"the body is no JSON in UTF-8: {reason}"
+    )
+
+
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise _UnusableError(f"{name} is no JSON")
+
+
+def _finite(digits: str) -> float:
+    """Return a number. Raises _UnusableError for one that no float can be."""
+    number = float(digits)
+    if not math.isfinite(number):
+        raise _UnusableError("a number is too large")
+
+    return number
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises _UnusableError if a name stands twice: which of the values counts,
+    each reader of such a body decides for itself.
+    """
+    fields = dict(pairs)
+    if len(fields) == len(pairs):
+        return fields
+
+    counts = Counter(name for name, _ in pairs)
+    twice = next(name for name, count in counts.items() if count > 1)
+
+    raise _UnusableError(f"{printable(twice)[:MAX_TEXT]!r} stands twice")
+
+
+def _refuse_surrogates(parsed: Any) -> None:
+    """Raise _UnusableError for half a surrogate pair, which no header, store
+    or object of Kubernetes can carry.
+    """
+    try:
+        json.dumps(parsed, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise _UnusableError(
+            "an escape such as \\ud83d needs its second half"
+        ) from None

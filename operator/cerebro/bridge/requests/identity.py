@@ -13,6 +13,7 @@ from datetime import datetime
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Client
 from cerebro.bridge.requests.fields import (
+    MAX_TEXT,
     MAX_TOKEN,
     Fields,
     mik_id,
@@ -60,8 +61,12 @@ def sid_of(fields: Mapping[str, object], *names: str) -> str:
 
     Raises ApiError 400 `missing_sid`.
     """
-    for name in names or ("sid",):
-        sid = text(fields, name, limit=MAX_TOKEN)
+    values = [
+        text(fields, name, limit=MAX_TOKEN if name == "sid" else MAX_TEXT)
+        for name in names or ("sid",)
+    ]
+
+    for sid in values:
         if sid is not None:
             return sid
 

@@ -71,6 +71,10 @@ def authorize(
 
     # With an instant the length is not read, and refuses nothing (A5).
     session_type = _type(fields, order_id)
+    session_id = text(fields, "sessionId", limit=MAX_ID)
+    if order_id is None and session_id is None and session_type == "Trial":
+        order_id = _order_of_trial(token)
+
     expires_at = read_moment(fields, "expiresAt")
     duration = _duration(fields, session_type) if expires_at is None else None
     if session_type == "Trial":
@@ -85,7 +89,7 @@ def authorize(
         requested_at=requested_at,
         trace_id=trace_id,
         order_id=order_id,
-        session_id=text(fields, "sessionId", limit=MAX_ID),
+        session_id=session_id,
         type=session_type,
         expires_at=end.expires_at,
         duration=end.duration,
@@ -137,6 +141,15 @@ def _order_id(fields: Fields) -> str | None:
     return text(fields, "pedidoId", limit=MAX_ID) or text(
         fields, "orderCode", limit=MAX_ID
     )
+
+
+def _order_of_trial(token: str | None) -> str | None:
+    """Return the order of a trial that names a token only: an older dashboard
+    makes a token for each trial. Its successor sends this very order.
+    """
+    order_id = f"trial:{token}"
+
+    return order_id if token and len(order_id) <= MAX_ID else None
 
 
 def _type(fields: Fields, order_id: str | None) -> SessionType:

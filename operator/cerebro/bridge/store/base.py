@@ -2,7 +2,7 @@
 nothing here says how it is kept.
 
 Each part of the bridge takes the Protocol that it needs; `BridgeStore` has all
-of them, also that of `events`. What all of them name is in `entry`, and can be
+of them, also those of `events` and `access`. What all of them name is in `entry`, and can be
 imported from here. Three promises hold for every method of every implementation:
 
 * An awaited method is committed when it returns, and had no effect when it raises. It survives the death of the
@@ -33,11 +33,12 @@ from cerebro.bridge.intents import (
     Intent,
     Revoke,
 )
+from cerebro.bridge.store.access import AccessStore
 from cerebro.bridge.store.entry import DAY as DAY  # noqa: PLC0414
 from cerebro.bridge.store.entry import HOUR as HOUR  # noqa: PLC0414
 from cerebro.bridge.store.entry import MINUTE as MINUTE  # noqa: PLC0414
 from cerebro.bridge.store.entry import Entry as Entry  # noqa: PLC0414
-from cerebro.bridge.store.events import EventStore
+from cerebro.bridge.store.events import EventStore, PaymentStore
 
 MAX_INBOX = 10_000
 """Entries in the inbox; a further one is refused."""
@@ -374,18 +375,26 @@ class HousekeepingStore(Protocol):
 
     async def prune(self, now: int) -> None:
         """Forget nonces, waiting orders, revokes, moves, tokens, placements,
-        events, ACKs and payments whose time is over at `now`.
+        events, ACKs, payments, records and ended accesses whose time is
+        over at `now`.
         """
         ...
 
 
 class ExecutorStore(
-    TokenStore, WaitingStore, OrderStore, HousekeepingStore, Protocol
+    TokenStore,
+    WaitingStore,
+    OrderStore,
+    PaymentStore,
+    HousekeepingStore,
+    Protocol,
 ):
     """What carrying out an order needs."""
 
 
-class BridgeStore(InboxStore, NonceStore, ExecutorStore, EventStore, Protocol):
+class BridgeStore(
+    InboxStore, NonceStore, ExecutorStore, EventStore, AccessStore, Protocol
+):
     """The whole memory of a bridge. Opened by `open`, and closed by `close`
     after its last use.
     """

@@ -20,7 +20,8 @@ forgotten that a poll brought longest ago and that have their outcome.
 
 EVENT_MEMORY = 30 * DAY
 """How long an event is remembered after a poll last brought it (F4), an ACK
-that the backend does not take is kept, and a payment that names no end.
+that the backend does not take is kept, and a payment that names no end. An
+event without a final outcome is remembered however old it is.
 """
 
 
@@ -77,7 +78,17 @@ class Ack:
     """How often it was sent in vain."""
 
 
-class EventStore(Protocol):
+class PaymentStore(Protocol):
+    """Payments whose clients have no access yet (A6)."""
+
+    async def payment_of(self, sid: str, now: int) -> Payment | None:
+        """Return the payment that was confirmed last for a client and is not
+        over at `now`; None if there is none.
+        """
+        ...
+
+
+class EventStore(PaymentStore, Protocol):
     """Events of the backend, each taken once, and the ACKs that it is owed
     (F1, F3, F4).
     """
@@ -146,11 +157,5 @@ class EventStore(Protocol):
     def ack_failed_soon(self, ack: Ack, due_at: int) -> None:
         """Note in a moment that an ACK was sent in vain, and is due anew at
         `due_at`.
-        """
-        ...
-
-    async def payment_of(self, sid: str, now: int) -> Payment | None:
-        """Return the payment that was confirmed last for a client and is not
-        over at `now`; None if there is none.
         """
         ...

@@ -43,12 +43,15 @@ class Unavailable(KubeError):
         *,
         status: int | None = None,
         retry_after: float | None = None,
+        sent: bool = True,
     ) -> None:
         """`retry_after` is how many seconds the server asked us to wait, None
-        if it did not.
+        if it did not. `sent` is False if no connection came about, so that no
+        server can have done anything.
         """
         super().__init__(message, status=status)
         self.retry_after = retry_after
+        self.sent = sent
 
 
 class Expired(Unavailable):

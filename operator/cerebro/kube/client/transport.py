@@ -39,6 +39,8 @@ does with the token.
 _POOL = 100
 """Connections in the pool, and different calls whose permission is remembered.
 """
+_NOT_CONNECTED = (aiohttp.ClientConnectorError, ConfigError)
+"""Errors from before there was a connection, and so a request."""
 _LOCAL = {"127.0.0.1", "localhost", "::1"}
 """Hosts that are never reached by the proxy of the environment."""
 
@@ -167,8 +169,10 @@ class Transport:
             ) from None
         except (aiohttp.ClientError, OSError, ConfigError) as error:
             metrics.REST_REQUESTS.labels("<error>", method).inc()
+            never_sent = isinstance(error, _NOT_CONNECTED)
             raise Unavailable(
-                f"{call}: {type(error).__name__}: {error}"
+                f"{call}: {type(error).__name__}: {error}",
+                sent=not never_sent,
             ) from None
 
         self._note_permission(call.partition(" ")[0] + path, answer.status)

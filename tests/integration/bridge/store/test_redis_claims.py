@@ -324,6 +324,7 @@ async def test_nothing_stays_when_its_time_is_over(
     store.note_written_soon(taken, "a-session")
     for ack in await store.due_acks(0, 10):
         store.ack_failed_soon(ack, 5)
+    store.conclude_soon("e-1", "{}", 5, None)
     await store.prune(2**45)
     redis = store.engine.address
     client = Redis(host=redis.host, port=redis.port, password=redis.password)

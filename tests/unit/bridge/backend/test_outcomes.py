@@ -17,9 +17,9 @@ from cerebro.bridge.backend.outcomes import (
     read_awaits,
 )
 from cerebro.bridge.errors import ApiError, invalid, unknown_device
-from cerebro.bridge.orders.outcomes import Awaited, refuse_offline
-from cerebro.resources import Device, Session
-from support.orders import MAC_2, NOW, PHONE, device, order, revoke
+from cerebro.bridge.orders.outcomes import Awaited
+from cerebro.resources import Session
+from support.orders import MAC_2, PHONE
 from support.orders import session as make_session
 
 GRANT = AwaitedSession(name="s", generation=2, wanted=Awaited.GRANT)
@@ -154,34 +154,3 @@ def test_what_an_event_waits_for_is_read_as_it_was_written() -> None:
     for text in ("", "{}", "no JSON"):
         assert read_awaits(text) is None
     assert DONE.ok
-
-
-def reached(reason_of_tunnel: str) -> Device:
-    body = device().wire()
-    body["status"] = {
-        "conditions": [
-            {
-                "type": "TunnelUp",
-                "status": "False",
-                "reason": reason_of_tunnel,
-                "message": "too old",
-                "lastTransitionTime": NOW.isoformat(),
-            }
-        ]
-    }
-    return Device.model_validate(body)
-
-
-def test_f5_an_event_that_names_its_peer_is_refused_while_that_is_offline() -> (
-    None
-):
-    names = {"peer_public_key": "key"}
-    for intent in (order(), revoke()):
-        named = intent.model_copy(update=names)
-        with pytest.raises(ApiError) as caught:
-            refuse_offline(named, reached("HandshakeTooOld"))
-        assert caught.value.code == "peer_offline"
-        refuse_offline(named, reached("NeverConnected"))
-        refuse_offline(named, device())
-        refuse_offline(named, None)
-        refuse_offline(intent, reached("HandshakeTooOld"))

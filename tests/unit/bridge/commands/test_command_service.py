@@ -16,9 +16,11 @@ from cerebro.bridge.commands.request import CommandRequest
 from cerebro.bridge.commands.service import CommandService
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.orders.sessions import Sessions
+from cerebro.bridge.store.base import TokenStore
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import (
+    AlreadyExists,
     Conflict,
     KubeError,
     NotFound,
@@ -42,7 +44,8 @@ class Server:
         self.error: KubeError | None = None
         self._versions = itertools.count(1)
         api = cast(KubeApi, self)
-        devices = CommandDevices(Sessions(api, self.store, "ns"))
+        sessions = Sessions(api, self.store, "ns")
+        devices = CommandDevices(sessions, cast(TokenStore, None))
         self.service = CommandService(
             api, self.store, devices, answer_within=0.75
         )
@@ -246,15 +249,52 @@ async def test_c2_a_start_that_the_watch_did_not_bring_keeps_it_from_503() -> (
     assert (error.status, error.code) == (500, "exec_outcome_unknown")
 
 
-async def test_c2_a_command_that_may_have_been_made_is_not_called_unmade() -> (
+@pytest.mark.parametrize(
+    ("failure", "made_nothing"),
+    [
+        (Unavailable("connection refused", sent=False), True),
+        (Unavailable("not allowed", status=403), True),
+        (Unavailable("too many requests", status=429), True),
+        (AlreadyExists("exists", status=409), True),
+        (Unavailable("no answer"), False),
+        (Unavailable("request timeout", status=408), False),
+        (Unavailable("etcd timed out", status=500), False),
+        (Unavailable("going down", status=503), False),
+    ],
+    ids=str,
+)
+async def test_c2_a_command_that_may_have_been_made_is_not_called_unmade(
+    failure: KubeError, made_nothing: bool
+) -> None:
+    server = Server()
+    server.error = failure
+    error = await error_of(server, WRITE)
+    expected = (
+        (503, "kubernetes_unavailable")
+        if made_nothing
+        else (500, "exec_outcome_unknown")
+    )
+    assert (error.status, error.code) == expected
+
+
+async def test_c2_for_a_call_that_came_too_late_nothing_is_made() -> None:
+    server = Server()
+    long_ago = asyncio.get_running_loop().time() - 60
+    with pytest.raises(ApiError) as refused:
+        await server.service.run(WRITE, long_ago)
+    assert (refused.value.status, refused.value.code) == (
+        503,
+        "router_timeout",
+    )
+    assert server.bodies == {}
+
+
+async def test_a_command_that_no_object_can_hold_is_a_fault_of_the_call() -> (
     None
 ):
-    server = Server()
-    server.error = Unavailable("no answer")
-    assert (await error_of(server, WRITE)).code == "exec_outcome_unknown"
-    server.error = Unavailable("not allowed", status=403)
-    refused = await error_of(server, WRITE)
-    assert (refused.status, refused.code) == (503, "kubernetes_unavailable")
+    request = CommandRequest("d", sentences=[["/" + "x" * 5_000]])
+    error = await error_of(Server(), request)
+    assert (error.status, error.code) == (400, "invalid_payload")
 
 
 async def test_d2_the_secret_is_made_after_its_command_and_goes_with_it() -> (

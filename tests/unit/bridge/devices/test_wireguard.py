@@ -50,7 +50,7 @@ def test_the_tunnels_are_up_when_each_hub_is_ready() -> None:
         ([hub("wg0", "True"), hub("wg1", "False")], False),
         ([hub("wg0", None)], False),
     ):
-        assert wireguard_state(hubs, []).up is up
+        assert wireguard_state(hubs, [], {}).up is up
 
 
 def test_a_peer_has_the_old_relay_s_states() -> None:
@@ -63,6 +63,7 @@ def test_a_peer_has_the_old_relay_s_states() -> None:
             ),
             peer("r3"),
         ],
+        {},
     )
     assert [(one.name, one.state) for one in state.tunnels] == [
         ("r1", "ONLINE"),

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, cast
 
+import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
-from cerebro.bridge.endpoints.app import make_routes
+from cerebro.bridge.devices.family import DeviceFamily
+from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access, Tokens
-from cerebro.bridge.http.routes import PathTable
+from cerebro.bridge.http.routes import PathTable, Route
 from cerebro.bridge.metrics import Metrics, WatchedObjects
 from cerebro.bridge.orders.decide import Known, decide
 from cerebro.bridge.orders.service import OrderService
@@ -57,7 +61,9 @@ def relay() -> OrderService:
 
 
 def test_d5_all_but_health_and_metrics_is_signed() -> None:
-    routes = make_routes(relay(), *[cast("Any", None)] * 4)
+    missing = cast("Any", None)
+    devices = DeviceFamily(missing, missing, missing, missing)
+    routes = make_routes(relay(), devices, missing, missing)
     access = {route.path: route.access for route in routes}
     assert {
         path for path, given in access.items() if given is Access.OPEN
@@ -200,6 +206,10 @@ def test_d5_a_strict_bridge_does_not_start_without_its_secrets(
         ("/session/{sessionId}", "/session/{sessionId}"),
         ("/peers/ab/c+=", "/peers/{key:path}"),
         ("/peers/ab\x00", None),
+        ("/devices/a/status", "/devices/{deviceId}/status"),
+        ("/devices/a", "/devices/{deviceId}"),
+        ("/devices/a/b/status", None),
+        ("/devices//status", None),
         ("/peers", None),
         ("/elsewhere", None),
     ],
@@ -212,6 +222,8 @@ def test_a_path_is_read_strictly_also_with_a_parameter(
             "/session/init": Access.SIGNED,
             "/session/{sessionId}": Access.TOOLS,
             "/peers/{key:path}": Access.INTERNAL,
+            "/devices/{deviceId}": Access.SIGNED,
+            "/devices/{deviceId}/status": Access.SIGNED,
         }
     )
     found = table.find(path)
@@ -272,10 +284,49 @@ def test_a5_the_setting_gives_paid_orders_their_end_and_trials_none() -> None:
     assert "duration" not in fixed.body["spec"]
 
 
-def test_a8_before_all_devices_are_known_none_is_called_unknown() -> None:
+async def test_a8_before_all_devices_are_known_none_is_called_unknown() -> (
+    None
+):
     """In dry run there is no inbox to wait in: the answer is `starting` at once."""
     starting = relay()
     starting._must_exist("router-1")
     with pytest.raises(ApiError) as caught:
-        starting._device_in_dry_run("router-1")
+        await starting._pretend(order())
     assert (caught.value.status, caught.value.code) == (503, "starting")
+
+
+async def test_d5_a_path_is_not_called_as_another_one_that_it_fits_too() -> (
+    None
+):
+    """`/x/status` needs no token, and is no `/x/{key}`, which does."""
+    called: list[str] = []
+
+    async def handler(request: Request) -> Response:
+        called.append(request.url.path)
+        return PlainTextResponse("done")
+
+    def route(method: Any, path: str, access: Access) -> Route:
+        return Route(
+            method=method,
+            path=path,
+            access=access,
+            handler=handler,
+            summary="",
+            answer=None,
+        )
+
+    routes = [
+        route("GET", "/x/status", Access.OPEN),
+        route("DELETE", "/x/{key:path}", Access.INTERNAL),
+    ]
+    app = make_app(settings(), cast("Any", None), Metrics(), routes)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://bridge"
+    ) as client:
+        refused = await client.delete("/x/status")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+        assert refused.json()["code"] == "method_not_allowed"
+        assert (await client.delete("/x/other")).status_code == 403
+        assert called == []
+        assert (await client.get("/x/status")).text == "done"

@@ -13,7 +13,7 @@ from cerebro.bridge.identities.status import (
     customer_status,
     router_status,
 )
-from cerebro.bridge.intents import Client
+from cerebro.bridge.intents import Client, Payment
 from cerebro.bridge.orders.decide import Known, decide
 from cerebro.bridge.orders.writes import Create
 from cerebro.bridge.requests import identity as requests
@@ -109,6 +109,17 @@ def test_a6_a_customer_is_as_its_orders_and_sessions_are(
     assert answer.public.authorized is (state == "AUTHORIZED")
     assert answer.public.pending_authorization is (state == "PENDING")
     assert answer.ops is None
+
+
+def test_a6_what_waits_shows_the_plan_and_the_end_that_were_paid_for() -> None:
+    paid = order("P-7", expires_at=at(3600))
+    known = customer(waiting=[paid], payment=Payment("s-1", paid, "day"))
+    answer = customer_status(known, NOW, for_operators=True)
+    assert answer.ops is not None
+    assert answer.ops.pending is not None
+    for shown in (answer.public, answer.ops.pending):
+        assert shown.plan_id == "day"
+        assert shown.expires_at == format_time(at(3600))
 
 
 def test_a6_while_the_router_is_left_alone_a_customer_is_told_how_long() -> (

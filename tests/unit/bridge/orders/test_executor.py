@@ -6,16 +6,19 @@ The bridge's SQLite store is real, in a temporary folder; the API server is a fe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.intents import Authorize, Client, Hello, Intent
+from cerebro.bridge.intents import Authorize, Client, Hello, Intent, Payment
+from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.store.base import DAY, BridgeStore, Entry
+from cerebro.bridge.store.events import NewEvent
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.store import Store as ObjectStore
 from cerebro.kube.client.errors import AlreadyExists, Conflict, NotFound
@@ -35,6 +38,7 @@ from support.orders import (
 )
 
 Body = dict[str, Any]
+FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class Server:
@@ -98,7 +102,9 @@ class Server:
 class World:
     """One bridge without HTTP."""
 
-    def __init__(self, store: BridgeStore) -> None:
+    def __init__(
+        self, store: BridgeStore, check: OrderCheck | None = None
+    ) -> None:
         self.server = Server()
         self.objects = ObjectStore()
         self.store = store
@@ -110,6 +116,7 @@ class World:
             complete=self._complete,
             enqueue=self.enqueued.append,
             windows=GrantWindows(),
+            check=check,
         )
         self._received: int = now_ms()
         self._entries: list[Entry] = []
@@ -511,3 +518,130 @@ async def test_t10_a_device_that_cannot_be_read_is_not_a_missing_one(
             await world.do(intent.model_copy(update={"mik_id": mik_id}))
         assert (caught.value.status, caught.value.code) == (status, code)
     assert not world.server.objects
+
+
+async def test_a6_the_phone_may_come_from_a_pending_payment(
+    world: World,
+) -> None:
+    by_token = order("P-7").model_copy(
+        update={"token": "t", "client": Client()}
+    )
+    paid = by_token.model_copy(update={"client": Client(mac=MAC_2)})
+    event = NewEvent("paid", payment=Payment("t", paid, "day"))
+    await world.store.take_events([event], now_ms(), now_ms() + DAY)
+    done = await world.do(by_token)
+    assert done.client.mac == MAC_2
+    assert await world.store.sessions_of("t") == [done.targets[0].name]
+    assert await world.store.waiting_for("t", now_ms()) == []
+
+
+class Checked:
+    """Stands for the database: it knows the orders that are put into it."""
+
+    def __init__(self) -> None:
+        self.known: dict[str | None, Body] = {}
+        self.asked: list[str | None] = []
+
+    def concerns(self, order: Authorize) -> bool:
+        return order.type == "Paid"
+
+    async def checked(
+        self, order: Authorize, router_id: str, client: Client
+    ) -> Authorize:
+        assert router_id == "router-1"
+        self.asked.append(order.order_id)
+        if order.order_id not in self.known:
+            raise ApiError(402, "order_not_paid", "it is not paid")
+        return order.model_copy(update=self.known[order.order_id])
+
+
+@pytest.fixture
+def database() -> Checked:
+    return Checked()
+
+
+@pytest.fixture
+def checking(store: BridgeStore, database: Checked) -> World:
+    return World(store, database)  # type: ignore[arg-type]
+
+
+async def test_an_order_that_is_not_paid_makes_no_session(
+    checking: World, database: Checked
+) -> None:
+    with pytest.raises(ApiError, match="not paid"):
+        await checking.do(order("P-1"))
+    assert not checking.server.objects
+    trial = order("trial:1", type="Trial", duration=at(60) - at(0))
+    await checking.do(trial)
+    assert database.asked == ["P-1"], "trials are not asked about"
+
+
+async def test_an_order_that_is_open_is_not_asked_about(
+    checking: World, database: Checked
+) -> None:
+    database.known["P-1"] = {"expires_at": FUTURE}
+    done = await checking.do(order("P-1", asked=0))
+    name = done.targets[0].name
+    assert checking.spec(name)["expiresAt"] == format_time(FUTURE)
+    database.known.clear()
+    await checking.do(order("P-1", asked=1))
+    moved = order("P-1", asked=2).model_copy(
+        update={"client": Client(mac=MAC_2), "client_first": True}
+    )
+    await checking.do(moved)
+    assert database.asked == ["P-1"]
+    assert checking.spec(name)["client"]["macAddress"] == MAC_2
+
+
+async def test_more_time_and_access_anew_are_asked_about(
+    checking: World, database: Checked
+) -> None:
+    database.known["P-1"] = {}
+    await checking.do(order("P-1", expires_at=FUTURE))
+    await checking.do(
+        order("P-1", asked=1, expires_at=FUTURE + timedelta(days=1))
+    )
+    assert database.asked == ["P-1"] * 2
+    await checking.do(by_order("P-1", asked=300))
+    database.known.clear()
+    with pytest.raises(ApiError, match="not paid"):
+        await checking.do(order("P-1", asked=600))
+    ((_, body),) = checking.server.objects.items()
+    assert body["spec"]["revoked"]
+
+
+async def test_an_order_that_is_revoked_while_it_is_carried_out_is_asked_about(
+    checking: World, database: Checked
+) -> None:
+    """It was open when it was looked at, so nobody had asked."""
+    database.known["P-1"] = {}
+    await checking.do(order("P-1", asked=0))
+    database.known.clear()
+    known = checking.actions._known
+
+    async def revoked_since(*arguments: Any) -> Any:
+        found = await known(*arguments)
+        checking.actions._known = known  # type: ignore[method-assign]
+        await checking.do(by_order("P-1", asked=300))
+        return found
+
+    checking.actions._known = revoked_since  # type: ignore[assignment,method-assign]
+    with pytest.raises(ApiError, match="not paid"):
+        await checking.do(order("P-1", asked=600))
+
+
+async def test_a6_the_database_may_know_the_phone(
+    checking: World, database: Checked
+) -> None:
+    waits = order("P-1").model_copy(update={"token": "t", "client": Client()})
+    database.known["P-1"] = {"client": Client(mac=MAC_2)}
+    done = await checking.do(waits)
+    assert done.client.mac == MAC_2
+
+    database.known["P-2"] = {"expires_at": FUTURE}
+    nobody = waits.model_copy(update={"order_id": "P-2"})
+    with pytest.raises(ApiError) as caught:
+        await checking.do(nobody)
+    assert caught.value.code == "device_unknown"
+    (kept,) = await checking.store.waiting_for("t", now_ms())
+    assert kept.expires_at is None, "it is checked anew at its hello"

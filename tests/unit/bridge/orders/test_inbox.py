@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.intents import Client, Hello
+from cerebro.bridge.intents import Authorize, Client, Hello
+from cerebro.bridge.order_check.check import FAILED, UNAVAILABLE
 from cerebro.bridge.orders.inbox import Inbox
 from cerebro.bridge.store.base import BridgeStore, Entry
 from cerebro.bridge.store.sqlite.store import SqliteStore
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.client.errors import Unavailable
-from support.orders import order
+from support.orders import at, order, revoke
 from support.stores import StoreFactory
 
 
@@ -127,3 +130,58 @@ async def test_one_row_that_cannot_be_read_blocks_no_other_and_stays(
     left, unreadable = await store.left_over(3)
     assert (len(done), left, len(unreadable)) == (1, [], 1)
     await store.close()
+
+
+async def test_what_waits_for_the_order_check_keeps_nobody_of_its_client_waiting(
+    store: BridgeStore,
+) -> None:
+    """A database that is away must not keep in who is revoked (A4)."""
+    away = asyncio.Event()
+    done: list[str] = []
+
+    async def carry_out(entry: Entry) -> None:
+        if isinstance(entry.intent, Authorize) and not away.is_set():
+            raise ApiError(503, UNAVAILABLE, "away", pending=True)
+        done.append(entry.intent.kind)
+
+    inbox = Inbox(store, carry_out, GrantWindows())
+    first = await inbox.submit(order("P-1"))
+    second = await inbox.submit(revoke("P-1"))
+    with pytest.raises(ApiError, match="away"):
+        await first
+    await second
+    assert done == ["revoke"]
+    assert inbox.size == 1
+    away.set()
+    await until(lambda: done == ["revoke", "authorize"])
+    await until(lambda: inbox.size == 0)
+
+
+async def test_of_an_order_that_is_asked_for_again_and_again_one_entry_waits(
+    store: BridgeStore,
+) -> None:
+    """Else the inbox would be full of them before the database is back."""
+    is_away = True
+    seen: list[datetime] = []
+
+    async def carry_out(entry: Entry) -> None:
+        if is_away:
+            raise ApiError(503, FAILED, "away", pending=True)
+        seen.append(entry.intent.requested_at)
+
+    inbox = Inbox(store, carry_out, GrantWindows())
+    event = order("P-1").model_copy(update={"event_id": "evt-1"})
+    for intent in (event, *(order("P-1", asked=n) for n in range(20))):
+        with pytest.raises(ApiError):
+            await (await inbox.submit(intent))
+    await until(lambda: inbox.size == 2)
+    is_away = False
+    await until(lambda: inbox.size == 0)
+    assert sorted(seen) == [at(0), at(19)]
+    assert await store.left_over(2**53) == ([], [])
+
+
+async def until(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not check():  # noqa: ASYNC110 - nobody tells it
+            await asyncio.sleep(0.01)

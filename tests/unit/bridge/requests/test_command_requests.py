@@ -22,6 +22,8 @@ MAC = "AA:BB:CC:DD:EE:FF"
             requests.Place(host="10.8.0.7"),
         ),
         ({"pedidoId": "P-1"}, requests.Place(order_id="P-1")),
+        ({"deviceToken": "t"}, requests.Place(token="t")),
+        ({"sid": "t"}, requests.Place(token="t")),
         ({}, requests.Place()),
     ],
 )
@@ -78,3 +80,29 @@ def test_a_probe_hides_its_password() -> None:
         fields = {"publicKey": key, "username": "u", "password": "p"}
         with pytest.raises(ApiError, match=missing):
             requests.probe({**fields, missing: None})
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("/ping address=1.1.1.1 count=3", ("1.1.1.1", 3)),
+        ("/tool ping address=1.1.1.1", ("1.1.1.1", 3)),
+        ("/ping address=1.1.1.1 count=11", None),
+        ("/ping address=1.1.1.1 count=0", None),
+        ("/ping address=1.1.1.1 interface=ether1", None),
+        ("/ping count=3", None),
+        ("/ip/arp/print", None),
+    ],
+)
+def test_c1_a_sentence_that_pings_is_a_ping(
+    line: str, expected: tuple[str, int] | None
+) -> None:
+    """It may be run where commands are limited to reading."""
+    words = requests.sentences({"command": line})
+    found = requests.ping_of(words)
+    if expected is None:
+        assert found is None
+        return
+    assert found is not None
+    assert (found.target, found.count) == expected
+    assert requests.ping_of([*words, *words]) is None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cerebro.bridge.intents import Authorize, Revoke
+from cerebro.bridge.intents import Authorize, Client, Revoke
 from cerebro.bridge.requests.events import (
     FeedRules,
     ReadEvent,
@@ -138,6 +138,17 @@ def test_a_payment_is_an_order_that_waits_for_its_phone() -> None:
     assert paid.expires_at == NOW + timedelta(days=1)
     assert not paid.client
     assert paid.event_id is None, "its ACK does not wait for the phone"
+    with_phone = payload | {"ip": "10.5.50.9", "mac": "aa-bb-cc-dd-ee-01"}
+    payment = read("PAYMENT_CONFIRMED", with_phone).payment
+    assert payment is not None
+    assert payment.order.client == Client(
+        ip="10.5.50.9", mac="AA:BB:CC:DD:EE:01"
+    )
+    assert not payment.waiting.client, "a hello knows it better"
+    placeholder = payload | {"mac": "02:00:00:00:00:00"}
+    payment = read("PAYMENT_CONFIRMED", placeholder).payment
+    assert payment is not None, "who has paid is not refused for it"
+    assert not payment.order.client
     for name in ("sid", "pedidoId"):
         wrong = read("PAYMENT_CONFIRMED", payload | {name: None})
         assert reason(wrong) == "validation"

@@ -10,7 +10,7 @@ import pytest
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client
-from cerebro.bridge.requests import devices, fields
+from cerebro.bridge.requests import devices, fields, routers
 from cerebro.bridge.requests import orders as requests
 from support.orders import BAD_BODIES, IP, MAC, NOW, at
 
@@ -148,6 +148,22 @@ def test_a5_trials_are_five_minutes_and_at_most_120(
     )
 
 
+def test_a1_a_trial_without_an_order_is_that_of_its_token() -> None:
+    """Case of an older dashboard, which makes a token for each trial and names no order."""
+    trial = {"deviceToken": "t-1", "modo": "TRIAL"}
+    order = requests.authorize(trial, NOW, "trace")
+    assert (order.order_id, order.type) == ("trial:t-1", "Trial")
+    named = {**trial, "pedidoId": "P-1"}
+    assert requests.authorize(named, NOW, "trace").order_id == "P-1"
+    for other in (
+        {**trial, "sessionId": "s-1"},
+        {**trial, "deviceToken": "t" * 128},
+        {"deviceToken": "t-1"},
+        {"modo": "TRIAL", "ip": IP},
+    ):
+        assert requests.authorize(other, NOW, "trace").order_id is None
+
+
 def test_a5_a_trial_with_a_fixed_end_is_cut_to_120_minutes() -> None:
     order = read(modo="TRIAL", expiresAt="2026-01-03T12:00:00Z")
     assert order.expires_at == at(7200)
@@ -267,7 +283,7 @@ def test_t12_an_ipv4_mapped_address_is_the_ipv4_address(
 
 
 def test_t12_a_tunnel_may_be_named_by_ipv4_mapped_addresses() -> None:
-    tunnel = devices.bootstrap(
+    tunnel = routers.bootstrap(
         {
             "deviceId": "r-1",
             "tunnelIp": "::ffff:10.8.0.7",
@@ -275,7 +291,7 @@ def test_t12_a_tunnel_may_be_named_by_ipv4_mapped_addresses() -> None:
         }
     )
     assert tunnel.tunnel_ip == "10.8.0.7"
-    assert tunnel.lan_networks == ("192.168.88.0/24",)
+    assert tunnel.networks == ("10.8.0.7/32", "192.168.88.0/24")
 
 
 @pytest.mark.parametrize("ip", ["fe80::1", "2001:db8::1", "10.5.50", "::"])

@@ -146,6 +146,23 @@ async def test_f4_an_event_is_known_until_30_days_after_it_was_last_seen(
     assert len(await take(store, released("e"), now=LATER)) == 1
 
 
+async def test_f4_an_open_event_is_never_forgotten(
+    store: BridgeStore,
+) -> None:
+    """Its router may be away for months: the backend is owed the final ACK."""
+    ids = [f"e-{number}" for number in range(5)]
+    await take(store, *map(released, ids), now=0)
+    store.conclude_soon("e-0", "done", 1, None)
+    await store.prune(EVENT_MEMORY)
+    assert await opened(store) == ids[1:]
+    store.conclude_soon("e-1", "done", EVENT_MEMORY, None)
+    assert await take(store, released("e-1"), now=EVENT_MEMORY + 1) == []
+    await store.prune(2 * EVENT_MEMORY + 1)
+    assert await opened(store) == ids[2:]
+    again = await take(store, released("e-1"), now=2 * EVENT_MEMORY + 1)
+    assert len(again) == 1, "forgotten 30 days later"
+
+
 async def test_an_ack_that_is_never_taken_is_forgotten_in_the_end(
     store: BridgeStore,
 ) -> None:
@@ -189,6 +206,17 @@ async def test_a6_a_payment_of_a_phone_that_is_known_goes_into_the_inbox(
     (entry,) = await take(store, paid())
     assert isinstance(entry.intent, Authorize)
     assert (entry.intent.order_id, entry.intent.token) == ("P-7", "s-1")
+
+
+async def test_a6_the_phone_of_a_payment_is_kept_and_a_hello_counts_before_it(
+    store: BridgeStore,
+) -> None:
+    await take(store, paid(client=PHONE))
+    payment = await store.payment_of("s-1", 20)
+    assert payment is not None
+    assert payment.order.client == PHONE
+    (waiting,) = await store.waiting_for("s-1", 20)
+    assert not waiting.client
 
 
 async def test_a_payment_is_kept_until_its_end(store: BridgeStore) -> None:

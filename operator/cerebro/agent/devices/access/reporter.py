@@ -7,6 +7,7 @@ watch, so that no pass judges by an old one.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +22,10 @@ from cerebro.agent.devices.access.status import (
 from cerebro.domain.conditions import Obstacle
 from cerebro.kube.status_writer import Write
 from cerebro.resources import SESSION, Session, SessionStatus, reasons
+from cerebro.resources.naming import ANNOTATION_TRACE_ID
 from cerebro.routeros.access.result import AccessPlan, EndingView
+
+log = logging.getLogger(__name__)
 
 _NO_CLIENT = Obstacle(
     reasons.NOT_SUPPORTED,
@@ -130,6 +134,7 @@ class SessionReporter:
             )
 
         self._context.router_metrics.session_reported(session, status, now)
+        _log_change(session, status)
         self._reported[meta.uid] = status
         self._context.statuses.put(
             Write(
@@ -143,6 +148,31 @@ class SessionReporter:
         )
 
         return True
+
+
+def _log_change(session: Session, status: SessionStatus) -> None:
+    """Log that a Session's client got access, or has it no more, with the
+    trace of the request that made the Session.
+    """
+    if status.phase == "Active" and session.status.phase != "Active":
+        what = "access is on the router"
+    elif status.finished and not session.status.finished:
+        what = f"access has ended, {status.phase}"
+    else:
+        return
+
+    annotations = session.metadata.annotations
+    log.info(
+        "Session %s/%s on Device %s: %s",
+        session.namespace,
+        session.name,
+        session.spec.device_ref.name,
+        what,
+        extra={
+            "order": session.spec.order_id,
+            "trace_id": annotations.get(ANNOTATION_TRACE_ID),
+        },
+    )
 
 
 def _is_under_way(

@@ -10,6 +10,8 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+import structlog
+
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.commands.allowed import Refused
 from cerebro.agent.devices.commands.link import CommandLink
@@ -31,6 +33,7 @@ from cerebro.agent.tunnel_status import dialling_obstacle
 from cerebro.domain.commands import latest_start
 from cerebro.kube.client.server_clock import server_now
 from cerebro.resources import Device, DeviceCommand, reasons
+from cerebro.resources.naming import ANNOTATION_TRACE_ID
 from cerebro.routeros.client.command import Command, Reply, Row
 from cerebro.routeros.client.errors import (
     DeadlineExceeded,
@@ -63,7 +66,13 @@ class CommandExecutor:
     async def carry_out(self, device: Device, command: DeviceCommand) -> None:
         """Run a command, and write what came of it. It always ends: within its
         timeout, or when the API server has its end.
+
+        All that is logged meanwhile has the trace of the command's request.
         """
+        trace_id = command.metadata.annotations.get(ANNOTATION_TRACE_ID)
+        if trace_id:
+            structlog.contextvars.bind_contextvars(trace_id=trace_id)
+
         record = CommandRecord(self._context.api, command)
 
         try:
@@ -79,6 +88,13 @@ class CommandExecutor:
 
         if outcome is not None:
             await record.end(outcome)
+            log.info(
+                "DeviceCommand %s/%s: %s, %s",
+                command.namespace,
+                command.name,
+                outcome.phase,
+                outcome.reason,
+            )
 
     async def _outcome(
         self, device: Device, command: DeviceCommand, record: CommandRecord

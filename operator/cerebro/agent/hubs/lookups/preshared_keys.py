@@ -10,6 +10,7 @@ from cerebro.domain.conditions import Obstacle
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import KubeError, NotFound
 from cerebro.kube.client.secrets import Secret
+from cerebro.resources import reasons
 from cerebro.resources.naming import SECRET_TYPE_WIREGUARD
 from cerebro.wireguard.keys import InvalidKey, check_key
 
@@ -134,4 +135,4 @@ def _unusable(message: str) -> PresharedKey:
 
 def _not_read(why: str) -> Obstacle:
     message = f"spec.presharedKeySecretRef could not be read yet: {why}"
-    return Obstacle("SecretNotRead", message, looked=False)
+    return Obstacle(reasons.SECRET_NOT_READ, message, looked=False)

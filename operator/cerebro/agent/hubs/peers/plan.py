@@ -31,7 +31,7 @@ from cerebro.wireguard.plan import plan_peers
 _NO_SECRET = PresharedKey()
 
 _KEY_NOT_READ = Obstacle(
-    "SecretNotRead", "the preshared key has not been read yet"
+    reasons.SECRET_NOT_READ, "the preshared key has not been read yet"
 )
 
 _SAME_KEY_AS_UNREADABLE = ConditionState(

@@ -162,9 +162,16 @@ FORGET_EVENTS = Script(
     NAMES
     + _EVENTS
     + """
--- ARGV: until, events at most. Returns how many were forgotten.
+-- ARGV: until, events at most, now. Returns how many were looked at. One without a final outcome counts as seen:
+-- the backend is owed its ACK, however long the router is away.
 local over = call('ZRANGEBYSCORE', p .. 'events', '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
-for _, event_id in ipairs(over) do forget_event(event_id) end
+for _, event_id in ipairs(over) do
+  if call('ZSCORE', p .. 'open', event_id) then
+    call('ZADD', p .. 'events', ARGV[3], event_id)
+  else
+    forget_event(event_id)
+  end
+end
 return #over
 """
 )

@@ -155,7 +155,7 @@ async def _row(
     payment: tuple[str | int, ...] = _NO_PAYMENT
     entry = value
     if event.payment is not None:
-        intent = event.payment.order
+        intent = event.payment.waiting
         located = await latest_location(engine, event.payment.sid)
         entry = entry_value(intent, located, now)
         payment = _payment_row(event.payment, entry, now, expires_at)
@@ -181,5 +181,5 @@ def _payment_row(
         kept_until,
         order_key(order),
         entry,
-        waiting_value(order, expires_at),
+        waiting_value(payment.waiting, expires_at),
     )

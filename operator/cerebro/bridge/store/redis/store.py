@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 import structlog
@@ -23,6 +23,7 @@ from cerebro.bridge.intents import (
     Payment,
     Revoke,
 )
+from cerebro.bridge.store.access import AccessChange, WaitingRecord
 from cerebro.bridge.store.base import (
     Backlog,
     BridgeStore,
@@ -35,6 +36,7 @@ from cerebro.bridge.store.base import (
 )
 from cerebro.bridge.store.events import Ack, NewEvent, OpenEvent
 from cerebro.bridge.store.redis import (
+    access,
     acks,
     nonces,
     orders,
@@ -298,6 +300,40 @@ class RedisStore(BridgeStore):
     async def payment_of(self, sid: str, now: int) -> Payment | None:
         """Return the payment of a client that is not over."""
         return await event_rows.payment_of(self.engine, sid, now)
+
+    async def keep_accesses(
+        self, changes: Sequence[AccessChange], now: int
+    ) -> list[bool]:
+        """Take changes of accesses, each with its records."""
+        return await access.keep(self.engine, changes, now)
+
+    async def accesses_of(self, uids: Collection[str]) -> dict[str, str]:
+        """Return the states of Sessions by UID."""
+        return await access.states_of(self.engine, uids)
+
+    async def open_accesses(self) -> dict[str, str]:
+        """Return the states of all Sessions whose client has access."""
+        return await access.open_states(self.engine)
+
+    async def waiting_records(self, limit: int) -> list[WaitingRecord]:
+        """Return the oldest records that are not written."""
+        return await access.waiting(self.engine, limit)
+
+    async def records_written(self, seqs: Sequence[int]) -> None:
+        """Forget records that were written."""
+        await access.written(self.engine, seqs)
+
+    async def records_waiting(self) -> int:
+        """Return how many records are not written."""
+        return await access.count(self.engine)
+
+    async def swept_at(self) -> int:
+        """Return when the last sweep began."""
+        return await access.swept_at(self.engine)
+
+    async def note_sweep(self, at: int, ended_before: int) -> None:
+        """Note a sweep, and forget what ended long before it."""
+        await access.note_sweep(self.engine, at, ended_before)
 
     async def _until_it_answers(self) -> None:
         deadline = time.monotonic() + OPEN_WITHIN

@@ -206,8 +206,8 @@ def _keep_payment(
     locations = locations_of(db, payment.sid)
 
     if locations:
-        return [inbox.put(db, order, now)]
+        return [inbox.put(db, payment.waiting, now)]
 
-    waiting.wait_for_hello(db, order, locations, now, until)
+    waiting.wait_for_hello(db, payment.waiting, locations, now, until)
 
     return []

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from cerebro.bridge.store.access import ENDED_MEMORY, RECORD_MEMORY
 from cerebro.bridge.store.base import MOVE_MEMORY, TOKEN_MEMORY
 from cerebro.bridge.store.events import EVENT_MEMORY
 
@@ -19,6 +20,7 @@ def prune(db: sqlite3.Connection, now: int) -> bool:
     """Forget what is over at `now`: one step of a transaction. Return whether
     there may be more.
     """
+    _keep_open_events(db, now)
     forgotten = [
         _forget(db, table, key, column, before)
         for table, key, column, before in (
@@ -33,10 +35,24 @@ def prune(db: sqlite3.Connection, now: int) -> bool:
             ("events", "event_id", "seen_at", now - EVENT_MEMORY),
             ("acks", "seq", "made_at", now - EVENT_MEMORY),
             ("payments", "sid", "kept_until", now),
+            ("records", "seq", "made_at", now - RECORD_MEMORY),
+            ("accesses", "uid", "ended_at", now - ENDED_MEMORY),
         )
     ]
 
     return max(forgotten) >= AT_ONCE
+
+
+def _keep_open_events(db: sqlite3.Connection, now: int) -> None:
+    """Note events without a final outcome as seen, before their age would
+    have them forgotten: the backend is owed their ACK, however long the router
+    is away.
+    """
+    db.execute(
+        "UPDATE events SET seen_at = ?"
+        " WHERE awaits IS NOT NULL AND seen_at <= ?",
+        (now, now - EVENT_MEMORY),
+    )
 
 
 def _forget(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cerebro.bridge.store.base import StoreVersionError
 
-VERSION = 5
+VERSION = 6
 """The version that this release reads and writes."""
 
 _COUNTED_2 = ("nonces", "inbox", "tokens", "waiting")
@@ -144,12 +144,33 @@ CREATE INDEX IF NOT EXISTS payments_by_end ON payments (kept_until)
 and empty while it is in the inbox.
 """
 
+_RECORDS_6 = """
+CREATE TABLE IF NOT EXISTS accesses (
+    uid TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    ended_at INTEGER
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS accesses_open ON accesses (uid) WHERE ended_at IS NULL;
+CREATE INDEX IF NOT EXISTS accesses_by_end ON accesses (ended_at) WHERE ended_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS records (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    body TEXT NOT NULL,
+    made_at INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS records_by_age ON records (made_at);
+CREATE TABLE IF NOT EXISTS sweeps (at INTEGER NOT NULL)
+"""
+"""Records of access that wait, and what is known of each Session's access:
+`ended_at` is NULL while its client has it.
+"""
+
 _STEPS = (
     _split(_TABLES_1),
     _split(_INDEXES_2) + _COUNTS_2,
     _split(_PLACES_3) + _count_rows_of("token_places"),
     _ARRIVALS_4,
     _split(_EVENTS_5) + _count_rows_of("events") + _count_rows_of("acks"),
+    _split(_RECORDS_6) + _count_rows_of("records"),
 )
 """The statements that make version n + 1 out of version n, at index n."""
 

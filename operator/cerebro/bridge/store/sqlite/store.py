@@ -7,7 +7,7 @@ What a method promises is said in `cerebro.bridge.store.base`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from cerebro.bridge.intents import (
     Payment,
     Revoke,
 )
+from cerebro.bridge.store.access import AccessChange, WaitingRecord
 from cerebro.bridge.store.base import (
     Backlog,
     BridgeStore,
@@ -31,6 +32,7 @@ from cerebro.bridge.store.base import (
 )
 from cerebro.bridge.store.events import Ack, NewEvent, OpenEvent
 from cerebro.bridge.store.sqlite import (
+    access,
     acks,
     inbox,
     nonces,
@@ -40,7 +42,7 @@ from cerebro.bridge.store.sqlite import (
 )
 from cerebro.bridge.store.sqlite import events as event_rows
 from cerebro.bridge.store.sqlite.engine import Engine
-from cerebro.bridge.store.sqlite.prune import prune
+from cerebro.bridge.store.sqlite.prune import AT_ONCE, prune
 from cerebro.bridge.store.sqlite.schema import rows_of
 
 
@@ -299,6 +301,51 @@ class SqliteStore(BridgeStore):
         return self.engine.read(
             partial(event_rows.payment_of, sid=sid, now=now)
         )
+
+    async def keep_accesses(
+        self, changes: Sequence[AccessChange], now: int
+    ) -> list[bool]:
+        """Take changes of accesses, each with its records."""
+        return await self.engine.run(
+            partial(access.keep, changes=changes, now=now)
+        )
+
+    async def accesses_of(self, uids: Collection[str]) -> dict[str, str]:
+        """Return the states of Sessions by UID."""
+        return self.engine.read(partial(access.states_of, uids=uids))
+
+    async def open_accesses(self) -> dict[str, str]:
+        """Return the states of all Sessions whose client has access."""
+        return self.engine.read(access.open_states)
+
+    async def waiting_records(self, limit: int) -> list[WaitingRecord]:
+        """Return the oldest records that are not written."""
+        return self.engine.read(partial(access.waiting, limit=limit))
+
+    async def records_written(self, seqs: Sequence[int]) -> None:
+        """Forget records that were written."""
+        await self.engine.run(partial(access.written, seqs=seqs))
+
+    async def records_waiting(self) -> int:
+        """Return how many records are not written."""
+        return self.engine.read(partial(rows_of, table="records"))
+
+    async def swept_at(self) -> int:
+        """Return when the last sweep began."""
+        return self.engine.read(access.swept_at)
+
+    async def note_sweep(self, at: int, ended_before: int) -> None:
+        """Note a sweep, and forget what ended long before it, a part in each
+        transaction.
+        """
+        await self.engine.run(partial(access.note_sweep, at=at))
+        forgotten = AT_ONCE
+        while forgotten >= AT_ONCE:
+            forgotten = await self.engine.run(
+                partial(
+                    access.forget_ended, before=ended_before, limit=AT_ONCE
+                )
+            )
 
 
 def _note_hello(

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.desired import SessionDecision
-from cerebro.agent.devices.access.reporter import SessionReporter
+from cerebro.agent.devices.access.reporter import (
+    SessionReporter,
+    _log_change,
+)
 from cerebro.agent.router_metrics import RouterMetrics
 from cerebro.domain.lifecycle import Verdict
 from cerebro.kube.cache.store import Store
 from cerebro.kube.status_writer import Write
-from cerebro.resources import Session, format_time
+from cerebro.resources import Session, SessionStatus, format_time
+from cerebro.resources.naming import ANNOTATION_TRACE_ID
 from cerebro.routeros.access.model import Grant
 from cerebro.routeros.access.result import AccessPlan, GrantView
 
@@ -85,3 +92,23 @@ def test_a_session_that_waits_for_long_says_so() -> None:
     assert reports.report(a_session(timedelta(minutes=2)), granted=False)
     (write,) = reports.written
     assert write.status["phase"] == "Pending"
+
+
+def test_begin_and_end_of_access_are_logged_with_the_trace(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    reports, session = Reports(), a_session()
+    session.metadata.annotations[ANNOTATION_TRACE_ID] = "trace-1"
+    reports.report(session, granted=True)
+    reports.report(reports.reporter.known(session), granted=True)
+    over = SessionStatus(phase="Revoked", finished=True)
+    _log_change(reports.reporter.known(session), over)
+    traces = [
+        (record.getMessage(), vars(record)["trace_id"])
+        for record in caplog.records
+    ]
+    assert traces == [
+        ("Session ns/s on Device d: access is on the router", "trace-1"),
+        ("Session ns/s on Device d: access has ended, Revoked", "trace-1"),
+    ]

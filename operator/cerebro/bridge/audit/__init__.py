@@ -1,0 +1,1 @@
+"""What the bridge tells of its decisions, for auditors: a line of JSON each."""

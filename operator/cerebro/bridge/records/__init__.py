@@ -1,0 +1,3 @@
+"""The records of access: who had access where, from when until when. They
+outlive the Sessions that gave it.
+"""
