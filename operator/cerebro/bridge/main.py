@@ -29,7 +29,7 @@ from cerebro.bridge.endpoints.base import BridgeState
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.connections import Connections
 from cerebro.bridge.http.connections import config as connection_config
-from cerebro.bridge.metrics import Metrics
+from cerebro.bridge.metrics import Metrics, WatchedObjects
 from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.inbox import Inbox
@@ -90,7 +90,8 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
     for warning in [*settings.warnings(), *ignored]:
         log.warning(warning)
 
-    store = _store(settings)
+    metrics = Metrics()
+    store = _store(settings, metrics)
     try:
         await store.open()
     except ApiError as error:
@@ -103,15 +104,17 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
         async with KubeApi(
             load(settings.kubeconfig), timeout=CALL_TIMEOUT
         ) as api:
-            await Bridge(settings, store, api).run(stop)
+            await Bridge(settings, store, api, metrics).run(stop)
     finally:
         await store.close()
 
 
-def _store(settings: BridgeSettings) -> BridgeStore:
+def _store(settings: BridgeSettings, metrics: Metrics) -> BridgeStore:
     """Return the store that the settings name, not open yet."""
     if settings.store_kind == "redis":
-        return RedisStore(settings.redis, settings.relay_namespace)
+        return RedisStore(
+            settings.redis, settings.relay_namespace, metrics.store_called
+        )
 
     return SqliteStore(settings.store)
 
@@ -139,7 +142,11 @@ class Bridge:
     """The parts of one bridge, wired together."""
 
     def __init__(
-        self, settings: BridgeSettings, store: BridgeStore, api: KubeApi
+        self,
+        settings: BridgeSettings,
+        store: BridgeStore,
+        api: KubeApi,
+        metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -158,7 +165,7 @@ class Bridge:
             trial=settings.trial_grant_within, paid=settings.paid_grant_within
         )
 
-        self._metrics = Metrics()
+        self._metrics = metrics
         slots = Slots()
         self._check = OrderCheck(settings, self._metrics, slots.given_back)
 
@@ -196,8 +203,7 @@ class Bridge:
             slots,
         )
 
-        self._metrics.watch(self._sessions.all, self._sessions.devices)
-
+        self._watch_objects()
         self._repeats = self._make_repeats(windows)
         self._app = self._make_app()
 
@@ -236,6 +242,14 @@ class Bridge:
         routes = make_routes(service, devices, commands, self.state)
 
         return make_app(settings, store, self._metrics, routes, self._audit)
+
+    def _watch_objects(self) -> None:
+        """Show Devices, Sessions and orders that wait among the metrics."""
+        objects = WatchedObjects(
+            self._objects, self._settings.namespace, self._inbox.paid_before
+        )
+
+        self._metrics.watch(objects)
 
     def state(self) -> BridgeState:
         """Return how the bridge is, for the health endpoints (E11)."""
@@ -377,8 +391,13 @@ class Bridge:
             await asyncio.sleep(HOUSEKEEPING)
 
             try:
-                await self._store.prune(now_ms())
-                if not self._settings.dry_run:
+                with self._metrics.job("prune"):
+                    await self._store.prune(now_ms())
+
+                if self._settings.dry_run:
+                    continue
+
+                with self._metrics.job("adopt"):
                     await self._inbox.adopt()
             except ApiError as error:
                 log.warning("housekeeping has to wait", error=str(error))

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -114,6 +115,22 @@ class Inbox(Generic[R]):
             and entry.intent.asks_the_same(order)
             for entry in entries
         )
+
+    def paid_before(self, before: datetime) -> Iterator[str | None]:
+        """Yield the `mikId` of each paid order that came before a time and is
+        not carried out.
+
+        Whatever is in the inbox is soon carried out, unless the API server is
+        away; so there is little to look at.
+        """
+        limit = before.timestamp() * 1000
+
+        for lane in self._lanes.values():
+            for entry in lane:
+                intent = entry.intent
+
+                if _is_paid(intent) and entry.received_at < limit:
+                    yield intent.mik_id
 
     async def submit(self, intent: Intent) -> asyncio.Future[R]:
         """Put an intent on disk and start it; the future has the result of
@@ -421,6 +438,11 @@ class Inbox(Generic[R]):
             future.set_exception(result)
         else:
             future.set_result(result)
+
+
+def _is_paid(intent: Intent) -> bool:
+    """Return whether an intent is an order that was paid for."""
+    return isinstance(intent, Authorize) and intent.type == "Paid"
 
 
 def _too_late(entry: Entry, now: int, windows: GrantWindows) -> bool:

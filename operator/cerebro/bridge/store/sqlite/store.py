@@ -27,6 +27,7 @@ from cerebro.bridge.store.base import (
     Entry,
     LeftOver,
     Placement,
+    Stock,
     TokenLocation,
 )
 from cerebro.bridge.store.events import Ack, NewEvent, OpenEvent
@@ -70,6 +71,15 @@ class SqliteStore(BridgeStore):
     async def sync(self) -> None:
         """Wait until the log of the file is on the disk."""
         await self.engine.sync()
+
+    async def stock(self) -> Stock:
+        """Return how much the store has besides the inbox."""
+        waiting_orders = partial(rows_of, table="waiting")
+        events = partial(rows_of, table="events")
+
+        return Stock(
+            self.engine.read(waiting_orders), self.engine.read(events)
+        )
 
     async def prune(self, now: int) -> None:
         """Forget what is over, a part in each transaction: what waits between
