@@ -97,7 +97,7 @@ async def test_what_a_peer_shows_follows_its_traffic(
     }
 
     router.reboot(0)
-    while not router.up:
+    while not router.up:  # noqa: ASYNC110 - the boot is a timer of the loop
         await asyncio.sleep(0.01)
     again = await (await connect(router)).login()
     assert (await shown(again, PEERS)).keys() == before.keys()
