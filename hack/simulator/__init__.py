@@ -27,11 +27,12 @@ In a test:
 
 Where to find what: `codec` words and sentences; `session` a connection, login,
 cancel; `dispatch` the way to a handler; `commands`, `printing`, `actions` the
-verbs; `menu`, `menus`, `menus_system`, `menus_ipv6`, `computed` the menus as data; `values`
-kinds and normal forms; `query` query words; `row`, `table` rows; `hotspot`,
-`network` what happens to clients and their packets; `faults` latency and all
-that goes wrong; `clock` time; `options` the switches; `router`, `simulator`
-what holds them together; `control_server`, `control` the control port and its
+verbs; `menu`, `menus`, `menus_system`, `menus_ipv6`, `menus_routing`,
+`computed` the menus as data; `values` kinds and normal forms; `query` query
+words; `row`, `table` rows; `safe_mode` what is undone; `hotspot`, `network`
+what happens to clients and their packets; `faults` latency and all that goes
+wrong; `clock` time; `tls` the encrypted service; `options` the switches;
+`router`, `simulator` what holds them together; `control_server`, `control` the control port and its
 client; `cli` the command line. "Reference" means the project's notes on the
 RouterOS API, by their numbers.
 

@@ -141,10 +141,54 @@ class _Ping:
             )
 
 
+def take_safe_mode(call: Call) -> None:
+    """`/safe-mode/take`: where a session holds it already, `on-error` says
+    what becomes of that hold.
+    """
+    safe_mode = call.router.safe_mode
+    way = call.arguments.get("on-error", "abort")
+    if way not in {"abort", "ask", "release", "unroll"}:
+        raise Trap("input does not match any value of on-error", BAD_VALUE)
+    if safe_mode.user is not None:
+        if way == "release":
+            safe_mode.release()
+        elif way == "unroll":
+            safe_mode.unroll()
+        else:
+            # The text is not known; there is nobody here to be asked.
+            raise Trap("failure: safe mode is taken by another user")
+    safe_mode.take(call.session, call.rights.user)
+    call.done()
+
+
+def release_safe_mode(call: Call) -> None:
+    """`/safe-mode/release`: from any session; changes stay."""
+    call.router.safe_mode.release()
+    call.done()
+
+
+def unroll_safe_mode(call: Call) -> None:
+    """`/safe-mode/unroll`: from any session; changes are undone."""
+    call.router.safe_mode.unroll()
+    call.done()
+
+
+def toggle_safe_mode(call: Call) -> None:
+    """`/safe-mode/toggle`: take where nobody holds it, release else."""
+    if call.router.safe_mode.user is None:
+        take_safe_mode(call)
+    else:
+        release_safe_mode(call)
+
+
 ACTIONS: dict[str, tuple[Callable[[Call], None], str]] = {
     "/ip/hotspot/active/login": (hotspot_login, "write"),
     "/ip/hotspot/host/make-binding": (make_binding, "write"),
     "/system/reboot": (reboot, "reboot"),
+    "/safe-mode/take": (take_safe_mode, "write"),
+    "/safe-mode/release": (release_safe_mode, "write"),
+    "/safe-mode/unroll": (unroll_safe_mode, "write"),
+    "/safe-mode/toggle": (toggle_safe_mode, "write"),
     "/ping": (ping, "test"),
     "/tool/ping": (ping, "test"),
 }

@@ -25,6 +25,7 @@ from simulator.network import Network, NetworkRouter
 from simulator.options import Version
 from simulator.rights import Rights
 from simulator.row import Row
+from simulator.safe_mode import SafeMode
 from simulator.table import Table
 
 Emit = Callable[[bytes], None]
@@ -39,6 +40,7 @@ class CommandRouter(NetworkRouter, MenuRouter, Protocol):
     version: Version
     absent: set[str]
     network: Network
+    safe_mode: SafeMode
 
     def reboot(self, seconds: float) -> None:
         """Go down now and come back after `seconds`."""
@@ -50,6 +52,7 @@ class Call:
 
     A command that goes on sets `stop`, which ends it, and later sends through
     `emit`; `finished` tells the session that it came to its end by itself.
+    `session` is the number of the session that sent it, 0 for a person at the router.
     """
 
     router: CommandRouter
@@ -64,6 +67,7 @@ class Call:
     stop: Stop | None = None
     emit: Emit = lambda _sentence: None
     finished: Callable[[], None] = lambda: None
+    session: int = 0
 
     @property
     def table(self) -> Table:

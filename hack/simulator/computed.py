@@ -11,7 +11,8 @@ from simulator.row import Row
 from simulator.values import format_duration, parse_duration
 
 
-def _whole(seconds: float) -> str:
+def whole(seconds: float) -> str:
+    """Return a duration in whole seconds, 0s for what is below zero."""
     return format_duration(max(0, int(seconds)))
 
 
@@ -31,12 +32,12 @@ def binding_flag(kind: str) -> Computed:
 
 def age(router: MenuRouter, row: Row) -> str:
     """Return the time since the row was made."""
-    return _whole(router.clock.now() - row.hidden["created"])
+    return whole(router.clock.now() - row.hidden["created"])
 
 
 def idle(router: MenuRouter, row: Row) -> str:
     """Return the time since the last packet."""
-    return _whole(
+    return whole(
         router.clock.now() - row.hidden.get("seen", router.clock.now())
     )
 
@@ -49,16 +50,14 @@ def remaining(router: MenuRouter, row: Row) -> str | None:
     return (
         None
         if expires is None
-        else _whole(expires - router.clock.now() + 0.999)
+        else whole(expires - router.clock.now() + 0.999)
     )
 
 
 def time_left(router: MenuRouter, row: Row) -> str | None:
     """Return the time until the session's limit; absent without one."""
     limit = row.hidden.get("limit")
-    return (
-        None if limit is None else _whole(limit - router.clock.now() + 0.999)
-    )
+    return None if limit is None else whole(limit - router.clock.now() + 0.999)
 
 
 def user_uptime(router: MenuRouter, row: Row) -> str:
@@ -66,7 +65,7 @@ def user_uptime(router: MenuRouter, row: Row) -> str:
     one included.
     """
     used: float = row.hidden.get("used", 0.0)
-    return _whole(used + router.hotspot.running_time(row.values["name"]))
+    return whole(used + router.hotspot.running_time(row.values["name"]))
 
 
 def limit_of(row: Row) -> float | None:

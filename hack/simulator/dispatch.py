@@ -54,7 +54,7 @@ def execute(call: Call) -> None:
     router = call.router
     full = f"{call.path}/{call.verb}"
     action = ACTIONS.get(full)
-    if action is not None:
+    if action is not None and call.path not in router.absent:
         call.rights.need(action[1])
         action[0](call)
         return
@@ -80,7 +80,12 @@ def execute(call: Call) -> None:
 
 
 def _refuse_by_device_mode(call: Call) -> None:
-    if call.router.options.device_mode_hotspot or call.path != "/ip/hotspot":
+    options = call.router.options
+    allowed = {
+        "/ip/hotspot": options.device_mode_hotspot,
+        "/system/scheduler": options.device_mode_scheduler,
+    }
+    if allowed.get(call.path, True):
         return
     enables = call.verb in {"add", "enable"} or call.arguments.get(
         "disabled"

@@ -31,6 +31,14 @@ class MenuHotspot(Protocol):
         """Return the seconds of the sessions of a user that run now."""
 
 
+class MenuSafeMode(Protocol):
+    """The part of safe mode that a menu needs."""
+
+    @property
+    def user(self) -> str | None:
+        """The user whose session holds safe mode; None for nobody."""
+
+
 class MenuRouter(Protocol):
     """The part of the router that a menu needs: computed properties, refusals
     and changes read it.
@@ -43,6 +51,14 @@ class MenuRouter(Protocol):
     clock: Clock
     deadlines: Deadlines
     random: Random
+
+    @property
+    def version(self) -> Version:
+        """The version of RouterOS."""
+
+    @property
+    def safe_mode(self) -> MenuSafeMode:
+        """The safe mode of the router."""
 
     @property
     def tables(self) -> Mapping[str, Expiring]:

@@ -264,7 +264,25 @@ SERVICES = Menu(
     ),
 )
 
+SAFE_MODE = Menu(
+    "/safe-mode",
+    (
+        Property(
+            "enabled",
+            BOOL,
+            computed=lambda router, _row: (
+                "false" if router.safe_mode.user is None else "true"
+            ),
+        ),
+        Property("user", computed=lambda router, _row: router.safe_mode.user),
+    ),
+    verbs=_NONE,
+    singleton=True,
+    absent=lambda router: router.version < (7, 18),
+)
+
 MENUS = (
+    SAFE_MODE,
     IDENTITY,
     RESOURCE,
     ROUTERBOARD,

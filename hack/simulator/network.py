@@ -113,6 +113,25 @@ class Network:
             self._count(self._track(client, flow, host), host, client)
         return verdict
 
+    def tunnel(
+        self, public_key: str, endpoint: str, *, received: int, sent: int
+    ) -> None:
+        """Shake hands with a WireGuard peer and exchange bytes with it.
+
+        `endpoint` is the address and port that the peer came from. Raises
+        KeyError for an unknown key.
+        """
+        peers = self.router.tables["/interface/wireguard/peers"]
+        row = peers.holder(0, public_key)
+        if row is None:
+            raise KeyError(public_key)
+        address, _, port = endpoint.rpartition(":")
+        hidden = row.hidden
+        hidden["handshake"] = self.router.clock.now()
+        hidden["address"], hidden["port"] = address, port
+        hidden["rx"] = hidden.get("rx", 0) + received
+        hidden["tx"] = hidden.get("tx", 0) + sent
+
     def _new_connection(self, host: Row | None) -> Verdict:
         if host is None:
             return Verdict(True, "no hotspot server")

@@ -26,8 +26,11 @@ class RouterOptions:
     reorder_commands: tagged commands that arrive together run in a shuffled order. chr: no routerboard menu.
     double_trap: an unknown path gives two traps. extra_keys: rows carry `about` and `.nextid`.
     device_mode_hotspot: false refuses to add or enable hotspot servers. group: policy group of `user`.
+    device_mode_scheduler: the same for the scheduler.
     license_level: of `/system/license`; 0, 1 and 3 let one user log in at the hotspot, 4 lets 200, 5 lets 500.
     disk_full: nothing that a reboot keeps is added or changed.
+    tls: the port speaks TLS, as `api-ssl` does: `anonymous` as without a certificate, or with `certificate` and
+    `key`, the paths of PEM files (no key: it is in the certificate's file).
     address_pool: a range (`10.9.0.10-10.9.0.99`) out of which the hotspot gives each client its `to-address`, by
     1:1 NAT; without it a client keeps its own.
     """
@@ -56,6 +59,10 @@ class RouterOptions:
     device_mode_hotspot: bool = True
     license_level: str = "4"
     disk_full: bool = False
+    device_mode_scheduler: bool = True
+    tls: Literal["off", "anonymous", "certificate"] = "off"
+    certificate: str = ""
+    key: str = ""
     max_word: int = MAX_WORD
 
     def __post_init__(self) -> None:
@@ -65,6 +72,12 @@ class RouterOptions:
             raise ValueError("access: expects hotspot or list")
         if self.tag_position not in {"front", "end"}:
             raise ValueError("tag_position: expects front or end")
+        if self.tls not in {"off", "anonymous", "certificate"}:
+            raise ValueError("tls: expects off, anonymous or certificate")
+        if (self.tls == "certificate") != bool(self.certificate):
+            raise ValueError(
+                "certificate: expects a path with tls=certificate, and with that alone"
+            )
         if self.group not in BUILT_IN_GROUPS:
             raise ValueError(
                 f"group: expects one of {', '.join(BUILT_IN_GROUPS)}"

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import asdict
 from typing import Any
 
-from simulator import menus, menus_ipv6, menus_system
+from simulator import menus, menus_ipv6, menus_routing, menus_system
 from simulator.clock import Clock, Deadlines
 from simulator.commands import Call
 from simulator.dispatch import Request
@@ -23,8 +23,10 @@ from simulator.options import RouterOptions, parse_version
 from simulator.printing import View
 from simulator.rights import BUILT_IN_GROUPS, POLICIES, ROOT
 from simulator.row import Row
+from simulator.safe_mode import SafeMode
 from simulator.session import Session
 from simulator.table import Event, Table
+from simulator.tls import server_context
 from simulator.values import format_duration
 
 LOG_SIZE = 4000
@@ -36,6 +38,19 @@ SECRET_WORDS = (
     "preshared-key",
     "otp-secret",
 )
+
+COUNTED = (
+    "packets-in",
+    "packets-out",
+    "bytes-in",
+    "bytes-out",
+    "rx",
+    "tx",
+    "handshake",
+    "address",
+    "port",
+)
+"""What a row is told by traffic: a reboot loses it."""
 
 
 class Router:
@@ -62,11 +77,14 @@ class Router:
         self._booted = self.clock.now()
         self._server: asyncio.Server | None = None
         self._socket: socket.socket | None = None
+        self._tls = server_context(options)
+        self._service = "api" if self._tls is None else "api-ssl"
         self._boot: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.absent: set[str] = set()
         self.tables: dict[str, Table] = {}
         self._make_tables()
+        self.safe_mode = SafeMode(self)
         self.hotspot = Hotspot(self)
         self.network = Network(self)
         self.tables["/user/active"].subscribe(self._active_user_event)
@@ -78,6 +96,7 @@ class Router:
             *menus_system.MENUS,
             *menus.MENUS,
             *menus_ipv6.MENUS,
+            *menus_routing.MENUS,
         )
         present = [
             menu
@@ -150,6 +169,7 @@ class Router:
     def settle(self) -> None:
         """Let happen what the clock has made due."""
         self.deadlines.settle()
+        self.safe_mode.settle()
 
     def show(self, path: str) -> list[dict[str, str]]:
         """Return the rows of a menu as the API would show them to a full user.
@@ -196,7 +216,7 @@ class Router:
         """Take a new connection, unless the service has its number of sessions
         already.
         """
-        service = self.tables["/ip/service"].find("api")
+        service = self.tables["/ip/service"].find(self._service)
         limit = (
             int(service.values.get("max-sessions", "20")) if service else 20
         )
@@ -205,7 +225,7 @@ class Router:
         self.sessions[session.number] = session
         if self.version >= (7, 19):
             values = {
-                "name": "api",
+                "name": self._service,
                 "port": str(self.port),
                 "dynamic": "true",
                 "connection": "true",
@@ -228,7 +248,7 @@ class Router:
         values = {
             "name": user.values["name"],
             "address": session.peer,
-            "via": "api",
+            "via": self._service,
             "group": self.tables["/user/group"].name_of(user.values["group"])
             or "",
             "when": self.clock.stamp(),
@@ -245,6 +265,7 @@ class Router:
         if self.faults.blackhole and self.up:
             return
         self.sessions.pop(session.number, None)
+        self.safe_mode.lost(session.number)
         for path, row in session.rows:
             self.tables[path].remove(row)
         session.rows.clear()
@@ -392,12 +413,7 @@ class Router:
                 row.hidden.pop("watched", None)
                 self.deadlines.watch(table, row)
             else:
-                for name in (
-                    "packets-in",
-                    "packets-out",
-                    "bytes-in",
-                    "bytes-out",
-                ):
+                for name in COUNTED:
                     row.hidden.pop(name, None)
 
     def _bind(self) -> None:
@@ -425,7 +441,10 @@ class Router:
         if wanted and self._server is None and self._socket is not None:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(
-                lambda: Session(self), sock=self._socket, backlog=128
+                lambda: Session(self),
+                sock=self._socket,
+                backlog=128,
+                ssl=self._tls,
             )
         elif not wanted and self._server is not None:
             self._close_listener()

@@ -20,3 +20,8 @@ class Row:
     values: dict[str, str]
     hidden: dict[str, Any] = field(default_factory=dict)
     locked: bool = False
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the row is no configuration: dynamic, or of a service."""
+        return self.locked or self.values.get("dynamic") == "true"

@@ -212,6 +212,7 @@ class Session(asyncio.Protocol):
             dict(request.attributes),
             list(request.queries),
             request.tag,
+            session=self.number,
         )
         call.emit = self._write
         call.finished = lambda: self._finished(call)

@@ -14,6 +14,9 @@ from simulator.row import Row
 Event = Literal["add", "set", "remove"]
 Subscriber = Callable[[Event, Row], None]
 
+Saved = tuple[Row, dict[str, str], dict[str, Any]]
+"""A row with what it showed, and with what it kept hidden, at a time."""
+
 
 class Table:
     """One menu of one router. Every change is told to the subscribers at once,
@@ -52,11 +55,11 @@ class Table:
         self._next_id += 1
         filled[".id"] = row.id
         self.rows[row.id] = row
-        self._take(row)
         if before is not None:
             self.move([row], before)
         if self.menu.changed:
             self.menu.changed(self.router, row, set(values) | set(row.hidden))
+        self._take(row)
         self._tell("add", row)
         return row
 
@@ -103,6 +106,49 @@ class Table:
         at = order.index(before) if before in order else len(order)
         order[at:at] = rows
         self.rows = {row.id: row for row in order}
+
+    def saved(self) -> list[Saved]:
+        """Return the configuration as it is now, for `restore`."""
+        return [
+            (row, dict(row.values), self._written(row))
+            for row in self.rows.values()
+            if not row.temporary
+        ]
+
+    def restore(self, saved: Sequence[Saved]) -> None:
+        """Make the configuration what it was; dynamic rows stay as they are."""
+        ids = {row.id for row, _, _ in saved}
+        for row in list(self.rows.values()):
+            if row.id not in ids and not row.temporary:
+                self.remove(row)
+        for row, values, written in saved:
+            if row.id not in self.rows:
+                self._put_back(row, values, written, "add")
+            elif (row.values, self._written(row)) != (values, written):
+                self._release(row)
+                self._put_back(row, values, written, "set")
+        self.move(
+            [row for row in self.rows.values() if row.id not in ids], None
+        )
+        self.rows = {row.id: row for row, _, _ in saved} | self.rows
+
+    def _put_back(
+        self,
+        row: Row,
+        values: dict[str, str],
+        written: dict[str, Any],
+        event: Event,
+    ) -> None:
+        row.values = dict(values)
+        for name in self._written(row).keys() - written.keys():
+            del row.hidden[name]
+        row.hidden.update(written)
+        self.rows[row.id] = row
+        self._take(row)
+        self._tell(event, row)
+
+    def _written(self, row: Row) -> dict[str, Any]:
+        return {n: v for n, v in row.hidden.items() if self._is_hidden(n)}
 
     def find(self, reference: str) -> Row | None:
         """Return the row with this id or unambiguous name."""

@@ -14,6 +14,7 @@ from ipaddress import (
     IPv4Address,
     IPv4Network,
     NetmaskValueError,
+    ip_network,
 )
 from typing import Protocol
 
@@ -300,13 +301,13 @@ class PrefixList(Kind):
     """
 
     mask: bool = True
+    ipv6: bool = False
 
     def _parse(self, name: str, text: str) -> str:
+        network = ip_network if self.ipv6 else IPv4Network
         try:
             networks = [
-                IPv4Network(part, strict=False)
-                for part in text.split(",")
-                if part
+                network(part, strict=False) for part in text.split(",") if part
             ]
         except (AddressValueError, NetmaskValueError, ValueError):
             raise Trap(

@@ -20,7 +20,9 @@ _LETTERS = dict(
 _END_OF_WORD = ' \t\r\n;{}[]()"$'
 _OPERATOR = re.compile(r"\|\||!=|[=<>~.,!]")
 _VARIABLE = re.compile(r"\$([A-Za-z0-9]+)")
-_NAMED = re.compile(r"([a-z][a-z0-9-]*)=")
+_NAMED = re.compile(r"(\.?[a-z][a-z0-9-]*)=")
+_WORD = re.compile(r"[a-z0-9-]+(?=[ \t\r\n;\]}]|$)")
+_VERBS = ("add", "set", "remove", "move", "find", "get")
 
 
 class SyntaxProblemError(Exception):
@@ -120,6 +122,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.menu = ""
 
     def peek(self) -> str:
         return self.text[self.at : self.at + 1]
@@ -150,7 +153,29 @@ class _Reader:
     def command(self, closing: str) -> Command:
         if self.peek() == "{":
             return Command("{}", ((None, self.block()),))
+        outer, name = self.menu, self.name()
+        self.menu = name.rpartition("/")[0]
+        command = self.arguments(name, closing)
+        self.menu = outer
+        return command
+
+    def name(self) -> str:
+        """The command with its menu: written with slashes, with blanks (`/ip hotspot`), or left out within brackets,
+        where it is that of the command around.
+        """
         name = self.bare()
+        if name in _VERBS and self.menu:
+            return f"{self.menu}/{name}"
+        while name[:1] == "/" and name.rpartition("/")[2] not in _VERBS:
+            self.blanks()
+            match = _WORD.match(self.text, self.at)
+            if not match:
+                break
+            self.at = match.end()
+            name += "/" + match[0]
+        return name
+
+    def arguments(self, name: str, closing: str) -> Command:
         if not re.fullmatch(r":[a-z]+|(/[a-z0-9-]+)+", name):
             raise SyntaxProblemError(f"no command: {name!r}")
         arguments: list[tuple[str | None, Value]] = []

@@ -28,8 +28,16 @@ ARGUMENTS = {
     "/ipv6/address": "address interface advertise comment disabled",
     "/ip/route": "dst-address gateway comment disabled",
     "/ipv6/route": "dst-address gateway comment disabled",
-    "/ip/firewall/filter": "chain action in-interface src-address protocol dst-port comment disabled",
-    "/ipv6/firewall/filter": "chain action in-interface src-address protocol dst-port comment disabled",
+    "/ip/firewall/filter": "chain action in-interface src-address protocol dst-port comment disabled "
+    "place-before",
+    "/ipv6/firewall/filter": "chain action in-interface src-address protocol dst-port comment disabled "
+    "place-before",
+    "/ip/hotspot/ip-binding": "mac-address address server type comment disabled place-before",
+    "/ip/firewall/address-list": "list address comment disabled",
+    "/ip/hotspot/host": "",
+    "/ip/hotspot/active": "",
+    "/ip/hotspot/cookie": "",
+    "/ip/firewall/connection": "",
     "/ip/hotspot": "name interface disabled",
     "/ip/service": "address port disabled",
     "/system/scheduler": "name interval start-time policy on-event comment disabled",
@@ -44,11 +52,12 @@ class RefusedError(Exception):
 class ConsoleRouter:
     """Tables by menu; `printed` and `failed` are what a person would see."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_id: int = 0) -> None:
+        """`last_id` is the highest id that a test is going to use itself."""
         self.tables: dict[str, list[Row]] = {menu: [] for menu in ARGUMENTS}
         self.printed: list[str] = []
         self.failed: list[str] = []
-        self._ids = 0
+        self._ids = last_id
         for name, port in (("api", "8728"), ("api-ssl", "8729")):
             self.put(
                 "/ip/service", name=name, port=port, disabled="no", address=""
@@ -192,6 +201,12 @@ class ConsoleRouter:
             return self._move(
                 menu, self._value(unnamed[0], variables), named["destination"]
             )
+        if verb == "remove":
+            gone = self._rows(menu, self._value(unnamed[0], variables))
+            self.tables[menu] = [
+                row for row in self.tables[menu] if row not in gone
+            ]
+            return None
         known = {name: _flat(value) for name, value in named.items()}
         if unknown := set(known) - set(ARGUMENTS[menu].split()):
             raise RefusedError(f"unknown parameter {unknown}")
@@ -200,8 +215,22 @@ class ConsoleRouter:
             return self._add(menu, known)
         assert verb == "set", verb
         for row in self._rows(menu, self._value(unnamed[0], variables)):
+            if menu == "/interface/wireguard" and "name" in known:
+                self._rename(row["name"], known["name"])
             row.update(known)
+            for word in unnamed[1:]:
+                assert isinstance(word, Text)
+                assert word.value[0] == "!", word
+                row.pop(word.value[1:], None)
         return None
+
+    def _rename(self, before: str, after: str) -> None:
+        """What refers to an interface follows its name."""
+        for rows in self.tables.values():
+            for row in rows:
+                for name in ("interface", "in-interface", "gateway"):
+                    if row.get(name) == before:
+                        row[name] = after
 
     def _check(self, menu: str, values: Row) -> None:
         interfaces = [
@@ -220,8 +249,11 @@ class ConsoleRouter:
                 raise RefusedError("failure: entry already exists")
 
     def _add(self, menu: str, values: Row) -> None:
+        before = values.pop("place-before", None)
         row = self.put(menu)
         row.update(values)
+        if before is not None:
+            self._move(menu, row[".id"], before)
         if menu == "/interface/wireguard":
             row["public-key"] = f"made-on-router-{row['.id']}"
 
@@ -231,8 +263,9 @@ class ConsoleRouter:
             raise RefusedError("no such item")
         return [row for row in self.tables[menu] if row[".id"] in wanted]
 
-    def _move(self, menu: str, ids: Any, destination: str) -> None:
+    def _move(self, menu: str, ids: Any, place: Any) -> None:
         moved = self._rows(menu, ids)
+        destination = place[0] if isinstance(place, list) else place
         if any(row[".id"] == destination for row in moved):
             raise RefusedError("failure: can not move object before itself")
         rest = [row for row in self.tables[menu] if row not in moved]

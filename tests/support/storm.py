@@ -23,8 +23,6 @@ from support.live_devices import LiveDevices
 
 BINDING, LIST = "/ip/hotspot/ip-binding", "/ip/firewall/address-list"
 MENUS = (BINDING, LIST, "/ip/hotspot/host", "/ip/hotspot/active")
-LOOK_EVERY = 0.05
-"""Seconds between two looks at all packets."""
 FAULT_LASTS = 1.0
 """Seconds after which a fault is over by itself."""
 ON_HAND = "put by hand \udcff\udc80"
@@ -68,6 +66,8 @@ class Storm:
     sessions: int
     seconds: float
     seed: int
+    look_every: float = 0.05
+    """Seconds between two looks at all packets."""
     faults: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     looks: int = 0
@@ -196,7 +196,7 @@ class Storm:
         """Send a packet of each phone, again and again."""
         before = time.monotonic()
         while True:
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(self.look_every)
             now = time.monotonic()
             for number, phone in enumerate(self.phones):
                 self._look(phone, now, now - before)

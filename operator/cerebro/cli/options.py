@@ -1,6 +1,6 @@
 """The command line of what people run once: options, help, exit statuses.
 
-The work is in `bootstrap.py`, `export.py` and `records.py`, which know no command line.
+The work is in `bootstrap.py`, `export.py`, `plan.py` and `records.py`, which know no command line.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command()(bootstrap)
     app.command()(export)
+    app.command()(plan)
 
     records = typer.Typer(
         no_args_is_help=True,
@@ -131,6 +132,47 @@ def export(namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
         _run(kubeconfig, namespace, lambda cluster: work.run(cluster, _tell)),
         nl=False,
     )
+
+
+def plan(
+    device: Annotated[
+        str | None,
+        typer.Argument(help="Name of the Device.", show_default=False),
+    ] = None,
+    *,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Print the plans of all Devices."),
+    ] = False,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Print what would be done to a router, as lines for its terminal. Nothing is written.
+
+    A plan is made for a Device with spec.dryRun: true; its agent keeps it in status.plan. Rows are named by their id
+    and by what they say, so a line that is pasted late leaves a row that has changed. Lines that begin with # are not
+    run when pasted: those with a secret, which is not shown, and notes. At most 256 lines are shown.
+
+    Plans go to standard output, everything else to standard error.
+
+    Exit status: 0 printed; 1 no such Device, or the API server refused; 2 wrong usage or kubeconfig;
+    3 the Device has no plan, the message says why and how to get one.
+    """
+    from cerebro.cli import plan as work
+
+    if (device is None) is not everything:
+        raise typer.BadParameter("name a DEVICE, or give --all")
+
+    for line in _run(
+        kubeconfig,
+        namespace,
+        lambda cluster: (
+            work.of_all(cluster, _tell)
+            if device is None
+            else work.of_device(cluster, device, _tell)
+        ),
+    ):
+        typer.echo(line)
 
 
 def show_records(

@@ -114,16 +114,19 @@ def test_f6_dry_run_says_what_would_change_and_writes_nothing(
         lambda: any(A in line for line in plan()), "the plan for A", plan
     )
     assert any(
-        line.startswith(f"{BINDING} add") and f"mac-address={A}" in line
+        line.startswith("/ip hotspot ip-binding add")
+        and f"mac-address={A}" in line
         for line in plan()
     )
     assert any(
-        line.startswith(f"{LIST} add") and f"address={IP}" in line
+        line.startswith("/ip firewall address-list add")
+        and f"address={IP}" in line
         for line in plan()
     )
     relay.until(
         lambda: any(
-            line.startswith(f"{BINDING} set") and "disabled=true" in line
+            line.startswith("/ip hotspot ip-binding set")
+            and line.endswith("disabled=yes")
             for line in plan()
         ),
         "the plan to end B's access, which waits a moment (E13)",

@@ -279,3 +279,25 @@ def test_e9_an_export_applied_again_gives_the_same_devices(
     before["router-1"]["tunnelAddress"] = "10.8.0.7"
     assert specs() == before
     assert end(cerebro("export"))[1] == output
+
+
+def test_plans_are_printed_for_devices_in_dry_run(
+    cerebro: Callable[..., subprocess.Popen[str]], agent: Agent
+) -> None:
+    line = "/ip hotspot ip-binding add mac-address=02:00:00:00:00:01"
+    make_hub(agent)
+    make_device(agent, dryRun=True)
+    make_device(agent, "router-2")
+    status, output, said = end(cerebro("plan", "router-1"))
+    assert (status, output) == (3, "")
+    assert "has no status.plan yet" in said
+    agent.status("device", "router-1", plan=[line])
+    status, output, said = end(cerebro("plan", "router-1"))
+    assert (status, output.splitlines()[1:]) == (0, [line])
+    status, everything, said = end(cerebro("plan", "--all"))
+    assert (status, everything) == (0, output)
+    assert "the Device router-2 is not in dry run" in said
+    assert end(cerebro("plan", "router-2"))[0] == 3
+    assert end(cerebro("plan", "router-3"))[0] == 1
+    assert end(cerebro("plan"))[0] == 2
+    assert end(cerebro("plan", "router-1", "--all"))[0] == 2

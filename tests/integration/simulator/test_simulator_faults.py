@@ -26,7 +26,7 @@ async def silent(wire: Wire, seconds: float = 0.2) -> bool:
 async def test_latency_is_a_round_trip_and_does_not_serialise(
     router: Router, wire: Wire, control: SimulatorControl
 ) -> None:
-    """Lower bounds follow from the model; the upper one is that of 40 trips in a row."""
+    """Point 41: Lower bounds follow from the model; the upper one is that of 40 trips in a row."""
     await control.faults(router.name, latency_ms=500)
     started = time.monotonic()
     await wire.ask(IDENTITY)
@@ -57,7 +57,7 @@ async def test_a_hanging_router_answers_when_it_is_well_again(
 async def test_in_a_black_hole_the_router_does_not_learn_that_a_client_has_gone(
     router: Router, wire: Wire, control: SimulatorControl, connect: Connect
 ) -> None:
-    """Half-open silence."""
+    """Point 41: Half-open silence."""
     leaving = await (await connect(router)).login()
     await control.faults(router.name, blackhole=True)
     wire.send(IDENTITY)
@@ -97,7 +97,7 @@ async def test_cut(
 async def test_dropped_at_a_byte(
     router: Router, wire: Wire, control: SimulatorControl, allowed: int
 ) -> None:
-    """In the middle of a word, without `!done`."""
+    """Point 41: In the middle of a word, without `!done`."""
     await control.faults(router.name, drop_after_bytes=allowed)
     wire.send("/user/group/print")
     assert len(await wire.reader.read()) == allowed
@@ -124,7 +124,7 @@ async def test_dropped_at_a_byte_of_the_client(
 async def test_traps_put_in_place(
     router: Router, wire: Wire, control: SimulatorControl
 ) -> None:
-    """A trap at once, and one behind rows."""
+    """Point 41: A trap at once, and one behind rows."""
     trap = {
         "path": "/user/group",
         "verb": "print",
@@ -154,7 +154,7 @@ async def test_traps_put_in_place(
 async def test_commands_cost_time_for_all_connections_together(
     router: Router, wire: Wire, control: SimulatorControl, connect: Connect
 ) -> None:
-    """Cost, knee and stall; lower bounds that follow from the model."""
+    """Point 41: Cost, knee and stall; lower bounds that follow from the model."""
     other = await (await connect(router)).login()
     await control.faults(router.name, per_command_ms=20)
     started = time.monotonic()
@@ -192,7 +192,7 @@ async def test_a_narrow_line(
 async def test_reboot(
     router: Router, wire: Wire, control: SimulatorControl
 ) -> None:
-    """It is down until it boots a second time, as long as we look."""
+    """Points 30, 36: It is down until it boots a second time, as long as we look."""
     name = router.name
     await control.advance_clock(name, 3600)
     lists = "/ip/firewall/address-list"
@@ -239,6 +239,7 @@ async def test_reboot(
 async def test_reboot_by_command_gives_no_done(
     router: Router, wire: Wire
 ) -> None:
+    """Point 36."""
     wire.send("/system/reboot")
     assert await wire.texts() == ["closed"]
     assert not router.up

@@ -30,6 +30,7 @@ async def added(wire: Wire, path: str, *words: str) -> str:
 async def test_an_empty_print(
     make_router: MakeRouter, connect: Connect, version: str, empty: bool
 ) -> None:
+    """Point 11."""
     wire = await (await connect(await make_router(version=version))).login()
     answer = await wire.ask(f"{BINDING}/print")
     assert (answer.rows, answer.empty) == ([], empty)
@@ -38,6 +39,7 @@ async def test_an_empty_print(
 async def test_unknown_menus_and_verbs(
     wire: Wire, make_router: MakeRouter, connect: Connect
 ) -> None:
+    """Points 12, 13, 44."""
     prefix = (None, "no such command prefix")
     assert (await wire.ask("/ip/foo/print")).traps == [
         ("0", "no such command or directory (foo)"),
@@ -65,6 +67,7 @@ async def test_unknown_menus_and_verbs(
 
 
 async def test_proplist(wire: Wire) -> None:
+    """Point 14."""
     await added(wire, BINDING, f"{MAC}1", "=comment=x")
     await added(wire, BINDING, f"{MAC}2")
     assert (
@@ -75,6 +78,7 @@ async def test_proplist(wire: Wire) -> None:
 async def test_attributes_come_in_a_seeded_order(
     make_router: MakeRouter, connect: Connect
 ) -> None:
+    """Point 15."""
     orders = []
     for seed in (1, 1, 2):
         wire = await (await connect(await make_router(seed=seed))).login()
@@ -85,6 +89,7 @@ async def test_attributes_come_in_a_seeded_order(
 
 
 async def test_count_only(wire: Wire) -> None:
+    """Point 19."""
     for number in range(3):
         await added(
             wire,
@@ -98,6 +103,7 @@ async def test_count_only(wire: Wire) -> None:
 
 
 async def test_ids_are_not_reused_and_name_rows(wire: Wire) -> None:
+    """Points 21, 22."""
     first = await added(wire, LIST, "=list=a", "=address=10.0.0.1")
     await wire.ask(f"{LIST}/remove", f"=numbers={first}")
     ids = [
@@ -126,6 +132,7 @@ async def test_ids_are_not_reused_and_name_rows(wire: Wire) -> None:
 async def test_old_spelling_of_no_such_item(
     make_router: MakeRouter, connect: Connect
 ) -> None:
+    """Point 22."""
     wire = await (
         await connect(await make_router(old_no_such_item=True))
     ).login()
@@ -181,10 +188,12 @@ async def test_old_spelling_of_no_such_item(
 async def test_refusals(
     wire: Wire, words: list[str], trap: tuple[str | None, str]
 ) -> None:
+    """Points 13, 23, 24."""
     assert (await wire.ask(*words)).traps == [trap]
 
 
 async def test_a_removed_target_leaves_its_id(wire: Wire) -> None:
+    """Point 24."""
     server = await added(
         wire, "/ip/hotspot", "=name=hs2", "=interface=ether5", "=disabled=no"
     )
@@ -197,6 +206,7 @@ async def test_a_removed_target_leaves_its_id(wire: Wire) -> None:
 
 
 async def test_order_and_move(wire: Wire) -> None:
+    """Point 25."""
     ids = {
         n: await added(wire, BINDING, f"{MAC}{n}", f"=comment={n}")
         for n in "123"
@@ -239,6 +249,7 @@ async def test_order_and_move(wire: Wire) -> None:
 
 
 async def test_unset_and_comment(wire: Wire) -> None:
+    """Point 26."""
     path = "/ip/hotspot/walled-garden/ip"
     row = await added(
         wire, path, "=src-address-list=paid", "=protocol=tcp", "=comment=x"
@@ -254,6 +265,7 @@ async def test_unset_and_comment(wire: Wire) -> None:
 
 
 async def test_defaults_and_booleans(wire: Wire) -> None:
+    """Points 17, 27."""
     await added(
         wire,
         "/ip/hotspot/user",
@@ -271,6 +283,7 @@ async def test_defaults_and_booleans(wire: Wire) -> None:
 
 
 async def test_address_list_duplicates(wire: Wire) -> None:
+    """Points 13, 29."""
     twin = ["=list=a", "=address=10.10.10.10"]
     await added(wire, LIST, *twin)
     refused = [(None, "failure: already have such entry")]
@@ -291,11 +304,14 @@ async def test_address_list_duplicates(wire: Wire) -> None:
 
 
 async def test_address_list_timeouts(wire: Wire, router: Router) -> None:
+    """Point 30."""
     row = await added(
         wire, LIST, "=list=a", "=address=10.0.0.1", "=timeout=1h"
     )
     (shown,) = (await wire.ask(f"{LIST}/print")).rows
     assert shown["dynamic"] == "true"
+    answer = await wire.ask(f"{LIST}/add", "=list=a", "=address=10.0.0.1")
+    assert answer.traps == [(None, "failure: already have such entry")]
     assert shown["timeout"] == "1h" or shown["timeout"].startswith("59m5")
     router.clock.advance(1800)
     assert (await column(wire, LIST, "timeout"))[0].startswith(
@@ -313,6 +329,7 @@ async def test_address_list_timeouts(wire: Wire, router: Router) -> None:
 
 
 async def test_bindings(wire: Wire) -> None:
+    """Point 31."""
     row = await added(wire, BINDING, f"{MAC}1")
     refused = [(None, "failure: such client already exists")]
     assert (
@@ -336,6 +353,7 @@ async def test_bindings(wire: Wire) -> None:
 
 
 async def test_active_login(wire: Wire, router: Router) -> None:
+    """Point 34."""
     login = ["/ip/hotspot/active/login", "=user=u", "=password=p"]
     await added(wire, "/ip/hotspot/user", "=name=u", "=password=p")
     assert (await wire.ask(*login, "=ip=10.5.50.9")).traps == [
@@ -354,6 +372,7 @@ async def test_active_login(wire: Wire, router: Router) -> None:
 
 
 async def test_singletons(wire: Wire) -> None:
+    """Point 46."""
     assert (await wire.ask("/system/identity/set", "=name=gate")).traps == []
     assert (await wire.ask("/system/identity/print")).rows == [
         {"name": "gate"}
@@ -364,6 +383,7 @@ async def test_singletons(wire: Wire) -> None:
 
 
 async def test_extra_keys(make_router: MakeRouter, connect: Connect) -> None:
+    """Point 47."""
     wire = await (await connect(await make_router(extra_keys=True))).login()
     ids = [await added(wire, BINDING, f"{MAC}{n}") for n in (1, 2)]
     rows = (await wire.ask(f"{BINDING}/print")).rows
@@ -372,6 +392,7 @@ async def test_extra_keys(make_router: MakeRouter, connect: Connect) -> None:
 
 
 async def test_device_mode(make_router: MakeRouter, connect: Connect) -> None:
+    """Point 43."""
     wire = await (
         await connect(await make_router(device_mode_hotspot=False))
     ).login()

@@ -12,6 +12,7 @@ from simulator import Router
 async def test_wrong_then_right_login(
     router: Router, connect: Connect
 ) -> None:
+    """Points 3, 13."""
     wire = await connect(router)
     wire.send("/login", "=name=cerebro", "=password=wrong")
     assert await wire.texts() == [
@@ -24,6 +25,7 @@ async def test_wrong_then_right_login(
 
 
 async def test_legacy_login(make_router: MakeRouter, connect: Connect) -> None:
+    """Point 4."""
     wire = await connect(await make_router(legacy_login=True, version="6.42"))
     for password, wanted in (("wrong", "cannot log in"), ("secret", None)):
         challenge = (await wire.ask("/login")).ret
@@ -46,6 +48,7 @@ async def test_legacy_login(make_router: MakeRouter, connect: Connect) -> None:
 async def test_a_command_before_login_is_fatal(
     router: Router, connect: Connect
 ) -> None:
+    """Point 5."""
     wire = await connect(router)
     wire.send("/system/identity/print")
     assert await wire.texts() == ["!fatal", "not logged in"]
@@ -53,17 +56,20 @@ async def test_a_command_before_login_is_fatal(
 
 
 async def test_quit(wire: Wire) -> None:
+    """Point 6."""
     wire.send("/quit")
     assert await wire.texts() == ["!fatal", "session terminated on request"]
     assert await wire.texts() == ["closed"]
 
 
 async def test_a_control_byte_closes(wire: Wire) -> None:
+    """Point 1."""
     wire.writer.write(b"\xf8")
     assert await wire.texts() == ["closed"]
 
 
 async def test_empty_sentences_are_ignored(wire: Wire) -> None:
+    """Point 2."""
     wire.writer.write(
         b"\x00\x00" + sentence("/system/identity/print") + b"\x00"
     )
@@ -77,7 +83,7 @@ async def test_empty_sentences_are_ignored(wire: Wire) -> None:
 async def test_values_of_boundary_sizes_come_back(
     wire: Wire, size: int
 ) -> None:
-    """The word is `=comment=` and the value."""
+    """Point 1: The word is `=comment=` and the value."""
     value = "x" * max(0, size - len("=comment="))
     await wire.ask(
         "/ip/hotspot/ip-binding/add",
@@ -93,16 +99,23 @@ async def test_values_of_boundary_sizes_come_back(
 
 
 async def test_bytes_that_are_no_text_pass_through(wire: Wire) -> None:
+    """Point 42."""
     raw = b"=comment=caf\xe9 \x00 \xff=\n"
     await wire.ask("/ip/hotspot/ip-binding/add", "=address=10.0.0.1", raw)
     wire.send("/ip/hotspot/ip-binding/print", "=.proplist=comment")
     assert await wire.read() == [b"!re", raw]
+    assert await wire.read() == [b"!done"]
+    name = b"=name=h\xe9\x00te"
+    await wire.ask("/system/identity/set", name)
+    wire.send("/system/identity/print")
+    assert await wire.read() == [b"!re", name]
 
 
 @pytest.mark.parametrize("position", ["front", "end"])
 async def test_tags_stand_on_every_sentence(
     make_router: MakeRouter, connect: Connect, position: str
 ) -> None:
+    """Point 7."""
     wire = await (
         await connect(await make_router(tag_position=position))
     ).login()
@@ -127,7 +140,7 @@ async def test_tags_stand_on_every_sentence(
 async def test_tagged_commands_overtake_each_other(
     make_router: MakeRouter, connect: Connect
 ) -> None:
-    """Order of completion and mixture of sentences, by the router's seed."""
+    """Point 8: Order of completion and mixture of sentences, by the router's seed."""
     wire = await (
         await connect(await make_router(reorder_commands=True, seed=7))
     ).login()
@@ -146,6 +159,7 @@ async def test_tagged_commands_overtake_each_other(
 
 
 async def test_without_tags_answers_carry_none(wire: Wire) -> None:
+    """Point 9."""
     wire.send("/user/group/print", "=.proplist=name")
     wire.send("/system/identity/print")
     kinds = [await wire.texts() for _ in range(6)]
@@ -163,6 +177,7 @@ async def test_without_tags_answers_carry_none(wire: Wire) -> None:
 async def test_listen_and_cancel(
     wire: Wire, router: Router, connect: Connect
 ) -> None:
+    """Points 10, 20."""
     other = await (await connect(router)).login()
     wire.send(
         "/ip/firewall/address-list/listen",
@@ -218,6 +233,7 @@ async def test_listen_and_cancel(
 
 
 async def test_cancel_without_a_tag_ends_all(wire: Wire) -> None:
+    """Point 10."""
     wire.send("/ip/arp/listen", ".tag=1")
     wire.send("/ip/hotspot/host/listen", ".tag=2")
     wire.send("/cancel", ".tag=c")

@@ -23,6 +23,7 @@ async def limited(
 async def test_policies_are_needed(
     router: Router, control: SimulatorControl, connect: Connect
 ) -> None:
+    """Point 39."""
     wire = await limited(router, control, connect, "api,read")
     assert (await wire.ask("/ip/hotspot/host/print")).traps == []
     binding = ["/ip/hotspot/ip-binding/add", "=mac-address=aa:bb:cc:00:00:01"]
@@ -75,6 +76,7 @@ async def test_without_api_there_is_no_login(
 async def test_secrets_are_masked(
     router: Router, control: SimulatorControl, connect: Connect
 ) -> None:
+    """Point 38."""
     await control.add_row(
         router.name, "/ip/hotspot/user", name="guest", password="hidden"
     )
@@ -90,6 +92,7 @@ async def test_secrets_are_masked(
 
 
 async def test_group_policies_are_one_list_with_negations(wire: Wire) -> None:
+    """Point 39."""
     groups = {
         row["name"]: row["policy"].split(",")
         for row in (await wire.ask("/user/group/print")).rows
@@ -111,6 +114,7 @@ async def test_group_policies_are_one_list_with_negations(wire: Wire) -> None:
 async def test_the_session_after_the_last_is_refused(
     make_router: MakeRouter, control: SimulatorControl, connect: Connect
 ) -> None:
+    """Point 40."""
     router = await make_router()
     wires = [await (await connect(router)).login() for _ in range(20)]
     one_more = await connect(router)
@@ -142,6 +146,7 @@ async def test_sessions_leave_and_can_be_ended(
 async def test_before_7_19_there_are_no_dynamic_services(
     make_router: MakeRouter, connect: Connect
 ) -> None:
+    """Point 40."""
     wire = await (await connect(await make_router(version="7.18.2"))).login()
     rows = (await wire.ask("/ip/service/print")).rows
     assert len(rows) == 8

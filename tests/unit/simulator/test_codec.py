@@ -32,6 +32,7 @@ BOUNDARIES = {
 
 @pytest.mark.parametrize(("length", "wire"), BOUNDARIES.items())
 def test_lengths_at_their_boundaries(length: int, wire: str) -> None:
+    """Point 1."""
     prefix = bytes.fromhex(wire)
     assert encode_length(length) == prefix
     assert prefix_size(prefix[0]) == len(prefix)
@@ -40,6 +41,7 @@ def test_lengths_at_their_boundaries(length: int, wire: str) -> None:
 
 @pytest.mark.parametrize("first", [*range(0xF1, 0xF8), 0xF8, 0xFF])
 def test_undefined_first_bytes_end_the_stream(first: int) -> None:
+    """Point 1."""
     with pytest.raises(ProtocolError):
         Decoder().feed(bytes([first]) + b"....")
 
@@ -48,6 +50,7 @@ def test_undefined_first_bytes_end_the_stream(first: int) -> None:
     "size", [1, 0x7F, 0x80, 0x3FFF, 0x4000, 0x1FFFFF, 0x200000]
 )
 def test_words_of_boundary_sizes_round_trip_in_pieces(size: int) -> None:
+    """Point 1."""
     word = bytes(size % 251 for _ in range(1)) * size
     wire = encode_sentence([b"/x", word])
     decoder = Decoder()
@@ -58,10 +61,12 @@ def test_words_of_boundary_sizes_round_trip_in_pieces(size: int) -> None:
 
 
 def test_a_five_byte_prefix_is_understood() -> None:
+    """Point 1."""
     assert Decoder().feed(b"\xf0\x00\x00\x00\x02ab\x00") == [[b"ab"]]
 
 
 def test_empty_sentences_are_ignored() -> None:
+    """Point 2."""
     assert Decoder().feed(b"\x00\x00\x02/x\x00\x00\x02/y\x00") == [
         [b"/x"],
         [b"/y"],
@@ -94,4 +99,5 @@ def test_any_sentences_survive_any_cutting(
 
 @given(st.binary())
 def test_any_bytes_pass_through_text(raw: bytes) -> None:
+    """Point 42."""
     assert to_bytes(to_text(raw)) == raw

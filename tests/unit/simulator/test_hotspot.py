@@ -40,6 +40,7 @@ def test_no_host_row_before_the_first_packet(client: Router) -> None:
 
 
 def test_a_binding_acts_on_hosts_made_after_it(client: Router) -> None:
+    """Point 32."""
     assert not forwarded(client)
     bind(client)
     assert not forwarded(client)
@@ -144,6 +145,7 @@ def test_the_first_enabled_binding_that_fits_wins(
 def test_removing_active_leaves_the_host_unauthorized_and_a_cookie_brings_it_back(
     client: Router,
 ) -> None:
+    """Point 33."""
     hotspot = client.hotspot
     assert not forwarded(client)
     active = hotspot.log_in(host(client), "guest", None)
@@ -160,6 +162,7 @@ def test_removing_active_leaves_the_host_unauthorized_and_a_cookie_brings_it_bac
 
 
 def test_removing_the_host_ends_its_session(client: Router) -> None:
+    """Point 35."""
     assert not forwarded(client)
     client.hotspot.log_in(host(client), "guest", None)
     client.hotspot.hosts.remove(host(client))
@@ -169,6 +172,7 @@ def test_removing_the_host_ends_its_session(client: Router) -> None:
 def test_an_idle_host_goes_and_does_not_come_back_by_itself(
     client: Router,
 ) -> None:
+    """Point 35."""
     assert not forwarded(client)
     client.clock.advance(301)
     client.settle()
@@ -176,6 +180,7 @@ def test_an_idle_host_goes_and_does_not_come_back_by_itself(
 
 
 def test_logins_are_checked_and_limited(client: Router) -> None:
+    """Point 34."""
     hotspot = client.hotspot
     hotspot.users.add(
         {"name": "u", "password": "p", "limit-uptime": "1h", "profile": "*1"}

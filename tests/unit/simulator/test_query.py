@@ -58,17 +58,19 @@ def selects(*words: str) -> bool:
     ],
 )
 def test_tests_of_single_words(words: list[str], wanted: bool) -> None:
-    """Has, lacks, equal in both forms, less, greater, typed; several are AND-ed."""
+    """Point 16: Has, lacks, equal in both forms, less, greater, typed; several are AND-ed."""
     assert selects(*words) is wanted
 
 
 @pytest.mark.parametrize("text", ["no", "false"])
 def test_a_boolean_is_asked_in_either_spelling(text: str) -> None:
+    """Point 17."""
     assert selects(f"?disabled={text}")
     assert not selects(f"?disabled={'yes' if text == 'no' else 'true'}")
 
 
 def test_an_absent_property_never_matches() -> None:
+    """Point 18."""
     assert not selects("?server=all")
     assert not selects("?>server=0")
     assert not selects("?<server=0")
@@ -92,10 +94,12 @@ def test_an_absent_property_never_matches() -> None:
     ],
 )
 def test_operations_on_the_stack(words: list[str], wanted: bool) -> None:
+    """Point 16."""
     assert selects(*words) is wanted
 
 
 def test_the_stack_lies_on_endless_true() -> None:
+    """Point 16."""
     assert operated([], ["!"]) == [False]
     assert operated([False], ["&"]) == [False]
     assert operated([False], ["7"]) == [True]

@@ -55,6 +55,7 @@ from simulator.values import (
     ],
 )
 def test_normal_forms(kind: Kind, given_text: str, normal: str) -> None:
+    """Point 28."""
     assert kind.parse("x", given_text) == normal
     assert kind.parse("x", normal) == normal
 
@@ -102,6 +103,7 @@ def test_normal_forms(kind: Kind, given_text: str, normal: str) -> None:
 def test_wrong_values_and_their_texts(
     kind: Kind, text: str, message: str, category: int
 ) -> None:
+    """Point 23."""
     with pytest.raises(Trap) as caught:
         kind.parse("x", text)
     assert (caught.value.message, caught.value.category) == (message, category)

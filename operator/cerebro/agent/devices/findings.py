@@ -24,11 +24,11 @@ from cerebro.agent.devices.identity import (
     recorded_serial_number,
 )
 from cerebro.agent.devices.model import RouterFacts
-from cerebro.agent.devices.status import DeviceFindings
+from cerebro.agent.devices.status import MAX_PLAN_LINES, DeviceFindings
 from cerebro.domain.conditions import Obstacle
 from cerebro.resources import Device, reasons
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
-from cerebro.routeros.access.result import describe
+from cerebro.routeros.access.result import AccessPlan
 from cerebro.routeros.client.errors import (
     ConnectionLost,
     DeadlineExceeded,
@@ -40,8 +40,7 @@ from cerebro.routeros.client.errors import (
     TrapKind,
     Unreachable,
 )
-
-_MAX_PLAN_LINES = 256
+from cerebro.routeros.preview import preview
 
 _REASONS: dict[type[RouterError], str] = {
     WrongRouter: reasons.WRONG_ROUTER,
@@ -170,10 +169,14 @@ def after_pass(
         return replace(findings, plan=None)
 
     if full_pass:
-        commands = list(outcome.plan.commands())
-        return replace(findings, plan=describe(commands)[:_MAX_PLAN_LINES])
+        return replace(findings, plan=_plan_lines(outcome.plan))
 
     return findings
+
+
+def _plan_lines(plan: AccessPlan) -> list[str]:
+    """Return what a plan would do, a command a line."""
+    return preview(plan.commands(), plan.rows, plan.count(), MAX_PLAN_LINES)
 
 
 def after_cleanup(

@@ -90,7 +90,7 @@ class DeviceLoop:
         self._sessions = DeviceSessions(context, namespace, name)
         self._reporter = DeviceReporter(context)
         self._removals = RemovalWindow()
-        self._survey = Survey()
+        self._survey = Survey(context)
 
     # --- what happens around the loop
 

@@ -28,6 +28,9 @@ from cerebro.resources import Device, reasons
 _EQUAL = "Equal"
 _CHANGING = "Changing"
 
+MAX_PLAN_LINES = 256
+"""Lines that a status takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceFindings:
@@ -71,6 +74,11 @@ class DeviceFindings:
 
     plan: list[str] | None = None
     """In dry run: what would be written, a command a line."""
+
+    configuration: tuple[str, ...] | None = None
+    """In dry run with `spec.manageConfig`: what would be changed at the
+    router's end of the tunnel, a line each.
+    """
 
     active: int = 0
     """Unfinished Sessions in phase Active."""
@@ -117,7 +125,7 @@ def device_status(
             "state": findings.circuit,
             "openUntil": _whole_second(findings.open_until),
         },
-        "plan": findings.plan,
+        "plan": _plan(findings),
         "lastResyncAt": findings.last_resync_at or old.last_resync_at,
     }
 
@@ -292,6 +300,20 @@ def _known(
         )
 
     return ConditionState(status, obstacle.reason, obstacle.message)
+
+
+def _plan(findings: DeviceFindings) -> list[str] | None:
+    """Return what would be written: the tunnel first, then access."""
+    if findings.plan is None:
+        return None
+
+    lines = [*(findings.configuration or ()), *findings.plan]
+    if len(lines) <= MAX_PLAN_LINES:
+        return lines
+
+    kept = MAX_PLAN_LINES - 1
+
+    return [*lines[:kept], "# and more commands"]
 
 
 def _whole_second(moment: datetime | None) -> str | None:

@@ -9,6 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from cerebro.agent.context import AgentContext
+from cerebro.agent.devices.config.preview import (
+    configuration_lines,
+    configuration_prints,
+    note,
+    previews_configuration,
+    tunnel_to_preview,
+)
 from cerebro.agent.devices.fitness.router import (
     fitness_prints,
     fitness_reading,
@@ -28,9 +36,10 @@ _LOOK_FOR_URGENT = 0.02
 
 
 class Survey:
-    """When one router was looked at last."""
+    """When one router was looked at last, and what is read then."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: AgentContext) -> None:
+        self._context = context
         self._session: RouterSession | None = None
         self._due_at = 0.0
 
@@ -49,6 +58,10 @@ class Survey:
 
         now = time.monotonic()
         is_due = session is not self._session or now >= self._due_at
+        wants_plan = previews_configuration(device)
+        is_due = is_due or wants_plan is not (
+            findings.configuration is not None
+        )
         if not is_due or urgent():
             return findings
 
@@ -56,11 +69,13 @@ class Survey:
 
         try:
             replies = await _read(session, [*ipv6, *fitness], urgent)
+            tunnel_lines = await self._configuration(device, session, urgent)
         except DeadlineExceeded:
             # Nobody needs it now: a slow router is asked at the next resync.
             replies = []
+            tunnel_lines = (note("the router was too slow"),)
 
-        if replies is None:
+        if replies is None or (wants_plan and tunnel_lines is None):
             return findings
 
         self._session = session
@@ -74,7 +89,34 @@ class Survey:
                 *fitness_warnings(device, reading),
                 *ipv6_warnings(replies[: len(ipv6)]),
             ),
+            configuration=tunnel_lines if wants_plan else None,
         )
+
+    async def _configuration(
+        self,
+        device: Device,
+        session: RouterSession,
+        urgent: Callable[[], bool],
+    ) -> tuple[str, ...] | None:
+        """Return what `spec.manageConfig` would change, as lines; None if that
+        is not to be shown, or if somebody came to wait.
+
+        Raises RouterError.
+        """
+        if not previews_configuration(device):
+            return None
+
+        tunnel = tunnel_to_preview(
+            device, self._context.store, self._context.installation
+        )
+        if isinstance(tunnel, str):
+            return (note(tunnel),)
+
+        replies = await _read(session, configuration_prints(tunnel), urgent)
+        if replies is None:
+            return None
+
+        return configuration_lines(tunnel, replies)
 
 
 def ipv6_warnings(
@@ -102,9 +144,11 @@ def ipv6_warnings(
 
 
 async def _read(
-    session: RouterSession, prints: list[Command], urgent: Callable[[], bool]
+    session: RouterSession,
+    prints: list[Command],
+    urgent: Callable[[], bool],
 ) -> list[Reply | Trap] | None:
-    """Return the replies to these prints; None if somebody came to wait.
+    """Return the replies to some prints; None if somebody came to wait.
 
     Raises RouterError.
     """

@@ -24,8 +24,9 @@ def unsupported_fields(device: Device) -> tuple[DeviceWarning, ...]:
     if spec.technical_user is not None:
         names.append("spec.technicalUser")
 
-    # The router's end of the tunnel.
-    if spec.manage_config:
+    # The router's end of the tunnel: what would change is shown in dry run,
+    # and nothing is changed yet.
+    if spec.manage_config and not spec.dry_run:
         names.append("spec.manageConfig")
 
     if not names:

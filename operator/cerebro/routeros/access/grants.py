@@ -210,6 +210,8 @@ def _bind(state: PlanState, client: Client) -> None:
         state.changes.drop(UNDO, duplicate)
 
     if before is not None and before.position < row.position:
+        state.changes.name(row)
+        state.changes.name(before)
         state.changes.do(
             SET,
             IP_BINDING,
@@ -233,6 +235,7 @@ def _add_binding(
         del attributes["server"]
 
     if before is not None:
+        state.changes.name(before)
         attributes["place-before"] = before.id
 
     state.changes.do(ADD, IP_BINDING, "add", attributes)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from cerebro.routeros.access.model import Ending, Grant
 from cerebro.routeros.client.command import Command
+from cerebro.routeros.menus.menu import Row
 
 # Stages run one after the other, the commands of one stage together: nothing
 # documents that two pipelined writes of one connection keep their order.
@@ -80,6 +81,8 @@ class AccessPlan:
         default_factory=set
     )  # client ids of rows that were missing or changed
     wants_connections: bool = False
+    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+    """The rows that commands name by id, by path and id."""
     unread: Mapping[str, str] = field(default_factory=dict)
     """Why a menu could not be read, by its path."""
     recheck_in: float | None = None
@@ -123,7 +126,7 @@ class AccessPlan:
 
 
 def describe(commands: Sequence[Command]) -> list[str]:
-    """Say in words what commands would change, for the status of a Device in
+    """Say in words what commands would change, for an answer of the bridge in
     dry run.
     """
     lines = []

@@ -64,6 +64,7 @@ class Changes:
         self._kept.add((row.menu.path, row.id))
         differences = row.menu.differences(desired, row.row)
         if differences:
+            self.name(row)
             self.do(SET, row.menu, "set", {".id": row.id, **differences})
 
         return bool(differences.keys() - {"comment"})
@@ -71,11 +72,13 @@ class Changes:
     def drop(self, stage: int, row: IndexedRow) -> None:
         """Remove a row, once."""
         if self._end(row.menu, row.id, dynamic=row.dynamic):
+            self.name(row)
             self.do(stage, row.menu, "remove", {".id": row.id})
 
     def drop_unindexed(self, stage: int, menu: Menu, row: Row) -> None:
         """Remove a row of a menu that is not indexed row by row, once."""
         if self._end(menu, row[".id"], dynamic=is_dynamic(row)):
+            self._plan.rows[menu.path, row[".id"]] = row
             self.do(stage, menu, "remove", {".id": row[".id"]})
 
     def disable(self, row: IndexedRow) -> None:
@@ -83,7 +86,12 @@ class Changes:
         that its client is being cut off.
         """
         if self._end(row.menu, row.id, dynamic=row.dynamic):
+            self.name(row)
             self.do(UNDO, row.menu, "set", {".id": row.id, "disabled": "true"})
+
+    def name(self, row: IndexedRow) -> None:
+        """Note what a row says that a command names by id."""
+        self._plan.rows[row.menu.path, row.id] = row.row
 
     def do(
         self, stage: int, menu: Menu, verb: str, attributes: dict[str, str]

@@ -72,6 +72,32 @@ def address(value: str) -> str:
     )
 
 
+def host_address(value: str) -> str:
+    """Normalise an address with its prefix length; the host's bits stay."""
+    try:
+        return str(ipaddress.ip_interface(value))
+    except ValueError:
+        return value
+
+
+def duration(value: str) -> str:
+    """Normalise a duration to seconds; words stay as they are."""
+    length = seconds(value)
+
+    return value if length is None else str(length)
+
+
+def listed(normal: Normal) -> Normal:
+    """Return the normal form of a list of values whose order says nothing."""
+
+    def normalise(value: str) -> str:
+        parts = value.replace(";", ",").split(",")
+
+        return ",".join(sorted(normal(part) for part in parts))
+
+    return normalise
+
+
 @dataclass(frozen=True)
 class Menu:
     """One menu of a router.

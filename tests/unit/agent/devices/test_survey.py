@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any, cast
 
+from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.status import DeviceFindings
 from cerebro.agent.devices.survey import Survey
 from cerebro.resources import Device
@@ -18,6 +19,8 @@ LEAK = {
     "/ipv6/address": [{"interface": "bridge", "address": "2001:db8::1/64"}],
 }
 NOTHING = DeviceFindings()
+CONTEXT = cast(AgentContext, None)
+"""Asked for nothing, unless a Device wants the plan of its tunnel."""
 
 
 class Session:
@@ -63,7 +66,7 @@ async def look(
 
 
 async def test_once_for_each_connection_and_at_each_resync() -> None:
-    survey, first, second = Survey(), Session(), Session()
+    survey, first, second = Survey(CONTEXT), Session(), Session()
     assert await look(survey, first) == ["IPv6PastHotspot"]
     await look(survey, first)
     assert first.looks == 1
@@ -76,7 +79,7 @@ async def test_once_for_each_connection_and_at_each_resync() -> None:
 
 
 async def test_a_look_is_given_up_for_somebody_who_waits() -> None:
-    survey, session = Survey(), Session()
+    survey, session = Survey(CONTEXT), Session()
     session.slow = True
     assert await look(survey, session, urgent=True) == []
 
@@ -85,7 +88,7 @@ async def test_a_look_is_given_up_for_somebody_who_waits() -> None:
 
 
 async def test_a_router_that_is_slow_is_asked_at_the_next_resync() -> None:
-    survey, session = Survey(), Session()
+    survey, session = Survey(CONTEXT), Session()
     session.late = True
     assert await look(survey, session) == []
     await look(survey, session)

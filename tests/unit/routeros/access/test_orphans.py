@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from support.router_states import MAC, mark
 from support.tables import Tables
-from unit.routeros.access.test_plan import IP, MAC, mark, plan, settle
+from unit.routeros.access.test_plan import IP, plan, settle
 
 
 def _of_a_deleted_session() -> Tables:

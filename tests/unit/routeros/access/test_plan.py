@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cerebro.domain.mass_removal import is_mass_removal
-from cerebro.routeros.access.marker import client_id, marker_for
+from cerebro.routeros.access.marker import client_id
 from cerebro.routeros.access.model import (
     AccessPolicy,
     DesiredAccess,
@@ -20,18 +20,12 @@ from cerebro.routeros.access.model import (
 )
 from cerebro.routeros.access.plan import access_plan
 from cerebro.routeros.access.result import AccessPlan
+from support.router_states import ENDS, MAC, grants, mark, routers
 from support.tables import Tables
 
 POLICY = AccessPolicy()
-MAC, OTHER_MAC = "AA:00:00:00:00:01", "AA:00:00:00:00:02"
+OTHER_MAC = "AA:00:00:00:00:02"
 IP, OTHER_IP = "10.5.50.1", "10.5.50.2"
-ENDS = 2_000_000_000
-
-
-def mark(
-    key: str, until: float | None = ENDS, installation: str = "main"
-) -> str:
-    return str(marker_for(installation, key, until))
 
 
 def plan(
@@ -448,51 +442,6 @@ def test_e13_of_the_clients_without_a_session_only_those_named_go() -> None:
         if row.get("disabled") == "true"
     ]
     assert disabled == [macs[1]]
-
-
-macs = st.sampled_from([f"AA:00:00:00:00:0{digit}" for digit in range(5)])
-ips = st.sampled_from([f"10.5.50.{digit}" for digit in range(1, 6)])
-ends = st.sampled_from([None, ENDS, ENDS + 60])
-grants = st.builds(Grant, st.one_of(st.none(), macs), ips, ends)
-comments = st.one_of(
-    st.builds(mark, st.one_of(macs, ips), ends),
-    st.sampled_from(["pedido:1", "by hand", mark(MAC, None, "else")]),
-)
-
-
-@st.composite
-def routers(draw: st.DrawFn) -> Tables:
-    """A router in any state that its own rules of uniqueness allow."""
-    tables = Tables()
-    servers = st.sampled_from(["all", "hotspot1", "hotspot2"])
-    for mac in draw(st.lists(macs, unique=True, max_size=5)):
-        kind = draw(st.sampled_from(["bypassed", "regular", "blocked"]))
-        tables.put(
-            "bindings",
-            mac_address=mac,
-            type=kind,
-            server=draw(servers),
-            comment=draw(comments),
-        )
-    for ip in draw(st.lists(ips, unique=True, max_size=3)):
-        tables.put(
-            "bindings", address=ip, type="bypassed", comment=draw(comments)
-        )
-    for ip in draw(st.lists(ips, unique=True, max_size=5)):
-        tables.put(
-            "lists", list="paid_clients", address=ip, comment=draw(comments)
-        )
-    for ip in draw(st.lists(ips, unique=True, max_size=5)):
-        bypassed = draw(st.sampled_from(["true", "false"]))
-        server = draw(st.sampled_from(["hotspot1", "hotspot2"]))
-        tables.put(
-            "hosts",
-            mac_address=draw(macs),
-            address=ip,
-            server=server,
-            bypassed=bypassed,
-        )
-    return tables
 
 
 @settings(max_examples=400, deadline=None)

@@ -51,6 +51,11 @@ _ROUNDS = 4
 unless somebody else writes too.
 """
 
+_PREVIEW_AFTER = 2.0
+"""Seconds until the router is compared as a whole after some Sessions changed
+in dry run: what is shown is the plan for all.
+"""
+
 _LOOK_FOR_URGENT = 0.05
 """Seconds between two looks, while a long print runs, whether a client waits
 for something newer.
@@ -159,6 +164,9 @@ class AccessReconciler:
 
             if writes.interrupted or writes.collided:
                 break
+
+        if self.dry_run and subject.changed is not None:
+            decision.plan.look_again(_PREVIEW_AFTER)
 
         return self._finish(roster, decision, writes)
 

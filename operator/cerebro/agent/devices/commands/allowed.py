@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from cerebro.agent.devices.commands.sensitive import is_sensitive
 from cerebro.resources import reasons
 from cerebro.routeros.client.command import Command
+from cerebro.routeros.menus.sensitive import is_sensitive
 
 Permission = Literal["Off", "Read", "All"]
 

@@ -4,34 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-MASK = "***"
-"""What stands in place of a value that is not shown."""
-
-_PARTS = (
-    "client-config",
-    "client-qr",
-    "passphrase",
-    "password",
-    "preshared-key",
-    "private-key",
-    "secret",
-    "shared-key",
-    "static-key",
-    "token",
-)
-"""A property whose name has one of these holds something secret."""
+from cerebro.routeros.menus.sensitive import MASK, is_sensitive
 
 _SHORTEST = 4
 """Characters of the shortest value that is searched for within other text:
 shorter ones would mask half of every text.
 """
-
-
-def is_sensitive(name: str) -> bool:
-    """Return whether a property of a router holds something secret."""
-    lower = name.lower()
-
-    return any(part in lower for part in _PARTS)
 
 
 def masked_row(row: dict[str, str], hidden: Collection[str]) -> dict[str, str]:

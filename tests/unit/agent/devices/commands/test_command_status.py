@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from cerebro.agent.devices.commands.sensitive import is_sensitive
 from cerebro.agent.devices.commands.status import (
     MOST_BYTES,
     Outcome,
@@ -18,6 +17,7 @@ from cerebro.agent.devices.commands.status import (
     running_status,
 )
 from cerebro.resources import DeviceCommand
+from cerebro.routeros.menus.sensitive import is_sensitive
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 COMMAND = DeviceCommand.model_validate(

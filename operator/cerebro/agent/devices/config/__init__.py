@@ -1,0 +1,1 @@
+"""The router's end of the tunnel: what `spec.manageConfig` is about."""
