@@ -251,6 +251,9 @@ class DeviceStatus(ResyncedStatus):
     serial_number: Text | None = None
     """The router that answered first."""
 
+    answering_serial_number: Text | None = None
+    """The other router that answers in its place, while nothing is written (WrongRouter)."""
+
     version: Text | None = None
     """Its RouterOS version."""
 

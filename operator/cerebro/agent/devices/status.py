@@ -40,6 +40,11 @@ class DeviceFindings:
     `identity`.
     """
 
+    answering_serial_number: str | None = None
+    """The serial number of the other router that answered at the last try;
+    None if the Device's did, or none.
+    """
+
     warnings: tuple[DeviceWarning, ...] = ()
     """What the router says of itself that a person should know."""
 
@@ -112,6 +117,7 @@ def device_status(
         "version": facts.version or old.version,
         "board": facts.board or old.board,
         "serialNumber": findings.serial_number or old.serial_number,
+        "answeringSerialNumber": findings.answering_serial_number,
         "sessions": {"active": findings.active, "pending": findings.pending},
         "circuit": {
             "state": findings.circuit,
