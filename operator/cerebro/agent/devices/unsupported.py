@@ -20,10 +20,6 @@ def unsupported_fields(device: Device) -> tuple[DeviceWarning, ...]:
     spec = device.spec
     names = []
 
-    # Users on the router.
-    if spec.technical_user is not None:
-        names.append("spec.technicalUser")
-
     # The router's end of the tunnel.
     if spec.manage_config:
         names.append("spec.manageConfig")

@@ -108,13 +108,7 @@ def test_b6_a_renamed_router_is_told() -> None:
         ({"commands": "All"}, ""),
         ({"manageConfig": True}, "spec.manageConfig does nothing"),
         ({"offlineAfter": "1m"}, ""),
-        (
-            {
-                "technicalUser": {"passwordSecretRef": {"name": "t"}},
-                "manageConfig": True,
-            },
-            "spec.technicalUser, spec.manageConfig do nothing",
-        ),
+        ({"technicalUser": {"passwordSecretRef": {"name": "t"}}}, ""),
     ],
 )
 def test_t9_fields_that_do_nothing_are_named(
