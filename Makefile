@@ -16,7 +16,7 @@ BIN := .venv/bin
 VENV := .venv/.installed
 HACK := PYTHONPATH=hack $(CURDIR)/$(BIN)/python -m
 
-.PHONY: help up down demo test test-unit test-integration test-all bench lint format crds settings lock clean tools controlplane
+.PHONY: help up down demo test test-unit test-integration test-all bench lint format crds settings metrics-page lock clean tools controlplane
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,7 @@ lint: $(VENV) ## Style, types, import layers, branches and names, drift of gener
 	@$(HACK) style
 	$(BIN)/python -m cerebro.resources.crd --check
 	$(BIN)/python -m cerebro.cli.settings_page --check
+	$(BIN)/python -m cerebro.cli.metrics_page --check
 
 test-unit: $(VENV) ## Tests without I/O
 	$(BIN)/pytest tests/unit
@@ -64,6 +65,9 @@ crds: $(VENV) ## Generate crds/ from the models
 
 settings: $(VENV) ## Generate docs/settings.md from the settings of the processes
 	$(BIN)/python -m cerebro.cli.settings_page
+
+metrics-page: $(VENV) ## Generate docs/metrics.md from the registries of the processes
+	$(BIN)/python -m cerebro.cli.metrics_page
 
 lock: $(VENV) ## Compute requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

@@ -12,6 +12,7 @@ control path for tests and people.
 | DELETE /control | forgets everything |
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -22,7 +23,7 @@ from typing import Any
 
 from aiohttp import web
 
-from backend.faults import Faults, Refused, half, hang_or_fail
+from backend.faults import HANG, Faults, Refused, half, hang_or_fail
 
 REMEMBERED = 10_000
 MAX_BODY = 4 << 20
@@ -104,6 +105,8 @@ class Backend:
         )
         if not self._faults.keep:
             self._events.pop(event_id, None)
+        if self._faults.ack == "unanswered":
+            await asyncio.sleep(HANG)
         return web.json_response({"ok": True})
 
     async def _enqueue(self, request: web.Request) -> web.Response:

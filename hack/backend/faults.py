@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-KINDS = ("500", "hang", "half", "signature")
+KINDS = ("500", "hang", "half", "signature", "unanswered")
 HANG = 3600.0
 
 
@@ -23,7 +23,9 @@ class Faults:
     feed: str | None = None
     """What happens to polls: a kind of KINDS, or None."""
     ack: str | None = None
-    """What happens to ACKs; `half` and `signature` concern the feed only."""
+    """What happens to ACKs; `half` and `signature` concern the feed only, and
+    `unanswered` ACKs only: they are taken, and who sent them is not told.
+    """
     times: int = 1
     """How often each event is in a feed."""
     keep: bool = False

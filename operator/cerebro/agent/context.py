@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from cerebro.agent.metrics import AgentMetrics
+from cerebro.agent.router_metrics import RouterMetrics
 from cerebro.agent.session_changes import SessionChanges
 from cerebro.domain.conditions import (
     ConditionState,
@@ -97,6 +98,8 @@ class AgentContext:
     E14).
     """
     metrics: AgentMetrics = field(default_factory=AgentMetrics)
+    router_metrics: RouterMetrics = field(init=False)
+    """Counts what is done on each router."""
     heartbeats: dict[str, Monotonic] = field(default_factory=dict)
     """When each loop turned last, by its name."""
     session_changes: SessionChanges = field(init=False)
@@ -104,6 +107,7 @@ class AgentContext:
 
     def __post_init__(self) -> None:
         self.session_changes = SessionChanges(self.store)
+        self.router_metrics = RouterMetrics(self.store)
 
     # --- Sessions
 

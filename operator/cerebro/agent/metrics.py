@@ -4,7 +4,11 @@ count what they did.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from cerebro.agent.reconciler_metrics import RECONCILER
 
 _RECONCILES = Counter(
     "controller_runtime_reconcile_total",
@@ -72,6 +76,12 @@ class AgentMetrics:
         creation.
         """
         _GRANT_TIME.observe(max(0.0, seconds))
+
+    def peers_changed(self, changes: Mapping[str, int]) -> None:
+        """Count changes of peers on an interface: `added`, `add_error`,
+        `removed`, `remove_error`.
+        """
+        RECONCILER.add(changes)
 
     def router_failed(self, reason: str) -> None:
         """Count a failed try to reach or use a router; `reason` is that of the

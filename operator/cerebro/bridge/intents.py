@@ -187,6 +187,21 @@ class Authorize(_Intent):
     warning: str | None = None
     """What was changed of the request, for the answer and the log."""
 
+    was_open: bool = False
+    """Whether its access was on the router when it came, so that it was
+    answered at once: now it is only noted, and opens nothing (A1).
+    """
+
+    def asks_the_same(self, order: Authorize) -> bool:
+        """Return whether two orders ask for the same, whenever they do."""
+        return self._asked() == order._asked()
+
+    def _asked(self) -> tuple[object, ...]:
+        who = (self.mik_id, self.token, self.client, self.client_first)
+        which = (self.order_id, self.session_id, self.type)
+
+        return (*who, *which, self.expires_at, self.duration)
+
 
 class Revoke(_Intent):
     """End an order, or without one all that a client has by then."""

@@ -29,10 +29,11 @@ from cerebro.bridge.endpoints.base import BridgeState
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.connections import Connections
 from cerebro.bridge.http.connections import config as connection_config
-from cerebro.bridge.metrics import Metrics
+from cerebro.bridge.metrics import Metrics, WatchedObjects
 from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.inbox import Inbox
+from cerebro.bridge.orders.repeats import Repeats
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.orders.slots import Slots
@@ -89,7 +90,8 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
     for warning in [*settings.warnings(), *ignored]:
         log.warning(warning)
 
-    store = _store(settings)
+    metrics = Metrics()
+    store = _store(settings, metrics)
     try:
         await store.open()
     except ApiError as error:
@@ -102,15 +104,17 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
         async with KubeApi(
             load(settings.kubeconfig), timeout=CALL_TIMEOUT
         ) as api:
-            await Bridge(settings, store, api).run(stop)
+            await Bridge(settings, store, api, metrics).run(stop)
     finally:
         await store.close()
 
 
-def _store(settings: BridgeSettings) -> BridgeStore:
+def _store(settings: BridgeSettings, metrics: Metrics) -> BridgeStore:
     """Return the store that the settings name, not open yet."""
     if settings.store_kind == "redis":
-        return RedisStore(settings.redis, settings.relay_namespace)
+        return RedisStore(
+            settings.redis, settings.relay_namespace, metrics.store_called
+        )
 
     return SqliteStore(settings.store)
 
@@ -126,18 +130,23 @@ def _watches(namespace: str) -> tuple[Watch, ...]:
 
 
 def _default_paid(settings: BridgeSettings) -> timedelta | None:
-    """Return the length of a paid order that names no end; None: it has none."""
-    if not settings.paid_minutes:
-        return None
+    """Return the length of a paid order that names no end; None: until it is
+    revoked (A5).
+    """
+    minutes = settings.paid_minutes
 
-    return timedelta(minutes=settings.paid_minutes)
+    return timedelta(minutes=minutes) if minutes else None
 
 
 class Bridge:
     """The parts of one bridge, wired together."""
 
     def __init__(
-        self, settings: BridgeSettings, store: BridgeStore, api: KubeApi
+        self,
+        settings: BridgeSettings,
+        store: BridgeStore,
+        api: KubeApi,
+        metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -156,7 +165,7 @@ class Bridge:
             trial=settings.trial_grant_within, paid=settings.paid_grant_within
         )
 
-        self._metrics = Metrics()
+        self._metrics = metrics
         slots = Slots()
         self._check = OrderCheck(settings, self._metrics, slots.given_back)
 
@@ -194,16 +203,32 @@ class Bridge:
             slots,
         )
 
-        self._metrics.watch(self._sessions.all, self._sessions.devices)
-
+        self._watch_objects()
+        self._repeats = self._make_repeats(windows)
         self._app = self._make_app()
+
+    def _make_repeats(self, windows: GrantWindows) -> Repeats:
+        """Return what answers orders that are open already."""
+        return Repeats(
+            self._sessions,
+            self._store,
+            is_free=self._inbox.has_nothing_but,
+            submit=self._inbox.submit,
+            windows=windows,
+            default_paid=_default_paid(self._settings),
+        )
 
     def _make_app(self) -> ASGIApp:
         """Return what answers over HTTP."""
         settings, store, sessions = self._settings, self._store, self._sessions
 
         service = OrderService(
-            settings, store, sessions, self._inbox, self._metrics
+            settings,
+            store,
+            sessions,
+            self._inbox,
+            self._metrics,
+            self._repeats.open_already,
         )
 
         devices = make_devices(self._api, self._objects, sessions, settings)
@@ -217,6 +242,14 @@ class Bridge:
         routes = make_routes(service, devices, commands, self.state)
 
         return make_app(settings, store, self._metrics, routes, self._audit)
+
+    def _watch_objects(self) -> None:
+        """Show Devices, Sessions and orders that wait among the metrics."""
+        objects = WatchedObjects(
+            self._objects, self._settings.namespace, self._inbox.paid_before
+        )
+
+        self._metrics.watch(objects)
 
     def state(self) -> BridgeState:
         """Return how the bridge is, for the health endpoints (E11)."""
@@ -265,15 +298,8 @@ class Bridge:
     async def _run(self, stop: asyncio.Event) -> None:
         # What the process before left behind comes first.
         server = _Server(self._config())
-        adopted = 0
         if not self._settings.dry_run:
-            adopted = await self._inbox.adopt(all_of_it=True)
-
-        if adopted:
-            log.info(
-                "orders left by the process before are carried out",
-                count=adopted,
-            )
+            await self._inbox.adopt_all(stop)
 
         self._metrics.audit_dropped.set_function(lambda: self._audit.dropped)
 
@@ -282,6 +308,7 @@ class Bridge:
             self._informers.run(),
             self._run_upkeep(),
             self._keep_house(),
+            self._repeats.run(),
             self._backend.run(self._api),
             self._records.run(self._api),
             self._audit.run(),
@@ -303,6 +330,9 @@ class Bridge:
             self._backend.stop_polling()
             server.should_exit = True
             await asyncio.wait([serving])
+            with contextlib.suppress(ApiError):
+                await self._repeats.flush()
+
             await self._inbox.close(self._settings.drain_timeout)
 
             for task in (*tasks, stopped):
@@ -361,8 +391,13 @@ class Bridge:
             await asyncio.sleep(HOUSEKEEPING)
 
             try:
-                await self._store.prune(now_ms())
-                if not self._settings.dry_run:
+                with self._metrics.job("prune"):
+                    await self._store.prune(now_ms())
+
+                if self._settings.dry_run:
+                    continue
+
+                with self._metrics.job("adopt"):
                     await self._inbox.adopt()
             except ApiError as error:
                 log.warning("housekeeping has to wait", error=str(error))

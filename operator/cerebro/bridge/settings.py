@@ -110,7 +110,7 @@ class BridgeSettings(
     metrics_token: SecretStr | None = Field(
         default=None,
         validation_alias="METRICS_TOKEN",
-        description="Opens metrics too, also as x-metrics-token.",
+        description="Opens metrics too, also as x-metrics-token; none: /metrics is open to programs on this host.",
     )
     relay_internal_token: SecretStr | None = Field(
         default=None,
@@ -333,6 +333,14 @@ class BridgeSettings(
     def secret(self) -> str | None:
         """The HMAC key, None if there is none."""
         return self._secret_text() or None
+
+    @property
+    def opens_metrics(self) -> bool:
+        """Whether a program on this host needs no token for /metrics."""
+        token = self.metrics_token
+        has_token = token is not None and token.get_secret_value() != ""
+
+        return not has_token and not self.strict_security
 
     @property
     def calls_per_router(self) -> int:

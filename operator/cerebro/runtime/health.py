@@ -14,9 +14,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from cerebro.runtime.clock import monotonic
+from cerebro.runtime.exposition import exposition
 
 Check = Callable[[], str | None]
 """Returns what is wrong, None if all is well."""
@@ -155,10 +157,10 @@ class _Pages:
         if not self._allowed(request):
             return web.Response(status=401)
 
-        return web.Response(
-            body=generate_latest(),
-            headers={"Content-Type": CONTENT_TYPE_LATEST},
-        )
+        text = await exposition(REGISTRY, labels={})
+        headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
+
+        return web.Response(body=text.encode(), headers=headers)
 
     def _answer(
         self, request: web.Request, troubles: dict[str, str]

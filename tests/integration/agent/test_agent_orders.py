@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from integration.agent.process import AgentProcess
 from integration.agent.relay import Relay, at, in_seconds, not_status
 from integration.agent.router import BINDING, LIST, Router
 
@@ -168,3 +169,24 @@ def test_a10_the_newest_of_several_superseding_sessions_counts(
     assert router.forwards(B)
     assert relay.status("moved")["phase"] == "Active"
     assert relay.get("Session", "moved")["spec"]["client"]["macAddress"] == A
+
+
+def test_what_is_done_on_a_router_is_a_metric_while_its_device_is_there(
+    relay: Relay, router: Router, agent: AgentProcess
+) -> None:
+    relay.session("short", router.name, A, IP, duration="2s")
+    relay.until_finished("short")
+    name = f'router_id="{router.name}"'
+    service = 'service="relay-cerebro"'
+    for line in (
+        f'cerebro_order_seconds_count{{outcome="granted",{name}}} 1.0',
+        f'relay_sessions_cleaned_total{{result="success",{name},{service}}} 1.0',
+        f'command="/ip/hotspot/ip-binding/add",{name},{service},status="success"}} 1.0',
+    ):
+        assert line in agent.metrics()
+    relay.delete("device", router.name)
+    relay.until(
+        lambda: name not in agent.metrics(),
+        "the router's lines are gone",
+        agent.metrics,
+    )

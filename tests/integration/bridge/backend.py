@@ -79,8 +79,15 @@ class FakeBackend:
 
     def acks(self, event_id: str) -> list[Ack]:
         """The ACKs of an event that it took, in their order."""
-        acks = cast("list[Ack]", self._http.get("/control/acks").json())
-        return [ack for ack in acks if ack["eventId"] == event_id]
+        return [ack for ack in self.all_acks() if ack["eventId"] == event_id]
+
+    def all_acks(self) -> list[Ack]:
+        """All ACKs that it took, in their order."""
+        return cast("list[Ack]", self._http.get("/control/acks").json())
+
+    def forget(self) -> None:
+        """Forget events, ACKs and faults."""
+        self._http.delete("/control").raise_for_status()
 
     async def until_acked(self, event_id: str) -> Ack:
         """Wait for the final ACK of an event; gives it."""

@@ -295,7 +295,7 @@ async def test_f8_a_device_of_a_person_is_not_changed(
         tunnelAddress="10.8.0.7",
     )
     await caller.until_shown(
-        'relay_circuit_breaker_state{router_id="by-hand"}'
+        'relay_circuit_breaker_state{router_id="BUS05",service="relay-cerebro"}'
     )
     before = object_(hands, "device", "by-hand")
     answer = await ask(caller, devicePublicKey=a_key())

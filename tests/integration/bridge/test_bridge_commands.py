@@ -15,7 +15,7 @@ async def test_a7_with_an_open_breaker_nothing_is_asked(
 ) -> None:
     agent.status("device", "router-1", circuit={"state": "Open"})
     await bridge.until_shown(
-        'relay_circuit_breaker_state{router_id="router-1"} 2.0'
+        'relay_circuit_breaker_state{router_id="R1",service="relay-cerebro"} 1.0'
     )
     for path, fields in (
         ("/relay/exec-by-device", {"sentences": ["/ip/arp/print"]}),

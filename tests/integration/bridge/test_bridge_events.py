@@ -221,53 +221,6 @@ async def test_f4_poison_is_acknowledged_once_with_a_reason(
     await until_nothing_waits(fed.process)
 
 
-@pytest.mark.usefixtures("router")
-async def test_the_same_event_a_hundred_times_has_one_effect_and_one_ack(
-    fed: Caller, backend: FakeBackend, agent: Agent
-) -> None:
-    backend.break_down(times=100, keep=True)
-    backend.offer(event("again"))
-    await backend.until_acked("again")
-    polls = backend.polls()
-    await backend.until(lambda: backend.polls() > polls + 5, "further polls")
-    assert len(backend.acks("again")) == 1
-    assert fed.process.taken() == 1
-    assert agent.session("order-again").metadata.generation <= 2
-
-
-@pytest.mark.usefixtures("router")
-@pytest.mark.parametrize("fault", ["500", "hang", "half", "signature"])
-async def test_f1_a_feed_that_is_broken_takes_and_loses_nothing(
-    fed: Caller, backend: FakeBackend, agent: Agent, fault: str
-) -> None:
-    backend.break_down(feed=fault)
-    backend.offer(event("one"))
-    polls = backend.polls()
-    await backend.until(lambda: backend.polls() > polls + 1, "it is polled")
-    assert agent.sessions() == []
-    assert backend.acks("one") == []
-
-    backend.break_down(feed=None)
-    assert (await backend.until_acked("one"))["ok"] is True
-    await until_nothing_waits(fed.process)
-
-
-@pytest.mark.usefixtures("router")
-@pytest.mark.parametrize("fault", ["500", "hang"])
-async def test_f3_an_ack_is_sent_until_the_backend_takes_it(
-    fed: Caller, backend: FakeBackend, agent: Agent, fault: str
-) -> None:
-    backend.break_down(ack=fault)
-    backend.offer(*(event(f"e-{number}") for number in range(3)))
-    await agent.until_session("order-e-2")
-    await eventually(lambda: waiting(fed.process) == (0, 0, 3))
-
-    backend.break_down(ack=None)
-    for number in range(3):
-        assert (await backend.until_acked(f"e-{number}"))["ok"] is not None
-    await until_nothing_waits(fed.process)
-
-
 async def test_f3_a_router_that_is_away_is_pending_and_then_the_outcome_follows(
     fed: Caller, backend: FakeBackend, agent: Agent
 ) -> None:

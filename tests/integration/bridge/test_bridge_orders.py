@@ -89,7 +89,7 @@ async def test_a7_with_an_open_breaker_the_session_is_made_and_503_said_at_once(
 ) -> None:
     agent.status("device", "router-1", circuit={"state": "Open"})
     await bridge.until_shown(
-        'relay_circuit_breaker_state{router_id="router-1"} 2.0'
+        'relay_circuit_breaker_state{router_id="R1",service="relay-cerebro"} 1.0'
     )
     answer = await bridge.until_written.authorize(order_id)
     assert (answer.status_code, answer.json()["code"]) == (
@@ -242,7 +242,7 @@ async def test_a2_the_same_order_on_another_router_moves_there(
 ) -> None:
     agent.make_device("router-2", router_id="R2")
     await bridge.until_shown(
-        'relay_circuit_breaker_state{router_id="router-2"}'
+        'relay_circuit_breaker_state{router_id="R2",service="relay-cerebro"}'
     )
     first = await bridge.until_confirmed.authorize(
         order_id, **HERE, planoMinutos=60
@@ -281,7 +281,9 @@ async def test_a10_what_a_person_made_is_revoked_by_a_session_that_supersedes_it
         "-o",
         "jsonpath={.spec} {.metadata.labels}",
     )
-    await bridge.until_shown('relay_active_sessions{router_id="router-1"} 1.0')
+    await bridge.until_shown(
+        'relay_active_sessions{router_id="R1",service="relay-cerebro"} 1.0'
+    )
     answer = await bridge.until_confirmed.revoke(mac=MAC)
     assert answer.status_code == 200, answer.text
     assert (

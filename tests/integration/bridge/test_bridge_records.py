@@ -22,6 +22,7 @@ from support.postgres_server import PostgresServer
 from support.redis_server import KEEPS_ALL, RedisServer
 
 StartBridge = Callable[..., BridgeProcess]
+RECORDS_WAITING = 'relay_records_waiting{service="relay-cerebro"}'
 
 
 @pytest.fixture
@@ -185,7 +186,7 @@ async def test_a_postgresql_that_is_away_gets_all_when_it_is_back(
             await caller.until_confirmed.revoke(pedidoId="P-1", mac=MAC)
             other = "AA:BB:CC:DD:EE:02"
             await caller.until_confirmed.authorize("P-2", macAtual=other)
-            await caller.until_shown("relay_records_waiting 2.0")
+            await caller.until_shown(f"{RECORDS_WAITING} 2.0")
             process.kill()
             process.restart()
             await caller.until_complete()
@@ -193,7 +194,7 @@ async def test_a_postgresql_that_is_away_gets_all_when_it_is_back(
             await eventually(
                 lambda: _rows(server) == [("P-1", False), ("P-2", True)]
             )
-            await caller.until_shown("relay_records_waiting 0.0")
+            await caller.until_shown(f"{RECORDS_WAITING} 0.0")
 
         shown = records.command(environment, "show", "--mac", MAC.lower())
         (row,) = [json.loads(line) for line in shown.splitlines()]

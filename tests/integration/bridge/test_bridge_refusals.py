@@ -25,7 +25,6 @@ POSTS = [
 GETS = [
     "/relay/health",
     "/relay/metrics",
-    "/metrics",
     "/openapi.json",
     "/docs",
     "/nothing-here",
@@ -236,28 +235,6 @@ async def test_openapi_lists_every_endpoint(bridge: Caller) -> None:
         "/openapi.json", b"", {"x-relay-token": TOKEN}, "GET"
     )
     assert set(POSTS) < set(answer.json()["paths"])
-
-
-async def test_metrics_have_the_old_names_too(bridge: Caller) -> None:
-    await bridge.post(
-        "/relay/action",
-        {
-            "action": "REVOKE_SESSION",
-            "payload": {"mikId": "nobody", "ip": "1.2.3.4"},
-        },
-    )
-    for path in ("/relay/metrics", "/metrics"):
-        text = (
-            await bridge.raw(path, b"", {"x-relay-token": TOKEN}, "GET")
-        ).text
-        assert "relay_action_REVOKE_SESSION_fail 1" in text
-        assert "relay_action_attempt 1" in text
-        assert (
-            'relay_http_requests_total{method="POST",route="/relay/action"'
-            in text
-        )
-        assert "relay_jobs_total 0" in text
-        assert "nobody" not in text
 
 
 async def test_d5_unsigned_requests_where_a_setting_allows_them(

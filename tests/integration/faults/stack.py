@@ -8,7 +8,8 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -176,33 +177,36 @@ class Stack:
             for role, program in self.programs.items()
         )
 
-    async def make_device(self, **spec: Any) -> None:
+    async def make_device(
+        self, name: str = DEVICE, router: Router | None = None, **spec: Any
+    ) -> None:
+        """Make a Device with its Secret, by default that of the stack's own router."""
         bound = {
-            "relay.cerebro.dev/device": DEVICE,
+            "relay.cerebro.dev/device": name,
             "relay.cerebro.dev/address": "127.0.0.1",
         }
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": DEVICE, "annotations": bound},
+            "metadata": {"name": name, "annotations": bound},
             "type": "relay.cerebro.dev/router",
             "stringData": {"username": "relay", "password": "secret-1"},
         }
         api = {
             "address": "127.0.0.1",
-            "port": self.router.port,
+            "port": (router or self.router).port,
             "allowPlaintext": True,
         }
         fields = {
             "routerID": "R1",
-            "api": {**api, "credentialsSecretRef": {"name": DEVICE}},
+            "api": {**api, "credentialsSecretRef": {"name": name}},
             "circuitBreaker": {"failureThreshold": 5, "recoveryTime": "1s"},
             **spec,
         }
         made = {
             "apiVersion": "relay.cerebro.dev/v1alpha1",
             "kind": "Device",
-            "metadata": {"name": DEVICE},
+            "metadata": {"name": name},
             "spec": fields,
         }
         items = {"apiVersion": "v1", "kind": "List", "items": [secret, made]}
@@ -391,6 +395,16 @@ def _end_in(marker: str) -> int | None:
     """Give the end that a marker says, None for ever."""
     text = marker.rpartition(":")[2]
     return None if text == "never" else int(text)
+
+
+@asynccontextmanager
+async def api_server_stopped(plane: ControlPlane) -> AsyncIterator[None]:
+    """Have no API server for as long as this lasts."""
+    await asyncio.to_thread(plane.stop_api_server)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(plane.start_api_server)
 
 
 def soon(seconds: float) -> str:

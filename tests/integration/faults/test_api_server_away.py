@@ -12,8 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from controlplane import apply
@@ -22,7 +20,13 @@ from controlplane.server import ControlPlane
 from integration.faults.backend import AUTHORIZE, REVOKE, Backend
 from integration.faults.conftest import OpenStack, stacks_on
 from integration.faults.injection import Lane
-from integration.faults.stack import LONG, Stack, soon, until
+from integration.faults.stack import (
+    LONG,
+    Stack,
+    api_server_stopped,
+    soon,
+    until,
+)
 
 AWAY = 120.0 if LONG else 20.0
 REFUSING = 30.0 if LONG else 8.0
@@ -173,7 +177,7 @@ async def test_api_server_stopped_and_started(
     outage = Outage(Lane(await open_stack(**LIMITS)))
     await outage.before(AWAY)
     async with outage.lane.watched():
-        async with _stopped(control_plane):
+        async with api_server_stopped(control_plane):
             await outage.during(AWAY)
         await outage.after()
 
@@ -270,15 +274,6 @@ async def test_crds_applied_after_our_processes_started(
             assert stack.forwarded(phone)
             await stack.check_equal()
             assert stack.pids() == pids, stack.logs()
-
-
-@asynccontextmanager
-async def _stopped(plane: ControlPlane) -> AsyncIterator[None]:
-    await asyncio.to_thread(plane.stop_api_server)
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(plane.start_api_server)
 
 
 def _change_crds(plane: ControlPlane, text: str) -> None:

@@ -22,7 +22,7 @@ from cerebro.kube.client.secrets import Secret
 from cerebro.resources import Device
 from cerebro.resources.addresses import normal_host
 from cerebro.resources.naming import came_over_http
-from cerebro.routeros.client.command import Command, Reply
+from cerebro.routeros.client.command import Command, Observe, Reply
 from cerebro.routeros.client.connection import connect
 from cerebro.routeros.client.credentials import (
     RouterCredentials,
@@ -82,8 +82,13 @@ class RouterLink:
         tunnels: Tunnels,
         *,
         credentials: RouterCredentials | None = None,
+        observe: Observe | None = None,
     ) -> None:
-        """With `credentials` those are used, and no Secret is read for them."""
+        """With `credentials` those are used, and no Secret is read for them.
+
+        `observe` is called with the outcome of each command.
+        """
+        self._observe = observe
         self._api = api
         self._tunnels = tunnels
         self._given_credentials = credentials
@@ -163,6 +168,7 @@ class RouterLink:
             tls,
             timeout,
             interface=self._interface(device),
+            observe=self._observe,
         )
 
     async def secret_state(self, device: Device) -> str:

@@ -41,13 +41,14 @@ class DeviceManager:
         if stored is None:
             return None
 
-        return DeviceLoop(
-            self._context,
-            namespace,
-            name,
-            stored.uid,
-            RouterLink(self._context.api, self._context.tunnels),
+        context = self._context
+        link = RouterLink(
+            context.api,
+            context.tunnels,
+            observe=context.router_metrics.observer(namespace, name),
         )
+
+        return DeviceLoop(context, namespace, name, stored.uid, link)
 
     def _failed(self) -> None:
         self._context.metrics.router_failed("InternalError")

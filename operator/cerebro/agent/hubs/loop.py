@@ -260,6 +260,7 @@ class HubLoop:
 
         # The interface.
         outcome = await self._reconciler(hub, desired).run()
+        self._context.metrics.peers_changed(outcome.changes)
         findings = outcome.findings
 
         if resync:

@@ -21,6 +21,7 @@ from cerebro.agent.hubs.model import HubDesired
 from cerebro.agent.hubs.ownership import Ownership
 from cerebro.agent.hubs.peers.outcome import (
     PeersOutcome,
+    changes_made,
     keys_after,
     mark_blocked,
     peer_results,
@@ -83,6 +84,8 @@ class HubOutcome:
     """
     present: frozenset[str] = frozenset()
     """Keys on the interface after the pass."""
+    changes: Mapping[str, int] = field(default_factory=dict)
+    """How many peers came and went, as `changes_made` returns it."""
     departed: frozenset[str] = frozenset()
     """Keys of deleted Peers that are still on the interface and no other
     Peer's.
@@ -263,7 +266,9 @@ class HubReconciler:
         refused = applied.refused_peers
         present = frozenset(actual.peers)
         if recorder is None:
-            present = keys_after(actual, peers_plan.changes, refused)
+            changes = peers_plan.changes
+            present = keys_after(actual, changes, refused)
+            outcome.changes = changes_made(actual, changes, refused)
 
         if findings.obstacle is not None:
             mark_blocked(peers_plan, present, findings.obstacle)

@@ -106,11 +106,12 @@ class Poller:
         What was not taken is offered again.
         """
         try:
-            events = await self._source.fetch()
-            self._metrics.count("consumer.http_fetch_ok")
+            with self._metrics.job("poll"):
+                events = await self._source.fetch()
+                self._metrics.count("consumer.http_fetch_ok")
 
-            if events and may_poll():
-                await self._take(events)
+                if events and may_poll():
+                    await self._take(events)
         except FeedError as error:
             # The source is away, broken, or not who it should be.
             self._metrics.count(error.counter)

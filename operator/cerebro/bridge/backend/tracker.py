@@ -17,6 +17,7 @@ import structlog
 
 from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.backend.audit import tell_outcome
+from cerebro.bridge.backend.counting import count_outcome
 from cerebro.bridge.backend.outcomes import (
     DONE,
     Awaits,
@@ -33,13 +34,12 @@ from cerebro.bridge.errors import ApiError
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.outcomes import breaker_open, not_in_time
 from cerebro.bridge.orders.sessions import Sessions, Written
-from cerebro.bridge.requests.events import KINDS
 from cerebro.bridge.store.entry import Entry
 from cerebro.bridge.store.events import EventStore, OpenEvent
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.errors import KubeError
 from cerebro.kube.objects import Change
-from cerebro.resources import SESSION
+from cerebro.resources import SESSION, Device
 from cerebro.runtime.backoff import Backoff
 from cerebro.runtime.clock import now_ms
 
@@ -353,15 +353,6 @@ class Tracker:
         self._tell(event_id, kind, outcome, entry)
         self._drop(event_id)
 
-        # Under the names that the old relay counted.
-        counter = KINDS[kind]
-        granted = "done" if counter == "revoke" else "granted"
-        self._metrics.count(f"{counter}.{granted if outcome.ok else 'failed'}")
-
-        # And one that it counted besides.
-        if outcome.reason == "peer_offline":
-            self._metrics.count("events.rejected_peer_offline")
-
         log.info(
             "an event has its outcome",
             event_id=event_id,
@@ -373,15 +364,32 @@ class Tracker:
 
         self._ack_due()
 
+    def _router_of(self, event_id: str, entry: Entry | None) -> str | None:
+        """Return the routerID that an event is about, None if no Device has
+        it.
+        """
+        awaits = self._awaits.get(event_id)
+        device: Device | None = None
+
+        if awaits is not None:
+            device = self._sessions.device_named(awaits.device)
+        elif entry is not None and entry.intent.mik_id is not None:
+            device = self._sessions.device(entry.intent.mik_id)
+
+        return device.router_id if device is not None else None
+
     def _tell(
         self, event_id: str, kind: str, outcome: Outcome, entry: Entry | None
     ) -> None:
-        """Tell the audit log the outcome of an event, before it is dropped."""
+        """Tell the audit log and the metrics the outcome of an event, before
+        it is dropped.
+        """
         known = self._open.get(event_id)
         taken_at = known.taken_at if known is not None else None
         if entry is not None:
             taken_at = entry.received_at
 
+        duration = None if taken_at is None else now_ms() - taken_at
         tell_outcome(
             self._audit,
             event_id,
@@ -389,7 +397,15 @@ class Tracker:
             outcome,
             entry=entry,
             awaits=self._awaits.get(event_id),
-            duration=None if taken_at is None else now_ms() - taken_at,
+            duration=duration,
+        )
+
+        count_outcome(
+            self._metrics,
+            kind,
+            outcome,
+            router_id=self._router_of(event_id, entry),
+            took_ms=duration or 0,
         )
 
     def _ack(self, event_id: str, outcome: Outcome) -> str | None:

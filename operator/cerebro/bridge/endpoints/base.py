@@ -16,11 +16,6 @@ from cerebro.bridge.http.routes import Route
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.requests.fields import Fields, parse_body
 
-AUTHORIZE = "AUTHORIZE_BY_PEDIDO"
-RESYNC = "RESYNC_DEVICE"
-REVOKE = "REVOKE_SESSION"
-"""The names of the actions: in `/relay/action`, and in the old relay's metrics."""
-
 A = TypeVar("A", bound=Answer)
 
 

@@ -6,18 +6,23 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
+import structlog
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from cerebro.bridge.answers import Answer, is_none
 from cerebro.bridge.endpoints.base import BridgeState, now_text
+from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.refusals import codes
 from cerebro.bridge.http.routes import Route
+from cerebro.bridge.metrics import StoreFigures
 from cerebro.bridge.orders.service import OrderService
 
 _PROMETHEUS = "text/plain; version=0.0.4"
+
+log = structlog.get_logger(__name__)
 
 
 class HealthAnswer(Answer):
@@ -140,7 +145,7 @@ class HealthEndpoints:
             Route(
                 method="GET",
                 path="/metrics",
-                access=Access.METRICS,
+                access=Access.LOCAL_METRICS,
                 handler=self.metrics,
                 summary="Metrics for Prometheus",
                 answer=None,
@@ -179,10 +184,30 @@ class HealthEndpoints:
 
     async def metrics(self, _: Request) -> Response:
         """Answer with the metrics in Prometheus' text format."""
-        backlog = await self._service.store.backlog()
-        text = self._service.metrics.text(backlog.count, backlog.oldest)
+        figures = await self._store_figures()
+        text = await self._service.metrics.page(figures)
 
         return PlainTextResponse(text, media_type=_PROMETHEUS)
+
+    async def _store_figures(self) -> StoreFigures | None:
+        """Return what the store has; None if it cannot be read, for the rest
+        of the page is there all the same.
+        """
+        store = self._service.store
+
+        try:
+            backlog = await store.backlog()
+            stock = await store.stock()
+        except ApiError as error:
+            log.debug("the store's metrics are missing", error=str(error))
+            return None
+
+        return StoreFigures(
+            due=backlog.count,
+            pending=stock.waiting,
+            oldest=backlog.oldest,
+            events=stock.events,
+        )
 
     def _status(self) -> Literal["ok", "degraded"]:
         return "ok" if self._state().healthy else "degraded"

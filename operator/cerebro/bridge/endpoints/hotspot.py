@@ -8,8 +8,6 @@ from starlette.requests import Request
 
 from cerebro.bridge.answers import Answer, ErrorAnswer
 from cerebro.bridge.endpoints.base import (
-    AUTHORIZE,
-    REVOKE,
     counted,
     read_call,
 )
@@ -22,6 +20,7 @@ from cerebro.bridge.http.refusals import (
     merge,
 )
 from cerebro.bridge.http.routes import Route
+from cerebro.bridge.metrics import AUTHORIZE, REVOKE
 from cerebro.bridge.orders.answers import GrantAnswer, RevokeAnswer
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.requests import hotspot as requests

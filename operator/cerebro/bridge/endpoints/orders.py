@@ -9,9 +9,6 @@ from starlette.requests import Request
 
 from cerebro.bridge.answers import Answer
 from cerebro.bridge.endpoints.base import (
-    AUTHORIZE,
-    RESYNC,
-    REVOKE,
     counted,
     read_call,
 )
@@ -25,6 +22,7 @@ from cerebro.bridge.http.refusals import (
     merge,
 )
 from cerebro.bridge.http.routes import Route
+from cerebro.bridge.metrics import AUTHORIZE, RESYNC, REVOKE
 from cerebro.bridge.orders.answers import GrantAnswer, RevokeAnswer
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.requests import orders as requests

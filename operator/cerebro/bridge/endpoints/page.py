@@ -303,7 +303,7 @@ def _schemes_of(access: Access) -> list[str]:
         return ["internalToken"]
 
     schemes = ["bearer", "relayToken"]
-    if access is Access.METRICS:
+    if access in (Access.METRICS, Access.LOCAL_METRICS):
         schemes.append("metricsToken")
 
     return schemes

@@ -8,8 +8,6 @@ from starlette.requests import Request
 
 from cerebro.bridge.answers import Answer
 from cerebro.bridge.endpoints.base import (
-    AUTHORIZE,
-    REVOKE,
     counted,
     read_call,
 )
@@ -27,6 +25,7 @@ from cerebro.bridge.http.refusals import (
 )
 from cerebro.bridge.http.routes import Route
 from cerebro.bridge.intents import Hello
+from cerebro.bridge.metrics import AUTHORIZE, REVOKE
 from cerebro.bridge.orders.named_sessions import (
     ActiveSessionsAnswer,
     NamedSessions,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic_core import PydanticSerializationError
 from starlette.responses import Response
 
 from cerebro.bridge.answers import Answer
@@ -58,8 +59,15 @@ def render(error: ApiError) -> Response:
 
 
 def answer_response(answer: Answer) -> Response:
-    """Return the answer for a model."""
-    return json_response(answer.model_dump(by_alias=True), answer.http_status)
+    """Return the answer for a model, in the form of `json_response`."""
+    try:
+        text = answer.model_dump_json(by_alias=True)
+    except PydanticSerializationError:
+        # What UTF-8 cannot carry.
+        body = answer.model_dump(by_alias=True)
+        return json_response(body, answer.http_status)
+
+    return Response(text, answer.http_status, media_type="application/json")
 
 
 def json_response(body: Mapping[str, Any], status: int = 200) -> Response:

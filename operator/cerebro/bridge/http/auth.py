@@ -27,6 +27,10 @@ class Access(Enum):
     """The main token."""
     METRICS = "metrics"
     """The main token, or the token for metrics."""
+    LOCAL_METRICS = "local metrics"
+    """The same; where no token for metrics is set, a caller on this host needs
+    none.
+    """
     HEALTH = "health"
     """The main token, or one of those for health and tools."""
     SIGNED = "signed"
@@ -46,6 +50,7 @@ class Access(Enum):
         return self in _SIGNED
 
 
+_METRICS = frozenset({Access.METRICS, Access.LOCAL_METRICS})
 _SIGNED = frozenset({Access.SIGNED, Access.TOOLS, Access.EXEC, Access.KICK})
 
 
@@ -58,6 +63,7 @@ class Tokens:
         self._by_access: dict[Access, tuple[bytes, ...]] = {
             Access.TOKEN: _bytes(main),
             Access.METRICS: _bytes(main, settings.metrics_token),
+            Access.LOCAL_METRICS: _bytes(main, settings.metrics_token),
             Access.HEALTH: _bytes(main, settings.relay_token_health, tools),
             Access.SIGNED: _bytes(main),
             Access.TOOLS: _bytes(main, tools),
@@ -83,7 +89,7 @@ class Tokens:
             return
 
         accepted = self._by_access[access]
-        sent = _sent(headers, metrics=access is Access.METRICS)
+        sent = _sent(headers, metrics=access in _METRICS)
         if not _any_equal(sent, accepted):
             raise ApiError(
                 401,

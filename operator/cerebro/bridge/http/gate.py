@@ -9,9 +9,9 @@ every error its one shape, and counts every request.
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.answers import Call, render
 from cerebro.bridge.http.auth import Access, Tokens
+from cerebro.bridge.http.local import FORWARDED, comes_from_this_host
 from cerebro.bridge.http.rate_limit import Callers, Limiter
 from cerebro.bridge.http.refused_callers import RefusalAudit
 from cerebro.bridge.http.routes import PathTable
@@ -37,8 +38,6 @@ _CALLS_PER_WINDOW = 60
 otherwise (F7).
 """
 _COUNTED_METHODS = frozenset({"GET", "POST", "HEAD", "DELETE"})
-_FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
-"""The headers in which proxies name the caller."""
 _OTHER = "other"
 """The label in metrics and logs of what a caller made up."""
 _TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -93,6 +92,7 @@ class Gate:
         )
 
         self._body_timeout = settings.body_timeout
+        self._opens_metrics = settings.opens_metrics
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send
@@ -217,7 +217,7 @@ class Gate:
             if required is Access.INTERNAL:
                 address = self._reliable_address(scope, arrival.headers)
                 self._tokens.check_internal(arrival.headers, address)
-            else:
+            elif not self._is_local_scrape(scope, required, arrival.headers):
                 self._tokens.check(required, arrival.headers)
         except ApiError:
             forwarded = arrival.headers.get("x-forwarded-for", "")
@@ -271,6 +271,22 @@ class Gate:
     def _may_be_unsigned(self, path: str) -> bool:
         return "all" in self._unsigned or path in self._unsigned
 
+    def _is_local_scrape(
+        self, scope: Scope, required: Access, headers: Mapping[str, str]
+    ) -> bool:
+        """Return whether a program on this host reads the metrics, and needs
+        no token for that.
+        """
+        if not self._opens_metrics or required is not Access.LOCAL_METRICS:
+            return False
+
+        peer = _peer_of(scope)
+        is_direct = not self._callers.trusts(peer)
+
+        return is_direct and comes_from_this_host(
+            peer, scope["http_version"], headers
+        )
+
     def _caller(self, scope: Scope, headers: Mapping[str, str]) -> str:
         forwarded = headers.get("x-forwarded-for", "")
         return self._callers.address(_peer_of(scope), forwarded)
@@ -282,7 +298,7 @@ class Gate:
         that is not trusted (F7).
         """
         peer = _peer_of(scope)
-        is_forwarded = any(name in headers for name in _FORWARDED)
+        is_forwarded = any(name in headers for name in FORWARDED)
         if is_forwarded and not self._callers.trusts(peer):
             return None
 
@@ -292,8 +308,7 @@ class Gate:
         route = self._route(arrival.path)
         label = method if method in _COUNTED_METHODS else _OTHER
         seconds = time.monotonic() - arrival.monotonic
-        self._metrics.requests.labels(label, route, str(status)).inc()
-        self._metrics.request_seconds.labels(label, route).observe(seconds)
+        self._metrics.request(label, route, status, seconds)
 
     def _route(self, path: str) -> str:
         found = self._paths.find(path)
@@ -331,9 +346,16 @@ class _Arrival:
         }
 
         given = headers.get("x-request-id", "")
-        trace_id = given if _TRACE_ID.fullmatch(given) else uuid.uuid4().hex
+        trace_id = given if _TRACE_ID.fullmatch(given) else _new_trace_id()
 
         return cls(scope["path"], headers, trace_id, arrived)
+
+
+def _new_trace_id() -> str:
+    """Return 32 hexadecimal digits. They are no secret, so they need no call
+    of the kernel.
+    """
+    return f"{random.getrandbits(128):032x}"
 
 
 class _TracedAnswer:

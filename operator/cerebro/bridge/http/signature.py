@@ -168,7 +168,7 @@ def sign(form: Form, secret: str, request: SignedRequest) -> str:
 
         message = messages[form]
 
-    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
+    return _digest(secret.encode(), message)
 
 
 def _messages(
@@ -234,10 +234,15 @@ def _matches(given: str, key: bytes, message: bytes) -> bool:
 
     A text that is no SHA-256 in hexadecimal is no signature.
     """
-    expected = hmac.new(key, message, hashlib.sha256).hexdigest()
+    expected = _digest(key, message)
     return bool(_SHA256_HEX.fullmatch(given)) and hmac.compare_digest(
         given.lower(), expected
     )
+
+
+def _digest(key: bytes, message: bytes) -> str:
+    """Return an HMAC-SHA256 in hexadecimal digits."""
+    return hmac.digest(key, message, "sha256").hex()
 
 
 def _invalid_signature() -> ApiError:

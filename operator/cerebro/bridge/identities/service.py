@@ -27,7 +27,7 @@ from cerebro.bridge.identities.status import (
     router_status,
 )
 from cerebro.bridge.intents import Authorize, Client, Hello
-from cerebro.bridge.orders.outcomes import Awaited
+from cerebro.bridge.orders.outcomes import Awaited, breaker_open
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Target, Written
 from cerebro.bridge.requests.identity import Refresh
@@ -58,6 +58,16 @@ class IdentityService:
         and `missing_ip_or_mac`, and what an order raises but for a router that
         did not answer in time.
         """
+        try:
+            return await self._refresh(refresh, arrived)
+        except ApiError as error:
+            metrics = self.orders.metrics
+            metrics.identity_error(error.code, is_down=False)
+            raise
+
+    async def _refresh(
+        self, refresh: Refresh, arrived: float
+    ) -> AuthorizedAnswer | ScheduledAnswer:
         self._must_know_all()
         sid = refresh.sid
         identity = await self._identity(sid)
@@ -255,22 +265,36 @@ class IdentityService:
         before; a router that does not answer in time is no error here.
         """
         order_id: str | None = None
+        metrics = self.orders.metrics
+        metrics.count("relay.p0_authorize_attempt_total")
+
         try:
             if identity.waiting:
                 order = max(identity.waiting, key=_by_request)
                 order_id = order.order_id
-                return await self._grant_waiting(
+                answer = await self._grant_waiting(
                     order, client, device, arrived
                 )
-
-            session = identity.live[-1]
-            order_id = session.spec.order_id
-            await self._wait(session, client, device, arrived)
+            else:
+                session = identity.live[-1]
+                order_id = session.spec.order_id
+                await self._wait(session, client, device, arrived)
+                answer = AuthorizedAnswer(
+                    pedido_id=order_id,
+                    router_id=device.router_id,
+                    action_key=_action_key(device, order_id),
+                    idempotent=True,
+                )
         except ApiError as error:
             if not error.extra.get("pending"):
+                metrics.count("relay.p0_authorize_failed_total")
                 raise
 
+            metrics.count("relay.p0_authorize_pending_total")
+            is_down = breaker_open(device, datetime.now(UTC)) is not None
+            metrics.identity_error(error.code, is_down=is_down)
             wait_ms = round((error.retry_after or 0) * 1000)
+
             return ScheduledAnswer(
                 pedido_id=order_id,
                 router_id=device.router_id,
@@ -278,12 +302,9 @@ class IdentityService:
                 error=error.text,
             )
 
-        return AuthorizedAnswer(
-            pedido_id=order_id,
-            router_id=device.router_id,
-            action_key=_action_key(device, order_id),
-            idempotent=True,
-        )
+        metrics.count("relay.p0_authorize_success_total")
+
+        return answer
 
     async def _grant_waiting(
         self, order: Authorize, client: Client, device: Device, arrived: float

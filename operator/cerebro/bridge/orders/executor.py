@@ -140,6 +140,9 @@ class OrderExecutor:
             refuse_rejecting(device, peer, known.now)
 
         for _ in range(MAX_DECISIONS):
+            if _has_ended(order, known):
+                return Written(device, client, ())
+
             # Nothing is opened unchecked, also if what was open ended since.
             if not is_checked and not is_open(order, known):
                 order = await self._checked(order, device, client)
@@ -317,7 +320,9 @@ class OrderExecutor:
         sessions = self._sessions
         conflicting: dict[str, Session] = {}
         for _ in range(MAX_DECISIONS):
-            known = await self._known_to_revoke(revoke, device, conflicting)
+            known = await self._known_to_revoke(
+                revoke, client, device, linked, conflicting
+            )
             now = datetime.now(UTC)
             writes = decide_revoke(
                 sessions.namespace,
@@ -327,6 +332,7 @@ class OrderExecutor:
                 client=client,
                 now=now,
                 linked=linked,
+                asked_again=sessions.asked_again,
             )
             try:
                 targets = [
@@ -351,20 +357,29 @@ class OrderExecutor:
         raise Unavailable("the Sessions are changed by others again and again")
 
     async def _known_to_revoke(
-        self, revoke: Revoke, device: Device, conflicting: dict[str, Session]
+        self,
+        revoke: Revoke,
+        client: Client,
+        device: Device,
+        linked: Iterable[str],
+        conflicting: dict[str, Session],
     ) -> dict[str, Session]:
         """Return the Sessions that a revoke is decided by, by name.
 
-        They are the unfinished ones of the Device and of the order, those that
-        were just read, and, if none of them is of the order, its finished
-        ones.
+        They are the unfinished ones of the order, else of the client and of
+        its token (`linked`), with what stands in their places; those that were
+        just read; and, if none of them is of the order, its finished ones.
         """
 
         sessions, order_id = self._sessions, revoke.order_id
-        known = {one.name: one for one in sessions.on_device(device.name)}
         if order_id:
-            known |= {one.name: one for one in sessions.of_order(order_id)}
+            meant = sessions.with_stand_ins(sessions.of_order(order_id))
+        else:
+            of_token = (sessions.known(name) for name in linked)
+            meant = sessions.of_client(client, device.name)
+            meant += sessions.with_stand_ins(one for one in of_token if one)
 
+        known = {one.name: one for one in meant}
         known |= conflicting
         if order_id and not any(
             one.spec.order_id == order_id for one in known.values()
@@ -424,6 +439,11 @@ class OrderExecutor:
         await self._store.sync()
 
         return kept
+
+
+def _has_ended(order: Authorize, known: Known) -> bool:
+    """Return whether what was open when an order came is not any more."""
+    return order.was_open and not is_open(order, known)
 
 
 def _live_first(sessions: Iterable[Session], now: datetime) -> Session | None:

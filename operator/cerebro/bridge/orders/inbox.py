@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -101,6 +102,36 @@ class Inbox(Generic[R]):
         """How many entries this process knows that are not carried out."""
         return len(self._known)
 
+    def has_nothing_but(self, order: Authorize, lane: str) -> bool:
+        """Return whether no entry is in hand in a lane but such as ask for the
+        same as an order.
+
+        That order need not wait for them: they are not answered differently.
+        """
+        entries = self._lanes.get(lane, ())
+
+        return all(
+            isinstance(entry.intent, Authorize)
+            and entry.intent.asks_the_same(order)
+            for entry in entries
+        )
+
+    def paid_before(self, before: datetime) -> Iterator[str | None]:
+        """Yield the `mikId` of each paid order that came before a time and is
+        not carried out.
+
+        Whatever is in the inbox is soon carried out, unless the API server is
+        away; so there is little to look at.
+        """
+        limit = before.timestamp() * 1000
+
+        for lane in self._lanes.values():
+            for entry in lane:
+                intent = entry.intent
+
+                if _is_paid(intent) and entry.received_at < limit:
+                    yield intent.mik_id
+
     async def submit(self, intent: Intent) -> asyncio.Future[R]:
         """Put an intent on disk and start it; the future has the result of
         `carry_out`, or its ApiError.
@@ -175,6 +206,37 @@ class Inbox(Generic[R]):
             self.enqueue(entry)
 
         return len(unknown)
+
+    async def adopt_all(self, stop: asyncio.Event) -> None:
+        """Start all that the process before left behind, before anything new
+        comes in behind it.
+
+        While the store is away this waits for it, until `stop` is set: a Redis
+        that is started anew just now is no reason to end.
+        """
+        for delay in Backoff(first=0.2, ceiling=5.0):
+            try:
+                adopted = await self.adopt(all_of_it=True)
+            except ApiError as error:
+                log.warning(
+                    "orders left by the process before have to wait",
+                    error=str(error),
+                )
+            else:
+                if adopted:
+                    log.info(
+                        "orders left by the process before are carried out",
+                        count=adopted,
+                    )
+
+                return
+
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await stop.wait()
+
+            if stop.is_set():
+                return
 
     async def close(self, grace: float) -> None:
         """Take nothing new, and give what is under way `grace` seconds; the
@@ -376,6 +438,11 @@ class Inbox(Generic[R]):
             future.set_exception(result)
         else:
             future.set_result(result)
+
+
+def _is_paid(intent: Intent) -> bool:
+    """Return whether an intent is an order that was paid for."""
+    return isinstance(intent, Authorize) and intent.type == "Paid"
 
 
 def _too_late(entry: Entry, now: int, windows: GrantWindows) -> bool:

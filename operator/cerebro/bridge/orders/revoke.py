@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from cerebro.bridge.errors import ApiError
@@ -34,6 +34,9 @@ from cerebro.resources import (
 from cerebro.resources.naming import ANNOTATION_TRACE_ID
 from cerebro.resources.session import SessionType
 
+_NEVER: Mapping[str, Cause] = {}
+"""No Session was asked for again."""
+
 
 def decide_revoke(
     namespace: str,
@@ -44,13 +47,16 @@ def decide_revoke(
     client: Client,
     now: datetime,
     linked: Collection[str] = (),
+    asked_again: Mapping[str, Cause] = _NEVER,
 ) -> list[Write]:
-    """Return the writes of a revoke, given the Device's unfinished Sessions
-    and those of the order on any Device.
+    """Return the writes of a revoke, given the unfinished Sessions that it may
+    be about and those that stand in their places: the order's on any Device,
+    else the client's and the token's on this one.
 
     `linked` are the names of Sessions that were made for the token which
-    stands for the client. A Session that was requested later than the revoke
-    stays; where the revoke ends nothing for that reason it is ApiError 409
+    stands for the client; `asked_again` are requests that are not noted at
+    their Sessions yet, by name. A Session that was requested later than the
+    revoke stays; where the revoke ends nothing for that reason it is ApiError 409
     `asked_later`, unless it named an address alone. A client, or an order
     alone, that has no Session gets a revoked one, so that the router is rid of
     rows that the older relay made for it. So does an address alone:
@@ -79,9 +85,10 @@ def decide_revoke(
     if by_address:
         affected = _without_mac(affected, record_name)
 
-    writes = _ends(affected, known, revoke.cause, revoke.trace_id, now)
+    ending, later = _by_cause(affected, revoke.cause, asked_again)
+    writes = _ends(ending, known, revoke.cause, revoke.trace_id, now)
     if not writes and not by_address:
-        _raise_if_asked_later(affected, known, revoke.cause, now)
+        _raise_if_asked_later(later, known, asked_again, now)
 
     needs_record = by_address or not affected
     if record is None or is_recorded or not needs_record:
@@ -94,7 +101,7 @@ def end_whoever_is_there(
     record: Session, sessions: Iterable[Session], now: datetime
 ) -> list[Write]:
     """Return the writes of a revoke that named an address alone, given the
-    Device's unfinished Sessions.
+    unfinished Sessions of who has it on its Device.
 
     Once its router showed who has the address, what that client had by then
     ends; after that the record names the client (A4, B2). Until then nothing
@@ -110,7 +117,8 @@ def end_whoever_is_there(
 
     known = list(sessions)
     client = Client(mac=placed.mac_address)
-    affected = [session for session in known if client.is_in(session)]
+    of_client = [session for session in known if client.is_in(session)]
+    affected, _ = _by_cause(of_client, cause, _NEVER)
     trace_id = record.metadata.annotations.get(ANNOTATION_TRACE_ID, "")
     ends = _ends(affected, known, cause, trace_id, now)
     due = [write for write in ends if not isinstance(write, Keep)]
@@ -202,16 +210,12 @@ def _ends(
 
     One that ended by the clock is kept, so that its router is waited for. A
     Session in whose place another one stands is left alone: that one counts.
-    So is one that was requested later.
     """
     superseded = superseded_names(known)
     writes: list[Write] = []
     for session in affected:
         facts = session_facts(session, now)
         if session.name in superseded or facts.finished:
-            continue
-
-        if _is_later(session, revoke):
             continue
 
         if facts.ended_by_clock:
@@ -222,32 +226,57 @@ def _ends(
     return writes
 
 
-def _is_later(session: Session, revoke: Cause) -> bool:
-    """Return whether a Session was asked for after a revoke."""
-    request = request_of(session)
-    return request is not None and revoke.precedes(request)
+def _by_cause(
+    sessions: Iterable[Session],
+    revoke: Cause,
+    asked_again: Mapping[str, Cause],
+) -> tuple[list[Session], list[Session]]:
+    """Return the Sessions that a revoke may end, and those that were asked for
+    after it.
+    """
+    earlier: list[Session] = []
+    later: list[Session] = []
+    for session in sessions:
+        request = _latest_request(session, asked_again)
+        is_later = request is not None and revoke.precedes(request)
+        (later if is_later else earlier).append(session)
+
+    return earlier, later
+
+
+def _latest_request(
+    session: Session, asked_again: Mapping[str, Cause]
+) -> Cause | None:
+    """Return when a Session was asked for last, also if that is not noted
+    there yet.
+    """
+    request, again = request_of(session), asked_again.get(session.name)
+    if request is None or again is None:
+        return request or again
+
+    return again if request.precedes(again) else request
 
 
 def _raise_if_asked_later(
-    affected: Iterable[Session],
+    later: Iterable[Session],
     known: Iterable[Session],
-    revoke: Cause,
+    asked_again: Mapping[str, Cause],
     now: datetime,
 ) -> None:
-    """Raise ApiError 409 `asked_later` if a Session that a revoke is about
-    lives, for it was asked for later.
+    """Raise ApiError 409 `asked_later` if one of the Sessions lives that were
+    asked for after the revoke that is about them.
     """
     superseded = superseded_names(known)
-    for session in affected:
-        request = request_of(session)
-        if request is None or not revoke.precedes(request):
+    for session in later:
+        request = _latest_request(session, asked_again)
+        is_live = session_facts(session, now).live
+        if request is None or session.name in superseded or not is_live:
             continue
 
-        if session.name not in superseded and session_facts(session, now).live:
-            requested_at = format_time(request.asked_at)
-            raise ApiError(
-                409,
-                "asked_later",
-                f"the Session {session.name} was asked for after this revoke, at {requested_at}: it stays",
-                requestedAt=requested_at,
-            )
+        requested_at = format_time(request.asked_at)
+        raise ApiError(
+            409,
+            "asked_later",
+            f"the Session {session.name} was asked for after this revoke, at {requested_at}: it stays",
+            requestedAt=requested_at,
+        )

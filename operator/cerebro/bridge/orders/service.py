@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -56,6 +56,10 @@ class OrderService:
     sessions: Sessions
     inbox: Inbox[Written]
     metrics: Metrics
+    open_already: Callable[[Authorize], Awaitable[Written | None]]
+    """Returns what an order has already, None if there is anything to do or to
+    wait for.
+    """
 
     async def grant(self, order: Authorize, arrived: float) -> GrantAnswer:
         """Let a client in; return the answer once the entry is on the router.
@@ -75,7 +79,7 @@ class OrderService:
         if self.settings.dry_run:
             return await self._pretend(order)
 
-        written, result = await self._carry_through(order, arrived)
+        written, result = await self._grant(order, arrived)
         mikrotik = self._router_answer(written.device, written.client, result)
         session = self._first_known(written.targets)
         answer = _granted(order, written.device, written.client, mikrotik)
@@ -86,6 +90,32 @@ class OrderService:
                 "warning": _warning(order, written.client, session),
             }
         )
+
+    async def _grant(
+        self, order: Authorize, arrived: float
+    ) -> tuple[Written, WaitResult]:
+        """Carry an order through, and count it for the router that it is for,
+        also if the caller named none. Raises ApiError.
+        """
+        router_id = self.known_router(order.mik_id)
+        is_granted = False
+
+        try:
+            kept = await self.open_already(order)
+            written = kept or await self._write(order, arrived)
+            router_id = written.device.router_id
+
+            if kept is not None:
+                result = WaitResult.DONE
+            else:
+                result = await self.wait(written, self.deadline(arrived))
+
+            is_granted = True
+        finally:
+            seconds = time.monotonic() - arrived
+            self.metrics.authorized(router_id, is_granted, seconds)
+
+        return written, result
 
     async def revoke(self, revoke: Revoke, arrived: float) -> RevokeAnswer:
         """End access; return the answer once nothing on the router is due to
@@ -100,7 +130,8 @@ class OrderService:
                 revoke, device, revoke.client, _mikrotik(device, dry_run=True)
             )
 
-        written, result = await self._carry_through(revoke, arrived)
+        written = await self._write(revoke, arrived)
+        result = await self.wait(written, self.deadline(arrived))
         if not written.targets:
             await (
                 self.store.sync()
@@ -157,11 +188,10 @@ class OrderService:
         """Return until when an answer has to be known (A7)."""
         return arrived + self.settings.answer_timeout_ms / 1000 - MARGIN
 
-    async def _carry_through(
+    async def _write(
         self, intent: Authorize | Revoke, arrived: float
-    ) -> tuple[Written, WaitResult]:
-        """Have an intent carried out and wait for the router; return what was
-        written and what came of it.
+    ) -> Written:
+        """Have an intent carried out, and return what was written.
 
         Raises ApiError: 503 kubernetes_unavailable if it is not carried out
         before the answer is due. It stays in the inbox and is carried out
@@ -188,7 +218,7 @@ class OrderService:
 
         self.metrics.write_seconds.observe(time.monotonic() - arrived)
 
-        return written, await self.wait(written, deadline)
+        return written
 
     async def wait(self, written: Written, deadline: float) -> WaitResult:
         """Wait until the router has it, and return what came of it. Raises

@@ -17,9 +17,10 @@ import structlog
 from pydantic import ValidationError
 
 from cerebro.bridge.errors import ApiError, unknown_device
-from cerebro.bridge.intents import Client
+from cerebro.bridge.intents import Cause, Client
+from cerebro.bridge.orders.causes import request_of
 from cerebro.bridge.orders.outcomes import Awaited, WaitResult, judge
-from cerebro.bridge.orders.writes import Create, Keep, Write
+from cerebro.bridge.orders.writes import Create, Keep, Patch, Write
 from cerebro.domain.lifecycle import is_ours
 from cerebro.domain.supersession import stand_in_for
 from cerebro.kube.cache.references import device_of
@@ -82,8 +83,20 @@ class Sessions:
         self._by_order = store.add_index(SESSION, _order_of)
         self._by_callers = store.add_index(SESSION, _callers_name)
         self._by_device = store.add_index(SESSION, device_of)
+        self._by_mac = store.add_index(SESSION, _mac_of)
+        self._by_ip = store.add_index(SESSION, _ip_of)
+        self._by_superseded = store.add_index(SESSION, _superseded)
         self._devices = store.add_index(DEVICE, _router_id)
         self._waiters: dict[str, set[asyncio.Event]] = {}
+
+        self.asked_again: dict[str, Cause] = {}
+        """When orders were asked for once more, by the names of their
+        Sessions, until it is noted there. Short: see `repeats`.
+        """
+
+        # Of a Session whose last change is nothing to a router: its generation,
+        # and the one before, which is what the router must have.
+        self._notes: dict[str, tuple[int, int]] = {}
         store.subscribe(self._changed)
 
     def complete(self) -> bool:
@@ -100,6 +113,8 @@ class Sessions:
         devices = _models(
             self._devices, self.namespace, mik_id.casefold(), Device
         )
+        if len(devices) == 1:
+            return devices[0]
 
         return min(devices, key=age_key, default=None)
 
@@ -178,6 +193,38 @@ class Sessions:
         """
         return _models(self._by_device, self.namespace, name, Session)
 
+    def of_client(self, client: Client, device: str) -> list[Session]:
+        """Return the unfinished Sessions on a Device that a client's MAC or
+        address is known of, and those that stand in their places.
+        """
+        namespace = self.namespace
+        sessions: list[Session] = []
+        if client.mac is not None:
+            sessions += _models(self._by_mac, namespace, client.mac, Session)
+
+        if client.ip is not None:
+            sessions += _models(self._by_ip, namespace, client.ip, Session)
+
+        here = [one for one in sessions if one.spec.device_ref.name == device]
+
+        return self.with_stand_ins(here)
+
+    def with_stand_ins(self, sessions: Iterable[Session]) -> list[Session]:
+        """Return Sessions, each once, and the unfinished ones that stand in
+        their places.
+        """
+        known: dict[str, Session] = {}
+        for session in sessions:
+            known[session.name] = session
+            known |= {one.name: one for one in self._superseding(session)}
+
+        return list(known.values())
+
+    def _superseding(self, session: Session) -> list[Session]:
+        return _models(
+            self._by_superseded, self.namespace, session.name, Session
+        )
+
     def counting(self, names: Iterable[str]) -> list[Session]:
         """Return the unfinished Sessions of these names; ours that stands in
         place of one counts instead (A10).
@@ -189,13 +236,22 @@ class Sessions:
                 continue
 
             if not is_ours(session):
-                on_device = self.on_device(session.spec.device_ref.name)
+                superseding = self._superseding(session)
 
-                session = stand_in_for(session, on_device) or session
+                session = stand_in_for(session, superseding) or session
 
             sessions.append(session)
 
         return sessions
+
+    def generation_for_router(self, session: Session) -> int:
+        """Return the generation of a Session that its router must have: later
+        ones only noted when it was asked for.
+        """
+        generation = session.metadata.generation
+        noted, before = self._notes.get(session.name, (None, generation))
+
+        return before if noted == generation else generation
 
     async def read(self, name: str) -> Session | None:
         """Return a Session from the API server, finished or not; None if it
@@ -259,11 +315,16 @@ class Sessions:
                 SESSION, self.namespace, write.name, dict(write.body)
             )
 
+        generation = body["metadata"].get("generation", 1)
+        if isinstance(write, Patch) and write.noted_at is not None:
+            noted, before = self._notes.get(write.name, (None, 0))
+            matters = before if noted == write.noted_at else write.noted_at
+            self._notes[write.name] = (generation, matters)
+            generation = matters
+
         self._store.deliver(SESSION, "MODIFIED", body)
 
-        return Target(
-            write.name, body["metadata"].get("generation", 1), wanted
-        )
+        return Target(write.name, generation, wanted)
 
     async def wait(self, target: Target) -> WaitResult:
         """Wait until it is known what became of a Session, and return that;
@@ -314,9 +375,23 @@ class Sessions:
         return session
 
     def _changed(self, change: Change) -> None:
-        if change.kind is SESSION:
-            for waiter in self._waiters.get(change.name, ()):
-                waiter.set()
+        if change.kind is not SESSION:
+            return
+
+        for waiter in self._waiters.get(change.name, ()):
+            waiter.set()
+
+        session = change.new.read(Session) if change.new else None
+        if session is None:
+            self._notes.pop(change.name, None)
+            self.asked_again.pop(change.name, None)
+            return
+
+        # What is noted at the Session need not be remembered.
+        asked = self.asked_again.get(change.name)
+        request = request_of(session) if asked is not None else None
+        if asked and request and not request.precedes(asked):
+            del self.asked_again[change.name]
 
 
 def _models(index: Index, namespace: str, key: str, model: type[R]) -> list[R]:
@@ -328,6 +403,25 @@ def _models(index: Index, namespace: str, key: str, model: type[R]) -> list[R]:
 def _order_of(stored: StoredObject) -> str | None:
     session = stored.read(Session)
     return session.spec.order_id if session else None
+
+
+def _mac_of(stored: StoredObject) -> str | None:
+    session = stored.read(Session)
+    return Client.of(session).mac if session else None
+
+
+def _ip_of(stored: StoredObject) -> str | None:
+    session = stored.read(Session)
+    return Client.of(session).ip if session else None
+
+
+def _superseded(stored: StoredObject) -> str | None:
+    """Return the name of the Session in whose place one stands."""
+    session = stored.read(Session)
+    if session is None or session.spec.supersedes is None:
+        return None
+
+    return session.spec.supersedes.name
 
 
 def _callers_name(stored: StoredObject) -> str | None:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from cerebro.bridge.intents import Cause
+from cerebro.bridge.intents import Cause, Client
 from cerebro.bridge.orders.causes import request_of
 from cerebro.bridge.orders.outcomes import Awaited
 from cerebro.bridge.orders.revoke import end_whoever_is_there
@@ -211,9 +211,11 @@ class Upkeep:
         """End what the client has that a revoke by address met; a conflict
         with another writer is tried anew.
         """
-        on_device = self._sessions.on_device(record.spec.device_ref.name)
+        device = record.spec.device_ref.name
+        client = Client.of(record)
+        of_client = self._sessions.of_client(client, device)
         try:
-            for write in end_whoever_is_there(record, on_device, now):
+            for write in end_whoever_is_there(record, of_client, now):
                 await self._sessions.write(write, Awaited.END)
         except (AlreadyExists, Conflict) as error:
             raise Unavailable(

@@ -58,6 +58,11 @@ class Patch:
     name: str
     body: Mapping[str, Any]
 
+    noted_at: int | None = None
+    """The generation that it was decided on, if it changes nothing for a
+    router: then that one is waited for, and not the one that it makes.
+    """
+
 
 @dataclass(frozen=True, slots=True)
 class Keep:
@@ -169,16 +174,19 @@ def patch_write(
     """Return a merge patch of a Session's spec, under wire names, and of its
     annotations; None as a value removes a field.
 
-    It holds only for the version of the Session that was read.
+    It holds only for the version of the Session that was read. When a Session
+    was asked for is the bridge's own note, and nothing to a router.
     """
-    metadata: dict[str, Any] = {
-        "resourceVersion": session.metadata.resource_version
-    }
+    meta = session.metadata
+    metadata: dict[str, Any] = {"resourceVersion": meta.resource_version}
     notes = _annotations(trace_id, annotations)
     if notes:
         metadata["annotations"] = notes
 
-    return Patch(session.name, {"metadata": metadata, "spec": dict(spec)})
+    body = {"metadata": metadata, "spec": dict(spec)}
+    is_note = spec.keys() == {"requestedAt"}
+
+    return Patch(session.name, body, meta.generation if is_note else None)
 
 
 def revoke_write(

@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from cerebro.bridge.errors import ApiError, invalid
@@ -38,6 +39,8 @@ MAX_TOKEN = 256
 _INNER_OBJECTS = ("contexto", "plano", "device", "dispositivo")
 """Objects inside a request in which older clients name phone and router."""
 _ROUTER_NAMES = ("mikId", "router", "identity")
+_REMEMBERED = 4096
+"""Spellings of addresses that are remembered: a phone's come again and again."""
 _LOGIN = "router"
 """Where some clients have an object with the router's login, which nobody
 reads.
@@ -136,6 +139,9 @@ def printable(value: str) -> str:
     """Return a text without control characters and lone surrogates, which no
     store or header can carry.
     """
+    if value.isprintable():
+        return value
+
     return "".join(
         char
         for char in value
@@ -230,15 +236,11 @@ def _address(fields: Fields, name: str) -> str | None:
         return None
 
     try:
-        address = parse_address(value)
+        ip, is_clients = _ipv4(value)
     except ValueError:
         raise _invalid_ip(name) from None
 
-    if address.version != 4:  # the hotspot has no IPv6
-        raise _invalid_ip(name)
-
-    ip = str(address)
-    if not is_client_ip(ip):
+    if not is_clients:
         raise ApiError(
             400,
             "invalid_ip",
@@ -254,7 +256,7 @@ def _mac(fields: Fields, name: str) -> str | None:
         return None
 
     try:
-        mac = normalise_mac(value)
+        mac = _normal_mac(value)
     except ValueError:
         raise ApiError(
             400,
@@ -270,6 +272,23 @@ def _mac(fields: Fields, name: str) -> str | None:
         )
 
     return mac
+
+
+@lru_cache(_REMEMBERED)
+def _ipv4(value: str) -> tuple[str, bool]:
+    """Return an IPv4 address in its one spelling, and whether it can be a
+    phone's. Raises ValueError, also for IPv6, which the hotspot has not.
+    """
+    address = parse_address(value)
+    if address.version != 4:
+        raise ValueError("the hotspot has no IPv6")
+
+    ip = str(address)
+
+    return ip, is_client_ip(ip)
+
+
+_normal_mac = lru_cache(_REMEMBERED)(normalise_mac)
 
 
 def _invalid_ip(name: str) -> ApiError:

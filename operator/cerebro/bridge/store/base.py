@@ -146,6 +146,17 @@ class Backlog:
     """When the oldest entry was received, 0 if the inbox is empty."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What the store has besides the inbox, for people who watch it."""
+
+    waiting: int
+    """Orders that wait for a hello, those included whose time is just over."""
+
+    events: int
+    """Events of the backend that are remembered."""
+
+
 class StoreVersionError(Exception):
     """The store was written by a newer release. The text names the store and
     both versions.
@@ -356,6 +367,10 @@ class HousekeepingStore(Protocol):
 
     async def sync(self) -> None:
         """Wait until all that was committed survives a power failure."""
+        ...
+
+    async def stock(self) -> Stock:
+        """Return how much the store has besides the inbox."""
         ...
 
     async def prune(self, now: int) -> None:

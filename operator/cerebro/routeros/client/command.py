@@ -1,9 +1,14 @@
 """A command for a router and its reply, as plain values. No I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 Row = dict[str, str]
+
+Observe = Callable[[str, float, bool], None]
+"""Takes a command's word, the seconds until its end or until it was given up,
+and whether the router did it.
+"""
 
 # These only read, may run long, and `/cancel` stops them without harm; every
 # other verb counts as a write.

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cerebro.routeros.client.codec import BROKEN, Wire, parse
+from cerebro.routeros.client.command import Observe
 from cerebro.routeros.client.errors import (
     ConnectionLost,
     LoginRefused,
@@ -39,6 +40,7 @@ async def connect(
     timeout: float = 8.0,  # noqa: ASYNC109 - the length of every step, and the session's silence
     *,
     interface: str | None = None,
+    observe: Observe | None = None,
 ) -> RouterSession:
     """Connect to a router and log in.
 
@@ -47,7 +49,7 @@ async def connect(
     password second). `timeout`: seconds for each of connecting (with TLS) and
     logging in, and then the silence that ends the session. `interface`: the
     only network interface through which anything may leave, for `address` an
-    IP address (rule D2). Raises Unreachable, LoginRefused, ConnectionLost,
+    IP address (rule D2). `observe`: see RouterSession. Raises Unreachable, LoginRefused, ConnectionLost,
     SecretError.
     """
 
@@ -66,7 +68,9 @@ async def connect(
 
             wire.logged_in()
 
-            return RouterSession(wire, silence=timeout, login=number)
+            return RouterSession(
+                wire, silence=timeout, login=number, observe=observe
+            )
         except TimeoutError:
             wire.abort()
             text = f"{address} port {port}: no answer to the login within {timeout:g} s"

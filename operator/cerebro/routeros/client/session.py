@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Literal, Self, overload
 
 from cerebro.routeros.client.codec import BROKEN, Sentence, Wire, parse
-from cerebro.routeros.client.command import Command, Reply, Row
+from cerebro.routeros.client.command import Command, Observe, Reply, Row
 from cerebro.routeros.client.errors import (
     ConnectionLost,
     DeadlineExceeded,
@@ -52,8 +52,10 @@ class _InFlight:
         now: float,
         deadline: float,
         patience: float | None,
+        observe: Observe | None = None,
     ) -> None:
         self.command = command
+        self.observe = observe
         self.tag = ""
         self.entered = now
         self.due = now + deadline
@@ -69,8 +71,13 @@ class _InFlight:
         self.category: int | None = None
 
     def settle(self, outcome: Reply | RouterError) -> None:
-        if not self.outcome.done():
-            self.outcome.set_result(outcome)
+        if self.outcome.done():
+            return
+
+        self.outcome.set_result(outcome)
+        if self.observe is not None:
+            took = asyncio.get_running_loop().time() - self.entered
+            self.observe(self.command.word, took, isinstance(outcome, Reply))
 
 
 class RouterSession:
@@ -78,13 +85,19 @@ class RouterSession:
 
     `silence`: seconds without a byte, with commands in flight, after which the
     connection counts as dead. `login`: which of the credentials was accepted,
-    0 the first.
+    0 the first. `observe` learns of each command's end.
     """
 
     def __init__(
-        self, wire: Wire, *, silence: float = 8.0, login: int = 0
+        self,
+        wire: Wire,
+        *,
+        silence: float = 8.0,
+        login: int = 0,
+        observe: Observe | None = None,
     ) -> None:
         self.login = login
+        self._observe = observe
         self.suspect = False  # a caller got `Stalled`: whoever owns the session should open another
         self._wire = wire
         self._silence = silence
@@ -247,7 +260,8 @@ class RouterSession:
             if deadline is None:
                 deadline = READ_DEADLINE if command.reads else WRITE_DEADLINE
 
-            entry = _InFlight(command, self._loop.time(), deadline, patience)
+            now = self._loop.time()
+            entry = _InFlight(command, now, deadline, patience, self._observe)
             self._send(entry, command.words())
         except BaseException:
             self._window.release()

@@ -55,7 +55,7 @@ async def checked_by_now(caller: Caller) -> dict[str, float]:
     answer = await caller.get("/metrics", **{"x-relay-token": TOKEN})
     prefix = 'relay_order_checks_total{result="'
     lines = [
-        line.removeprefix(prefix).split('"} ')
+        line.removeprefix(prefix).split('",service="relay-cerebro"} ')
         for line in answer.text.splitlines()
         if line.startswith(prefix)
     ]

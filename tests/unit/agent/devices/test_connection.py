@@ -58,6 +58,7 @@ class World:
         attempts: list[tuple[str, str]],
         *_: object,
         interface: str | None,
+        observe: object,
     ) -> Any:
         self.dialled.append((address, attempts[0][0], interface))
 

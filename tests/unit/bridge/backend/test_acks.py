@@ -106,8 +106,9 @@ def play(
 
     loop.run_until_complete(work())
     loop.close()
-    waiting = f"relay_acks_waiting {len(outbox.rows)}.0"
-    assert waiting in metrics.text(0, 0)
+    labels = '{service="relay-cerebro"}'
+    waiting = f"relay_acks_waiting{labels} {len(outbox.rows)}.0"
+    assert waiting in metrics.text(None)
     return outbox, backend
 
 

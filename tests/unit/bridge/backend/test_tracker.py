@@ -45,6 +45,9 @@ class Sessions:
     def device_named(self, _name: str) -> Device | None:
         return device()
 
+    def device(self, _mik_id: str) -> Device | None:
+        return device()
+
 
 class World:
     """A tracker that runs."""
@@ -52,11 +55,12 @@ class World:
     def __init__(self, store: BridgeStore) -> None:
         self.store, self.sessions = store, Sessions()
         self.objects = ObjectStore()
+        self.metrics = Metrics()
         self.tracker = Tracker(
             store,
             self.sessions,  # type: ignore[arg-type]
             self.objects,
-            Metrics(),
+            self.metrics,
             sends_acks=True,
             ack_due=lambda: None,
         )
@@ -171,6 +175,10 @@ async def test_what_is_refused_has_its_ack_at_once(world: World) -> None:
     first, second = await world.until_acked(2)
     assert '"reason":"unknown_router"' in first
     assert '"ok":true' in second
+    text = world.metrics.text(None)
+    assert "relay_revoke_failed 1\n" in text
+    assert "relay_revoke_done 1\n" in text
+    assert "relay_action_REVOKE_SESSION_attempt 2\n" in text
     assert (await world.store.backlog()).count == 0
 
 

@@ -15,7 +15,7 @@ from cerebro.bridge.endpoints.app import make_app, make_routes
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access, Tokens
 from cerebro.bridge.http.routes import PathTable, Route
-from cerebro.bridge.metrics import Metrics
+from cerebro.bridge.metrics import Metrics, WatchedObjects
 from cerebro.bridge.orders.decide import Known, decide
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions
@@ -23,7 +23,7 @@ from cerebro.bridge.orders.writes import Create
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import BridgeStore
 from cerebro.kube.cache.store import Store as ObjectStore
-from cerebro.resources import format_time
+from cerebro.resources import SESSION, format_time
 from support.orders import (
     NAMESPACE,
     NOW,
@@ -57,6 +57,7 @@ def relay() -> OrderService:
         sessions,
         cast("Any", None),
         Metrics(),
+        cast("Any", None),
     )
 
 
@@ -71,7 +72,11 @@ def test_d5_all_but_health_and_metrics_is_signed() -> None:
     assert {
         path
         for path, given in access.items()
-        if given in (Access.HEALTH, Access.METRICS, Access.TOKEN)
+        if given
+        in (
+            *(Access.HEALTH, Access.METRICS),
+            *(Access.LOCAL_METRICS, Access.TOKEN),
+        )
     } == TOKEN_ONLY
     internal = {
         path for path, given in access.items() if given is Access.INTERNAL
@@ -89,6 +94,7 @@ def test_d5_all_but_health_and_metrics_is_signed() -> None:
     [
         (Access.HEALTH, {"main", "health", "tools"}),
         (Access.METRICS, {"main", "metrics"}),
+        (Access.LOCAL_METRICS, {"main", "metrics"}),
         (Access.SIGNED, {"main"}),
         (Access.TOOLS, {"main", "tools"}),
         (Access.EXEC, {"main", "exec"}),
@@ -252,10 +258,15 @@ def test_a5_paid_orders_without_an_end_are_warned_of_and_counted() -> None:
     )
     assert isinstance(endless, Create)
     assert isinstance(ending, Create)
-    metrics = Metrics()
+    metrics, objects = Metrics(), ObjectStore()
+    metrics.watch(WatchedObjects(objects, NAMESPACE))
     mine = [session(dict(endless.body)), session(dict(ending.body))]
-    metrics.watch(lambda: [*mine, by_hand()], list)
-    assert "relay_sessions_without_end 1.0" in metrics.text(0, 0)
+    for number, made in enumerate([*mine, by_hand()]):
+        body = made.model_dump(mode="json", by_alias=True)
+        body["metadata"]["uid"] = f"uid-{number}"
+        objects.deliver(SESSION, "ADDED", body)
+    line = 'relay_sessions_without_end{service="relay-cerebro"} 1.0'
+    assert line in metrics.text(None)
 
 
 def test_a5_the_setting_gives_paid_orders_their_end_and_trials_none() -> None:

@@ -35,7 +35,9 @@ def all_routes() -> list[Route]:
         )
     )
     missing = cast("Any", None)
-    service = OrderService(settings, missing, missing, missing, Metrics())
+    service = OrderService(
+        settings, missing, missing, missing, Metrics(), missing
+    )
     devices = DeviceFamily(missing, missing, missing, missing)
     return make_routes(service, devices, missing, missing)
 

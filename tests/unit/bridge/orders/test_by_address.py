@@ -211,7 +211,7 @@ class Busy:
     def known(self, name: str) -> Session | None:
         return next((one for one in self.found if one.name == name), None)
 
-    def on_device(self, _: str) -> Sequence[Session]:
+    def of_client(self, _: Client, __: str) -> Sequence[Session]:
         return self.found
 
     async def write(self, *_: object) -> None:

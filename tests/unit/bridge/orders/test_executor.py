@@ -109,9 +109,9 @@ class World:
         self.objects = ObjectStore()
         self.store = store
         self.enqueued: list[Entry] = []
-        sessions = Sessions(self.server, self.objects, NAMESPACE)  # type: ignore[arg-type]
+        self.sessions = Sessions(self.server, self.objects, NAMESPACE)  # type: ignore[arg-type]
         self.actions = OrderExecutor(
-            sessions,
+            self.sessions,
             store,
             complete=self._complete,
             enqueue=self.enqueued.append,
@@ -518,6 +518,26 @@ async def test_t10_a_device_that_cannot_be_read_is_not_a_missing_one(
             await world.do(intent.model_copy(update={"mik_id": mik_id}))
         assert (caught.value.status, caught.value.code) == (status, code)
     assert not world.server.objects
+
+
+async def test_a_revoke_looks_at_the_sessions_of_its_client_only(
+    world: World,
+) -> None:
+    """With what stands in their places, also if that has moved to another client since."""
+    for number in range(3):
+        world.have(by_hand(f"other-{number}", client={"macAddress": MAC_2}))
+    world.have(by_hand("ours"))
+    world.have(
+        by_hand(
+            "stand-in",
+            client={"macAddress": MAC_2},
+            supersedes={"name": "ours"},
+        )
+    )
+    client = Client(mac=MAC, ip="10.9.9.9")
+    sessions = world.sessions.of_client(client, "router-1")
+    assert {each.name for each in sessions} == {"ours", "stand-in"}
+    assert not world.sessions.of_client(client, "router-2")
 
 
 async def test_a6_the_phone_may_come_from_a_pending_payment(

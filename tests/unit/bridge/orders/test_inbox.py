@@ -16,7 +16,7 @@ from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client, Hello
 from cerebro.bridge.order_check.check import FAILED, UNAVAILABLE
 from cerebro.bridge.orders.inbox import Inbox
-from cerebro.bridge.store.base import BridgeStore, Entry
+from cerebro.bridge.store.base import BridgeStore, Entry, LeftOver
 from cerebro.bridge.store.sqlite.store import SqliteStore
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.client.errors import Unavailable
@@ -83,6 +83,36 @@ async def test_f1_what_was_not_carried_out_is_there_after_a_restart(
     await finished.wait()
     assert seen == ["P-0", "P-1", "P-2"]
     await second.close()
+
+
+async def test_f1_at_its_start_a_bridge_waits_for_a_store_that_is_away(
+    store: BridgeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was left behind comes before anything new; a bridge that has to end waits no more."""
+    await store.put(order("P-1"), 1)
+    done = asyncio.Event()
+    left_over, tries = store.left_over, 0
+
+    async def away_at_first(before: int) -> LeftOver:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise ApiError(503, "store_unavailable", "away")
+        return await left_over(before)
+
+    async def carry_out(_: Entry) -> None:
+        done.set()
+
+    monkeypatch.setattr(store, "left_over", away_at_first)
+    await Inbox(store, carry_out, GrantWindows()).adopt_all(asyncio.Event())
+    await done.wait()
+    assert tries == 3
+
+    tries = -1000
+    stop = asyncio.Event()
+    stop.set()
+    await Inbox(store, carry_out, GrantWindows()).adopt_all(stop)
+    assert tries == -999
 
 
 async def test_f1_a_fault_of_the_store_takes_no_order_out(

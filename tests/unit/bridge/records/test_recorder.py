@@ -22,6 +22,8 @@ from cerebro.kube.client.api import KubeApi
 from cerebro.kube.objects import Listing
 from cerebro.resources import SESSION, Session
 
+RECORDS_WAITING = 'relay_records_waiting{service="relay-cerebro"} 1.0'
+RECORDS_WRITTEN = 'relay_records_written_total{service="relay-cerebro"} 1.0'
 PLACED = "2026-01-02T03:04:05Z"
 
 
@@ -216,7 +218,7 @@ async def test_records_stay_until_they_are_written(world: World) -> None:
     writer.wake()
 
     async def shown() -> bool:
-        return "relay_records_waiting 1.0" in metrics.text(0, 0)
+        return RECORDS_WAITING in metrics.text(None)
 
     await eventually(shown)
     assert await world.told() == ["grant a"]
@@ -226,4 +228,4 @@ async def test_records_stay_until_they_are_written(world: World) -> None:
     with suppress(asyncio.CancelledError):
         await task
     assert len(place.records) == 1
-    assert "relay_records_written_total 1.0" in metrics.text(0, 0)
+    assert RECORDS_WRITTEN in metrics.text(None)

@@ -24,9 +24,11 @@ from cerebro.bridge.store.base import (
     HOUR,
     BridgeStore,
     Placement,
+    Stock,
     TokenLocation,
     milliseconds,
 )
+from cerebro.bridge.store.events import NewEvent
 from cerebro.runtime.clock import now_ms
 from support.orders import MAC, MAC_2, PHONE, at, order, revoke
 from support.stores import StoreFactory
@@ -318,3 +320,16 @@ async def test_a_store_that_is_not_open_is_503(
         503,
         "store_unavailable",
     )
+
+
+async def test_how_much_it_has_besides_the_inbox_is_known(
+    store: BridgeStore,
+) -> None:
+    assert await store.stock() == Stock(waiting=0, events=0)
+    for number in (1, 2, 2):
+        waits = order(f"P-{number}").model_copy(update={"token": "t"})
+        assert await store.wait_for_hello(waits, [], 0, DAY)
+    for number in (1, 2, 3, 3):
+        event = NewEvent(f"e-{number}", ack="{}")
+        await store.take_events([event], 0, DAY)
+    assert await store.stock() == Stock(waiting=2, events=3)

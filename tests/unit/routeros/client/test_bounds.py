@@ -127,3 +127,28 @@ async def test_z5_rows_are_counted_too(
         stream.feed("!re", ".tag=1")
     with pytest.raises(ConnectionLost, match="larger than 10 rows"):
         await running
+
+
+async def test_the_end_of_each_command_that_somebody_waits_for_is_told() -> (
+    None
+):
+    stream, ends = Stream(), list[tuple[str, bool]]()
+
+    def observe(word: str, seconds: float, ok: bool) -> None:
+        assert seconds >= 0
+        ends.append((word, ok))
+
+    session = RouterSession(stream.wire, observe=observe)
+    commands = [PRINT, Command("/ip/arp", "add"), PRINT]
+    tasks = [asyncio.create_task(session.run(each)) for each in commands]
+    await asyncio.sleep(0)
+    stream.feed("!done", ".tag=1")
+    stream.feed("!trap", "=message=failure", ".tag=2")
+    stream.feed("!done", ".tag=2")
+    await asyncio.wait(tasks[:2])
+    tasks[2].cancel()
+    await asyncio.sleep(0)
+    stream.feed("!done", ".tag=3")
+    await session.close()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert ends == [("/ip/arp/print", True), ("/ip/arp/add", False)]

@@ -133,6 +133,7 @@ class SessionReporter:
                 (now - meta.creation_timestamp).total_seconds()
             )
 
+        self._context.router_metrics.session_reported(session, status, now)
         _log_change(session, status)
         self._reported[meta.uid] = status
         self._context.statuses.put(

@@ -92,17 +92,18 @@ class CommandManager:
         if not self._by_device.get(namespace, name):
             return None
 
-        return CommandLoop(
-            context,
-            namespace,
-            name,
-            CommandLink(self._make_link),
-            self._by_device,
-        )
+        observe = context.router_metrics.observer(namespace, name)
 
-    def _make_link(self, credentials: RouterCredentials | None) -> RouterLink:
-        return RouterLink(
-            self._context.api, self._context.tunnels, credentials=credentials
+        def make_link(credentials: RouterCredentials | None) -> RouterLink:
+            return RouterLink(
+                context.api,
+                context.tunnels,
+                credentials=credentials,
+                observe=observe,
+            )
+
+        return CommandLoop(
+            context, namespace, name, CommandLink(make_link), self._by_device
         )
 
     def _failed(self) -> None:

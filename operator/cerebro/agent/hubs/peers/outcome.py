@@ -7,6 +7,7 @@ It decides nothing about the interface.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -136,6 +137,28 @@ def keys_after(
             keys.add(change.public_key)
 
     return frozenset(keys)
+
+
+def changes_made(
+    actual: Interface,
+    changes: Iterable[PeerChange],
+    refused: Mapping[str, str],
+) -> dict[str, int]:
+    """Return how many peers came on the interface (`added`) and went
+    (`removed`), and how many changes of each kind were refused (`add_error`,
+    `remove_error`). `refused` are the changes not made, by key.
+    """
+    counts: Counter[str] = Counter()
+    for change in changes:
+        is_new = change.public_key not in actual.peers
+        is_refused = change.public_key in refused
+
+        if change.remove:
+            counts["remove_error" if is_refused else "removed"] += 1
+        elif is_new and not change.update_only:
+            counts["add_error" if is_refused else "added"] += 1
+
+    return dict(counts)
 
 
 def peer_results(

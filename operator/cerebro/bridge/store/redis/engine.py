@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.store.redis.scripts import MEET, Script
 from cerebro.bridge.store_settings import RedisAddress
-from cerebro.runtime.clock import now_ms
+from cerebro.runtime.clock import monotonic, now_ms
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +54,11 @@ Word = str | int
 Command = tuple[Word, ...]
 """A command of Redis, its first key without what all names begin with."""
 
+Observe = Callable[[str, float, bool], None]
+"""Takes what was done (`run` a script, `read`, `write`), the seconds that its
+caller waited, and whether Redis did it.
+"""
+
 
 class Step(NamedTuple):
     """A script and its arguments."""
@@ -77,8 +82,15 @@ class _Job:
 class Engine:
     """One Redis, opened by `open` and closed by `close` after the last use."""
 
-    def __init__(self, address: RedisAddress, namespace: str) -> None:
+    def __init__(
+        self,
+        address: RedisAddress,
+        namespace: str,
+        observe: Observe | None = None,
+    ) -> None:
+        """`observe` is called with each call that somebody waited for."""
         self.address = address
+        self._observe = observe
         self.prefix = f"{namespace}:cerebro:"
         self.failed: str | None = None
         """Why the last call failed, None if it did not."""
@@ -120,7 +132,8 @@ class Engine:
 
         Raises ApiError 503 `store_unavailable`.
         """
-        (answer,) = await self._submit((Step(script, arguments),))
+        steps = (Step(script, arguments),)
+        (answer,) = await self._observed("run", self._submit(steps))
 
         return answer
 
@@ -130,14 +143,16 @@ class Engine:
 
         Raises ApiError 503 `store_unavailable`.
         """
-        return await self._submit(commands)
+        return await self._observed("read", self._submit(commands))
 
     async def write(self, *commands: Command) -> list[Any]:
         """Run commands as one transaction, after what was posted.
 
         Raises ApiError 503 `store_unavailable`.
         """
-        return await self._submit(commands, transaction=True)
+        done = self._submit(commands, transaction=True)
+
+        return await self._observed("write", done)
 
     async def flush(self) -> None:
         """Hand in what was posted.
@@ -166,6 +181,22 @@ class Engine:
             loop.call_later(LATER, self._wake.set)
 
         self._posted += commands
+
+    async def _observed(
+        self, operation: str, done: Awaitable[list[Any]]
+    ) -> list[Any]:
+        """Wait for a call, and say how long it took and whether it was done."""
+        began = monotonic()
+        is_done = False
+
+        try:
+            answers = await done
+            is_done = True
+            return answers
+        finally:
+            if self._observe is not None:
+                seconds = monotonic() - began
+                self._observe(operation, seconds, is_done)
 
     async def _submit(
         self, commands: Sequence[Command | Step], *, transaction: bool = False

@@ -30,6 +30,7 @@ from cerebro.bridge.store.base import (
     Entry,
     LeftOver,
     Placement,
+    Stock,
     StoreVersionError,
     TokenLocation,
 )
@@ -45,7 +46,7 @@ from cerebro.bridge.store.redis import (
 )
 from cerebro.bridge.store.redis import events as event_rows
 from cerebro.bridge.store.redis.claims import Claims
-from cerebro.bridge.store.redis.engine import Engine
+from cerebro.bridge.store.redis.engine import Engine, Observe
 from cerebro.bridge.store.redis.inbox import Inbox
 from cerebro.bridge.store.redis.places import latest_location, locations_of
 from cerebro.bridge.store.redis.scripts import TELL
@@ -64,8 +65,14 @@ log = structlog.get_logger(__name__)
 class RedisStore(BridgeStore):
     """All that bridges of one namespace must not lose, in one Redis."""
 
-    def __init__(self, address: RedisAddress, namespace: str) -> None:
-        self.engine = Engine(address, namespace)
+    def __init__(
+        self,
+        address: RedisAddress,
+        namespace: str,
+        observe: Observe | None = None,
+    ) -> None:
+        """`observe` is called with each call to Redis, see `engine`."""
+        self.engine = Engine(address, namespace, observe)
         self.claims = Claims(self.engine)
         self._inbox = Inbox(self.engine, self.claims)
         self._namespace = namespace
@@ -107,6 +114,14 @@ class RedisStore(BridgeStore):
         setting.
         """
         await self.engine.flush()
+
+    async def stock(self) -> Stock:
+        """Return how much the store has besides the inbox."""
+        waiting_orders, events = await self.engine.read(
+            ("ZCARD", "waiting"), ("ZCARD", "events")
+        )
+
+        return Stock(int(waiting_orders), int(events))
 
     async def prune(self, now: int) -> None:
         """Forget what is over."""

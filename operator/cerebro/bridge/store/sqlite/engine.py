@@ -125,7 +125,8 @@ class Engine:
         Nothing wakes the thread for it at once: what answers a caller goes
         first. A process that dies in that moment has not done it. While too
         much is waiting, it stays here, and is handed in with the work that
-        comes next.
+        comes next. While the file cannot be written, for instance because the
+        disk is full, it goes before anything else until it is committed.
         """
         if not self._later and self._loop is not None:
             self._loop.call_later(LATER, self._flush)
@@ -185,16 +186,24 @@ class Engine:
         `close`.
         """
         db: sqlite3.Connection | None = None
+        kept: list[Job] = []
         closing = False
 
         while not closing:
             batch = self._next_batch()
             closing = batch[-1] is None
-            jobs = [job for job in batch if job is not None]
+            jobs = kept + [job for job in batch if job is not None]
+            kept = []
 
             try:
                 db = db or connect(self.path)
-                results = _commit(db, [work for work, _ in jobs])
+
+                results = _commit(
+                    db,
+                    [work for work, _ in jobs],
+                    prove=self.failed is not None,
+                )
+
                 self.failed = None
             except (sqlite3.Error, OSError, StoreVersionError) as error:
                 reason = _describe(error)
@@ -211,6 +220,9 @@ class Engine:
                 )
 
                 results = [failure for _ in jobs]
+
+                if _may_pass(error):
+                    kept = _posted(jobs)
 
                 if db is not None:
                     with suppress(sqlite3.Error):
@@ -279,11 +291,15 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _commit(db: sqlite3.Connection, works: list[Work]) -> list[Any]:
+def _commit(
+    db: sqlite3.Connection, works: list[Work], *, prove: bool
+) -> list[Any]:
     """Run steps in one transaction; one that raises is undone alone, and its
     exception is its result.
 
-    Raises sqlite3.OperationalError: then none of the steps was done.
+    To `prove` that the file can be written, the transaction writes also where
+    its steps only read: else a full disk would look sound in between. Raises
+    sqlite3.OperationalError: then none of the steps was done.
     """
 
     if not works:
@@ -291,6 +307,9 @@ def _commit(db: sqlite3.Connection, works: list[Work]) -> list[Any]:
 
     results: list[Any] = []
     db.execute("BEGIN IMMEDIATE")
+
+    if prove:
+        _write_anything(db)
 
     for work in works:
         db.execute("SAVEPOINT step")
@@ -308,6 +327,36 @@ def _commit(db: sqlite3.Connection, works: list[Work]) -> list[Any]:
     db.execute("COMMIT")
 
     return results
+
+
+def _write_anything(db: sqlite3.Connection) -> None:
+    """Write a page of the file, and change nothing.
+
+    A newer release may have the file too: its version stays what it is.
+    """
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    db.execute(f"PRAGMA user_version = {version}")
+
+
+def _may_pass(error: Exception) -> bool:
+    """Return whether the same steps may succeed later: the disk is full, or
+    another process is slow.
+
+    A statement that SQLite does not understand fails for ever.
+    """
+    if isinstance(error, sqlite3.OperationalError):
+        return error.sqlite_errorcode != sqlite3.SQLITE_ERROR
+
+    return isinstance(error, OSError)
+
+
+def _posted(jobs: list[Job]) -> list[Job]:
+    """Return the jobs that nobody waits for, and that nobody hands in once
+    more; the bound is that of the queue.
+    """
+    posted = [job for job in jobs if job[1] is None]
+
+    return posted[:_MAX_WAITING]
 
 
 def _settle(waiters: list[tuple[asyncio.Future[Any], Any]]) -> None:

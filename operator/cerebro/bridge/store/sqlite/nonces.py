@@ -1,14 +1,80 @@
-"""The table of nonces. Each function is one step of a transaction."""
+"""The table of nonces: `use_nonce` and `use_nonces` are steps of a transaction."""
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from collections.abc import Sequence
+from functools import partial
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.store.base import MAX_NONCES
+from cerebro.bridge.store.sqlite.engine import Engine
 from cerebro.bridge.store.sqlite.schema import rows_of
 
 _FORGOTTEN_AT_ONCE = 1000
+
+Use = tuple[str, int, "asyncio.Future[bool]"]
+"""A nonce, the time of its use, and who waits for the answer."""
+
+
+class NonceBatches:
+    """Hands in the nonces of all requests that came in one turn of the event
+    loop as one step: a step costs more than a nonce.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._tasks: set[asyncio.Task[None]] = set()
+
+        # What is collected, by how long it is remembered and is valid.
+        self._uses: dict[tuple[int, int], list[Use]] = {}
+
+    async def use(
+        self, nonce: str, now: int, memory: int, valid_for: int
+    ) -> bool:
+        """Remember a nonce; return whether it was new."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bool] = loop.create_future()
+        key = (memory, valid_for)
+        batch = self._uses.setdefault(key, [])
+        batch.append((nonce, now, future))
+
+        if len(batch) == 1:
+            loop.call_soon(self._hand_in, key)
+
+        return await future
+
+    def _hand_in(self, key: tuple[int, int]) -> None:
+        task = asyncio.create_task(self._carry_out(self._uses.pop(key), *key))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(
+        self, uses: list[Use], memory: int, valid_for: int
+    ) -> None:
+        """Use nonces, and tell each caller what came of its own."""
+        taken = [(nonce, now) for nonce, now, _ in uses]
+        work = partial(
+            use_nonces, uses=taken, memory=memory, valid_for=valid_for
+        )
+        try:
+            results = await self._engine.run(work)
+        except ApiError as error:
+            for _, _, future in uses:
+                if not future.done():
+                    future.set_exception(error)
+
+            return
+
+        for (_, _, future), result in zip(uses, results, strict=True):
+            if future.done():
+                continue
+
+            if isinstance(result, ApiError):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
 
 
 def use_nonce(
@@ -39,3 +105,22 @@ def use_nonce(
     )
 
     return cursor.rowcount == 1
+
+
+def use_nonces(
+    db: sqlite3.Connection,
+    uses: Sequence[tuple[str, int]],
+    memory: int,
+    valid_for: int,
+) -> list[bool | ApiError]:
+    """Use nonces one after the other, each at its time; return for each what
+    `use_nonce` returned or raised.
+    """
+    results: list[bool | ApiError] = []
+    for nonce, now in uses:
+        try:
+            results.append(use_nonce(db, nonce, now, memory, valid_for))
+        except ApiError as error:
+            results.append(error)
+
+    return results

@@ -17,6 +17,12 @@ from cerebro.bridge.store.base import (
 _NO_ORDER = ""
 """In place of an order's id in the row of a revoke that names none."""
 _SELECT = "SELECT mac, ip, order_id, revoked_at, arrived_at, arrived_seq FROM revokes"
+_CONCERNING = (
+    f"{_SELECT} WHERE device = ? AND order_id = ? AND mac = ?"
+    f" UNION ALL {_SELECT} WHERE device = ? AND order_id = ? AND ip = ?"
+    f" UNION ALL {_SELECT} WHERE order_id = ?"
+)
+"""Each of the three by its own index; nothing is equal to NULL."""
 _LATER_ARRIVAL = (
     "CASE WHEN (excluded.arrived_at, excluded.arrived_seq)"
     " > (coalesce(arrived_at, 0), coalesce(arrived_seq, 0))"
@@ -60,18 +66,15 @@ def revokes_of(
     db: sqlite3.Connection, order: Authorize, client: Client, device: str
 ) -> list[Cause]:
     """Return the kept revokes that concern an order."""
-    rows = [
-        *db.execute(
-            f"{_SELECT} WHERE device = ? AND order_id = ? AND mac = ?",
-            (device, _NO_ORDER, client.mac),
+    of_client = (device, _NO_ORDER)
+    rows = db.execute(
+        _CONCERNING,
+        (
+            *(*of_client, client.mac),
+            *(*of_client, client.ip),
+            order.order_id or None,
         ),
-        *db.execute(
-            f"{_SELECT} WHERE device = ? AND order_id = ? AND ip = ?",
-            (device, _NO_ORDER, client.ip),
-        ),
-    ]
-    if order.order_id:
-        rows += db.execute(f"{_SELECT} WHERE order_id = ?", (order.order_id,))
+    )
 
     # A row that names both is found by both.
     revokes = [_kept_revoke(row) for row in dict.fromkeys(rows)]

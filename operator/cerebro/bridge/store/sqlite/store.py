@@ -27,6 +27,7 @@ from cerebro.bridge.store.base import (
     Entry,
     LeftOver,
     Placement,
+    Stock,
     TokenLocation,
 )
 from cerebro.bridge.store.events import Ack, NewEvent, OpenEvent
@@ -34,13 +35,13 @@ from cerebro.bridge.store.sqlite import (
     access,
     acks,
     inbox,
-    nonces,
     orders,
     tokens,
     waiting,
 )
 from cerebro.bridge.store.sqlite import events as event_rows
 from cerebro.bridge.store.sqlite.engine import Engine
+from cerebro.bridge.store.sqlite.nonces import NonceBatches
 from cerebro.bridge.store.sqlite.prune import AT_ONCE, prune
 from cerebro.bridge.store.sqlite.schema import rows_of
 
@@ -52,6 +53,7 @@ class SqliteStore(BridgeStore):
 
     def __init__(self, path: Path) -> None:
         self.engine = Engine(path)
+        self._nonces = NonceBatches(self.engine)
 
     async def open(self) -> None:
         """Create or open the file."""
@@ -69,6 +71,15 @@ class SqliteStore(BridgeStore):
     async def sync(self) -> None:
         """Wait until the log of the file is on the disk."""
         await self.engine.sync()
+
+    async def stock(self) -> Stock:
+        """Return how much the store has besides the inbox."""
+        waiting_orders = partial(rows_of, table="waiting")
+        events = partial(rows_of, table="events")
+
+        return Stock(
+            self.engine.read(waiting_orders), self.engine.read(events)
+        )
 
     async def prune(self, now: int) -> None:
         """Forget what is over, a part in each transaction: what waits between
@@ -111,16 +122,10 @@ class SqliteStore(BridgeStore):
     async def use_nonce(
         self, nonce: str, now: int, memory: int, valid_for: int
     ) -> bool:
-        """Remember a nonce; return whether it was new."""
-        return await self.engine.run(
-            partial(
-                nonces.use_nonce,
-                nonce=nonce,
-                now=now,
-                memory=memory,
-                valid_for=valid_for,
-            )
-        )
+        """Remember a nonce, together with those of other requests; return
+        whether it was new.
+        """
+        return await self._nonces.use(nonce, now, memory, valid_for)
 
     async def note_hello(self, hello: Hello, now: int) -> Entry | None:
         """Remember where a token is; return an entry if there may be something

@@ -20,6 +20,8 @@ from cerebro.agent.devices.access.desired import (
 from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.access.reporter import SessionReporter
 from cerebro.agent.devices.access.roster import Roster
+from cerebro.agent.router_metrics import RouterMetrics
+from cerebro.kube.cache.store import Store
 from cerebro.kube.status_writer import Write
 from cerebro.resources import Session
 from cerebro.routeros.access.model import AccessPolicy, Ending
@@ -94,6 +96,7 @@ class World:
         return self
 
     metrics = agent_metrics
+    router_metrics = RouterMetrics(Store())
 
     def put(self, write: Write) -> None:
         self.status = merged(self.status, write.status)

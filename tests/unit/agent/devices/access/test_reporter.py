@@ -15,7 +15,9 @@ from cerebro.agent.devices.access.reporter import (
     SessionReporter,
     _log_change,
 )
+from cerebro.agent.router_metrics import RouterMetrics
 from cerebro.domain.lifecycle import Verdict
+from cerebro.kube.cache.store import Store
 from cerebro.kube.status_writer import Write
 from cerebro.resources import Session, SessionStatus, format_time
 from cerebro.resources.naming import ANNOTATION_TRACE_ID
@@ -33,7 +35,11 @@ class Reports:
         self.written: list[Write] = []
         statuses = SimpleNamespace(put=self.written.append)
         metrics = SimpleNamespace(granted=lambda _seconds: None)
-        context = SimpleNamespace(statuses=statuses, metrics=metrics)
+        context = SimpleNamespace(
+            statuses=statuses,
+            metrics=metrics,
+            router_metrics=RouterMetrics(Store()),
+        )
         self.reporter = SessionReporter(cast(AgentContext, context))
 
     def report(self, session: Session, *, granted: bool) -> bool:

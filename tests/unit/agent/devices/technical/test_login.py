@@ -61,6 +61,7 @@ class World:
         attempts: list[tuple[str, str]],
         *_: object,
         interface: str | None,
+        **_observed: object,
     ) -> Any:
         assert interface is None
         self.tried += attempts

@@ -11,7 +11,11 @@ import pytest
 
 from cerebro.agent.hubs.desired import frozen_peers
 from cerebro.agent.hubs.model import HubDesired
-from cerebro.agent.hubs.peers.outcome import keys_after, peer_results
+from cerebro.agent.hubs.peers.outcome import (
+    changes_made,
+    keys_after,
+    peer_results,
+)
 from cerebro.agent.hubs.peers.plan import PeersPlan, plan
 from cerebro.agent.hubs.peers.status import (
     PeerReport,
@@ -22,7 +26,7 @@ from cerebro.domain.conditions import Obstacle
 from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.kube.objects import StoredObject
 from cerebro.resources import PEER, Hub, Peer
-from cerebro.wireguard.model import ActualPeer, Interface
+from cerebro.wireguard.model import ActualPeer, Interface, PeerChange
 from cerebro.wireguard.networks import span
 from support.wireguard_reference import ReferenceWireGuard
 
@@ -320,3 +324,25 @@ def test_a_peer_whose_key_is_being_rotated_keeps_its_address_from_an_older_one()
     said = one_pass(wireguard, older, peer)
     assert said["a"].accepted[1] == "AddressConflict"
     assert said["p"].accepted[0] == "True"
+
+
+def test_peers_that_come_and_go_are_counted_as_the_old_relay_did() -> None:
+    stays, goes, kept = key("stays"), key("goes"), key("kept")
+    peers = {
+        each: ActualPeer(each, frozenset()) for each in (stays, goes, kept)
+    }
+    changes = [
+        PeerChange(stays, persistent_keepalive=25),
+        PeerChange(goes, remove=True),
+        PeerChange(kept, remove=True),
+        PeerChange(key("new")),
+        PeerChange(key("bad")),
+        PeerChange(key("late"), update_only=True),
+    ]
+    refused = {kept: "busy", key("bad"): "invalid"}
+    assert changes_made(Interface("wg", peers=peers), changes, refused) == {
+        "added": 1,
+        "add_error": 1,
+        "removed": 1,
+        "remove_error": 1,
+    }

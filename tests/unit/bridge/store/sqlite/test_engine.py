@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -74,6 +75,57 @@ async def test_a_store_that_cannot_be_written_is_503(tmp_path: Path) -> None:
     )
     assert broken.failed
     await broken.close()
+
+
+@contextmanager
+def no_larger_file_than(path: Path) -> Iterator[None]:
+    """Let no file grow beyond the size of this one, as a full disk would."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+async def test_f1_a_full_disk_is_seen_until_there_is_room_and_what_was_posted_is_done(
+    engine: Engine,
+) -> None:
+    """Nor do steps that only read make the store look sound meanwhile."""
+
+    def fill(db: sqlite3.Connection, size: int = 2_000_000) -> None:
+        db.execute("CREATE TABLE IF NOT EXISTS blobs (content BLOB)")
+        db.execute("INSERT INTO blobs VALUES (zeroblob(?))", (size,))
+
+    def count(db: sqlite3.Connection) -> int:
+        return int(db.execute("SELECT count(*) FROM blobs").fetchone()[0])
+
+    await engine.run(fill)
+    log = engine.path.with_name("relay.db-wal")
+
+    with no_larger_file_than(log):
+        engine.post(fill)
+
+        for _ in range(3):
+            with pytest.raises(ApiError) as caught:
+                await engine.run(count)
+            assert caught.value.code == "store_unavailable"
+            assert engine.failed is not None
+            assert engine.read(count) == 1
+
+    assert await engine.run(count) == 2
+    assert engine.failed is None
+
+
+async def test_a_posted_step_that_can_never_be_done_holds_nothing_up(
+    engine: Engine,
+) -> None:
+    engine.post(lambda db: db.execute("INSERT INTO nothing VALUES (1)"))
+    with pytest.raises(ApiError):
+        await engine.run(lambda db: db.execute("SELECT 1").fetchone())
+    assert await engine.run(lambda db: db.execute("SELECT 1").fetchone()) == (
+        1,
+    )
 
 
 async def test_e15_a_twin_that_ends_takes_no_record_away_after_a_sync(
