@@ -6,7 +6,6 @@ python -m cerebro.cli.metrics_page --check    fails when it differs
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import re
 import sys
@@ -30,6 +29,7 @@ from cerebro.bridge.metrics.old_counters import (
     old_name,
     router_key,
 )
+from cerebro.cli.generated_page import write_or_check
 from cerebro.kube.cache.store import Store
 from cerebro.runtime.exposition import collectors_of
 
@@ -219,27 +219,8 @@ def _cell(text: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the page, or with --check say that it is not up to date; the exit status is 1 when it is not."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description=main.__doc__)
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="write nothing; fail when the page differs",
-    )
-
-    options = parser.parse_args(arguments)
-    page = render()
-    if not options.check:
-        PAGE.write_text(page, "utf-8")
-        return 0
-
-    if PAGE.exists() and PAGE.read_text("utf-8") == page:
-        return 0
-
-    sys.stderr.write(
-        f"{PAGE} is not what the processes count; run: {COMMAND}\n"
-    )
-    return 1
+    """Write the page, or check it; return the exit status."""
+    return write_or_check(PAGE, render, command=COMMAND, arguments=arguments)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,9 @@ Lease `cerebro-bridge-poller` (E1).
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
-import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
-
-import structlog
 
 from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.backend.acks import AckSender
@@ -21,6 +16,7 @@ from cerebro.bridge.backend.consumer import Consumer
 from cerebro.bridge.backend.file_source import FileSource
 from cerebro.bridge.backend.poller import Poller, Source
 from cerebro.bridge.backend.tracker import Tracker
+from cerebro.bridge.leased_work import LeasedWork
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.requests.events import FeedRules
@@ -32,11 +28,6 @@ from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.lease import Lease
-
-_ANEW = 5.0
-"""Seconds until what failed by a fault of ours is started anew."""
-
-log = structlog.get_logger(__name__)
 
 
 class BackendSide:
@@ -64,10 +55,8 @@ class BackendSide:
         self._metrics = metrics
         self._enqueue = enqueue
 
-        # Whether SIGTERM came, and whether the Lease is ours or was lost.
+        # Whether SIGTERM came.
         self._closing = False
-        self._leadership = asyncio.Event()
-        self._loss = asyncio.Event()
 
         sends_acks = settings.ack_url is not None
 
@@ -128,45 +117,8 @@ class BackendSide:
         if not settings.has_feed and settings.ack_url is None:
             await asyncio.Event().wait()
 
-        lease = Lease(
-            api,
-            settings.namespace,
-            POLLER_LEASE,
-            _identity(),
-            duration=settings.lease_duration,
-            renew=settings.lease_renew_interval,
-            gained=self._gained,
-            lost=self._lost,
-        )
-
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(lease.run(), name="lease")
-            tasks.create_task(self._work_while_held(lease), name="backend")
-
-    async def _work_while_held(self, lease: Lease) -> None:
-        """Work from each gain of the Lease to its loss."""
-        while True:
-            await self._leadership.wait()
-            work = asyncio.create_task(self._work(lease))
-            loss = asyncio.create_task(self._loss.wait())
-
-            try:
-                await asyncio.wait(
-                    [work, loss], return_when=asyncio.FIRST_COMPLETED
-                )
-            finally:
-                loss.cancel()
-                work.cancel()
-                await asyncio.gather(work, loss, return_exceptions=True)
-
-            # A fault of ours costs the feed a while, and HTTP nothing.
-            if not work.cancelled() and work.exception() is not None:
-                log.error(
-                    "the backend's side failed, and is started anew",
-                    exc_info=work.exception(),
-                )
-
-                await asyncio.sleep(_ANEW)
+        backend = LeasedWork("the backend's side", self._work)
+        await backend.run(api, settings, POLLER_LEASE)
 
     async def _work(self, lease: Lease) -> None:
         """Poll, follow events and send ACKs.
@@ -228,18 +180,3 @@ class BackendSide:
         """
         self._tracker.taken(entry)
         self._enqueue(entry)
-
-    def _gained(self) -> None:
-        self._loss.clear()
-        self._leadership.set()
-
-    def _lost(self) -> None:
-        self._leadership.clear()
-        self._loss.set()
-
-
-def _identity() -> str:
-    """Return a name that no bridge has that may run at once: two may share a
-    host.
-    """
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

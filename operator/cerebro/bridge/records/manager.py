@@ -5,13 +5,9 @@ while it holds the Lease `cerebro-bridge-recorder` (E1).
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
-import socket
-
-import structlog
 
 from cerebro.bridge.audit_settings import RecordsSettings
+from cerebro.bridge.leased_work import LeasedWork
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.sessions import Sessions
 from cerebro.bridge.records.places import LinePlace, RecordPlace
@@ -23,12 +19,6 @@ from cerebro.bridge.store.access import AccessStore
 from cerebro.domain.leases import RECORDER_LEASE
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi
-from cerebro.kube.lease import Lease
-
-_ANEW = 5.0
-"""Seconds until what failed by a fault of ours is started anew."""
-
-log = structlog.get_logger(__name__)
 
 
 class AccessRecords:
@@ -46,10 +36,6 @@ class AccessRecords:
         self._writer = RecordWriter(store, metrics)
         self._recorder = Recorder(store, sessions, objects, self._writer.wake)
 
-        # Whether the Lease is ours, or was lost.
-        self._gained = asyncio.Event()
-        self._lost = asyncio.Event()
-
     async def run(self, api: KubeApi) -> None:
         """Record whenever the Lease is held, until cancelled; then give it
         back.
@@ -58,46 +44,11 @@ class AccessRecords:
         if settings.records == "off":
             await asyncio.Event().wait()
 
-        lease = Lease(
-            api,
-            settings.namespace,
-            RECORDER_LEASE,
-            _identity(),
-            duration=settings.lease_duration,
-            renew=settings.lease_renew_interval,
-            gained=self._note_gain,
-            lost=self._note_loss,
+        records = LeasedWork(
+            "records of access", lambda _lease: self._work(api)
         )
 
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(lease.run(), name="records lease")
-            tasks.create_task(self._work_while_held(api), name="records")
-
-    async def _work_while_held(self, api: KubeApi) -> None:
-        """Work from each gain of the Lease to its loss."""
-        while True:
-            await self._gained.wait()
-            work = asyncio.create_task(self._work(api))
-            loss = asyncio.create_task(self._lost.wait())
-
-            try:
-                await asyncio.wait(
-                    [work, loss], return_when=asyncio.FIRST_COMPLETED
-                )
-            finally:
-                loss.cancel()
-                work.cancel()
-                await asyncio.gather(work, loss, return_exceptions=True)
-
-            # A fault of ours costs the records a while, and the orders
-            # nothing.
-            if not work.cancelled() and work.exception() is not None:
-                log.error(
-                    "records of access failed, and are started anew",
-                    exc_info=work.exception(),
-                )
-
-                await asyncio.sleep(_ANEW)
+        await records.run(api, settings, RECORDER_LEASE)
 
     async def _work(self, api: KubeApi) -> None:
         place = place_of(self._settings)
@@ -109,14 +60,6 @@ class AccessRecords:
         finally:
             await place.close()
 
-    def _note_gain(self) -> None:
-        self._lost.clear()
-        self._gained.set()
-
-    def _note_loss(self) -> None:
-        self._gained.clear()
-        self._lost.set()
-
 
 def place_of(settings: RecordsSettings) -> RecordPlace:
     """Return where the settings send records; they must not be off."""
@@ -127,10 +70,3 @@ def place_of(settings: RecordsSettings) -> RecordPlace:
         return LinePlace.file(settings.records_file)
 
     return LinePlace.standard_output()
-
-
-def _identity() -> str:
-    """Return a name that no bridge has that may run at once: two may share a
-    host.
-    """
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
