@@ -1,6 +1,6 @@
 """The command line of what people run once: options, help, exit statuses.
 
-The work is in `bootstrap.py`, `export.py`, `plan.py` and `records.py`, which know no command line.
+The work is in `bootstrap.py`, `replace.py`, `export.py`, `plan.py` and `records.py`, which know no command line.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ Namespace = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command()(bootstrap)
+    app.command()(replace)
     app.command()(export)
     app.command()(plan)
 
@@ -117,6 +118,64 @@ def bootstrap(
         lambda cluster: work.run(cluster, request, _tell),
     ):
         typer.echo(line)
+
+
+def replace(
+    device: Annotated[
+        str, typer.Argument(help="Name of the Device.", show_default=False)
+    ],
+    *,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+    serial_number: Annotated[
+        str | None,
+        typer.Option(
+            help="Serial number of the new router. Default: that of the router which answers in the Device's place.",
+            show_default=False,
+        ),
+    ] = None,
+    public_key: Annotated[
+        str | None,
+        typer.Option(
+            help="WireGuard key of the new router, as `cerebro bootstrap` has it printed. Default: the old key.",
+            show_default=False,
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Ask nothing.")
+    ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=3600,
+            metavar="SECONDS",
+            help="Wait for the new router to answer, and until it serves all Sessions.",
+        ),
+    ] = 600,
+) -> None:
+    """Have a Device mean another router, after a swap of hardware, and wait until that one serves all its Sessions.
+
+    Writes spec.serialNumber, and spec.publicKey where it is given; nothing on the old router. Of a Device that Argo CD
+    or Flux applies from Git it prints the change instead, and writes nothing.
+
+    Exit status: 0 the new router serves all live Sessions; 1 nothing was written, or the API server refused; 2 wrong
+    usage or kubeconfig; 3 something is still to come, or the change is to be made in Git, as the message says.
+    """
+    from cerebro.cli import replace as work
+
+    request = work.Request(device, serial_number, public_key, wait)
+    dialogue = work.Dialogue(
+        tell=_tell,
+        confirm=lambda question: yes or typer.confirm(question, err=True),
+        output=typer.echo,
+    )
+
+    _run(
+        kubeconfig,
+        namespace,
+        lambda cluster: work.run(cluster, request, dialogue),
+    )
 
 
 def export(namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:

@@ -239,6 +239,16 @@ class Circuit(Status):
     """When the next try is."""
 
 
+class AppliedTechnicalUser(Status):
+    """The technical user that is on the router."""
+
+    name: Text | None = None
+    """Its name."""
+
+    secret_version: Text | None = None
+    """The version of the Secret with whose password a login was seen to work."""
+
+
 class DeviceStatus(ResyncedStatus):
     """What the router is."""
 
@@ -251,11 +261,17 @@ class DeviceStatus(ResyncedStatus):
     serial_number: Text | None = None
     """The router that answered first."""
 
+    answering_serial_number: Text | None = None
+    """The other router that answers in its place, while nothing is written (WrongRouter)."""
+
     version: Text | None = None
     """Its RouterOS version."""
 
     board: Text | None = None
     """Its board's name."""
+
+    technical_user: AppliedTechnicalUser | None = None
+    """The technical user, once a login with it has worked."""
 
     peer_name: Text | None = None
     """The Peer that was made for it."""

@@ -12,6 +12,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 from cerebro.agent.context import Tunnels
 from cerebro.agent.devices.model import RouterFacts
@@ -28,6 +29,7 @@ from cerebro.routeros.client.credentials import (
     router_credentials,
 )
 from cerebro.routeros.client.errors import (
+    LoginRefused,
     SecretError,
     Trap,
     Unreachable,
@@ -59,6 +61,18 @@ class _Purpose:
     """The address that is dialled, in its one spelling."""
 
 
+class DailyLogin(Protocol):
+    """What a connection logs in with instead of the credentials."""
+
+    async def attempts(self, device: Device) -> list[tuple[str, str]]:
+        """Return pairs of user and password; none: take the credentials."""
+        ...
+
+    def refused(self, message: str) -> None:
+        """Note that the router refused them all."""
+        ...
+
+
 class RouterLink:
     """The connection of one Device. Not for several tasks at once."""
 
@@ -83,6 +97,9 @@ class RouterLink:
         self._credentials: tuple[_Purpose, RouterCredentials] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self.facts = RouterFacts()
+        self.daily: DailyLogin | None = None
+        self.by_daily_login = False
+        """Whether the connection is logged in by `daily`."""
 
     @property
     def open(self) -> bool:
@@ -110,25 +127,10 @@ class RouterLink:
         if self._session is not None:
             return self._session, False
 
-        address, port = _allowed_address(device)
-        credentials = self._given_credentials or await self._read_credentials(
-            device, address
-        )
-        tls = await self._read_tls(device)
-        timeout = device.spec.api.timeout.total_seconds()
-
-        session = await connect(
-            address,
-            port,
-            credentials.attempts,
-            tls,
-            timeout,
-            interface=self._interface(device),
-            observe=self._observe,
-        )
+        session = await self._log_in(device)
 
         try:
-            self.facts = await _read_facts(session)
+            self.facts = await read_facts(session)
         except BaseException:
             await session.close()
             raise
@@ -136,6 +138,38 @@ class RouterLink:
         self._session, self._dialled = session, destination
 
         return session, True
+
+    async def dial(
+        self, device: Device, attempts: list[tuple[str, str]] | None = None
+    ) -> RouterSession:
+        """Return another connection, logged in with the first of the attempts
+        that the router takes, by default with the credentials. The caller
+        closes it.
+
+        Raises RouterError.
+        """
+
+        address, port = _allowed_address(device)
+
+        if attempts is None:
+            given = self._given_credentials
+            credentials = given or await self._read_credentials(
+                device, address
+            )
+            attempts = credentials.attempts
+
+        tls = await self._read_tls(device)
+        timeout = device.spec.api.timeout.total_seconds()
+
+        return await connect(
+            address,
+            port,
+            attempts,
+            tls,
+            timeout,
+            interface=self._interface(device),
+            observe=self._observe,
+        )
 
     async def secret_state(self, device: Device) -> str:
         """Return a text that changes when the Device's Secret does, so that a
@@ -181,6 +215,27 @@ class RouterLink:
 
         if self._closing:
             await asyncio.wait(self._closing, timeout=_CLOSING)
+
+    async def _log_in(self, device: Device) -> RouterSession:
+        """Return a new connection for daily work: by the daily login if there
+        is one and the router takes it, else with the credentials (rule B7).
+
+        Raises RouterError.
+        """
+        daily = self.daily
+        attempts = [] if daily is None else await daily.attempts(device)
+        self.by_daily_login = False
+
+        if daily is not None and attempts:
+            try:
+                session = await self.dial(device, attempts)
+            except LoginRefused as error:
+                daily.refused(str(error))
+            else:
+                self.by_daily_login = True
+                return session
+
+        return await self.dial(device)
 
     async def _read_credentials(
         self, device: Device, address: str
@@ -316,7 +371,7 @@ def _allowed_address(device: Device) -> tuple[str, int]:
     return address, api.effective_port
 
 
-async def _read_facts(session: RouterSession) -> RouterFacts:
+async def read_facts(session: RouterSession) -> RouterFacts:
     """Read what the router says of itself, in one round trip."""
     identity, resource, board = await session.run_all(
         [

@@ -85,6 +85,7 @@ def after_connect(
         reachable=True,
         authenticated=True,
         facts=facts,
+        answering_serial_number=None,
         serial_number=recorded_serial_number(
             device, facts, findings.serial_number
         ),
@@ -105,6 +106,7 @@ def without_route(
         obstacle=obstacle,
         settled=None,
         authenticated=None,
+        answering_serial_number=None,
         reachable=reachable,
     )
 
@@ -127,10 +129,14 @@ def after_failure(
     if isinstance(error, LoginRefused | WrongRouter | VersionNotSupported):
         authenticated = not isinstance(error, LoginRefused)
 
+    # Which router stands in the Device's place is known while it answers.
+    answering = error.serial_number if isinstance(error, WrongRouter) else None
+
     return replace(
         findings,
         reachable=reachable,
         authenticated=authenticated,
+        answering_serial_number=answering,
         settled=None,
         obstacle=Obstacle(reason_of(error), _message(error), looked=False),
         open_until=findings.open_until if open_until is None else open_until,

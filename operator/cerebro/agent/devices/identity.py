@@ -12,7 +12,14 @@ from cerebro.routeros.client.errors import RouterError
 
 
 class WrongRouter(RouterError):
-    """The router that answers is not the Device's: nothing is written there."""
+    """The router that answers is not the Device's: nothing is written there.
+
+    `serial_number` is the serial number of the router that answers.
+    """
+
+    def __init__(self, message: str, serial_number: str) -> None:
+        super().__init__(message)
+        self.serial_number = serial_number
 
 
 def check_serial_number(
@@ -40,7 +47,9 @@ def check_serial_number(
 
     raise WrongRouter(
         f"the router that answers has serial number {actual}, and {where} is {expected}: nothing is written to it. "
-        f"If it is to be this Device's router from now on, write spec.serialNumber: {actual}"
+        f"If it is to be this Device's router from now on, run `cerebro replace {device.name}`, or write "
+        f"spec.serialNumber: {actual}",
+        actual,
     )
 
 

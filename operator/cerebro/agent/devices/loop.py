@@ -36,6 +36,7 @@ from cerebro.agent.devices.schedule import (
 from cerebro.agent.devices.sessions import DeviceSessions
 from cerebro.agent.devices.status import DeviceFindings
 from cerebro.agent.devices.survey import Survey
+from cerebro.agent.devices.technical.keeper import TechnicalUserKeeper
 from cerebro.agent.tunnel_status import dialling_obstacle
 from cerebro.domain.mass_removal import RemovalWindow, confirmed_removals
 from cerebro.kube.objects import StoredObject
@@ -91,6 +92,9 @@ class DeviceLoop:
         self._reporter = DeviceReporter(context)
         self._removals = RemovalWindow()
         self._survey = Survey(context)
+        self._technical = TechnicalUserKeeper(
+            context, link, self.look_at_everything
+        )
 
     # --- what happens around the loop
 
@@ -302,6 +306,9 @@ class DeviceLoop:
             else:
                 await self._pass(device, session, fresh=fresh)
                 self._findings = await self._survey.take(
+                    device, session, self._findings, self._something_urgent
+                )
+                self._findings = await self._technical.take(
                     device, session, self._findings, self._something_urgent
                 )
 

@@ -25,3 +25,13 @@ class RouterFacts:
     version: str | None = None
     board: str | None = None
     serial_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TechnicalUserFact:
+    """The technical user that is on a router; None in both: it was removed."""
+
+    name: str | None
+
+    secret_version: str | None
+    """Version of the Secret with whose password a login worked."""

@@ -97,7 +97,11 @@ class DeviceReporter:
         report.
         """
 
-        warnings = [*findings.warnings, *findings.surveyed]
+        warnings = [
+            *findings.warnings,
+            *findings.surveyed,
+            *findings.technical,
+        ]
         news = [
             warning for warning in warnings if warning not in self._warnings
         ]

@@ -13,7 +13,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cerebro.agent.devices.breaker import State
-from cerebro.agent.devices.model import DeviceWarning, RouterFacts
+from cerebro.agent.devices.model import (
+    DeviceWarning,
+    RouterFacts,
+    TechnicalUserFact,
+)
 from cerebro.agent.devices.unsupported import unsupported_fields
 from cerebro.domain.conditions import (
     ConditionState,
@@ -24,6 +28,7 @@ from cerebro.domain.conditions import (
 from cerebro.domain.mass_removal import until_confirmed
 from cerebro.domain.ready_owner import operator_says
 from cerebro.resources import Device, reasons
+from cerebro.resources.device import DeviceStatus
 
 _EQUAL = "Equal"
 _CHANGING = "Changing"
@@ -43,6 +48,11 @@ class DeviceFindings:
     `identity`.
     """
 
+    answering_serial_number: str | None = None
+    """The serial number of the other router that answered at the last try;
+    None if the Device's did, or none.
+    """
+
     warnings: tuple[DeviceWarning, ...] = ()
     """What the router says of itself that a person should know."""
 
@@ -50,6 +60,12 @@ class DeviceFindings:
     """What the router does besides access that a person should know; see
     `survey`.
     """
+
+    technical: tuple[DeviceWarning, ...] = ()
+    """Why the technical user is not in use; see `technical`."""
+
+    technical_user: TechnicalUserFact | None = None
+    """The technical user that was made; None: as the status has it."""
 
     reachable: bool | None = None
     """Whether the router answers."""
@@ -120,11 +136,13 @@ def device_status(
         "version": facts.version or old.version,
         "board": facts.board or old.board,
         "serialNumber": findings.serial_number or old.serial_number,
+        "answeringSerialNumber": findings.answering_serial_number,
         "sessions": {"active": findings.active, "pending": findings.pending},
         "circuit": {
             "state": findings.circuit,
             "openUntil": _whole_second(findings.open_until),
         },
+        "technicalUser": _technical_user(old, findings.technical_user),
         "plan": _plan(findings),
         "lastResyncAt": findings.last_resync_at or old.last_resync_at,
     }
@@ -151,6 +169,7 @@ def _states(
     if not operator_says(device):
         warnings = (
             *unsupported_fields(device),
+            *findings.technical,
             *findings.surveyed,
             *findings.warnings,
         )
@@ -314,6 +333,21 @@ def _plan(findings: DeviceFindings) -> list[str] | None:
     kept = MAX_PLAN_LINES - 1
 
     return [*lines[:kept], "# and more commands"]
+
+
+def _technical_user(
+    old: DeviceStatus, fact: TechnicalUserFact | None
+) -> dict[str, str | None] | None:
+    """Return the technical user as the status has it; None if it is gone."""
+    if fact is not None:
+        name, version = fact.name, fact.secret_version
+    elif old.technical_user is not None:
+        name = old.technical_user.name
+        version = old.technical_user.secret_version
+    else:
+        return None
+
+    return None if name is None else {"name": name, "secretVersion": version}
 
 
 def _whole_second(moment: datetime | None) -> str | None:

@@ -20,10 +20,6 @@ def unsupported_fields(device: Device) -> tuple[DeviceWarning, ...]:
     spec = device.spec
     names = []
 
-    # Users on the router.
-    if spec.technical_user is not None:
-        names.append("spec.technicalUser")
-
     # The router's end of the tunnel: what would change is shown in dry run,
     # and nothing is changed yet.
     if spec.manage_config and not spec.dry_run:

@@ -21,6 +21,8 @@ class Secret:
     type: str
     annotations: Mapping[str, str]
     data: Mapping[str, bytes] = field(repr=False)
+    resource_version: str = ""
+    """Changes with each change of the Secret."""
 
     def text(self, key: str) -> str | None:
         """Return one value as text, None if the Secret lacks it. Raises
@@ -61,6 +63,7 @@ def secret_from(
         type=manifest.get("type", ""),
         annotations=metadata.get("annotations") or {},
         data=data,
+        resource_version=metadata.get("resourceVersion", ""),
     )
 
 

@@ -66,6 +66,7 @@ def router_credentials(
     device: str,
     address: str,
     must_name_device: bool = False,
+    username: str | None = None,
 ) -> RouterCredentials:
     """Return the credentials that a Secret of type `relay.cerebro.dev/router`
     has.
@@ -73,7 +74,8 @@ def router_credentials(
     `device` is the Device's name, `address` the address that will be dialled:
     where the Secret's annotations name a device or an address, it must be that
     one (D2). `must_name_device`: an annotation has to name the Device, since
-    somebody chose the Secret who may not read it. Keys are `username`, `password` and, during a rotation,
+    somebody chose the Secret who may not read it. `username`: whose passwords they are, where something else than
+    the Secret names the user. Keys are `username`, `password` and, during a rotation,
     `previousPassword`; a value that is no UTF-8 passes through byte for byte.
     Raises SecretError: which Secret, and what to change.
     """
@@ -93,11 +95,14 @@ def router_credentials(
     _check(where, secret.annotations, DEVICE_ANNOTATION, device)
     _check(where, secret.annotations, ADDRESS_ANNOTATION, address)
 
-    for key in ("username", "password"):
+    needed = ("password",) if username else ("username", "password")
+    for key in needed:
         if key not in secret.data:
             raise SecretError(f"{where} has no key {key}: add it")
 
-    username = _text(secret.data["username"])
+    if username is None:
+        username = _text(secret.data["username"])
+
     if not username:
         raise SecretError(f"{where}: username is empty")
 

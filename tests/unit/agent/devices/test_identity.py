@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from cerebro.agent.devices.findings import after_connect, after_failure
 from cerebro.agent.devices.identity import (
     WrongRouter,
     check_serial_number,
@@ -12,8 +15,10 @@ from cerebro.agent.devices.identity import (
     renaming,
 )
 from cerebro.agent.devices.model import RouterFacts
+from cerebro.agent.devices.status import DeviceFindings, device_status
 from cerebro.agent.devices.unsupported import unsupported_fields
 from cerebro.resources import Device
+from cerebro.routeros.client.errors import Unreachable
 
 A, B = RouterFacts(serial_number="A1"), RouterFacts(serial_number="B2")
 CHR = RouterFacts()
@@ -103,13 +108,7 @@ def test_b6_a_renamed_router_is_told() -> None:
         ({"commands": "All"}, ""),
         ({"manageConfig": True}, "spec.manageConfig does nothing"),
         ({"offlineAfter": "1m"}, ""),
-        (
-            {
-                "technicalUser": {"passwordSecretRef": {"name": "t"}},
-                "manageConfig": True,
-            },
-            "spec.technicalUser, spec.manageConfig do nothing",
-        ),
+        ({"technicalUser": {"passwordSecretRef": {"name": "t"}}}, ""),
     ],
 )
 def test_t9_fields_that_do_nothing_are_named(
@@ -121,3 +120,23 @@ def test_t9_fields_that_do_nothing_are_named(
         ["NotSupported"] if named else []
     )
     assert "".join(warning.message for warning in warnings).startswith(named)
+
+
+def test_b6_the_status_names_the_router_that_answers_while_it_is_wrong() -> (
+    None
+):
+    """The next contact with the right one takes that back."""
+    meant = device("A1")
+    with pytest.raises(WrongRouter) as refused:
+        after_connect(DeviceFindings(), meant, B)
+
+    wrong = after_failure(DeviceFindings(), refused.value, None)
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    status = device_status(meant, wrong, moment)
+    assert status["answeringSerialNumber"] == "B2"
+    assert status["serialNumber"] == "A1"
+
+    right = after_connect(wrong, meant, A)
+    assert "answeringSerialNumber" not in device_status(meant, right, moment)
+    away = after_failure(wrong, Unreachable("NoRoute", "no route"), None)
+    assert "answeringSerialNumber" not in device_status(meant, away, moment)
