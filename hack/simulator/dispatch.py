@@ -75,6 +75,7 @@ def execute(call: Call) -> None:
     if call.queries:
         call.queries.clear()
     _refuse_by_device_mode(call)
+    _refuse_by_disk(call)
     handler(call)
 
 
@@ -91,6 +92,15 @@ def _refuse_by_device_mode(call: Call) -> None:
     ) in {"no", "false"}
     if enables:
         raise Trap("failure: not allowed by device-mode")
+
+
+def _refuse_by_disk(call: Call) -> None:
+    """Raise the trap of a router that has no room for what it would keep; its
+    text is not documented.
+    """
+    keeps = call.verb != "remove" and not call.table.menu.volatile
+    if call.router.options.disk_full and keeps:
+        raise Trap("failure: not enough space on disk")
 
 
 def _unknown(router: CommandRouter, full: str) -> Trap:

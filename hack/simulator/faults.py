@@ -50,7 +50,8 @@ class Faults:
     per_command_ms: processor time of each command; with `burst`, that many come at this cost and the further
     ones at `knee_ms`, until an idle second. hang: takes and never answers. refuse: nobody listens.
     blackhole: nothing in, nothing out. drop_after_bytes: close the connection that crosses this many bytes
-    sent by the router, once.
+    sent by the router, once. drop_after_received: the same for bytes that come from the client; what came whole
+    before is run.
     """
 
     latency_ms: float = 0
@@ -62,6 +63,7 @@ class Faults:
     refuse: bool = False
     blackhole: bool = False
     drop_after_bytes: int | None = None
+    drop_after_received: int | None = None
     trap: TrapFault | None = None
     slow: SlowFault | None = None
 
@@ -118,6 +120,10 @@ class Faults:
         }
 
 
+_OPTIONAL = ("drop_after_bytes", "drop_after_received")
+"""Numbers that may be None."""
+
+
 def _checked(name: str, value: Any) -> Any:
     kinds: dict[str, type[TrapFault] | type[SlowFault]] = {
         "trap": TrapFault,
@@ -128,7 +134,7 @@ def _checked(name: str, value: Any) -> Any:
             return kinds[name](**value)
         except TypeError as error:
             raise ValueError(f"{name}: {error}") from None
-    if name in {*kinds, "drop_after_bytes"} and value is None:
+    if name in {*kinds, *_OPTIONAL} and value is None:
         return None
     if name in {"hang", "refuse", "blackhole"}:
         if not isinstance(value, bool):

@@ -14,7 +14,7 @@ from typing import Protocol
 from simulator import computed
 from simulator.clock import Clock, Deadlines
 from simulator.errors import Trap
-from simulator.options import RouterOptions
+from simulator.options import LICENSED_USERS, RouterOptions
 from simulator.row import Row
 from simulator.table import Event, Table
 from simulator.values import address_span, parse_duration
@@ -219,6 +219,7 @@ class Hotspot:
         if password is not None:
             self._check_account(account, host, password)
         self._check_shared(account, user, host.values["mac-address"])
+        self._check_license(host)
         for old in self._active_of(host):
             self.active.remove(old)
         now = self.router.clock.now()
@@ -274,6 +275,12 @@ class Hotspot:
         ]
         if shared != "unlimited" and len(others) >= int(shared):
             raise Trap(f"no more sessions are allowed for user {user}")
+
+    def _check_license(self, host: Row) -> None:
+        level = self.router.options.license_level
+        others = len(self.active.rows) - len(self._active_of(host))
+        if others >= LICENSED_USERS[level]:
+            raise Trap(f"session limit reached ({others})")
 
     def running_time(self, user: str) -> float:
         """Return the seconds of the sessions of a user that run now."""

@@ -44,7 +44,13 @@ RESOURCE = Menu(
         Property("cpu-count", COUNT, default="4", readonly=True),
         Property("cpu-frequency", COUNT, default="864", readonly=True),
         Property("cpu-load", COUNT, default="3", readonly=True),
-        Property("free-hdd-space", COUNT, default="92274688", readonly=True),
+        Property(
+            "free-hdd-space",
+            COUNT,
+            computed=lambda router, _row: (
+                "0" if router.options.disk_full else "92274688"
+            ),
+        ),
         Property("total-hdd-space", COUNT, default="134217728", readonly=True),
         Property(
             "write-sect-since-reboot", COUNT, default="1184", readonly=True
@@ -88,6 +94,41 @@ ROUTERBOARD = Menu(
     verbs=_NONE,
     singleton=True,
     absent=lambda router: router.options.chr,
+)
+
+LICENSE = Menu(
+    "/system/license",
+    (
+        Property("software-id", default="SIMU-LATE", readonly=True),
+        Property(
+            "nlevel",
+            computed=lambda router, _row: router.options.license_level,
+        ),
+        Property("features", default="", readonly=True),
+    ),
+    verbs=_NONE,
+    singleton=True,
+)
+
+DEVICE_MODE = Menu(
+    "/system/device-mode",
+    (
+        Property(
+            "mode",
+            computed=lambda router, _row: (
+                "advanced" if router.options.device_mode_hotspot else "home"
+            ),
+        ),
+        Property(
+            "hotspot",
+            BOOL,
+            computed=lambda router, _row: (
+                "true" if router.options.device_mode_hotspot else "false"
+            ),
+        ),
+    ),
+    verbs=_NONE,
+    singleton=True,
 )
 
 CLOCK = Menu(
@@ -245,6 +286,8 @@ MENUS = (
     IDENTITY,
     RESOURCE,
     ROUTERBOARD,
+    LICENSE,
+    DEVICE_MODE,
     CLOCK,
     GROUPS,
     USERS,

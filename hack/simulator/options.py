@@ -12,6 +12,9 @@ from simulator.rights import BUILT_IN_GROUPS
 
 Version = tuple[int, ...]
 
+LICENSED_USERS = {"0": 1, "1": 1, "3": 1, "4": 200, "5": 500, "6": 1_000_000}
+"""How many users a licence lets log in at the hotspot (reference 5.1)."""
+
 
 @dataclass
 class RouterOptions:
@@ -24,6 +27,8 @@ class RouterOptions:
     double_trap: an unknown path gives two traps. extra_keys: rows carry `about` and `.nextid`.
     device_mode_hotspot: false refuses to add or enable hotspot servers. group: policy group of `user`.
     device_mode_scheduler: the same for the scheduler.
+    license_level: of `/system/license`; 0, 1 and 3 let one user log in at the hotspot, 4 lets 200, 5 lets 500.
+    disk_full: nothing that a reboot keeps is added or changed.
     tls: the port speaks TLS, as `api-ssl` does: `anonymous` as without a certificate, or with `certificate` and
     `key`, the paths of PEM files (no key: it is in the certificate's file).
     address_pool: a range (`10.9.0.10-10.9.0.99`) out of which the hotspot gives each client its `to-address`, by
@@ -52,6 +57,8 @@ class RouterOptions:
     old_no_such_item: bool = False
     extra_keys: bool = False
     device_mode_hotspot: bool = True
+    license_level: str = "4"
+    disk_full: bool = False
     device_mode_scheduler: bool = True
     tls: Literal["off", "anonymous", "certificate"] = "off"
     certificate: str = ""
@@ -74,6 +81,10 @@ class RouterOptions:
         if self.group not in BUILT_IN_GROUPS:
             raise ValueError(
                 f"group: expects one of {', '.join(BUILT_IN_GROUPS)}"
+            )
+        if self.license_level not in LICENSED_USERS:
+            raise ValueError(
+                f"license_level: expects one of {', '.join(LICENSED_USERS)}"
             )
         if self.address_pool and not _is_range(self.address_pool):
             raise ValueError(

@@ -151,8 +151,9 @@ class Session(asyncio.Protocol):
         if self.router.faults.silent:
             self._held += data
             return
+        allowed = self._allowed(len(data))
         try:
-            sentences = self._decoder.feed(data)
+            sentences = self._decoder.feed(data[:allowed])
         except ProtocolError:
             self._close()
             return
@@ -162,6 +163,21 @@ class Session(asyncio.Protocol):
             else self.router.reorder(sentences)
         )
         self._work()
+        if allowed < len(data):
+            self.cut()
+
+    def _allowed(self, size: int) -> int:
+        """Return how many of the bytes that came are taken before the
+        connection is cut; all of them if it is not.
+        """
+        faults = self.router.faults
+        allowed = faults.drop_after_received
+        if allowed is None:
+            return size
+        faults.drop_after_received = (
+            allowed - size if size <= allowed else None
+        )
+        return min(size, allowed)
 
     def _work(self) -> None:
         while self._backlog and self._writable and not self._closing:

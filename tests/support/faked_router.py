@@ -43,6 +43,8 @@ class FakedRouter:
         return self._run(command)
 
     def _run(self, command: Command) -> Reply:
+        if command.path == "/ip/hotspot":
+            return Reply([{"name": "hotspot1"}])
         if command.reads:
             return Reply(
                 [

@@ -104,6 +104,23 @@ async def test_dropped_at_a_byte(
     assert (await control.router(router.name))["faults"] == {}
 
 
+async def test_dropped_at_a_byte_of_the_client(
+    router: Router, wire: Wire, control: SimulatorControl
+) -> None:
+    """What came whole is run; what was cut in the middle is not."""
+    await control.faults(router.name, drop_after_received=0)
+    await control.faults(router.name, drop_after_received=None)
+    words = ["/ip/hotspot/ip-binding/add", "=mac-address=AA:BB:CC:00:00:0"]
+    whole = sum(1 + len(word) for word in words) + 2
+    await control.faults(router.name, drop_after_received=2 * whole - 1)
+    for digit in "12":
+        wire.send(words[0], words[1] + digit)
+    assert await wire.texts() == ["closed"]
+    rows = await control.table(router.name, "/ip/hotspot/ip-binding")
+    assert [row["mac-address"] for row in rows] == ["AA:BB:CC:00:00:01"]
+    assert (await control.router(router.name))["faults"] == {}
+
+
 async def test_traps_put_in_place(
     router: Router, wire: Wire, control: SimulatorControl
 ) -> None:

@@ -402,6 +402,52 @@ async def test_device_mode(make_router: MakeRouter, connect: Connect) -> None:
     assert answer.traps == [(None, "failure: not allowed by device-mode")]
 
 
+async def test_device_mode_and_license_are_told(
+    make_router: MakeRouter, connect: Connect
+) -> None:
+    wire = await (
+        await connect(
+            await make_router(device_mode_hotspot=False, license_level="3")
+        )
+    ).login()
+    (mode,) = (await wire.ask("/system/device-mode/print")).rows
+    (license_row,) = (await wire.ask("/system/license/print")).rows
+    assert (mode["mode"], mode["hotspot"]) == ("home", "false")
+    assert license_row["nlevel"] == "3"
+
+
+async def test_a_full_disk_takes_nothing_and_lets_go(
+    make_router: MakeRouter, connect: Connect
+) -> None:
+    router = await make_router()
+    wire = await (await connect(router)).login()
+    row = await added(wire, LIST, "=list=a", "=address=10.0.0.1")
+    router.options.disk_full = True
+    (resource,) = (await wire.ask("/system/resource/print")).rows
+    assert resource["free-hdd-space"] == "0"
+    answer = await wire.ask(f"{LIST}/add", "=list=a", "=address=10.0.0.2")
+    assert answer.traps == [(None, "failure: not enough space on disk")]
+    assert (await wire.ask(f"{LIST}/remove", f"=.id={row}")).traps == []
+
+
+async def test_a_licence_bounds_who_logs_in(
+    make_router: MakeRouter, connect: Connect
+) -> None:
+    router = await make_router(license_level="3")
+    wire = await (await connect(router)).login()
+    for n in (1, 2):
+        router.network.move_in(
+            f"aa:bb:cc:00:00:0{n}", f"10.5.50.{n}", dhcp=True
+        )
+    await wire.ask("/ip/hotspot/user/add", "=name=u1", "=password=p")
+    await wire.ask("/ip/hotspot/user/add", "=name=u2", "=password=p")
+    login = ["/ip/hotspot/active/login", "=password=p"]
+    first = await wire.ask(*login, "=user=u1", "=ip=10.5.50.1")
+    second = await wire.ask(*login, "=user=u2", "=ip=10.5.50.2")
+    assert first.traps == []
+    assert second.traps == [(None, "session limit reached (1)")]
+
+
 async def test_copy_from_and_make_binding(wire: Wire, router: Router) -> None:
     first = await added(
         wire, LIST, "=list=a", "=address=10.0.0.1", "=comment=c"

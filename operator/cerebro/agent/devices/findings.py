@@ -11,6 +11,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from cerebro.agent.devices.access.outcome import PassResult
+from cerebro.agent.devices.fitness.refusals import REFUSALS
+from cerebro.agent.devices.fitness.version import (
+    VersionNotSupported,
+    check_version,
+    version_warnings,
+)
 from cerebro.agent.devices.identity import (
     WrongRouter,
     check_serial_number,
@@ -38,6 +44,7 @@ from cerebro.routeros.preview import preview
 
 _REASONS: dict[type[RouterError], str] = {
     WrongRouter: reasons.WRONG_ROUTER,
+    VersionNotSupported: "VersionNotSupported",
     SecretError: "SecretNotUsable",
     LoginRefused: "LoginRefused",
     DeadlineExceeded: "NoAnswer",
@@ -45,8 +52,8 @@ _REASONS: dict[type[RouterError], str] = {
     ConnectionLost: "ConnectionLost",
 }
 _TRAP_REASONS = {
-    TrapKind.NOT_PERMITTED: "NotPermitted",
     TrapKind.NO_COMMAND: reasons.NOT_SUPPORTED,
+    **{kind: refusal.reason for kind, refusal in REFUSALS.items()},
 }
 
 
@@ -67,9 +74,11 @@ def after_connect(
     """Return the findings while a connection to the right router stands: it
     answers and took the credentials.
 
-    Raises WrongRouter if it is another router (rule B6).
+    Raises WrongRouter if it is another router (rule B6), VersionNotSupported
+    if it is too old.
     """
     check_serial_number(device, facts, findings.serial_number)
+    check_version(facts)
 
     return replace(
         findings,
@@ -80,7 +89,7 @@ def after_connect(
         serial_number=recorded_serial_number(
             device, facts, findings.serial_number
         ),
-        warnings=identity_warnings(facts),
+        warnings=(*identity_warnings(facts), *version_warnings(facts)),
     )
 
 
@@ -117,8 +126,8 @@ def after_failure(
     # Of most errors it is not known whether the credentials were taken.
     authenticated: bool | None = None
 
-    if isinstance(error, LoginRefused | WrongRouter):
-        authenticated = isinstance(error, WrongRouter)
+    if isinstance(error, LoginRefused | WrongRouter | VersionNotSupported):
+        authenticated = not isinstance(error, LoginRefused)
 
     # Which router stands in the Device's place is known while it answers.
     answering = error.serial_number if isinstance(error, WrongRouter) else None
@@ -129,7 +138,7 @@ def after_failure(
         authenticated=authenticated,
         answering_serial_number=answering,
         settled=None,
-        obstacle=Obstacle(reason_of(error), str(error), looked=False),
+        obstacle=Obstacle(reason_of(error), _message(error), looked=False),
         open_until=findings.open_until if open_until is None else open_until,
     )
 
@@ -188,3 +197,10 @@ def after_cleanup(
         settled=outcome.settled,
         obstacle=refused,
     )
+
+
+def _message(error: RouterError) -> str:
+    """Return an error of a router with the next step, where that is known."""
+    refusal = REFUSALS.get(error.kind) if isinstance(error, Trap) else None
+
+    return str(error) if refusal is None else f"{error}: {refusal.next_step}"

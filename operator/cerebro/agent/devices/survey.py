@@ -17,6 +17,11 @@ from cerebro.agent.devices.config.preview import (
     previews_configuration,
     tunnel_to_preview,
 )
+from cerebro.agent.devices.fitness.router import (
+    fitness_prints,
+    fitness_reading,
+    fitness_warnings,
+)
 from cerebro.agent.devices.model import DeviceWarning
 from cerebro.agent.devices.status import DeviceFindings
 from cerebro.resources import Device
@@ -60,8 +65,10 @@ class Survey:
         if not is_due or urgent():
             return findings
 
+        ipv6, fitness = ipv6_prints(), fitness_prints()
+
         try:
-            replies = await _read(session, ipv6_prints(), urgent)
+            replies = await _read(session, [*ipv6, *fitness], urgent)
             tunnel_lines = await self._configuration(device, session, urgent)
         except DeadlineExceeded:
             # Nobody needs it now: a slow router is asked at the next resync.
@@ -74,9 +81,14 @@ class Survey:
         self._session = session
         self._due_at = now + device.spec.resync_interval.total_seconds()
 
+        reading = fitness_reading(replies[len(ipv6) :])
+
         return replace(
             findings,
-            surveyed=ipv6_warnings(replies),
+            surveyed=(
+                *fitness_warnings(device, reading),
+                *ipv6_warnings(replies[: len(ipv6)]),
+            ),
             configuration=tunnel_lines if wants_plan else None,
         )
 

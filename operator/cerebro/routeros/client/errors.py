@@ -91,6 +91,9 @@ class TrapKind(StrEnum):
     NOT_PERMITTED = "not_permitted"
     UNKNOWN_PARAMETER = "unknown_parameter"
     BAD_LOGIN = "bad_login"
+    DEVICE_MODE = "device_mode"
+    DISK_FULL = "disk_full"
+    LICENSE = "license"
     OTHER = "other"
 
 
@@ -101,7 +104,17 @@ _BY_START = {
     "unknown parameter": TrapKind.UNKNOWN_PARAMETER,
     "invalid user name or password": TrapKind.BAD_LOGIN,
     "cannot log in": TrapKind.BAD_LOGIN,
+    "not allowed by device-mode": TrapKind.DEVICE_MODE,
+    "session limit reached": TrapKind.LICENSE,
 }
+
+_DISK_FULL = re.compile(
+    r"(?:no|not enough|insufficient|out of) (?:free )?(?:disk|flash|storage|space)|"
+    r"(?:disk|flash|storage) (?:is )?full"
+)
+"""A router's words for a disk without space; they are not documented, and
+differ between versions.
+"""
 
 
 def classify(message: str) -> TrapKind:
@@ -114,6 +127,9 @@ def classify(message: str) -> TrapKind:
     for start, kind in _BY_START.items():
         if text.startswith(start):
             return kind
+
+    if _DISK_FULL.search(text):
+        return TrapKind.DISK_FULL
 
     return TrapKind.EXISTS if "already" in text else TrapKind.OTHER
 

@@ -352,7 +352,10 @@ class RouterSession:
         elif reply == "!trap":
             entry.traps.append(attributes.get("message", ""))
             category = attributes.get("category", "")
-            if entry.category is None and category.isdecimal():
+            # A category has one digit; a number of thousands of them is no
+            # number for Python.
+            is_number = len(category) <= 3 and category.isdecimal()
+            if entry.category is None and is_number:
                 entry.category = int(category)
         elif reply == "!done":
             self._end(entry, attributes.get("ret"))

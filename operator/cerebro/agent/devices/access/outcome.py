@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 
 from cerebro.agent.devices.access.desired import SessionDecision
+from cerebro.agent.devices.fitness.refusals import REFUSALS
 from cerebro.domain.conditions import Obstacle
 from cerebro.resources import Device, reasons
 from cerebro.routeros.access.marker import client_id
@@ -79,11 +80,9 @@ def pass_obstacle(trap: Trap) -> Obstacle:
             f"{trap}: a row made by hand is in the way; remove it on the router",
         )
 
-    if trap.kind is TrapKind.NOT_PERMITTED:
-        return Obstacle(
-            "NotPermitted",
-            f"{trap}: give the user's group the policies read, write and api",
-        )
+    refusal = REFUSALS.get(trap.kind)
+    if refusal is not None:
+        return Obstacle(refusal.reason, f"{trap}: {refusal.next_step}")
 
     is_about_argument = trap.category == 1 or trap.message.startswith(
         _NEVER_ACCEPTED

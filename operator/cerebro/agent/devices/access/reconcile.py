@@ -411,7 +411,7 @@ class AccessReconciler:
             writes.refused[marker.client_id] = obstacle
 
         # What is not about one client is the Device's trouble (case T7).
-        about_device = reply.kind is TrapKind.OTHER and not obstacle.final
+        about_device = reply.kind is not TrapKind.EXISTS and not obstacle.final
         if marker is None or about_device:
             writes.obstacle = replace(obstacle, final=False)
 

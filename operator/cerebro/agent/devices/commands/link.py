@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from cerebro.agent.devices.connection import RouterLink
+from cerebro.agent.devices.fitness.version import check_version
 from cerebro.agent.devices.identity import check_serial_number
 from cerebro.resources import Device
 from cerebro.routeros.client.command import Command
@@ -50,6 +51,7 @@ class CommandLink:
                 session, _ = await self._link.session(device)
 
             check_serial_number(device, self._link.facts, None)
+            check_version(self._link.facts)
 
             return session
 
@@ -75,6 +77,7 @@ class CommandLink:
             self._probing = self._make_link(credentials)
             session, _ = await self._probing.session(device)
             check_serial_number(device, self._probing.facts, None)
+            check_version(self._probing.facts)
 
             return session
 
