@@ -109,6 +109,7 @@ def start(
         settings = {
             "KUBECONFIG": str(kubeconfig),
             "RELAY_INTERNAL_TOKEN": INTERNAL_TOKEN,
+            "METRICS_TOKEN": "metrics-token",  # none: /metrics is open on this host
             "RELAY_RATE_LIMIT": "1000000",
             "CEREBRO_REFUSAL_LIMIT": "1000000",
             **environment,

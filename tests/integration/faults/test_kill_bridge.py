@@ -4,6 +4,7 @@ file, and asked again as clients do, it has carried out the order once, and the 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -40,6 +41,8 @@ class OrderCase(Case):
     """A request to the bridge, by a backend that insists."""
 
     killed_role = "bridge"
+    kind = "authorize"
+    """What is on disk while the request is not carried out. An authorize before it may still be taken out of there."""
     died = False
 
     def __init__(self, lane: Lane) -> None:
@@ -54,7 +57,7 @@ class OrderCase(Case):
         if self.stack.bridge.exit_code() is None:
             return
         self.died = True
-        kept = _inbox(self.stack.folder / "relay.db")
+        kept = _inbox(self.stack.folder / "relay.db", self.kind)
         self.stack.bridge.start()
         if kept:
             self.lane.notes["carried out without being asked again"] += 1
@@ -129,6 +132,8 @@ class Authorize(OrderCase):
 class Revoke(OrderCase):
     """An order is revoked."""
 
+    kind = "revoke"
+
     async def prepare(self) -> None:
         await self.authorize()
 
@@ -162,10 +167,11 @@ class RevokeClient(Revoke):
         await self.insist(REVOKE, mac=self.phone.mac)
 
 
-def _inbox(file: Path) -> int:
-    """Count the orders on disk that are not carried out."""
+def _inbox(file: Path, kind: str) -> int:
+    """Count the orders of a kind on disk that are not carried out."""
     with closing(sqlite3.connect(file)) as db:
-        return int(db.execute("SELECT count(*) FROM inbox").fetchone()[0])
+        intents = db.execute("SELECT intent FROM inbox").fetchall()
+    return sum(json.loads(intent)["kind"] == kind for (intent,) in intents)
 
 
 @pytest.mark.parametrize("case", [Authorize, Revoke, RevokeClient])
