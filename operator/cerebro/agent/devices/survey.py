@@ -4,7 +4,6 @@ each resync, and only while nobody waits.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +23,7 @@ from cerebro.agent.devices.fitness.router import (
 )
 from cerebro.agent.devices.model import DeviceWarning
 from cerebro.agent.devices.status import DeviceFindings
+from cerebro.agent.devices.urgency import unless_urgent
 from cerebro.resources import Device
 from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.errors import DeadlineExceeded, Trap
@@ -152,16 +152,6 @@ async def _read(
 
     Raises RouterError.
     """
+    reading = session.run_all(prints)
 
-    reading = asyncio.ensure_future(session.run_all(prints))
-
-    try:
-        while not reading.done():
-            await asyncio.wait({reading}, timeout=_LOOK_FOR_URGENT)
-
-            if not reading.done() and urgent():
-                return None
-
-        return reading.result()
-    finally:
-        reading.cancel()
+    return await unless_urgent(reading, urgent, every=_LOOK_FOR_URGENT)

@@ -8,7 +8,6 @@ clients of some Sessions: whoever waits for a new one needs it at once.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
@@ -27,6 +26,7 @@ from cerebro.agent.devices.access.outcome import PassResult, pass_obstacle
 from cerebro.agent.devices.access.reading import AccessReader
 from cerebro.agent.devices.access.roster import Roster
 from cerebro.agent.devices.access.subject import Subject, widened
+from cerebro.agent.devices.urgency import unless_urgent
 from cerebro.domain.conditions import Obstacle
 from cerebro.domain.mass_removal import RemovalDecision, RemovalWindow
 from cerebro.resources import Session
@@ -183,18 +183,11 @@ class AccessReconciler:
         """Return what some work comes to. Raises GaveWay when a client waits
         for something newer: reading and planning two thousand takes a second.
         """
-        task = asyncio.ensure_future(work)
+        result = await unless_urgent(work, self.urgent, every=_LOOK_FOR_URGENT)
+        if result is None:
+            raise GaveWay
 
-        try:
-            while not task.done():
-                await asyncio.wait({task}, timeout=_LOOK_FOR_URGENT)
-
-                if not task.done() and self.urgent():
-                    raise GaveWay
-        finally:
-            task.cancel()
-
-        return task.result()
+        return result
 
     # --- read
 
@@ -303,19 +296,13 @@ class AccessReconciler:
         for something newer.
         """
 
-        reading = asyncio.ensure_future(self._reader.connections())
+        rows = await unless_urgent(
+            self._reader.connections(), self.urgent, every=_LOOK_FOR_URGENT
+        )
+        if rows is None:
+            writes.interrupted = True
+            return actual
 
-        try:
-            while not reading.done():
-                await asyncio.wait({reading}, timeout=_LOOK_FOR_URGENT)
-
-                if not reading.done() and self.urgent():
-                    writes.interrupted = True
-                    return actual
-        finally:
-            reading.cancel()
-
-        rows = reading.result()
         if isinstance(rows, str):
             return replace(
                 actual, unread={**actual.unread, CONNECTION.path: rows}

@@ -7,13 +7,11 @@ only, and a login with a password counts once a fresh connection has made it.
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.connection import RouterLink, read_facts
@@ -21,6 +19,7 @@ from cerebro.agent.devices.identity import check_serial_number
 from cerebro.agent.devices.model import DeviceWarning, TechnicalUserFact
 from cerebro.agent.devices.status import DeviceFindings
 from cerebro.agent.devices.technical.login import TechnicalLogin
+from cerebro.agent.devices.urgency import unless_urgent
 from cerebro.resources import HUB, Device, Hub
 from cerebro.resources.device import TechnicalUser
 from cerebro.routeros.client.credentials import RouterCredentials
@@ -111,8 +110,12 @@ class TechnicalUserKeeper:
             return replace(findings, technical=())
 
         try:
-            kept = await _unless_urgent(
-                self._keep(device, session, findings), urgent
+            # What was done until somebody came stays, and is gone on with
+            # later.
+            kept = await unless_urgent(
+                self._keep(device, session, findings),
+                urgent,
+                every=_LOOK_FOR_URGENT,
             )
             if kept is None:
                 return findings
@@ -320,28 +323,6 @@ class TechnicalUserKeeper:
         if not device.spec.manage_config:
             self._link.drop()
             self._reconnect()
-
-
-async def _unless_urgent(
-    keep: Coroutine[Any, Any, DeviceFindings], urgent: Callable[[], bool]
-) -> DeviceFindings | None:
-    """Return what keeping led to; None if somebody came to wait. What was
-    done until then stays, and is gone on with later.
-
-    Raises RouterError.
-    """
-    keeping = asyncio.ensure_future(keep)
-
-    try:
-        while not keeping.done():
-            await asyncio.wait({keeping}, timeout=_LOOK_FOR_URGENT)
-
-            if not keeping.done() and urgent():
-                return None
-
-        return keeping.result()
-    finally:
-        keeping.cancel()
 
 
 async def _read(session: RouterSession) -> tuple[list[Row], list[Row]]:
