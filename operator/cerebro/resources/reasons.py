@@ -32,6 +32,12 @@ CLEANED_UP = "CleanedUp"
 SECRET_NOT_READ = "SecretNotRead"  # noqa: S105 a reason
 """Applied of a Peer, written by the agent: its preshared key is being read, and the peer comes with it."""
 
+APPLYING = "Applying"
+"""Applied of a Peer, written by the agent: the peer is being put on the interface."""
+
+ON_ITS_WAY = frozenset({SECRET_NOT_READ, APPLYING})
+"""Reasons of Applied that end by themselves, so that whoever waits for the peer goes on waiting."""
+
 NOT_RESOLVED, NOT_ROUTED = "EndpointNotResolved", "RouteRefused"
 
 NOT_LOOKED_YET = "NotLookedYet"

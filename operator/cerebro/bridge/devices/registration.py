@@ -382,7 +382,7 @@ def judge(peer: Peer | None, key: str) -> Literal["applied", "pending"]:
 
     for name in ("Accepted", "Applied"):
         condition = _current_condition(peer, name)
-        if condition is None or condition.reason == reasons.SECRET_NOT_READ:
+        if condition is None or condition.reason in reasons.ON_ITS_WAY:
             continue
 
         if condition.status == "False":

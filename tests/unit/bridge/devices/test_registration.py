@@ -275,11 +275,12 @@ def test_it_is_done_when_the_interface_has_this_key(
     assert registration.judge(there, KEY) == expected
 
 
-def test_a_preshared_key_that_is_being_read_is_no_refusal() -> None:
+@pytest.mark.parametrize("reason", ["SecretNotRead", "Applying"])
+def test_a_peer_that_is_on_its_way_is_no_refusal(reason: str) -> None:
     there = peer(2, Applied="False")
     (applied,) = there.status.conditions
-    reading = applied.model_copy(update={"reason": "SecretNotRead"})
-    status = there.status.model_copy(update={"conditions": [reading]})
+    on_its_way = applied.model_copy(update={"reason": reason})
+    status = there.status.model_copy(update={"conditions": [on_its_way]})
     waiting = there.model_copy(update={"status": status})
     assert registration.judge(waiting, KEY) == "pending"
 

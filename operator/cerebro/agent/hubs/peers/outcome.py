@@ -49,7 +49,7 @@ _DRY_RUN = ConditionState(
 )
 
 _APPLYING = ConditionState(
-    "False", "Applying", "the peer is being put on the interface"
+    "False", reasons.APPLYING, "the peer is being put on the interface"
 )
 
 _HELD_BACK = ConditionState(
@@ -206,7 +206,7 @@ def peer_results(
 
         # Whether the interface has it, and what it lacks there.
         applied = _applied(acceptance, plan, desired, present, refused)
-        outcome.waiting += applied.reason == "Applying"
+        outcome.waiting += applied.reason == reasons.APPLYING
         trouble: ConditionState | None = None
         if applied == APPLIED:
             unresolved = desired.unresolved.get(peer.spec.endpoint or "")

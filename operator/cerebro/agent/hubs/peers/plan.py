@@ -42,7 +42,7 @@ _SAME_KEY_AS_UNREADABLE = ConditionState(
 
 _KEY_NOT_NOTED = ConditionState(
     "False",
-    "Applying",
+    reasons.APPLYING,
     "the peer is put on the interface once its key is noted in this status",
 )
 
