@@ -54,7 +54,9 @@ def _run(options: argparse.Namespace) -> int:
     """Furnish the node, start it, run the command."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     keep = os.environ.get("CEREBRO_CLUSTER_FOLDER")
-    folder = Path(keep or tempfile.mkdtemp(prefix="cerebro-cluster-", dir="/var/tmp"))  # noqa: S108
+    folder = Path(
+        keep or tempfile.mkdtemp(prefix="cerebro-cluster-", dir="/var/tmp")
+    )
     namespaces.furnish()
     containerd = shutil.which("containerd")
     busybox = shutil.which("busybox")
@@ -65,7 +67,11 @@ def _run(options: argparse.Namespace) -> int:
     try:
         with node.running():
             _bring_images(node, Path(busybox), options.image)
-            environment = {**os.environ, "KUBECONFIG": str(node.kubeconfig)}
+            environment = {
+                **os.environ,
+                "KUBECONFIG": str(node.kubeconfig),
+                "CEREBRO_CLUSTER": str(node.folder),
+            }
             environment["PATH"] += f":{options.programs}"
             done = subprocess.run(
                 options.command, env=environment, check=False
