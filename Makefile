@@ -17,10 +17,10 @@ BIN := .venv/bin
 VENV := .venv/.installed
 HACK := PYTHONPATH=hack $(CURDIR)/$(BIN)/python -m
 
-.PHONY: help up down demo test test-unit test-integration test-all bench lint format crds settings metrics-page image image-audit lock clean tools controlplane
+.PHONY: help up down demo test test-unit test-integration test-all bench lint format crds settings metrics-page image image-audit e2e lock clean tools controlplane
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: controlplane ## Show the main job in front of one's eyes: orders open and close a router
 	@$(HACK) demo
@@ -72,6 +72,11 @@ metrics-page: $(VENV) ## Generate docs/metrics.md from the registries of the pro
 
 image: $(VENV) ## Build the container image with podman or docker; TAG=dev names it; its contents are listed in .local/image
 	@$(HACK) image build --tag $(TAG)
+
+e2e: controlplane ## Install the image and deploy/ on a real node in namespaces, as root, and put it to the test
+	@$(HACK) image build --tag dev --archive .local/image/cerebro.tar
+	@PYTHONPATH=hack $(BIN)/python -m cluster --image .local/image/cerebro.tar -- \
+		$(BIN)/pytest --durations 10 tests/e2e
 
 image-audit: $(VENV) ## Look for known faults of the image's Python packages
 	@$(HACK) image audit

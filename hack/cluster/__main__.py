@@ -1,6 +1,8 @@
-"""`python -m cluster --programs FOLDER COMMAND...`: run a command on a machine of its own that is a Kubernetes node.
+"""`python -m cluster COMMAND...`: run a command on a machine of its own that is
+a Kubernetes node.
 
-The command gets KUBECONFIG, the administrator's. Everything ends with the command.
+The command gets KUBECONFIG, the administrator's. Everything ends with the
+command.
 """
 
 import argparse
@@ -16,6 +18,7 @@ from pathlib import Path
 from cluster import namespaces
 from cluster.images import write_image
 from cluster.node import PAUSE, Node, Programs
+from controlplane import binaries
 
 _INSIDE = "--inside"
 
@@ -33,16 +36,21 @@ def main(arguments: Sequence[str]) -> int:
         help="archive of an image that the node gets; may be repeated",
     )
     parser.add_argument(
-        "--programs",
+        "--keep",
         type=Path,
-        required=True,
-        help="folder of etcd, kube-apiserver, kubelet and the others",
+        metavar="FOLDER",
+        help="where data and logs go, to be kept; default: a folder that goes",
     )
     parser.add_argument(_INSIDE, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
 
+    if not options.command:
+        parser.error("a command is needed")
+
     if not options.inside:
+        # Whatever is missing is built before, with the machine's network.
+        binaries.ensure_node()
         again = [sys.executable, "-m", "cluster", *arguments]
         again.insert(3, _INSIDE)
         namespaces.enter(again)
@@ -53,17 +61,16 @@ def main(arguments: Sequence[str]) -> int:
 def _run(options: argparse.Namespace) -> int:
     """Furnish the node, start it, run the command."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    keep = os.environ.get("CEREBRO_CLUSTER_FOLDER")
-    folder = Path(
-        keep or tempfile.mkdtemp(prefix="cerebro-cluster-", dir="/var/tmp")
-    )
+    folder = options.keep or Path(tempfile.mkdtemp(prefix="cerebro-cluster-"))
+    folder.mkdir(parents=True, exist_ok=True)
     namespaces.furnish()
     containerd = shutil.which("containerd")
     busybox = shutil.which("busybox")
     if containerd is None or busybox is None:
         sys.exit("error: containerd and busybox-static are needed")
 
-    node = Node(folder, Programs(options.programs, Path(containerd)))
+    programs = binaries.ensure_node()
+    node = Node(folder.resolve(), Programs(programs, Path(containerd)))
     try:
         with node.running():
             _bring_images(node, Path(busybox), options.image)
@@ -72,13 +79,13 @@ def _run(options: argparse.Namespace) -> int:
                 "KUBECONFIG": str(node.kubeconfig),
                 "CEREBRO_CLUSTER": str(node.folder),
             }
-            environment["PATH"] += f":{options.programs}"
+            environment["PATH"] += f":{programs}"
             done = subprocess.run(
                 options.command, env=environment, check=False
             )
             return done.returncode
     finally:
-        if not keep:
+        if options.keep is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 

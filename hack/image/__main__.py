@@ -42,6 +42,11 @@ def main(arguments: list[str]) -> int:
         default=ROOT / ".local" / "image",
         help="folder of the bill of materials and the list of licences",
     )
+    build.add_argument(
+        "--archive",
+        type=Path,
+        help="write the image as an archive too, under its tag and under `next`",
+    )
     commands.add_parser("audit", help="look for known faults of its packages")
 
     options = parser.parse_args(arguments)
@@ -85,6 +90,11 @@ def _build(options: argparse.Namespace) -> None:
         for package in packages
     ]
     (options.reports / "licences.txt").write_text("\n".join(lines) + "\n")
+
+    if options.archive is not None:
+        later = f"{options.name}:next"
+        engine.run("tag", reference, later)
+        engine.save(options.archive, reference, later)
 
     print(
         f"{reference}: {size / 1e6:.0f} MB of files, {len(packages)} packages; "

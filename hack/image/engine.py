@@ -87,6 +87,12 @@ class Engine:
 
         self.run(*command, str(context))
 
+    def save(self, archive: Path, *references: str) -> None:
+        """Write images as one archive, as a node imports it."""
+        archive.unlink(missing_ok=True)
+        form = ["--multi-image-archive"] if self.name == "podman" else []
+        self.run("save", *form, "--output", str(archive), *references)
+
     @contextmanager
     def exported(self, reference: str, archive: Path) -> Iterator[Path]:
         """Give the image's files as a tar archive, which lasts as long as the

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -16,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "cerebro"
 NODE = "node"
 OVERLAY = "deploy/overlays/development"
+NEXT = "localhost/cerebro:next"
+"""The image under a second tag, for an update."""
 PATIENCE = 120.0
 """Seconds that anything may take on a busy machine; no test asserts on time."""
 
@@ -113,8 +114,3 @@ def until(
     while not check():
         assert time.monotonic() < deadline, f"{what}; seen last: {seen()}"
         time.sleep(0.05)
-
-
-def tag() -> str:
-    """Return the image's second tag, for an update."""
-    return os.environ["CEREBRO_CLUSTER_NEXT_TAG"]

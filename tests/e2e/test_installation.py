@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from backend.billing import Billing
-from e2e.installation import NODE, OVERLAY, Installation, tag, until
+from e2e.installation import NEXT, NODE, OVERLAY, Installation, until
 from e2e.site import DEVICE, HUB_ADDRESS, Site, interfaces
 from integration.agent.router import BINDING
 
@@ -137,9 +137,7 @@ def test_e15_no_order_is_lost_during_a_rolling_update(
     with ThreadPoolExecutor(1) as pool:
         paying = pool.submit(backend)
         for workload, containers in UPDATED.items():
-            images = [
-                f"{name}=localhost/cerebro:{tag()}" for name in containers
-            ]
+            images = [f"{name}={NEXT}" for name in containers]
             installation.kubectl("set", "image", workload, *images)
 
         installation.is_up()
