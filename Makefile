@@ -75,7 +75,7 @@ image: $(VENV) ## Build the container image with podman or docker; TAG=dev names
 
 e2e: controlplane ## Install the image and deploy/ on a real node in namespaces, as root, and put it to the test
 	@$(HACK) image build --tag dev --archive .local/image/cerebro.tar
-	@PYTHONPATH=hack $(BIN)/python -m cluster --image .local/image/cerebro.tar -- \
+	@PYTHONPATH=hack $(BIN)/python -m cluster --image .local/image/cerebro.tar \
 		$(BIN)/pytest --durations 10 tests/e2e
 
 image-audit: $(VENV) ## Look for known faults of the image's Python packages
