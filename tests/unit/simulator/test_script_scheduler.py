@@ -260,3 +260,29 @@ def test_device_mode_keeps_schedulers_from_running(router: Router) -> None:
     router.options.device_mode_scheduler = False
     advance(router, 60)
     assert messages(router) == []
+
+
+def test_a_wrong_date_shows_and_no_time_passes(router: Router) -> None:
+    schedule(router, ":log info tick", interval="1m")
+    source = ":put [:tonum [:timestamp]]"
+    (before,) = router.scripts.run(source, ROOT).output
+    router.shift_clock(-7200)
+    (behind,) = router.scripts.run(source, ROOT).output
+    assert 7190 < int(before) - int(behind) <= 7200
+    advance(router, 0)
+    assert messages(router) == []
+    router.set_clock()
+    (right,) = router.scripts.run(source, ROOT).output
+    assert int(right) >= int(before)
+
+
+def test_a_scheduler_needs_the_rights_of_its_script(router: Router) -> None:
+    script = {"name": "job", "source": ":log info run", "policy": "read,write"}
+    act(router, "/system/script", "add", script)
+    schedule(router, "job", interval="1m", policy="read")
+    advance(router, 60)
+    assert "not enough permissions (9)" in messages(router)[-1]
+    free = {".id": "job", "dont-require-permissions": "yes"}
+    act(router, "/system/script", "set", free)
+    advance(router, 60)
+    assert messages(router)[-1] == "run"
