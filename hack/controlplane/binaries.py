@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from controlplane import build, fetch
+from controlplane import build, fetch, golang
 
 HERE = Path(__file__).parent
 REQUIRED = ("etcd", "kube-apiserver", "kubectl")
@@ -80,14 +80,12 @@ def find() -> Binaries | None:
     cache = cache_folder()
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     for folder in ([Path(assets)] if assets else []) + [cache]:
-        if all(_runnable(folder / name) for name in REQUIRED):
+        if all(runnable(folder / name) for name in REQUIRED):
             managers = (
                 folder / CONTROLLER_MANAGER,
                 cache / CONTROLLER_MANAGER,
             )
-            manager = next(
-                (path for path in managers if _runnable(path)), None
-            )
+            manager = next((path for path in managers if runnable(path)), None)
             return Binaries(
                 folder / "etcd",
                 folder / "kube-apiserver",
@@ -107,7 +105,7 @@ def ensure() -> Binaries:
     if found is not None:
         return found
     cache = cache_folder()
-    with _lock(cache.with_suffix(".lock")):
+    with locked(cache.with_suffix(".lock")):
         found = find()  # another process may have been faster
         if found is None:
             _obtain(cache)
@@ -133,15 +131,15 @@ def ensure_node() -> Path:
                 f"a node needs all programs in {cache}: unset KUBEBUILDER_ASSETS"
             )
     names = [package.rpartition("/")[2] for package in build.NODE]
-    with _lock(cache.with_suffix(".lock")):
-        if all(_runnable(cache / name) for name in names):
+    with locked(cache.with_suffix(".lock")):
+        if all(runnable(cache / name) for name in names):
             return cache
         partial = cache.with_name(f"{cache.name}.partial-{os.getpid()}")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         try:
             build.node_programs(partial, kubernetes_version())
-        except build.BuildError as error:
+        except golang.BuildError as error:
             raise MissingBinariesError(
                 f"no programs of a node {kubernetes_version()} could be had: {error}. {INSTALL_HINT}"
             ) from error
@@ -169,7 +167,7 @@ def _obtain(target: Path) -> None:
         partial.mkdir(parents=True)
         try:
             way(partial, version)
-        except (build.BuildError, fetch.FetchError) as error:
+        except (golang.BuildError, fetch.FetchError) as error:
             tried.append(str(error))
             shutil.rmtree(partial, ignore_errors=True)
         else:
@@ -182,12 +180,13 @@ def _obtain(target: Path) -> None:
     )
 
 
-def _runnable(path: Path) -> bool:
+def runnable(path: Path) -> bool:
+    """Return whether there is a program at `path`."""
     return path.is_file() and os.access(path, os.X_OK)
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Let one process at a time install; the lock goes with the process that
     holds it.
     """

@@ -15,7 +15,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from controlplane.build import GO_FROM_PYPI, go_version
+from controlplane.golang import FROM_PYPI as GO_FROM_PYPI
+from controlplane.golang import go_version
 
 HERE = Path(__file__).parent
 OLDEST_GO = (1, 22)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from controlplane import apply, binaries, build, fetch, proxy
+from controlplane import apply, binaries, fetch, golang, proxy
 
 GO_MOD = "module x\n\nrequire (\n\tgo.etcd.io/etcd/server/v3 v3.6.8\n\tk8s.io/kubernetes v1.36.3 // indirect\n)\n"
 
@@ -25,7 +25,7 @@ def test_versions_come_from_go_mod() -> None:
     ],
 )
 def test_go_versions_are_read(text: str, expected: tuple[int, int]) -> None:
-    assert build.go_version(text) == expected
+    assert golang.go_version(text) == expected
 
 
 def archive(
