@@ -17,7 +17,7 @@ BIN := .venv/bin
 VENV := .venv/.installed
 HACK := PYTHONPATH=hack $(CURDIR)/$(BIN)/python -m
 
-.PHONY: help up down demo test test-unit test-integration test-all bench lint format crds settings metrics-page image image-audit e2e lock clean tools controlplane
+.PHONY: help up down demo test test-unit test-integration test-all bench lint format crds settings metrics-page image image-audit chart e2e lock clean tools controlplane helm
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,16 +42,17 @@ lint: $(VENV) ## Style, types, import layers, branches and names, drift of gener
 	$(BIN)/python -m cerebro.resources.crd --check
 	$(BIN)/python -m cerebro.cli.settings_page --check
 	$(BIN)/python -m cerebro.cli.metrics_page --check
+	@$(HACK) helm copy --check
 
 test-unit: $(VENV) ## Tests without I/O
 	$(BIN)/pytest tests/unit
 
 # Much of their time is waiting, so four run side by side, each with a control plane of its own. Their order stays
 # that of their files, as the first ones take longest.
-test-integration: controlplane ## Tests against a real API server and simulated routers
+test-integration: controlplane helm ## Tests against a real API server and simulated routers
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 10 tests/integration
 
-test-all: lint controlplane ## The same tests in their long form, with larger numbers
+test-all: lint controlplane helm ## The same tests in their long form, with larger numbers
 	CEREBRO_TEST_LONG=1 $(BIN)/pytest tests/unit tests/integration
 
 bench: controlplane ## Measure the path of an order, routers and fleets of size, memory, and WireGuard beside wg
@@ -61,8 +62,9 @@ format: $(VENV) ## Bring the code into form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-crds: $(VENV) ## Generate crds/ from the models
+crds: $(VENV) ## Generate crds/ from the models, and the chart's copies of them and of deploy/base
 	$(BIN)/python -m cerebro.resources.crd
+	@$(HACK) helm copy
 
 settings: $(VENV) ## Generate docs/settings.md from the settings of the processes
 	$(BIN)/python -m cerebro.cli.settings_page
@@ -73,7 +75,10 @@ metrics-page: $(VENV) ## Generate docs/metrics.md from the registries of the pro
 image: $(VENV) ## Build the container image with podman or docker; TAG=dev names it; its contents are listed in .local/image
 	@$(HACK) image build --tag $(TAG)
 
-e2e: controlplane ## Install the image and deploy/ on a real node in namespaces, as root, and put it to the test
+chart: helm ## Check the Helm chart and pack it into .local/chart
+	@$(HACK) helm package .local/chart
+
+e2e: controlplane helm ## Install the image by kubectl and by Helm on a real node in namespaces, as root, and put it to the test
 	@$(HACK) image build --tag dev --archive .local/image/cerebro.tar
 	@PYTHONPATH=hack $(BIN)/python -m cluster --image .local/image/cerebro.tar \
 		$(BIN)/pytest --durations 10 tests/e2e
@@ -94,6 +99,9 @@ clean: down ## Remove what was made here; the cache folder with the control plan
 
 controlplane: $(VENV) # etcd, kube-apiserver and the rest, in the cache folder
 	@$(HACK) controlplane install
+
+helm: $(VENV) # Helm, in the cache folder
+	@$(HACK) helm install
 
 tools: # Debian packages
 	@hack/install-packages

@@ -5,76 +5,21 @@ Real: kustomize, the API server with its admission of pods. Nothing runs: there 
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
-import yaml
 
-from controlplane.apply import ROOT
 from controlplane.server import ControlPlane
+from integration.deploy.manifests import (
+    OVERLAYS,
+    Manifest,
+    dry_run,
+    moved,
+    pod_of,
+    rendered,
+)
 
-OVERLAYS = ("single-node", "bridge-apart", "highly-available", "development")
-LEVEL = "pod-security.kubernetes.io/enforce"
 WORKLOADS = {"DaemonSet", "Deployment"}
 ON_THE_HOST = {"cerebro-agent", "cerebro-tunnel"}
 """They need the host's network and NET_ADMIN."""
-
-Manifest = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def restricted(control_plane: ControlPlane) -> Iterator[str]:
-    """A namespace that takes only pods of the level `restricted`."""
-    name = f"restricted-{secrets.token_hex(4)}"
-    control_plane.kubectl("create", "namespace", name)
-    label = f"{LEVEL}=restricted"
-    control_plane.kubectl("label", "namespace", name, label)
-    yield name
-    control_plane.kubectl("delete", "namespace", name, "--wait=false")
-
-
-def rendered(plane: ControlPlane, folder: str) -> list[Manifest]:
-    text = plane.kubectl("kustomize", str(ROOT / "deploy" / folder))
-    return list(yaml.safe_load_all(text))
-
-
-def moved(manifest: Manifest, namespace: str) -> Manifest:
-    """The manifest in another namespace, if it is in one."""
-    metadata = dict(manifest["metadata"])
-    if "namespace" in metadata:
-        metadata["namespace"] = namespace
-
-    return {**manifest, "metadata": metadata}
-
-
-def dry_run(plane: ControlPlane, *manifests: Manifest) -> None:
-    plane.kubectl(
-        "apply",
-        "--server-side",
-        "--force-conflicts",
-        "--dry-run=server",
-        "--validate=strict",
-        "-f",
-        "-",
-        stdin=yaml.safe_dump_all(manifests),
-    )
-
-
-def pod_of(workload: Manifest, namespace: str) -> Manifest:
-    template = workload["spec"]["template"]
-    name = workload["metadata"]["name"]
-    metadata = {**template["metadata"], "name": name, "namespace": namespace}
-    spec = {**template["spec"]}
-    # A class is known once the manifest with it is applied.
-    spec.pop("priorityClassName")
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": metadata,
-        "spec": spec,
-    }
 
 
 @pytest.mark.parametrize(

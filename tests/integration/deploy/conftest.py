@@ -1,0 +1,23 @@
+"""A real API server, with namespaces that take only some pods."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from controlplane.server import ControlPlane
+
+LEVEL = "pod-security.kubernetes.io/enforce"
+
+
+@pytest.fixture(scope="module")
+def restricted(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace that takes only pods of the level `restricted`."""
+    name = f"restricted-{secrets.token_hex(4)}"
+    control_plane.kubectl("create", "namespace", name)
+    label = f"{LEVEL}=restricted"
+    control_plane.kubectl("label", "namespace", name, label)
+    yield name
+    control_plane.kubectl("delete", "namespace", name, "--wait=false")
