@@ -10,11 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from backend.billing import Billing
+from helm import binaries as helm
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "cerebro"
 NODE = "node"
 OVERLAY = "deploy/overlays/development"
+CHART = (
+    "cerebro",
+    str(ROOT / "deploy" / "chart"),
+    "--values",
+    str(ROOT / "deploy" / "chart" / "ci" / "development.yaml"),
+)
 NEXT = "localhost/cerebro:next"
 """The image under a second tag, for an update."""
 PATIENCE = 120.0
@@ -28,8 +35,14 @@ class Installation:
         self._token, self._secret = token, secret
 
     def install(self) -> None:
-        """Do what docs/install.md says."""
+        """Do what docs/install.md says of kubectl."""
+        self.prepare()
         self.kubectl("apply", "--server-side", "-k", "deploy/crds")
+        self.kubectl("apply", "--server-side", "-k", OVERLAY)
+        self.is_up()
+
+    def prepare(self) -> None:
+        """Make what comes before, whichever way one installs."""
         self.kubectl("create", "namespace", NAMESPACE)
         self.kubectl(
             "create",
@@ -47,8 +60,17 @@ class Installation:
             f"--from-literal=token={self._token}",
         )
         self.kubectl("label", "node", NODE, "relay.cerebro.dev/hub=")
-        self.kubectl("apply", "--server-side", "-k", OVERLAY)
-        self.is_up()
+
+    def clean_up(self) -> None:
+        """Delete Devices and Hubs, and what was made of them outside."""
+        cleanup = '{"spec": {"deletionPolicy": "Cleanup"}}'
+        for kind in ("devices", "hubs"):
+            for name in self.kubectl("get", kind, "-o", "name").split():
+                self.kubectl(
+                    "patch", name, "--type=merge", f"--patch={cleanup}"
+                )
+
+            self.kubectl("delete", kind, "--all", "--timeout=120s")
 
     def is_up(self) -> None:
         """Wait until all pods are ready."""
@@ -102,6 +124,31 @@ class Installation:
         service = self.get("service", "cerebro-bridge")
         address = service["spec"]["clusterIP"]
         return Billing(f"http://{address}", self._token, self._secret)
+
+
+class ChartInstallation(Installation):
+    """The same, by Helm."""
+
+    def install(self) -> None:
+        """Do what docs/install.md says of Helm."""
+        self.prepare()
+        self.helm("install", *CHART)
+        self.is_up()
+
+    def upgrade(self, *settings: str) -> None:
+        """Upgrade with other values, and wait as `helm` does."""
+        words = [word for setting in settings for word in ("--set", setting)]
+        self.helm("upgrade", *CHART, *words, "--wait", "--timeout=2m")
+
+    def uninstall(self) -> None:
+        """Take away what the chart has, and then what it keeps."""
+        self.helm("uninstall", "cerebro", "--wait", "--timeout=2m")
+        self.kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")
+        self.kubectl("label", "node", NODE, "relay.cerebro.dev/hub-")
+
+    def helm(self, *words: str) -> str:
+        """Run helm in our namespace."""
+        return helm.run("--namespace", NAMESPACE, *words)
 
 
 def until(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import httpx
 
-from backend.billing import Billing
-from e2e.installation import NEXT, NODE, OVERLAY, Installation, until
+from e2e.installation import NEXT, NODE, OVERLAY, Installation
+from e2e.orders import order, pays_off
 from e2e.site import DEVICE, HUB_ADDRESS, Site, interfaces
 from integration.agent.router import BINDING
 
@@ -22,33 +21,6 @@ PHONE, PHONE_IP = "AA:BB:CC:00:00:01", "10.5.50.21"
 
 def mac(number: int) -> str:
     return f"AA:BB:CC:00:{number // 256:02X}:{number % 256:02X}"
-
-
-def order(billing: Billing, name: str, client: str) -> httpx.Response:
-    return billing.post(
-        "/relay/authorize-by-pedido",
-        {"pedidoId": name, "mikId": DEVICE, "mac": client},
-    )
-
-
-def pays_off(billing: Billing, name: str, client: str) -> httpx.Response:
-    """Order until it is answered, as a backend does that wants it done."""
-    answers: list[Any] = []
-
-    def taken() -> bool:
-        try:
-            answers.append(order(billing, name, client))
-        except httpx.TransportError as error:
-            answers.append(error)
-            return False
-
-        assert answers[-1].status_code in {200, 503}, answers[-1].text
-        return bool(answers[-1].status_code == 200)
-
-    until(taken, f"the order {name} is taken", lambda: answers[-1])
-    answer = answers[-1]
-    assert isinstance(answer, httpx.Response)
-    return answer
 
 
 def test_an_order_through_the_service_opens_the_router(
@@ -173,14 +145,7 @@ def test_uninstalling_leaves_nothing_behind(
 ) -> None:
     """What we made goes while the agent is there to take it off."""
     assert "wg-e2e" in interfaces()
-    cleanup = '{"spec": {"deletionPolicy": "Cleanup"}}'
-    for kind in ("devices", "hubs"):
-        for name in installation.kubectl("get", kind, "-o", "name").split():
-            installation.kubectl(
-                "patch", name, "--type=merge", f"--patch={cleanup}"
-            )
-
-        installation.kubectl("delete", kind, "--all", "--timeout=120s")
+    installation.clean_up()
 
     assert site.router.rows(BINDING) == []
     assert "wg-e2e" not in interfaces()

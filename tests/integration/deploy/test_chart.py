@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +53,9 @@ def _helm() -> None:
 @pytest.fixture
 def kubeconfig(
     control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+) -> None:
     """Helm speaks with the API server as administrator."""
     monkeypatch.setenv("KUBECONFIG", str(control_plane.kubeconfig))
-    return
 
 
 def values(overlay: str) -> list[str]:
