@@ -121,6 +121,7 @@ def by_name(manifests: list[Manifest]) -> dict[tuple[str, str], Manifest]:
             # Kustomize does not know that they are the whole cluster's; the API server does.
             metadata.pop("namespace", None)
 
+        assert (kind, metadata["name"]) not in found, "it stands twice"
         found[kind, metadata["name"]] = item
 
     return found
