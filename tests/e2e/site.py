@@ -63,6 +63,9 @@ class Site:
         }
         made = httpx.post(f"{self._simulator}/routers", json=body, timeout=30)
         made.raise_for_status()
+        self._stack.callback(
+            httpx.delete, f"{self._simulator}/routers/{DEVICE}", timeout=30
+        )
         self.router = Router(self._simulator, made.json())
         self._installation.apply(*self._manifests())
 

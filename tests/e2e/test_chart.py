@@ -55,8 +55,10 @@ def test_an_upgrade_keeps_who_is_in(
     installation.is_up()
     site.is_ready()
 
-    listed = installation.kubectl("get", "pods", "-o", "name")
-    assert not any(name in listed for name in names)
+    for name in names:
+        words = ("wait", f"pod/{name}", "--for=delete", "--timeout=120s")
+        installation.kubectl(*words)
+
     assert site.router.forwards(PHONE)
     after = site.router.row(BINDING, mac_address=PHONE)
     assert after[".id"] == before[".id"]
