@@ -52,12 +52,12 @@ def test_an_upgrade_keeps_who_is_in(
         "agent.settings.CEREBRO_LOG_LEVEL=INFO",
         "operator.settings.CEREBRO_LOG_LEVEL=INFO",
     )
-    installation.is_up()
-    site.is_ready()
-
     for name in names:
         words = ("wait", f"pod/{name}", "--for=delete", "--timeout=120s")
         installation.kubectl(*words)
+
+    installation.is_up()
+    site.is_ready()
 
     assert site.router.forwards(PHONE)
     after = site.router.row(BINDING, mac_address=PHONE)
