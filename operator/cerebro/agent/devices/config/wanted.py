@@ -4,10 +4,12 @@ what other fields ask for. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cerebro.kube.cache.store import Store
 from cerebro.resources import HUB, Device, Hub
 from cerebro.routeros.bootstrap import NotReadyError, Tunnel, tunnel_of
-from cerebro.routeros.configuration.desired import Configuration
+from cerebro.routeros.configuration.desired import Configuration, Part
 
 
 def wanted_configuration(
@@ -22,6 +24,19 @@ def wanted_configuration(
         return tunnel
 
     return Configuration(tunnel)
+
+
+def retired_configuration(installation: str) -> Configuration:
+    """Return what is to be on a router without manageConfig: the tunnel is
+    left as it is, and each further part has no rows.
+    """
+    retired = tuple(part(installation) for part in _RETIRED)
+
+    return Configuration(None, retired)
+
+
+_RETIRED: tuple[Callable[[str], Part], ...] = ()
+"""By installation, the further parts without their rows."""
 
 
 def _tunnel(device: Device, store: Store, installation: str) -> Tunnel | str:
