@@ -188,7 +188,10 @@ class DeviceSpec(Spec):
     """How a Session is granted."""
 
     manage_config: bool = False
-    """Own the tunnel's configuration on the router: interface, address, peer, input rule."""
+    """Own the tunnel's configuration on the router: interface, address, peer, routes, input rule, API service.
+
+    A change is confirmed by a fresh login, or the router takes it back by itself.
+    """
 
     circuit_breaker: CircuitBreaker = Field(default_factory=CircuitBreaker)
     """When a router that does not answer is left alone for a while."""
@@ -272,6 +275,9 @@ class DeviceStatus(ResyncedStatus):
 
     technical_user: AppliedTechnicalUser | None = None
     """The technical user, once a login with it has worked."""
+
+    undone_configuration: Text | None = None
+    """A digest of the change of manageConfig that the router took back and that is not tried again as it is."""
 
     peer_name: Text | None = None
     """The Peer that was made for it."""
