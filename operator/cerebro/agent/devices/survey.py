@@ -11,11 +11,11 @@ from dataclasses import replace
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.config.preview import (
     configuration_lines,
-    configuration_prints,
     note,
     previews_configuration,
-    tunnel_to_preview,
 )
+from cerebro.agent.devices.config.reading import configuration_prints
+from cerebro.agent.devices.config.wanted import wanted_configuration
 from cerebro.agent.devices.fitness.router import (
     fitness_prints,
     fitness_reading,
@@ -106,17 +106,17 @@ class Survey:
         if not previews_configuration(device):
             return None
 
-        tunnel = tunnel_to_preview(
+        wanted = wanted_configuration(
             device, self._context.store, self._context.installation
         )
-        if isinstance(tunnel, str):
-            return (note(tunnel),)
+        if isinstance(wanted, str):
+            return (note(wanted),)
 
-        replies = await _read(session, configuration_prints(tunnel), urgent)
+        replies = await _read(session, configuration_prints(wanted), urgent)
         if replies is None:
             return None
 
-        return configuration_lines(tunnel, replies)
+        return configuration_lines(wanted, replies)
 
 
 def ipv6_warnings(

@@ -1,0 +1,38 @@
+"""What `spec.manageConfig` of a Device keeps on its router: the tunnel, and
+what other fields ask for. Pure.
+"""
+
+from __future__ import annotations
+
+from cerebro.kube.cache.store import Store
+from cerebro.resources import HUB, Device, Hub
+from cerebro.routeros.bootstrap import NotReadyError, Tunnel, tunnel_of
+from cerebro.routeros.configuration.desired import Configuration
+
+
+def wanted_configuration(
+    device: Device, store: Store, installation: str
+) -> Configuration | str:
+    """Return what is to be on the router, or which fact is missing.
+
+    A further part of the configuration is given to it here.
+    """
+    tunnel = _tunnel(device, store, installation)
+    if isinstance(tunnel, str):
+        return tunnel
+
+    return Configuration(tunnel)
+
+
+def _tunnel(device: Device, store: Store, installation: str) -> Tunnel | str:
+    """Return the router's end of its tunnel, or which fact is missing."""
+    name = device.spec.hub_ref.name if device.spec.hub_ref else ""
+    stored = store.get(HUB, device.namespace, name)
+    hub = stored.read(Hub) if stored else None
+    if hub is None:
+        return f"the Hub {name} does not exist, or cannot be read"
+
+    try:
+        return tunnel_of(hub, device, installation=installation)
+    except NotReadyError as error:
+        return str(error)
