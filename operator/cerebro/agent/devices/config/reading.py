@@ -10,21 +10,42 @@ from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.errors import Trap, TrapKind
 from cerebro.routeros.configuration.desired import Configuration
 from cerebro.routeros.configuration.earlier import Tables
-from cerebro.routeros.menus.menu import Row
+from cerebro.routeros.menus.menu import Menu, Row
+from cerebro.routeros.menus.system import SCRIPT
 
 
 def configuration_prints(configuration: Configuration) -> list[Command]:
-    """Return the commands that read what the plan needs. Of routes, most are
-    the router's own: these are not asked for.
-    """
+    """Return the commands that read what the plan needs."""
     prints = []
 
     for menu in configuration.menus:
         proplist = {".proplist": ",".join(menu.proplist)}
-        static = ("?dynamic=false",) if menu.path.endswith("/route") else ()
-        prints.append(Command(menu.path, "print", proplist, static))
+        queries = _queries(configuration, menu)
+        prints.append(Command(menu.path, "print", proplist, queries))
 
     return prints
+
+
+def _queries(configuration: Configuration, menu: Menu) -> tuple[str, ...]:
+    """Return which rows of a menu to ask for; none: all.
+
+    Of routes, most are the router's own. The scripts of others may be large.
+    """
+    if menu.path.endswith("/route"):
+        return ("?dynamic=false",)
+
+    if menu.path != SCRIPT.path:
+        return ()
+
+    comments = [
+        part.comment for part in configuration.parts if menu in part.menus
+    ]
+    either = "|" * (len(comments) - 1)
+
+    return (
+        *(f"?comment={comment}" for comment in comments),
+        *((f"?#{either}",) if either else ()),
+    )
 
 
 def tables_of(

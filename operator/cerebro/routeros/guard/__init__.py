@@ -1,3 +1,0 @@
-"""The guard: a script on a router that ends access on time where nobody
-reaches that router (rule B11).
-"""
