@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cerebro.routeros.configuration.desired import Part, WantedRow
 from cerebro.routeros.configuration.guard_script import guard_script
+from cerebro.routeros.menus.menu import Menu
 from cerebro.routeros.menus.system import SCHEDULER, SCRIPT
 
 _INTERVAL = "1m"
@@ -21,25 +22,28 @@ def guard_comment(installation: str) -> str:
     return f"cerebro:{installation}:guard"
 
 
-def guard_part(installation: str, *, scripted: bool, runs: bool) -> Part:
+def guard_part(
+    installation: str, *, scripted: bool, runs: bool | None
+) -> Part:
     """Return the guard as a part of a router's configuration.
 
     Without `scripted` both rows go. Without `runs` the script is there and
-    nothing runs it, so nobody is ended early.
+    nothing runs it, so nobody is ended early; None: the scheduler stays as it
+    is.
     """
-    rows: tuple[WantedRow, ...] = ()
+    menus: tuple[Menu, ...] = (SCRIPT, SCHEDULER)
+    rows: list[WantedRow] = []
+
     if scripted:
-        rows = (_script(installation),)
+        rows.append(_script(installation))
 
-    if scripted and runs:
-        rows = (*rows, _scheduler(installation))
+        if runs is None:
+            menus = (SCRIPT,)
 
-    return Part(
-        comment=guard_comment(installation),
-        menus=(SCRIPT, SCHEDULER),
-        rows=rows,
-        risky=False,
-    )
+        if runs:
+            rows.append(_scheduler(installation))
+
+    return Part(guard_comment(installation), menus, tuple(rows), risky=False)
 
 
 def _name(installation: str) -> str:

@@ -39,7 +39,7 @@ _STEADY_RUNS = 60
 under NTP until it is believed; NTP asks at least every 17 minutes.
 """
 
-_FIRST_MOMENT = 1_704_067_200
+FIRST_MOMENT = 1_704_067_200
 """2024-01-01: a clock before that was not set."""
 
 
@@ -56,7 +56,7 @@ def guard_script(installation: str) -> str:
         "GRACE": str(GRACE),
         "DRIFT": str(_DRIFT),
         "STEADY": str(_STEADY_RUNS),
-        "FIRST": str(_FIRST_MOMENT),
+        "FIRST": str(FIRST_MOMENT),
     }
     text = "".join((_NOW, _JUMP, _DUE, _ROWS, _LOGINS, _HOSTS, _FLOWS))
 
