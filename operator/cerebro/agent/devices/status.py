@@ -15,6 +15,7 @@ from typing import Any
 from cerebro.agent.devices.breaker import State
 from cerebro.agent.devices.model import (
     DeviceWarning,
+    RouterClock,
     RouterFacts,
     TechnicalUserFact,
 )
@@ -32,6 +33,7 @@ from cerebro.resources.device import DeviceStatus
 
 _EQUAL = "Equal"
 _CHANGING = "Changing"
+_GUARDED = "Guarded"
 
 MAX_PLAN_LINES = 256
 """Lines that a status takes."""
@@ -95,6 +97,12 @@ class DeviceFindings:
     """In dry run with `spec.manageConfig`: what would be changed at the
     router's end of the tunnel, a line each.
     """
+
+    router_clock: RouterClock | None = None
+    """The router's clock at the last look; None: not known."""
+
+    guard: ConditionState | None = None
+    """Guarded; None for a Device that asks for no guard."""
 
     active: int = 0
     """Unfinished Sessions in phase Active."""
@@ -190,6 +198,9 @@ def _states(
     states["Configured"] = _configured(device, findings)
     if findings.tunnel is not None:
         states["TunnelUp"] = findings.tunnel
+
+    if findings.guard is not None:
+        states[_GUARDED] = findings.guard
 
     return states
 

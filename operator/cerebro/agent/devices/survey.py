@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cerebro.agent.context import AgentContext
+from cerebro.agent.devices.config.clock import clock_prints, router_clock
+from cerebro.agent.devices.config.guard import wants_guard
 from cerebro.agent.devices.config.preview import (
     configuration_lines,
     note,
@@ -69,6 +71,9 @@ class Survey:
 
         try:
             replies = await _read(session, [*ipv6, *fitness], urgent)
+            findings = await self._with_clock(
+                device, session, findings, urgent
+            )
             tunnel_lines = await self._configuration(device, session, urgent)
         except DeadlineExceeded:
             # Nobody needs it now: a slow router is asked at the next resync.
@@ -91,6 +96,27 @@ class Survey:
             ),
             configuration=tunnel_lines if wants_plan else None,
         )
+
+    async def _with_clock(
+        self,
+        device: Device,
+        session: RouterSession,
+        findings: DeviceFindings,
+        urgent: Callable[[], bool],
+    ) -> DeviceFindings:
+        """Return the findings with the router's clock, for the guard (rule
+        B11). An answer that says nothing leaves what was known.
+
+        Raises RouterError.
+        """
+        if not (wants_guard(device) and self._context.clock_trusted()):
+            return findings
+
+        asked_at = time.time()
+        replies = await _read(session, clock_prints(), urgent)
+        clock = router_clock(replies or [], asked_at, time.time())
+
+        return replace(findings, router_clock=clock or findings.router_clock)
 
     async def _configuration(
         self,

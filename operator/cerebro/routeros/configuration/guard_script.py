@@ -1,4 +1,5 @@
-r"""The text of the guard's script, in RouterOS' script language. Pure.
+r"""The text of the guard's script, in RouterOS' script language (rule B11).
+Pure.
 
 What RouterOS 7.10 to 7.23 have in common decides how it is written:
 

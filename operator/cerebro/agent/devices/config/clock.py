@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
+from cerebro.agent.devices.model import NtpState, RouterClock
 from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.errors import Trap
 from cerebro.routeros.configuration.guard_script import FIRST_MOMENT
@@ -18,20 +17,6 @@ _LONGEST_ANSWER = 5.0
 """Seconds of an answer after which it says too little of the moment."""
 
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
-
-
-@dataclass(frozen=True, slots=True)
-class RouterClock:
-    """By how much a router's clock is wrong, and whether it is kept."""
-
-    ahead: int
-    """Whole seconds by which it is ahead at least; negative: behind."""
-
-    ntp: Literal["Off", "Synchronized", "Unsynchronized"] = "Off"
-    """Whether the router's NTP client is on, and has the time."""
-
-    was_set: bool = True
-    """Whether it shows a time that somebody may have set."""
 
 
 def clock_prints() -> list[Command]:
@@ -99,9 +84,7 @@ def _moment(row: Mapping[str, str]) -> float | None:
     return (local - east if sign == "+" else local + east).timestamp()
 
 
-def _ntp(
-    row: Mapping[str, str],
-) -> Literal["Off", "Synchronized", "Unsynchronized"]:
+def _ntp(row: Mapping[str, str]) -> NtpState:
     if row.get("enabled") not in ("true", "yes"):
         return "Off"
 

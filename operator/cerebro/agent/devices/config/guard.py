@@ -6,15 +6,12 @@ What it does on the router is in `guard_script`.
 
 from __future__ import annotations
 
-from cerebro.agent.devices.config.clock import RouterClock
+from cerebro.agent.devices.model import RouterClock
 from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.resources import Device, reasons
 from cerebro.routeros.configuration.desired import Part
 from cerebro.routeros.configuration.guard import guard_part
 from cerebro.routeros.configuration.guard_script import GRACE
-
-GUARDED = "Guarded"
-"""The type of the condition."""
 
 CLOCK_AHEAD = "RouterClockAhead"
 CLOCK_NOT_SET = "RouterClockNotSet"

@@ -6,12 +6,9 @@ from typing import Any
 
 import pytest
 
-from cerebro.agent.devices.config.clock import (
-    RouterClock,
-    clock_prints,
-    router_clock,
-)
+from cerebro.agent.devices.config.clock import clock_prints, router_clock
 from cerebro.agent.devices.config.guard import guard_state, wanted_guard
+from cerebro.agent.devices.model import RouterClock
 from cerebro.domain.conditions import Obstacle
 from cerebro.resources import Device
 from cerebro.routeros.client.command import Reply
