@@ -257,8 +257,17 @@ class SimulatorControl:
             "POST", f"/routers/{router}/clock", {"advance": seconds}
         )
 
+    async def jump_clock(self, router: str, seconds: float) -> None:
+        """Let the router show another date, while no time passes."""
+        way = "jump_back" if seconds < 0 else "jump_ahead"
+        await self._call(
+            "POST", f"/routers/{router}/clock", {way: abs(seconds)}
+        )
+
     async def set_clock(self, router: str) -> None:
-        """Let a router that lost its date learn it, as from an NTP server."""
+        """Let a router whose date is lost, or wrong, learn it, as from an NTP
+        server.
+        """
         await self._call(
             "POST", f"/routers/{router}/clock", {"set_right": True}
         )

@@ -319,10 +319,13 @@ class Control:
         return web.json_response({})
 
     async def clock(self, request: web.Request) -> web.Response:
-        """Push the router's clock forward."""
+        """Push the router's clock forward, set it right, or have it jump."""
         router, body = self.router(request), await _body(request)
         if body.get("set_right") is True:
             router.set_clock()
+        router.jump_clock(
+            _number(body, "jump_ahead", 0) - _number(body, "jump_back", 0)
+        )
         router.clock.advance(_number(body, "advance", 0))
         router.settle()
         await _quiet(router)

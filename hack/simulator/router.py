@@ -194,6 +194,12 @@ class Router:
         self.clock.set_right()
         self.clock_changed()
 
+    def jump_clock(self, seconds: float) -> None:
+        """Show another date from now on, as after a wrong setting."""
+        if seconds:
+            self.clock.jump(seconds)
+            self.clock_changed()
+
     def show(self, path: str) -> list[dict[str, str]]:
         """Return the rows of a menu as the API would show them to a full user.
         Raises KeyError.

@@ -219,7 +219,10 @@ _LOGINS = r"""    :local gKeep [:toarray ""]
         :local gUser [:tostr [/ip/hotspot/active/get $gId user]]
         :local gMac [:tostr [/ip/hotspot/active/get $gId mac-address]]
         :local gIp [:tostr [/ip/hotspot/active/get $gId address]]
-        :if ((($gUsers->$gUser) = 1) || (($gMacs->$gMac) = 1) || (($gMacs->$gIp) = 1)) do={
+        :local gEnded ([:typeof ($gUsers->$gUser)] = "num")
+        :if ([:typeof ($gMacs->$gMac)] = "num") do={:set gEnded true}
+        :if ([:typeof ($gMacs->$gIp)] = "num") do={:set gEnded true}
+        :if ($gEnded) do={
           :if ([:len [/ip/hotspot/user/find where name=$gUser comment~"<OURS>"]] > 0) do={
             :set ($gKeep->$gMac) 1
           } else={
@@ -230,14 +233,14 @@ _LOGINS = r"""    :local gKeep [:toarray ""]
         }
       } on-error={}
     }
-    :set ($gMacs->"") 0
+    :set ($gMacs->"") "nobody"
     :foreach gId in=[/ip/hotspot/cookie/find] do={
       :do {
         :local gUser [:tostr [/ip/hotspot/cookie/get $gId user]]
         :local gMac [:tostr [/ip/hotspot/cookie/get $gId mac-address]]
-        :local gEnded (($gMacs->$gMac) = 1)
-        :if (($gKeep->$gMac) = 1) do={:set gEnded false}
-        :if (($gUsers->$gUser) = 1) do={:set gEnded true}
+        :local gEnded ([:typeof ($gMacs->$gMac)] = "num")
+        :if ([:typeof ($gKeep->$gMac)] = "num") do={:set gEnded false}
+        :if ([:typeof ($gUsers->$gUser)] = "num") do={:set gEnded true}
         :if ($gEnded) do={/ip/hotspot/cookie/remove $gId}
       } on-error={}
     }
@@ -253,10 +256,12 @@ _HOSTS = r"""    :local gLive [:toarray ""]
         :local gMac [:tostr [/ip/hotspot/host/get $gId mac-address]]
         :local gIp [:tostr [/ip/hotspot/host/get $gId address]]
         :local gTo [:tostr [/ip/hotspot/host/get $gId to-address]]
-        :local gEnded ((($gMacs->$gMac) = 1) || (($gMacs->$gIp) = 1) || (($gMacs->$gTo) = 1))
+        :local gEnded ([:typeof ($gMacs->$gMac)] = "num")
+        :if ([:typeof ($gMacs->$gIp)] = "num") do={:set gEnded true}
+        :if ([:typeof ($gMacs->$gTo)] = "num") do={:set gEnded true}
         :if ($gEnded) do={
           :local gOther [/ip/hotspot/ip-binding/find where mac-address=$gMac type=bypassed disabled=no]
-          :if ((($gKeep->$gMac) = 1) || ([:len $gOther] > 0)) do={:set gEnded false}
+          :if (([:typeof ($gKeep->$gMac)] = "num") || ([:len $gOther] > 0)) do={:set gEnded false}
         }
         :if ($gEnded) do={
           :set ($gIps->$gIp) 1
@@ -278,7 +283,8 @@ _FLOWS = r"""    :local gParts [:toarray ""]
     :foreach gIp,gOne in=$gIps do={
       :local gListed [/ip/firewall/address-list/find where address=$gIp comment~"<OURS>"]
       :local gFree ([:len $gListed] = 0)
-      :if (($gLive->$gIp) = 1) do={:set gFree false}
+      :if ([:typeof ($gLive->$gIp)] = "num") do={:set gFree false}
+      :if ([:len [:tostr $gIp]] < 7) do={:set gFree false}
       :if ($gFree) do={:set gPart ($gPart . "|" . $gIp)}
       :if ([:len $gPart] > 300) do={
         :set gParts ($gParts , $gPart)
@@ -287,9 +293,11 @@ _FLOWS = r"""    :local gParts [:toarray ""]
     }
     :if ([:len $gPart] > 0) do={:set gParts ($gParts , $gPart)}
     :foreach gSome in=$gParts do={
-      :local gFlows ("^(" . [:pick $gSome 1 [:len $gSome]] . ")(:|\$)")
-      :foreach gId in=[/ip/firewall/connection/find where src-address~$gFlows] do={
-        :do {/ip/firewall/connection/remove $gId} on-error={}
+      :if ([:len $gSome] > 0) do={
+        :local gFlows ("^(" . [:pick $gSome 1 [:len $gSome]] . ")(:|\$)")
+        :foreach gId in=[/ip/firewall/connection/find where src-address~$gFlows] do={
+          :do {/ip/firewall/connection/remove $gId} on-error={}
+        }
       }
     }
     :log info ("cerebro: rows whose end has passed, removed: " . [:tostr $gCount])
@@ -298,4 +306,5 @@ _FLOWS = r"""    :local gParts [:toarray ""]
 """
 """The tracked connections of addresses at which nobody is let in any more. A
 point matches any character there, which changes nothing: an address has three.
+`:toarray ""` may hold an empty text, so what is shorter than an address is none.
 """
