@@ -26,7 +26,7 @@ class RouterOptions:
     reorder_commands: tagged commands that arrive together run in a shuffled order. chr: no routerboard menu.
     double_trap: an unknown path gives two traps. extra_keys: rows carry `about` and `.nextid`.
     device_mode_hotspot: false refuses to add or enable hotspot servers. group: policy group of `user`.
-    device_mode_scheduler: the same for the scheduler.
+    device_mode_scheduler: the same for the scheduler, and none runs.
     license_level: of `/system/license`; 0, 1 and 3 let one user log in at the hotspot, 4 lets 200, 5 lets 500.
     keeps_time: false is a board without a battery: a reboot sets its clock to 1970, until it is set right.
     disk_full: nothing that a reboot keeps is added or changed.

@@ -389,6 +389,7 @@ class Router:
     async def stop(self) -> None:
         """End for good and give the port back."""
         self.up = False
+        self.scripts.forget()
         if self._boot is not None:
             self._boot.cancel()
         self.processor.clear()

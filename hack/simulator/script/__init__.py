@@ -7,9 +7,10 @@ a script that passes uses known syntax only.
 
 Where to find what: `lexer` characters, strings, words; `expressions`,
 `parser` the tree of a script (`tree`); `values`, `operators`, `patterns`,
-`builtins` what values do; `console` the menus as scripts see them; `run` the
-interpreter; `jobs` scripts that run, a slice at a time; `scheduler` when;
-`library` the menus' verbs and the owners' rights.
+`builtins` what values do; `console` the menus as scripts see them;
+`evaluate`, `rows`, `run` the interpreter: values, commands of menus, commands
+of the language; `jobs` scripts that run, a slice at a time; `scheduler` when;
+`library` the scripts of a router and their rights.
 
 A script is parsed as a whole before its first command runs: an unknown
 command, parameter or variable keeps it from doing anything.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from simulator.clock import Clock
-from simulator.script.run import Steps
+from simulator.script.evaluate import Steps
 from simulator.script.values import ScriptError
 
 SLICE = 0.01

@@ -9,9 +9,10 @@ from simulator.errors import Trap, no_such_item, not_permitted
 from simulator.rights import Rights
 from simulator.row import Row
 from simulator.script.console import Console, Execute
+from simulator.script.evaluate import Steps
 from simulator.script.jobs import Job, Jobs
 from simulator.script.parser import parse
-from simulator.script.run import Interpreter, Steps
+from simulator.script.run import Interpreter
 from simulator.script.scheduler import Scheduler
 from simulator.script.tree import Block
 from simulator.script.values import ScriptError, Value
@@ -102,6 +103,8 @@ class Scripts:
     def settle(self) -> None:
         """Run what the clock has made due."""
         self.jobs.wake()
+        if not self.router.options.device_mode_scheduler:
+            return
         for row in self.scheduler.take_due():
             self._run_scheduler(row)
 

@@ -117,8 +117,7 @@ class Parser(ExpressionReader):
             if command is not None:
                 commands.append(command)
             self.skip_blanks()
-            # A block needs no end of command behind it.
-            if not self.at_end() and self.text[self.at - 1] != "}":
+            if not self.at_end():
                 raise self.error("expected end of command")
             if self.peek() in {"]", ")"} or (
                 self.peek() == "}" and end != "}"

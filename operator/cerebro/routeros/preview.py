@@ -97,7 +97,7 @@ def console_line(command: Command, rows: RowNames) -> str:
             secret = True
             words.append(f"{name}={MASK}")
         else:
-            words.append(f"{name}={_value(name, value)}")
+            words.append(f"{name}={console_value(name, value)}")
 
     line = " ".join(words)
 
@@ -122,7 +122,7 @@ def _script_lines(command: Command, rows: RowNames) -> list[str]:
     if ".id" in attributes:
         row = _row(command.path, attributes[".id"], rows)
     else:
-        row = f"[find where name={_value('name', attributes['name'])}]"
+        row = f"[find where name={console_value('name', attributes['name'])}]"
 
     menu = lines[0].partition(f" {command.verb} ")[0]
 
@@ -169,13 +169,15 @@ def _row(path: str, row_id: str, rows: RowNames) -> str:
     row = rows.get((path, row_id), {})
     conditions = [f".id={row_id}"]
     conditions += [
-        f"{name}={_value(name, row[name])}" for name in _SAYS if row.get(name)
+        f"{name}={console_value(name, row[name])}"
+        for name in _SAYS
+        if row.get(name)
     ]
 
     return f"[find where {' '.join(conditions)}]"
 
 
-def _value(name: str, value: str) -> str:
+def console_value(name: str, value: str) -> str:
     """Return a value in the form of the console."""
     if name == "comment":
         return quote(value)

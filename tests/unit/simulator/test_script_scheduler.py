@@ -252,3 +252,11 @@ def test_nothing_runs_while_the_router_is_down(router: Router) -> None:
     router.up = False
     advance(router, 60)
     assert messages(router) == []
+
+
+def test_device_mode_keeps_schedulers_from_running(router: Router) -> None:
+    """Point 43, for those that are there already."""
+    schedule(router, ":log info tick", interval="1m")
+    router.options.device_mode_scheduler = False
+    advance(router, 60)
+    assert messages(router) == []

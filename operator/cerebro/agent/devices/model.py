@@ -51,3 +51,10 @@ class RouterClock:
 
     was_set: bool = True
     """Whether it shows a time that somebody may have set."""
+
+
+class GuardFound(NamedTuple):
+    """What a look at a router's configuration says of its guard."""
+
+    trouble: DeviceWarning | None = None
+    """Why its rows are not as wanted; None: they are."""

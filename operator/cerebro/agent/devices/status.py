@@ -15,11 +15,11 @@ from typing import Any
 from cerebro.agent.devices.breaker import State
 from cerebro.agent.devices.model import (
     DeviceWarning,
+    GuardFound,
     RouterClock,
     RouterFacts,
     TechnicalUserFact,
 )
-from cerebro.agent.devices.unsupported import unsupported_fields
 from cerebro.domain.conditions import (
     ConditionState,
     ConditionStatus,
@@ -101,8 +101,24 @@ class DeviceFindings:
     router_clock: RouterClock | None = None
     """The router's clock at the last look; None: not known."""
 
+    schedulers_forbidden: bool = False
+    """Whether device-mode of the router forbids schedulers."""
+
+    guard_found: GuardFound | None = None
+    """What the last look at the router's configuration says of the guard."""
+
     guard: ConditionState | None = None
     """Guarded; None for a Device that asks for no guard."""
+
+    kept_configuration: tuple[DeviceWarning, ...] = ()
+    """What is not as `spec.manageConfig` wants it, or not confirmed; see
+    `config`.
+    """
+
+    undone_configuration: str | None = None
+    """The change that the router took back, as a digest; None: as the status
+    has it; empty: there is none.
+    """
 
     active: int = 0
     """Unfinished Sessions in phase Active."""
@@ -151,6 +167,7 @@ def device_status(
             "openUntil": _whole_second(findings.open_until),
         },
         "technicalUser": _technical_user(old, findings.technical_user),
+        "undoneConfiguration": _undone(old, findings),
         "plan": _plan(findings),
         "lastResyncAt": findings.last_resync_at or old.last_resync_at,
     }
@@ -176,8 +193,8 @@ def _states(
     # Ready is the operator's to take back.
     if not operator_says(device):
         warnings = (
-            *unsupported_fields(device),
             *findings.technical,
+            *findings.kept_configuration,
             *findings.surveyed,
             *findings.warnings,
         )
@@ -359,6 +376,13 @@ def _technical_user(
         return None
 
     return None if name is None else {"name": name, "secretVersion": version}
+
+
+def _undone(old: DeviceStatus, findings: DeviceFindings) -> str | None:
+    """Return the change that was undone, as the status has it."""
+    undone = findings.undone_configuration
+
+    return old.undone_configuration if undone is None else undone or None
 
 
 def _whole_second(moment: datetime | None) -> str | None:

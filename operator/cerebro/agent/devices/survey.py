@@ -11,17 +11,11 @@ from dataclasses import replace
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.config.clock import clock_prints, router_clock
 from cerebro.agent.devices.config.guard import wants_guard
-from cerebro.agent.devices.config.preview import (
-    configuration_lines,
-    note,
-    previews_configuration,
-)
-from cerebro.agent.devices.config.reading import configuration_prints
-from cerebro.agent.devices.config.wanted import wanted_configuration
 from cerebro.agent.devices.fitness.router import (
     fitness_prints,
     fitness_reading,
     fitness_warnings,
+    forbids_schedulers,
 )
 from cerebro.agent.devices.model import DeviceWarning
 from cerebro.agent.devices.status import DeviceFindings
@@ -44,6 +38,7 @@ class Survey:
         self._context = context
         self._session: RouterSession | None = None
         self._due_at = 0.0
+        self._guarded = False
 
     async def take(
         self,
@@ -60,10 +55,7 @@ class Survey:
 
         now = time.monotonic()
         is_due = session is not self._session or now >= self._due_at
-        wants_plan = previews_configuration(device)
-        is_due = is_due or wants_plan is not (
-            findings.configuration is not None
-        )
+        is_due = is_due or wants_guard(device) is not self._guarded
         if not is_due or urgent():
             return findings
 
@@ -74,16 +66,15 @@ class Survey:
             findings = await self._with_clock(
                 device, session, findings, urgent
             )
-            tunnel_lines = await self._configuration(device, session, urgent)
         except DeadlineExceeded:
             # Nobody needs it now: a slow router is asked at the next resync.
             replies = []
-            tunnel_lines = (note("the router was too slow"),)
 
-        if replies is None or (wants_plan and tunnel_lines is None):
+        if replies is None:
             return findings
 
         self._session = session
+        self._guarded = wants_guard(device)
         self._due_at = now + device.spec.resync_interval.total_seconds()
 
         reading = fitness_reading(replies[len(ipv6) :])
@@ -94,7 +85,9 @@ class Survey:
                 *fitness_warnings(device, reading),
                 *ipv6_warnings(replies[: len(ipv6)]),
             ),
-            configuration=tunnel_lines if wants_plan else None,
+            schedulers_forbidden=findings.schedulers_forbidden
+            if reading.device_mode is None
+            else forbids_schedulers(reading.device_mode),
         )
 
     async def _with_clock(
@@ -117,32 +110,6 @@ class Survey:
         clock = router_clock(replies or [], asked_at, time.time())
 
         return replace(findings, router_clock=clock or findings.router_clock)
-
-    async def _configuration(
-        self,
-        device: Device,
-        session: RouterSession,
-        urgent: Callable[[], bool],
-    ) -> tuple[str, ...] | None:
-        """Return what `spec.manageConfig` would change, as lines; None if that
-        is not to be shown, or if somebody came to wait.
-
-        Raises RouterError.
-        """
-        if not previews_configuration(device):
-            return None
-
-        wanted = wanted_configuration(
-            device, self._context.store, self._context.installation
-        )
-        if isinstance(wanted, str):
-            return (note(wanted),)
-
-        replies = await _read(session, configuration_prints(wanted), urgent)
-        if replies is None:
-            return None
-
-        return configuration_lines(wanted, replies)
 
 
 def ipv6_warnings(

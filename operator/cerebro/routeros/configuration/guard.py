@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cerebro.routeros.configuration.desired import Part, WantedRow
 from cerebro.routeros.configuration.guard_script import guard_script
-from cerebro.routeros.menus.menu import Menu
+from cerebro.routeros.menus.menu import Menu, Row
 from cerebro.routeros.menus.system import SCHEDULER, SCRIPT
 
 _INTERVAL = "1m"
@@ -17,9 +17,17 @@ _POLICIES = "read,write"
 """The least with which the script runs; whoever makes it has to have them."""
 
 
+_PURPOSE = ":guard"
+
+
 def guard_comment(installation: str) -> str:
     """Return the comment of script and scheduler."""
-    return f"cerebro:{installation}:guard"
+    return f"cerebro:{installation}{_PURPOSE}"
+
+
+def is_guards(row: Row) -> bool:
+    """Return whether a row of the configuration is the guard's."""
+    return row.get("comment", "").endswith(_PURPOSE)
 
 
 def guard_part(

@@ -6,12 +6,24 @@ What it does on the router is in `guard_script`.
 
 from __future__ import annotations
 
-from cerebro.agent.devices.model import RouterClock
-from cerebro.domain.conditions import ConditionState, Obstacle
+from collections.abc import Sequence
+
+from cerebro.agent.devices.fitness.refusals import (
+    ALLOW_SCHEDULER,
+    FORBIDDEN_BY_DEVICE_MODE,
+)
+from cerebro.agent.devices.model import (
+    DeviceWarning,
+    GuardFound,
+    RouterClock,
+)
+from cerebro.agent.devices.status import DeviceFindings
+from cerebro.domain.conditions import ConditionState
 from cerebro.resources import Device, reasons
 from cerebro.routeros.configuration.desired import Part
-from cerebro.routeros.configuration.guard import guard_part
+from cerebro.routeros.configuration.guard import guard_part, is_guards
 from cerebro.routeros.configuration.guard_script import GRACE
+from cerebro.routeros.configuration.steps import ConfigurationPlan
 
 CLOCK_AHEAD = "RouterClockAhead"
 CLOCK_NOT_SET = "RouterClockNotSet"
@@ -40,34 +52,52 @@ def wants_guard(device: Device) -> bool:
 
 
 def wanted_guard(
-    device: Device, installation: str, clock: RouterClock | None
+    device: Device, installation: str, findings: DeviceFindings
 ) -> Part:
     """Return the guard as a part of the Device's configuration. With a clock
     of which nothing is known its scheduler stays as it is.
     """
+    clock = findings.router_clock
+    scripted = wants_guard(device) and not findings.schedulers_forbidden
     runs = None if clock is None else clock.ahead <= _MOST_AHEAD
 
-    return guard_part(installation, scripted=wants_guard(device), runs=runs)
+    return guard_part(installation, scripted=scripted, runs=runs)
+
+
+def guard_found(
+    plan: ConfigurationPlan | None, told: Sequence[DeviceWarning]
+) -> GuardFound:
+    """Return what a look says of the guard: the plan by it, None if the
+    router was not read, and what a person was told after the plan was carried
+    out.
+    """
+    trouble = next(iter(told), None)
+    is_planned = plan is None or any(
+        is_guards(step.row or step.added_as)
+        for step in (*plan.steps, *plan.leftovers)
+    )
+
+    return GuardFound(trouble if is_planned else None)
 
 
 def guard_state(
-    device: Device,
-    clock: RouterClock | None,
-    *,
-    in_place: bool | None,
-    obstacle: Obstacle | None,
+    device: Device, findings: DeviceFindings
 ) -> ConditionState | None:
-    """Return what the Device says of its guard; None if it asks for none.
-
-    `in_place`: the router has what the Device wants; None: nobody has looked.
-    `obstacle` is why it has not.
-    """
+    """Return what the Device says of its guard; None if it asks for none."""
     if not wants_guard(device):
         return None
 
     if device.spec.dry_run:
         message = "nothing is written; status.plan says what would change"
         return ConditionState("Unknown", reasons.DRY_RUN, message)
+
+    clock, look = findings.router_clock, findings.guard_found
+
+    if findings.schedulers_forbidden:
+        message = (
+            f"device-mode of the router forbids schedulers: {ALLOW_SCHEDULER}"
+        )
+        return ConditionState("False", FORBIDDEN_BY_DEVICE_MODE, message)
 
     if clock is not None and clock.ahead > _MOST_AHEAD:
         message = (
@@ -76,41 +106,39 @@ def guard_state(
         )
         return ConditionState("False", CLOCK_AHEAD, message)
 
-    if not in_place:
-        return _missing(in_place, obstacle)
+    if look is None or clock is None:
+        message = (
+            "the router's clock and configuration have not been compared yet"
+        )
+        return ConditionState("Unknown", reasons.NOT_LOOKED_YET, message)
 
-    if clock is not None and clock.ntp == "Unsynchronized":
+    if look.trouble is not None:
+        return ConditionState(
+            "False", look.trouble.reason, look.trouble.message
+        )
+
+    return _by_clock(clock)
+
+
+def _by_clock(clock: RouterClock) -> ConditionState:
+    """Return the condition of a guard that is on its router."""
+    if clock.ntp == "Unsynchronized":
         message = (
             "the guard is on the router and waits until NTP has set the clock: see /system/ntp/client/print, or switch "
             "NTP off where the clock is right without"
         )
         return ConditionState("False", CLOCK_NOT_SET, message)
 
-    if clock is not None and not clock.was_set:
+    if not clock.was_set:
         message = f"the guard is on the router and waits until the clock is set: {_SET_CLOCK}"
         return ConditionState("False", CLOCK_NOT_SET, message)
 
     return ConditionState("True", "OnRouter", _in_place(clock))
 
 
-def _missing(
-    in_place: bool | None, obstacle: Obstacle | None
-) -> ConditionState:
-    """Return the condition of a guard that is not on its router."""
-    if obstacle is not None:
-        return ConditionState("False", obstacle.reason, obstacle.message)
-
-    if in_place is None:
-        message = "the router's configuration has not been compared yet"
-        return ConditionState("Unknown", reasons.NOT_LOOKED_YET, message)
-
-    message = "the guard is being put on the router"
-    return ConditionState("False", "Changing", message)
-
-
-def _in_place(clock: RouterClock | None) -> str:
+def _in_place(clock: RouterClock) -> str:
     message = "the router ends access on time, also while nobody reaches it"
-    if clock is None or clock.ahead > -_MUCH_BEHIND:
+    if clock.ahead > -_MUCH_BEHIND:
         return message
 
     return (

@@ -11,7 +11,7 @@ from cerebro.routeros.client.errors import Trap, TrapKind
 from cerebro.routeros.configuration.desired import Configuration
 from cerebro.routeros.configuration.earlier import Tables
 from cerebro.routeros.menus.menu import Menu, Row
-from cerebro.routeros.menus.system import SCRIPT
+from cerebro.routeros.menus.system import SCHEDULER, SCRIPT
 
 
 def configuration_prints(configuration: Configuration) -> list[Command]:
@@ -29,12 +29,13 @@ def configuration_prints(configuration: Configuration) -> list[Command]:
 def _queries(configuration: Configuration, menu: Menu) -> tuple[str, ...]:
     """Return which rows of a menu to ask for; none: all.
 
-    Of routes, most are the router's own. The scripts of others may be large.
+    Of routes, most are the router's own. Scripts of others may be large, also
+    those of schedulers.
     """
     if menu.path.endswith("/route"):
         return ("?dynamic=false",)
 
-    if menu.path != SCRIPT.path:
+    if menu.path not in (SCRIPT.path, SCHEDULER.path):
         return ()
 
     comments = [

@@ -4,6 +4,8 @@ what other fields ask for. Pure.
 
 from __future__ import annotations
 
+from cerebro.agent.devices.config.guard import wanted_guard
+from cerebro.agent.devices.status import DeviceFindings
 from cerebro.kube.cache.store import Store
 from cerebro.resources import HUB, Device, Hub
 from cerebro.routeros.bootstrap import NotReadyError, Tunnel, tunnel_of
@@ -11,17 +13,23 @@ from cerebro.routeros.configuration.desired import Configuration
 
 
 def wanted_configuration(
-    device: Device, store: Store, installation: str
+    device: Device,
+    store: Store,
+    installation: str,
+    findings: DeviceFindings,
 ) -> Configuration | str:
     """Return what is to be on the router, or which fact is missing.
 
-    A further part of the configuration is given to it here.
+    A further part of the configuration is given to it here; `findings` say
+    what is known of the router.
     """
     tunnel = _tunnel(device, store, installation)
     if isinstance(tunnel, str):
         return tunnel
 
-    return Configuration(tunnel)
+    guard = wanted_guard(device, installation, findings)
+
+    return Configuration(tunnel, (guard,))
 
 
 def _tunnel(device: Device, store: Store, installation: str) -> Tunnel | str:

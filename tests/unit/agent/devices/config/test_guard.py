@@ -7,12 +7,28 @@ from typing import Any
 import pytest
 
 from cerebro.agent.devices.config.clock import clock_prints, router_clock
-from cerebro.agent.devices.config.guard import guard_state, wanted_guard
-from cerebro.agent.devices.model import RouterClock
-from cerebro.domain.conditions import Obstacle
+from cerebro.agent.devices.config.guard import (
+    guard_found,
+    guard_state,
+    wanted_guard,
+)
+from cerebro.agent.devices.model import (
+    DeviceWarning,
+    GuardFound,
+    RouterClock,
+)
+from cerebro.agent.devices.status import DeviceFindings
 from cerebro.resources import Device
-from cerebro.routeros.client.command import Reply
+from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.errors import Trap
+from cerebro.routeros.configuration.steps import ConfigurationPlan, Step
+from cerebro.routeros.menus.system import SCRIPT
+
+RIGHT, AHEAD, BEHIND = RouterClock(0), RouterClock(90), RouterClock(-90)
+WAITING = RouterClock(0, "Unsynchronized")
+NEVER_SET = RouterClock(-10_000, was_set=False)
+IN_PLACE = GuardFound()
+REFUSED = GuardFound(DeviceWarning("NotPermitted", "give it"))
 
 NOON = 1_796_040_000.0
 """2026-11-30 12:00:00 UTC."""
@@ -122,14 +138,14 @@ def test_a_router_that_does_not_know_ntp_is_taken_for_one_without() -> None:
 def test_a_clock_that_is_ahead_has_the_scheduler_taken_off(
     clock: RouterClock, rows: int
 ) -> None:
-    part = wanted_guard(device(), "main", clock)
+    part = wanted_guard(device(), "main", DeviceFindings(router_clock=clock))
 
     assert len(part.rows) == rows
     assert len(part.menus) == 2
 
 
 def test_an_unknown_clock_leaves_the_scheduler_as_it_is() -> None:
-    part = wanted_guard(device(), "main", None)
+    part = wanted_guard(device(), "main", DeviceFindings())
 
     assert [menu.path for menu in part.menus] == ["/system/script"]
 
@@ -145,67 +161,87 @@ def test_an_unknown_clock_leaves_the_scheduler_as_it_is() -> None:
 def test_without_the_field_all_rows_go_and_nothing_is_said(
     spec: dict[str, Any],
 ) -> None:
-    part = wanted_guard(device(**spec), "main", RouterClock(0))
+    found = DeviceFindings(router_clock=RIGHT, guard_found=GuardFound())
+
+    part = wanted_guard(device(**spec), "main", found)
 
     assert part.rows == ()
     assert len(part.menus) == 2
-    assert (
-        guard_state(device(**spec), None, in_place=True, obstacle=None) is None
-    )
-
-
-RIGHT, AHEAD = RouterClock(0), RouterClock(90)
-BEHIND = RouterClock(-90)
-WAITING = RouterClock(0, "Unsynchronized")
-NEVER_SET = RouterClock(-10_000, was_set=False)
+    assert guard_state(device(**spec), found) is None
 
 
 def condition(
-    clock: RouterClock | None, in_place: bool | None, **spec: Any
-) -> tuple[str, str, str]:
-    state = guard_state(
-        device(**spec), clock, in_place=in_place, obstacle=None
+    clock: RouterClock | None,
+    found: GuardFound | None = None,
+    forbidden: bool = False,
+    **spec: Any,
+) -> tuple[str, str]:
+    """`Status Reason`, and the message."""
+    findings = DeviceFindings(
+        router_clock=clock, guard_found=found, schedulers_forbidden=forbidden
     )
+    state = guard_state(device(**spec), findings)
     assert state is not None
-    return state.status, state.reason, state.message
+    return f"{state.status} {state.reason}", state.message
 
 
 @pytest.mark.parametrize(
-    ("clock", "in_place", "expected", "words"),
+    ("clock", "found", "expected", "words"),
     [
-        (RIGHT, True, "True OnRouter", "on time"),
-        (None, True, "True OnRouter", "on time"),
-        (BEHIND, True, "True OnRouter", "but 90 s late"),
-        (AHEAD, False, "False RouterClockAhead", "is 90 s ahead"),
-        (WAITING, True, "False RouterClockNotSet", "until NTP"),
-        (NEVER_SET, True, "False RouterClockNotSet", "/system/ntp/client/set"),
-        (None, None, "Unknown NotLookedYet", "not been compared"),
-        (RIGHT, False, "False Changing", "being put"),
+        (RIGHT, IN_PLACE, "True OnRouter", "on time"),
+        (BEHIND, IN_PLACE, "True OnRouter", "but 90 s late"),
+        (AHEAD, IN_PLACE, "False RouterClockAhead", "is 90 s ahead"),
+        (WAITING, IN_PLACE, "False RouterClockNotSet", "until NTP"),
+        (NEVER_SET, IN_PLACE, "False RouterClockNotSet", "ntp/client/set"),
+        (None, IN_PLACE, "Unknown NotLookedYet", "not been compared"),
+        (RIGHT, None, "Unknown NotLookedYet", "not been compared"),
+        (RIGHT, REFUSED, "False NotPermitted", "give it"),
     ],
 )
 def test_what_the_condition_says(
     clock: RouterClock | None,
-    in_place: bool | None,
+    found: GuardFound | None,
     expected: str,
     words: str,
 ) -> None:
-    status, reason, message = condition(clock, in_place)
+    state, message = condition(clock, found)
 
-    assert f"{status} {reason}" == expected
+    assert state == expected
     assert words in message
 
 
 def test_in_dry_run_nothing_is_known_of_the_guard() -> None:
-    status, reason, _ = condition(RIGHT, True, dryRun=True)
+    state, _ = condition(RIGHT, IN_PLACE, dryRun=True)
 
-    assert (status, reason) == ("Unknown", "DryRun")
+    assert state == "Unknown DryRun"
 
 
-def test_why_the_router_does_not_take_it_is_said() -> None:
-    obstacle = Obstacle("ForbiddenByDeviceMode", "run this", looked=True)
+def test_where_device_mode_forbids_schedulers_nothing_is_written() -> None:
+    found = DeviceFindings(router_clock=RIGHT, schedulers_forbidden=True)
 
-    state = guard_state(device(), RIGHT, in_place=False, obstacle=obstacle)
+    assert wanted_guard(device(), "main", found).rows == ()
+    state, message = condition(RIGHT, IN_PLACE, forbidden=True)
+    assert state == "False ForbiddenByDeviceMode"
+    assert "scheduler=yes" in message
 
-    assert state is not None
-    assert (state.status, state.reason) == ("False", "ForbiddenByDeviceMode")
-    assert "run this" in state.message
+
+def test_trouble_with_other_rows_is_not_the_guards() -> None:
+    trouble = DeviceWarning("ConfigurationUndone", "the route")
+    row = {".id": "*1", "comment": "cerebro:main:tunnel"}
+    step = Step(SCRIPT, Command("/ip/route", "set", {".id": "*1"}), True, row)
+    other = ConfigurationPlan(steps=[step])
+    own = ConfigurationPlan(
+        steps=[
+            Step(
+                SCRIPT,
+                Command(SCRIPT.path, "add"),
+                False,
+                added_as={"comment": "cerebro:main:guard"},
+            )
+        ]
+    )
+
+    assert guard_found(other, [trouble]) == GuardFound()
+    assert guard_found(own, [trouble]) == GuardFound(trouble)
+    assert guard_found(own, []) == GuardFound()
+    assert guard_found(None, [trouble]) == GuardFound(trouble)
