@@ -29,11 +29,12 @@ def configuration_prints(configuration: Configuration) -> list[Command]:
 def _queries(configuration: Configuration, menu: Menu) -> tuple[str, ...]:
     """Return which rows of a menu to ask for; none: all.
 
-    Of routes, most are the router's own. Scripts of others may be large, also
+    Of routes, most are the router's own; a flag that is off may be left out,
+    so what is asked is that it is not on. Scripts of others may be large, also
     those of schedulers.
     """
     if menu.path.endswith("/route"):
-        return ("?dynamic=false",)
+        return ("?dynamic=true", "?#!")
 
     if menu.path not in (SCRIPT.path, SCHEDULER.path):
         return ()
