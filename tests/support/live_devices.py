@@ -7,6 +7,7 @@ here and whose statuses come back to the Store at once; the Lease, which is alwa
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -75,6 +76,9 @@ class LiveDevices:
         )
         self.manager = DeviceManager(self.context)
         self.store.subscribe(self._changed)
+        self._tunnels = tunnels
+        self._running: asyncio.Task[None] | None = None
+        self._next: LiveDevices | None = None
 
     # --- what the loops need of the agent around them
 
@@ -204,14 +208,7 @@ class LiveDevices:
 
     def ready(self, kind: str, name: str) -> dict[str, str]:
         """Return condition Ready of an object as it is stored."""
-        status = self._bodies[kind, name].get("status", {})
-        conditions: list[dict[str, str]] = status.get("conditions", [])
-        nothing = {"status": "", "reason": "", "message": ""}
-
-        return next(
-            (entry for entry in conditions if entry["type"] == "Ready"),
-            nothing,
-        )
+        return self.condition(kind, name, "Ready")
 
     def device(self, name: str) -> Device | None:
         """Return a Device as it is stored."""
@@ -241,6 +238,44 @@ class LiveDevices:
 
         return self.ready(kind, name)
 
+    # --- coming and going
+
+    def start(self) -> None:
+        """Run the loops."""
+        self._running = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End the loops, and those of the next agent."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
+
+        if self._next is not None:
+            await self._next.stop()
+
+    def start_anew(self) -> LiveDevices:
+        """Return the next agent, which runs and knows the objects alone."""
+        self._next = other = LiveDevices(self.simulator, self._tunnels)
+        other._bodies = copy.deepcopy(self._bodies)
+
+        for kind, name in other._bodies:
+            other._deliver(kind, name)
+
+        other.complete()
+        other.start()
+
+        return other
+
+    def condition(self, kind: str, name: str, which: str) -> dict[str, str]:
+        """Return a condition of an object as it is stored."""
+        status = self._bodies[kind, name].get("status", {})
+        conditions: list[dict[str, str]] = status.get("conditions", [])
+        nothing = {"status": "", "reason": "", "message": ""}
+
+        return next(
+            (entry for entry in conditions if entry["type"] == which), nothing
+        )
+
     async def _run(self) -> None:
         """Run the loops until cancelled."""
         async with asyncio.TaskGroup() as tasks:
@@ -261,10 +296,9 @@ async def live_devices(
     async with Simulator() as simulator:
         live = LiveDevices(simulator, tunnels)
         live.complete()
-        running = asyncio.create_task(live._run())
+        live.start()
 
         try:
             yield live
         finally:
-            running.cancel()
-            await asyncio.wait({running})
+            await live.stop()
