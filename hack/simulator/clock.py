@@ -20,7 +20,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Clock:
     """Seconds that only go up; `advance` skips ahead. The date follows the
     machine's, plus the skips, in the router's `zone`; one that was lost began
-    at 1970 anew, and one that jumped is wrong by that.
+    at 1970 anew.
     """
 
     def __init__(self, date_format: str = ISO_DATE) -> None:
@@ -28,7 +28,7 @@ class Clock:
         self.date_format = date_format
         self.zone: tzinfo = UTC
         self._lost_at: float | None = None
-        self._wrong_by = 0.0
+        self._wrong = 0.0
 
     def now(self) -> float:
         """Return the seconds on a scale of this clock alone."""
@@ -43,6 +43,12 @@ class Clock:
         """Whether the date is right."""
         return self._lost_at is None
 
+    def shift(self, seconds: float) -> None:
+        """Put the date wrong, ahead or (negative) behind; time goes on as
+        before.
+        """
+        self._wrong += seconds
+
     def lose(self) -> None:
         """Forget the date, as a board without a battery does at its boot."""
         self._lost_at = self.now()
@@ -50,19 +56,14 @@ class Clock:
     def set_right(self) -> None:
         """Learn the date, as from an NTP server."""
         self._lost_at = None
-        self._wrong_by = 0.0
-
-    def jump(self, seconds: float) -> None:
-        """Show another date from now on; no time passes."""
-        self._wrong_by += seconds
+        self._wrong = 0.0
 
     def utc(self) -> datetime:
         """Return the date and time in UTC, as far as the router knows."""
-        wrong = timedelta(seconds=self._wrong_by)
         if self._lost_at is not None:
-            since = timedelta(seconds=self.now() - self._lost_at)
-            return EPOCH + since + wrong
-        return datetime.now(UTC) + timedelta(seconds=self.skipped) + wrong
+            return EPOCH + timedelta(seconds=self.now() - self._lost_at)
+        ahead = self.skipped + self._wrong
+        return datetime.now(UTC) + timedelta(seconds=ahead)
 
     def local(self) -> datetime:
         """Return the date and time of the zone, without naming it."""

@@ -257,15 +257,16 @@ class SimulatorControl:
             "POST", f"/routers/{router}/clock", {"advance": seconds}
         )
 
-    async def jump_clock(self, router: str, seconds: float) -> None:
-        """Let the router show another date, while no time passes."""
-        way = "jump_back" if seconds < 0 else "jump_ahead"
+    async def shift_clock(self, router: str, seconds: float) -> None:
+        """Put a router's date wrong, ahead or (negative) behind; no time
+        passes.
+        """
         await self._call(
-            "POST", f"/routers/{router}/clock", {way: abs(seconds)}
+            "POST", f"/routers/{router}/clock", {"shift": seconds}
         )
 
     async def set_clock(self, router: str) -> None:
-        """Let a router whose date is lost, or wrong, learn it, as from an NTP
+        """Let a router whose date is lost or wrong learn it, as from an NTP
         server.
         """
         await self._call(

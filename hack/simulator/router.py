@@ -211,16 +211,15 @@ class Router:
         """Look at all that goes by the date anew."""
         self.scripts.scheduler.recompute()
 
+    def shift_clock(self, seconds: float) -> None:
+        """Put the date wrong by so many seconds, and more each time."""
+        self.clock.shift(seconds)
+        self.clock_changed()
+
     def set_clock(self) -> None:
         """Learn the date, as from an NTP server."""
         self.clock.set_right()
         self.clock_changed()
-
-    def jump_clock(self, seconds: float) -> None:
-        """Show another date from now on, as after a wrong setting."""
-        if seconds:
-            self.clock.jump(seconds)
-            self.clock_changed()
 
     def show(self, path: str) -> list[dict[str, str]]:
         """Return the rows of a menu as the API would show them to a full user.

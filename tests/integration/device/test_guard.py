@@ -47,7 +47,7 @@ async def alone(router: Router, seconds: int) -> None:
     for _ in range(seconds):
         router.clock.advance(1)
         router.settle()
-        while router.scripts.busy:
+        while router.scripts.jobs.busy:  # noqa: ASYNC110 - it runs in slices of this loop
             await asyncio.sleep(0)
 
 
@@ -94,7 +94,7 @@ async def test_access_ends_on_time_while_nobody_talks_to_the_router() -> None:
         assert router.network.packet(BY_HAND, "flow").forwarded
 
         # The router's time is that of the agent again.
-        router.jump_clock(-(4 + LATE))
+        router.shift_clock(-(4 + LATE))
         later = live.start_anew()
         await later.until(lambda: later.enforced("s01"), "the end is told")
 
@@ -149,13 +149,13 @@ async def test_a_clock_that_is_ahead_has_the_guard_stopped() -> None:
     async with live_devices(Carried()) as live:
         router = await a_guarded_router(live)
 
-        router.jump_clock(60)
+        router.shift_clock(60)
         await live.until(
             lambda: guarded(live, router) == "RouterClockAhead", "it is said"
         )
         await live.until(lambda: guards(router) == [SCRIPT], "it is stopped")
 
-        router.jump_clock(-60)
+        router.shift_clock(-60)
         await live.until(
             lambda: guards(router) == [SCRIPT, SCHEDULER], "it is back"
         )

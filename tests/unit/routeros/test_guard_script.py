@@ -332,7 +332,7 @@ def test_a_clock_that_was_never_set_ends_nobody(router: Router) -> None:
 def test_while_ntp_has_not_the_time_nobody_is_ended(router: Router) -> None:
     act(router, NTP, "set", {"enabled": "yes", "servers": "192.0.2.1"})
     router.clock.lose()
-    router.jump_clock(now(router) + HOUR)
+    router.shift_clock(now(router) + HOUR)
     bind(router, ANNA, 10 * MINUTE)
 
     advance(router, 5 * MINUTE)
@@ -352,7 +352,7 @@ def test_a_clock_that_jumps_ends_nobody_early(
 ) -> None:
     act(router, NTP, "set", {"enabled": ntp, "servers": "192.0.2.1"})
     advance(router, 2 * MINUTE)
-    router.jump_clock(jump)
+    router.shift_clock(jump)
     bind(router, ANNA, 20 * MINUTE)
     bind(router, BOB, 40 * MINUTE)
 
@@ -373,7 +373,7 @@ def test_a_clock_that_ntp_puts_forward_counts_after_an_hour(
     router: Router,
 ) -> None:
     act(router, NTP, "set", {"enabled": "yes", "servers": "192.0.2.1"})
-    router.jump_clock(-2 * HOUR)
+    router.shift_clock(-2 * HOUR)
     advance(router, 2 * MINUTE)
     router.set_clock()
     bind(router, ANNA, 5 * MINUTE)
@@ -421,7 +421,7 @@ def test_whatever_the_clock_does_nobody_is_ended_early(
     jumped = False
     for jump, seconds in events:
         jumped = jumped or jump != 0
-        router.jump_clock(jump)
+        router.shift_clock(jump)
         advance(router, seconds)
         there = column(router, BINDING, "mac-address")
         for mac, end in macs.items():
