@@ -51,10 +51,17 @@ async def alone(router: Router, seconds: int) -> None:
             await asyncio.sleep(0)
 
 
-async def a_guarded_router(live: LiveDevices, **spec: object) -> Router:
+async def a_reached_router(live: LiveDevices) -> Router:
+    """A router that its hub reaches, with the time of its agent."""
     router = await a_router(live, "r")
+    router.shift_clock(-router.clock.skipped)
     has_hub(live, router)
-    has_device(live, router, access={"guard": "Router"}, **spec)
+    return router
+
+
+async def a_guarded_router(live: LiveDevices) -> Router:
+    router = await a_reached_router(live)
+    has_device(live, router, access={"guard": "Router"})
     await live.until(lambda: guarded(live, router) == "OnRouter", "the guard")
     assert guards(router) == [SCRIPT, SCHEDULER]
     return router
@@ -165,9 +172,8 @@ async def test_device_mode_without_schedulers_is_said_and_nothing_written() -> (
     None
 ):
     async with live_devices(Carried()) as live:
-        router = await a_router(live, "r")
+        router = await a_reached_router(live)
         router.options.device_mode_scheduler = False
-        has_hub(live, router)
         has_device(live, router, access={"guard": "Router"})
 
         await live.until(
@@ -182,18 +188,16 @@ async def test_device_mode_without_schedulers_is_said_and_nothing_written() -> (
 
 async def test_in_dry_run_the_plan_has_the_lines_of_the_guard() -> None:
     async with live_devices(Carried()) as live:
-        router = await a_router(live, "r")
-        has_hub(live, router)
+        router = await a_reached_router(live)
         has_device(live, router, access={"guard": "Router"}, dryRun=True)
 
-        await live.until_ready("Device", "r", "DryRun")
-        device = live.device("r")
+        def plan() -> str:
+            device = live.device("r")
+            return "\n".join((device and device.status.plan) or [])
+
+        for menu in ("script", "scheduler"):
+            line = f"/system {menu} add name=cerebro-main-guard"
+            await live.until(lambda line=line: line in plan(), line)  # type: ignore[misc]
 
         assert guards(router) == []
-        assert device is not None
-        plan = device.status.plan or []
-        assert any(
-            "/system scheduler add name=cerebro-main" in x for x in plan
-        )
-        assert any("/system script add name=cerebro-main" in x for x in plan)
         assert guarded(live, router) == "DryRun"
