@@ -2,7 +2,7 @@
 there, and what is remembered, to the next step. Pure; times come in.
 
 A change that may cut the connection is made while an undo is armed on the
-router. The undo is taken away once a fresh login has worked and read the rows
+router (rule B11). The undo is taken away once a fresh login has worked and read the rows
 as wanted; else it runs, and that change is not tried again until the spec or
 the router changes.
 """
@@ -25,6 +25,11 @@ from cerebro.routeros.menus.menu import is_dynamic
 CONFIRM_WITHIN = UNDO_AFTER - 5
 """Seconds from the arming in which a login is tried: later it might meet the
 undo.
+"""
+
+WRITE_WITHIN = UNDO_AFTER - 15
+"""Seconds from the arming in which the change is written: a step that hung for
+that long is the last one, for what is written after the undo stays.
 """
 
 HAS_RUN = UNDO_AFTER + 15
