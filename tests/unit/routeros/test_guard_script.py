@@ -1,4 +1,4 @@
-"""What the guard's script does on a router (rule B11): whom it ends, whom it leaves, and what a wrong clock changes.
+"""What the guard's script does on a router (rule B13): whom it ends, whom it leaves, and what a wrong clock changes.
 
 It is run by the simulator's interpreter of scripts, which was written from MikroTik's manual and shares no code with
 ours. The router has no listener: nobody talks to it, as with agent, tunnel and API server gone.

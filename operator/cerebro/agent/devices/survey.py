@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cerebro.agent.context import AgentContext
-from cerebro.agent.devices.config.clock import clock_prints, router_clock
-from cerebro.agent.devices.config.guard import wants_guard
 from cerebro.agent.devices.fitness.router import (
     fitness_prints,
     fitness_reading,
@@ -38,7 +36,6 @@ class Survey:
         self._context = context
         self._session: RouterSession | None = None
         self._due_at = 0.0
-        self._guarded = False
 
     async def take(
         self,
@@ -55,7 +52,6 @@ class Survey:
 
         now = time.monotonic()
         is_due = session is not self._session or now >= self._due_at
-        is_due = is_due or wants_guard(device) is not self._guarded
         if not is_due or urgent():
             return findings
 
@@ -63,9 +59,6 @@ class Survey:
 
         try:
             replies = await _read(session, [*ipv6, *fitness], urgent)
-            findings = await self._with_clock(
-                device, session, findings, urgent
-            )
         except DeadlineExceeded:
             # Nobody needs it now: a slow router is asked at the next resync.
             replies = []
@@ -74,7 +67,6 @@ class Survey:
             return findings
 
         self._session = session
-        self._guarded = wants_guard(device)
         self._due_at = now + device.spec.resync_interval.total_seconds()
 
         reading = fitness_reading(replies[len(ipv6) :])
@@ -89,27 +81,6 @@ class Survey:
             if reading.device_mode is None
             else forbids_schedulers(reading.device_mode),
         )
-
-    async def _with_clock(
-        self,
-        device: Device,
-        session: RouterSession,
-        findings: DeviceFindings,
-        urgent: Callable[[], bool],
-    ) -> DeviceFindings:
-        """Return the findings with the router's clock, for the guard (rule
-        B11). An answer that says nothing leaves what was known.
-
-        Raises RouterError.
-        """
-        if not (wants_guard(device) and self._context.clock_trusted()):
-            return findings
-
-        asked_at = time.time()
-        replies = await _read(session, clock_prints(), urgent)
-        clock = router_clock(replies or [], asked_at, time.time())
-
-        return replace(findings, router_clock=clock or findings.router_clock)
 
 
 def ipv6_warnings(

@@ -1,4 +1,4 @@
-r"""The text of the guard's script, in RouterOS' script language (rule B11).
+r"""The text of the guard's script, in RouterOS' script language (rule B13).
 Pure.
 
 What RouterOS 7.10 to 7.23 have in common decides how it is written:
