@@ -181,7 +181,9 @@ _ROWS = r"""  :local gCount 0
         /ip/hotspot/ip-binding/remove $gId
         :set gCount ($gCount + 1)
         :if ([:len $gIp] > 0) do={:set ($gIps->$gIp) 1}
-        :if ([:len $gMac] > 0) do={:set ($gMacs->$gMac) 1} else={:set ($gMacs->$gIp) 1}
+        :if ([:len $gMac] > 0) do={:set ($gMacs->$gMac) 1} else={
+          :if ([:len $gIp] > 0) do={:set ($gMacs->$gIp) 1}
+        }
       }
     } on-error={}
   }
@@ -224,16 +226,15 @@ _LOGINS = r"""    :local gKeep [:toarray ""]
         :if ([:typeof ($gMacs->$gIp)] = "num") do={:set gEnded true}
         :if ($gEnded) do={
           :if ([:len [/ip/hotspot/user/find where name=$gUser comment~"<OURS>"]] > 0) do={
-            :set ($gKeep->$gMac) 1
+            :if ([:len $gMac] > 0) do={:set ($gKeep->$gMac) 1}
           } else={
-            :set ($gMacs->$gMac) 1
-            :set ($gIps->$gIp) 1
+            :if ([:len $gMac] > 0) do={:set ($gMacs->$gMac) 1}
+            :if ([:len $gIp] > 0) do={:set ($gIps->$gIp) 1}
             /ip/hotspot/active/remove $gId
           }
         }
       } on-error={}
     }
-    :set ($gMacs->"") "nobody"
     :foreach gId in=[/ip/hotspot/cookie/find] do={
       :do {
         :local gUser [:tostr [/ip/hotspot/cookie/get $gId user]]
@@ -246,8 +247,8 @@ _LOGINS = r"""    :local gKeep [:toarray ""]
     }
 """
 """Logins and cookies of the clients. A login with an account of ours whose end
-has not come stays. A row that lacks MAC or address reads as an empty text,
-which is no client.
+has not come stays. What a row lacks reads as an empty text, which is never
+noted: it is no client.
 """
 
 _HOSTS = r"""    :local gLive [:toarray ""]
