@@ -64,6 +64,11 @@ def wanted_guard(
     return guard_part(installation, scripted=scripted, runs=runs)
 
 
+def retired_guard(installation: str) -> Part:
+    """Return the guard without its rows."""
+    return guard_part(installation, scripted=False, runs=None)
+
+
 def guard_found(
     plan: ConfigurationPlan | None, told: Sequence[DeviceWarning]
 ) -> GuardFound:

@@ -4,12 +4,14 @@ what other fields ask for. Pure.
 
 from __future__ import annotations
 
-from cerebro.agent.devices.config.guard import wanted_guard
+from collections.abc import Callable
+
+from cerebro.agent.devices.config.guard import retired_guard, wanted_guard
 from cerebro.agent.devices.status import DeviceFindings
 from cerebro.kube.cache.store import Store
 from cerebro.resources import HUB, Device, Hub
 from cerebro.routeros.bootstrap import NotReadyError, Tunnel, tunnel_of
-from cerebro.routeros.configuration.desired import Configuration
+from cerebro.routeros.configuration.desired import Configuration, Part
 
 
 def wanted_configuration(
@@ -30,6 +32,19 @@ def wanted_configuration(
     guard = wanted_guard(device, installation, findings)
 
     return Configuration(tunnel, (guard,))
+
+
+def retired_configuration(installation: str) -> Configuration:
+    """Return what is to be on a router without manageConfig: the tunnel is
+    left as it is, and each further part has no rows.
+    """
+    retired = tuple(part(installation) for part in _RETIRED)
+
+    return Configuration(None, retired)
+
+
+_RETIRED: tuple[Callable[[str], Part], ...] = (retired_guard,)
+"""By installation, the further parts without their rows."""
 
 
 def _tunnel(device: Device, store: Store, installation: str) -> Tunnel | str:
