@@ -35,7 +35,7 @@ from cerebro.resources import (
     Session,
     format_time,
 )
-from cerebro.resources.naming import SECRET_TYPE_ROUTER
+from cerebro.resources.naming import FINALIZER_CLEANUP, SECRET_TYPE_ROUTER
 from simulator.router import Router
 from simulator.simulator import Simulator
 from support.tunnels import NoTunnels
@@ -129,6 +129,15 @@ class LiveDevices:
         }
 
         self._create("Device", router.name, {"api": api, **spec})
+
+    def begin_to_delete(self, router: Router, **spec: Any) -> None:
+        """Delete the Device of a router, which waits for its rows to go."""
+        body = self._bodies["Device", router.name]
+        body["metadata"]["deletionTimestamp"] = format_time(datetime.now(UTC))
+        body["metadata"]["finalizers"] = [FINALIZER_CLEANUP]
+        body["spec"] = {**body["spec"], **spec}
+        self._deliver("Device", router.name)
+        self.store.believe(DEVICE, NAMESPACE, [body["metadata"]["uid"]])
 
     def has_hub(
         self, name: str, public_key: str, addresses: list[str], endpoint: str

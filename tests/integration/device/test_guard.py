@@ -152,6 +152,18 @@ async def test_without_the_field_the_guard_goes(spec: dict[str, bool]) -> None:
         await live.until(lambda: guarded(live, router) == "", "nothing said")
 
 
+async def test_a_device_that_goes_with_clean_up_takes_the_guard_along() -> (
+    None
+):
+    async with live_devices(Carried()) as live:
+        router = await a_guarded_router(live)
+
+        live.begin_to_delete(router, deletionPolicy="Cleanup")
+
+        await live.until(lambda: guards(router) == [], "the guard is gone")
+        await live.until_ready("Device", router.name, "CleanedUp")
+
+
 async def test_a_clock_that_is_ahead_has_the_guard_stopped() -> None:
     async with live_devices(Carried()) as live:
         router = await a_guarded_router(live)

@@ -63,3 +63,15 @@ class Upkeep:
             findings = await each.take(device, session, findings, urgent)
 
         return findings
+
+    async def clean_up(
+        self, device: Device, session: RouterSession, findings: DeviceFindings
+    ) -> DeviceFindings:
+        """Return the findings after what a Device that goes leaves nobody to
+        mend was taken off: all of the configuration but the tunnel.
+
+        Raises RouterError if the connection is lost.
+        """
+        return await self._configuration.retire(
+            device, session, findings, lambda: False
+        )

@@ -84,7 +84,7 @@ class ConfigurationKeeper:
         Raises RouterError if the connection is lost.
         """
         if not device.spec.manage_config:
-            return await self._retire(device, session, findings, urgent)
+            return await self.retire(device, session, findings, urgent)
 
         if not device.spec.dry_run and not self._may_write(device):
             return findings
@@ -133,7 +133,7 @@ class ConfigurationKeeper:
 
         return done
 
-    async def _retire(
+    async def retire(
         self,
         device: Device,
         session: RouterSession,
