@@ -40,6 +40,7 @@ ARGUMENTS = {
     "/ip/firewall/connection": "",
     "/ip/hotspot": "name interface disabled",
     "/ip/service": "address port disabled",
+    "/system/script": "name source policy comment",
     "/system/scheduler": "name interval start-time policy on-event comment disabled",
 }
 Row = dict[str, Any]

@@ -7,6 +7,7 @@ here and whose statuses come back to the Store at once; the Lease, which is alwa
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -34,7 +35,7 @@ from cerebro.resources import (
     Session,
     format_time,
 )
-from cerebro.resources.naming import SECRET_TYPE_ROUTER
+from cerebro.resources.naming import FINALIZER_CLEANUP, SECRET_TYPE_ROUTER
 from simulator.router import Router
 from simulator.simulator import Simulator
 from support.tunnels import NoTunnels
@@ -75,6 +76,9 @@ class LiveDevices:
         )
         self.manager = DeviceManager(self.context)
         self.store.subscribe(self._changed)
+        self._tunnels = tunnels
+        self._running: asyncio.Task[None] | None = None
+        self._next: LiveDevices | None = None
 
     # --- what the loops need of the agent around them
 
@@ -125,6 +129,15 @@ class LiveDevices:
         }
 
         self._create("Device", router.name, {"api": api, **spec})
+
+    def begin_to_delete(self, router: Router, **spec: Any) -> None:
+        """Delete the Device of a router, which waits for its rows to go."""
+        body = self._bodies["Device", router.name]
+        body["metadata"]["deletionTimestamp"] = format_time(datetime.now(UTC))
+        body["metadata"]["finalizers"] = [FINALIZER_CLEANUP]
+        body["spec"] = {**body["spec"], **spec}
+        self._deliver("Device", router.name)
+        self.store.believe(DEVICE, NAMESPACE, [body["metadata"]["uid"]])
 
     def has_hub(
         self, name: str, public_key: str, addresses: list[str], endpoint: str
@@ -215,14 +228,7 @@ class LiveDevices:
 
     def ready(self, kind: str, name: str) -> dict[str, str]:
         """Return condition Ready of an object as it is stored."""
-        status = self._bodies[kind, name].get("status", {})
-        conditions: list[dict[str, str]] = status.get("conditions", [])
-        nothing = {"status": "", "reason": "", "message": ""}
-
-        return next(
-            (entry for entry in conditions if entry["type"] == "Ready"),
-            nothing,
-        )
+        return self.condition(kind, name, "Ready")
 
     def device(self, name: str) -> Device | None:
         """Return a Device as it is stored."""
@@ -252,6 +258,44 @@ class LiveDevices:
 
         return self.ready(kind, name)
 
+    # --- coming and going
+
+    def start(self) -> None:
+        """Run the loops."""
+        self._running = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End the loops, and those of the next agent."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
+
+        if self._next is not None:
+            await self._next.stop()
+
+    def start_anew(self) -> LiveDevices:
+        """Return the next agent, which runs and knows the objects alone."""
+        self._next = other = LiveDevices(self.simulator, self._tunnels)
+        other._bodies = copy.deepcopy(self._bodies)
+
+        for kind, name in other._bodies:
+            other._deliver(kind, name)
+
+        other.complete()
+        other.start()
+
+        return other
+
+    def condition(self, kind: str, name: str, which: str) -> dict[str, str]:
+        """Return a condition of an object as it is stored."""
+        status = self._bodies[kind, name].get("status", {})
+        conditions: list[dict[str, str]] = status.get("conditions", [])
+        nothing = {"status": "", "reason": "", "message": ""}
+
+        return next(
+            (entry for entry in conditions if entry["type"] == which), nothing
+        )
+
     async def _run(self) -> None:
         """Run the loops until cancelled."""
         async with asyncio.TaskGroup() as tasks:
@@ -272,10 +316,9 @@ async def live_devices(
     async with Simulator() as simulator:
         live = LiveDevices(simulator, tunnels)
         live.complete()
-        running = asyncio.create_task(live._run())
+        live.start()
 
         try:
             yield live
         finally:
-            running.cancel()
-            await asyncio.wait({running})
+            await live.stop()

@@ -107,6 +107,9 @@ class DeviceAccess(Spec):
     hotspot_server: Word | None = None
     """Hotspot server that the binding holds for; none: all."""
 
+    guard: Literal["None", "Router"] = "None"
+    """Router: a script there ends access on time too, also while nobody reaches the router."""
+
 
 class CircuitBreaker(Spec):
     """When a router that does not answer is left alone for a while."""
@@ -150,6 +153,12 @@ class DeviceSpec(Spec):
                     "tunnelAddress, lanNetworks and manageConfig are about the tunnel: "
                     "set hubRef too, or leave them out",
                     fieldPath=".hubRef",
+                ),
+                rule(
+                    "self.access.guard == 'None' || self.manageConfig",
+                    "access.guard: Router puts a script on the router: set manageConfig: true too, "
+                    "or leave access.guard out",
+                    fieldPath=".access.guard",
                 ),
             ]
         }

@@ -326,6 +326,9 @@ class DeviceLoop:
         self._schedule.suspend()
 
         if device.spec.paused == "None" and self.context.may_write(device):
+            self._findings = await self._upkeep.clean_up(
+                device, session, self._findings
+            )
             policy = policy_of(device, self.context.installation)
             acts = partial(self.context.still_acts, device, leased=True)
             dry_run = device.spec.dry_run

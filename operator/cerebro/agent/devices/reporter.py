@@ -15,6 +15,7 @@ from typing import Any
 
 from cerebro.agent.context import FIELD_MANAGER, AgentContext
 from cerebro.agent.devices.breaker import Breaker
+from cerebro.agent.devices.config.guard import guard_state
 from cerebro.agent.devices.identity import renaming
 from cerebro.agent.devices.model import DeviceWarning
 from cerebro.agent.devices.status import DeviceFindings, device_status
@@ -143,6 +144,7 @@ class DeviceReporter:
             circuit=circuit,
             open_until=findings.open_until if circuit == "Open" else None,
             tunnel=tunnel,
+            guard=guard_state(device, findings),
         )
 
     def _ready_differs(self, device: Device) -> bool:

@@ -15,6 +15,8 @@ from typing import Any
 from cerebro.agent.devices.breaker import State
 from cerebro.agent.devices.model import (
     DeviceWarning,
+    GuardFound,
+    RouterClock,
     RouterFacts,
     TechnicalUserFact,
 )
@@ -32,6 +34,7 @@ from cerebro.resources.device import DeviceStatus
 
 _EQUAL = "Equal"
 _CHANGING = "Changing"
+_GUARDED = "Guarded"
 
 MAX_PLAN_LINES = 256
 """Lines that a status takes."""
@@ -95,6 +98,18 @@ class DeviceFindings:
     """In dry run with `spec.manageConfig`: what would be changed at the
     router's end of the tunnel, a line each.
     """
+
+    router_clock: RouterClock | None = None
+    """The router's clock at the last look; None: not known."""
+
+    schedulers_forbidden: bool = False
+    """Whether device-mode of the router forbids schedulers."""
+
+    guard_found: GuardFound | None = None
+    """What the last look at the router's configuration says of the guard."""
+
+    guard: ConditionState | None = None
+    """Guarded; None for a Device that asks for no guard."""
 
     kept_configuration: tuple[DeviceWarning, ...] = ()
     """What is not as `spec.manageConfig` wants it, or not confirmed; see
@@ -201,6 +216,9 @@ def _states(
     states["Configured"] = _configured(device, findings)
     if findings.tunnel is not None:
         states["TunnelUp"] = findings.tunnel
+
+    if findings.guard is not None:
+        states[_GUARDED] = findings.guard
 
     return states
 

@@ -13,6 +13,7 @@ from cerebro.agent.devices.fitness.router import (
     fitness_prints,
     fitness_reading,
     fitness_warnings,
+    forbids_schedulers,
 )
 from cerebro.agent.devices.model import DeviceWarning
 from cerebro.agent.devices.status import DeviceFindings
@@ -76,6 +77,9 @@ class Survey:
                 *fitness_warnings(device, reading),
                 *ipv6_warnings(replies[: len(ipv6)]),
             ),
+            schedulers_forbidden=findings.schedulers_forbidden
+            if reading.device_mode is None
+            else forbids_schedulers(reading.device_mode),
         )
 
 

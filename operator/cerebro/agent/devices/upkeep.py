@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from cerebro.agent.context import AgentContext
+from cerebro.agent.devices.config.clock_look import ClockLook
 from cerebro.agent.devices.config.keeper import ConfigurationKeeper
 from cerebro.agent.devices.connection import RouterLink
 from cerebro.agent.devices.status import DeviceFindings
@@ -33,6 +34,7 @@ class Upkeep:
         after its connection was dropped, `come_again` at a moment.
         """
         self._survey = Survey(context)
+        self._clock = ClockLook(context)
         self._technical = TechnicalUserKeeper(context, link, reconnect)
         self._configuration = ConfigurationKeeper(
             context, link, come_again, reconnect
@@ -50,7 +52,26 @@ class Upkeep:
 
         Raises RouterError if the connection is lost.
         """
-        for each in (self._survey, self._technical, self._configuration):
+        upkeep = (
+            self._survey,
+            self._clock,
+            self._technical,
+            self._configuration,
+        )
+
+        for each in upkeep:
             findings = await each.take(device, session, findings, urgent)
 
         return findings
+
+    async def clean_up(
+        self, device: Device, session: RouterSession, findings: DeviceFindings
+    ) -> DeviceFindings:
+        """Return the findings after what a Device that goes leaves nobody to
+        mend was taken off: all of the configuration but the tunnel.
+
+        Raises RouterError if the connection is lost.
+        """
+        return await self._configuration.retire(
+            device, session, findings, lambda: False
+        )

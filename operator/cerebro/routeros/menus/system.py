@@ -7,12 +7,18 @@ from __future__ import annotations
 from cerebro.routeros.menus.menu import Menu, boolean, duration, plain
 from cerebro.routeros.menus.users import policies
 
+
+def source(text: str) -> str:
+    """Normalise a script: a router may end its lines with CR LF."""
+    return text.replace("\r\n", "\n").strip()
+
+
 SCRIPT = Menu(
     path="/system/script",
     key=("name",),
     compared={
         "name": plain,
-        "source": plain,
+        "source": source,
         "policy": policies,
         "comment": plain,
     },

@@ -20,6 +20,7 @@ from cerebro.agent.devices.config.change import (
     ChangeUnderWay,
     Work,
 )
+from cerebro.agent.devices.config.guard import guard_found
 from cerebro.agent.devices.config.preview import configuration_lines, note
 from cerebro.agent.devices.config.repairs import Repairs
 from cerebro.agent.devices.config.retirement import Retirement
@@ -83,7 +84,7 @@ class ConfigurationKeeper:
         Raises RouterError if the connection is lost.
         """
         if not device.spec.manage_config:
-            return await self._retire(device, session, findings, urgent)
+            return await self.retire(device, session, findings, urgent)
 
         if not device.spec.dry_run and not self._may_write(device):
             # An undo that runs meanwhile says nothing of its change.
@@ -92,8 +93,9 @@ class ConfigurationKeeper:
 
             return replace(findings, kept_configuration=())
 
+        context = self._context
         wanted = wanted_configuration(
-            device, self._context.store, self._context.installation
+            device, context.store, context.installation, findings
         )
         if isinstance(wanted, str):
             return _missing(device, findings, wanted)
@@ -135,7 +137,7 @@ class ConfigurationKeeper:
 
         return done
 
-    async def _retire(
+    async def retire(
         self,
         device: Device,
         session: RouterSession,
@@ -206,6 +208,8 @@ class ConfigurationKeeper:
         """Return the findings after what is due was done; None if it was given
         up for somebody who waits. Raises RouterError.
         """
+        plan = None
+        told: tuple[DeviceWarning, ...]
         self._change.postpone()
 
         try:
@@ -213,11 +217,11 @@ class ConfigurationKeeper:
             if reading is None:
                 return None
 
-            told = (
-                (warnings.not_kept(reading),)
-                if isinstance(reading, str)
-                else await self._repair(work, reading)
-            )
+            if isinstance(reading, str):
+                told = (warnings.not_kept(reading),)
+            else:
+                plan = reading.plan
+                told = await self._repair(work, reading)
         except DeadlineExceeded as error:
             told = (warnings.not_kept(f"{error}"),)
         except Trap as refusal:
@@ -226,6 +230,7 @@ class ConfigurationKeeper:
         return replace(
             findings,
             configuration=None,
+            guard_found=guard_found(plan, told),
             kept_configuration=told,
             undone_configuration=self._change.undone_text(),
         )

@@ -10,23 +10,44 @@ from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.errors import Trap, TrapKind
 from cerebro.routeros.configuration.desired import Configuration
 from cerebro.routeros.configuration.earlier import Tables
-from cerebro.routeros.menus.menu import Row
+from cerebro.routeros.menus.menu import Menu, Row
+from cerebro.routeros.menus.system import SCHEDULER, SCRIPT
 
 
 def configuration_prints(configuration: Configuration) -> list[Command]:
-    """Return the commands that read what the plan needs. Of routes, most are
-    the router's own: these are not asked for. A flag that is off may be left
-    out, so what is asked is that it is not on.
-    """
+    """Return the commands that read what the plan needs."""
     prints = []
 
     for menu in configuration.menus:
         proplist = {".proplist": ",".join(menu.proplist)}
-        is_routes = menu.path.endswith("/route")
-        static = ("?dynamic=true", "?#!") if is_routes else ()
-        prints.append(Command(menu.path, "print", proplist, static))
+        queries = _queries(configuration, menu)
+        prints.append(Command(menu.path, "print", proplist, queries))
 
     return prints
+
+
+def _queries(configuration: Configuration, menu: Menu) -> tuple[str, ...]:
+    """Return which rows of a menu to ask for; none: all.
+
+    Of routes, most are the router's own; a flag that is off may be left out,
+    so what is asked is that it is not on. Scripts of others may be large, also
+    those of schedulers.
+    """
+    if menu.path.endswith("/route"):
+        return ("?dynamic=true", "?#!")
+
+    if menu.path not in (SCRIPT.path, SCHEDULER.path):
+        return ()
+
+    comments = [
+        part.comment for part in configuration.parts if menu in part.menus
+    ]
+    either = "|" * (len(comments) - 1)
+
+    return (
+        *(f"?comment={comment}" for comment in comments),
+        *((f"?#{either}",) if either else ()),
+    )
 
 
 def tables_of(

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cerebro.agent.devices.config.guard import retired_guard, wanted_guard
+from cerebro.agent.devices.status import DeviceFindings
 from cerebro.kube.cache.store import Store
 from cerebro.resources import HUB, Device, Hub
 from cerebro.routeros.bootstrap import NotReadyError, Tunnel, tunnel_of
@@ -13,17 +15,23 @@ from cerebro.routeros.configuration.desired import Configuration, Part
 
 
 def wanted_configuration(
-    device: Device, store: Store, installation: str
+    device: Device,
+    store: Store,
+    installation: str,
+    findings: DeviceFindings,
 ) -> Configuration | str:
     """Return what is to be on the router, or which fact is missing.
 
-    A further part of the configuration is given to it here.
+    A further part of the configuration is given to it here; `findings` say
+    what is known of the router.
     """
     tunnel = _tunnel(device, store, installation)
     if isinstance(tunnel, str):
         return tunnel
 
-    return Configuration(tunnel)
+    guard = wanted_guard(device, installation, findings)
+
+    return Configuration(tunnel, (guard,))
 
 
 def retired_configuration(installation: str) -> Configuration:
@@ -35,7 +43,7 @@ def retired_configuration(installation: str) -> Configuration:
     return Configuration(None, retired)
 
 
-_RETIRED: tuple[Callable[[str], Part], ...] = ()
+_RETIRED: tuple[Callable[[str], Part], ...] = (retired_guard,)
 """By installation, the further parts without their rows."""
 
 

@@ -5,6 +5,7 @@ steps. Pure.
 from __future__ import annotations
 
 from cerebro.agent.devices.fitness.refusals import (
+    ALLOW_SCHEDULER,
     FORBIDDEN_BY_DEVICE_MODE,
     REFUSALS,
 )
@@ -20,10 +21,6 @@ CONTESTED = "Contested"
 _SHOWN = 6
 """Lines of a change that a message has."""
 
-_ALLOW_SCHEDULER = (
-    "run /system/device-mode/update scheduler=yes on the router, and within a few minutes press its button or cut "
-    "its power, as it says"
-)
 _ALLOW_WRITES = (
     "give the group of the user of spec.api.credentialsSecretRef the policies read, write and api, and policy where "
     "the router asks for it"
@@ -44,7 +41,7 @@ def not_armed(refusal: Trap | None) -> DeviceWarning:
     words = "" if refusal is None else f" ({refusal})"
 
     if kind is TrapKind.DEVICE_MODE:
-        message = f"device-mode forbids schedulers{words}, {_NOT_WRITTEN}: {_ALLOW_SCHEDULER}"
+        message = f"device-mode forbids schedulers{words}, {_NOT_WRITTEN}: {ALLOW_SCHEDULER}"
         reason = FORBIDDEN_BY_DEVICE_MODE
     elif kind is TrapKind.NOT_PERMITTED:
         message = f"the router refuses the scheduler of an undo{words}, {_NOT_WRITTEN}: {_ALLOW_WRITES}"
@@ -63,7 +60,7 @@ def refused(trap: Trap) -> DeviceWarning:
     if trap.kind is TrapKind.DEVICE_MODE:
         return DeviceWarning(
             FORBIDDEN_BY_DEVICE_MODE,
-            f"spec.manageConfig: {trap}: {_ALLOW_SCHEDULER}",
+            f"spec.manageConfig: {trap}: {ALLOW_SCHEDULER}",
         )
 
     if known is not None:

@@ -108,7 +108,7 @@ async def test_f6_the_tunnel_stands_before_access() -> None:
     )
     assert lines[-1] == ACCESS
     assert len(lines) == 6
-    assert len(router.prints) == 7
+    assert len(router.prints) == 9
 
 
 @pytest.mark.parametrize("spec", [{"manageConfig": False}, {"dryRun": False}])
