@@ -30,7 +30,7 @@ cancel; `dispatch` the way to a handler; `commands`, `printing`, `actions` the
 verbs; `menu`, `menus`, `menus_system`, `menus_ipv6`, `menus_routing`,
 `computed` the menus as data; `values` kinds and normal forms; `query` query
 words; `row`, `table` rows; `safe_mode` what is undone; `hotspot`, `network`
-what happens to clients and their packets; `faults` latency and all that goes
+what happens to clients and their packets, `network_ipv6` past the hotspot; `faults` latency and all that goes
 wrong; `clock` time; `tls` the encrypted service; `options` the switches;
 `router`, `simulator` what holds them together; `control_server`, `control` the control port and its
 client; `cli` the command line. "Reference" means the project's notes on the
