@@ -28,7 +28,8 @@ from cerebro.resources import Device
 from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.errors import DeadlineExceeded, Trap
 from cerebro.routeros.client.session import RouterSession
-from cerebro.routeros.ipv6 import ipv6_leaks, ipv6_prints, ipv6_reading
+from cerebro.routeros.ipv6.leaks import ipv6_leaks
+from cerebro.routeros.ipv6.reading import ipv6_prints, ipv6_reading
 
 _LOOK_FOR_URGENT = 0.02
 """Seconds between two looks, while the router prints, whether somebody waits.

@@ -17,6 +17,7 @@ from cerebro.routeros.client.session import RouterSession
 LEAK = {
     "/ip/hotspot": [{"interface": "bridge"}],
     "/ipv6/address": [{"interface": "bridge", "address": "2001:db8::1/64"}],
+    "/ipv6/nd": [{"interface": "all"}],
 }
 NOTHING = DeviceFindings()
 CONTEXT = cast(AgentContext, None)
