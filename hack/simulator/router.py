@@ -11,10 +11,17 @@ from collections import deque
 from dataclasses import asdict
 from typing import Any
 
-from simulator import menus, menus_ipv6, menus_routing, menus_system
-from simulator.clock import Clock, Deadlines
+from simulator import (
+    menus,
+    menus_addresses,
+    menus_ipv6,
+    menus_routing,
+    menus_scripts,
+    menus_system,
+)
+from simulator.clock import ISO_DATE, OLD_DATE, Clock, Deadlines
 from simulator.commands import Call
-from simulator.dispatch import Request
+from simulator.dispatch import Request, execute
 from simulator.faults import Faults, Processor
 from simulator.hotspot import Hotspot
 from simulator.menu import Menu
@@ -24,9 +31,12 @@ from simulator.printing import View
 from simulator.rights import BUILT_IN_GROUPS, POLICIES, ROOT
 from simulator.row import Row
 from simulator.safe_mode import SafeMode
+from simulator.script.library import Scripts
 from simulator.session import Session
+from simulator.syslog import SysLog
 from simulator.table import Event, Table
 from simulator.tls import server_context
+from simulator.tunnel_way import INTERFACES, TunnelWay, follow_name
 from simulator.values import format_duration
 
 LOG_SIZE = 4000
@@ -64,7 +74,8 @@ class Router:
         self.name = options.name
         self.version = parse_version(options.version)
         self.random = random.Random(options.seed)  # noqa: S311 - repeatable on purpose
-        self.clock = Clock()
+        old = self.version < menus_scripts.NEW_DATES
+        self.clock = Clock(OLD_DATE if old else ISO_DATE)
         self.deadlines = Deadlines(self.clock)
         self.faults = Faults()
         self.processor = Processor(self.faults)
@@ -84,9 +95,13 @@ class Router:
         self.absent: set[str] = set()
         self.tables: dict[str, Table] = {}
         self._make_tables()
+        self.syslog = SysLog(self.tables["/log"], self.clock)
+        self.scripts = Scripts(self, execute)
         self.safe_mode = SafeMode(self)
         self.hotspot = Hotspot(self)
         self.network = Network(self)
+        self.way = TunnelWay(self, self._service, self.look_at_way)
+        self.tables[INTERFACES].subscribe(self._interface_event)
         self.tables["/user/active"].subscribe(self._active_user_event)
 
     # --- the tables
@@ -94,8 +109,10 @@ class Router:
     def _make_tables(self) -> None:
         described = (
             *menus_system.MENUS,
+            *menus_scripts.MENUS,
             *menus.MENUS,
             *menus_ipv6.MENUS,
+            *menus_addresses.MENUS,
             *menus_routing.MENUS,
         )
         present = [
@@ -170,6 +187,34 @@ class Router:
         """Let happen what the clock has made due."""
         self.deadlines.settle()
         self.safe_mode.settle()
+        if self.up:
+            self.scripts.settle()
+        self.look_at_way()
+
+    def look_at_way(self) -> None:
+        """Let connections through, or hold them, as the configuration says by
+        now.
+        """
+        if self.options.hub and self.way.look():
+            self.faults.cut_off = not self.way.is_open
+            asyncio.get_running_loop().call_soon(self._wake_sessions)
+
+    def _wake_sessions(self) -> None:
+        """Hand on what was held, and forget connections that ended meanwhile."""
+        for session in list(self.sessions.values()):
+            if session.transport.is_closing():
+                self.leave(session)
+            else:
+                session.wake()
+
+    def clock_changed(self) -> None:
+        """Look at all that goes by the date anew."""
+        self.scripts.scheduler.recompute()
+
+    def set_clock(self) -> None:
+        """Learn the date, as from an NTP server."""
+        self.clock.set_right()
+        self.clock_changed()
 
     def show(self, path: str) -> list[dict[str, str]]:
         """Return the rows of a menu as the API would show them to a full user.
@@ -222,6 +267,8 @@ class Router:
         )
         if not self.up or len(self.sessions) >= limit:
             return False
+        if self.way.refusal() is not None:
+            return False
         self.sessions[session.number] = session
         if self.version >= (7, 19):
             values = {
@@ -262,7 +309,7 @@ class Router:
         """Forget a connection that has ended. In a black hole nobody hears of
         it: it stays until that is over.
         """
-        if self.faults.blackhole and self.up:
+        if self.faults.dead and self.up:
             return
         self.sessions.pop(session.number, None)
         self.safe_mode.lost(session.number)
@@ -275,6 +322,13 @@ class Router:
         session = self.sessions.get(row.hidden["session"])
         if event == "remove" and session is not None:
             session.cut()
+
+    def _interface_event(self, _event: Event, row: Row) -> None:
+        """What names an interface follows its new name."""
+        before, after = row.hidden.get("called"), row.values["name"]
+        row.hidden["called"] = after
+        if before not in (None, after):
+            follow_name(self.tables.values(), before, after)
 
     def cut(self) -> None:
         """Drop every connection at once."""
@@ -337,28 +391,30 @@ class Router:
         stall = wanted.get("stall_ms", 0)
         if isinstance(stall, bool) or not isinstance(stall, int | float):
             raise ValueError("stall_ms: expects a number")  # noqa: TRY004 - an answer to the control port
-        self.faults.change(lasting or ({} if wanted else vars(Faults())))
+        self.faults.change(lasting or ({} if wanted else asdict(Faults())))
         if stall:
             self.processor.stall(stall / 1000)
         if wanted.get("cut"):
             self.cut()
         await self._listen(self.up and not self.faults.refuse)
-        for session in list(self.sessions.values()):
-            if session.transport.is_closing():
-                self.leave(session)
-            else:
-                session.wake()
+        self._wake_sessions()
 
     async def start(self) -> None:
         """Bind the port and boot."""
         self.up = True
         self._booted = self.clock.now()
+        self.scripts.boot()
         self._bind()
+        if self.options.hub:
+            service = self.tables["/ip/service"].find(self._service)
+            if service is not None:
+                service.values["port"] = str(self.port)
         await self._listen(True)
 
     async def stop(self) -> None:
         """End for good and give the port back."""
         self.up = False
+        self.scripts.forget()
         if self._boot is not None:
             self._boot.cancel()
         self.processor.clear()
@@ -389,6 +445,9 @@ class Router:
     async def _come_back(self) -> None:
         self._tasks.clear()
         self._booted = self.clock.now()
+        if not self.options.keeps_time:
+            self.clock.lose()
+        self.scripts.boot()
         self.up = True
         await self._listen(not self.faults.refuse)
 
@@ -396,6 +455,7 @@ class Router:
         for session in list(self.sessions.values()):
             self.leave(session)
         self.deadlines.clear()
+        self.scripts.forget()
         self.hotspot.forget()
         self.network.forget()
         for table in self.tables.values():

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from cerebro.agent.context import AgentContext
+from cerebro.agent.context import AgentContext, Tunnels
 from cerebro.agent.devices.manager import DeviceManager
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.references import device_of, hub_of, superseded_by
@@ -26,6 +26,7 @@ from cerebro.kube.objects import Change, Listing
 from cerebro.kube.status_writer import StatusWriter, Write
 from cerebro.resources import (
     DEVICE,
+    HUB,
     KINDS,
     PEER,
     SESSION,
@@ -52,7 +53,9 @@ class LiveDevices:
 
     clock_skew = None
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(
+        self, simulator: Simulator, tunnels: Tunnels | None = None
+    ) -> None:
         self.simulator = simulator
         self.store = Store()
         self.stored: Callable[[str, str], None] = lambda _kind, _name: None
@@ -68,7 +71,7 @@ class LiveDevices:
             superseding=self.store.add_index(SESSION, superseded_by),
             peers_by_hub=self.store.add_index(PEER, hub_of),
             windows=GrantWindows(),
-            tunnels=NoTunnels(),
+            tunnels=tunnels or NoTunnels(),
         )
         self.manager = DeviceManager(self.context)
         self.store.subscribe(self._changed)
@@ -106,6 +109,8 @@ class LiveDevices:
             self.manager.device_changed(change)
         elif change.kind is SESSION:
             self.manager.session_changed(change)
+        elif change.kind is HUB:
+            self.manager.compare_all()
 
     # --- objects
 
@@ -120,6 +125,15 @@ class LiveDevices:
         }
 
         self._create("Device", router.name, {"api": api, **spec})
+
+    def has_hub(
+        self, name: str, public_key: str, addresses: list[str], endpoint: str
+    ) -> None:
+        """Create a Hub, or change what it is to be."""
+        spec = {"nodeName": "n", "addresses": addresses, "endpoint": endpoint}
+        self._create("Hub", name, spec)
+        self._bodies["Hub", name]["status"] = {"publicKey": public_key}
+        self._deliver("Hub", name)
 
     def has_session(
         self,
@@ -240,10 +254,12 @@ class LiveDevices:
 
 
 @asynccontextmanager
-async def live_devices() -> AsyncIterator[LiveDevices]:
-    """Run an agent's loops beside a simulator."""
+async def live_devices(
+    tunnels: Tunnels | None = None,
+) -> AsyncIterator[LiveDevices]:
+    """Run an agent's loops beside a simulator; by default it carries no Hub."""
     async with Simulator() as simulator:
-        live = LiveDevices(simulator)
+        live = LiveDevices(simulator, tunnels)
         live.complete()
         running = asyncio.create_task(live._run())
 

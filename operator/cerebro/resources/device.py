@@ -273,6 +273,9 @@ class DeviceStatus(ResyncedStatus):
     technical_user: AppliedTechnicalUser | None = None
     """The technical user, once a login with it has worked."""
 
+    undone_configuration: Text | None = None
+    """A digest of the change of manageConfig that the router took back and that is not tried again as it is."""
+
     peer_name: Text | None = None
     """The Peer that was made for it."""
 

@@ -101,6 +101,7 @@ class DeviceReporter:
             *findings.warnings,
             *findings.surveyed,
             *findings.technical,
+            *findings.kept_configuration,
         ]
         news = [
             warning for warning in warnings if warning not in self._warnings

@@ -18,7 +18,6 @@ from cerebro.agent.devices.model import (
     RouterFacts,
     TechnicalUserFact,
 )
-from cerebro.agent.devices.unsupported import unsupported_fields
 from cerebro.domain.conditions import (
     ConditionState,
     ConditionStatus,
@@ -96,6 +95,16 @@ class DeviceFindings:
     router's end of the tunnel, a line each.
     """
 
+    kept_configuration: tuple[DeviceWarning, ...] = ()
+    """What is not as `spec.manageConfig` wants it, or not confirmed; see
+    `config`.
+    """
+
+    undone_configuration: str | None = None
+    """The change that the router took back, as a digest; None: as the status
+    has it; empty: there is none.
+    """
+
     active: int = 0
     """Unfinished Sessions in phase Active."""
 
@@ -143,6 +152,7 @@ def device_status(
             "openUntil": _whole_second(findings.open_until),
         },
         "technicalUser": _technical_user(old, findings.technical_user),
+        "undoneConfiguration": _undone(old, findings),
         "plan": _plan(findings),
         "lastResyncAt": findings.last_resync_at or old.last_resync_at,
     }
@@ -168,8 +178,8 @@ def _states(
     # Ready is the operator's to take back.
     if not operator_says(device):
         warnings = (
-            *unsupported_fields(device),
             *findings.technical,
+            *findings.kept_configuration,
             *findings.surveyed,
             *findings.warnings,
         )
@@ -348,6 +358,13 @@ def _technical_user(
         return None
 
     return None if name is None else {"name": name, "secretVersion": version}
+
+
+def _undone(old: DeviceStatus, findings: DeviceFindings) -> str | None:
+    """Return the change that was undone, as the status has it."""
+    undone = findings.undone_configuration
+
+    return old.undone_configuration if undone is None else undone or None
 
 
 def _whole_second(moment: datetime | None) -> str | None:

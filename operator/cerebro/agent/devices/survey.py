@@ -9,13 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cerebro.agent.context import AgentContext
-from cerebro.agent.devices.config.preview import (
-    configuration_lines,
-    note,
-    previews_configuration,
-)
-from cerebro.agent.devices.config.reading import configuration_prints
-from cerebro.agent.devices.config.wanted import wanted_configuration
 from cerebro.agent.devices.fitness.router import (
     fitness_prints,
     fitness_reading,
@@ -59,10 +52,6 @@ class Survey:
 
         now = time.monotonic()
         is_due = session is not self._session or now >= self._due_at
-        wants_plan = previews_configuration(device)
-        is_due = is_due or wants_plan is not (
-            findings.configuration is not None
-        )
         if not is_due or urgent():
             return findings
 
@@ -70,13 +59,11 @@ class Survey:
 
         try:
             replies = await _read(session, [*ipv6, *fitness], urgent)
-            tunnel_lines = await self._configuration(device, session, urgent)
         except DeadlineExceeded:
             # Nobody needs it now: a slow router is asked at the next resync.
             replies = []
-            tunnel_lines = (note("the router was too slow"),)
 
-        if replies is None or (wants_plan and tunnel_lines is None):
+        if replies is None:
             return findings
 
         self._session = session
@@ -90,34 +77,7 @@ class Survey:
                 *fitness_warnings(device, reading),
                 *ipv6_warnings(replies[: len(ipv6)]),
             ),
-            configuration=tunnel_lines if wants_plan else None,
         )
-
-    async def _configuration(
-        self,
-        device: Device,
-        session: RouterSession,
-        urgent: Callable[[], bool],
-    ) -> tuple[str, ...] | None:
-        """Return what `spec.manageConfig` would change, as lines; None if that
-        is not to be shown, or if somebody came to wait.
-
-        Raises RouterError.
-        """
-        if not previews_configuration(device):
-            return None
-
-        wanted = wanted_configuration(
-            device, self._context.store, self._context.installation
-        )
-        if isinstance(wanted, str):
-            return (note(wanted),)
-
-        replies = await _read(session, configuration_prints(wanted), urgent)
-        if replies is None:
-            return None
-
-        return configuration_lines(wanted, replies)
 
 
 def ipv6_warnings(

@@ -15,13 +15,15 @@ from cerebro.routeros.menus.menu import Row
 
 def configuration_prints(configuration: Configuration) -> list[Command]:
     """Return the commands that read what the plan needs. Of routes, most are
-    the router's own: these are not asked for.
+    the router's own: these are not asked for. A flag that is off may be left
+    out, so what is asked is that it is not on.
     """
     prints = []
 
     for menu in configuration.menus:
         proplist = {".proplist": ",".join(menu.proplist)}
-        static = ("?dynamic=false",) if menu.path.endswith("/route") else ()
+        is_routes = menu.path.endswith("/route")
+        static = ("?dynamic=true", "?#!") if is_routes else ()
         prints.append(Command(menu.path, "print", proplist, static))
 
     return prints
