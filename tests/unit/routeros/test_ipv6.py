@@ -259,4 +259,19 @@ def test_s9_a_rule_is_wanted_where_no_person_wrote_one(
     tables: Tables, shut: list[str]
 ) -> None:
     """Also where no phone is offered an address yet."""
-    assert ipv6_to_shut(reading(**tables), OURS["comment"]) == shut
+    found = ipv6_to_shut(reading(**tables), OURS["comment"])
+    assert found == tuple(shut)
+
+
+@pytest.mark.parametrize("path", ["/ip/hotspot", "/ipv6/firewall/filter"])
+def test_s9_no_rule_is_taken_for_unneeded_when_a_router_refuses(
+    path: str,
+) -> None:
+    replies = [
+        Trap(print_.word, ["interrupted"])
+        if print_.path == path
+        else Reply([])
+        for print_ in ipv6_prints()
+    ]
+    assert ipv6_to_shut(ipv6_reading(replies), OURS["comment"]) is None
+    assert ipv6_to_shut(ipv6_reading([]), OURS["comment"]) is None

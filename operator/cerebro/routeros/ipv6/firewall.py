@@ -111,7 +111,7 @@ def _passes(traffic: Traffic, reading: Ipv6Reading, doubt: Verdict) -> bool:
     if _verdict(raw, "prerouting", reading) == "Stopped":
         return False
 
-    forward = _Walk(reading.filter, traffic, doubt)
+    forward = _Walk(reading.filter or (), traffic, doubt)
 
     return _verdict(forward, "forward", reading) != "Stopped"
 

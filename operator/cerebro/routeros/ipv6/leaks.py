@@ -38,14 +38,18 @@ def ipv6_leaks(reading: Ipv6Reading) -> list[str]:
     ]
 
 
-def ipv6_to_shut(reading: Ipv6Reading, comment: str) -> list[str]:
+def ipv6_to_shut(reading: Ipv6Reading, comment: str) -> tuple[str, ...] | None:
     """Return the interfaces on which a hotspot runs and no rule of a person
-    stops IPv6: there a rule with our comment is to stop it.
+    stops IPv6: there a rule with our comment is to stop it. None where that is
+    not known, as the router did not print its hotspots or its rules.
 
     Whether phones are offered addresses says nothing here: they may be by the
     next minute, when the provider gives the router a network. A rule of which
     it is not known whether it stops them counts as if it did not.
     """
+
+    if reading.hotspots is None or reading.filter is None:
+        return None
 
     by_others = replace(
         reading,
@@ -54,11 +58,11 @@ def ipv6_to_shut(reading: Ipv6Reading, comment: str) -> list[str]:
         ],
     )
 
-    return [
+    return tuple(
         interface
         for interface in _hotspots(reading)
         if lets_out(interface, _WHATEVER, by_others, doubt="Passes")
-    ]
+    )
 
 
 def _hotspots(reading: Ipv6Reading) -> list[str]:
@@ -68,7 +72,9 @@ def _hotspots(reading: Ipv6Reading) -> list[str]:
     if any(_is_off(row) for row in reading.settings):
         return []
 
-    return sorted({row.get("interface", "") for row in reading.hotspots})
+    hotspots = reading.hotspots or ()
+
+    return sorted({row.get("interface", "") for row in hotspots})
 
 
 def _is_off(settings: Row) -> bool:

@@ -26,14 +26,14 @@ class Ipv6Reading:
     something else than an empty one.
     """
 
-    hotspots: Rows = ()
+    hotspots: Rows | None = None
     settings: Rows = ()
     addresses: Rows = ()
     prefixes: Rows = ()
     discovery: Rows | None = None
     dhcp_servers: Rows = ()
     pools: Rows = ()
-    filter: Rows = ()
+    filter: Rows | None = None
     raw: Rows = ()
     nat: Rows = ()
     lists: Rows | None = None
@@ -68,8 +68,8 @@ def ipv6_prints() -> list[Command]:
 
 
 def ipv6_reading(replies: Sequence[Reply | Trap]) -> Ipv6Reading:
-    """Return what a router answered to `ipv6_prints`; all is empty where it
-    was not asked.
+    """Return what a router answered to `ipv6_prints`; nothing is known where
+    it was not asked.
     """
     if not replies:
         return Ipv6Reading()
@@ -81,14 +81,14 @@ def ipv6_reading(replies: Sequence[Reply | Trap]) -> Ipv6Reading:
     tables = [table or () for table in known]
 
     return Ipv6Reading(
-        hotspots=tables[0],
+        hotspots=known[0],
         settings=tables[1],
         addresses=tables[2],
         prefixes=tables[3],
         discovery=known[4],
         dhcp_servers=tables[5],
         pools=tables[6],
-        filter=tables[7],
+        filter=known[7],
         raw=tables[8],
         nat=tables[9],
         lists=known[10],

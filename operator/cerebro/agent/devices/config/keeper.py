@@ -140,7 +140,10 @@ class ConfigurationKeeper:
             return findings
 
         wanted = wanted_configuration(
-            device, self._context.store, self._context.installation
+            device,
+            self._context.store,
+            self._context.installation,
+            findings,
         )
         if isinstance(wanted, str):
             return _missing(device, findings, wanted)

@@ -4,24 +4,40 @@ what other fields ask for. Pure.
 
 from __future__ import annotations
 
+from cerebro.agent.devices.status import DeviceFindings
 from cerebro.kube.cache.store import Store
 from cerebro.resources import HUB, Device, Hub
 from cerebro.routeros.bootstrap import NotReadyError, Tunnel, tunnel_of
-from cerebro.routeros.configuration.desired import Configuration
+from cerebro.routeros.configuration.desired import Configuration, Part
+from cerebro.routeros.configuration.ipv6 import ipv6_part
 
 
 def wanted_configuration(
-    device: Device, store: Store, installation: str
+    device: Device,
+    store: Store,
+    installation: str,
+    findings: DeviceFindings,
 ) -> Configuration | str:
     """Return what is to be on the router, or which fact is missing.
 
-    A further part of the configuration is given to it here.
+    A further part of the configuration is given to it here; `findings` say
+    what is known of the router.
     """
     tunnel = _tunnel(device, store, installation)
     if isinstance(tunnel, str):
         return tunnel
 
-    return Configuration(tunnel)
+    return Configuration(tunnel, _ipv6(findings, installation))
+
+
+def _ipv6(findings: DeviceFindings, installation: str) -> tuple[Part, ...]:
+    """Return the part that shuts IPv6 past the hotspot; none while it is not
+    known where that is.
+    """
+    if findings.ipv6_to_shut is None:
+        return ()
+
+    return (ipv6_part(findings.ipv6_to_shut, installation),)
 
 
 def _tunnel(device: Device, store: Store, installation: str) -> Tunnel | str:
