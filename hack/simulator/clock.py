@@ -28,6 +28,7 @@ class Clock:
         self.date_format = date_format
         self.zone: tzinfo = UTC
         self._lost_at: float | None = None
+        self._wrong = 0.0
 
     def now(self) -> float:
         """Return the seconds on a scale of this clock alone."""
@@ -42,6 +43,12 @@ class Clock:
         """Whether the date is right."""
         return self._lost_at is None
 
+    def shift(self, seconds: float) -> None:
+        """Put the date wrong, ahead or (negative) behind; time goes on as
+        before.
+        """
+        self._wrong += seconds
+
     def lose(self) -> None:
         """Forget the date, as a board without a battery does at its boot."""
         self._lost_at = self.now()
@@ -49,12 +56,14 @@ class Clock:
     def set_right(self) -> None:
         """Learn the date, as from an NTP server."""
         self._lost_at = None
+        self._wrong = 0.0
 
     def utc(self) -> datetime:
         """Return the date and time in UTC, as far as the router knows."""
         if self._lost_at is not None:
             return EPOCH + timedelta(seconds=self.now() - self._lost_at)
-        return datetime.now(UTC) + timedelta(seconds=self.skipped)
+        ahead = self.skipped + self._wrong
+        return datetime.now(UTC) + timedelta(seconds=ahead)
 
     def local(self) -> datetime:
         """Return the date and time of the zone, without naming it."""

@@ -257,8 +257,18 @@ class SimulatorControl:
             "POST", f"/routers/{router}/clock", {"advance": seconds}
         )
 
+    async def shift_clock(self, router: str, seconds: float) -> None:
+        """Put a router's date wrong, ahead or (negative) behind; no time
+        passes.
+        """
+        await self._call(
+            "POST", f"/routers/{router}/clock", {"shift": seconds}
+        )
+
     async def set_clock(self, router: str) -> None:
-        """Let a router that lost its date learn it, as from an NTP server."""
+        """Let a router whose date is lost or wrong learn it, as from an NTP
+        server.
+        """
         await self._call(
             "POST", f"/routers/{router}/clock", {"set_right": True}
         )

@@ -77,6 +77,12 @@ def _number(body: dict[str, Any], name: str, default: float) -> float:
     return value
 
 
+def _shift(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadRequest("shift: expects a number of seconds")
+    return value
+
+
 def _plain(values: Any, name: str = "values") -> dict[str, str]:
     if not isinstance(values, dict):
         raise BadRequest(f"{name}: expects an object of texts")
@@ -323,6 +329,8 @@ class Control:
         router, body = self.router(request), await _body(request)
         if body.get("set_right") is True:
             router.set_clock()
+        if "shift" in body:
+            router.shift_clock(_shift(body["shift"]))
         router.clock.advance(_number(body, "advance", 0))
         router.settle()
         await _quiet(router)

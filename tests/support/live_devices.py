@@ -156,6 +156,17 @@ class LiveDevices:
         self._deliver("Session", name, "DELETED")
         del self._bodies["Session", name]
 
+    def annotate(self, kind: str, name: str, key: str, value: str) -> None:
+        """Give an object an annotation."""
+        meta = self._bodies[kind, name]["metadata"]
+        meta["annotations"] = {**meta.get("annotations", {}), key: value}
+        self._deliver(kind, name)
+
+    def forget_device(self, name: str) -> None:
+        """Delete a Device; its loop ends."""
+        self._deliver("Device", name, "DELETED")
+        del self._bodies["Device", name]
+
     def _create(self, kind: str, name: str, spec: dict[str, Any]) -> None:
         fresh = {
             "metadata": {

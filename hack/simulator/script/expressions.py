@@ -27,6 +27,7 @@ from simulator.script.tree import (
 from simulator.script.values import literal
 
 _NAME = re.compile(r"[A-Za-z0-9]+")
+_PLAIN = re.compile(r'[^"\\$]+')
 _WORD = re.compile(r"[^\s;\[\](){}\"$=&|!<>~,]+")
 _ARGUMENT = re.compile(r"[^\s;\[\](){}\"$]+")
 _CONSTANT = re.compile(
@@ -117,17 +118,16 @@ class ExpressionReader(Reader):
         parts: list[Node] = []
         text = ""
         while not self.take('"'):
-            char = self.peek()
-            if not char:
-                raise self.error('expected "')
-            if char == "\\":
+            plain = self.match(_PLAIN)
+            if plain is not None:
+                text += plain[0]
+            elif self.peek() == "\\":
                 text += self.escape()
-            elif char == "$":
+            elif self.peek() == "$":
                 parts += [Literal(text, text), self._inserted()]
                 text = ""
             else:
-                text += char
-                self.at += 1
+                raise self.error('expected "')
         if not parts:
             return Literal(text, text)
         return Interpolated((*parts, Literal(text, text)))

@@ -21,6 +21,7 @@ _LETTERS = {
     "f": "\f",
     "v": "\v",
 }
+_BLANKS = re.compile(r"(?:[ \t]|\\\r?\n)+")
 _JOINED = re.compile(r"\\\r?\n")
 _HEX = re.compile(r"[0-9A-F]{2}")
 _END = ";\r\n])}"
@@ -39,6 +40,7 @@ class Reader:
     text: str
     at: int = 0
     depth: int = 0
+    _counted: tuple[int, int] = (0, 1)
 
     def error(self, problem: str) -> ScriptSyntaxError:
         """Return the refusal of the script, for this place."""
@@ -51,7 +53,12 @@ class Reader:
     @property
     def line(self) -> int:
         """The number of the line, from 1."""
-        return self.text.count("\n", 0, self.at) + 1
+        at, number = self._counted
+        if self.at < at:
+            at, number = 0, 1
+        number += self.text.count("\n", at, self.at)
+        self._counted = (self.at, number)
+        return number
 
     def deeper(self) -> None:
         """Note a block, a parenthesis or a bracket that opens. Raises
@@ -90,11 +97,7 @@ class Reader:
 
     def skip_blanks(self) -> bool:
         """Pass over blanks and joined lines; return whether there were any."""
-        start = self.at
-        while self.peek() in (" ", "\t") or _JOINED.match(self.text, self.at):
-            if self.match(_JOINED) is None:
-                self.at += 1
-        return self.at > start
+        return self.match(_BLANKS) is not None
 
     def skip_between_commands(self) -> None:
         """Pass over blanks, ends of commands and comments."""

@@ -42,6 +42,10 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+MAX_LENGTH = 2**20
+"""Characters of a text and values of an array that a script may join here."""
+
+
 def _named(value: Value) -> str:
     name = type_name(value)
     return _TYPES.get(name, name)
@@ -61,6 +65,12 @@ def binary(sign: str, left: Value, right: Value) -> Value:
     result = None if handler is None else handler(left, right)
     if result is None:
         raise ScriptError(f"cannot do {_named(left)} {sign} {_named(right)}")
+    if isinstance(result, int) and not isinstance(result, bool):
+        return (result + 2**63) % 2**64 - 2**63
+    if isinstance(result, str | Array) and len(result) > MAX_LENGTH:
+        raise ScriptError(
+            f"longer than {MAX_LENGTH}: stopped by the simulator"
+        )
     return result
 
 

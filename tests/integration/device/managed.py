@@ -6,12 +6,15 @@ has a phone with a live Session.
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from typing import Any
 
 from cerebro.resources import Device, Hub
 from cerebro.routeros.bootstrap import Tunnel, script, tunnel_of
 from simulator.rights import ROOT
 from simulator.router import Router
+from support.console_router import ConsoleRouter
 from support.live_devices import LiveDevices
 
 KEY = "HBpm2pbhhD4IOi+0gMWZWCZ1ukQmzLhAcQCmH/mM/Hc="
@@ -45,6 +48,35 @@ ESTABLISHED = (
 )
 
 
+Rows = dict[str, list[dict[str, str]]]
+"""Rows by menu, in their order."""
+
+
+FLAGS = {"true": "yes", "false": "no"}
+COMPARED = {
+    "address",
+    "allowed-address",
+    "action",
+    "chain",
+    "comment",
+    "dst-address",
+    "dst-port",
+    "endpoint-address",
+    "endpoint-port",
+    "gateway",
+    "in-interface",
+    "interface",
+    "mtu",
+    "network",
+    "persistent-keepalive",
+    "protocol",
+    "src-address",
+}
+LOOK_EVERY = 0.02
+SILENCE = 1.5
+"""Seconds after which the agent has given a dead connection up."""
+
+
 def phone(number: int = 0) -> tuple[str, str]:
     """Return MAC and address of the phone behind a router."""
     return f"AA:BB:CC:00:00:{number:02X}", f"10.5.50.{number + 10}"
@@ -76,9 +108,11 @@ def tunnel() -> Tunnel:
     return tunnel_of(hub, device, installation="main")
 
 
-def paste(router: Router, source: str) -> None:
+async def paste(router: Router, source: str) -> None:
     """Run lines on a router as a person does."""
     job = router.scripts.run(source, ROOT)
+    while not job.done:  # noqa: ASYNC110 - it runs in slices of this loop
+        await asyncio.sleep(0)
     assert job.error is None, (job.error, source)
 
 
@@ -102,21 +136,21 @@ async def a_router(
             line.replace("dst-port=8728", f"dst-port={port}")
             for line in script(tunnel(), ("", ""))
         ]
-        paste(router, "\n".join(lines))
+        await paste(router, "\n".join(lines))
     else:
-        paste(router, OLDER_RELAY)
+        await paste(router, OLDER_RELAY)
 
     if "drop" in firewall:
-        paste(router, DROP_ALL)
+        await paste(router, DROP_ALL)
     if "established" in firewall:
-        paste(router, ESTABLISHED)
+        await paste(router, ESTABLISHED)
     if "listed" in firewall:
-        paste(
+        await paste(
             router, "/ip service set [find where name=api] address=10.8.0.0/16"
         )
 
     router.look_at_way()
-    assert router.way.refusal() is None
+    assert router.way.refusal() is None, router.way.refusal()
     return router
 
 
@@ -144,7 +178,7 @@ def has_hub(live: LiveDevices, router: Router, **changes: Any) -> None:
     live.has_hub(f"h-{router.name}", **wanted)
 
 
-def rows(router: Router) -> dict[str, list[dict[str, str]]]:
+def rows(router: Router) -> Rows:
     """Return the configuration of a router, without what it makes itself; a flag that is off is as good as none."""
     return {
         menu: [
@@ -160,10 +194,74 @@ def rows(router: Router) -> dict[str, list[dict[str, str]]]:
     }
 
 
+async def turn(router: Router, seconds: float) -> None:
+    """Turn the router's clock; what is due runs."""
+    router.clock.advance(seconds)
+    router.settle()
+    while router.scripts.jobs.busy:  # noqa: ASYNC110 - it runs in slices of this loop
+        await asyncio.sleep(0)
+    router.look_at_way()
+
+
 def armed(router: Router) -> bool:
     """Return whether an undo is on the router."""
     schedulers = router.show("/system/scheduler")
     return any(row.get("comment") == UNDO for row in schedulers)
+
+
+async def cut_off(router: Router) -> None:
+    """Wait until the hub does not get through any more, and the agent has seen that its connection is dead."""
+    while router.way.refusal() is None:  # noqa: ASYNC110 - it is the router's state
+        await asyncio.sleep(LOOK_EVERY)
+    await asyncio.sleep(SILENCE)
+
+
+def different(before: Rows, after: Rows) -> list[object]:
+    """Return the rows that are not as before, in both forms."""
+    return [
+        pair
+        for menu in before
+        for pair in itertools.zip_longest(before[menu], after[menu])
+        if pair[0] != pair[1]
+    ]
+
+
+def double(router: Router) -> ConsoleRouter:
+    """Return the console double with the rows of a router."""
+    console = ConsoleRouter(last_id=100)
+    for menu in MENUS:
+        console.tables[menu] = [
+            {"dynamic": "no"}
+            | {name: FLAGS.get(text, text) for name, text in row.items()}
+            for row in router.show(menu)
+            if row.get("dynamic") != "true"
+        ]
+    return console
+
+
+def told(found: dict[str, list[dict[str, Any]]], router: Router) -> Rows:
+    """Return what rows say of the tunnel, whichever router and console they are of."""
+    names = {str(router.port): "PORT", router.name: "NAME"}
+    off = ("", "no", "false")
+    compared: Rows = {}
+
+    for menu in MENUS:
+        compared[menu] = [
+            {
+                name: " ".join(names.get(word, word) for word in text.split())
+                for name, text in row.items()
+                if name in COMPARED and text not in off
+            }
+            for row in found[menu]
+        ]
+
+    return compared
+
+
+def plan(live: LiveDevices, name: str) -> list[str]:
+    """Return the plan of a Device in dry run."""
+    device = live.device(name)
+    return (device.status.plan or []) if device else []
 
 
 def warnings(live: LiveDevices, router: Router) -> str:

@@ -91,3 +91,23 @@ async def test_a_reboot_without_a_battery_loses_the_date(
     await control.set_clock(router.name)
     (clock,) = await control.table(router.name, "/system/clock")
     assert clock["date"] > "2020"
+
+
+async def test_the_control_port_puts_the_date_wrong_and_right(
+    router: Router, control: SimulatorControl
+) -> None:
+    source = ":put [/system clock get date]"
+    await control.shift_clock(router.name, -400 * 86400)
+    wrong = (await control.run_script(router.name, source))["output"]
+    await control.set_clock(router.name)
+    right = (await control.run_script(router.name, source))["output"]
+    assert wrong < right
+
+
+async def test_a_script_of_the_control_port_has_the_rights_it_is_given(
+    router: Router, control: SimulatorControl
+) -> None:
+    source = "/system identity set name=changed"
+    answer = await control.run_script(router.name, source, policy="read")
+    assert "not enough permissions (9)" in answer["error"]
+    assert (await control.run_script(router.name, source))["error"] is None

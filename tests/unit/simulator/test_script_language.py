@@ -4,6 +4,8 @@ import pytest
 
 from simulator.rights import ROOT
 from simulator.router import Router
+from simulator.script.patterns import compile_pattern
+from simulator.script.values import ScriptError
 
 
 def put(router: Router, source: str) -> list[str]:
@@ -231,6 +233,45 @@ REFUSED = {
 @pytest.mark.parametrize(("source", "text"), REFUSED.items())
 def test_refused(router: Router, source: str, text: str) -> None:
     assert text in error(router, source)
+
+
+PATTERNS = {
+    "^cerebro:": ("cerebro:1", "x cerebro:1"),
+    "a.c$": ("abc", "abcd"),
+    "^(a|b)+$": ("abba", "abc"),
+    "[[:digit:]]+-[^a-z]": ("12-X", "12-x"),
+    "[]x]": ("]", "y"),
+    "[a\\]": ("\\", "b"),
+    "1\\.2": ("1.2", "1x2"),
+    "^a?b*$": ("bb", "aab"),
+}
+
+
+@pytest.mark.parametrize(("pattern", "texts"), PATTERNS.items())
+def test_patterns(pattern: str, texts: tuple[str, str]) -> None:
+    """An expression matches the first text, not the second."""
+    compiled = compile_pattern(pattern)
+    assert compiled.search(texts[0])
+    assert not compiled.search(texts[1])
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["a{2}", "()", "(?:a)", "\\d", "a**", "*a", "[a", "[[:frob:]]", "[[.a.]]"],
+)
+def test_patterns_that_are_not_posix_are_refused(pattern: str) -> None:
+    with pytest.raises(ScriptError, match="bad regexp"):
+        compile_pattern(pattern)
+
+
+def test_numbers_have_64_bits(router: Router) -> None:
+    source = ":put (9223372036854775807 + 1)"
+    assert put(router, source) == ["-9223372036854775808"]
+
+
+def test_a_text_that_grows_without_end_is_stopped(router: Router) -> None:
+    source = ':local s "x"; :while (true) do={ :set s ($s . $s) }'
+    assert "stopped by the simulator" in error(router, source)
 
 
 def test_a_loop_without_end_is_stopped(router: Router) -> None:

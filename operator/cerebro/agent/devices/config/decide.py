@@ -27,6 +27,11 @@ CONFIRM_WITHIN = UNDO_AFTER - 5
 undo.
 """
 
+WRITE_WITHIN = UNDO_AFTER - 15
+"""Seconds from the arming in which the change is written: a step that hung for
+that long is the last one, for what is written after the undo stays.
+"""
+
 HAS_RUN = UNDO_AFTER + 15
 """Seconds from the arming after which the undo ran, or never runs."""
 

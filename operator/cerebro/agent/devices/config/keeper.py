@@ -18,6 +18,7 @@ from cerebro.agent.devices.config import warnings
 from cerebro.agent.devices.config.decide import (
     CONFIRM_WITHIN,
     HAS_RUN,
+    WRITE_WITHIN,
     Situation,
     Todo,
     UndoneChange,
@@ -288,18 +289,24 @@ class ConfigurationKeeper:
         told = [warnings.not_kept(note) for note in reading.plan.notes]
 
         # Rows that somebody else keeps changing wait for the resync.
-        fought_over, news = self._repairs.note(work.wanted, reading.plan, now)
-        self._context.metrics.found_contested(news)
+        fight = self._repairs.note(work.wanted, reading.plan, now)
+        self._context.metrics.found_contested(fight.news)
 
-        if fought_over:
-            told.append(warnings.contested(fought_over))
+        if fight.rows:
+            told.append(warnings.contested(fight.rows))
 
-            if not work.is_resync and not self._is_under_way(reading):
-                return tuple(told)
+        waits = fight.is_planned and not work.is_resync
+        if waits and not self._is_under_way(reading):
+            return tuple(told)
 
         risky = await self._risky(work, reading, now)
         if risky is not None:
             told.append(risky)
+
+        # What was taken out of use by a change is removed once it is
+        # confirmed, since its undo puts it back to use.
+        if self._is_under_way(reading):
+            return tuple(told)
 
         refusal = await write(
             work.session,
@@ -397,8 +404,11 @@ class ConfigurationKeeper:
             "; ".join(lines),
         )
 
+        last = now + WRITE_WITHIN
         refusal = await write(
-            work.session, steps, lambda: self._may_write(device)
+            work.session,
+            steps,
+            lambda: self._may_write(device) and time.monotonic() < last,
         )
         if refusal is not None:
             problem = f"the router refused {refusal}"

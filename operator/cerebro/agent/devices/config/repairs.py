@@ -5,10 +5,21 @@ Pure; times come in.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from cerebro.agent.devices.often import SPAN, Times, note_event, often
 from cerebro.routeros.configuration.desired import Configuration
 from cerebro.routeros.configuration.steps import ConfigurationPlan, Step
+
+
+class Fight(NamedTuple):
+    """The rows that are contested; whether one of them is to be repaired
+    again; how many are contested for the first time.
+    """
+
+    rows: frozenset[str]
+    is_planned: bool
+    news: int
 
 
 class Repairs:
@@ -22,10 +33,9 @@ class Repairs:
 
     def note(
         self, wanted: Configuration, plan: ConfigurationPlan, now: float
-    ) -> tuple[frozenset[str], int]:
-        """Take in a plan, made at `now` in monotonic seconds; return those of
-        its rows that are contested, and how many of them are so for the first
-        time.
+    ) -> Fight:
+        """Take in a plan, made at `now` in monotonic seconds; return what is
+        contested then.
         """
         steps = [*plan.steps, *plan.leftovers]
         before = often(self._times, now)
@@ -36,10 +46,10 @@ class Repairs:
             self._equal_as = None
             self._count(steps, now)
 
-        contested = often(self._times, now)
-        news = len(contested - before)
+        rows = often(self._times, now)
+        planned = {_name(step) for step in steps}
 
-        return contested & {_name(step) for step in steps}, news
+        return Fight(rows, not rows.isdisjoint(planned), len(rows - before))
 
     def _count(self, steps: Iterable[Step], now: float) -> None:
         """Count a repair of each row, and forget those of long ago."""

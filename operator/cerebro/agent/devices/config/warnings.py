@@ -77,7 +77,7 @@ def unconfirmed(lines: tuple[str, ...], problem: str) -> DeviceWarning:
     """Return the warning while a change waits for its confirmation."""
     message = (
         f"the change is written and no fresh login has confirmed it yet{_because(problem)}; the router takes it back "
-        f"by itself within a minute: {_shown(lines)}"
+        f"by itself within a minute. It is: {_shown(lines)}"
     )
 
     return DeviceWarning(UNCONFIRMED, f"spec.manageConfig: {message}")
@@ -86,10 +86,9 @@ def unconfirmed(lines: tuple[str, ...], problem: str) -> DeviceWarning:
 def undone(lines: tuple[str, ...], problem: str) -> DeviceWarning:
     """Return the warning after the router took a change back."""
     message = (
-        f"no fresh login came through after the change{_because(problem)}, so the router took it back: "
-        f"{_shown(lines)}. It is not tried again until the spec, the Hub or the router's own rows change: see which "
-        "of the lines is wrong here, or have it tried again by a new value of the annotation "
-        f"{ANNOTATION_RESYNC_AT}"
+        f"no fresh login came through after the change{_because(problem)}, so the router took it back. It is not "
+        "tried again until the spec, the Hub or the router's own rows change, or the annotation "
+        f"{ANNOTATION_RESYNC_AT} gets a new value: see which line is wrong here. Undone was: {_shown(lines)}"
     )
 
     return DeviceWarning(UNDONE, f"spec.manageConfig: {message}")
