@@ -397,23 +397,20 @@ def _ipv6_note() -> str:
 
     hotspots = found("/ip/hotspot", {"disabled": "no"})
     here = {"interface": "$i", "disabled": "no", "link-local": "no"}
-    rule = {"chain": "forward", "in-interface": "$i", "disabled": "no"}
-    stops = " + ".join(
-        f"[:len {found('/ipv6/firewall/filter', {**rule, 'action': action})}]"
-        for action in ("drop", "reject")
-    )
-
     before = quote("IPv6 lets phones out without payment at the hotspot on ")
     between = quote(
         ", since a hotspot is for IPv4 only. To shut it: /ipv6/firewall/filter/add chain=forward action=reject "
         "in-interface="
     )
 
-    is_open = when(
-        f"({stops}) = 0",
-        f":put ({before} . $i . {between} . $i)",
-    )
-    has_address = when(f"[:len {found('/ipv6/address', here)}] != 0", is_open)
+    told = f":put ({before} . $i . {between} . $i)"
+
+    for action in ("drop", "reject"):
+        rule = {"chain": "forward", "in-interface": "$i", "action": action}
+        rules = found("/ipv6/firewall/filter", {**rule, "disabled": "no"})
+        told = when(f"[:len {rules}] = 0", told)
+
+    has_address = when(f"[:len {found('/ipv6/address', here)}] != 0", told)
 
     return f":foreach h in={hotspots} do={{:local i [/ip/hotspot/get $h interface]; {has_address}}}"
 
