@@ -1,5 +1,4 @@
-"""IPv6 past the hotspot (case S9): set-ups of a router, each with what is told, what passes, and what our rule
-changes.
+"""Set-ups of a router with IPv6 past its hotspot (rule B12, case S9).
 
 Real: the client, sockets, the loop of a Device, simulated routers that announce addresses and filter IPv6 by their
 own rows. Faked: the API server and the tunnel's packets, see `live_devices`.
@@ -140,7 +139,7 @@ async def set_up(kind: str) -> AsyncIterator[tuple[Router, RouterSession]]:
     """Run a router that is set up like that, with a phone behind its hotspot, and a connection to it."""
     async with Simulator() as simulator:
         router = await simulator.add_router("r")
-        paste(router, SET_UPS[kind][0])
+        await paste(router, SET_UPS[kind][0])
         router.network.move_in(MAC, IP)
         login = [("cerebro", "secret")]
         async with await connect("127.0.0.1", router.port, login) as session:
@@ -226,7 +225,7 @@ async def test_s9_rules_of_two_hotspots_come_to_rest_in_front() -> None:
         router,
         session,
     ):
-        paste(
+        await paste(
             router,
             f"{FILTER} add chain=forward action=accept comment=mine\n"
             "/ip hotspot add name=second interface=vlan20\n"
@@ -240,11 +239,11 @@ async def test_s9_rules_of_two_hotspots_come_to_rest_in_front() -> None:
         assert ipv6_leaks(await read(session)) == []
 
         # Somebody puts a rule before them, and spoils another.
-        paste(
+        await paste(
             router,
             f"{FILTER} add chain=forward action=accept place-before=[find where in-interface=bridge comment={OURS}]",
         )
-        paste(
+        await paste(
             router,
             f"{FILTER} set [find where in-interface=vlan20 comment={OURS}] action=accept",
         )
@@ -258,7 +257,7 @@ async def test_s9_rules_of_two_hotspots_come_to_rest_in_front() -> None:
 async def test_s9_manage_config_shuts_ipv6_and_keeps_it_shut() -> None:
     async with live_devices(Carried()) as live:
         router = await a_router(live, "r")
-        paste(router, ANNOUNCED + LIKE_MIKROTIKS + IN_LAN)
+        await paste(router, ANNOUNCED + LIKE_MIKROTIKS + IN_LAN)
         router.network.move_in(MAC, IP)
         has_hub(live, router)
         has_device(live, router, manageConfig=False)
@@ -274,6 +273,6 @@ async def test_s9_manage_config_shuts_ipv6_and_keeps_it_shut() -> None:
         assert rules(router)[0] == (OURS, "forward bridge reject")
 
         # Repaired like each row of ours.
-        paste(router, f"{FILTER} remove [find where comment={OURS}]")
+        await paste(router, f"{FILTER} remove [find where comment={OURS}]")
         assert online(router)
         await live.until(lambda: not online(router), "IPv6 is shut again")

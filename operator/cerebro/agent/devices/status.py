@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cerebro.agent.devices.breaker import State
-from cerebro.agent.devices.fitness.encryption import encryption_warnings
 from cerebro.agent.devices.model import (
     DeviceWarning,
     RouterFacts,
@@ -186,7 +185,6 @@ def _states(
             *findings.kept_configuration,
             *findings.surveyed,
             *findings.warnings,
-            *encryption_warnings(device),
         )
 
         states["Ready"] = _with_warnings(_ready(device, findings), warnings)

@@ -1,5 +1,5 @@
 """Where IPv6 leads past the hotspot of a router, and where a rule has to shut
-it. Pure.
+it (rule B12). Pure.
 
 The hotspot of RouterOS is IPv4 only. Whoever gets an IPv6 address behind a
 hotspot needs no access from us, unless the IPv6 firewall of the router stands
