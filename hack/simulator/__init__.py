@@ -28,7 +28,8 @@ In a test:
 Where to find what: `codec` words and sentences; `session` a connection, login,
 cancel; `dispatch` the way to a handler; `commands`, `printing`, `actions` the
 verbs; `menu`, `menus`, `menus_system`, `menus_scripts`, `menus_ipv6`,
-`menus_routing`, `computed` the menus as data; `script` the scripting language
+`menus_routing`, `menus_addresses`, `computed` the menus as data; `tunnel_way`
+whether a hub gets through to the API; `script` the scripting language
 and the scheduler; `syslog` what the router and its scripts say; `values` kinds
 and normal forms; `query` query words; `row`, `table` rows; `safe_mode` what is
 undone; `hotspot`, `network` what happens to clients and their packets,

@@ -189,7 +189,10 @@ class DeviceSpec(Spec):
     """How a Session is granted."""
 
     manage_config: bool = False
-    """Own the tunnel's configuration on the router: interface, address, peer, input rule."""
+    """Own the tunnel's configuration on the router: interface, address, peer, routes, input rule, API service.
+
+    A change is confirmed by a fresh login, or the router takes it back by itself.
+    """
 
     circuit_breaker: CircuitBreaker = Field(default_factory=CircuitBreaker)
     """When a router that does not answer is left alone for a while."""

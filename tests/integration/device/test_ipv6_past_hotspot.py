@@ -1,4 +1,5 @@
-"""Set-ups of a router with IPv6 past its hotspot (rule B12, case S9).
+"""IPv6 past the hotspot (rule B12, case S9): set-ups of a router, with what is told, what passes, and what our rule
+changes.
 
 Real: the client, sockets, the loop of a Device, simulated routers that announce addresses and filter IPv6 by their
 own rows. Faked: the API server and the tunnel's packets, see `live_devices`.
@@ -32,6 +33,7 @@ from integration.device.managed import (
     has_device,
     has_hub,
     paste,
+    plan,
     tunnel,
     warnings,
 )
@@ -276,3 +278,18 @@ async def test_s9_manage_config_shuts_ipv6_and_keeps_it_shut() -> None:
         await paste(router, f"{FILTER} remove [find where comment={OURS}]")
         assert online(router)
         await live.until(lambda: not online(router), "IPv6 is shut again")
+
+
+async def test_s9_the_plan_of_a_dry_run_shuts_ipv6_when_it_is_pasted() -> None:
+    async with live_devices(Carried()) as live:
+        router = await a_router(live, "r")
+        await paste(router, ANNOUNCED + LIKE_MIKROTIKS + IN_LAN)
+        router.network.move_in(MAC, IP)
+        has_hub(live, router)
+        has_device(live, router, dryRun=True)
+        await live.until(lambda: OURS in str(plan(live, "r")), "a plan")
+        assert online(router)
+
+        await paste(router, "\n".join(plan(live, "r")))
+        assert not online(router)
+        assert rules(router)[0] == (OURS, "forward bridge reject")

@@ -113,7 +113,7 @@ ROUTERS: list[Callable[[], ConsoleRouter]] = [
 
 @settings(max_examples=120, deadline=None)
 @given(st.sampled_from(ROUTERS), st.integers(0, 12))
-def test_the_undo_reverts_whatever_was_done(
+def test_b11_the_undo_reverts_whatever_was_done(
     made: Callable[[], ConsoleRouter], count: int
 ) -> None:
     router = made()

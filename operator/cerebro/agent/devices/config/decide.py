@@ -2,7 +2,7 @@
 there, and what is remembered, to the next step. Pure; times come in.
 
 A change that may cut the connection is made while an undo is armed on the
-router. The undo is taken away once a fresh login has worked and read the rows
+router (rule B11). The undo is taken away once a fresh login has worked and read the rows
 as wanted; else it runs, and that change is not tried again until the spec or
 the router changes.
 """
