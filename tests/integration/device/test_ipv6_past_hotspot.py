@@ -279,6 +279,11 @@ async def test_s9_manage_config_shuts_ipv6_and_keeps_it_shut() -> None:
         assert online(router)
         await live.until(lambda: not online(router), "IPv6 is shut again")
 
+        # It goes with the field, and the leak is named again.
+        has_device(live, router, manageConfig=False)
+        await live.until(lambda: online(router), "the rule goes")
+        await live.until_ready("Device", "r", "IPv6PastHotspot")
+
 
 async def test_s9_the_plan_of_a_dry_run_shuts_ipv6_when_it_is_pasted() -> None:
     async with live_devices(Carried()) as live:

@@ -51,24 +51,28 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """All that is kept on one router: its end of the tunnel, and further
-    parts.
+    parts. Without a tunnel, that is left as it is.
     """
 
-    tunnel: Tunnel
+    tunnel: Tunnel | None
     further: tuple[Part, ...] = ()
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """All parts, the tunnel first."""
+        if self.tunnel is None:
+            return self.further
+
         return (tunnel_part(self.tunnel), *self.further)
 
     @property
     def menus(self) -> tuple[Menu, ...]:
         """The menus that have to be read for the plan, each once."""
-        all_menus = [menu for part in self.parts for menu in part.menus]
-        by_path = {menu.path: menu for menu in (*all_menus, SERVICE)}
+        menus = [menu for part in self.parts for menu in part.menus]
+        if self.tunnel is not None:
+            menus.append(SERVICE)
 
-        return tuple(by_path.values())
+        return tuple({menu.path: menu for menu in menus}.values())
 
 
 def tunnel_part(tunnel: Tunnel) -> Part:

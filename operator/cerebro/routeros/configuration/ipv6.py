@@ -46,3 +46,8 @@ def ipv6_part(interfaces: Sequence[str], installation: str) -> Part:
     ]
 
     return Part(comment, (menu,), tuple(rows), risky=False)
+
+
+def no_ipv6_part(installation: str) -> Part:
+    """Return the part without its rules: all that are on a router go."""
+    return ipv6_part((), installation)

@@ -41,7 +41,8 @@ def configuration_plan(
     router lacks is not there.
     """
     plan = ConfigurationPlan()
-    _plan_tunnel(plan, configuration.tunnel, tables)
+    if configuration.tunnel is not None:
+        _plan_tunnel(plan, configuration.tunnel, tables)
 
     for part in configuration.further:
         for menu in part.menus:

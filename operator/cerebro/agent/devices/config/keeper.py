@@ -10,31 +10,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.config import warnings
-from cerebro.agent.devices.config.decide import (
-    CONFIRM_WITHIN,
-    HAS_RUN,
-    WRITE_WITHIN,
-    Situation,
-    Todo,
-    UndoneChange,
-    next_step,
-    planned_change,
-    undone_change,
+from cerebro.agent.devices.config.change import (
+    LOOK_FOR_URGENT,
+    ChangeUnderWay,
+    Work,
 )
 from cerebro.agent.devices.config.preview import configuration_lines, note
 from cerebro.agent.devices.config.repairs import Repairs
+from cerebro.agent.devices.config.retirement import Retirement
 from cerebro.agent.devices.config.wanted import wanted_configuration
 from cerebro.agent.devices.config.writing import (
-    NotArmed,
     Reading,
-    arm,
-    confirm,
-    disarm,
     read_configuration,
     write,
 )
@@ -46,50 +37,11 @@ from cerebro.resources import Device
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from cerebro.routeros.client.errors import (
     DeadlineExceeded,
-    RouterError,
     Trap,
 )
 from cerebro.routeros.client.session import RouterSession
-from cerebro.routeros.configuration.desired import Configuration
-from cerebro.routeros.preview import preview
 
 log = logging.getLogger(__name__)
-
-_LOOK_FOR_URGENT = 0.02
-"""Seconds between two looks, while the router is at it, whether somebody
-waits.
-"""
-
-_TRY_EVERY = 2.0
-"""Seconds between two logins that are to confirm a change, and between two
-looks whether its undo has run.
-"""
-
-_LINES = 32
-"""The most lines of a change that are kept for its message."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """One look at a router."""
-
-    device: Device
-    session: RouterSession
-    wanted: Configuration
-    serial_number: str | None
-    urgent: Callable[[], bool]
-    is_resync: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Armed:
-    """A change that was made while its undo is armed."""
-
-    at: float
-    wanted: Configuration
-    lines: tuple[str, ...]
-    problem: str = ""
-    """Why it is not confirmed yet."""
 
 
 class ConfigurationKeeper:
@@ -114,13 +66,9 @@ class ConfigurationKeeper:
 
         self._looked: tuple[object, ...] | None = None
         self._resync_at = 0.0
-        self._again_at: float | None = None
-
-        self._armed: _Armed | None = None
-        self._seen_at: float | None = None
-        self._undone: tuple[UndoneChange, float] | None = None
-        self._has_read_status = False
+        self._change = ChangeUnderWay(context, link, self._may_write)
         self._repairs = Repairs()
+        self._retirement = Retirement(context)
 
     async def take(
         self,
@@ -135,7 +83,7 @@ class ConfigurationKeeper:
         Raises RouterError if the connection is lost.
         """
         if not device.spec.manage_config:
-            return replace(findings, configuration=None, kept_configuration=())
+            return await self._retire(device, session, findings, urgent)
 
         if not device.spec.dry_run and not self._may_write(device):
             return findings
@@ -167,8 +115,8 @@ class ConfigurationKeeper:
 
             return findings
 
-        self._read_status(device, now)
-        work = _Work(
+        self._change.read_status(device, now)
+        work = Work(
             device, session, wanted, findings.serial_number, urgent, is_resync
         )
 
@@ -186,6 +134,25 @@ class ConfigurationKeeper:
 
         return done
 
+    async def _retire(
+        self,
+        device: Device,
+        session: RouterSession,
+        findings: DeviceFindings,
+        urgent: Callable[[], bool],
+    ) -> DeviceFindings:
+        """Return the findings without manageConfig. A change that is under way
+        is left to its undo. Raises RouterError.
+        """
+        if self._looked is not None:
+            self._retirement.begin_anew()
+            findings = replace(findings, kept_configuration=())
+
+        self._looked = None
+        self._change.forget()
+
+        return await self._retirement.take(device, session, findings, urgent)
+
     def _may_write(self, device: Device) -> bool:
         """Return whether the router may be written to."""
         if device.spec.paused != "None":
@@ -195,35 +162,27 @@ class ConfigurationKeeper:
 
     def _is_time(self, now: float) -> bool:
         """Return whether the next look at a change under way is due."""
-        return self._again_at is not None and now >= self._again_at
+        again_at = self._change.again_at
+
+        return again_at is not None and now >= again_at
 
     def _ask_to_come_again(self, now: float) -> None:
         """Have the loop turn when a change under way is to be looked at."""
-        if self._again_at is not None:
-            wait = timedelta(seconds=self._again_at - now)
+        again_at = self._change.again_at
+        if again_at is not None:
+            wait = timedelta(seconds=again_at - now)
             self._come_again(datetime.now(UTC) + wait)
-
-    def _read_status(self, device: Device, now: float) -> None:
-        """Take from the status, once, which change was undone."""
-        if self._has_read_status:
-            return
-
-        self._has_read_status = True
-        recorded = undone_change(device.status.undone_configuration)
-        if recorded is not None:
-            self._undone = recorded, now
-
-    def _undone_text(self) -> str:
-        return "" if self._undone is None else self._undone[0].text()
 
     # --- one look
 
     async def _show(
-        self, work: _Work, findings: DeviceFindings
+        self, work: Work, findings: DeviceFindings
     ) -> DeviceFindings | None:
         """Return the findings with what would be changed, in dry run; None if
         it was given up for somebody who waits. Raises RouterError.
         """
+        self._change.forget()
+
         try:
             reading = await self._read(work)
         except DeadlineExceeded:
@@ -241,11 +200,13 @@ class ConfigurationKeeper:
         )
 
     async def _keep(
-        self, work: _Work, findings: DeviceFindings
+        self, work: Work, findings: DeviceFindings
     ) -> DeviceFindings | None:
         """Return the findings after what is due was done; None if it was given
         up for somebody who waits. Raises RouterError.
         """
+        self._change.postpone()
+
         try:
             reading = await self._read(work)
             if reading is None:
@@ -265,27 +226,28 @@ class ConfigurationKeeper:
             findings,
             configuration=None,
             kept_configuration=told,
-            undone_configuration=self._undone_text(),
+            undone_configuration=self._change.undone_text(),
         )
 
-    async def _read(self, work: _Work) -> Reading | str | None:
+    async def _read(self, work: Work) -> Reading | str | None:
         """Read the router; return what it did not print, as text, or None if
         that was given up for somebody who waits. Raises RouterError.
         """
         return await unless_urgent(
-            read_configuration(work.session, work.wanted),
+            read_configuration(
+                work.session, work.wanted, self._context.installation
+            ),
             work.urgent,
-            every=_LOOK_FOR_URGENT,
+            every=LOOK_FOR_URGENT,
         )
 
     async def _repair(
-        self, work: _Work, reading: Reading
+        self, work: Work, reading: Reading
     ) -> tuple[DeviceWarning, ...]:
         """Do what is due; return what a person should know. Raises
         RouterError.
         """
         now = time.monotonic()
-        self._again_at = None
         told = [warnings.not_kept(note) for note in reading.plan.notes]
 
         # Rows that somebody else keeps changing wait for the resync.
@@ -296,16 +258,16 @@ class ConfigurationKeeper:
             told.append(warnings.contested(fight.rows))
 
         waits = fight.is_planned and not work.is_resync
-        if waits and not self._is_under_way(reading):
+        if waits and not self._change.is_under_way(reading):
             return tuple(told)
 
-        risky = await self._risky(work, reading, now)
+        risky = await self._change.go_on(work, reading, now)
         if risky is not None:
             told.append(risky)
 
         # What was taken out of use by a change is removed once it is
         # confirmed, since its undo puts it back to use.
-        if self._is_under_way(reading):
+        if self._change.is_under_way(reading):
             return tuple(told)
 
         refusal = await write(
@@ -318,184 +280,6 @@ class ConfigurationKeeper:
             told.append(warnings.refused(refusal))
 
         return tuple(told)
-
-    def _is_under_way(self, reading: Reading) -> bool:
-        """Return whether a change was begun, here or by an agent that died."""
-        return self._armed is not None or bool(reading.schedulers)
-
-    async def _risky(
-        self, work: _Work, reading: Reading, now: float
-    ) -> DeviceWarning | None:
-        """Do the next step of what may cut the connection; return what a
-        person should know. Raises RouterError.
-        """
-        if not reading.schedulers:
-            self._seen_at = None
-            self._forget_armed(work)
-        elif self._seen_at is None:
-            self._seen_at = now
-
-        planned = planned_change(
-            work.device, work.wanted, reading.plan, reading.tables
-        )
-        situation = Situation(
-            is_planned=bool(reading.plan.risky()),
-            is_armed=bool(reading.schedulers),
-            armed_at=None if self._armed is None else self._armed.at,
-            seen_at=self._seen_at,
-            is_undone_change=self._was_undone(planned, now),
-        )
-
-        match next_step(situation, now):
-            case Todo.NOTHING:
-                self._armed = self._undone = None
-            case Todo.CHANGE:
-                return await self._change(work, reading)
-            case Todo.CONFIRM:
-                return await self._confirm(work)
-            case Todo.WAIT:
-                return self._wait(work, reading, now)
-            case Todo.DISARM:
-                return await self._disarm(work, reading, planned)
-            case Todo.UNDONE:
-                return self._note_undone(work, reading, planned, now)
-            case Todo.LEAVE:
-                return warnings.undone(_lines(reading), "")
-
-        return None
-
-    def _forget_armed(self, work: _Work) -> None:
-        """Forget a change after its undo if something else is wanted by now:
-        that was never tried.
-        """
-        if self._armed is not None and self._armed.wanted != work.wanted:
-            self._armed = None
-
-    def _was_undone(self, planned: UndoneChange, now: float) -> bool:
-        if self._undone is None:
-            return False
-
-        change, at = self._undone
-
-        return change.is_same(planned, now - at)
-
-    async def _change(
-        self, work: _Work, reading: Reading
-    ) -> DeviceWarning | None:
-        """Arm the undo, make the change, and have it confirmed.
-
-        Raises RouterError: the connection may be cut by it.
-        """
-        device, steps = work.device, reading.plan.risky()
-        where = f"{device.namespace}/{device.name}"
-
-        try:
-            await arm(work.session, steps, self._context.installation)
-        except NotArmed as error:
-            return warnings.not_armed(error.refusal)
-
-        now = time.monotonic()
-        lines = _lines(reading)
-        self._armed = _Armed(now, work.wanted, lines)
-        self._again_at = now + _TRY_EVERY
-        log.info(
-            "Device %s: the configuration of its router is being changed: %s",
-            where,
-            "; ".join(lines),
-        )
-
-        last = now + WRITE_WITHIN
-        refusal = await write(
-            work.session,
-            steps,
-            lambda: self._may_write(device) and time.monotonic() < last,
-        )
-        if refusal is not None:
-            problem = f"the router refused {refusal}"
-            self._armed = replace(self._armed, problem=problem)
-
-            return warnings.unconfirmed(lines, problem)
-
-        return await self._confirm(work)
-
-    async def _confirm(self, work: _Work) -> DeviceWarning | None:
-        """Have a fresh login confirm the change, unless somebody waits: the
-        next turn goes on with it.
-        """
-        now = time.monotonic()
-        begun = now if self._seen_at is None else self._seen_at
-        armed = self._armed or _Armed(begun, work.wanted, ())
-        self._again_at = now + _TRY_EVERY
-
-        # About then the undo runs.
-        if CONFIRM_WITHIN < now - armed.at <= HAS_RUN:
-            return warnings.unconfirmed(armed.lines, armed.problem)
-
-        try:
-            problem = await unless_urgent(
-                confirm(
-                    self._link, work.device, work.serial_number, work.wanted
-                ),
-                work.urgent,
-                every=_LOOK_FOR_URGENT,
-            )
-        except RouterError as error:
-            problem = str(error)
-
-        if problem == "":
-            device = work.device
-            log.info(
-                "Device %s/%s: a fresh login confirmed the configuration",
-                device.namespace,
-                device.name,
-            )
-            self._armed = self._seen_at = self._undone = None
-            self._again_at = now
-
-            return None
-
-        if self._armed is not None and problem is not None:
-            self._armed = replace(self._armed, problem=problem)
-
-        return warnings.unconfirmed(armed.lines, problem or "")
-
-    async def _disarm(
-        self, work: _Work, reading: Reading, planned: UndoneChange
-    ) -> DeviceWarning | None:
-        """Take away an undo that never ran. What we tried ourselves is not
-        tried again. Raises RouterError.
-        """
-        await disarm(work.session, self._context.installation)
-        now = time.monotonic()
-        self._again_at = now
-
-        if self._armed is None:
-            return None
-
-        return self._note_undone(work, reading, planned, now)
-
-    def _wait(
-        self, work: _Work, reading: Reading, now: float
-    ) -> DeviceWarning:
-        """Wait for an undo that is about to run."""
-        self._again_at = now + _TRY_EVERY
-        armed = self._armed or _Armed(now, work.wanted, _lines(reading))
-
-        return warnings.unconfirmed(armed.lines, armed.problem)
-
-    def _note_undone(
-        self,
-        work: _Work,
-        reading: Reading,
-        planned: UndoneChange,
-        now: float,
-    ) -> DeviceWarning:
-        """Remember a change that the router took back."""
-        armed = self._armed or _Armed(now, work.wanted, _lines(reading))
-        self._armed = None
-        self._undone = planned, now
-
-        return warnings.undone(armed.lines, armed.problem)
 
 
 def _missing(
@@ -510,11 +294,3 @@ def _missing(
     told = (warnings.not_kept(fact),)
 
     return replace(findings, configuration=None, kept_configuration=told)
-
-
-def _lines(reading: Reading) -> tuple[str, ...]:
-    """Return what may cut the connection, as lines of the console."""
-    commands = [step.command for step in reading.plan.risky()]
-    rows = reading.plan.rows
-
-    return tuple(preview(commands, rows, len(commands), _LINES))

@@ -4,12 +4,14 @@ what other fields ask for. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cerebro.agent.devices.status import DeviceFindings
 from cerebro.kube.cache.store import Store
 from cerebro.resources import HUB, Device, Hub
 from cerebro.routeros.bootstrap import NotReadyError, Tunnel, tunnel_of
 from cerebro.routeros.configuration.desired import Configuration, Part
-from cerebro.routeros.configuration.ipv6 import ipv6_part
+from cerebro.routeros.configuration.ipv6 import ipv6_part, no_ipv6_part
 
 
 def wanted_configuration(
@@ -38,6 +40,19 @@ def _ipv6(findings: DeviceFindings, installation: str) -> tuple[Part, ...]:
         return ()
 
     return (ipv6_part(findings.ipv6_to_shut, installation),)
+
+
+def retired_configuration(installation: str) -> Configuration:
+    """Return what is to be on a router without manageConfig: the tunnel is
+    left as it is, and each further part has no rows.
+    """
+    retired = tuple(part(installation) for part in _RETIRED)
+
+    return Configuration(None, retired)
+
+
+_RETIRED: tuple[Callable[[str], Part], ...] = (no_ipv6_part,)
+"""By installation, the further parts without their rows."""
 
 
 def _tunnel(device: Device, store: Store, installation: str) -> Tunnel | str:

@@ -56,12 +56,11 @@ class NotArmed(Exception):
 
 
 async def read_configuration(
-    session: RouterSession, configuration: Configuration
+    session: RouterSession, configuration: Configuration, installation: str
 ) -> Reading | str:
     """Read a router and plan; return what it did not print, as text, if it
     did not. Raises RouterError if the connection is lost.
     """
-    installation = configuration.tunnel.installation
     prints = configuration_prints(configuration)
     *replies, undo = await session.run_all([*prints, undo_print(installation)])
 
@@ -159,6 +158,7 @@ async def confirm(
     device: Device,
     serial_number: str | None,
     configuration: Configuration,
+    installation: str,
 ) -> str:
     """Log in afresh, read all back, and take the undo away; return why that
     was not done, empty if it was.
@@ -172,14 +172,15 @@ async def confirm(
         facts = await read_facts(session)
         check_serial_number(device, facts, serial_number)
 
-        reading = await read_configuration(session, configuration)
+        reading = await read_configuration(
+            session, configuration, installation
+        )
         if isinstance(reading, str):
             return reading
 
         if reading.plan.risky():
             return "the rows do not read as written"
 
-        installation = configuration.tunnel.installation
         was_there = await disarm(session, installation)
 
         return "" if was_there else "the undo was not there any more"
