@@ -337,3 +337,22 @@ async def test_what_a_person_pastes_and_what_the_agent_does_come_to_the_same() -
         assert console.failed == []
         assert told(rows(shown), shown) == told(rows(kept), kept)
         assert told(console.tables, shown) == told(rows(kept), kept)
+
+
+async def test_who_comes_while_a_change_waits_for_its_confirmation_is_let_in() -> (
+    None
+):
+    """The service takes no fresh login of the hub any more, and the connection that stands is used."""
+    async with live_devices(Carried()) as live:
+        router = await a_router(live, "r")
+        has_hub(live, router, addresses=["10.8.0.2/16"])
+        has_device(live, router)
+        await live.until_ready("Device", "r", "ConfigurationUnconfirmed")
+        assert router.way.refusal() is not None
+
+        mac, address = phone()
+        router.network.move_in(mac, address)
+        live.has_session("s", "r", {"macAddress": mac, "ipAddress": address})
+        await live.until(lambda: live.phase("s") == "Active", "access")
+        assert router.network.packet(mac).forwarded
+        assert armed(router)
