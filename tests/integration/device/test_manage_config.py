@@ -170,15 +170,17 @@ async def test_a_corrected_change_is_made_after_one_was_undone() -> None:
 
         # As it is, it is tried again when a person asks for it.
         live.annotate("Device", "r0", ANNOTATION_RESYNC_AT, "now")
-        await live.until(lambda: armed(router), "it is tried again")
+        await cut_off(router)
+        assert armed(router)
         await turn(router, 60)
+        assert not armed(router)
         await live.until(
             lambda: "ConfigurationUndone" in warnings(live, router), "undone"
         )
 
         has_hub(live, router)
         await live.until_ready("Device", "r0", "Equal")
-        assert not armed(router)
+        await live.until(lambda: not armed(router), "confirmed")
 
 
 async def test_a_device_mode_that_forbids_schedulers_is_said_and_nothing_risky_is_written() -> (
@@ -231,6 +233,22 @@ async def test_nothing_is_written_while_paused_or_in_dry_run(
 
         has_device(live, router)
         await live.until_ready("Device", "r", "Equal")
+
+
+async def test_a_pause_in_the_middle_leaves_the_change_to_its_undo() -> None:
+    async with live_devices(Carried()) as live:
+        router = await a_router(live, "r")
+        before = rows(router)
+        has_hub(live, router, addresses=["10.8.0.2/16"])
+        has_device(live, router)
+        await live.until_ready("Device", "r", "ConfigurationUnconfirmed")
+        has_device(live, router, paused="Changes")
+        await live.until_ready("Device", "r", "Paused")
+        await turn(router, 60)
+        assert different(before, rows(router)) == []
+
+        has_device(live, router)
+        await live.until(lambda: armed(router), "it is tried, as never before")
 
 
 async def test_the_undo_of_an_agent_that_died_runs_and_the_next_one_begins_anew() -> (

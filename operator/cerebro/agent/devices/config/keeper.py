@@ -86,7 +86,11 @@ class ConfigurationKeeper:
             return await self._retire(device, session, findings, urgent)
 
         if not device.spec.dry_run and not self._may_write(device):
-            return findings
+            # An undo that runs meanwhile says nothing of its change.
+            self._change.forget()
+            self._looked = None
+
+            return replace(findings, kept_configuration=())
 
         wanted = wanted_configuration(
             device,
