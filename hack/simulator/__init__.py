@@ -32,8 +32,8 @@ verbs; `menu`, `menus`, `menus_system`, `menus_scripts`, `menus_ipv6`,
 whether a hub gets through to the API; `script` the scripting language
 and the scheduler; `syslog` what the router and its scripts say; `values` kinds
 and normal forms; `query` query words; `row`, `table` rows; `safe_mode` what is
-undone; `hotspot`, `network` what happens to clients and their packets;
-`faults` latency and all that goes wrong; `clock` time; `tls` the encrypted
+undone; `hotspot`, `network` what happens to clients and their packets,
+`network_ipv6` past the hotspot; `faults` latency and all that goes wrong; `clock` time; `tls` the encrypted
 service; `options` the switches; `router`, `simulator` what holds them
 together; `control_server`, `control` the control port and its client; `cli`
 the command line. "Reference" means the project's notes on the RouterOS API, by

@@ -245,7 +245,8 @@ class ConsoleRouter:
 
     def _check(self, menu: str, values: Row) -> None:
         interfaces = [
-            row["name"] for row in self.tables["/interface/wireguard"]
+            *(row["name"] for row in self.tables["/interface/wireguard"]),
+            *(row["interface"] for row in self.tables["/ip/hotspot"]),
         ]
         for name in ("interface", "in-interface", "gateway"):
             if name in values and values[name] not in interfaces:

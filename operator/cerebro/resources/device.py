@@ -42,7 +42,8 @@ class DeviceTls(Spec):
     )
 
     mode: Literal["Disabled", "Verify", "Insecure"] = "Disabled"
-    """Verify: the certificate must be right; Insecure: encrypted, but whoever answers is believed."""
+    """Verify: the certificate must be right. Insecure: encrypted, also without a certificate on the router (anonymous
+    Diffie-Hellman), but whoever answers is believed, and may be given the password."""
 
     ca_secret_ref: Reference | None = None
     """Secret with ca.crt, for Verify; none: the system's authorities."""

@@ -229,7 +229,7 @@ def different(before: Rows, after: Rows) -> list[object]:
 def double(router: Router) -> ConsoleRouter:
     """Return the console double with the rows of a router."""
     console = ConsoleRouter(last_id=100)
-    for menu in MENUS:
+    for menu in (*MENUS, "/ip/hotspot"):
         console.tables[menu] = [
             {"dynamic": "no"}
             | {name: FLAGS.get(text, text) for name, text in row.items()}

@@ -64,6 +64,9 @@ class DeviceFindings:
     `survey`.
     """
 
+    ipv6_to_shut: tuple[str, ...] | None = None
+    """Interfaces with a hotspot on which no rule of a person stops IPv6."""
+
     technical: tuple[DeviceWarning, ...] = ()
     """Why the technical user is not in use; see `technical`."""
 

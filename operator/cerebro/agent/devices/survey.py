@@ -9,24 +9,33 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cerebro.agent.context import AgentContext
+from cerebro.agent.devices.fitness.ipv6 import ipv6_warnings, shuts_ipv6
 from cerebro.agent.devices.fitness.router import (
     fitness_prints,
     fitness_reading,
     fitness_warnings,
     forbids_schedulers,
 )
-from cerebro.agent.devices.model import DeviceWarning
 from cerebro.agent.devices.status import DeviceFindings
 from cerebro.agent.devices.urgency import unless_urgent
 from cerebro.resources import Device
 from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.errors import DeadlineExceeded, Trap
 from cerebro.routeros.client.session import RouterSession
-from cerebro.routeros.ipv6 import ipv6_leaks, ipv6_prints, ipv6_reading
+from cerebro.routeros.configuration.ipv6 import ipv6_comment
+from cerebro.routeros.ipv6.leaks import ipv6_leaks, ipv6_to_shut
+from cerebro.routeros.ipv6.reading import (
+    Ipv6Reading,
+    ipv6_prints,
+    ipv6_reading,
+)
 
 _LOOK_FOR_URGENT = 0.02
 """Seconds between two looks, while the router prints, whether somebody waits.
 """
+
+_AFTER_CHANGE = 5.0
+"""Seconds until what a change of the configuration did is looked at."""
 
 
 class Survey:
@@ -36,6 +45,7 @@ class Survey:
         self._context = context
         self._session: RouterSession | None = None
         self._due_at = 0.0
+        self._is_second_look = False
 
     async def take(
         self,
@@ -69,42 +79,47 @@ class Survey:
         self._session = session
         self._due_at = now + device.spec.resync_interval.total_seconds()
 
-        reading = fitness_reading(replies[len(ipv6) :])
+        fitness_known = fitness_reading(replies[len(ipv6) :])
+        ipv6_known = ipv6_reading(replies[: len(ipv6)])
+        leaks = ipv6_leaks(ipv6_known)
+
+        if leaks and shuts_ipv6(device):
+            self._look_at_change(now)
+
+        surveyed = (
+            *fitness_warnings(device, fitness_known),
+            *ipv6_warnings(device, leaks),
+        )
 
         return replace(
             findings,
-            surveyed=(
-                *fitness_warnings(device, reading),
-                *ipv6_warnings(replies[: len(ipv6)]),
-            ),
+            surveyed=surveyed,
+            ipv6_to_shut=self._to_shut(ipv6_known, findings),
             schedulers_forbidden=findings.schedulers_forbidden
-            if reading.device_mode is None
-            else forbids_schedulers(reading.device_mode),
+            if fitness_known.device_mode is None
+            else forbids_schedulers(fitness_known.device_mode),
         )
 
+    def _to_shut(
+        self, reading: Ipv6Reading, findings: DeviceFindings
+    ) -> tuple[str, ...] | None:
+        """Return where IPv6 is to be shut; as it was known where the router
+        did not say it now.
+        """
+        comment = ipv6_comment(self._context.installation)
+        interfaces = ipv6_to_shut(reading, comment)
 
-def ipv6_warnings(
-    replies: list[Reply | Trap],
-) -> tuple[DeviceWarning, ...]:
-    """Return a warning if IPv6 leads past the hotspot, by the replies to
-    `ipv6_prints`.
-    """
+        return findings.ipv6_to_shut if interfaces is None else interfaces
 
-    leaks = ipv6_leaks(ipv6_reading(replies))
-    if not leaks:
-        return ()
+    def _look_at_change(self, now: float) -> None:
+        """Look soon at what the rules of `spec.manageConfig` did, if not just
+        now.
+        """
+        is_second_look = self._is_second_look
+        self._is_second_look = not is_second_look
 
-    rules = "; ".join(
-        f"/ipv6/firewall/filter/add chain=forward in-interface={interface} action=drop"
-        for interface in leaks
-    )
-
-    message = (
-        f"clients behind the hotspot on {', '.join(leaks)} get IPv6 addresses, and the hotspot is for IPv4 only: "
-        f"they are online without access. Shut it on the router: {rules}"
-    )
-
-    return (DeviceWarning("IPv6PastHotspot", message),)
+        if not is_second_look:
+            self._due_at = min(self._due_at, now + _AFTER_CHANGE)
 
 
 async def _read(

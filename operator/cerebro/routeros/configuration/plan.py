@@ -128,7 +128,7 @@ def _ensure(
     yet: the one that is taken leaves the list.
     """
     row = _taken(wanted, left)
-    first = _first_of_chain(wanted, rows)
+    first = _first_of_chain(part, wanted, rows)
 
     if row is None:
         plan.steps.append(_adding(plan, part, wanted, first))
@@ -141,7 +141,7 @@ def _ensure(
         command = Command(menu.path, "set", {".id": row_id, **differences})
         plan.steps.append(Step(menu, command, part.risky, row))
 
-    if first is not None and first[".id"] != row_id:
+    if first is not None and _stands_behind(row, first, rows):
         place = {"numbers": row_id, "destination": plan.name(menu, first)}
         command = Command(menu.path, "move", place)
         behind = _row_behind(row, rows)
@@ -198,16 +198,33 @@ def _taken(wanted: WantedRow, left: list[Row]) -> Row | None:
     )
 
 
-def _first_of_chain(wanted: WantedRow, rows: list[Row]) -> Row | None:
-    """Return the row before which the wanted one stands, or itself; None where
-    the order says nothing.
+def _first_of_chain(
+    part: Part, wanted: WantedRow, rows: list[Row]
+) -> Row | None:
+    """Return the row before which the wanted one stands; None where the order
+    says nothing.
+
+    Rows of one part stand before all others of the chain, and among themselves
+    as they come.
     """
     if not wanted.before_chain:
         return None
 
-    chain = wanted.values["chain"]
+    return next(
+        (
+            row
+            for row in rows
+            if row.get("chain") == wanted.values["chain"]
+            and row.get("comment") != part.comment
+        ),
+        None,
+    )
 
-    return next((row for row in rows if row.get("chain") == chain), None)
+
+def _stands_behind(row: Row, first: Row, rows: list[Row]) -> bool:
+    ids = [each[".id"] for each in rows]
+
+    return ids.index(row[".id"]) > ids.index(first[".id"])
 
 
 def _row_behind(row: Row, rows: list[Row]) -> str | None:

@@ -12,6 +12,7 @@ from cerebro.kube.cache.store import Store
 from cerebro.resources import HUB, Device, Hub
 from cerebro.routeros.bootstrap import NotReadyError, Tunnel, tunnel_of
 from cerebro.routeros.configuration.desired import Configuration, Part
+from cerebro.routeros.configuration.ipv6 import ipv6_part, no_ipv6_part
 
 
 def wanted_configuration(
@@ -31,7 +32,17 @@ def wanted_configuration(
 
     guard = wanted_guard(device, installation, findings)
 
-    return Configuration(tunnel, (guard,))
+    return Configuration(tunnel, (*_ipv6(findings, installation), guard))
+
+
+def _ipv6(findings: DeviceFindings, installation: str) -> tuple[Part, ...]:
+    """Return the part that shuts IPv6 past the hotspot; none while it is not
+    known where that is.
+    """
+    if findings.ipv6_to_shut is None:
+        return ()
+
+    return (ipv6_part(findings.ipv6_to_shut, installation),)
 
 
 def retired_configuration(installation: str) -> Configuration:
@@ -43,7 +54,7 @@ def retired_configuration(installation: str) -> Configuration:
     return Configuration(None, retired)
 
 
-_RETIRED: tuple[Callable[[str], Part], ...] = (retired_guard,)
+_RETIRED: tuple[Callable[[str], Part], ...] = (no_ipv6_part, retired_guard)
 """By installation, the further parts without their rows."""
 
 
