@@ -281,6 +281,9 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("PRAGMA journal_size_limit=16777216")
+
+        # What undoes a step: in memory, and not in a file for each.
+        db.execute("PRAGMA temp_store=MEMORY")
         bring_up_to_date(db, path)
     except BaseException:
         db.close()
