@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from datetime import datetime
+from functools import lru_cache
 
 from cerebro.resources.base import API_GROUP, Resource
 from cerebro.resources.session import SessionType
@@ -47,9 +48,13 @@ SECRET_TYPE_COMMAND = f"{API_GROUP}/command"
 SESSION_PLACE = "session:"
 """Before the name that a caller gave its own session: together they stand in an order's place (rule A1)."""
 
+_REMEMBERED = 4096
+"""Names of Sessions that are remembered: an order is asked for again and again."""
+
 _LABEL_VALUE = re.compile("[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
 
+@lru_cache(_REMEMBERED)
 def session_name(
     namespace: str,
     device: str,
