@@ -9,6 +9,8 @@ from cerebro.bridge.intents import Intent
 from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.sessions import Sessions, Written
+from cerebro.bridge.orders.users.executor import UserExecutor
+from cerebro.bridge.orders.users.secrets import UserSecrets
 from cerebro.bridge.store.base import BridgeStore, Entry
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.store import Store as ObjectStore
@@ -99,12 +101,16 @@ class World:
         self.store = store
         self.enqueued: list[Entry] = []
         self.sessions = Sessions(self.server, self.objects, NAMESPACE)  # type: ignore[arg-type]
+        self.secrets = UserSecrets(self.server, NAMESPACE, b"key")  # type: ignore[arg-type]
         self.actions = OrderExecutor(
             self.sessions,
             store,
             complete=self._complete,
             enqueue=self.enqueued.append,
             windows=GrantWindows(),
+            users=UserExecutor(
+                self.sessions, store, self.secrets, windows=GrantWindows()
+            ),
             check=check,
         )
         self._received: int = now_ms()

@@ -204,6 +204,14 @@ def _raise_by_hand(enforced: Condition | None) -> None:
 
         raise ApiError(409, "blocked_by_hand", message)
 
+    if enforced.reason == reasons.USER_MADE_BY_HAND:
+        message = (
+            enforced.message
+            or "a user made by hand on the router has this name"
+        )
+
+        raise ApiError(409, "user_made_by_hand", message)
+
     if enforced.reason == reasons.GRANTED_BY_HAND:
         message = (
             enforced.message or "an entry made by hand lets this client in"
