@@ -37,6 +37,8 @@ from cerebro.agent.devices.sessions import DeviceSessions
 from cerebro.agent.devices.status import DeviceFindings
 from cerebro.agent.devices.survey import Survey
 from cerebro.agent.devices.technical.keeper import TechnicalUserKeeper
+from cerebro.agent.devices.users.passwords import read_passwords
+from cerebro.agent.devices.users.reconcile import DeviceUsers
 from cerebro.agent.tunnel_status import dialling_obstacle
 from cerebro.domain.mass_removal import RemovalWindow, confirmed_removals
 from cerebro.kube.objects import StoredObject
@@ -91,6 +93,7 @@ class DeviceLoop:
         self._sessions = DeviceSessions(context, namespace, name)
         self._reporter = DeviceReporter(context)
         self._removals = RemovalWindow()
+        self._users = DeviceUsers(self.session_changed)
         self._survey = Survey(context)
         self._technical = TechnicalUserKeeper(
             context, link, self.look_at_everything
@@ -113,7 +116,9 @@ class DeviceLoop:
             return
 
         now = time.monotonic()
-        look_at = note_deleted(self._removals, stored.read(Session), now)
+        look_at = note_deleted(
+            self._removals, self._users.removals, stored.read(Session), now
+        )
 
         if look_at is None:
             self.session_changed(stored.uid)
@@ -403,6 +408,13 @@ class DeviceLoop:
         try:
             result = await reconciler.run(
                 roster, changed if look is Look.CLIENTS else None
+            )
+            result = await self._users.take(
+                reconciler,
+                roster,
+                result,
+                partial(read_passwords, self.context.api, device),
+                everything=look is Look.EVERYTHING,
             )
         except GaveWay:
             self._schedule.gave_way(changed_at, time.monotonic())

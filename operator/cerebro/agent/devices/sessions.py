@@ -15,12 +15,11 @@ from datetime import UTC, datetime, timedelta
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.circumstances import circumstances, policy_of
+from cerebro.agent.devices.access.clients import client_keys, frozen_clients
 from cerebro.agent.devices.access.contention import ContentionTracker
 from cerebro.agent.devices.access.desired import (
     PassContext,
     SessionDecision,
-    client_keys,
-    frozen_clients,
     judge_all,
     judgements,
 )
@@ -269,8 +268,10 @@ class DeviceSessions:
                 contested=_is_among(contested, decision.session),
             )
 
-            if self._reporter.report(decision, result.plan, obstacle):
-                self._changed.add(decision.session.metadata.uid)
+            uid = decision.session.metadata.uid
+            user = result.users.get(uid)
+            if self._reporter.report(decision, result.plan, obstacle, user):
+                self._changed.add(uid)
 
             yield
 

@@ -5,6 +5,7 @@ Session. Pure.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cerebro.agent.devices.access.desired import SessionDecision
@@ -38,6 +39,16 @@ _CLIENTS_ARGUMENT = re.compile(r"\b(?:mac-address|address)\b(?!-)")
 """What a refusal names if it is about the client; all else is the Device's."""
 
 
+@dataclass(frozen=True, slots=True)
+class UserOutcome:
+    """What a pass led to for the hotspot user of one Session: `done` when it
+    is as the Session wants it, else why not.
+    """
+
+    done: bool
+    obstacle: Obstacle | None = None
+
+
 @dataclass(frozen=True)
 class PassResult:
     """What a pass saw and did."""
@@ -65,6 +76,8 @@ class PassResult:
     """Why the router refused a write for a client, by client id."""
     obstacle: Obstacle | None = None
     """Why a write that is about no client in particular was refused."""
+    users: Mapping[str, UserOutcome] = field(default_factory=dict)
+    """What became of hotspot users, by the UID of the Session."""
     repaired: set[str] = field(default_factory=set)
     """Client ids whose rows were put right (rule B10)."""
 
@@ -150,6 +163,10 @@ def session_obstacle(
 
     if obstacle is None and decision.grant is not None and contested:
         return _CONTESTED
+
+    user = result.users.get(decision.session.metadata.uid)
+    if obstacle is None and user is not None:
+        return user.obstacle
 
     return obstacle
 

@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from cerebro.agent.devices.access.desired import known_by
+from cerebro.agent.devices.access.clients import known_by, user_keys
 from cerebro.resources import Session, reasons
 from cerebro.routeros.access.read import Scope
+from cerebro.routeros.access.users import user_key
 
 _SPARE_WAKES = 64
 """Instants of Sessions that went, or changed, which the heap may hold beside
@@ -29,7 +30,9 @@ twice as many as there are Sessions.
 class _Member:
     session: Session
     keys: tuple[str, ...]
-    """MACs and addresses of its client, and of the one that it named before."""
+    """MACs and addresses of its client, and of the one that it named before,
+    and the key of its hotspot user.
+    """
     wake_at: datetime | None
 
 
@@ -41,11 +44,13 @@ class Roster:
     def __init__(self) -> None:
         self._members: dict[str, _Member] = {}
         self._uids: dict[str, tuple[str, ...]] = {}
-        """UIDs by MAC and by address."""
+        """UIDs by MAC, by address and by the key of a hotspot user."""
         self._wakes: list[tuple[datetime, str]] = []
         """A heap; an instant that its Session no longer has does not count."""
         self._phases: Counter[str | None] = Counter()
         self._held_by_clock: set[str] = set()
+        self._with_user: dict[str, None] = {}
+        """UIDs of the Sessions that name a hotspot user."""
 
     @classmethod
     def of(cls, sessions: Iterable[Session]) -> Roster:
@@ -74,6 +79,9 @@ class Roster:
         for key in member.keys:
             self._uids[key] = (*self._uids.get(key, ()), uid)
 
+        if session.spec.hotspot_user is not None:
+            self._with_user[uid] = None
+
         ready = session.status.condition("Ready")
         if ready is not None and ready.reason == reasons.CLOCK_SKEW:
             self._held_by_clock.add(uid)
@@ -90,6 +98,7 @@ class Roster:
 
         self._phases[member.session.status.phase] -= 1
         self._held_by_clock.discard(uid)
+        self._with_user.pop(uid, None)
 
         for key in member.keys:
             others = tuple(each for each in self._uids[key] if each != uid)
@@ -121,6 +130,15 @@ class Roster:
             for uid in self._uids.get(key, ())
         }
 
+        return [self._members[uid].session for uid in uids]
+
+    def with_user(self) -> list[Session]:
+        """Return the Sessions that name a hotspot user."""
+        return [self._members[uid].session for uid in self._with_user]
+
+    def of_user(self, name: str) -> list[Session]:
+        """Return the Sessions that name this hotspot user."""
+        uids = self._uids.get(user_key(name), ())
         return [self._members[uid].session for uid in uids]
 
     def count(self, phase: str) -> int:
@@ -199,4 +217,5 @@ class Roster:
 
 def _keys(session: Session) -> tuple[str, ...]:
     macs, ips = known_by(session)
-    return (*macs, *ips)
+
+    return (*macs, *ips, *user_keys(session))

@@ -1,0 +1,220 @@
+"""The hotspot users that the Sessions of a Device name: when a pass over them
+is due, what it is about, and what came of it.
+
+It follows the pass over access, so that no client waits for a Secret or for
+somebody else's user (rule B0). Nothing is read from a router none of whose
+Sessions has a user, once a look by our marker showed that none of ours is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from cerebro.agent.devices.access.desired import SessionDecision
+from cerebro.agent.devices.access.outcome import PassResult
+from cerebro.agent.devices.access.reconcile import AccessReconciler
+from cerebro.agent.devices.access.roster import Roster
+from cerebro.agent.devices.users.desired import user_name
+from cerebro.agent.devices.users.memory import UserMemory
+from cerebro.agent.devices.users.outcome import (
+    Secrets,
+    UsersResult,
+    unread_outcomes,
+    without_password,
+)
+from cerebro.agent.devices.users.work import (
+    ReadPasswords,
+    UsersPass,
+    UsersSubject,
+    UsersUnread,
+)
+from cerebro.domain.mass_removal import RemovalWindow
+from cerebro.routeros.access.result import ADD
+from cerebro.routeros.client.errors import SecretError
+
+_FIRST_RETRY = 1.0
+_LONGEST_RETRY = 60.0
+"""Seconds until a Secret that could not be used is read again: twice as long
+each time.
+"""
+
+
+class DeviceUsers:
+    """The hotspot users of one Device, and what is remembered of them."""
+
+    def __init__(
+        self,
+        session_changed: Callable[[str], None],
+        removals: RemovalWindow | None = None,
+    ) -> None:
+        """`session_changed(uid)` has the loop look at a Session again, whose
+        Secret could not be used. `removals` decides which users go that no
+        Session explains (rule E13).
+        """
+        self.removals = removals or RemovalWindow()
+        self._session_changed = session_changed
+        self._memory = UserMemory(self.removals)
+
+        self._retries: dict[str, float] = {}
+        """How long the next wait for a Session's Secret is, by UID."""
+        self._names: dict[str, str] = {}
+        """The user that each Session named at the last pass, by UID."""
+        self._connection: object = None
+        """The connection on which users of ours were looked for last."""
+        self._ours_left = True
+        """Whether a user of ours may be there that no Session names."""
+
+    async def take(
+        self,
+        reconciler: AccessReconciler,
+        roster: Roster,
+        result: PassResult,
+        read_passwords: ReadPasswords,
+        *,
+        everything: bool,
+    ) -> PassResult:
+        """Make the router's users equal to those of the Sessions at which a
+        pass over access looked, and return its result with what came of that.
+
+        `everything` says that it looked at all of them. Raises RouterError
+        when the connection is lost.
+        """
+        if reconciler.session is not self._connection:
+            self._connection = reconciler.session
+            self._ours_left = True
+
+        subject = self._subject(roster, result.judged, everything=everything)
+        is_due = everything and self._ours_left
+        if result.interrupted or not (subject.names or is_due):
+            return result
+
+        work = UsersPass(subject, reconciler, roster, self._memory)
+
+        try:
+            users = await work.run(read_passwords)
+        except UsersUnread as error:
+            outcomes = unread_outcomes(subject.chosen, str(error))
+            return replace(result, users=outcomes, settled=False)
+
+        self._note_looked(subject, users)
+        self._retry_secrets(users.secrets)
+        joined = self._joined(result, users)
+
+        return replace(
+            joined,
+            interrupted=result.interrupted or work.interrupted,
+            settled=joined.settled and not work.interrupted,
+        )
+
+    def _subject(
+        self,
+        roster: Roster,
+        decisions: Iterable[SessionDecision],
+        *,
+        everything: bool,
+    ) -> UsersSubject:
+        """Return what the pass is about: the Sessions at which the pass over
+        access looked, and who shares a user with them, or with whom they
+        shared one before.
+        """
+        known = {each.session.metadata.uid: each for each in decisions}
+        former = set()
+        for uid, decision in known.items():
+            before = self._names.get(uid, "")
+            if before != user_name(decision.session):
+                former.add(before)
+
+        former.discard("")
+        if everything:
+            return UsersSubject(
+                roster.with_user(), frozenset(former), known, everything
+            )
+
+        names = {user_name(each.session) for each in known.values()} | former
+        sharers = {
+            session.metadata.uid: session
+            for name in sorted(names - {""})
+            for session in roster.of_user(name)
+        }
+
+        return UsersSubject(
+            list(sharers.values()), frozenset(former), known, everything
+        )
+
+    def _note_looked(self, subject: UsersSubject, users: UsersResult) -> None:
+        """Note which users the Sessions have named; the users that they have
+        left stay noted until these are gone.
+        """
+        states = users.look.plan.states
+        going = {
+            name
+            for name in subject.former
+            if name in users.look.orders.ended and not states[name].done
+        }
+
+        for uid, decision in subject.known.items():
+            if self._names.get(uid) not in going:
+                self._names.pop(uid, None)
+                name = user_name(decision.session)
+                if name:
+                    self._names[uid] = name
+
+        if subject.everything:
+            if not users.look.plan.commands():
+                self._ours_left = bool(users.look.plan.marked)
+
+            for uid in self._names.keys() - subject.known.keys():
+                del self._names[uid]
+
+    def _retry_secrets(self, secrets: Secrets) -> None:
+        """Have each Session looked at again in a while whose Secret could not
+        be used.
+        """
+        loop = asyncio.get_running_loop()
+
+        for uid, secret in secrets.items():
+            if not isinstance(secret, SecretError):
+                self._retries.pop(uid, None)
+                continue
+
+            wait = self._retries.get(uid, _FIRST_RETRY)
+            self._retries[uid] = min(2 * wait, _LONGEST_RETRY)
+            loop.call_later(wait, self._session_changed, uid)
+
+    def _joined(self, result: PassResult, users: UsersResult) -> PassResult:
+        """Return the result of the pass over access with that over users."""
+        plan = users.look.plan
+
+        # Only a dry run leaves commands to be shown; no password is.
+        result.plan.stages[ADD].extend(map(without_password, plan.commands()))
+        result.plan.rows |= plan.rows
+
+        times = [result.look_again_at]
+        if users.look.removals is not None:
+            times.append(users.look.removals.look_again_at)
+
+        verdicts = {
+            each.session.metadata.uid: each.verdict
+            for each in users.look.orders.decisions
+        }
+        decisions = [
+            replace(
+                each,
+                verdict=verdicts.get(each.session.metadata.uid, each.verdict),
+            )
+            for each in result.judged
+        ]
+
+        return replace(
+            result,
+            judged=decisions,
+            users=users.outcomes(),
+            settled=result.settled and users.settled,
+            held_back=result.held_back + len(self.removals.held),
+            look_again_at=min(
+                (moment for moment in times if moment is not None),
+                default=None,
+            ),
+        )
