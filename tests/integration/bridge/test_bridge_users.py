@@ -243,5 +243,8 @@ async def test_f6_in_dry_run_no_user_and_no_secret_is_made(
         answer = await caller.post(PATH, USER)
     assert (answer.status_code, answer.json()["created"]) == (200, False)
     assert answer.json()["mikrotik"]["dryRun"] is True
+    (command,) = answer.json()["mikrotik"]["commands"]
+    assert command.startswith("/ip/hotspot/user add name=guest")
+    assert USER["password"] not in answer.text
     assert not secrets(agent)
     assert agent.sessions() == []

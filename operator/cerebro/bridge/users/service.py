@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from cerebro.bridge.errors import ApiError, starting
 from cerebro.bridge.intents import Authorize, Client, EnsureUser, lane_of
 from cerebro.bridge.orders.outcomes import WaitResult, judge
+from cerebro.bridge.orders.preview import planned_user
 from cerebro.bridge.orders.resolve import Resolver
 from cerebro.bridge.orders.service import OrderService, router_result
 from cerebro.bridge.orders.sessions import Written
@@ -47,8 +48,8 @@ class HotspotUsers:
         wish = self._wish(request, device, password)
         was_there = self._is_live(wish, device)
         if self.orders.settings.dry_run:
-            dry = WaitResult.DRY_RUN
-            return _answer(request, wish, device, password, dry, created=False)
+            result = WaitResult.DRY_RUN
+            return self._answer(request, wish, device, password, result)
 
         written = await self._kept(wish, device)
         if written is not None:
@@ -61,7 +62,7 @@ class HotspotUsers:
 
         created = result is WaitResult.DONE and not was_there
 
-        return _answer(
+        return self._answer(
             request, wish, device, password, result, created=created
         )
 
@@ -166,24 +167,42 @@ class HotspotUsers:
                 "send the same again",
             ) from None
 
+    def _answer(
+        self,
+        request: UserRequest,
+        wish: EnsureUser,
+        device: Device,
+        password: str,
+        result: WaitResult,
+        *,
+        created: bool = False,
+    ) -> UserAnswer:
+        is_made_here = request.password is None
+        is_dry_run = result is WaitResult.DRY_RUN
+        commands = self._planned(wish, device) if is_dry_run else []
 
-def _answer(
-    request: UserRequest,
-    wish: EnsureUser,
-    device: Device,
-    password: str,
-    result: WaitResult,
-    *,
-    created: bool,
-) -> UserAnswer:
-    made_here = request.password is None
+        return UserAnswer(
+            mik_id=request.mik_id or device.router_id,
+            user=NamedUser(username=wish.user, profile=wish.profile),
+            created=created,
+            username=wish.user,
+            password=password if is_made_here else None,
+            pedido_id=wish.order_id,
+            mikrotik=router_result(
+                device, dry_run=is_dry_run, commands=commands
+            ),
+        )
 
-    return UserAnswer(
-        mik_id=request.mik_id or device.router_id,
-        user=NamedUser(username=wish.user, profile=wish.profile),
-        created=created,
-        username=wish.user,
-        password=password if made_here else None,
-        pedido_id=wish.order_id,
-        mikrotik=router_result(device, dry_run=result is WaitResult.DRY_RUN),
-    )
+    def _planned(self, wish: EnsureUser, device: Device) -> list[str]:
+        """Return what would be done on an empty router (F6)."""
+        until = wish.expires_at
+        if until is None and wish.duration is not None:
+            until = wish.requested_at + wish.duration
+
+        return planned_user(
+            device,
+            wish.user,
+            wish.profile,
+            until,
+            self.orders.settings.installation,
+        )
