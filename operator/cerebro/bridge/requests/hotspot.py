@@ -133,8 +133,20 @@ def user_of_token(token: str) -> str:
 
 
 def _user_text(fields: Fields, name: str) -> str | None:
-    value = text(fields, name, limit=MAX_USER_TEXT)
-    if value is not None and re.fullmatch(USER_TEXT, value) is None:
+    """Return a text that a user is made of, as it was sent: a password is not
+    trimmed.
+    """
+    value = fields.get(name)
+    if value is None or value == "":
+        return None
+
+    if not isinstance(value, str):
+        raise invalid(f"{name} must be string")
+
+    if len(value) > MAX_USER_TEXT:
+        raise invalid(f"{name} must have at most {MAX_USER_TEXT} characters")
+
+    if re.fullmatch(USER_TEXT, value) is None:
         raise invalid(
             f"{name} may have the letters A to Z and a to z, digits, and . _ : @ -"
         )

@@ -106,10 +106,7 @@ def secret_of(session: Session) -> str | None:
 
 
 def _create(namespace: str, wish: EnsureUser, known: Known) -> Create:
-    end = _end(wish, known)
-    ends_at = end.get("expires_at")
-    if ends_at is not None and ends_at <= known.now:
-        raise expired()
+    _refuse_past(wish, known)
 
     return create_write(
         namespace,
@@ -123,7 +120,7 @@ def _create(namespace: str, wish: EnsureUser, known: Known) -> Create:
         hotspot_user=_user(wish, wish.secret),
         requested_at=wish.requested_at,
         grant_before=known.now + known.windows.within("Paid"),
-        **end,
+        **_end(wish, known),
     )
 
 
@@ -138,6 +135,7 @@ def _renew(wish: EnsureUser, session: Session, known: Known) -> Write:
     if spec.requested_at is not None and not_later(order, request):
         return Keep(session)
 
+    _refuse_past(wish, known)
     facts = session_facts(session, known.now)
     changes: dict[str, Any] = {}
     if spec.revoked or facts.ended_by_clock:
@@ -212,6 +210,12 @@ def _user(wish: EnsureUser, secret: str) -> HotspotUser:
     )
 
 
+def _refuse_past(wish: EnsureUser, known: Known) -> None:
+    """Raise ApiError 409 `order_expired` for an end that has passed."""
+    if wish.expires_at is not None and wish.expires_at <= known.now:
+        raise expired()
+
+
 def _end(wish: EnsureUser, known: Known) -> End:
     """Return the end that a call names, else the default one (A5)."""
     if wish.expires_at is not None:
@@ -229,10 +233,6 @@ def _new_end(wish: EnsureUser, known: Known) -> dict[str, Any]:
     end = _end(wish, known)
     if "duration" in end:
         end = {"expires_at": known.now + end["duration"]}
-
-    ends_at = end.get("expires_at")
-    if ends_at is not None and ends_at <= known.now:
-        raise expired()
 
     return wire_end(end) or dict(_WITHOUT_END)
 

@@ -147,7 +147,9 @@ def test_a5_minutes_do_not_prolong_and_a_later_end_does() -> None:
     longer = changed(there, asked=1, secret=AGAIN, expires_at=at(900))
     assert longer["expiresAt"] == format_time(at(900))
     assert "hotspotUser" not in longer
-    assert refused(wish(expires_at=at(0))) == "order_expired"
+    for same in (None, there):
+        past = wish(asked=1, expires_at=at(0))
+        assert refused(past, same=same) == "order_expired"
     default = decide_user(NAMESPACE, wish(), known(default_paid=HOUR))
     assert isinstance(default, Create)
     assert default.body["spec"]["duration"] == "1h"
