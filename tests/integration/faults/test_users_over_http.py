@@ -32,10 +32,8 @@ class Users:
 
     def row(self, user: str) -> dict[str, str] | None:
         """Return the user as the router has it."""
-        rows = self.stack.router.tables[USERS].rows.values()
-        named = [
-            dict(row.values) for row in rows if row.values["name"] == user
-        ]
+        shown = self.stack.router.show(USERS)
+        named = [row for row in shown if row["name"] == user]
         assert len(named) <= 1, named
         return named[0] if named else None
 
@@ -57,7 +55,9 @@ class Users:
 
 @pytest.fixture
 async def users(open_stack: OpenStack) -> Users:
-    return Users(await open_stack())
+    stack = await open_stack()
+    stack.start()
+    return Users(stack)
 
 
 async def test_f8_a_user_comes_with_its_call_and_goes_with_its_revoke(
