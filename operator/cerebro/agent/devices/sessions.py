@@ -296,8 +296,7 @@ class DeviceSessions:
 
         sessions = roster.all()
         if telling == self._told:
-            known = (roster.get(uid) for uid in self._untold)
-            sessions = [session for session in known if session is not None]
+            sessions = roster.some(self._untold)
 
         self._untold = {}
         self._told = None

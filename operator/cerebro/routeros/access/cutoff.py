@@ -120,12 +120,39 @@ def _logins(
     return in_order(active.with_mac(mac), at_addresses)
 
 
+def let_in_as_user(
+    state: PlanState, mac: str | None, ips: Collection[str]
+) -> bool:
+    """Return whether a client is logged in as a hotspot user that a live
+    Session wants: then it has its access by that.
+    """
+    if not state.desired.live_users:
+        return False
+
+    addresses = _addresses(state.hosts_of(mac, ips), set(ips))
+
+    return any(_is_live(state, row) for row in _logins(state, mac, addresses))
+
+
+def _is_live(state: PlanState, row: IndexedRow) -> bool:
+    """Return whether a login or a cookie is that of a user whom a live Session
+    wants.
+    """
+    return row.row.get("user") in state.desired.live_users
+
+
 def _log_out(state: PlanState, mac: str | None, addresses: set[str]) -> None:
-    """Remove the active rows and cookies of a client."""
+    """Remove the active rows and cookies of a client, but for those of users
+    whom a live Session wants.
+    """
     for row in _logins(state, mac, addresses):
+        if _is_live(state, row):
+            continue
+
         state.changes.drop(LOGOUT, row)
         key = mac or row.mac or row.address
         state.result.logged_out[client_id(key)] = row.row.get("user", "")
 
     for row in state.tables.cookies.with_mac(mac):
-        state.changes.drop(LOGOUT, row)
+        if not _is_live(state, row):
+            state.changes.drop(LOGOUT, row)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cerebro.resources import AppliedClient, Session, normalise_mac
-from cerebro.routeros.access.users import user_key
+from cerebro.routeros.access.user_model import user_key
 
 
 def client_keys(session: Session) -> tuple[str | None, frozenset[str]]:

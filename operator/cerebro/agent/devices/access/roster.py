@@ -18,7 +18,7 @@ from datetime import datetime
 from cerebro.agent.devices.access.clients import known_by, user_keys
 from cerebro.resources import Session, reasons
 from cerebro.routeros.access.read import Scope
-from cerebro.routeros.access.users import user_key
+from cerebro.routeros.access.user_model import user_key
 
 _SPARE_WAKES = 64
 """Instants of Sessions that went, or changed, which the heap may hold beside
@@ -113,6 +113,11 @@ class Roster:
         """Return a Session by its UID; None if it is not here."""
         member = self._members.get(uid)
         return None if member is None else member.session
+
+    def some(self, uids: Iterable[str]) -> list[Session]:
+        """Return the Sessions with these UIDs that are here, in that order."""
+        members = (self._members.get(uid) for uid in uids)
+        return [member.session for member in members if member is not None]
 
     def all(self) -> list[Session]:
         """Return all Sessions."""

@@ -11,7 +11,7 @@ from cerebro.agent.devices.users.desired import UserOrders, user_name
 from cerebro.domain.conditions import Obstacle
 from cerebro.domain.mass_removal import RemovalDecision
 from cerebro.resources import Session
-from cerebro.routeros.access.users import UserPlan, UserState
+from cerebro.routeros.access.user_model import UserPlan, UserState
 from cerebro.routeros.client.command import Command
 from cerebro.routeros.client.errors import SecretError, Trap
 from cerebro.routeros.menus.hotspot import USER
