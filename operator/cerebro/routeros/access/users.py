@@ -139,14 +139,25 @@ class UserPlanner:
             "comment": str(marker),
         }
 
+        is_held = user.hold or marker.client_id in self._desired.frozen
         ours = self._rows_of(user.name, legacy=True)
+        is_named = any(row.get("name") == user.name for row in ours)
+
+        # The name is that of another row: one made by hand stays, and one of
+        # ours to which somebody gave it is renamed or removed. A row of this
+        # user with yet another name is of no use.
+        if not is_named and user.name in self._users:
+            for row in () if is_held else ours:
+                self.plan.drop(DISABLE, user.name, USER, row)
+
+            return UserState(done=False, by_hand=self._by_hand(user.name))
+
         if not ours:
-            by_hand = self._by_hand(user.name)
-            if by_hand is None and not user.hold:
+            if not is_held:
                 secret = {"password": user.password} if user.password else {}
                 self.plan.add(user.name, {**values, **secret})
 
-            return UserState(done=False, by_hand=by_hand)
+            return UserState(done=False)
 
         # The row that differs least stays, so that nobody is logged out.
         row, *duplicates = sorted(
@@ -156,7 +167,7 @@ class UserPlanner:
         if _must_set_password(user, row):
             changes["password"] = user.password or ""
 
-        if not user.hold:
+        if not is_held:
             if changes:
                 self.plan.change(WRITE, user.name, row, changes)
 
@@ -192,7 +203,9 @@ class UserPlanner:
         if not ours and self._by_hand(name) is not None:
             return UserState(done=True)
 
-        return self._retire(identifier, name, {name}, ours)
+        users = {name} | {row.get("name", "") for row in ours}
+
+        return self._retire(identifier, name, users, ours)
 
     def _end_orphans(self) -> Iterator[None]:
         """Plan the end of users of ours that no Session explains (rule E13)."""
