@@ -10,6 +10,7 @@ from collections.abc import Callable
 from simulator.commands import Call, targets
 from simulator.errors import BAD_VALUE, Trap, missing
 from simulator.row import Row
+from simulator.syslog import LEVELS
 from simulator.values import Address, Mac, parse_duration
 
 
@@ -181,6 +182,29 @@ def toggle_safe_mode(call: Call) -> None:
         release_safe_mode(call)
 
 
+def run_script(call: Call) -> None:
+    """`/system/script/run`: answered when the script has ended, by its error
+    if one stopped it.
+    """
+    name = call.arguments.get("number", call.arguments.get(".id"))
+    if name is None:
+        raise missing("number")
+    call.router.scripts.answer(call, name)
+
+
+def _log_as(level: str) -> Callable[[Call], None]:
+    """Return `/log/info` and its like."""
+
+    def write(call: Call) -> None:
+        if "message" not in call.arguments:
+            raise missing("message")
+        topics = f"script,{level}"
+        call.router.syslog.write(topics, call.arguments["message"])
+        call.done()
+
+    return write
+
+
 ACTIONS: dict[str, tuple[Callable[[Call], None], str]] = {
     "/ip/hotspot/active/login": (hotspot_login, "write"),
     "/ip/hotspot/host/make-binding": (make_binding, "write"),
@@ -191,5 +215,7 @@ ACTIONS: dict[str, tuple[Callable[[Call], None], str]] = {
     "/safe-mode/toggle": (toggle_safe_mode, "write"),
     "/ping": (ping, "test"),
     "/tool/ping": (ping, "test"),
+    "/system/script/run": (run_script, "read"),
+    **{f"/log/{level}": (_log_as(level), "read") for level in LEVELS},
 }
 """Full path of the verb: its handler and the policy it needs."""

@@ -7,19 +7,28 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
 from simulator.row import Row
 
+ISO_DATE = "%Y-%m-%d"
+OLD_DATE = "%b/%d/%Y"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class Clock:
     """Seconds that only go up; `advance` skips ahead. The date follows the
-    machine's, plus the skips.
+    machine's, plus the skips, in the router's `zone`; one that was lost began
+    at 1970 anew.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, date_format: str = ISO_DATE) -> None:
         self.skipped = 0.0
+        self.date_format = date_format
+        self.zone: tzinfo = UTC
+        self._lost_at: float | None = None
+        self._wrong = 0.0
 
     def now(self) -> float:
         """Return the seconds on a scale of this clock alone."""
@@ -29,20 +38,53 @@ class Clock:
         """Skip ahead."""
         self.skipped += max(0.0, seconds)
 
-    def _date(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=self.skipped)
+    @property
+    def is_set(self) -> bool:
+        """Whether the date is right."""
+        return self._lost_at is None
 
-    def stamp(self) -> str:
-        """Return the date and time as 7.10 and later show them."""
-        return self._date().strftime("%Y-%m-%d %H:%M:%S")
+    def shift(self, seconds: float) -> None:
+        """Put the date wrong, ahead or (negative) behind; time goes on as
+        before.
+        """
+        self._wrong += seconds
+
+    def lose(self) -> None:
+        """Forget the date, as a board without a battery does at its boot."""
+        self._lost_at = self.now()
+
+    def set_right(self) -> None:
+        """Learn the date, as from an NTP server."""
+        self._lost_at = None
+        self._wrong = 0.0
+
+    def utc(self) -> datetime:
+        """Return the date and time in UTC, as far as the router knows."""
+        if self._lost_at is not None:
+            return EPOCH + timedelta(seconds=self.now() - self._lost_at)
+        ahead = self.skipped + self._wrong
+        return datetime.now(UTC) + timedelta(seconds=ahead)
+
+    def local(self) -> datetime:
+        """Return the date and time of the zone, without naming it."""
+        return self.utc().astimezone(self.zone).replace(tzinfo=None)
+
+    def offset_text(self) -> str:
+        """Return how far the zone is from UTC, `+01:00`."""
+        return self.utc().astimezone(self.zone).isoformat()[-6:]
+
+    def stamp(self, ahead: float = 0.0) -> str:
+        """Return the date and time, `ahead` seconds from now."""
+        moment = self.local() + timedelta(seconds=ahead)
+        return moment.strftime(f"{self.date_format} %H:%M:%S").lower()
 
     def date_text(self) -> str:
         """Return the date alone."""
-        return self._date().strftime("%Y-%m-%d")
+        return self.local().strftime(self.date_format).lower()
 
     def time_text(self) -> str:
         """Return the time of day alone."""
-        return self._date().strftime("%H:%M:%S")
+        return self.local().strftime("%H:%M:%S")
 
 
 class Expiring(Protocol):

@@ -20,16 +20,26 @@ from simulator.errors import (
     no_such_item,
     unknown_parameter,
 )
-from simulator.menu import MenuRouter
+from simulator.menu import MenuRouter, MenuScripts
 from simulator.network import Network, NetworkRouter
 from simulator.options import Version
 from simulator.rights import Rights
 from simulator.row import Row
 from simulator.safe_mode import SafeMode
+from simulator.syslog import SysLog
 from simulator.table import Table
 
 Emit = Callable[[bytes], None]
 Stop = Callable[[], None]
+
+
+class CommandScripts(MenuScripts, Protocol):
+    """The part of the scripts that a command needs."""
+
+    def answer(self, call: Call, name: str) -> None:
+        """Run a script for a command, which is answered when it ends. Raises
+        Trap.
+        """
 
 
 class CommandRouter(NetworkRouter, MenuRouter, Protocol):
@@ -41,6 +51,11 @@ class CommandRouter(NetworkRouter, MenuRouter, Protocol):
     absent: set[str]
     network: Network
     safe_mode: SafeMode
+    syslog: SysLog
+
+    @property
+    def scripts(self) -> CommandScripts:
+        """The scripts of the router."""
 
     def reboot(self, seconds: float) -> None:
         """Go down now and come back after `seconds`."""
@@ -171,6 +186,9 @@ def add(call: Call) -> None:
     for prop in table.menu.properties:
         if prop.required and values.get(prop.name) is None:
             raise missing(prop.name)
+    if table.menu.owned:
+        _refuse_higher_policy(call, values.get("policy"))
+        values["owner"] = call.rights.user or "admin"
     hidden = {
         n: v
         for n, v in values.items()
@@ -181,6 +199,15 @@ def add(call: Call) -> None:
     }
     row = table.add(visible, hidden=hidden, before=before)
     call.done(row.id)
+
+
+def _refuse_higher_policy(call: Call, text: str | None) -> None:
+    """Raise the trap of a user who gives a script more rights than his own
+    (reference 4.15); without a text it is the menu's default.
+    """
+    if text is None:
+        text = call.table.properties["policy"].default or ""
+    call.rights.need(*(word for word in text.split(",") if word))
 
 
 def _copied(row: Row, table: Table) -> dict[str, str | None]:
@@ -203,6 +230,8 @@ def change(call: Call) -> None:
         else targets(call, _pop_targets(arguments))
     )
     changes = parse_values(call, arguments)
+    if table.menu.owned and "policy" in changes:
+        _refuse_higher_policy(call, changes["policy"])
     for row in rows:
         table.set(_unlocked(row), changes)
     call.done()

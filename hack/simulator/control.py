@@ -250,7 +250,38 @@ class SimulatorControl:
         )
 
     async def advance_clock(self, router: str, seconds: float) -> None:
-        """Push the router's own clock forward."""
+        """Push the router's own clock forward; return when the scripts that
+        this made due have run, or wait in a delay.
+        """
         await self._call(
             "POST", f"/routers/{router}/clock", {"advance": seconds}
+        )
+
+    async def shift_clock(self, router: str, seconds: float) -> None:
+        """Put a router's date wrong, ahead or (negative) behind; no time
+        passes.
+        """
+        await self._call(
+            "POST", f"/routers/{router}/clock", {"shift": seconds}
+        )
+
+    async def set_clock(self, router: str) -> None:
+        """Let a router whose date is lost or wrong learn it, as from an NTP
+        server.
+        """
+        await self._call(
+            "POST", f"/routers/{router}/clock", {"set_right": True}
+        )
+
+    async def run_script(
+        self, router: str, source: str, policy: str | None = None
+    ) -> dict[str, Any]:
+        """Run a script now, with all rights unless `policy` says less; return
+        done, error (None for none) and output, the lines of `:put`.
+        """
+        body = {"source": source}
+        if policy is not None:
+            body["policy"] = policy
+        return dict(
+            await self._call("POST", f"/routers/{router}/script", body)
         )

@@ -18,7 +18,7 @@ from aiohttp import web
 from simulator.commands import Call
 from simulator.dispatch import execute
 from simulator.errors import Trap
-from simulator.rights import ROOT
+from simulator.rights import POLICIES, ROOT, Rights
 from simulator.router import Router
 
 WAIT_PAUSE = 0.003
@@ -77,6 +77,12 @@ def _number(body: dict[str, Any], name: str, default: float) -> float:
     return value
 
 
+def _shift(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadRequest("shift: expects a number of seconds")
+    return value
+
+
 def _plain(values: Any, name: str = "values") -> dict[str, str]:
     if not isinstance(values, dict):
         raise BadRequest(f"{name}: expects an object of texts")
@@ -87,6 +93,12 @@ def _as_word(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)
+
+
+async def _quiet(router: Router) -> None:
+    """Wait until no script has anything to do; one in a delay has not."""
+    while router.scripts.jobs.busy:  # noqa: ASYNC110 - scripts run in slices of this loop
+        await asyncio.sleep(0)
 
 
 def act(
@@ -315,9 +327,30 @@ class Control:
     async def clock(self, request: web.Request) -> web.Response:
         """Push the router's clock forward."""
         router, body = self.router(request), await _body(request)
+        if body.get("set_right") is True:
+            router.set_clock()
+        if "shift" in body:
+            router.shift_clock(_shift(body["shift"]))
         router.clock.advance(_number(body, "advance", 0))
         router.settle()
+        await _quiet(router)
         return web.json_response({"now": router.clock.stamp()})
+
+    async def script(self, request: web.Request) -> web.Response:
+        """Run a script, with all rights or with those of `policy`."""
+        router, body = self.router(request), await _body(request)
+        policies = body.get("policy", ",".join(POLICIES))
+        if not isinstance(policies, str):
+            raise BadRequest("policy: expects words with commas between")
+        rights = Rights("admin", frozenset(policies.split(",")))
+        job = router.scripts.run(_text(body, "source"), rights, "control")
+        end = time.monotonic() + _number(body, "timeout", 10)
+        while not job.done and time.monotonic() < end:
+            await asyncio.sleep(WAIT_PAUSE)
+            router.settle()
+        return web.json_response(
+            {"done": job.done, "error": job.error, "output": job.output}
+        )
 
 
 def make_app(simulator: RouterKeeper) -> web.Application:
@@ -349,6 +382,7 @@ def make_app(simulator: RouterKeeper) -> web.Application:
             web.post(f"{path}/faults", control.faults),
             web.post(f"{path}/reboot", control.reboot),
             web.post(f"{path}/clock", control.clock),
+            web.post(f"{path}/script", control.script),
         ]
     )
     return app

@@ -39,6 +39,15 @@ class MenuSafeMode(Protocol):
         """The user whose session holds safe mode; None for nobody."""
 
 
+class MenuScripts(Protocol):
+    """The part of the scripts that a menu needs."""
+
+    def next_run(self, row: Row) -> str | None:
+        """Return the date and time of a scheduler's next run; None for
+        never.
+        """
+
+
 class MenuRouter(Protocol):
     """The part of the router that a menu needs: computed properties, refusals
     and changes read it.
@@ -67,6 +76,13 @@ class MenuRouter(Protocol):
     @property
     def hotspot(self) -> MenuHotspot:
         """The hotspot of the router."""
+
+    @property
+    def scripts(self) -> MenuScripts:
+        """The scripts of the router."""
+
+    def clock_changed(self) -> None:
+        """Look at all that goes by the date anew."""
 
     def policies_of(self, user: Row) -> frozenset[str]:
         """Return the policies of a router user by the group."""
@@ -133,6 +149,7 @@ class Menu:
     write_policy: needed by every verb that changes, besides `write`.
     removable: raises Trap for a row that must stay. changed: called after add and set, before anyone is told.
     absent: whether this router lacks it (then its prefix is unknown).
+    owned: rows note who made them as `owner`, and run with their `policy`, which may not exceed that user's.
     """
 
     path: str
@@ -147,6 +164,7 @@ class Menu:
     removable: Callable[[MenuRouter, Row], None] | None = None
     changed: Callable[[MenuRouter, Row, set[str]], None] | None = None
     absent: Callable[[MenuRouter], bool] | None = None
+    owned: bool = False
 
     def for_version(self, version: Version) -> Menu:
         """Return the same menu with the properties that this version has."""

@@ -1,4 +1,4 @@
-"""The menus of tunnels, routes, the firewall's filter and the scheduler, as
+"""The menus of tunnels, routes and the firewall's filter, as
 data.
 """
 
@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from simulator import computed
 from simulator.errors import BAD_VALUE, Trap
 from simulator.menu import (
-    TEXT,
     Computed,
     Menu,
     MenuRouter,
@@ -20,7 +19,7 @@ from simulator.menu import (
     Unique,
     comment,
 )
-from simulator.menus import BOOL, DISABLED, by
+from simulator.menus import BOOL, DISABLED
 from simulator.row import Row
 from simulator.values import (
     AddressRange,
@@ -235,24 +234,4 @@ FILTER = Menu(
     ordered=True,
 )
 
-SCHEDULER = Menu(
-    "/system/scheduler",
-    (
-        Property("name", required=True),
-        Property("start-date"),
-        Property("start-time", default="00:00:00"),
-        Property("interval", Duration(), default="0s"),
-        Property("on-event", TEXT, default=""),
-        Property(
-            "policy",
-            default="ftp,reboot,read,write,policy,test,password,sniff,sensitive,romon",
-        ),
-        comment(),
-        DISABLED,
-        Property("owner", readonly=True),
-        Property("run-count", Int(), default="0", readonly=True),
-    ),
-    unique=(by("name"),),
-)
-
-MENUS = (WIREGUARD, PEERS, ROUTES, FILTER, SCHEDULER)
+MENUS = (WIREGUARD, PEERS, ROUTES, FILTER)

@@ -131,24 +131,6 @@ DEVICE_MODE = Menu(
     singleton=True,
 )
 
-CLOCK = Menu(
-    "/system/clock",
-    (
-        Property(
-            "date", computed=lambda router, _row: router.clock.date_text()
-        ),
-        Property(
-            "time", computed=lambda router, _row: router.clock.time_text()
-        ),
-        Property("time-zone-autodetect", BOOL, default="true"),
-        Property("time-zone-name", default="manual"),
-        Property("gmt-offset", default="+00:00", readonly=True),
-        Property("dst-active", BOOL, default="false", readonly=True),
-    ),
-    verbs=frozenset({"set"}),
-    singleton=True,
-)
-
 GROUPS = Menu(
     "/user/group",
     (
@@ -288,7 +270,6 @@ MENUS = (
     ROUTERBOARD,
     LICENSE,
     DEVICE_MODE,
-    CLOCK,
     GROUPS,
     USERS,
     USER_ACTIVE,

@@ -26,8 +26,9 @@ class RouterOptions:
     reorder_commands: tagged commands that arrive together run in a shuffled order. chr: no routerboard menu.
     double_trap: an unknown path gives two traps. extra_keys: rows carry `about` and `.nextid`.
     device_mode_hotspot: false refuses to add or enable hotspot servers. group: policy group of `user`.
-    device_mode_scheduler: the same for the scheduler.
+    device_mode_scheduler: the same for the scheduler, and none runs.
     license_level: of `/system/license`; 0, 1 and 3 let one user log in at the hotspot, 4 lets 200, 5 lets 500.
+    keeps_time: false is a board without a battery: a reboot sets its clock to 1970, until it is set right.
     disk_full: nothing that a reboot keeps is added or changed.
     tls: the port speaks TLS, as `api-ssl` does: `anonymous` as without a certificate, or with `certificate` and
     `key`, the paths of PEM files (no key: it is in the certificate's file).
@@ -60,6 +61,7 @@ class RouterOptions:
     license_level: str = "4"
     disk_full: bool = False
     device_mode_scheduler: bool = True
+    keeps_time: bool = True
     tls: Literal["off", "anonymous", "certificate"] = "off"
     certificate: str = ""
     key: str = ""

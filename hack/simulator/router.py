@@ -11,10 +11,16 @@ from collections import deque
 from dataclasses import asdict
 from typing import Any
 
-from simulator import menus, menus_ipv6, menus_routing, menus_system
-from simulator.clock import Clock, Deadlines
+from simulator import (
+    menus,
+    menus_ipv6,
+    menus_routing,
+    menus_scripts,
+    menus_system,
+)
+from simulator.clock import ISO_DATE, OLD_DATE, Clock, Deadlines
 from simulator.commands import Call
-from simulator.dispatch import Request
+from simulator.dispatch import Request, execute
 from simulator.faults import Faults, Processor
 from simulator.hotspot import Hotspot
 from simulator.menu import Menu
@@ -24,7 +30,9 @@ from simulator.printing import View
 from simulator.rights import BUILT_IN_GROUPS, POLICIES, ROOT
 from simulator.row import Row
 from simulator.safe_mode import SafeMode
+from simulator.script.library import Scripts
 from simulator.session import Session
+from simulator.syslog import SysLog
 from simulator.table import Event, Table
 from simulator.tls import server_context
 from simulator.values import format_duration
@@ -64,7 +72,8 @@ class Router:
         self.name = options.name
         self.version = parse_version(options.version)
         self.random = random.Random(options.seed)  # noqa: S311 - repeatable on purpose
-        self.clock = Clock()
+        old = self.version < menus_scripts.NEW_DATES
+        self.clock = Clock(OLD_DATE if old else ISO_DATE)
         self.deadlines = Deadlines(self.clock)
         self.faults = Faults()
         self.processor = Processor(self.faults)
@@ -84,6 +93,8 @@ class Router:
         self.absent: set[str] = set()
         self.tables: dict[str, Table] = {}
         self._make_tables()
+        self.syslog = SysLog(self.tables["/log"], self.clock)
+        self.scripts = Scripts(self, execute)
         self.safe_mode = SafeMode(self)
         self.hotspot = Hotspot(self)
         self.network = Network(self)
@@ -94,6 +105,7 @@ class Router:
     def _make_tables(self) -> None:
         described = (
             *menus_system.MENUS,
+            *menus_scripts.MENUS,
             *menus.MENUS,
             *menus_ipv6.MENUS,
             *menus_routing.MENUS,
@@ -170,6 +182,22 @@ class Router:
         """Let happen what the clock has made due."""
         self.deadlines.settle()
         self.safe_mode.settle()
+        if self.up:
+            self.scripts.settle()
+
+    def clock_changed(self) -> None:
+        """Look at all that goes by the date anew."""
+        self.scripts.scheduler.recompute()
+
+    def shift_clock(self, seconds: float) -> None:
+        """Put the date wrong by so many seconds, and more each time."""
+        self.clock.shift(seconds)
+        self.clock_changed()
+
+    def set_clock(self) -> None:
+        """Learn the date, as from an NTP server."""
+        self.clock.set_right()
+        self.clock_changed()
 
     def show(self, path: str) -> list[dict[str, str]]:
         """Return the rows of a menu as the API would show them to a full user.
@@ -353,12 +381,14 @@ class Router:
         """Bind the port and boot."""
         self.up = True
         self._booted = self.clock.now()
+        self.scripts.boot()
         self._bind()
         await self._listen(True)
 
     async def stop(self) -> None:
         """End for good and give the port back."""
         self.up = False
+        self.scripts.forget()
         if self._boot is not None:
             self._boot.cancel()
         self.processor.clear()
@@ -389,6 +419,9 @@ class Router:
     async def _come_back(self) -> None:
         self._tasks.clear()
         self._booted = self.clock.now()
+        if not self.options.keeps_time:
+            self.clock.lose()
+        self.scripts.boot()
         self.up = True
         await self._listen(not self.faults.refuse)
 
@@ -396,6 +429,7 @@ class Router:
         for session in list(self.sessions.values()):
             self.leave(session)
         self.deadlines.clear()
+        self.scripts.forget()
         self.hotspot.forget()
         self.network.forget()
         for table in self.tables.values():

@@ -211,6 +211,16 @@ class Duration(Kind):
         return (parse_duration(text),)
 
 
+class Offset(Kind):
+    """How far a time zone is from UTC: `+01:00`; a script gets seconds."""
+
+    def seconds(self, text: str) -> int:
+        """Return the seconds east of UTC."""
+        hours, _, minutes = text[1:].partition(":")
+        size = int(hours) * 3600 + int(minutes) * 60
+        return -size if text.startswith("-") else size
+
+
 class Mac(Kind):
     """A MAC address: `:`, `-`, `.` and any case in, upper case with colons
     out.
