@@ -32,6 +32,7 @@ NextPass = Callable[
 def wants_cleanup(device: Device) -> bool:
     """Return whether a Device is being deleted and waits for its rows to go."""
     meta = device.metadata
+
     if meta.deletion_timestamp is None:
         return False
 
@@ -61,6 +62,7 @@ async def clean_up(
     # No Session, in a complete store: the plan finds every row of ours to be
     # an orphan.
     at = PassContext(now=datetime.now(UTC), complete=True)
+
     reconciler = AccessReconciler(
         session=session,
         policy=policy,

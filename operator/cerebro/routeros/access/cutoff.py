@@ -35,17 +35,20 @@ def cut_off(
 
     hosts = state.hosts_of(mac, ips)
     addresses = _addresses(hosts, ips) - state.live_ips
+
     if not keep_logins:
         _log_out(state, mac, addresses)
 
     state.result.wants_connections = True
     running = state.tables.connections_of(addresses)
     due = [row for row in running if flows is None or row[".id"] in flows]
+
     open_hosts = [
         host
         for host in hosts
         if is_true(host.row, "bypassed") or is_true(host.row, "authorized")
     ]
+
     if not keep_hosts:
         for row in due:
             state.changes.drop_unindexed(FLOWS, CONNECTION, row)
@@ -75,6 +78,7 @@ def _addresses(hosts: list[IndexedRow], ips: set[str]) -> set[str]:
     of its hosts.
     """
     addresses = set(ips)
+
     for host in hosts:
         addresses.update(
             value
@@ -93,10 +97,12 @@ def logged_in_by_router(
     """
     addresses = _addresses(state.hosts_of(mac, ips), set(ips))
     row = next(iter(_logins(state, mac, addresses)), None)
+
     if row is None:
         return None
 
     user, way = row.row.get("user", ""), row.row.get("login-by", "unknown")
+
     return (
         f"the router logs {mac or row.address} in by itself, as user {user!r} "
         f"(login-by {way})"
@@ -110,6 +116,7 @@ def _logins(
     client's.
     """
     active = state.tables.active
+
     at_addresses = (
         row
         for ip in addresses

@@ -22,6 +22,7 @@ def users_print(
         return _print(USER)
 
     marks = [f"cerebro:{installation}:"]
+
     if not ours:
         marks = [
             f"cerebro:{installation}:{client_id(user_key(name))}:"
@@ -29,6 +30,7 @@ def users_print(
         ]
 
     queries = list(any_of([f"?name={name}" for name in sorted(names)]))
+
     for mark in marks:
         queries += [*begins(mark), *(["?#|"] if queries else [])]
 

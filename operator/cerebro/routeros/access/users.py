@@ -60,6 +60,7 @@ def user_plan(
     planner = UserPlanner(
         desired, actual, installation=installation, server=server
     )
+
     for _ in planner.steps():
         pass
 
@@ -117,6 +118,7 @@ class UserPlanner:
     def _index(self, row: Row) -> None:
         self._users.setdefault(row.get("name", ""), []).append(row)
         marker = self._whose.marker(row)
+
         if marker is not None:
             self._ours.setdefault(marker.client_id, []).append(row)
 
@@ -131,6 +133,7 @@ class UserPlanner:
         marker = marker_for(
             self._installation, user_key(user.name), user.until
         )
+
         values = {
             "name": user.name,
             "server": self._server or USER.defaults["server"],
@@ -159,20 +162,33 @@ class UserPlanner:
 
             return UserState(done=False)
 
-        # The row that differs least stays, so that nobody is logged out.
+        return self._keep(user, ours, values, is_held=is_held)
+
+    def _keep(
+        self,
+        user: WantedUser,
+        ours: list[Row],
+        values: dict[str, str],
+        *,
+        is_held: bool,
+    ) -> UserState:
+        """Plan that of a user's rows one stays, with `values`: the one that
+        differs least, so that nobody is logged out.
+        """
         row, *duplicates = sorted(
             ours, key=lambda each: len(USER.differences(values, each))
         )
+
         changes = USER.differences(values, row)
+
         if _must_set_password(user, row):
             changes["password"] = user.password or ""
 
-        if not is_held:
-            if changes:
-                self.plan.change(WRITE, user.name, row, changes)
+        if changes and not is_held:
+            self.plan.change(WRITE, user.name, row, changes)
 
-            for duplicate in duplicates:
-                self.plan.drop(DISABLE, user.name, USER, duplicate)
+        for duplicate in () if is_held else duplicates:
+            self.plan.drop(DISABLE, user.name, USER, duplicate)
 
         return UserState(done=not changes and not duplicates)
 
@@ -194,6 +210,7 @@ class UserPlanner:
             return UserState(done=not ours)
 
         passed_at = desired.passed_at
+
         if passed_at is not None and not (
             ours and all(self._passed(row, passed_at) for row in ours)
         ):
@@ -217,12 +234,14 @@ class UserPlanner:
 
         for identifier, rows in self._ours.items():
             yield
+
             if identifier in explained:
                 continue
 
             if not all(self._passed(row, desired.now) for row in rows):
                 self.plan.orphans.add(identifier)
                 retiring = desired.retiring
+
                 if retiring is not None and identifier not in retiring:
                     continue
 
@@ -238,6 +257,7 @@ class UserPlanner:
         plan, unread = self.plan, self._actual.unread
         plan.going |= users
         in_force = [row for row in rows if not is_true(row, "disabled")]
+
         for row in in_force:
             plan.change(DISABLE, name, row, {"disabled": "yes"})
 
@@ -252,6 +272,7 @@ class UserPlanner:
             ),
             None,
         )
+
         if path is None and not in_force and not remains:
             path, remains = self._cut_flows(identifier, name)
 
@@ -286,6 +307,7 @@ class UserPlanner:
 
                 for host in self._hosts_of(row):
                     seen = host.get("to-address", "")
+
                     if kept.isdisjoint({host.get("mac-address"), seen}):
                         plan.drop(HOSTS, name, HOST, host)
                         places.add(seen)
@@ -314,6 +336,7 @@ class UserPlanner:
         is left.
         """
         plan, places = self.plan, self.plan.places[identifier]
+
         if not places:
             return None, False
 
@@ -322,6 +345,7 @@ class UserPlanner:
 
         if self._actual.connections is None:
             plan.wants_connections = True
+
             return None, True
 
         running = self._connections_at(places)
@@ -341,6 +365,7 @@ class UserPlanner:
         """
         if self._ends is None:
             self._ends = {}
+
             for row in self._actual.connections or ():
                 for place in _places_of(row):
                     self._ends.setdefault(place, []).append(row)
@@ -360,6 +385,7 @@ class UserPlanner:
         of that name that the older relay made.
         """
         ours = self._ours.get(client_id(user_key(name)), [])
+
         if ours or not legacy:
             return ours
 
@@ -386,6 +412,7 @@ def _must_set_password(user: WantedUser, row: Row) -> bool:
         return False
 
     actual = row.get("password", MASKED)
+
     if actual == MASKED:
         return user.renew
 
@@ -394,6 +421,7 @@ def _must_set_password(user: WantedUser, row: Row) -> bool:
 
 def _by(rows: Iterable[Row], name: str) -> dict[str, list[Row]]:
     grouped: dict[str, list[Row]] = {}
+
     for row in rows:
         grouped.setdefault(row.get(name, ""), []).append(row)
 

@@ -99,6 +99,7 @@ class Subject:
     def pin(self, pins: dict[str, Session]) -> None:
         """Take these Sessions, by UID, in place of theirs."""
         self.pins.update(pins)
+
         if self.changed is not None:
             self.changed = [
                 self._as_pinned(session) for session in self.changed
@@ -115,6 +116,7 @@ def widened(scope: Scope, actual: Actual, subject: Subject) -> Scope | None:
 
     met = scope.met(actual.hosts)
     ends_others = any(map(ends_rows_of_others, subject.chosen(scope)))
+
     if ends_others:
         met = met.joined(actual) | scope_of(subject.within(met))
 

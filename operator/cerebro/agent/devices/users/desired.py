@@ -73,6 +73,7 @@ def judged(
             ids = {client_id(key) for key in user_keys(session)}
             until = next((ends[each] for each in ids if each in ends), 0)
             others = promised_to_others(session, ids, promised)
+
             seen = RouterObservation(
                 now=at.now,
                 marked=True,
@@ -80,6 +81,7 @@ def judged(
                 own_marker=until not in others,
                 clock_trusted=at.clock_trusted,
             )
+
             verdict = judge(session, seen, at.windows)
             decision = replace(
                 decision or SessionDecision(session, verdict), verdict=verdict
@@ -104,6 +106,7 @@ def orders_of(
     for decision in every:
         session, verdict = decision.session, decision.verdict
         name = user_name(session)
+
         if verdict.live:
             wanted = _wanted(decision, at)
             shared = users.get(name)

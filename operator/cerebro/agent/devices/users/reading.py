@@ -54,6 +54,7 @@ class UsersReader:
         waits.
         """
         result = await unless_urgent(work, self.urgent, every=_LOOK_FOR_URGENT)
+
         if result is None:
             raise UsersGaveWay
 
@@ -66,6 +67,7 @@ class UsersReader:
         marker. Raises UsersUnread.
         """
         rows = await self._rows(users_print(installation, names, ours=ours))
+
         if isinstance(rows, str):
             raise UsersUnread(rows)
 
@@ -78,12 +80,14 @@ class UsersReader:
         the hosts of who is logged in.
         """
         active, cookies = logins_prints(names)
+
         tables = {
             ACTIVE.path: await self._rows(active),
             COOKIE.path: await self._rows(cookies),
         }
 
         logins = tables[ACTIVE.path]
+
         if logins and not isinstance(logins, str):
             tables[HOST.path] = await self._rows(hosts_print(logins))
 
@@ -110,8 +114,10 @@ class UsersReader:
         """
         command = connections_print()
         rows = await self._rows(command)
+
         if isinstance(rows, str):
             unread = {**actual.unread, command.path: rows}
+
             return replace(actual, unread=unread)
 
         return replace(actual, connections=tuple(rows))

@@ -90,6 +90,7 @@ class DeviceUsers:
 
         subject = self._subject(roster, result.judged, everything=everything)
         is_due = everything and self._ours_left
+
         if result.interrupted or not (subject.names or is_due):
             return result
 
@@ -101,6 +102,7 @@ class DeviceUsers:
             return replace(result, interrupted=True, settled=False)
         except UsersUnread as error:
             outcomes = unread_outcomes(subject.chosen, str(error))
+
             return replace(result, users=outcomes, settled=False)
 
         self._note_looked(subject, users)
@@ -121,18 +123,22 @@ class DeviceUsers:
         """
         known = {each.session.metadata.uid: each for each in decisions}
         former = set()
+
         for uid, decision in known.items():
             before = self._names.get(uid, "")
+
             if before != user_name(decision.session):
                 former.add(before)
 
         former.discard("")
+
         if everything:
             return UsersSubject(
                 roster.with_user(), frozenset(former), known, everything
             )
 
         names = {user_name(each.session) for each in known.values()} | former
+
         sharers = {
             session.metadata.uid: session
             for name in sorted(names - {""})
@@ -148,6 +154,7 @@ class DeviceUsers:
         left stay noted until these are gone.
         """
         states = users.look.plan.states
+
         going = {
             name
             for name in subject.former
@@ -158,6 +165,7 @@ class DeviceUsers:
             if self._names.get(uid) not in going:
                 self._names.pop(uid, None)
                 name = user_name(decision.session)
+
                 if name:
                     self._names[uid] = name
 
@@ -202,6 +210,7 @@ class DeviceUsers:
         result.plan.rows |= plan.rows
 
         times = [result.look_again_at]
+
         if users.look.removals is not None:
             times.append(users.look.removals.look_again_at)
 
@@ -209,6 +218,7 @@ class DeviceUsers:
             each.session.metadata.uid: each.verdict
             for each in users.look.orders.decisions
         }
+
         decisions = [
             replace(
                 each,

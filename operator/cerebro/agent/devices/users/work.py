@@ -147,8 +147,10 @@ class UsersPass:
             self.subject.names,
             ours=self.subject.everything,
         )
+
         orders = await self._orders(actual)
         going = self.memory.removals.going
+
         desired = replace(
             desired_users(
                 orders, self._at, everything=self.subject.everything
@@ -157,11 +159,13 @@ class UsersPass:
             places=self.memory.places,
             flows=self.memory.flows,
         )
+
         plan = await self._plan(desired, actual)
 
         # The plan shows whom no Session explains; if more of them may go now,
         # they go in this round.
         removals = self._decide_removals(desired, plan)
+
         if removals is not None and not removals.going <= going:
             desired = replace(desired, retiring=removals.going)
             plan = await self._plan(desired, actual)
@@ -196,6 +200,7 @@ class UsersPass:
         used is left as it is, and so is one that the router refused.
         """
         secret = self._secrets.get(user.session)
+
         if isinstance(secret, SecretError):
             return replace(user, hold=True)
 
@@ -216,6 +221,7 @@ class UsersPass:
             installation=self._installation,
             server=self.access.policy.server,
         )
+
         await exhaust(planner.steps())
 
         return planner.plan
@@ -268,6 +274,7 @@ class UsersPass:
         running, and which passwords the router shows to be right.
         """
         memory = self.memory
+
         if self.subject.everything:
             for identifier in memory.places.keys() - plan.places.keys():
                 memory.places.pop(identifier)
@@ -277,9 +284,11 @@ class UsersPass:
         memory.flows |= plan.flows
 
         wanted = {user.name: user for user in orders.users}
+
         for row in actual.users:
             user = wanted.get(row.get("name", ""))
             password = row.get("password", MASKED)
+
             if user is not None and user.password == password:
                 memory.told.note(user.name, password)
 
@@ -326,5 +335,6 @@ class UsersPass:
                 continue
 
             password = passwords.get(step.name)
+
             if password and "password" in step.command.attributes:
                 self.memory.told.note(step.name, password)
