@@ -25,7 +25,7 @@ from support.tables import Tables
 
 NOW, LATER = 1_000.0, 2_000.0
 MAC, IP, OTHER = "AA:00:00:00:00:01", "10.5.50.1", "10.5.50.2"
-G1 = client_id(user_key("g1"))
+GUEST = client_id(user_key("g1"))
 
 
 def planned(
@@ -67,7 +67,7 @@ def test_a3_a_user_is_made_with_profile_password_and_marker() -> None:
     user = WantedUser("g1", "guests", "pw", LATER)
     assert rounds(tables, wanting(user)) == 1
     (row,) = tables.users
-    assert row["comment"] == f"cerebro:main:{G1}:2000"
+    assert row["comment"] == f"cerebro:main:{GUEST}:2000"
     assert (row["profile"], row["password"], row["server"]) == (
         "guests",
         "pw",
@@ -190,7 +190,7 @@ def test_b1_a_user_that_goes_is_disabled_first_and_removed_last() -> None:
 
 def test_b1_connections_that_come_later_do_not_count() -> None:
     tables = Tables()
-    desired = ended("g1", places={G1: frozenset({IP})})
+    desired = ended("g1", places={GUEST: frozenset({IP})})
     tables.put("connections", src_address=f"{IP}:80")
     plan = planned(desired, tables.actual_users())
     tables.apply(plan.commands())
@@ -231,15 +231,15 @@ def test_e13_a_user_that_no_session_explains_waits_for_a_decision() -> None:
     our_user(tables, "g1")
     nobody = wanting(retiring=frozenset())
     plan = planned(nobody, tables.actual_users())
-    assert (plan.commands(), plan.orphans) == ([], {G1})
-    assert rounds(tables, replace(nobody, retiring=frozenset({G1}))) == 2
+    assert (plan.commands(), plan.orphans) == ([], {GUEST})
+    assert rounds(tables, replace(nobody, retiring=frozenset({GUEST}))) == 2
     assert tables.users == []
 
 
 def test_b9_a_user_of_a_session_that_cannot_be_read_is_left() -> None:
     tables = Tables()
     our_user(tables, "g1", profile="other")
-    frozen = frozenset({G1})
+    frozen = frozenset({GUEST})
     for desired in (
         wanting(frozen=frozen),
         wanting(WantedUser("g1"), frozen=frozen),
@@ -252,7 +252,7 @@ def test_b9_a_user_of_a_session_that_cannot_be_read_is_left() -> None:
 def test_a_pass_over_some_users_reads_these_alone() -> None:
     command = users_print("main", {"g1"}, ours=False)
     assert command.queries[0] == "?name=g1"
-    assert f"?>comment=cerebro:main:{G1}:" in command.queries
+    assert f"?>comment=cerebro:main:{GUEST}:" in command.queries
     assert users_print("main", {str(n) for n in range(50)}, ours=True) == (
         replace(command, queries=())
     )
