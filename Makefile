@@ -11,15 +11,16 @@ PYTHON ?= python3
 ROUTERS ?= 3
 STORE ?= sqlite
 BRIDGES ?= 1
+TAG ?= dev
 
 BIN := .venv/bin
 VENV := .venv/.installed
 HACK := PYTHONPATH=hack $(CURDIR)/$(BIN)/python -m
 
-.PHONY: help up down demo test test-unit test-integration test-all bench lint format crds settings metrics-page lock clean tools controlplane
+.PHONY: help up down demo test test-unit test-integration test-all bench lint format crds settings metrics-page image image-audit e2e lock clean tools controlplane
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: controlplane ## Show the main job in front of one's eyes: orders open and close a router
 	@$(HACK) demo
@@ -69,9 +70,24 @@ settings: $(VENV) ## Generate docs/settings.md from the settings of the processe
 metrics-page: $(VENV) ## Generate docs/metrics.md from the registries of the processes
 	$(BIN)/python -m cerebro.cli.metrics_page
 
-lock: $(VENV) ## Compute requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-annotate --upgrade -o requirements.lock
+image: $(VENV) ## Build the container image with podman or docker; TAG=dev names it; its contents are listed in .local/image
+	@$(HACK) image build --tag $(TAG)
+
+e2e: controlplane ## Install the image and deploy/ on a real node in namespaces, as root, and put it to the test
+	@$(HACK) image build --tag dev --archive .local/image/cerebro.tar
+	@PYTHONPATH=hack $(BIN)/python -m cluster --image .local/image/cerebro.tar \
+		$(BIN)/pytest --durations 10 tests/e2e
+
+image-audit: $(VENV) ## Look for known faults of the image's Python packages
+	@$(HACK) image audit
+
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	--no-header --quiet
+
+lock: $(VENV) ## Compute the lock files anew from pyproject.toml: of all packages, of the image's, of what builds it
+	$(LOCK) pyproject.toml --group dev --upgrade -o requirements.lock
+	$(LOCK) pyproject.toml -c requirements.lock -o deploy/image/requirements.lock
+	echo hatchling | $(LOCK) - --upgrade -o deploy/image/build.lock
 
 clean: down ## Remove what was made here; the cache folder with the control plane stays
 	rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

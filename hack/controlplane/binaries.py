@@ -119,6 +119,40 @@ def ensure() -> Binaries:
     return found
 
 
+def ensure_node() -> Path:
+    """Return a folder with all programs of a node, those of the control plane
+    too; build what is missing into the cache folder.
+
+    Raises MissingBinariesError.
+    """
+    programs = ensure()
+    cache = cache_folder()
+    for path in (programs.etcd, programs.kube_apiserver, programs.kubectl):
+        if path.parent != cache:
+            raise MissingBinariesError(
+                f"a node needs all programs in {cache}: unset KUBEBUILDER_ASSETS"
+            )
+    names = [package.rpartition("/")[2] for package in build.NODE]
+    with _lock(cache.with_suffix(".lock")):
+        if all(_runnable(cache / name) for name in names):
+            return cache
+        partial = cache.with_name(f"{cache.name}.partial-{os.getpid()}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        try:
+            build.node_programs(partial, kubernetes_version())
+        except build.BuildError as error:
+            raise MissingBinariesError(
+                f"no programs of a node {kubernetes_version()} could be had: {error}. {INSTALL_HINT}"
+            ) from error
+        else:
+            for name in names:
+                (partial / name).rename(cache / name)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return cache
+
+
 def _obtain(target: Path) -> None:
     """Fill `target`, all at once: an interrupted run leaves no half-filled
     folder under that name.

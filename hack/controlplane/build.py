@@ -18,6 +18,11 @@ KUBERNETES = tuple(
     f"k8s.io/kubernetes/cmd/{name}"
     for name in ("kube-apiserver", "kube-controller-manager", "kubectl")
 )
+NODE = tuple(
+    f"k8s.io/kubernetes/cmd/{name}"
+    for name in ("kubelet", "kube-scheduler", "kube-proxy")
+)
+"""What runs pods, for a node of one's own."""
 NEEDED_GO = (1, 26)
 OLDEST_GO_THAT_FETCHES = (
     1,
@@ -90,39 +95,64 @@ def link_flags(version: str) -> str:
     return f"-s -w -X {base}.gitVersion={version} -X {base}.gitMajor={major} -X {base}.gitMinor={minor}"
 
 
-def _build(go: str, target: Path, version: str) -> None:
-    env = os.environ | {
-        "CGO_ENABLED": "0",
-        "GOTOOLCHAIN": os.environ.get("GOTOOLCHAIN") or "auto",
-    }
+def node_programs(target: Path, version: str) -> None:
+    """Build kubelet, kube-scheduler and kube-proxy into `target`. Raises
+    BuildError.
+    """
+    go = shutil.which("go")
+    if go is None:
+        raise BuildError("Go is not installed")
+    env = _environment()
     with Progress(f"fetching the Go modules of Kubernetes {version}"):
         _run([go, "mod", "download"], env, timeout=MODULES_TIMEOUT)
-    common = [
-        go,
-        "build",
-        "-trimpath",
-        "-mod=readonly",
-        "-v",
-        "-ldflags",
-        link_flags(version),
-    ]
-    listed = _run([go, "list", "-deps", *KUBERNETES], env, timeout=300)
-    with Progress(
-        f"building Kubernetes {version} (about 6 minutes on 2 cores)"
-    ) as progress:
-        _compile(
-            [*common, "-o", f"{target}/", *KUBERNETES],
-            env,
-            progress,
-            total=len(listed.split()),
-        )
+    step = f"building a node's programs {version} (about 2 minutes on 2 cores)"
+    _build_programs(go, NODE, target, version, step)
+
+
+def _build(go: str, target: Path, version: str) -> None:
+    env = _environment()
+    with Progress(f"fetching the Go modules of Kubernetes {version}"):
+        _run([go, "mod", "download"], env, timeout=MODULES_TIMEOUT)
+    step = f"building Kubernetes {version} (about 6 minutes on 2 cores)"
+    _build_programs(go, KUBERNETES, target, version, step)
     with Progress("building etcd") as progress:
+        words = _go_build(go, version)
         _compile(
-            [*common, "-o", str(target / "etcd"), ETCD],
+            [*words, "-o", str(target / "etcd"), ETCD],
             env,
             progress,
             total=None,
         )
+
+
+def _build_programs(
+    go: str,
+    packages: tuple[str, ...],
+    target: Path,
+    version: str,
+    step: str,
+) -> None:
+    env = _environment()
+    listed = _run([go, "list", "-deps", *packages], env, timeout=300)
+    with Progress(step) as progress:
+        _compile(
+            [*_go_build(go, version), "-o", f"{target}/", *packages],
+            env,
+            progress,
+            total=len(listed.split()),
+        )
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": os.environ.get("GOTOOLCHAIN") or "auto",
+    }
+
+
+def _go_build(go: str, version: str) -> list[str]:
+    flags = ["-trimpath", "-mod=readonly", "-v"]
+    return [go, "build", *flags, "-ldflags", link_flags(version)]
 
 
 def _compile(

@@ -7,12 +7,14 @@ import json
 import secrets
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 OPENSSL_TIMEOUT = 60.0
 DAYS = "3650"
 NAMES = "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc"
+"""Of every server; one on a node has further addresses."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,12 @@ class Credentials:
     admin_token: str
 
 
-def make_credentials(folder: Path) -> Credentials:
-    """Make everything anew in `folder`. Raises RuntimeError when openssl is
-    missing or fails.
+def make_credentials(
+    folder: Path, *, addresses: Sequence[str] = ()
+) -> Credentials:
+    """Make everything anew in `folder`. `addresses` are those of the API
+    server, besides loopback. Raises RuntimeError when openssl is missing or
+    fails.
     """
     if shutil.which("openssl") is None:
         raise RuntimeError(
@@ -39,7 +44,7 @@ def make_credentials(folder: Path) -> Credentials:
         )
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    ca, certificate, key = _make_certificates(folder)
+    ca, certificate, key = _make_certificates(folder, addresses)
     account_key = folder / "service-account.key"
     _openssl(
         "ecparam",
@@ -57,7 +62,9 @@ def make_credentials(folder: Path) -> Credentials:
     return Credentials(ca, certificate, key, account_key, tokens, token)
 
 
-def _make_certificates(folder: Path) -> tuple[Path, Path, Path]:
+def _make_certificates(
+    folder: Path, addresses: Sequence[str]
+) -> tuple[Path, Path, Path]:
     """Make a certificate authority and the API server's certificate; return
     both certificates and the server's key.
     """
@@ -68,7 +75,8 @@ def _make_certificates(folder: Path) -> tuple[Path, Path, Path]:
         folder / "server.csr",
     )
     extensions = folder / "server.ext"
-    extensions.write_text(f"{NAMES}\nextendedKeyUsage=serverAuth\n")
+    names = ",".join([NAMES, *(f"IP:{address}" for address in addresses)])
+    extensions.write_text(f"{names}\nextendedKeyUsage=serverAuth\n")
     _openssl(
         "req",
         "-x509",

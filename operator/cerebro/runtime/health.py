@@ -116,7 +116,8 @@ class Heartbeat:
 async def serve(
     health: Health, host: str, port: int, *, token: str | None = None
 ) -> AsyncIterator[int]:
-    """Serve `/healthz`, `/readyz` and `/metrics` while the context lasts.
+    """Serve `/healthz`, which is `/livez` too, `/readyz` and `/metrics` while
+    the context lasts.
 
     Yields the port; port 0 takes a free one. With a token, metrics and verbose
     pages ask for it as a bearer token; bare probes never do. Raises OSError if
@@ -126,6 +127,7 @@ async def serve(
     app = web.Application(client_max_size=1024)
     pages = _Pages(health, token)
     app.router.add_get("/healthz", pages.healthz)
+    app.router.add_get("/livez", pages.healthz)
     app.router.add_get("/readyz", pages.readyz)
     app.router.add_get("/metrics", pages.metrics)
 

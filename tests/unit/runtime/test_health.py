@@ -44,6 +44,7 @@ async def test_e11_pages() -> None:
         assert await get("/readyz") == (503, "api")
         troubles["watchers"] = "silent"
         assert await get("/healthz") == (503, "watchers")
+        assert await get("/livez") == (503, "watchers")
         assert (await get("/healthz?verbose"))[0] == 401
         assert (await get("/healthz?verbose", "wrong"))[0] == 401
         status, text = await get("/healthz?verbose", "hush")

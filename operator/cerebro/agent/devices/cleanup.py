@@ -6,17 +6,15 @@ Rule E13 does not hold it back: a person asked for exactly this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from cerebro.agent.devices.access.desired import PassContext
 from cerebro.agent.devices.access.outcome import PassResult
 from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.access.roster import Roster
-from cerebro.agent.devices.users.outcome import Secrets
-from cerebro.agent.devices.users.reconcile import DeviceUsers
 from cerebro.domain.mass_removal import RemovalWindow
-from cerebro.resources import Device, Session
+from cerebro.resources import Device
 from cerebro.resources.naming import FINALIZER_CLEANUP
 from cerebro.routeros.access.model import AccessPolicy
 from cerebro.routeros.client.session import RouterSession
@@ -25,9 +23,16 @@ _ALL = 1_000_000_000
 """More clients than any router has: as many as a person may confirm."""
 
 
+NextPass = Callable[
+    [AccessReconciler, Roster, PassResult], Awaitable[PassResult]
+]
+"""A pass that follows one over access, and returns its result with its own."""
+
+
 def wants_cleanup(device: Device) -> bool:
     """Return whether a Device is being deleted and waits for its rows to go."""
     meta = device.metadata
+
     if meta.deletion_timestamp is None:
         return False
 
@@ -40,12 +45,13 @@ def wants_cleanup(device: Device) -> bool:
 async def clean_up(
     session: RouterSession,
     policy: AccessPolicy,
+    then: NextPass,
     *,
     dry_run: bool,
     may_write: Callable[[], bool],
 ) -> PassResult:
-    """Remove every row with our marker, hotspot users last; `settled` in the
-    result means that none is left.
+    """Remove every row with our marker; `settled` in the result means that
+    none is left. `then` removes what is no row of access.
 
     In dry run nothing is ever written, so no row of ours is there. Raises
     RouterError.
@@ -56,6 +62,7 @@ async def clean_up(
     # No Session, in a complete store: the plan finds every row of ours to be
     # an orphan.
     at = PassContext(now=datetime.now(UTC), complete=True)
+
     reconciler = AccessReconciler(
         session=session,
         policy=policy,
@@ -67,13 +74,5 @@ async def clean_up(
 
     nobody = Roster()
     result = await reconciler.run(nobody, None)
-    users = DeviceUsers(lambda _uid: None, RemovalWindow(settle=0.0))
 
-    return await users.take(
-        reconciler, nobody, result, _no_passwords, everything=True
-    )
-
-
-async def _no_passwords(_sessions: Sequence[Session]) -> Secrets:
-    """Return no password: no user is wanted any more."""
-    return {}
+    return await then(reconciler, nobody, result)

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 from cerebro.agent.context import AgentContext
@@ -38,7 +38,7 @@ from cerebro.agent.devices.status import DeviceFindings
 from cerebro.agent.devices.survey import Survey
 from cerebro.agent.devices.technical.keeper import TechnicalUserKeeper
 from cerebro.agent.devices.users.passwords import read_passwords
-from cerebro.agent.devices.users.reconcile import DeviceUsers
+from cerebro.agent.devices.users.reconcile import DeviceUsers, remove_all
 from cerebro.agent.tunnel_status import dialling_obstacle
 from cerebro.domain.mass_removal import RemovalWindow, confirmed_removals
 from cerebro.kube.objects import StoredObject
@@ -58,9 +58,6 @@ _WAITING_TURN = 5.0
 """Seconds between turns while the next try is not due: each looks at the
 clock, and at the Secret if that may help.
 """
-
-_SECRET_REASONS = ("LoginRefused", "SecretNotUsable")
-"""Reasons of an obstacle that another Secret may take away."""
 
 
 class DeviceLoop:
@@ -93,8 +90,8 @@ class DeviceLoop:
         self._sessions = DeviceSessions(context, namespace, name)
         self._reporter = DeviceReporter(context)
         self._removals = RemovalWindow()
-        self._users = DeviceUsers(self.session_changed)
         self._survey = Survey(context)
+        self._users = DeviceUsers(self.session_changed)
         self._technical = TechnicalUserKeeper(
             context, link, self.look_at_everything
         )
@@ -276,9 +273,7 @@ class DeviceLoop:
         once.
         """
 
-        obstacle = self._findings.obstacle
-
-        if obstacle is not None and obstacle.reason in _SECRET_REASONS:
+        if findings.waits_for_secret(self._findings):
             secret = await self._link.secret_state(device)
 
             if secret != self._secret_at_failure:
@@ -336,6 +331,7 @@ class DeviceLoop:
             result = await clean_up(
                 session,
                 policy_of(device, self.context.installation),
+                remove_all,
                 dry_run=device.spec.dry_run,
                 may_write=partial(
                     self.context.still_acts, device, leased=True
@@ -369,8 +365,7 @@ class DeviceLoop:
         changed_at = self._schedule.take_changed()
         changed_at |= dict.fromkeys(self._sessions.ended_by_clock(at), 0.0)
 
-        known = (roster.get(uid) for uid in changed_at)
-        changed = [session for session in known if session is not None]
+        changed = roster.some(changed_at)
         gone = self._sessions.any_gone(changed_at)
 
         # How widely to look.
@@ -476,8 +471,7 @@ class DeviceLoop:
         answer.
         """
 
-        now = time.monotonic()
-        breaker = self._breaker
+        now, breaker = time.monotonic(), self._breaker
         self._link.drop()
 
         connection_broke = isinstance(error, Stalled | ConnectionLost)
@@ -490,12 +484,7 @@ class DeviceLoop:
             "router of Device %s/%s: %s", self.namespace, self.name, error
         )
 
-        open_until = None
-        if breaker.open_until is not None:
-            open_until = datetime.now(UTC) + timedelta(
-                seconds=breaker.open_until - now
-            )
-
+        open_until = breaker.opens_at(now, datetime.now(UTC))
         self._findings = findings.after_failure(
             self._findings, error, open_until
         )

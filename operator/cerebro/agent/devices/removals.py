@@ -35,6 +35,7 @@ def note_deleted(
     if session.spec.revoked:
         removals.revoked(clients, now)
         users.revoked(names, now)
+
         return None
 
     users.lost(names, now)

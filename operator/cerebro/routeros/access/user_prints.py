@@ -6,32 +6,35 @@ from collections.abc import Collection, Iterable
 
 from cerebro.routeros.access.marker import client_id
 from cerebro.routeros.access.read import MOST_CLIENTS, any_of, begins
-from cerebro.routeros.access.users import user_key
+from cerebro.routeros.access.user_model import user_key
 from cerebro.routeros.client.command import Command
 from cerebro.routeros.menus.hotspot import ACTIVE, COOKIE, HOST, USER
 from cerebro.routeros.menus.menu import Menu, Row
 
 
-def users_print(installation: str, names: Collection[str] | None) -> Command:
+def users_print(
+    installation: str, names: Collection[str], *, ours: bool
+) -> Command:
     """Return the print of some users, by their names and by our markers for
-    them; of all users for None.
+    them; with `ours` of all users that bear our marker.
     """
-    if names is None or len(names) > MOST_CLIENTS:
+    if len(names) > MOST_CLIENTS:
         return _print(USER)
 
-    words = [f"?name={name}" for name in sorted(names)]
-    queries = list(any_of(words))
-    for name in sorted(names):
-        identifier = client_id(user_key(name))
-        queries += begins(f"cerebro:{installation}:{identifier}:")
-        queries.append("?#|")
+    marks = [f"cerebro:{installation}:"]
+
+    if not ours:
+        marks = [
+            f"cerebro:{installation}:{client_id(user_key(name))}:"
+            for name in sorted(names)
+        ]
+
+    queries = list(any_of([f"?name={name}" for name in sorted(names)]))
+
+    for mark in marks:
+        queries += [*begins(mark), *(["?#|"] if queries else [])]
 
     return _print(USER, queries)
-
-
-def our_users_print(installation: str) -> Command:
-    """Return the print of the users that bear our marker."""
-    return _print(USER, begins(f"cerebro:{installation}:"))
 
 
 def logins_prints(names: Collection[str]) -> list[Command]:

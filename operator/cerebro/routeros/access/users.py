@@ -9,9 +9,7 @@ it, should the agent die in between.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
 from cerebro.routeros.access.marker import (
     Marker,
@@ -19,16 +17,24 @@ from cerebro.routeros.access.marker import (
     client_id,
     marker_for,
 )
-from cerebro.routeros.client.command import Command
+from cerebro.routeros.access.user_model import (
+    DISABLE,
+    FLOWS,
+    HOSTS,
+    LOGOUT,
+    MASKED,
+    REMOVE,
+    WRITE,
+    ActualUsers,
+    DesiredUsers,
+    UserPlan,
+    UserState,
+    WantedUser,
+    user_key,
+)
 from cerebro.routeros.menus.firewall import CONNECTION
 from cerebro.routeros.menus.hotspot import ACTIVE, COOKIE, HOST, USER
-from cerebro.routeros.menus.menu import Menu, Row, is_true
-
-MASKED = "*****"
-"""What RouterOS prints in place of a secret that one may not read."""
-
-# Stages run one after the other, the commands of one stage together.
-_STAGES = _DISABLE, _WRITE, _LOGOUT, _HOSTS, _FLOWS, _REMOVE = range(6)
+from cerebro.routeros.menus.menu import Row, is_true
 
 _CONNECTION_ENDS = (
     "src-address",
@@ -36,160 +42,6 @@ _CONNECTION_ENDS = (
     "reply-src-address",
     "reply-dst-address",
 )
-
-
-def user_key(name: str) -> str:
-    """Return the client key of a hotspot user; no MAC or address has a blank."""
-    return f"user {name}"
-
-
-@dataclass(frozen=True, slots=True)
-class WantedUser:
-    """A user that must be there until `until` (unix seconds, None: until
-    revoked).
-
-    `profile` None is the router's default. `password` None leaves the
-    password alone. `renew` says that the router may have another password: it
-    is set also where it cannot be read. `hold`: nothing may be written.
-    `session` names the Session whose user it is.
-    """
-
-    name: str
-    profile: str | None = None
-    password: str | None = field(default=None, repr=False)
-    until: float | None = None
-    renew: bool = False
-    hold: bool = False
-    session: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DesiredUsers:
-    """All that is desired of a router's users in one pass; `complete`,
-    `passed_at`, `now`, `retiring` and `frozen_all` as in `DesiredAccess`.
-
-    `ended` are the names of users that no live Session wants any more, and
-    whether a person or the backend revoked them. `untouched` are names of
-    users that are left as they are now. `frozen` are the client ids of
-    Sessions that cannot be read (rule B9). `kept` are the MACs and addresses
-    of clients that another Session lets in: these lose their login, and
-    nothing else. `places` are the addresses at which an earlier look met the
-    logins of a user that goes, `flows` the connections that were there when
-    the last of them had gone, both by client id.
-    """
-
-    wanted: tuple[WantedUser, ...] = ()
-    ended: Mapping[str, bool] = field(default_factory=dict)
-    untouched: frozenset[str] = frozenset()
-    complete: bool = False
-    passed_at: float | None = None
-    now: float | None = None
-    retiring: frozenset[str] | None = None
-    frozen: frozenset[str] = frozenset()
-    frozen_all: bool = False
-    kept: frozenset[str] = frozenset()
-    places: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    flows: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ActualUsers:
-    """The rows that were read: users, and of the users that go also who is
-    logged in, their cookies, and the hosts of these.
-
-    `connections` is None while nobody asked for them. `unread` says, by the
-    path of a menu, why its rows could not be read.
-    """
-
-    users: tuple[Row, ...] = ()
-    active: tuple[Row, ...] = ()
-    cookies: tuple[Row, ...] = ()
-    hosts: tuple[Row, ...] = ()
-    connections: tuple[Row, ...] | None = None
-    unread: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class UserState:
-    """What the rows say of one user: `done` when nothing is left to do.
-
-    `by_hand` is the id of a user of that name that somebody else made.
-    `unread` is the path of a menu without which nothing is proven (rule B0).
-    """
-
-    done: bool
-    by_hand: str | None = None
-    unread: str | None = None
-
-
-class UserStep(NamedTuple):
-    """One command, and the name of the user that it is for."""
-
-    name: str
-    command: Command
-
-
-@dataclass(slots=True)
-class UserPlan:
-    """Commands in stages, and what the rows say of each user by its name."""
-
-    stages: list[list[UserStep]] = field(
-        default_factory=lambda: [[] for _ in _STAGES]
-    )
-    states: dict[str, UserState] = field(default_factory=dict)
-    orphans: set[str] = field(default_factory=set)
-    """Client ids of users that no Session explains."""
-    marked: set[str] = field(default_factory=set)
-    """Client ids of all users of ours."""
-    going: set[str] = field(default_factory=set)
-    """Names whose logins have to be read."""
-    places: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Addresses at which the users that go are or were logged in, by client
-    id.
-    """
-    flows: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Connections that were there when the last login had gone, by client id.
-    """
-    wants_connections: bool = False
-    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
-    """The rows that commands name by id, by path and id."""
-    _dropped: set[tuple[str, str]] = field(default_factory=set)
-
-    def commands(self) -> list[Command]:
-        """Return all commands in the order in which they run."""
-        return [step.command for stage in self.stages for step in stage]
-
-    def add(self, name: str, values: dict[str, str]) -> None:
-        """Make a user."""
-        self._do(_WRITE, name, USER, "add", values)
-
-    def change(
-        self, stage: int, name: str, row: Row, values: dict[str, str]
-    ) -> None:
-        """Change a user's row."""
-        self.rows[USER.path, row[".id"]] = row
-        self._do(stage, name, USER, "set", {".id": row[".id"], **values})
-
-    def drop(self, stage: int, name: str, menu: Menu, row: Row) -> None:
-        """Remove a row, once."""
-        key = (menu.path, row[".id"])
-        if key in self._dropped:
-            return
-
-        self._dropped.add(key)
-        self.rows[key] = row
-        self._do(stage, name, menu, "remove", {".id": row[".id"]})
-
-    def _do(
-        self,
-        stage: int,
-        name: str,
-        menu: Menu,
-        verb: str,
-        values: dict[str, str],
-    ) -> None:
-        step = UserStep(name, Command(menu.path, verb, values))
-        self.stages[stage].append(step)
 
 
 def user_plan(
@@ -205,52 +57,74 @@ def user_plan(
     `server` is the hotspot server that the users are for, None: all. It costs
     the same for each row and user.
     """
-    planner = _Planner(desired, actual, installation, server)
+    planner = UserPlanner(
+        desired, actual, installation=installation, server=server
+    )
 
-    for user in desired.wanted:
-        planner.want(user)
-
-    for name, revoked in sorted(desired.ended.items()):
-        planner.end(name, revoked=revoked)
-
-    if desired.complete and not desired.frozen_all:
-        planner.end_orphans()
+    for _ in planner.steps():
+        pass
 
     return planner.plan
 
 
-class _Planner:
-    """One plan while it is made, with the rows by name and by marker."""
+class UserPlanner:
+    """One plan while it is made, with the rows by name and by marker; `plan`
+    is complete once `steps` is exhausted.
+    """
 
     def __init__(
         self,
         desired: DesiredUsers,
         actual: ActualUsers,
+        *,
         installation: str,
         server: str | None,
     ) -> None:
+        """`server` is the hotspot server that the users are for, None: all."""
         self.plan = UserPlan()
         self._desired, self._actual = desired, actual
         self._installation, self._server = installation, server
         self._whose = Ownership(installation)
 
-        self._users = _by(actual.users, "name")
+        self._users: dict[str, list[Row]] = {}
+        self._ours: dict[str, list[Row]] = {}
+        """Users of ours by the client id in the marker."""
         self._active = _by(actual.active, "user")
         self._cookies = _by(actual.cookies, "user")
         self._hosts = _by(actual.hosts, "mac-address")
         self._ends: dict[str, list[Row]] | None = None
 
-        self._ours: dict[str, list[Row]] = {}
-        for row in actual.users:
-            marker = self._whose.marker(row)
-            if marker is not None:
-                self._ours.setdefault(marker.client_id, []).append(row)
+    def steps(self) -> Iterator[None]:
+        """Make the plan, and yield after each row and each user, so that
+        whoever runs it may let others run.
+        """
+        for row in self._actual.users:
+            self._index(row)
+            yield
 
         self.plan.marked |= self._ours.keys()
 
+        for user in self._desired.wanted:
+            self._want_one(user)
+            yield
+
+        for name, revoked in sorted(self._desired.ended.items()):
+            self._end_one(name, revoked=revoked)
+            yield
+
+        if self._desired.complete and not self._desired.frozen_all:
+            yield from self._end_orphans()
+
+    def _index(self, row: Row) -> None:
+        self._users.setdefault(row.get("name", ""), []).append(row)
+        marker = self._whose.marker(row)
+
+        if marker is not None:
+            self._ours.setdefault(marker.client_id, []).append(row)
+
     # --- users that are wanted
 
-    def want(self, user: WantedUser) -> None:
+    def _want_one(self, user: WantedUser) -> None:
         """Plan a user of live Sessions, and note what the rows say of it."""
         if user.name not in self._desired.untouched:
             self.plan.states[user.name] = self._want(user)
@@ -259,6 +133,7 @@ class _Planner:
         marker = marker_for(
             self._installation, user_key(user.name), user.until
         )
+
         values = {
             "name": user.name,
             "server": self._server or USER.defaults["server"],
@@ -267,35 +142,59 @@ class _Planner:
             "comment": str(marker),
         }
 
+        is_held = user.hold or marker.client_id in self._desired.frozen
         ours = self._rows_of(user.name, legacy=True)
+        is_named = any(row.get("name") == user.name for row in ours)
+
+        # The name is that of another row: one made by hand stays, and one of
+        # ours to which somebody gave it is renamed or removed. A row of this
+        # user with yet another name is of no use.
+        if not is_named and user.name in self._users:
+            for row in () if is_held else ours:
+                self.plan.drop(DISABLE, user.name, USER, row)
+
+            return UserState(done=False, by_hand=self._by_hand(user.name))
+
         if not ours:
-            by_hand = self._by_hand(user.name)
-            if by_hand is None and not user.hold:
+            if not is_held:
                 secret = {"password": user.password} if user.password else {}
                 self.plan.add(user.name, {**values, **secret})
 
-            return UserState(done=False, by_hand=by_hand)
+            return UserState(done=False)
 
-        # The row that differs least stays, so that nobody is logged out.
+        return self._keep(user, ours, values, is_held=is_held)
+
+    def _keep(
+        self,
+        user: WantedUser,
+        ours: list[Row],
+        values: dict[str, str],
+        *,
+        is_held: bool,
+    ) -> UserState:
+        """Plan that of a user's rows one stays, with `values`: the one that
+        differs least, so that nobody is logged out.
+        """
         row, *duplicates = sorted(
             ours, key=lambda each: len(USER.differences(values, each))
         )
+
         changes = USER.differences(values, row)
+
         if _must_set_password(user, row):
             changes["password"] = user.password or ""
 
-        if not user.hold:
-            if changes:
-                self.plan.change(_WRITE, user.name, row, changes)
+        if changes and not is_held:
+            self.plan.change(WRITE, user.name, row, changes)
 
-            for duplicate in duplicates:
-                self.plan.drop(_DISABLE, user.name, USER, duplicate)
+        for duplicate in () if is_held else duplicates:
+            self.plan.drop(DISABLE, user.name, USER, duplicate)
 
         return UserState(done=not changes and not duplicates)
 
     # --- users that go
 
-    def end(self, name: str, *, revoked: bool) -> None:
+    def _end_one(self, name: str, *, revoked: bool) -> None:
         """Plan the end of a user of ended Sessions, and note what the rows say
         of it.
         """
@@ -311,6 +210,7 @@ class _Planner:
             return UserState(done=not ours)
 
         passed_at = desired.passed_at
+
         if passed_at is not None and not (
             ours and all(self._passed(row, passed_at) for row in ours)
         ):
@@ -320,22 +220,28 @@ class _Planner:
         if not ours and self._by_hand(name) is not None:
             return UserState(done=True)
 
-        return self._retire(identifier, name, {name}, ours)
+        users = {name} | {row.get("name", "") for row in ours}
 
-    def end_orphans(self) -> None:
+        return self._retire(identifier, name, users, ours)
+
+    def _end_orphans(self) -> Iterator[None]:
         """Plan the end of users of ours that no Session explains (rule E13)."""
         desired = self._desired
         names = {user.name for user in desired.wanted}
         names |= desired.ended.keys() | desired.untouched
         explained = {client_id(user_key(name)) for name in names}
+        explained |= desired.frozen
 
         for identifier, rows in self._ours.items():
-            if identifier in explained | desired.frozen:
+            yield
+
+            if identifier in explained:
                 continue
 
             if not all(self._passed(row, desired.now) for row in rows):
                 self.plan.orphans.add(identifier)
                 retiring = desired.retiring
+
                 if retiring is not None and identifier not in retiring:
                     continue
 
@@ -351,8 +257,9 @@ class _Planner:
         plan, unread = self.plan, self._actual.unread
         plan.going |= users
         in_force = [row for row in rows if not is_true(row, "disabled")]
+
         for row in in_force:
-            plan.change(_DISABLE, name, row, {"disabled": "yes"})
+            plan.change(DISABLE, name, row, {"disabled": "yes"})
 
         remains = self._log_out(identifier, name, users)
 
@@ -365,6 +272,7 @@ class _Planner:
             ),
             None,
         )
+
         if path is None and not in_force and not remains:
             path, remains = self._cut_flows(identifier, name)
 
@@ -372,7 +280,7 @@ class _Planner:
             return UserState(done=False, unread=path)
 
         for row in rows:
-            plan.drop(_REMOVE, name, USER, row)
+            plan.drop(REMOVE, name, USER, row)
 
         return UserState(done=not rows)
 
@@ -387,7 +295,7 @@ class _Planner:
         for user in sorted(users):
             for row in self._cookies.get(user, ()):
                 remains = True
-                plan.drop(_LOGOUT, name, COOKIE, row)
+                plan.drop(LOGOUT, name, COOKIE, row)
 
             for row in self._active.get(user, ()):
                 # A login that RADIUS let in is none of a user on this router.
@@ -395,12 +303,13 @@ class _Planner:
                     continue
 
                 remains = True
-                plan.drop(_LOGOUT, name, ACTIVE, row)
+                plan.drop(LOGOUT, name, ACTIVE, row)
 
                 for host in self._hosts_of(row):
                     seen = host.get("to-address", "")
+
                     if kept.isdisjoint({host.get("mac-address"), seen}):
-                        plan.drop(_HOSTS, name, HOST, host)
+                        plan.drop(HOSTS, name, HOST, host)
                         places.add(seen)
 
                 places.add(row.get("address", ""))
@@ -427,6 +336,7 @@ class _Planner:
         is left.
         """
         plan, places = self.plan, self.plan.places[identifier]
+
         if not places:
             return None, False
 
@@ -435,6 +345,7 @@ class _Planner:
 
         if self._actual.connections is None:
             plan.wants_connections = True
+
             return None, True
 
         running = self._connections_at(places)
@@ -444,7 +355,7 @@ class _Planner:
         due = [row for row in running if row[".id"] in flows]
 
         for row in due:
-            plan.drop(_FLOWS, name, CONNECTION, row)
+            plan.drop(FLOWS, name, CONNECTION, row)
 
         return None, bool(due)
 
@@ -454,6 +365,7 @@ class _Planner:
         """
         if self._ends is None:
             self._ends = {}
+
             for row in self._actual.connections or ():
                 for place in _places_of(row):
                     self._ends.setdefault(place, []).append(row)
@@ -473,6 +385,7 @@ class _Planner:
         of that name that the older relay made.
         """
         ours = self._ours.get(client_id(user_key(name)), [])
+
         if ours or not legacy:
             return ours
 
@@ -499,6 +412,7 @@ def _must_set_password(user: WantedUser, row: Row) -> bool:
         return False
 
     actual = row.get("password", MASKED)
+
     if actual == MASKED:
         return user.renew
 
@@ -507,6 +421,7 @@ def _must_set_password(user: WantedUser, row: Row) -> bool:
 
 def _by(rows: Iterable[Row], name: str) -> dict[str, list[Row]]:
     grouped: dict[str, list[Row]] = {}
+
     for row in rows:
         grouped.setdefault(row.get(name, ""), []).append(row)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cerebro.resources import AppliedClient, Session, normalise_mac
-from cerebro.routeros.access.users import user_key
+from cerebro.routeros.access.user_model import user_key
 
 
 def client_keys(session: Session) -> tuple[str | None, frozenset[str]]:
@@ -18,6 +18,7 @@ def client_keys(session: Session) -> tuple[str | None, frozenset[str]]:
     the spec and the applied one.
     """
     client, placed = session.spec.client, session.placed
+
     if placed is None:
         return client.mac_address, some(client.ip_address)
 
@@ -47,6 +48,7 @@ def frozen_clients(
     """
     frozen: set[str] = set()
     names_nobody = False
+
     for body in raw:
         names = _names_in(body)
         names_nobody = names_nobody or not names
@@ -86,6 +88,7 @@ def _names_in(body: Mapping[str, Any]) -> set[str]:
     ]
 
     values: list[object] = []
+
     for client in clients:
         if isinstance(client, Mapping):
             values += [client.get("macAddress"), client.get("ipAddress")]
@@ -96,6 +99,7 @@ def _names_in(body: Mapping[str, Any]) -> set[str]:
 
     user = (body.get("spec") or {}).get("hotspotUser")
     name = user.get("name") if isinstance(user, Mapping) else None
+
     if isinstance(name, str) and name:
         names.add(user_key(name))
 

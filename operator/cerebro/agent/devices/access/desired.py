@@ -60,23 +60,31 @@ class PassContext:
     windows: GrantWindows = field(default_factory=GrantWindows)
     clock_trusted: bool = True
     """Whether our clock is near enough to the API server's (rule A9)."""
+
     hold: str | None = None
     """Why nothing is written for live clients: paused, no Lease; None: it is.
     """
+
     passed_only: bool = False
     """Whether only rows go whose marker has a passed end (rule E1)."""
+
     complete: bool = False
     """Whether the store has all Sessions (rule E7)."""
+
     contested: frozenset[str] = frozenset()
     """Client ids that back off (rule B10)."""
+
     logged_in_again: frozenset[str] = frozenset()
     """Client ids that the router keeps logging in after their end (B10)."""
+
     frozen: frozenset[str] = frozenset()
     """MACs and addresses of clients that are left alone (rule B9)."""
+
     frozen_all: bool = False
     """Whether a Session that cannot be read names no client that we
     understand: then any client may be its.
     """
+
     flows: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Tracked connections at the end of a client's access, by `flows_key`; see
     `Ending`.
@@ -93,14 +101,17 @@ class SessionDecision:
     """The client that is to have access. A Session that names no client has no
     grant.
     """
+
     ending: Ending | None = None
     """The client that must not have access any more; of a Session that names
     no client those whom the older relay let in for its order.
     """
+
     former: Ending | None = None
     """The client whose entries the Session still has, after it was changed to
     name another one.
     """
+
     untold: frozenset[str] = frozenset()
     """MACs and addresses of a client whose end only the marker on the router
     tells: it stays until the status does.
@@ -126,12 +137,14 @@ def scope_of(sessions: Iterable[Session]) -> Scope:
     macs: set[str] = set()
     ips: set[str] = set()
     comments: set[str] = set()
+
     for session in sessions:
         known_macs, known_ips = known_by(session)
         macs |= known_macs
         ips |= known_ips
 
         order = revoked_alone(session)
+
         if order is not None:
             comments |= legacy_comments(order)
 
@@ -143,6 +156,7 @@ def revoked_alone(session: Session) -> str | None:
     rows of the older relay say whom they let in for it (rule A4).
     """
     mac, ips = client_keys(session)
+
     if mac or ips or not session.spec.revoked:
         return None
 
@@ -152,6 +166,7 @@ def revoked_alone(session: Session) -> str | None:
 def in_scope(session: Session, scope: Scope) -> bool:
     """Return whether a Session's client is among those of a scope."""
     macs, ips = known_by(session)
+
     return not macs.isdisjoint(scope.macs) or not ips.isdisjoint(scope.ips)
 
 
@@ -198,6 +213,7 @@ def judgements(
     """
 
     every = list(sessions)
+
     ends = (
         marked_ends((*actual.bindings, *actual.lists), policy.installation)
         if actual is not None
@@ -208,11 +224,13 @@ def judgements(
     # began.
     may_adopt = bool(ends) and any(map(has_not_begun, every))
     promised = promised_ends(every) if may_adopt else {}
+
     for session in every:
         mac, ips = client_keys(session)
         ids = {client_id(key) for key in (mac, *ips) if key} if ends else set()
         until = marked_until(ids, ends)
         others_ends = promised_to_others(session, ids, promised)
+
         seen = RouterObservation(
             now=at.now,
             marked=actual is not None,
@@ -236,12 +254,15 @@ def pinned(
     """
     macs_by_ip = holders(actual.hosts)
     pins = {}
+
     for decision in decisions:
         grant, session = decision.grant, decision.session
+
         if grant is None or grant.hold or grant.mac or not grant.ip:
             continue
 
         mac = macs_by_ip.get(grant.ip)
+
         if mac:
             client = session.spec.client.model_copy(
                 update={"mac_address": mac}
@@ -263,6 +284,7 @@ def flows_key(session: Session, client: Grant | Ending) -> str:
     Session that names another client has another key.
     """
     ips = client.ips if isinstance(client, Ending) else some(client.ip)
+
     return f"{session.metadata.uid} {client.mac or ' '.join(sorted(ips))}"
 
 
@@ -306,9 +328,11 @@ def _translate(
     """Return what a verdict means for the router."""
     former = _former_ending(session, at)
     mac, ips = client_keys(session)
+
     if not mac and not ips:
         order = revoked_alone(session)
         ending = None
+
         if order is not None:
             ending = Ending(None, ips, revoked=True, order=order)
 
@@ -352,6 +376,7 @@ def access_end(
     """
     # A duration begins with the grant, so now at the earliest.
     end = verdict.end
+
     if end is None and session.spec.duration is not None:
         start = verdict.authorized_at or at.now
         end = start + session.spec.duration
@@ -369,6 +394,7 @@ def _listed_address(
     """
 
     prior = session.placed.ip_address if session.placed else None
+
     if (
         mac
         and prior
@@ -377,6 +403,7 @@ def _listed_address(
         return prior, prior  # seen since the one in the spec was asked for
 
     ip = session.spec.client.ip_address
+
     if ip is None and not mac:
         ip = prior
 
@@ -388,6 +415,7 @@ def _former_ending(session: Session, at: PassContext) -> Ending | None:
     entries.
     """
     client = former_client(session)
+
     if client is None:
         return None
 

@@ -18,6 +18,7 @@ def marked_until(
     seconds; 0: no marker, None: for ever.
     """
     marks = [ends[number] for number in ids if number in ends]
+
     if None in marks:
         return None
 
@@ -41,13 +42,16 @@ def promised_ends(
     them: UID and end, by client id.
     """
     promised: dict[str, list[tuple[str, int | None]]] = {}
+
     for session in sessions:
         end = session.spec.expires_at or session.status.expires_at
+
         if end is None and session.spec.duration is not None:
             continue  # not known yet
 
         until = marker_end(end.timestamp() if end else None)
         macs, ips = known_by(session)
+
         for key in (*macs, *ips, *user_keys(session)):
             promised.setdefault(client_id(key), []).append(
                 (session.metadata.uid, until)
@@ -65,6 +69,7 @@ def promised_to_others(
     have.
     """
     ends = set()
+
     for number in ids:
         for uid, end in promised.get(number, ()):
             if uid != session.metadata.uid:

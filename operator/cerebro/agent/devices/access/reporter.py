@@ -54,11 +54,13 @@ class SessionReporter:
         """
         uid = session.metadata.uid
         reported = self._reported.get(uid)
+
         if reported is None:
             return session
 
         if reported == session.status and not reported.finished:
             del self._reported[uid]
+
             return session
 
         return session.model_copy(update={"status": reported})
@@ -66,6 +68,7 @@ class SessionReporter:
     def finished(self, uid: str) -> bool:
         """Return whether the end of a Session was reported as enforced."""
         reported = self._reported.get(uid)
+
         return reported is not None and reported.finished is True
 
     def forget(self, uid: str) -> None:
@@ -114,23 +117,27 @@ class SessionReporter:
         """
 
         now = datetime.now(UTC)
+
         if decision.verdict.live:
             status = _live(decision, plan, obstacle, user, now)
         else:
             status = _ended(decision, plan, obstacle, user, now)
 
         session, meta = decision.session, decision.session.metadata
+
         # Most Sessions of a full pass are as they were.
         if status == session.status or _is_under_way(session, status, now):
             return False
 
         patch = status_patch(session.status, status)
+
         if not patch:
             return False
 
         is_new_grant = (
             status.phase == "Active" and session.status.phase != "Active"
         )
+
         if is_new_grant and meta.creation_timestamp:
             self._context.metrics.granted(
                 (now - meta.creation_timestamp).total_seconds()
@@ -139,6 +146,7 @@ class SessionReporter:
         self._context.router_metrics.session_reported(session, status, now)
         _log_change(session, status)
         self._reported[meta.uid] = status
+
         self._context.statuses.put(
             Write(
                 SESSION,
@@ -165,6 +173,7 @@ def _log_change(session: Session, status: SessionStatus) -> None:
         return
 
     annotations = session.metadata.annotations
+
     log.info(
         "Session %s/%s on Device %s: %s",
         session.namespace,
@@ -188,6 +197,7 @@ def _is_under_way(
     """
     ready = status.condition("Ready")
     nothing_to_tell = ready is not None and ready.reason == GRANTING
+
     if session.status.phase is not None or not nothing_to_tell:
         return False
 
@@ -206,10 +216,12 @@ def _live(
     """Return the status of a live Session."""
     session = decision.session
     names_user = session.spec.hotspot_user is not None
+
     if decision.grant is None and not names_user:
         return live_status(session, decision.verdict, None, _NO_CLIENT, now)
 
     view: GrantView | None = None
+
     if plan is not None and decision.grant is not None:
         view = plan.grants.get(decision.grant)
     elif plan is not None:
@@ -248,6 +260,7 @@ def _ended(
     nor an order has nothing on the router.
     """
     view: EndingView | None = None
+
     if decision.ending is not None:
         view = plan.endings.get(decision.ending) if plan is not None else None
     elif not decision.untold:

@@ -18,7 +18,7 @@ from datetime import datetime
 from cerebro.agent.devices.access.clients import known_by, user_keys
 from cerebro.resources import Session, reasons
 from cerebro.routeros.access.read import Scope
-from cerebro.routeros.access.users import user_key
+from cerebro.routeros.access.user_model import user_key
 
 _SPARE_WAKES = 64
 """Instants of Sessions that went, or changed, which the heap may hold beside
@@ -33,6 +33,7 @@ class _Member:
     """MACs and addresses of its client, and of the one that it named before,
     and the key of its hotspot user.
     """
+
     wake_at: datetime | None
 
 
@@ -56,6 +57,7 @@ class Roster:
     def of(cls, sessions: Iterable[Session]) -> Roster:
         """Return a roster of these Sessions, which the clock never changes."""
         roster = cls()
+
         for session in sessions:
             roster.join(session)
 
@@ -83,16 +85,19 @@ class Roster:
             self._with_user[uid] = None
 
         ready = session.status.condition("Ready")
+
         if ready is not None and ready.reason == reasons.CLOCK_SKEW:
             self._held_by_clock.add(uid)
 
         known = before is not None and before.wake_at == wake_at
+
         if wake_at is not None and not known:
             self._push(wake_at, uid)
 
     def leave(self, uid: str) -> None:
         """Forget a Session; one that is not here is forgotten already."""
         member = self._members.pop(uid, None)
+
         if member is None:
             return
 
@@ -102,6 +107,7 @@ class Roster:
 
         for key in member.keys:
             others = tuple(each for each in self._uids[key] if each != uid)
+
             if others:
                 self._uids[key] = others
             else:
@@ -112,7 +118,14 @@ class Roster:
     def get(self, uid: str) -> Session | None:
         """Return a Session by its UID; None if it is not here."""
         member = self._members.get(uid)
+
         return None if member is None else member.session
+
+    def some(self, uids: Iterable[str]) -> list[Session]:
+        """Return the Sessions with these UIDs that are here, in that order."""
+        members = (self._members.get(uid) for uid in uids)
+
+        return [member.session for member in members if member is not None]
 
     def all(self) -> list[Session]:
         """Return all Sessions."""
@@ -139,6 +152,7 @@ class Roster:
     def of_user(self, name: str) -> list[Session]:
         """Return the Sessions that name this hotspot user."""
         uids = self._uids.get(user_key(name), ())
+
         return [self._members[uid].session for uid in uids]
 
     def count(self, phase: str) -> int:
@@ -162,6 +176,7 @@ class Roster:
         from now on, and lets it join again.
         """
         due: dict[str, Session] = {}
+
         while self._wakes and self._wakes[0][0] <= now:
             wake_at, uid = heapq.heappop(self._wakes)
             member = self._members.get(uid)
@@ -203,13 +218,16 @@ class Roster:
 
     def _push(self, wake_at: datetime, uid: str) -> None:
         most = 2 * len(self._members) + _SPARE_WAKES
+
         if len(self._wakes) >= most:
             self._wakes = [
                 (member.wake_at, each)
                 for each, member in self._members.items()
                 if member.wake_at is not None
             ]
+
             heapq.heapify(self._wakes)
+
             return
 
         heapq.heappush(self._wakes, (wake_at, uid))

@@ -4,7 +4,7 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cerebro.agent.devices.access.clients import client_keys, user_keys
@@ -20,7 +20,7 @@ from cerebro.agent.devices.access.promises import (
 from cerebro.domain.lifecycle import RouterObservation, judge
 from cerebro.resources import Session
 from cerebro.routeros.access.marker import client_id
-from cerebro.routeros.access.users import DesiredUsers, WantedUser
+from cerebro.routeros.access.user_model import DesiredUsers, WantedUser
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ def judged(
     known: Mapping[str, SessionDecision],
     ends: Mapping[str, int | None],
     at: PassContext,
-) -> list[SessionDecision]:
-    """Return the decisions about Sessions that name a user.
+) -> Iterator[SessionDecision]:
+    """Yield the decisions about Sessions that name a user, in their order.
 
     `known` are those that the pass over access took, by UID: they count where
     the Session names a client too. Else the marker of the user counts, of
@@ -64,7 +64,6 @@ def judged(
     """
     every = list(sessions)
     promised = promised_ends(every)
-    decisions = []
 
     for session in every:
         decision = known.get(session.metadata.uid)
@@ -74,6 +73,7 @@ def judged(
             ids = {client_id(key) for key in user_keys(session)}
             until = next((ends[each] for each in ids if each in ends), 0)
             others = promised_to_others(session, ids, promised)
+
             seen = RouterObservation(
                 now=at.now,
                 marked=True,
@@ -81,14 +81,13 @@ def judged(
                 own_marker=until not in others,
                 clock_trusted=at.clock_trusted,
             )
+
             verdict = judge(session, seen, at.windows)
             decision = replace(
                 decision or SessionDecision(session, verdict), verdict=verdict
             )
 
-        decisions.append(decision)
-
-    return decisions
+        yield decision
 
 
 def orders_of(
@@ -107,6 +106,7 @@ def orders_of(
     for decision in every:
         session, verdict = decision.session, decision.verdict
         name = user_name(session)
+
         if verdict.live:
             wanted = _wanted(decision, at)
             shared = users.get(name)

@@ -11,7 +11,7 @@ from cerebro.agent.devices.users.desired import UserOrders, user_name
 from cerebro.domain.conditions import Obstacle
 from cerebro.domain.mass_removal import RemovalDecision
 from cerebro.resources import Session
-from cerebro.routeros.access.users import UserPlan, UserState
+from cerebro.routeros.access.user_model import UserPlan, UserState
 from cerebro.routeros.client.command import Command
 from cerebro.routeros.client.errors import SecretError, Trap
 from cerebro.routeros.menus.hotspot import USER
@@ -50,6 +50,7 @@ class UsersResult:
         Session that waits for its Secret is looked at again by itself.
         """
         plan, orders = self.look.plan, self.look.orders
+
         if plan.commands() or plan.wants_connections or self.refused:
             return False
 
@@ -74,6 +75,7 @@ class UsersResult:
     def _outcome(self, decision: SessionDecision, name: str) -> UserOutcome:
         # Whoever shares the user with a live Session has nothing to end.
         is_shared = name in self.look.orders.wanted_names
+
         if is_shared and not decision.verdict.live:
             return UserOutcome(done=True)
 
@@ -95,11 +97,13 @@ class UsersResult:
             )
 
         secret = self.secrets.get(decision.session.metadata.uid)
+
         if decision.verdict.live and isinstance(secret, SecretError):
             return Obstacle(NOT_USABLE, str(secret))
 
         if state.unread is not None:
             message = f"the router did not print {state.unread}: whether user {name} is logged out is not known yet"
+
             return Obstacle(NOT_READ, message)
 
         return self.refused.get(name)
@@ -123,6 +127,7 @@ def unread_outcomes(
 def refusal(name: str, trap: Trap) -> Obstacle:
     """Return why the router refused a write for a user, and what to do."""
     obstacle = replace(pass_obstacle(trap), final=False)
+
     if "profile" not in trap.message:
         return replace(obstacle, message=f"user {name}: {obstacle.message}")
 

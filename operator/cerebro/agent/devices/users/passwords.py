@@ -57,6 +57,7 @@ async def read_passwords(
     out.
     """
     gate = asyncio.Semaphore(_AT_ONCE)
+
     tasks = {
         session.metadata.uid: asyncio.create_task(
             _read_behind(gate, api, device, session)
@@ -64,6 +65,7 @@ async def read_passwords(
         for session in sessions
         if _secret_of(session)
     }
+
     if not tasks:
         return {}
 
@@ -108,6 +110,7 @@ async def _read(api: KubeApi, device: Device, session: Session) -> str:
         must_name_device=is_ours(session),
         username="a hotspot user",
     )
+
     if not credentials.password:
         raise SecretError(f"{where}: password is empty: write it")
 

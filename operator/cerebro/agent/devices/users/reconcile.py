@@ -9,7 +9,7 @@ Sessions has a user, once a look by our marker showed that none of ours is left.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from cerebro.agent.devices.access.desired import SessionDecision
@@ -24,13 +24,14 @@ from cerebro.agent.devices.users.outcome import (
     unread_outcomes,
     without_password,
 )
+from cerebro.agent.devices.users.reading import UsersGaveWay, UsersUnread
 from cerebro.agent.devices.users.work import (
     ReadPasswords,
     UsersPass,
     UsersSubject,
-    UsersUnread,
 )
 from cerebro.domain.mass_removal import RemovalWindow
+from cerebro.resources import Session
 from cerebro.routeros.access.result import ADD
 from cerebro.routeros.client.errors import SecretError
 
@@ -59,6 +60,8 @@ class DeviceUsers:
 
         self._retries: dict[str, float] = {}
         """How long the next wait for a Session's Secret is, by UID."""
+        self._waiting: set[str] = set()
+        """UIDs of Sessions that are looked at again for that."""
         self._names: dict[str, str] = {}
         """The user that each Session named at the last pass, by UID."""
         self._connection: object = None
@@ -87,6 +90,7 @@ class DeviceUsers:
 
         subject = self._subject(roster, result.judged, everything=everything)
         is_due = everything and self._ours_left
+
         if result.interrupted or not (subject.names or is_due):
             return result
 
@@ -94,19 +98,17 @@ class DeviceUsers:
 
         try:
             users = await work.run(read_passwords)
+        except UsersGaveWay:
+            return replace(result, interrupted=True, settled=False)
         except UsersUnread as error:
             outcomes = unread_outcomes(subject.chosen, str(error))
+
             return replace(result, users=outcomes, settled=False)
 
         self._note_looked(subject, users)
         self._retry_secrets(users.secrets)
-        joined = self._joined(result, users)
 
-        return replace(
-            joined,
-            interrupted=result.interrupted or work.interrupted,
-            settled=joined.settled and not work.interrupted,
-        )
+        return self._joined(result, users)
 
     def _subject(
         self,
@@ -121,18 +123,22 @@ class DeviceUsers:
         """
         known = {each.session.metadata.uid: each for each in decisions}
         former = set()
+
         for uid, decision in known.items():
             before = self._names.get(uid, "")
+
             if before != user_name(decision.session):
                 former.add(before)
 
         former.discard("")
+
         if everything:
             return UsersSubject(
                 roster.with_user(), frozenset(former), known, everything
             )
 
         names = {user_name(each.session) for each in known.values()} | former
+
         sharers = {
             session.metadata.uid: session
             for name in sorted(names - {""})
@@ -148,6 +154,7 @@ class DeviceUsers:
         left stay noted until these are gone.
         """
         states = users.look.plan.states
+
         going = {
             name
             for name in subject.former
@@ -158,6 +165,7 @@ class DeviceUsers:
             if self._names.get(uid) not in going:
                 self._names.pop(uid, None)
                 name = user_name(decision.session)
+
                 if name:
                     self._names[uid] = name
 
@@ -168,20 +176,30 @@ class DeviceUsers:
             for uid in self._names.keys() - subject.known.keys():
                 del self._names[uid]
 
+            for uid in self._retries.keys() - subject.known.keys():
+                del self._retries[uid]
+
     def _retry_secrets(self, secrets: Secrets) -> None:
         """Have each Session looked at again in a while whose Secret could not
         be used.
         """
-        loop = asyncio.get_running_loop()
-
         for uid, secret in secrets.items():
             if not isinstance(secret, SecretError):
                 self._retries.pop(uid, None)
-                continue
+            elif uid not in self._waiting:
+                self._retry(uid)
 
-            wait = self._retries.get(uid, _FIRST_RETRY)
-            self._retries[uid] = min(2 * wait, _LONGEST_RETRY)
-            loop.call_later(wait, self._session_changed, uid)
+    def _retry(self, uid: str) -> None:
+        """Have a Session looked at again, later each time."""
+        wait = self._retries.get(uid, _FIRST_RETRY)
+        self._retries[uid] = min(2 * wait, _LONGEST_RETRY)
+
+        def look_again() -> None:
+            self._waiting.discard(uid)
+            self._session_changed(uid)
+
+        self._waiting.add(uid)
+        asyncio.get_running_loop().call_later(wait, look_again)
 
     def _joined(self, result: PassResult, users: UsersResult) -> PassResult:
         """Return the result of the pass over access with that over users."""
@@ -192,6 +210,7 @@ class DeviceUsers:
         result.plan.rows |= plan.rows
 
         times = [result.look_again_at]
+
         if users.look.removals is not None:
             times.append(users.look.removals.look_again_at)
 
@@ -199,6 +218,7 @@ class DeviceUsers:
             each.session.metadata.uid: each.verdict
             for each in users.look.orders.decisions
         }
+
         decisions = [
             replace(
                 each,
@@ -218,3 +238,22 @@ class DeviceUsers:
                 default=None,
             ),
         )
+
+
+async def remove_all(
+    reconciler: AccessReconciler, nobody: Roster, result: PassResult
+) -> PassResult:
+    """Remove all users of ours from a router, in a pass that follows
+    `reconciler`; `nobody` is a roster without Sessions. Return the result of
+    both.
+    """
+    users = DeviceUsers(lambda _uid: None, RemovalWindow(settle=0.0))
+
+    return await users.take(
+        reconciler, nobody, result, _no_passwords, everything=True
+    )
+
+
+async def _no_passwords(_sessions: Sequence[Session]) -> Secrets:
+    """Return no password: no user is wanted any more."""
+    return {}

@@ -84,6 +84,7 @@ class Engine:
         )
 
         self._reader.execute("PRAGMA query_only=1")
+        self._reader.execute(_TEMPORARY_IN_MEMORY)
 
     async def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run `work` in the writer thread; it is committed when this returns,
@@ -281,6 +282,7 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("PRAGMA journal_size_limit=16777216")
+        db.execute(_TEMPORARY_IN_MEMORY)
         bring_up_to_date(db, path)
     except BaseException:
         db.close()
@@ -380,3 +382,9 @@ def _unavailable(reason: str) -> ApiError:
         "store_unavailable",
         f"the bridge cannot keep the request: {reason}",
     )
+
+
+_TEMPORARY_IN_MEMORY = "PRAGMA temp_store=MEMORY"
+"""SQLite puts larger intermediate results into a file of a temporary folder; a
+pod whose root file system is read-only has none ("disk I/O error").
+"""

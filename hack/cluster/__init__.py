@@ -1,0 +1,1 @@
+"""A whole Kubernetes node on this machine, in namespaces of its own: real pods, and nothing that stays."""

@@ -1,0 +1,1 @@
+"""Builds the container image and says what is in it."""

@@ -1,0 +1,116 @@
+"""Cérebro in the cluster, by the commands of the install page."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from backend.billing import Billing
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMESPACE = "cerebro"
+NODE = "node"
+OVERLAY = "deploy/overlays/development"
+NEXT = "localhost/cerebro:next"
+"""The image under a second tag, for an update."""
+PATIENCE = 120.0
+"""Seconds that anything may take on a busy machine; no test asserts on time."""
+
+
+class Installation:
+    """What is installed, by kubectl."""
+
+    def __init__(self, token: str, secret: str) -> None:
+        self._token, self._secret = token, secret
+
+    def install(self) -> None:
+        """Do what docs/install.md says."""
+        self.kubectl("apply", "--server-side", "-k", "deploy/crds")
+        self.kubectl("create", "namespace", NAMESPACE)
+        self.kubectl(
+            "create",
+            "secret",
+            "generic",
+            "cerebro-bridge",
+            f"--from-literal=RELAY_TOKEN={self._token}",
+            f"--from-literal=RELAY_API_SECRET={self._secret}",
+        )
+        self.kubectl(
+            "create",
+            "secret",
+            "generic",
+            "cerebro-metrics",
+            f"--from-literal=token={self._token}",
+        )
+        self.kubectl("label", "node", NODE, "relay.cerebro.dev/hub=")
+        self.kubectl("apply", "--server-side", "-k", OVERLAY)
+        self.is_up()
+
+    def is_up(self) -> None:
+        """Wait until all pods are ready."""
+        for workload in ("deployment/cerebro-operator", "ds/cerebro-agent"):
+            self.kubectl("rollout", "status", workload, "--timeout=120s")
+
+        self.kubectl(
+            "wait",
+            "pods",
+            "--all",
+            "--for=condition=Ready",
+            "--timeout=120s",
+        )
+
+    def kubectl(self, *words: str, stdin: str | None = None) -> str:
+        """Run kubectl in our namespace, from the root of the repository."""
+        done = subprocess.run(
+            ["kubectl", "--namespace", NAMESPACE, *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"kubectl {words}: {done.stderr}"
+        return done.stdout
+
+    def get(self, *words: str) -> dict[str, Any]:
+        """Read an object, or a list of them."""
+        read: dict[str, Any] = json.loads(
+            self.kubectl("get", *words, "-o", "json")
+        )
+        return read
+
+    def apply(self, *manifests: dict[str, Any]) -> None:
+        """Apply objects, as a person does."""
+        listed = {"apiVersion": "v1", "kind": "List", "items": manifests}
+        self.kubectl(
+            "apply", "--server-side", "-f", "-", stdin=json.dumps(listed)
+        )
+
+    def pods(self, name: str) -> list[dict[str, Any]]:
+        """Return the pods of a workload."""
+        label = f"app.kubernetes.io/name={name}"
+        items: list[dict[str, Any]] = self.get("pods", "-l", label)["items"]
+        return items
+
+    def billing(self) -> Billing:
+        """Return a backend that calls the Service."""
+        service = self.get("service", "cerebro-bridge")
+        address = service["spec"]["clusterIP"]
+        return Billing(f"http://{address}", self._token, self._secret)
+
+
+def until(
+    check: Callable[[], object],
+    what: str,
+    seen: Callable[[], object] = str,
+) -> None:
+    """Wait until something is so; fail with what was seen last."""
+    deadline = time.monotonic() + PATIENCE
+    while not check():
+        assert time.monotonic() < deadline, f"{what}; seen last: {seen()}"
+        time.sleep(0.05)

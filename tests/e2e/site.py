@@ -1,0 +1,164 @@
+"""A place where Wi-Fi is sold: a Hub on the node, and a router that dials it through userspace WireGuard."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from e2e.installation import NODE, Installation, until
+from integration.agent.router import Router
+from integration.hub.plain import PlainRouter, make_keys
+from network.node import Node
+
+API = "relay.cerebro.dev/v1alpha1"
+HUB, DEVICE = "hub", "bus-1"
+NODE_ADDRESS, PORT = "10.90.0.1", 51820
+HUB_ADDRESS = "10.64.0.1"
+_UPLINK = "uplink"
+
+
+class Uplink:
+    """The network that the node's address is in; routers are plugged into it."""
+
+    def __init__(self) -> None:
+        self._plugged = 0
+
+    def plug(self, node: Node) -> str:
+        """Give a router's namespace a cable and an address; return that."""
+        self._plugged += 1
+        address = f"10.90.0.{10 + self._plugged}"
+        ours = f"site{self._plugged}"
+        _ip("link", "add", ours, "type", "veth", "peer", "name", "wan")
+        _ip("link", "set", "wan", "netns", str(node.pid))
+        _ip("link", "set", ours, "master", _UPLINK, "up")
+        node.run(["ip", "address", "add", f"{address}/24", "dev", "wan"])
+        node.run(["ip", "link", "set", "wan", "up"])
+        return address
+
+
+class Site:
+    """The Hub, the router's end of the tunnel, and its simulated RouterOS."""
+
+    def __init__(
+        self, installation: Installation, simulator: str, folder: Path
+    ) -> None:
+        self._installation, self._simulator = installation, simulator
+        self._stack = ExitStack()
+        self._keys = make_keys()
+        self._password = secrets.token_urlsafe(18)
+        self._folder = folder
+
+    def open(self) -> None:
+        """Declare Hub and Device, and let the router dial; it is reached."""
+        body = {
+            "name": DEVICE,
+            "password": self._password,
+            "serial": "SNBUS1",
+        }
+        made = httpx.post(f"{self._simulator}/routers", json=body, timeout=30)
+        made.raise_for_status()
+        self.router = Router(self._simulator, made.json())
+        self._installation.apply(*self._manifests())
+
+        until(self._declared, "Hub and Device have what a router must know")
+        hub = self._installation.get("hub", HUB)
+        device = self._installation.get("device", DEVICE)
+
+        self.tunnel = self._stack.enter_context(
+            PlainRouter(
+                DEVICE,
+                Uplink(),  # type: ignore[arg-type]  # it plugs as an Internet does
+                "Userspace",
+                self._folder,
+                self._keys,
+            )
+        )
+        self.tunnel.live_at(device["status"]["tunnelAddress"])
+        self.tunnel.dial(
+            hub["status"]["publicKey"], f"{NODE_ADDRESS}:{PORT}", keepalive=25
+        )
+        port = self.router.address_book["port"]
+        self.tunnel.reach(port)
+        self.tunnel.forward_api(port)
+        self.tunnel.reaches(HUB_ADDRESS)
+        self.is_ready()
+
+    def is_ready(self) -> None:
+        """Wait until the Device is Ready."""
+        self._installation.kubectl(
+            "wait",
+            f"device/{DEVICE}",
+            "--for=condition=Ready",
+            "--timeout=120s",
+        )
+
+    def close(self) -> None:
+        """Take the router away."""
+        self._stack.close()
+
+    def _declared(self) -> bool:
+        hub = self._installation.get("hub", HUB).get("status", {})
+        device = self._installation.get("device", DEVICE).get("status", {})
+        return "publicKey" in hub and "tunnelAddress" in device
+
+    def _manifests(self) -> list[dict[str, Any]]:
+        user = self.router.address_book["user"]
+        return [
+            _object(
+                "Hub",
+                HUB,
+                {
+                    "nodeName": NODE,
+                    "interface": "wg-e2e",
+                    "listenPort": PORT,
+                    "addresses": [f"{HUB_ADDRESS}/16"],
+                    "endpoint": f"{NODE_ADDRESS}:{PORT}",
+                },
+            ),
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": DEVICE},
+                "type": "relay.cerebro.dev/router",
+                "stringData": {
+                    "username": user,
+                    "password": self._password,
+                },
+            },
+            _object(
+                "Device",
+                DEVICE,
+                {
+                    "hubRef": {"name": HUB},
+                    "publicKey": self._keys.public,
+                    "api": {"credentialsSecretRef": {"name": DEVICE}},
+                },
+            ),
+        ]
+
+
+def interfaces() -> set[str]:
+    """Return the names of the node's interfaces."""
+    listed = json.loads(_ip("-json", "link", "show"))
+    return {link["ifname"] for link in listed}
+
+
+def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": API,
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+def _ip(*words: str) -> str:
+    return subprocess.run(
+        ["ip", *words], check=True, capture_output=True, text=True
+    ).stdout

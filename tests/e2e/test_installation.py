@@ -1,0 +1,192 @@
+"""From nothing to orders on a real node, and what must not be lost meanwhile: one story, in this order."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+
+from backend.billing import Billing
+from e2e.installation import NEXT, NODE, OVERLAY, Installation, until
+from e2e.site import DEVICE, HUB_ADDRESS, Site, interfaces
+from integration.agent.router import BINDING
+
+UPDATED = {
+    "deployment/cerebro-operator": ("operator", "bridge"),
+    "daemonset/cerebro-agent": ("agent",),
+}
+PHONE, PHONE_IP = "AA:BB:CC:00:00:01", "10.5.50.21"
+
+
+def mac(number: int) -> str:
+    return f"AA:BB:CC:00:{number // 256:02X}:{number % 256:02X}"
+
+
+def order(billing: Billing, name: str, client: str) -> httpx.Response:
+    return billing.post(
+        "/relay/authorize-by-pedido",
+        {"pedidoId": name, "mikId": DEVICE, "mac": client},
+    )
+
+
+def pays_off(billing: Billing, name: str, client: str) -> httpx.Response:
+    """Order until it is answered, as a backend does that wants it done."""
+    answers: list[Any] = []
+
+    def taken() -> bool:
+        try:
+            answers.append(order(billing, name, client))
+        except httpx.TransportError as error:
+            answers.append(error)
+            return False
+
+        assert answers[-1].status_code in {200, 503}, answers[-1].text
+        return bool(answers[-1].status_code == 200)
+
+    until(taken, f"the order {name} is taken", lambda: answers[-1])
+    answer = answers[-1]
+    assert isinstance(answer, httpx.Response)
+    return answer
+
+
+def test_an_order_through_the_service_opens_the_router(
+    installation: Installation, site: Site
+) -> None:
+    site.router.move_in(PHONE, PHONE_IP)
+    assert not site.router.forwards(PHONE)
+    with installation.billing() as billing:
+        answer = order(billing, "order-1", PHONE)
+
+    assert answer.status_code == 200, answer.text
+    assert site.router.forwards(PHONE)
+    with installation.billing() as billing:
+        revoked = billing.post(
+            "/relay/revoke",
+            {"mikId": DEVICE, "ip": PHONE_IP, "mac": PHONE},
+        )
+
+    assert revoked.status_code == 200, revoked.text
+    assert not site.router.forwards(PHONE)
+
+
+def test_e2_an_agent_that_is_replaced_costs_no_handshake(
+    installation: Installation, site: Site
+) -> None:
+    """The interface is carried by the tunnel's pod."""
+    (before,) = installation.pods("cerebro-agent")
+    handshake = site.tunnel.handshake()
+    train = site.tunnel.train(HUB_ADDRESS)
+
+    name = before["metadata"]["name"]
+    installation.kubectl("delete", "pod", name)
+    installation.is_up()
+    site.is_ready()
+
+    assert train.stop() == []
+    (after,) = installation.pods("cerebro-agent")
+    assert after["metadata"]["name"] != name
+    assert site.tunnel.handshake() >= handshake
+
+
+def test_no_order_is_lost_when_the_operators_pod_is_deleted(
+    installation: Installation, site: Site
+) -> None:
+    clients = {f"paid-{number}": mac(number) for number in range(100, 150)}
+    halfway = threading.Event()
+
+    def pay(entry: tuple[str, str]) -> httpx.Response:
+        name, client = entry
+        if name == "paid-110":
+            halfway.set()
+
+        with installation.billing() as billing:
+            return pays_off(billing, name, client)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = pool.map(pay, clients.items())
+        halfway.wait()
+        (pod,) = installation.pods("cerebro-operator")
+        installation.kubectl(
+            "delete", "pod", pod["metadata"]["name"], "--wait=false"
+        )
+        assert {answer.status_code for answer in answers} == {200}
+
+    bound = {row["mac-address"] for row in site.router.rows(BINDING)}
+    assert bound >= set(clients.values())
+    installation.is_up()
+
+
+def test_e15_no_order_is_lost_during_a_rolling_update(
+    installation: Installation, site: Site
+) -> None:
+    """To a second tag; a backend calls again where it is told that an order goes on being tried."""
+    stop = threading.Event()
+    paid: list[str] = []
+
+    def backend() -> None:
+        number = 200
+        with installation.billing() as billing:
+            while not stop.is_set():
+                number += 1
+                pays_off(billing, f"paid-{number}", mac(number))
+                paid.append(mac(number))
+                stop.wait(0.1)
+
+    with ThreadPoolExecutor(1) as pool:
+        paying = pool.submit(backend)
+        for workload, containers in UPDATED.items():
+            images = [f"{name}={NEXT}" for name in containers]
+            installation.kubectl("set", "image", workload, *images)
+
+        installation.is_up()
+        site.is_ready()
+        stop.set()
+        paying.result()
+
+    bound = {row["mac-address"] for row in site.router.rows(BINDING)}
+    assert len(paid) > 5
+    assert bound >= set(paid)
+
+
+def test_a_node_that_is_drained_comes_back(
+    installation: Installation, site: Site
+) -> None:
+    installation.kubectl(
+        "drain", NODE, "--ignore-daemonsets", "--delete-emptydir-data"
+    )
+    assert all(
+        pod["status"]["phase"] == "Pending"
+        for pod in installation.pods("cerebro-operator")
+    )
+    installation.kubectl("uncordon", NODE)
+    installation.is_up()
+    with installation.billing() as billing:
+        pays_off(billing, "after-drain", mac(500))
+
+    assert site.router.row(BINDING, mac_address=mac(500))
+
+
+def test_uninstalling_leaves_nothing_behind(
+    installation: Installation, site: Site
+) -> None:
+    """What we made goes while the agent is there to take it off."""
+    assert "wg-e2e" in interfaces()
+    cleanup = '{"spec": {"deletionPolicy": "Cleanup"}}'
+    for kind in ("devices", "hubs"):
+        for name in installation.kubectl("get", kind, "-o", "name").split():
+            installation.kubectl(
+                "patch", name, "--type=merge", f"--patch={cleanup}"
+            )
+
+        installation.kubectl("delete", kind, "--all", "--timeout=120s")
+
+    assert site.router.rows(BINDING) == []
+    assert "wg-e2e" not in interfaces()
+    installation.kubectl("delete", "-k", OVERLAY, "--timeout=120s")
+    installation.kubectl("delete", "-k", "deploy/crds", "--timeout=120s")
+    listed = installation.kubectl(
+        "get", "crds,namespaces,clusterroles,priorityclasses", "-o", "name"
+    )
+    assert "cerebro" not in listed
