@@ -12,13 +12,13 @@ from cerebro.routeros.access.model import AccessPolicy, DesiredAccess, Grant
 from cerebro.routeros.access.plan import access_plan
 from cerebro.routeros.access.result import describe
 from cerebro.routeros.access.tables import Actual
-from cerebro.routeros.access.users import (
+from cerebro.routeros.access.user_model import (
     MASKED,
     ActualUsers,
     DesiredUsers,
     WantedUser,
-    user_plan,
 )
+from cerebro.routeros.access.users import user_plan
 
 
 def planned_commands(

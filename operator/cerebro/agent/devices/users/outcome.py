@@ -10,7 +10,7 @@ from cerebro.agent.devices.access.outcome import UserOutcome, pass_obstacle
 from cerebro.agent.devices.users.desired import UserOrders, user_name
 from cerebro.domain.conditions import Obstacle
 from cerebro.domain.mass_removal import RemovalDecision
-from cerebro.resources import Session
+from cerebro.resources import Session, reasons
 from cerebro.routeros.access.user_model import UserPlan, UserState
 from cerebro.routeros.client.command import Command
 from cerebro.routeros.client.errors import SecretError, Trap
@@ -18,7 +18,7 @@ from cerebro.routeros.menus.hotspot import USER
 from cerebro.routeros.menus.sensitive import MASK, is_sensitive
 
 NOT_USABLE = "SecretNotUsable"
-BY_HAND = "UserMadeByHand"
+BY_HAND = reasons.USER_MADE_BY_HAND
 NOT_READ = "UsersNotRead"
 
 Secrets = Mapping[str, str | SecretError]
