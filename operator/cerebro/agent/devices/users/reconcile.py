@@ -169,10 +169,14 @@ class DeviceUsers:
                 if name:
                     self._names[uid] = name
 
-        if subject.everything:
-            if not users.look.plan.commands():
-                self._ours_left = bool(users.look.plan.marked)
+        plan = users.look.plan
 
+        if plan.marked or plan.commands():
+            self._ours_left = True
+        elif subject.everything:
+            self._ours_left = False
+
+        if subject.everything:
             for uid in self._names.keys() - subject.known.keys():
                 del self._names[uid]
 

@@ -250,6 +250,17 @@ async def test_a11_a_duration_goes_on_from_the_marker_of_the_user() -> None:
     assert world.router.tables.users[0]["comment"] == comment
 
 
+async def test_e13_a_user_goes_whose_session_was_deleted() -> None:
+    world = World()
+    paid = a_session("paid", client={"macAddress": MAC})
+    await world.look(paid)
+    guest = a_session("guest", "g1")
+    await world.look(paid, guest, changed=[guest])
+    assert world.names() == ["g1"]
+    await world.look(paid)
+    assert world.names() == []
+
+
 async def test_nothing_is_read_where_no_session_has_a_user() -> None:
     world = World()
     paid = a_session("paid", client={"macAddress": MAC})
