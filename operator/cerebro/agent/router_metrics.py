@@ -55,7 +55,7 @@ _ORDER_SECONDS = Histogram(
     "cerebro_order_seconds",
     "From the backend's asking to the entry on the router (granted), or to the end of an order that never was there.",
     ["router_id", "outcome"],
-    buckets=(0.1, 0.25, 0.5, 1, 2, 4, 10, 30, 60, 300, 3600),
+    buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
 )
 
 
