@@ -176,7 +176,11 @@ async def test_b0_a_refused_write_concerns_its_own_session() -> None:
     assert why(result, "odd") == "RefusedByRouter"
     assert "spec.hotspotUser.profile" in str(result.users["odd"].obstacle)
     assert result.users["good"].done
-    assert not result.settled
+
+    # It is looked at again by itself, and not the whole router.
+    assert result.settled
+    await asyncio.sleep(1.1)
+    assert world.looked_again == ["odd"]
 
 
 async def test_b0_a_pass_over_users_gives_way_to_a_client_that_waits() -> None:
