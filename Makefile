@@ -12,12 +12,13 @@ ROUTERS ?= 3
 STORE ?= sqlite
 BRIDGES ?= 1
 TAG ?= dev
+BENCH ?=
 
 BIN := .venv/bin
 VENV := .venv/.installed
 HACK := PYTHONPATH=hack $(CURDIR)/$(BIN)/python -m
 
-.PHONY: help up down demo test test-unit test-integration test-all bench lint format crds settings metrics-page image image-audit e2e lock clean tools controlplane
+.PHONY: help up down demo test test-unit test-integration test-all bench benches lint format crds settings metrics-page image image-audit e2e lock clean tools controlplane
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,8 +55,11 @@ test-integration: controlplane ## Tests against a real API server and simulated 
 test-all: lint controlplane ## The same tests in their long form, with larger numbers
 	CEREBRO_TEST_LONG=1 $(BIN)/pytest tests/unit tests/integration
 
-bench: controlplane ## Measure the path of an order, routers and fleets of size, memory, and WireGuard beside wg
-	$(BIN)/pytest -s tests/bench
+bench: controlplane ## Measure all that make benches lists; BENCH=storm measures one
+	$(BIN)/pytest -s tests/bench$(if $(BENCH),/test_$(BENCH).py)
+
+benches: ## List what make bench measures
+	@PYTHONPATH=tests $(PYTHON) -m bench
 
 format: $(VENV) ## Bring the code into form
 	$(BIN)/ruff check --fix

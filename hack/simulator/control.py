@@ -249,6 +249,26 @@ class SimulatorControl:
             "POST", f"/routers/{router}/reboot", {"seconds": seconds}
         )
 
+    async def tunnel(
+        self,
+        router: str,
+        public_key: str,
+        endpoint: str,
+        *,
+        received: int = 0,
+        sent: int = 0,
+    ) -> None:
+        """Shake hands with a WireGuard peer of the router, which comes from
+        `endpoint` (address:port), and exchange bytes with it.
+        """
+        body = {
+            "public_key": public_key,
+            "endpoint": endpoint,
+            "received": received,
+            "sent": sent,
+        }
+        await self._call("POST", f"/routers/{router}/tunnel", body)
+
     async def advance_clock(self, router: str, seconds: float) -> None:
         """Push the router's own clock forward; return when the scripts that
         this made due have run, or wait in a delay.

@@ -324,6 +324,18 @@ class Control:
         router.reboot(_number(body, "seconds", 2))
         return web.json_response({})
 
+    async def tunnel(self, request: web.Request) -> web.Response:
+        """A handshake with a WireGuard peer, and bytes both ways."""
+        router, body = self.router(request), await _body(request)
+        key, endpoint = _text(body, "public_key"), _text(body, "endpoint")
+        received = int(_number(body, "received", 0))
+        sent = int(_number(body, "sent", 0))
+        try:
+            router.network.tunnel(key, endpoint, received=received, sent=sent)
+        except KeyError:
+            raise BadRequest(f"public_key: no peer has {key}", 404) from None
+        return web.json_response({})
+
     async def clock(self, request: web.Request) -> web.Response:
         """Push the router's clock forward."""
         router, body = self.router(request), await _body(request)
@@ -381,6 +393,7 @@ def make_app(simulator: RouterKeeper) -> web.Application:
             web.get(f"{path}/log", control.log),
             web.post(f"{path}/faults", control.faults),
             web.post(f"{path}/reboot", control.reboot),
+            web.post(f"{path}/tunnel", control.tunnel),
             web.post(f"{path}/clock", control.clock),
             web.post(f"{path}/script", control.script),
         ]

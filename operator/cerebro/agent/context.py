@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from cerebro.agent import dry_run
 from cerebro.agent.metrics import AgentMetrics
 from cerebro.agent.router_metrics import RouterMetrics
 from cerebro.agent.session_changes import SessionChanges
@@ -91,6 +92,9 @@ class AgentContext:
     installation: str = "main"
     clock_skew_limit: float = 60.0
     """Seconds, see `clock_trusted`."""
+    dry_run: bool = False
+    """Whether all Devices are in dry run, whatever their spec says (rule F6).
+    """
     heartbeat: float = 30.0
     """Seconds after which a loop turns even if nothing is due."""
     stopping: bool = False
@@ -108,6 +112,16 @@ class AgentContext:
     def __post_init__(self) -> None:
         self.session_changes = SessionChanges(self.store)
         self.router_metrics = RouterMetrics(self.store)
+
+    # --- Devices
+
+    def device(self, stored: StoredObject) -> Device | None:
+        """Return a Device as its loops go by it; None if it cannot be read."""
+        device = stored.read(Device)
+        if device is None:
+            return None
+
+        return dry_run.as_it_counts(device, everything=self.dry_run)
 
     # --- Sessions
 

@@ -19,6 +19,7 @@ from prometheus_client import REGISTRY
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.commands.manager import CommandManager
 from cerebro.agent.devices.manager import DeviceManager
+from cerebro.agent.dry_run import SETTING
 from cerebro.agent.hubs.backends import NodeBackends
 from cerebro.agent.hubs.manager import HubManager
 from cerebro.agent.hubs.metrics import PeerCollector
@@ -108,6 +109,7 @@ class Agent:
             tunnels=self._tunnels,
             installation=settings.installation,
             clock_skew_limit=settings.clock_skew_limit,
+            dry_run=settings.dry_run,
         )
 
         self._hubs = HubManager(
@@ -148,6 +150,13 @@ class Agent:
         and give the Leases back (E14).
         """
         drain = self._settings.drain_timeout
+        if self._settings.dry_run:
+            log.warning(
+                "%s is true: nothing is written to any router or WireGuard "
+                "interface; statuses say what would change",
+                SETTING,
+            )
+
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._informers.run(), name="informers"),
@@ -274,6 +283,7 @@ class Agent:
         health.fact("lastContact", lambda: self._api.last_contact)
         health.fact("devices", self._devices.count)
         health.fact("clockSkewSeconds", lambda: self._api.clock_skew)
+        health.fact("dryRun", lambda: self._settings.dry_run)
 
         return health
 
@@ -294,7 +304,7 @@ def _node_backends(settings: AgentSettings) -> NodeBackends:
         nft=Nft(),
         lease_duration=settings.lease_duration,
         lease_renew=settings.lease_renew_interval,
-        dry_run=settings.wireguard_dry_run,
+        dry_run=settings.dry_run or settings.wireguard_dry_run,
     )
 
 

@@ -38,6 +38,11 @@ class AgentSettings(
         validate_default=True,
         description="Name of the Kubernetes node that this agent is on. Default: the host's name.",
     )
+    dry_run: bool = Field(
+        default=False,
+        description="Treat all Devices as if they had `dryRun`, and Hubs as CEREBRO_WIREGUARD_DRY_RUN does: say in "
+        "their statuses what would change, and write nothing to routers and WireGuard.",
+    )
     wireguard_dry_run: bool = Field(
         default=False,
         description="Say in the status of each Hub what would change, and write nothing to its interface, routes and "

@@ -208,9 +208,10 @@ def plan(
 ) -> None:
     """Print what would be done to a router, as lines for its terminal. Nothing is written.
 
-    A plan is made for a Device with spec.dryRun: true; its agent keeps it in status.plan. Rows are named by their id
-    and by what they say, so a line that is pasted late leaves a row that has changed. Lines that begin with # are not
-    run when pasted: those with a secret, which is not shown, and notes. At most 256 lines are shown.
+    A plan is made for a Device with spec.dryRun: true, and for all Devices of an agent with CEREBRO_DRY_RUN=true; the
+    agent keeps it in status.plan. Rows are named by their id and by what they say, so a line that is pasted late leaves
+    a row that has changed. Lines that begin with # are not run when pasted: those with a secret, which is not shown,
+    and notes. At most 256 lines are shown.
 
     Plans go to standard output, everything else to standard error.
 

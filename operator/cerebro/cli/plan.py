@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cerebro.cli.cluster import Cluster, CommandError, model
-from cerebro.resources import DEVICE, Device, find_condition
+from cerebro.resources import DEVICE, Device, find_condition, reasons
 
 NOT_READY = 3
 """Exit status if a plan is not there."""
@@ -60,11 +60,12 @@ async def of_all(cluster: Cluster, tell: Callable[[str], None]) -> list[str]:
 
 def why_no_plan(device: Device) -> str | None:
     """Return why a Device has no plan, and how to get one; None if it has one."""
-    if not device.spec.dry_run:
+    if not _in_dry_run(device):
         return (
             f"the Device {device.name} is not in dry run: nothing is planned for a person to see, changes are made. "
             f"To see them first: {_patch(device)}. From then on nothing is written to its router, "
-            "so new Sessions wait and ended ones keep their access"
+            "so new Sessions wait and ended ones keep their access. The same holds for all Devices of an agent with "
+            "CEREBRO_DRY_RUN=true"
         )
 
     if device.status.plan is None:
@@ -94,6 +95,16 @@ def plan_of(device: Device, tell: Callable[[str], None]) -> list[str]:
     count = sum(not line.startswith("#") for line in plan)
 
     return [head + f"lines to be run: {count}", *plan]
+
+
+def _in_dry_run(device: Device) -> bool:
+    """Return whether a Device is in dry run: by its own spec, or by its agent's setting, which only the agent knows."""
+    if device.spec.dry_run:
+        return True
+
+    configured = find_condition(device.status.conditions, "Configured")
+
+    return configured is not None and configured.reason == reasons.DRY_RUN
 
 
 def _patch(device: Device) -> str:

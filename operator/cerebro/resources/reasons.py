@@ -50,7 +50,9 @@ PAUSED = "Paused"
 """`spec.paused` forbids what would be done (rule B8)."""
 
 DRY_RUN = "DryRun"
-"""`spec.dryRun` forbids every write to router or node (rule F6)."""
+"""`spec.dryRun`, or a setting of the agent, forbids every write to router or
+node (rule F6).
+"""
 
 WRONG_ROUTER = "WrongRouter"
 """The router that answers is not the one of the Device."""

@@ -52,6 +52,19 @@ def test_b1_a_user_is_made_with_access_and_gone_at_its_end(
     assert router.rows("/ip/hotspot/cookie") == []
 
 
+def test_e13_a_user_goes_with_its_deleted_session(
+    relay: Relay, router: Router
+) -> None:
+    relay.session("deleted", router.name, hotspotUser={"name": "g8"})
+    relay.until_active("deleted")
+    relay.delete("session", "deleted")
+    relay.until(
+        lambda: router.rows(USERS, name="g8") == [],
+        "the user is gone",
+        lambda: router.rows(USERS, name="g8"),
+    )
+
+
 def test_b7_a_new_password_reaches_the_router(
     relay: Relay, router: Router
 ) -> None:

@@ -15,7 +15,7 @@ def test_in_dry_run_a_hub_says_what_would_change_and_writes_nothing(
     world.operator()
     key, other = make_keys().public, make_keys().public
     agent = world.start_agent(node, CEREBRO_WIREGUARD_DRY_RUN="true")
-    world.hub(HUB, node)
+    world.hub(HUB, node, deletionPolicy="Cleanup")
     world.peer("first", HUB, key, "10.64.1.1/32")
     world.until_condition("Peer", "first", "Applied", "False", "DryRun")
 
@@ -38,7 +38,7 @@ def test_in_dry_run_a_hub_says_what_would_change_and_writes_nothing(
     world.until_condition("Peer", "first", "Applied", "True")
     agent.end()
     before = node.shown()
-    agent = world.start_agent(node, CEREBRO_WIREGUARD_DRY_RUN="true")
+    agent = world.start_agent(node, CEREBRO_DRY_RUN="true")
     configure(node, "wg0", "peer", other, "allowed-ips", "10.64.1.9/32")
     world.patch("hub", HUB, unknownPeers="Remove")
     world.peer("second", HUB, make_keys().public, "10.64.1.2/32")
@@ -46,3 +46,15 @@ def test_in_dry_run_a_hub_says_what_would_change_and_writes_nothing(
     world.until(lambda: other in would(), "the unknown peer would go", would)
     assert node.shown().peers.keys() == before.peers.keys() | {other}
     assert world.condition("Peer", "first", "Applied")["status"] == "True"
+
+    # One that goes waits for the end of the dry run.
+    world.kubectl("delete", "hub", HUB, "--wait=false")
+    world.until(
+        lambda: "remove the interface wg0" in would(), "the clean-up", would
+    )
+    assert "CEREBRO_DRY_RUN" in would()
+    assert node.shown().peers.keys() == before.peers.keys() | {other}
+    agent.end()
+    world.start_agent(node)
+    world.until_gone("Hub", HUB)
+    assert "wg0" not in node.run(["ip", "link"]).stdout

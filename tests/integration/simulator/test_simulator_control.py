@@ -1,6 +1,7 @@
 """The control port through its own client, and the program as a process."""
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -156,6 +157,38 @@ async def test_the_clock_can_be_pushed(
     )
     await control.advance_clock(router.name, 3601)
     assert await control.table(router.name, path) == []
+
+
+async def test_a_tunnel_peer_shakes_hands(
+    router: Router, control: SimulatorControl
+) -> None:
+    """Point 36: before that its figures are zero, and the endpoint is absent."""
+    name, interface = router.name, "/interface/wireguard"
+    key = base64.b64encode(bytes(range(32))).decode()
+    await control.add_row(name, interface, name="wg1")
+    await control.add_row(
+        name,
+        f"{interface}/peers",
+        interface="wg1",
+        public_key=key,
+        allowed_address="10.77.0.2/32",
+    )
+
+    for _ in range(2):
+        await control.tunnel(
+            name, key, "198.51.100.7:51820", received=100, sent=5
+        )
+
+    (peer,) = await control.table(name, f"{interface}/peers")
+    assert peer["rx"] == "200"
+    assert peer["tx"] == "10"
+    assert peer["current-endpoint-address"] == "198.51.100.7"
+    assert peer["current-endpoint-port"] == "51820"
+    assert "last-handshake" in peer
+
+    with pytest.raises(ControlError, match="no peer has nobody") as caught:
+        await control.tunnel(name, "nobody", "198.51.100.7:51820")
+    assert caught.value.status == 404
 
 
 async def test_two_routers_change_places(

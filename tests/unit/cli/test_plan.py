@@ -49,6 +49,13 @@ def test_a_device_not_in_dry_run_says_how_to_get_a_plan() -> None:
     ) in reason
 
 
+def test_f6_a_device_whose_agent_is_in_dry_run_has_a_plan() -> None:
+    """Of the agent's setting its condition tells."""
+    configured = condition("Configured", "Unknown", "DryRun")
+    held = device(dry_run=False, plan=[LINE], conditions=[configured])
+    assert why_no_plan(held) is None
+
+
 def test_a_router_that_was_not_compared_yet_is_said() -> None:
     waiting = device(conditions=[condition("Ready", "False", "NoAnswer")])
     reason = why_no_plan(waiting)

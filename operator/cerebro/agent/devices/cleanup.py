@@ -53,12 +53,9 @@ async def clean_up(
     """Remove every row with our marker; `settled` in the result means that
     none is left. `then` removes what is no row of access.
 
-    In dry run nothing is ever written, so no row of ours is there. Raises
-    RouterError.
+    In dry run rows from before stay, and the result has the plan that would
+    remove them. Raises RouterError.
     """
-    if dry_run:
-        return PassResult(settled=True)
-
     # No Session, in a complete store: the plan finds every row of ours to be
     # an orphan.
     at = PassContext(now=datetime.now(UTC), complete=True)
@@ -67,6 +64,7 @@ async def clean_up(
         session=session,
         policy=policy,
         at=at,
+        dry_run=dry_run,
         removals=RemovalWindow(settle=0.0),
         confirmed=_ALL,
         may_write=may_write,

@@ -196,13 +196,15 @@ def _plan_lines(plan: AccessPlan) -> list[str]:
 
 
 def after_cleanup(
-    findings: DeviceFindings, outcome: PassResult
+    findings: DeviceFindings, device: Device, outcome: PassResult
 ) -> DeviceFindings:
     """Return the findings after a pass that was to remove all rows of ours."""
     refused = next(iter(outcome.refused.values()), None)
+    plan = _plan_lines(outcome.plan) if device.spec.dry_run else None
 
     return replace(
         findings,
+        plan=plan,
         cleaned_up=outcome.settled,
         settled=outcome.settled,
         obstacle=refused,

@@ -195,7 +195,7 @@ class DeviceLoop:
 
     async def _turn(self, stored: StoredObject) -> None:
         """Do what is due now."""
-        device = stored.read(Device)
+        device = self.context.device(stored)
 
         match self._standing(device), device:
             case Standing.FROZEN, _:
@@ -328,17 +328,16 @@ class DeviceLoop:
         self._schedule.suspend()
 
         if device.spec.paused == "None" and self.context.may_write(device):
+            policy = policy_of(device, self.context.installation)
+            acts = partial(self.context.still_acts, device, leased=True)
+            dry_run = device.spec.dry_run
             result = await clean_up(
-                session,
-                policy_of(device, self.context.installation),
-                remove_all,
-                dry_run=device.spec.dry_run,
-                may_write=partial(
-                    self.context.still_acts, device, leased=True
-                ),
+                session, policy, remove_all, dry_run=dry_run, may_write=acts
             )
 
-            self._findings = findings.after_cleanup(self._findings, result)
+            self._findings = findings.after_cleanup(
+                self._findings, device, result
+            )
 
         self._breaker.succeeded()
 

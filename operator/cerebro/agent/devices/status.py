@@ -19,6 +19,7 @@ from cerebro.agent.devices.model import (
     TechnicalUserFact,
 )
 from cerebro.agent.devices.unsupported import unsupported_fields
+from cerebro.agent.dry_run import cause
 from cerebro.domain.conditions import (
     ConditionState,
     ConditionStatus,
@@ -196,7 +197,7 @@ def _states(
 
 def _configured(device: Device, findings: DeviceFindings) -> ConditionState:
     if device.spec.dry_run:
-        message = "nothing is written; status.plan says what would change"
+        message = f"{cause(device)}: nothing is written; status.plan says what would change"
         return ConditionState("Unknown", reasons.DRY_RUN, message)
 
     if findings.settled:
@@ -294,7 +295,7 @@ def _ready_by_entries(
         return ConditionState(
             "True",
             reasons.DRY_RUN,
-            "the router can be read; nothing is written",
+            f"the router can be read; nothing is written, as {cause(device)}",
         )
 
     if findings.settled:

@@ -36,6 +36,7 @@ class NodeBackends:
     """Seconds between two renewals."""
 
     dry_run: bool = False
+    """Whether nothing is written to any Hub's interface (rule F6)."""
 
     def backends(self, hub: Hub) -> Sequence[Backend]:
         """Return the backends that may carry a Hub, in the order in which they
@@ -57,6 +58,23 @@ class NodeBackends:
         only this is known.
         """
         return (self.userspace,) if leased else (self.kernel, self.userspace)
+
+    def to_drop(self, hub: Hub) -> tuple[bool, list[str]]:
+        """Return whether the Hub's interface is up, and in words what `drop`
+        would remove. Raises WireGuardError.
+        """
+        name = hub.spec.interface
+        carrier = choose.find(self.backends(hub), name)
+        up, parts = False, []
+
+        if carrier is not None:
+            up = carrier[1].up
+            parts.append(f"remove the interface {name}")
+
+        if self.nft.read(name) is not None:
+            parts.append(f"remove the nftables table of {name}")
+
+        return up, parts
 
     def drop(self, hub: Hub) -> None:
         """Remove the interface of a Hub, and what belongs to it. Raises

@@ -421,6 +421,17 @@ class HubLoop:
         if not wants_cleanup(hub):
             return
 
+        # In dry run the Hub waits while anything of it is on the node.
+        if self._tools.dry_run:
+            up, plan = await in_thread(partial(self._tools.to_drop, hub))
+            if plan:
+                self._hub_reporter.report(hub, HubFindings(up=up, plan=plan))
+                return
+
+            await self._report_cleaned_up(hub)
+
+            return
+
         self._watchdog.end()
         await in_thread(partial(self._tools.drop, hub))
         await self._report_cleaned_up(hub)

@@ -35,6 +35,8 @@ CLEANED_UP: ConditionState = ConditionState(
 _PLAN_LINES = 20
 """Lines of a dry run that a message has room for."""
 
+_DRY_RUN = "CEREBRO_DRY_RUN or CEREBRO_WIREGUARD_DRY_RUN of the agent is true"
+
 _REFUSED_NAMES = 5
 """Names of refused Peers that a message has room for."""
 
@@ -251,7 +253,7 @@ def _interface_up(hub: Hub, findings: HubFindings) -> ConditionState:
         )
 
     if findings.plan is not None:
-        message = f"{interface} is not up; nothing is written in dry run"
+        message = f"{interface} is not up; {_DRY_RUN}: nothing is written"
         return ConditionState("False", reasons.DRY_RUN, message)
 
     return ConditionState("False", "Down", f"{interface} is not up")
@@ -346,7 +348,7 @@ def _notes(hub: Hub, findings: HubFindings) -> list[str]:
 
 def _dry_run(plan: list[str]) -> ConditionState:
     if not plan:
-        message = "the interface is as wanted; nothing is written in dry run"
+        message = f"the interface is as wanted; {_DRY_RUN}: nothing is written"
         return ConditionState("True", reasons.DRY_RUN, message)
 
     lines = plan[:_PLAN_LINES]
@@ -357,7 +359,7 @@ def _dry_run(plan: list[str]) -> ConditionState:
     return ConditionState(
         "False",
         reasons.DRY_RUN,
-        "nothing is written; would change: " + "; ".join(lines),
+        f"{_DRY_RUN}: nothing is written; would change: {'; '.join(lines)}",
     )
 
 

@@ -23,6 +23,8 @@ VOLATILE = frozenset({HOST.path, ACTIVE.path, COOKIE.path, CONNECTION.path})
 """Menus whose rows come and go by themselves. One that cannot be read delays a
 proof and no write (rule B0).
 """
+_NO_ROW = ("?.id=*FFFFFFFF",)
+"""Query words that are true for no row."""
 _HOST_ADDRESSES = (
     "address",
     "to-address",
@@ -139,7 +141,7 @@ def access_prints(policy: AccessPolicy, scope: Scope | None) -> list[Command]:
             *(["?#|"] if listed else []),
         ]
 
-    prints.append(_print(ADDRESS_LIST, listed))
+    prints.append(_print(ADDRESS_LIST, listed or _NO_ROW))
     seen_at = [f"?to-address={ip}" for ip in sorted(scope.ips)]
     prints += [
         _print_any(HOST, [*macs, *ips, *seen_at]),
@@ -194,7 +196,7 @@ def _print_any(menu: Menu, words: Sequence[str]) -> Command:
     """Return the print of the rows for which one of the query words is true:
     of no row where no word is given.
     """
-    return _print(menu, any_of(words) if words else ("?.id=*FFFFFFFF",))
+    return _print(menu, any_of(words) if words else _NO_ROW)
 
 
 def any_of(words: Sequence[str]) -> tuple[str, ...]:

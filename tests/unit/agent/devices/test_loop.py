@@ -292,6 +292,46 @@ async def test_e1_a_clean_up_stops_with_the_lease_too() -> None:
     assert (router.tables.bindings, outcome.settled) == ([], True)
 
 
+@pytest.mark.parametrize("there", [True, False])
+async def test_f6_a_device_that_goes_in_dry_run_waits_while_rows_of_ours_are_there(
+    *, there: bool
+) -> None:
+    router = FakedRouter(Tables())
+    if there:
+        comment = str(marker_for("main", MAC, None))
+        router.tables.put(
+            "bindings", mac_address=MAC, type="bypassed", comment=comment
+        )
+    outcome = await clean_up(
+        router.session,
+        AccessPolicy(),
+        remove_all,
+        dry_run=True,
+        may_write=lambda: True,
+    )
+    assert (router.written, outcome.settled) == ([], not there)
+    assert bool(list(outcome.plan.commands())) is there
+
+
+async def test_f6_a_setting_of_the_agent_puts_all_devices_into_dry_run(
+    world: World,
+) -> None:
+    world.context.dry_run = True
+    await once(world.loop())
+    assert world.router.written == []
+
+    told = {write.name: write.status for write in world.statuses}
+    lines = told["d"]["plan"]
+    assert any(MAC in line for line in lines)
+    assert any(IP in line for line in lines)
+    for name, type_ in (("d", "Ready"), ("d", "Configured"), ("s", "Ready")):
+        said = next(
+            each for each in told[name]["conditions"] if each["type"] == type_
+        )
+        assert said["reason"] == "DryRun"
+        assert "CEREBRO_DRY_RUN" in said["message"]
+
+
 async def test_a8_a_loop_ends_with_its_device_and_leaves_the_rows(
     world: World,
 ) -> None:

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cerebro.routeros.access.marker import client_id, marker_for
+from cerebro.routeros.access.model import AccessPolicy
+from cerebro.routeros.access.read import Scope, access_prints
 from cerebro.routeros.access.user_model import (
     MASKED,
     ActualUsers,
@@ -256,6 +258,13 @@ def test_a_pass_over_some_users_reads_these_alone() -> None:
     assert users_print("main", {str(n) for n in range(50)}, ours=True) == (
         replace(command, queries=())
     )
+
+
+def test_a_pass_over_users_alone_reads_no_rows_of_clients() -> None:
+    """An address list may have ten thousand rows."""
+    bindings, *prints = access_prints(AccessPolicy(), Scope())
+    assert bindings.queries == ("?-mac-address",)
+    assert {command.queries for command in prints} == {("?.id=*FFFFFFFF",)}
 
 
 # --- for any state

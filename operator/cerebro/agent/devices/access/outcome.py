@@ -10,16 +10,13 @@ from dataclasses import dataclass, field
 
 from cerebro.agent.devices.access.desired import SessionDecision
 from cerebro.agent.devices.fitness.refusals import REFUSALS
+from cerebro.agent.dry_run import cause
 from cerebro.domain.conditions import Obstacle
 from cerebro.resources import Device, reasons
 from cerebro.routeros.access.marker import client_id
 from cerebro.routeros.access.result import AccessPlan
 from cerebro.routeros.client.errors import Trap, TrapKind
 
-_DRY_RUN = Obstacle(
-    reasons.DRY_RUN,
-    "spec.dryRun of the Device is true: nothing is written to the router",
-)
 _CONTESTED = Obstacle(
     "Contested", "somebody else keeps changing the client's rows on the router"
 )
@@ -157,7 +154,10 @@ def session_obstacle(
     """
 
     if device.spec.dry_run:
-        return _DRY_RUN
+        return Obstacle(
+            reasons.DRY_RUN,
+            f"{cause(device)}: nothing is written to the router",
+        )
 
     obstacle = refusal(result, decision) or _not_read(result, decision)
 

@@ -145,7 +145,7 @@ class CommandLoop:
     def _device(self) -> Device | None:
         stored = self._context.store.get(DEVICE, self._namespace, self._name)
 
-        return stored.read(Device) if stored is not None else None
+        return self._context.device(stored) if stored is not None else None
 
     def _waiting(self) -> list[DeviceCommand]:
         """Return the commands that nobody began here, the oldest first."""

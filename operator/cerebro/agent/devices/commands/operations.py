@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cerebro.agent.devices.commands.allowed import Refused, read_sentence
+from cerebro.agent.dry_run import cause
 from cerebro.resources import Device, DeviceCommand, normalise_mac, reasons
 from cerebro.routeros.client.command import Command, Row
 
@@ -166,7 +167,7 @@ def _check_may_write(device: Device) -> None:
     if device.spec.dry_run:
         raise Refused(
             reasons.DRY_RUN,
-            "spec.dryRun of the Device is true: only commands that read are run",
+            f"{cause(device)}: only commands that read are run",
         )
 
     if device.spec.paused != "None":

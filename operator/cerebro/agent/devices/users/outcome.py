@@ -47,11 +47,14 @@ class UsersResult:
     @property
     def settled(self) -> bool:
         """Whether nothing is left to do, now or when time has passed. A
-        Session that waits for its Secret is looked at again by itself.
+        Session of `waiting` is looked at again by itself.
         """
         plan, orders = self.look.plan, self.look.orders
 
-        if plan.commands() or plan.wants_connections or self.refused:
+        if plan.commands() or plan.wants_connections:
+            return False
+
+        if self.refused.keys() - orders.wanted_names:
             return False
 
         if orders.untold:
@@ -60,6 +63,25 @@ class UsersResult:
         states = (plan.states.get(name) for name in orders.ended)
 
         return all(state is None or state.done for state in states)
+
+    @property
+    def waiting(self) -> frozenset[str]:
+        """UIDs of the live Sessions whose user waits for a person: their
+        Secret cannot be used, or the router refused a write.
+        """
+        return frozenset(
+            decision.session.metadata.uid
+            for decision in self.look.orders.decisions
+            if decision.verdict.live and self._waits(decision.session)
+        )
+
+    def _waits(self, session: Session) -> bool:
+        secret = self.secrets.get(session.metadata.uid)
+
+        return (
+            isinstance(secret, SecretError)
+            or user_name(session) in self.refused
+        )
 
     def outcomes(self) -> dict[str, UserOutcome]:
         """Return what the pass means for each Session that it looked at, by

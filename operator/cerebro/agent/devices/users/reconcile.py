@@ -33,12 +33,11 @@ from cerebro.agent.devices.users.work import (
 from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Session
 from cerebro.routeros.access.result import ADD
-from cerebro.routeros.client.errors import SecretError
 
 _FIRST_RETRY = 1.0
 _LONGEST_RETRY = 60.0
-"""Seconds until a Secret that could not be used is read again: twice as long
-each time.
+"""Seconds until a Session is looked at again whose Secret could not be used,
+or whose user the router refused: twice as long each time.
 """
 
 
@@ -51,7 +50,7 @@ class DeviceUsers:
         removals: RemovalWindow | None = None,
     ) -> None:
         """`session_changed(uid)` has the loop look at a Session again, whose
-        Secret could not be used. `removals` decides which users go that no
+        user waits for a person. `removals` decides which users go that no
         Session explains (rule E13).
         """
         self.removals = removals or RemovalWindow()
@@ -59,7 +58,7 @@ class DeviceUsers:
         self._memory = UserMemory(self.removals)
 
         self._retries: dict[str, float] = {}
-        """How long the next wait for a Session's Secret is, by UID."""
+        """How long the next wait of a Session is, by UID."""
         self._waiting: set[str] = set()
         """UIDs of Sessions that are looked at again for that."""
         self._names: dict[str, str] = {}
@@ -106,7 +105,7 @@ class DeviceUsers:
             return replace(result, users=outcomes, settled=False)
 
         self._note_looked(subject, users)
-        self._retry_secrets(users.secrets)
+        self._retry_waiting(users)
 
         return self._joined(result, users)
 
@@ -169,22 +168,30 @@ class DeviceUsers:
                 if name:
                     self._names[uid] = name
 
-        if subject.everything:
-            if not users.look.plan.commands():
-                self._ours_left = bool(users.look.plan.marked)
+        plan = users.look.plan
 
+        if plan.marked or plan.commands():
+            self._ours_left = True
+        elif subject.everything:
+            self._ours_left = False
+
+        if subject.everything:
             for uid in self._names.keys() - subject.known.keys():
                 del self._names[uid]
 
             for uid in self._retries.keys() - subject.known.keys():
                 del self._retries[uid]
 
-    def _retry_secrets(self, secrets: Secrets) -> None:
-        """Have each Session looked at again in a while whose Secret could not
-        be used.
+    def _retry_waiting(self, users: UsersResult) -> None:
+        """Have each Session looked at again in a while whose user waits for a
+        person.
         """
-        for uid, secret in secrets.items():
-            if not isinstance(secret, SecretError):
+        waiting = users.waiting
+
+        for decision in users.look.orders.decisions:
+            uid = decision.session.metadata.uid
+
+            if uid not in waiting:
                 self._retries.pop(uid, None)
             elif uid not in self._waiting:
                 self._retry(uid)

@@ -45,7 +45,9 @@ _NOT_ACCEPTED = ConditionState(
 )
 
 _DRY_RUN = ConditionState(
-    "False", reasons.DRY_RUN, "nothing is written in dry run"
+    "False",
+    reasons.DRY_RUN,
+    "CEREBRO_DRY_RUN or CEREBRO_WIREGUARD_DRY_RUN of the agent is true: nothing is written",
 )
 
 _APPLYING = ConditionState(

@@ -176,7 +176,11 @@ async def test_b0_a_refused_write_concerns_its_own_session() -> None:
     assert why(result, "odd") == "RefusedByRouter"
     assert "spec.hotspotUser.profile" in str(result.users["odd"].obstacle)
     assert result.users["good"].done
-    assert not result.settled
+
+    # It is looked at again by itself, and not the whole router.
+    assert result.settled
+    await asyncio.sleep(1.1)
+    assert world.looked_again == ["odd"]
 
 
 async def test_b0_a_pass_over_users_gives_way_to_a_client_that_waits() -> None:
@@ -248,6 +252,17 @@ async def test_a11_a_duration_goes_on_from_the_marker_of_the_user() -> None:
     (decision,) = result.judged
     assert decision.verdict.authorized_at == NOW - timedelta(minutes=10)
     assert world.router.tables.users[0]["comment"] == comment
+
+
+async def test_e13_a_user_goes_whose_session_was_deleted() -> None:
+    world = World()
+    paid = a_session("paid", client={"macAddress": MAC})
+    await world.look(paid)
+    guest = a_session("guest", "g1")
+    await world.look(paid, guest, changed=[guest])
+    assert world.names() == ["g1"]
+    await world.look(paid)
+    assert world.names() == []
 
 
 async def test_nothing_is_read_where_no_session_has_a_user() -> None:
