@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from datetime import datetime
+from functools import lru_cache
 
 from cerebro.resources.base import API_GROUP, Resource
 from cerebro.resources.session import SessionType
@@ -56,9 +57,13 @@ USER_PLACE = "user:"
 _MAX_ORDER = 128
 """Characters of an order."""
 
+_REMEMBERED = 4096
+"""Names of Sessions that are remembered: an order is asked for again and again."""
+
 _LABEL_VALUE = re.compile("[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
 
+@lru_cache(_REMEMBERED)
 def session_name(
     namespace: str,
     device: str,

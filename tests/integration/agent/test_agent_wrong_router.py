@@ -131,7 +131,7 @@ def test_s9_ipv6_past_the_hotspot_is_a_warning(relay: Relay) -> None:
     warned = relay.until_condition(
         "Device", router.name, "Ready", "True", "IPv6PastHotspot"
     )
-    assert "in-interface=bridge action=drop" in warned["message"]
+    assert "in-interface=bridge action=reject" in warned["message"]
     relay.session("six", router.name, MAC, IP)
     relay.until_active("six")
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from cerebro.agent.devices.access.outcome import PassResult
+from cerebro.agent.devices.fitness.encryption import encryption_warnings
 from cerebro.agent.devices.fitness.refusals import REFUSALS
 from cerebro.agent.devices.fitness.version import (
     VersionNotSupported,
@@ -99,7 +100,11 @@ def after_connect(
         serial_number=recorded_serial_number(
             device, facts, findings.serial_number
         ),
-        warnings=(*identity_warnings(facts), *version_warnings(facts)),
+        warnings=(
+            *identity_warnings(facts),
+            *version_warnings(facts),
+            *encryption_warnings(device),
+        ),
     )
 
 

@@ -35,8 +35,7 @@ from cerebro.agent.devices.schedule import (
 )
 from cerebro.agent.devices.sessions import DeviceSessions
 from cerebro.agent.devices.status import DeviceFindings
-from cerebro.agent.devices.survey import Survey
-from cerebro.agent.devices.technical.keeper import TechnicalUserKeeper
+from cerebro.agent.devices.upkeep import Upkeep
 from cerebro.agent.devices.users.passwords import read_passwords
 from cerebro.agent.devices.users.reconcile import DeviceUsers, remove_all
 from cerebro.agent.tunnel_status import dialling_obstacle
@@ -90,10 +89,12 @@ class DeviceLoop:
         self._sessions = DeviceSessions(context, namespace, name)
         self._reporter = DeviceReporter(context)
         self._removals = RemovalWindow()
-        self._survey = Survey(context)
         self._users = DeviceUsers(self.session_changed)
-        self._technical = TechnicalUserKeeper(
-            context, link, self.look_at_everything
+        self._upkeep = Upkeep(
+            context,
+            link,
+            self.look_at_everything,
+            self._schedule.also_at,
         )
 
     # --- what happens around the loop
@@ -305,10 +306,7 @@ class DeviceLoop:
                 await self._clean_up(device, session)
             else:
                 await self._pass(device, session, fresh=fresh)
-                self._findings = await self._survey.take(
-                    device, session, self._findings, self._something_urgent
-                )
-                self._findings = await self._technical.take(
+                self._findings = await self._upkeep.take(
                     device, session, self._findings, self._something_urgent
                 )
 
@@ -328,6 +326,9 @@ class DeviceLoop:
         self._schedule.suspend()
 
         if device.spec.paused == "None" and self.context.may_write(device):
+            self._findings = await self._upkeep.clean_up(
+                device, session, self._findings
+            )
             policy = policy_of(device, self.context.installation)
             acts = partial(self.context.still_acts, device, leased=True)
             dry_run = device.spec.dry_run

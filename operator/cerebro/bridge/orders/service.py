@@ -88,13 +88,14 @@ class OrderService:
         written, result = await self._grant(order, arrived)
         mikrotik = self._router_answer(written.device, written.client, result)
         session = self._first_known(written.targets)
-        answer = _granted(order, written.device, written.client, mikrotik)
 
-        return answer.model_copy(
-            update={
-                "client_seen": session.status.client_seen if session else None,
-                "warning": _warning(order, written.client, session),
-            }
+        return _granted(
+            order,
+            written.device,
+            written.client,
+            mikrotik,
+            client_seen=session.status.client_seen if session else None,
+            warning=_warning(order, written.client, session),
         )
 
     async def _grant(
@@ -103,7 +104,7 @@ class OrderService:
         """Carry an order through, and count it for the router that it is for,
         also if the caller named none. Raises ApiError.
         """
-        router_id = self.known_router(order.mik_id)
+        router_id: str | None = None
         is_granted = False
 
         try:
@@ -119,6 +120,7 @@ class OrderService:
             is_granted = True
         finally:
             seconds = time.monotonic() - arrived
+            router_id = router_id or self.known_router(order.mik_id)
             self.metrics.authorized(router_id, is_granted, seconds)
 
         return written, result
@@ -361,6 +363,9 @@ def _granted(
     device: Device,
     client: Client,
     mikrotik: RouterResult,
+    *,
+    client_seen: bool | None = None,
+    warning: str | None = None,
 ) -> GrantAnswer:
     return GrantAnswer(
         pedido_id=order.order_id,
@@ -369,6 +374,8 @@ def _granted(
         ip=client.ip,
         mac=client.mac,
         mikrotik=mikrotik,
+        client_seen=client_seen,
+        warning=warning,
     )
 
 

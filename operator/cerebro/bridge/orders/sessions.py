@@ -111,11 +111,13 @@ class Sessions:
         """Return the Device with that routerID, in any case; of several the
         oldest.
         """
-        devices = _models(
-            self._devices, self.namespace, mik_id.casefold(), Device
-        )
-        if len(devices) == 1:
-            return devices[0]
+        key = mik_id.casefold()
+        named = self._devices.get(self.namespace, key)
+        if len(named) == 1:
+            (stored,) = named
+            return stored.read(Device)
+
+        devices = _models(self._devices, self.namespace, key, Device)
 
         return min(devices, key=age_key, default=None)
 
