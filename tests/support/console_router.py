@@ -34,6 +34,7 @@ ARGUMENTS = {
     "place-before",
     "/ip/hotspot/ip-binding": "mac-address address server type comment disabled place-before",
     "/ip/firewall/address-list": "list address comment disabled",
+    "/ip/hotspot/user": "name password profile server comment disabled",
     "/ip/hotspot/host": "",
     "/ip/hotspot/active": "",
     "/ip/hotspot/cookie": "",
