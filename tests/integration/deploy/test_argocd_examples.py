@@ -115,7 +115,7 @@ def test_a_site_is_taken_in_the_order_of_its_waves(
         "SealedSecret": {-2},
         "Hub": {-1},
         "Device": {0},
-        "Session": {1},
+        "Session": {0},
     }
 
     ours = [item for item in manifests if item["kind"] != "ExternalSecret"]
