@@ -77,6 +77,8 @@ _TUNNEL = "Applying Deleted Down NotCarried SecretNotRead"
 
 _ROUTER = (
     "BadAddress LoginRefused SecretNotUsable CertificateNotTrusted "
+    "CertificateForAnotherName CertificateExpired CertificateNotYetValid "
+    "NoCertificate TLSFailed "
     "WrongRouter ForbiddenByDeviceMode DiskFull LicenseLimit "
     "VersionNotSupported NotSupported NotPermitted Contested NoPublicKey"
 )
@@ -84,7 +86,8 @@ _ROUTER = (
 
 _WARNINGS = (
     "TechnicalUserByHand TechnicalUserNotKept TechnicalUserRefused "
-    "IPv6PastHotspot NoHotspot VersionNotTested NoSerialNumber"
+    "IPv6PastHotspot NoHotspot VersionNotTested NoSerialNumber InsecureTLS "
+    "ConfigurationUndone ConfigurationUnconfirmed ConfigurationNotKept"
 )
 """The router is served all the same."""
 
@@ -94,7 +97,10 @@ _OPERATOR = (
 )
 """The operator gives the Device no address or Peer."""
 
-_UNREAD = "ConnectionsNotRead HostsNotRead LoginsNotRead CookiesNotRead"
+_UNREAD = (
+    "ConnectionsNotRead HostsNotRead LoginsNotRead CookiesNotRead UsersNotRead"
+)
+"""The router does not print what would prove the state."""
 
 _HUBS = [
     *_all("Hub", "Healthy", "Equal Changing", "True"),
@@ -139,7 +145,7 @@ _DEVICES = [
 ]
 
 _SESSIONS = [
-    *_all("Session", "Healthy", "Granted NotSupported", "True", "Active"),
+    *_all("Session", "Healthy", "Granted", "True", "Active"),
     *_all("Session", "Suspended", "Paused DryRun", phase="Pending"),
     *_all("Session", "Progressing", "NotLookedYet", "Unknown", "Pending"),
     *_all("Session", "Progressing", "DeviceNotFound", "Unknown", "Pending"),
@@ -153,7 +159,10 @@ _SESSIONS = [
     ),
     *_all("Session", "Degraded", "BlockedByHand ClockSkew", phase="Pending"),
     *_all(
-        "Session", "Degraded", "AlreadyExists RefusedByRouter", phase="Pending"
+        "Session",
+        "Degraded",
+        "AlreadyExists RefusedByRouter UserMadeByHand",
+        phase="Pending",
     ),
     *_all("Session", "Degraded", "InvalidObject", "Unknown", "Pending"),
     *_all("Session", "Degraded", "RouterOffline NeverGranted", phase="Failed"),

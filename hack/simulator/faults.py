@@ -67,6 +67,12 @@ class Faults:
     trap: TrapFault | None = None
     slow: SlowFault | None = None
 
+    def __post_init__(self) -> None:
+        self.cut_off = False
+        """The router's own configuration keeps its clients out; no fault that
+        is set.
+        """
+
     def change(self, wanted: dict[str, Any]) -> None:
         """Set the given faults. Raises ValueError for unknown names or wrong
         types.
@@ -86,7 +92,12 @@ class Faults:
     @property
     def silent(self) -> bool:
         """Whether what clients send is left lying."""
-        return self.hang or self.blackhole
+        return self.hang or self.dead
+
+    @property
+    def dead(self) -> bool:
+        """Whether nothing gets through."""
+        return self.blackhole or self.cut_off
 
     def take_trap(self, path: str, verb: str) -> TrapFault | None:
         """Return the trap for this command, counted down."""
@@ -169,7 +180,7 @@ class DelayLine:
         """Send a chunk on its way."""
         faults = self._faults
         bandwidth = faults.bandwidth if self._narrow else 0
-        held = faults.blackhole and self._narrow
+        held = faults.dead and self._narrow
         if (
             not faults.latency_ms
             and not bandwidth
@@ -198,7 +209,7 @@ class DelayLine:
             self._timer.cancel()
             self._timer = None
         loop = asyncio.get_running_loop()
-        while self._waiting and not (self._faults.blackhole and self._narrow):
+        while self._waiting and not (self._faults.dead and self._narrow):
             due, data = self._waiting[0]
             if due > loop.time():
                 self._timer = loop.call_at(due, self.resume)

@@ -292,7 +292,9 @@ class Hotspot:
         )
 
     def _leave_cookie(self, user: str, mac: str, *, checked: bool) -> None:
-        if not self.router.options.cookies:
+        profile = self._profile_of(user)
+        asks = profile is None or profile.values["add-mac-cookie"] == "true"
+        if not self.router.options.cookies or not asks:
             return
         for row in [
             row
@@ -300,8 +302,12 @@ class Hotspot:
             if row.values["mac-address"] == mac
         ]:
             self.cookies.remove(row)
+        span = profile.values.get("mac-cookie-timeout", "") if profile else ""
+        lifetime = COOKIE_LIFETIME
+        if span not in {"", "none"}:
+            lifetime = parse_duration(span)
         hidden = {
-            "expires": self.router.clock.now() + COOKIE_LIFETIME,
+            "expires": self.router.clock.now() + lifetime,
             "checked": checked,
         }
         values = {"user": user, "mac-address": mac, "mac-cookie": "true"}
@@ -365,15 +371,19 @@ class Hotspot:
         """Add the dynamic address-list row that a user's profile asks for
         (5.5).
         """
-        account = self.users.find(user)
-        profile = (
-            self.profiles.find(account.values["profile"]) if account else None
-        )
+        profile = self._profile_of(user)
         name = profile.values["address-list"] if profile else ""
         address = host.values["to-address"]
         if name and self.lists.holder(0, (name, address)) is None:
             values = {"list": name, "address": address, "dynamic": "true"}
             self._listed[host.id] = self.lists.add(values, locked=True)
+
+    def _profile_of(self, user: str) -> Row | None:
+        """Return the profile of a user; None where there is no such user."""
+        account = self.users.find(user)
+        if account is None:
+            return None
+        return self.profiles.find(account.values["profile"])
 
     def _active_of(self, host: Row) -> list[Row]:
         client = host.values["mac-address"], host.values["address"]

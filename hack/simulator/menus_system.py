@@ -126,6 +126,13 @@ DEVICE_MODE = Menu(
                 "true" if router.options.device_mode_hotspot else "false"
             ),
         ),
+        Property(
+            "scheduler",
+            BOOL,
+            computed=lambda router, _row: (
+                "true" if router.options.device_mode_scheduler else "false"
+            ),
+        ),
     ),
     verbs=_NONE,
     singleton=True,

@@ -18,6 +18,7 @@ from typing import Protocol
 from zlib import crc32
 
 from simulator.hotspot import Hotspot, HotspotRouter
+from simulator.network_ipv6 import PhonesIpv6
 from simulator.row import Row
 from simulator.table import Event
 from simulator.values import Address, Mac, address_span
@@ -66,6 +67,7 @@ class Network:
 
     def __init__(self, router: NetworkRouter) -> None:
         self.router = router
+        self.ipv6 = PhonesIpv6(router)
         self.clients: dict[str, Client] = {}
         self.connections = router.tables["/ip/firewall/connection"]
         self._flows: dict[tuple[str, str, str], str] = {}
@@ -112,6 +114,22 @@ class Network:
         if verdict.forwarded:
             self._count(self._track(client, flow, host), host, client)
         return verdict
+
+    def packet_ipv6(self, mac: str) -> Verdict:
+        """Send one IPv6 packet of the client to a web server of the internet,
+        through the interface of its hotspot. Raises KeyError for an unknown
+        client.
+        """
+        self.client(mac)
+        if not self.router.up:
+            return Verdict(False, "the router is down")
+        server = self.router.hotspot.server()
+        interface = server.values["interface"] if server else "bridge"
+        if not self.ipv6.addresses(interface):
+            return Verdict(False, "no IPv6 address and gateway")
+        if self.ipv6.passes(interface):
+            return Verdict(True, "forwarded: the hotspot is for IPv4 only")
+        return Verdict(False, "the IPv6 firewall or the routing stops it")
 
     def tunnel(
         self, public_key: str, endpoint: str, *, received: int, sent: int

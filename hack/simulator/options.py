@@ -32,6 +32,8 @@ class RouterOptions:
     disk_full: nothing that a reboot keeps is added or changed.
     tls: the port speaks TLS, as `api-ssl` does: `anonymous` as without a certificate, or with `certificate` and
     `key`, the paths of PEM files (no key: it is in the certificate's file).
+    hub: the address from which clients of the API come, through a tunnel to the router's `tunnel_address`; `hub_key`
+    and `hub_endpoint` (`address:port`) are those of the peer that leads there. Without it the way is always open.
     address_pool: a range (`10.9.0.10-10.9.0.99`) out of which the hotspot gives each client its `to-address`, by
     1:1 NAT; without it a client keeps its own.
     """
@@ -66,6 +68,10 @@ class RouterOptions:
     certificate: str = ""
     key: str = ""
     max_word: int = MAX_WORD
+    hub: str = ""
+    hub_key: str = ""
+    hub_endpoint: str = ""
+    tunnel_address: str = ""
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name:

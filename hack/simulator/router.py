@@ -13,6 +13,7 @@ from typing import Any
 
 from simulator import (
     menus,
+    menus_addresses,
     menus_ipv6,
     menus_routing,
     menus_scripts,
@@ -35,6 +36,7 @@ from simulator.session import Session
 from simulator.syslog import SysLog
 from simulator.table import Event, Table
 from simulator.tls import server_context
+from simulator.tunnel_way import INTERFACES, TunnelWay, follow_name
 from simulator.values import format_duration
 
 LOG_SIZE = 4000
@@ -98,6 +100,8 @@ class Router:
         self.safe_mode = SafeMode(self)
         self.hotspot = Hotspot(self)
         self.network = Network(self)
+        self.way = TunnelWay(self, self._service, self.look_at_way)
+        self.tables[INTERFACES].subscribe(self._interface_event)
         self.tables["/user/active"].subscribe(self._active_user_event)
 
     # --- the tables
@@ -108,6 +112,7 @@ class Router:
             *menus_scripts.MENUS,
             *menus.MENUS,
             *menus_ipv6.MENUS,
+            *menus_addresses.MENUS,
             *menus_routing.MENUS,
         )
         present = [
@@ -184,6 +189,23 @@ class Router:
         self.safe_mode.settle()
         if self.up:
             self.scripts.settle()
+        self.look_at_way()
+
+    def look_at_way(self) -> None:
+        """Let connections through, or hold them, as the configuration says by
+        now.
+        """
+        if self.options.hub and self.way.look():
+            self.faults.cut_off = not self.way.is_open
+            asyncio.get_running_loop().call_soon(self._wake_sessions)
+
+    def _wake_sessions(self) -> None:
+        """Hand on what was held, and forget connections that ended meanwhile."""
+        for session in list(self.sessions.values()):
+            if session.transport.is_closing():
+                self.leave(session)
+            else:
+                session.wake()
 
     def clock_changed(self) -> None:
         """Look at all that goes by the date anew."""
@@ -250,6 +272,8 @@ class Router:
         )
         if not self.up or len(self.sessions) >= limit:
             return False
+        if self.way.refusal() is not None:
+            return False
         self.sessions[session.number] = session
         if self.version >= (7, 19):
             values = {
@@ -290,7 +314,7 @@ class Router:
         """Forget a connection that has ended. In a black hole nobody hears of
         it: it stays until that is over.
         """
-        if self.faults.blackhole and self.up:
+        if self.faults.dead and self.up:
             return
         self.sessions.pop(session.number, None)
         self.safe_mode.lost(session.number)
@@ -303,6 +327,13 @@ class Router:
         session = self.sessions.get(row.hidden["session"])
         if event == "remove" and session is not None:
             session.cut()
+
+    def _interface_event(self, _event: Event, row: Row) -> None:
+        """What names an interface follows its new name."""
+        before, after = row.hidden.get("called"), row.values["name"]
+        row.hidden["called"] = after
+        if before not in (None, after):
+            follow_name(self.tables.values(), before, after)
 
     def cut(self) -> None:
         """Drop every connection at once."""
@@ -365,17 +396,13 @@ class Router:
         stall = wanted.get("stall_ms", 0)
         if isinstance(stall, bool) or not isinstance(stall, int | float):
             raise ValueError("stall_ms: expects a number")  # noqa: TRY004 - an answer to the control port
-        self.faults.change(lasting or ({} if wanted else vars(Faults())))
+        self.faults.change(lasting or ({} if wanted else asdict(Faults())))
         if stall:
             self.processor.stall(stall / 1000)
         if wanted.get("cut"):
             self.cut()
         await self._listen(self.up and not self.faults.refuse)
-        for session in list(self.sessions.values()):
-            if session.transport.is_closing():
-                self.leave(session)
-            else:
-                session.wake()
+        self._wake_sessions()
 
     async def start(self) -> None:
         """Bind the port and boot."""
@@ -383,6 +410,10 @@ class Router:
         self._booted = self.clock.now()
         self.scripts.boot()
         self._bind()
+        if self.options.hub:
+            service = self.tables["/ip/service"].find(self._service)
+            if service is not None:
+                service.values["port"] = str(self.port)
         await self._listen(True)
 
     async def stop(self) -> None:

@@ -34,12 +34,14 @@ ARGUMENTS = {
     "place-before",
     "/ip/hotspot/ip-binding": "mac-address address server type comment disabled place-before",
     "/ip/firewall/address-list": "list address comment disabled",
+    "/ip/hotspot/user": "name password profile server comment disabled",
     "/ip/hotspot/host": "",
     "/ip/hotspot/active": "",
     "/ip/hotspot/cookie": "",
     "/ip/firewall/connection": "",
     "/ip/hotspot": "name interface disabled",
     "/ip/service": "address port disabled",
+    "/system/script": "name source policy comment",
     "/system/scheduler": "name interval start-time policy on-event comment disabled",
 }
 Row = dict[str, Any]
@@ -108,6 +110,8 @@ class ConsoleRouter:
                 "do" if condition in (True, "yes") else "else"
             )
             return self._block(chosen, variables) if chosen else None
+        if name == ":do":
+            return self._try(command, variables)
         if name == ":foreach":
             variable = command.unnamed()[0]
             assert isinstance(variable, Text)
@@ -119,9 +123,15 @@ class ConsoleRouter:
         values = [self._value(value, variables) for value in command.unnamed()]
         return self._function(name, values)
 
+    def _try(self, command: Command, variables: dict[str, Any]) -> None:
+        try:
+            self._block(command.unnamed()[0], variables)
+        except RefusedError:
+            self._block(command.named()["on-error"], variables)
+
     def _function(self, name: str, values: list[Any]) -> Any:
-        if name == ":put":
-            return self.printed.append(values[0])
+        if name in (":put", ":log"):
+            return self.printed.append(values[-1])
         if name == ":len":
             return str(len(values[0]))
         if name == ":pick":
@@ -199,7 +209,9 @@ class ConsoleRouter:
             )
         if verb == "move":
             return self._move(
-                menu, self._value(unnamed[0], variables), named["destination"]
+                menu,
+                self._value(unnamed[0], variables),
+                named.get("destination"),
             )
         if verb == "remove":
             gone = self._rows(menu, self._value(unnamed[0], variables))
@@ -234,7 +246,8 @@ class ConsoleRouter:
 
     def _check(self, menu: str, values: Row) -> None:
         interfaces = [
-            row["name"] for row in self.tables["/interface/wireguard"]
+            *(row["name"] for row in self.tables["/interface/wireguard"]),
+            *(row["interface"] for row in self.tables["/ip/hotspot"]),
         ]
         for name in ("interface", "in-interface", "gateway"):
             if name in values and values[name] not in interfaces:
@@ -265,6 +278,10 @@ class ConsoleRouter:
 
     def _move(self, menu: str, ids: Any, place: Any) -> None:
         moved = self._rows(menu, ids)
+        if place is None:
+            rest = [row for row in self.tables[menu] if row not in moved]
+            self.tables[menu] = [*rest, *moved]
+            return
         destination = place[0] if isinstance(place, list) else place
         if any(row[".id"] == destination for row in moved):
             raise RefusedError("failure: can not move object before itself")

@@ -7,13 +7,14 @@ here and whose statuses come back to the Store at once; the Lease, which is alwa
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from cerebro.agent.context import AgentContext
+from cerebro.agent.context import AgentContext, Tunnels
 from cerebro.agent.devices.manager import DeviceManager
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.references import device_of, hub_of, superseded_by
@@ -26,6 +27,7 @@ from cerebro.kube.objects import Change, Listing
 from cerebro.kube.status_writer import StatusWriter, Write
 from cerebro.resources import (
     DEVICE,
+    HUB,
     KINDS,
     PEER,
     SESSION,
@@ -33,7 +35,7 @@ from cerebro.resources import (
     Session,
     format_time,
 )
-from cerebro.resources.naming import SECRET_TYPE_ROUTER
+from cerebro.resources.naming import FINALIZER_CLEANUP, SECRET_TYPE_ROUTER
 from simulator.router import Router
 from simulator.simulator import Simulator
 from support.tunnels import NoTunnels
@@ -52,7 +54,9 @@ class LiveDevices:
 
     clock_skew = None
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(
+        self, simulator: Simulator, tunnels: Tunnels | None = None
+    ) -> None:
         self.simulator = simulator
         self.store = Store()
         self.stored: Callable[[str, str], None] = lambda _kind, _name: None
@@ -68,10 +72,13 @@ class LiveDevices:
             superseding=self.store.add_index(SESSION, superseded_by),
             peers_by_hub=self.store.add_index(PEER, hub_of),
             windows=GrantWindows(),
-            tunnels=NoTunnels(),
+            tunnels=tunnels or NoTunnels(),
         )
         self.manager = DeviceManager(self.context)
         self.store.subscribe(self._changed)
+        self._tunnels = tunnels
+        self._running: asyncio.Task[None] | None = None
+        self._next: LiveDevices | None = None
 
     # --- what the loops need of the agent around them
 
@@ -106,6 +113,8 @@ class LiveDevices:
             self.manager.device_changed(change)
         elif change.kind is SESSION:
             self.manager.session_changed(change)
+        elif change.kind is HUB:
+            self.manager.compare_all()
 
     # --- objects
 
@@ -120,6 +129,24 @@ class LiveDevices:
         }
 
         self._create("Device", router.name, {"api": api, **spec})
+
+    def begin_to_delete(self, router: Router, **spec: Any) -> None:
+        """Delete the Device of a router, which waits for its rows to go."""
+        body = self._bodies["Device", router.name]
+        body["metadata"]["deletionTimestamp"] = format_time(datetime.now(UTC))
+        body["metadata"]["finalizers"] = [FINALIZER_CLEANUP]
+        body["spec"] = {**body["spec"], **spec}
+        self._deliver("Device", router.name)
+        self.store.believe(DEVICE, NAMESPACE, [body["metadata"]["uid"]])
+
+    def has_hub(
+        self, name: str, public_key: str, addresses: list[str], endpoint: str
+    ) -> None:
+        """Create a Hub, or change what it is to be."""
+        spec = {"nodeName": "n", "addresses": addresses, "endpoint": endpoint}
+        self._create("Hub", name, spec)
+        self._bodies["Hub", name]["status"] = {"publicKey": public_key}
+        self._deliver("Hub", name)
 
     def has_session(
         self,
@@ -141,6 +168,17 @@ class LiveDevices:
         """Delete a Session."""
         self._deliver("Session", name, "DELETED")
         del self._bodies["Session", name]
+
+    def annotate(self, kind: str, name: str, key: str, value: str) -> None:
+        """Give an object an annotation."""
+        meta = self._bodies[kind, name]["metadata"]
+        meta["annotations"] = {**meta.get("annotations", {}), key: value}
+        self._deliver(kind, name)
+
+    def forget_device(self, name: str) -> None:
+        """Delete a Device; its loop ends."""
+        self._deliver("Device", name, "DELETED")
+        del self._bodies["Device", name]
 
     def _create(self, kind: str, name: str, spec: dict[str, Any]) -> None:
         fresh = {
@@ -190,14 +228,7 @@ class LiveDevices:
 
     def ready(self, kind: str, name: str) -> dict[str, str]:
         """Return condition Ready of an object as it is stored."""
-        status = self._bodies[kind, name].get("status", {})
-        conditions: list[dict[str, str]] = status.get("conditions", [])
-        nothing = {"status": "", "reason": "", "message": ""}
-
-        return next(
-            (entry for entry in conditions if entry["type"] == "Ready"),
-            nothing,
-        )
+        return self.condition(kind, name, "Ready")
 
     def device(self, name: str) -> Device | None:
         """Return a Device as it is stored."""
@@ -227,6 +258,44 @@ class LiveDevices:
 
         return self.ready(kind, name)
 
+    # --- coming and going
+
+    def start(self) -> None:
+        """Run the loops."""
+        self._running = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End the loops, and those of the next agent."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
+
+        if self._next is not None:
+            await self._next.stop()
+
+    def start_anew(self) -> LiveDevices:
+        """Return the next agent, which runs and knows the objects alone."""
+        self._next = other = LiveDevices(self.simulator, self._tunnels)
+        other._bodies = copy.deepcopy(self._bodies)
+
+        for kind, name in other._bodies:
+            other._deliver(kind, name)
+
+        other.complete()
+        other.start()
+
+        return other
+
+    def condition(self, kind: str, name: str, which: str) -> dict[str, str]:
+        """Return a condition of an object as it is stored."""
+        status = self._bodies[kind, name].get("status", {})
+        conditions: list[dict[str, str]] = status.get("conditions", [])
+        nothing = {"status": "", "reason": "", "message": ""}
+
+        return next(
+            (entry for entry in conditions if entry["type"] == which), nothing
+        )
+
     async def _run(self) -> None:
         """Run the loops until cancelled."""
         async with asyncio.TaskGroup() as tasks:
@@ -240,15 +309,16 @@ class LiveDevices:
 
 
 @asynccontextmanager
-async def live_devices() -> AsyncIterator[LiveDevices]:
-    """Run an agent's loops beside a simulator."""
+async def live_devices(
+    tunnels: Tunnels | None = None,
+) -> AsyncIterator[LiveDevices]:
+    """Run an agent's loops beside a simulator; by default it carries no Hub."""
     async with Simulator() as simulator:
-        live = LiveDevices(simulator)
+        live = LiveDevices(simulator, tunnels)
         live.complete()
-        running = asyncio.create_task(live._run())
+        live.start()
 
         try:
             yield live
         finally:
-            running.cancel()
-            await asyncio.wait({running})
+            await live.stop()

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cerebro.routeros.access.tables import Actual
+from cerebro.routeros.access.user_model import ActualUsers
 from cerebro.routeros.client.command import Command
 
 Rows = list[dict[str, str]]
@@ -21,6 +22,7 @@ MENUS = {
     "/ip/hotspot/active": "active",
     "/ip/hotspot/cookie": "cookies",
     "/ip/firewall/connection": "connections",
+    "/ip/hotspot/user": "users",
 }
 
 
@@ -30,7 +32,7 @@ class RefusedError(Exception):
 
 @dataclass
 class Tables:
-    """The six menus of access; each counts its own ids, so rows of two menus may have the same."""
+    """The seven menus of access; each counts its own ids, so rows of two menus may have the same."""
 
     bindings: Rows = field(default_factory=list)
     lists: Rows = field(default_factory=list)
@@ -38,6 +40,7 @@ class Tables:
     active: Rows = field(default_factory=list)
     cookies: Rows = field(default_factory=list)
     connections: Rows = field(default_factory=list)
+    users: Rows = field(default_factory=list)
     last_ids: dict[str, int] = field(default_factory=dict)
 
     def put(self, menu: str, **values: str) -> dict[str, str]:
@@ -50,6 +53,16 @@ class Tables:
         }
         getattr(self, menu).append(row)
         return row
+
+    def actual_users(self) -> ActualUsers:
+        """Read everything about users."""
+        return ActualUsers(
+            users=_copied(self.users),
+            active=_copied(self.active),
+            cookies=_copied(self.cookies),
+            hosts=_copied(self.hosts),
+            connections=_copied(self.connections),
+        )
 
     def actual(self) -> Actual:
         """Read everything."""
@@ -111,6 +124,12 @@ class Tables:
                     row.get(name) == values.get(name)
                     for name in ("list", "address")
                 )
+            elif path == "/ip/hotspot/user":
+                if row.get("name") == values.get("name"):
+                    raise RefusedError(
+                        "failure: already have user with this name for this server"
+                    )
+                continue
             else:
                 mac, address = values.get("mac-address"), values.get("address")
                 same = (

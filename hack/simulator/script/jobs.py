@@ -42,6 +42,11 @@ class Job:
         self._steps = steps
         self._count = 0
 
+    @property
+    def steps(self) -> int:
+        """How many steps it has run."""
+        return self._count
+
     def end(self, error: str | None = None) -> None:
         """End, by itself or by an error."""
         if not self.done:

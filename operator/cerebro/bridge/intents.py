@@ -221,6 +221,45 @@ class Hello(_Intent):
     """What the phone's browser calls itself, for people."""
 
 
+class EnsureUser(_Intent):
+    """Have a hotspot user on a router: its customers log in there themselves
+    (F8).
+    """
+
+    kind: Literal["ensure_user"] = "ensure_user"
+
+    order_id: str
+    """What stands in an order's place for this user on this router."""
+
+    user: str
+    """The user's name."""
+
+    profile: str | None = None
+    """The hotspot user profile; None: the router's default."""
+
+    secret: str
+    """The name of the Secret with the password, which is nowhere else."""
+
+    expires_at: datetime | None = None
+    """The end of the access, if the caller named an instant (A5)."""
+
+    duration: timedelta | None = None
+    """Its length, if the caller named one instead."""
+
+    @property
+    def as_order(self) -> Authorize:
+        """The same as an order, for what holds of both: a later word counts."""
+        return Authorize(
+            mik_id=self.mik_id,
+            requested_at=self.requested_at,
+            arrival=self.arrival,
+            trace_id=self.trace_id,
+            order_id=self.order_id,
+            expires_at=self.expires_at,
+            duration=self.duration,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
     """A confirmed payment, until its client has access (A6)."""
@@ -244,17 +283,19 @@ class Payment:
         return self.order.model_copy(update={"client": Client()})
 
 
-Intent = Annotated[Authorize | Revoke | Hello, Field(discriminator="kind")]
+Intent = Annotated[
+    Authorize | Revoke | Hello | EnsureUser, Field(discriminator="kind")
+]
 
-_ADAPTER: TypeAdapter[Authorize | Revoke | Hello] = TypeAdapter(Intent)
+_ADAPTER: TypeAdapter[Intent] = TypeAdapter(Intent)
 
 
-def dump(intent: Authorize | Revoke | Hello) -> str:
+def dump(intent: Intent) -> str:
     """Return an intent as JSON for the store."""
     return intent.model_dump_json(exclude_none=True)
 
 
-def load(text: str) -> Authorize | Revoke | Hello:
+def load(text: str) -> Intent:
     """Return the intent that `dump` wrote.
 
     Raises ValueError if the text is none.
@@ -262,7 +303,7 @@ def load(text: str) -> Authorize | Revoke | Hello:
     return _ADAPTER.validate_json(text)
 
 
-def lane_of(intent: Authorize | Revoke | Hello, located: Client | None) -> str:
+def lane_of(intent: Intent, located: Client | None) -> str:
     """Return the lane in which an intent is carried out: intents of one client
     stay in their order (F2).
 

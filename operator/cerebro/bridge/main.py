@@ -43,6 +43,8 @@ from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import BridgeStore, Entry
 from cerebro.bridge.store.redis.store import RedisStore
 from cerebro.bridge.store.sqlite.store import SqliteStore
+from cerebro.bridge.users.family import make_users
+from cerebro.bridge.users.service import HotspotUsers
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.completeness import Watch
 from cerebro.kube.cache.informers import Informers
@@ -169,17 +171,17 @@ class Bridge:
         slots = Slots()
         self._check = OrderCheck(settings, self._metrics, slots.given_back)
 
-        self._executor = OrderExecutor(
+        self._users = make_users(
+            api,
+            self._objects,
             self._sessions,
+            settings,
             store,
-            complete=self._completeness.wait_complete,
-            enqueue=self._enqueue,
             windows=windows,
             default_paid=_default_paid(settings),
-            check=self._check,
-            audit=self._audit,
         )
 
+        self._executor = self._make_executor(windows)
         self._backend = BackendSide(
             settings,
             store,
@@ -206,6 +208,20 @@ class Bridge:
         self._watch_objects()
         self._repeats = self._make_repeats(windows)
         self._app = self._make_app()
+
+    def _make_executor(self, windows: GrantWindows) -> OrderExecutor:
+        """Return what carries out the entries of the inbox."""
+        return OrderExecutor(
+            self._sessions,
+            self._store,
+            complete=self._completeness.wait_complete,
+            enqueue=self._enqueue,
+            windows=windows,
+            users=self._users.executor,
+            default_paid=_default_paid(self._settings),
+            check=self._check,
+            audit=self._audit,
+        )
 
     def _make_repeats(self, windows: GrantWindows) -> Repeats:
         """Return what answers orders that are open already."""
@@ -239,7 +255,10 @@ class Bridge:
             answer_within=settings.answer_timeout_ms / 1000,
         )
 
-        routes = make_routes(service, devices, commands, self.state)
+        users = HotspotUsers(
+            service, self._users.executor, self._users.secrets
+        )
+        routes = make_routes(service, users, devices, commands, self.state)
 
         return make_app(settings, store, self._metrics, routes, self._audit)
 
@@ -381,7 +400,7 @@ class Bridge:
         if self._settings.dry_run:
             await asyncio.Event().wait()
 
-        await self._upkeep.run()
+        await asyncio.gather(self._upkeep.run(), self._users.upkeep.run())
 
     async def _keep_house(self) -> None:
         """Forget what is over, and adopt what a bridge that shared the store

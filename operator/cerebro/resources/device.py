@@ -42,7 +42,8 @@ class DeviceTls(Spec):
     )
 
     mode: Literal["Disabled", "Verify", "Insecure"] = "Disabled"
-    """Verify: the certificate must be right; Insecure: encrypted, but whoever answers is believed."""
+    """Verify: the certificate must be right. Insecure: encrypted, also without a certificate on the router (anonymous
+    Diffie-Hellman), but whoever answers is believed, and may be given the password."""
 
     ca_secret_ref: Reference | None = None
     """Secret with ca.crt, for Verify; none: the system's authorities."""
@@ -107,6 +108,9 @@ class DeviceAccess(Spec):
     hotspot_server: Word | None = None
     """Hotspot server that the binding holds for; none: all."""
 
+    guard: Literal["None", "Router"] = "None"
+    """Router: a script there ends access on time too, also while nobody reaches the router."""
+
 
 class CircuitBreaker(Spec):
     """When a router that does not answer is left alone for a while."""
@@ -151,6 +155,12 @@ class DeviceSpec(Spec):
                     "set hubRef too, or leave them out",
                     fieldPath=".hubRef",
                 ),
+                rule(
+                    "self.access.guard == 'None' || self.manageConfig",
+                    "access.guard: Router puts a script on the router: set manageConfig: true too, "
+                    "or leave access.guard out",
+                    fieldPath=".access.guard",
+                ),
             ]
         }
     )
@@ -188,7 +198,10 @@ class DeviceSpec(Spec):
     """How a Session is granted."""
 
     manage_config: bool = False
-    """Own the tunnel's configuration on the router: interface, address, peer, input rule."""
+    """Own the tunnel's configuration on the router: interface, address, peer, routes, input rule, API service.
+
+    A change is confirmed by a fresh login, or the router takes it back by itself.
+    """
 
     circuit_breaker: CircuitBreaker = Field(default_factory=CircuitBreaker)
     """When a router that does not answer is left alone for a while."""
@@ -272,6 +285,9 @@ class DeviceStatus(ResyncedStatus):
 
     technical_user: AppliedTechnicalUser | None = None
     """The technical user, once a login with it has worked."""
+
+    undone_configuration: Text | None = None
+    """A digest of the change of manageConfig that the router took back and that is not tried again as it is."""
 
     peer_name: Text | None = None
     """The Peer that was made for it."""

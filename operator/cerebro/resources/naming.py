@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from datetime import datetime
+from functools import lru_cache
 
 from cerebro.resources.base import API_GROUP, Resource
 from cerebro.resources.session import SessionType
@@ -44,12 +45,25 @@ SECRET_TYPE_ROUTER = f"{API_GROUP}/router"
 SECRET_TYPE_WIREGUARD = f"{API_GROUP}/wireguard"
 SECRET_TYPE_COMMAND = f"{API_GROUP}/command"
 
+LABEL_USER_SECRET = f"{API_GROUP}/user-secret"
+"""On a Session of the bridge with a hotspot user, as long as it has a Secret that the bridge must delete."""
+
 SESSION_PLACE = "session:"
 """Before the name that a caller gave its own session: together they stand in an order's place (rule A1)."""
+
+USER_PLACE = "user:"
+"""Before the Device and the name of a hotspot user that a caller asked for: they stand in an order's place too."""
+
+_MAX_ORDER = 128
+"""Characters of an order."""
+
+_REMEMBERED = 4096
+"""Names of Sessions that are remembered: an order is asked for again and again."""
 
 _LABEL_VALUE = re.compile("[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
 
+@lru_cache(_REMEMBERED)
 def session_name(
     namespace: str,
     device: str,
@@ -92,6 +106,20 @@ def place_of_order(
     raise ValueError(
         "a Session needs an order, a sessionId, or a client and the time of the request"
     )
+
+
+def place_of_user(device: str, user: str) -> str:
+    """Return what stands in an order's place for a hotspot user on a Device (rule F8).
+
+    `user:<device>:<user>`; a Device's name for which an order has no room is the first 10 hex of its SHA-256.
+    """
+    place = f"{USER_PLACE}{device}:{user}"
+    if len(place) <= _MAX_ORDER:
+        return place
+
+    digest = hashlib.sha256(device.encode()).hexdigest()[:10]
+
+    return f"{USER_PLACE}{digest}:{user}"
 
 
 def supersession_name(

@@ -75,6 +75,9 @@ DEVICE_GONE = "DeviceGone"
 BLOCKED_BY_HAND = "BlockedByHand"
 """An entry that a person made on the router keeps the client out (rule B4)."""
 
+USER_MADE_BY_HAND = "UserMadeByHand"
+"""A hotspot user that a person made has the name that a Session wants."""
+
 GRANTED_BY_HAND = "GrantedByHand"
 """An entry that a person made on the router still lets the client in (rule B4)."""
 

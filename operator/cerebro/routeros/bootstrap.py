@@ -389,32 +389,28 @@ def _endpoint_scheduler(tunnel: Tunnel) -> str:
 
 def _ipv6_note() -> str:
     """Print a warning for each interface on which a hotspot runs and the
-    router has an IPv6 address, unless a rule drops what comes from there.
+    router has an IPv6 address, unless a rule stops what comes from there.
 
-    The hotspot is IPv4 only: IPv6 needs no access. The firewall is a person's
-    to change, so the line that shuts it is only printed.
+    The hotspot is IPv4 only: IPv6 needs no access. This script leaves the
+    firewall to a person, so the line that shuts it is only printed.
     """
 
     hotspots = found("/ip/hotspot", {"disabled": "no"})
     here = {"interface": "$i", "disabled": "no", "link-local": "no"}
-    rule = {
-        "chain": "forward",
-        "in-interface": "$i",
-        "action": "drop",
-        "disabled": "no",
-    }
-
     before = quote("IPv6 lets phones out without payment at the hotspot on ")
     between = quote(
-        ", since a hotspot is for IPv4 only. To shut it: /ipv6/firewall/filter/add chain=forward action=drop "
+        ", since a hotspot is for IPv4 only. To shut it: /ipv6/firewall/filter/add chain=forward action=reject "
         "in-interface="
     )
 
-    is_open = when(
-        f"[:len {found('/ipv6/firewall/filter', rule)}] = 0",
-        f":put ({before} . $i . {between} . $i)",
-    )
-    has_address = when(f"[:len {found('/ipv6/address', here)}] != 0", is_open)
+    told = f":put ({before} . $i . {between} . $i)"
+
+    for action in ("drop", "reject"):
+        rule = {"chain": "forward", "in-interface": "$i", "action": action}
+        rules = found("/ipv6/firewall/filter", {**rule, "disabled": "no"})
+        told = when(f"[:len {rules}] = 0", told)
+
+    has_address = when(f"[:len {found('/ipv6/address', here)}] != 0", told)
 
     return f":foreach h in={hotspots} do={{:local i [/ip/hotspot/get $h interface]; {has_address}}}"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import islice
 
 from cerebro.routeros.client.command import Command
@@ -22,6 +23,9 @@ RowNames = Mapping[tuple[str, str], Row]
 
 LONGEST = 1024
 """Characters of a line that a status takes."""
+
+_LONGEST_PART = 700
+"""Characters of a part of a script, so that its line stays below `LONGEST`."""
 
 _SAYS = (
     "name",
@@ -56,14 +60,16 @@ def preview(
     `rows` are the rows that commands name by id. A line that cannot be pasted
     begins with `#`, which the console skips: one with a secret, which is not
     shown, one that is too long for a status, and, where lines are left out,
-    the last, which says how many.
+    the last, which says how many. A command with a script takes several.
     """
     shown = count if count <= limit else limit - 1
     known = dict(rows)
     lines = []
 
     for command in islice(commands, shown):
-        lines.append(console_line(command, known))
+        lines += _script_lines(command, known) or [
+            console_line(command, known)
+        ]
         _note(command, known)
 
     if shown < count:
@@ -91,7 +97,7 @@ def console_line(command: Command, rows: RowNames) -> str:
             secret = True
             words.append(f"{name}={MASK}")
         else:
-            words.append(f"{name}={_value(name, value)}")
+            words.append(f"{name}={console_value(name, value)}")
 
     line = " ".join(words)
 
@@ -99,6 +105,46 @@ def console_line(command: Command, rows: RowNames) -> str:
         return f"# {menu} {command.verb}: too long to be shown"
 
     return f"# with the secret filled in: {line}" if secret else line
+
+
+def _script_lines(command: Command, rows: RowNames) -> list[str]:
+    """Return a command that writes a long script as lines that build the
+    script up; none for any other command.
+    """
+    name, text = "source", command.attributes.get("source", "")
+    if len(quote(text)) <= _LONGEST_PART:
+        return []
+
+    first, *further = _parts(text)
+    attributes = {**command.attributes, name: first}
+    lines = [console_line(replace(command, attributes=attributes), rows)]
+
+    if ".id" in attributes:
+        row = _row(command.path, attributes[".id"], rows)
+    else:
+        row = f"[find where name={console_value('name', attributes['name'])}]"
+
+    menu = lines[0].partition(f" {command.verb} ")[0]
+
+    lines += (
+        f"{menu} set {row} {name}=([get {row} {name}] . {quote(part)})"
+        for part in further
+    )
+
+    return lines
+
+
+def _parts(text: str) -> list[str]:
+    """Return a text in parts that each, quoted, fit into a line."""
+    parts = [""]
+
+    for line in text.splitlines(keepends=True):
+        if len(quote(parts[-1] + line)) > _LONGEST_PART:
+            parts.append("")
+
+        parts[-1] += line
+
+    return parts
 
 
 def _note(command: Command, known: dict[tuple[str, str], Row]) -> None:
@@ -123,13 +169,15 @@ def _row(path: str, row_id: str, rows: RowNames) -> str:
     row = rows.get((path, row_id), {})
     conditions = [f".id={row_id}"]
     conditions += [
-        f"{name}={_value(name, row[name])}" for name in _SAYS if row.get(name)
+        f"{name}={console_value(name, row[name])}"
+        for name in _SAYS
+        if row.get(name)
     ]
 
     return f"[find where {' '.join(conditions)}]"
 
 
-def _value(name: str, value: str) -> str:
+def console_value(name: str, value: str) -> str:
     """Return a value in the form of the console."""
     if name == "comment":
         return quote(value)

@@ -49,6 +49,8 @@ KNOWN = {
     "macAtual": ["AA:BB:CC:DD:EE:01"],
     "target": ["192.0.2.1"],
     "user": ["guest"],
+    "username": ["guest"],
+    "profile": ["default"],
 }
 """Values of fields that lead past the look-up of a router or a phone; half of the calls have them."""
 

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
 
 from cerebro.routeros.client.command import Command
 from cerebro.routeros.client.connection import connect
@@ -19,7 +30,7 @@ from cerebro.routeros.client.errors import (
 from cerebro.routeros.client.tls import TlsSettings
 
 if TYPE_CHECKING:
-    from integration.routeros.conftest import Caller, Serve
+    from integration.routeros.conftest import Caller, ScriptedRouter, Serve
 
 CREDENTIALS = [("user", "pass")]
 
@@ -74,6 +85,64 @@ def anonymous(folder: Path) -> ssl.SSLContext:
     return context
 
 
+class Authority:
+    """An authority of its own, and certificates for 127.0.0.1 that it signs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        name = self._name("authority")
+        signed = (
+            self._certificate(name, self._key, first_day=-9, days=20)
+            .add_extension(x509.BasicConstraints(True, None), critical=True)
+            .sign(self._key, SHA256())
+        )
+        self.pem = signed.public_bytes(Encoding.PEM).decode()
+
+    def server(self, first_day: int) -> ssl.SSLContext:
+        """Return what a router encrypts with; its certificate is valid for a day, from `first_day` on (0: today)."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        here = x509.IPAddress(ip_address("127.0.0.1"))
+        signed = (
+            self._certificate(self._name("router"), key, first_day, days=1)
+            .add_extension(x509.SubjectAlternativeName([here]), critical=False)
+            .sign(self._key, SHA256())
+        )
+        path = self._folder / f"server{first_day}.pem"
+        path.write_bytes(
+            key.private_bytes(
+                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+            )
+            + signed.public_bytes(Encoding.PEM)
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context
+
+    def _certificate(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        first_day: int,
+        days: int,
+    ) -> x509.CertificateBuilder:
+        start = datetime.now(UTC) - timedelta(hours=1)
+        start += timedelta(days=first_day)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name("authority"))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(start + timedelta(days=days))
+        )
+
+    @staticmethod
+    def _name(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
 async def script(caller: Caller) -> None:
     await caller.let_in()
     await caller.serve()
@@ -99,33 +168,78 @@ async def test_verify_with_the_right_ca(
     assert await works(router.port, TlsSettings("Verify", ca, "router.test"))
 
 
-@pytest.mark.parametrize(
-    ("with_ca", "server_name"), [(False, None), (True, "other.test")]
-)
-async def test_verify_refuses_what_it_cannot_trust(
-    serve: Serve,
-    folder: Path,
-    with_certificate: ssl.SSLContext,
-    with_ca: bool,
-    server_name: str | None,
+def heard(router: ScriptedRouter) -> list[list[str]]:
+    """Return every sentence that the router was sent."""
+    return [words for caller in router.callers for words in caller.seen]
+
+
+async def refusal(port: int, tls: TlsSettings) -> tuple[str, str]:
+    """Return reason and text of a connection that is refused."""
+    with pytest.raises(Unreachable) as caught:
+        await works(port, tls)
+    return caught.value.reason, str(caught.value)
+
+
+async def test_verify_refuses_an_authority_that_it_does_not_know(
+    serve: Serve, with_certificate: ssl.SSLContext, folder: Path
 ) -> None:
     router = await serve(script, with_certificate)
-    ca = (folder / "cert.pem").read_text() if with_ca else None
-    with pytest.raises(Unreachable, match=r"api\.tls\.caSecretRef") as caught:
-        await works(router.port, TlsSettings("Verify", ca, server_name))
-    assert caught.value.reason == "CertificateNotTrusted"
+    other = Authority(folder).pem
+    for ca in (None, other):
+        reason, text = await refusal(router.port, TlsSettings("Verify", ca))
+        assert reason == "CertificateNotTrusted"
+        assert "api.tls.caSecretRef" in text
+    assert heard(router) == []
+
+
+async def test_verify_refuses_another_name(
+    serve: Serve, with_certificate: ssl.SSLContext, folder: Path
+) -> None:
+    router = await serve(script, with_certificate)
+    ca = (folder / "cert.pem").read_text()
+    for name in ("other.test", "192.0.2.1"):
+        tls = TlsSettings("Verify", ca, name)
+        reason, text = await refusal(router.port, tls)
+        assert reason == "CertificateForAnotherName"
+        assert "api.tls.serverName" in text
+    assert heard(router) == []
+
+
+@pytest.mark.parametrize(
+    ("first_day", "reason"),
+    [(-2, "CertificateExpired"), (2, "CertificateNotYetValid")],
+)
+async def test_verify_refuses_a_certificate_of_another_time(
+    serve: Serve, folder: Path, first_day: int, reason: str
+) -> None:
+    authority = Authority(folder)
+    router = await serve(script, authority.server(first_day))
+    told, text = await refusal(
+        router.port, TlsSettings("Verify", authority.pem)
+    )
+    assert told == reason
+    assert "router" in text
+    assert heard(router) == []
+
+
+async def test_verify_takes_a_certificate_that_the_authority_signed(
+    serve: Serve, folder: Path
+) -> None:
+    authority = Authority(folder)
+    router = await serve(script, authority.server(first_day=0))
+    assert await works(router.port, TlsSettings("Verify", authority.pem))
 
 
 async def test_verify_refuses_an_anonymous_router(
     serve: Serve, folder: Path, anonymous: ssl.SSLContext
 ) -> None:
+    """It says so, and gives such a router no password."""
     router = await serve(script, anonymous)
-    with pytest.raises(Unreachable) as caught:
-        await works(
-            router.port,
-            TlsSettings("Verify", (folder / "cert.pem").read_text()),
-        )
-    assert caught.value.reason == "TLSFailed"
+    ca = (folder / "cert.pem").read_text()
+    reason, text = await refusal(router.port, TlsSettings("Verify", ca))
+    assert reason == "NoCertificate"
+    assert "/ip/service/set api-ssl certificate=" in text
+    assert heard(router) == []
 
 
 async def test_insecure_takes_any_certificate(

@@ -24,6 +24,9 @@ def documented() -> set[tuple[str, str]]:
     part = page.partition("## Conditions")[2].partition("\n## ")[0]
     rows = set()
     for reasons, on in ROW.findall(part):
+        if "`Guarded`" in on:
+            continue  # a condition beside Ready
+
         kinds = [kind for kind in KINDS if re.search(rf"\b{kind}\b", on)]
         if on == "both":
             kinds = ["Device", "Session"]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from cerebro.agent.devices.access.clients import frozen_clients
 from cerebro.agent.devices.access.desired import (
     PassContext,
-    frozen_clients,
     judge_all,
     wanted_of,
 )

@@ -354,7 +354,10 @@ def test_tls_means_the_other_service() -> None:
     assert only(router, "/ip/firewall/filter")["dst-port"] == "8729"
 
 
-def test_s9_ipv6_past_a_hotspot_is_printed_and_not_changed() -> None:
+@pytest.mark.parametrize("action", ["drop", "reject"])
+def test_s9_ipv6_past_a_hotspot_is_printed_and_not_changed(
+    action: str,
+) -> None:
     """Case S9: the firewall is a person's; the line that shuts it is printed."""
     router = ConsoleRouter()
     router.put("/ip/hotspot", interface="bridge", disabled="no")
@@ -374,13 +377,13 @@ def test_s9_ipv6_past_a_hotspot_is_printed_and_not_changed() -> None:
     pasted(script(tunnel(), HAND_BACK), router)
     told = [line for line in router.printed if "IPv6" in line]
     assert len(told) == 1
-    assert told[0].endswith("action=drop in-interface=bridge")
+    assert told[0].endswith("action=reject in-interface=bridge")
     assert router.tables["/ipv6/firewall/filter"] == []
 
     router.put(
         "/ipv6/firewall/filter",
         chain="forward",
-        action="drop",
+        action=action,
         in_interface="bridge",
         disabled="no",
     )

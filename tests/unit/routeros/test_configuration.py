@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 from cerebro.resources import Device, Hub
 from cerebro.routeros.bootstrap import Tunnel, script, tunnel_of
 from cerebro.routeros.client.command import Command
-from cerebro.routeros.configuration.desired import menus
-from cerebro.routeros.configuration.plan import (
-    ConfigurationPlan,
-    configuration_plan,
+from cerebro.routeros.configuration.desired import (
+    Configuration,
+    Part,
+    WantedRow,
 )
+from cerebro.routeros.configuration.plan import configuration_plan
+from cerebro.routeros.configuration.steps import ConfigurationPlan
+from cerebro.routeros.menus.system import SCRIPT
 from cerebro.routeros.preview import preview
 from support.console_router import ConsoleRouter
 
@@ -120,7 +123,7 @@ def rename(found: dict[str, Rows], before: str, after: str) -> None:
 
 
 def planned(router: ConsoleRouter, wanted: Tunnel) -> ConfigurationPlan:
-    return configuration_plan(wanted, tables(router))
+    return configuration_plan(Configuration(wanted), tables(router))
 
 
 def paste(router: ConsoleRouter, wanted: Tunnel) -> ConfigurationPlan:
@@ -325,7 +328,7 @@ def test_after_any_drift_it_is_equal_again_and_rows_of_others_stay(
             router.put(menu)
             rows[-1].update({name: row[name] for name in row if name != ".id"})
     paste(router, wanted)
-    for menu in (each.path for each in menus(wanted)):
+    for menu in (each.path for each in Configuration(wanted).menus):
         if menu != SERVICE:
             assert all(row in router.tables[menu] for row in foreign[menu])
     ours = [
@@ -335,3 +338,53 @@ def test_after_any_drift_it_is_equal_again_and_rows_of_others_stay(
         if MARKER in row.get("comment", "")
     ]
     assert len(ours) == 5
+
+
+GUARD = "cerebro:main:guard"
+
+
+def with_script(source: str | None) -> Configuration:
+    """A tunnel, and a part of another menu; None: its script is not wanted any more."""
+    values = {"name": "watch", "source": source or "", "comment": GUARD}
+    row = WantedRow(SCRIPT, values, key=("name",))
+    rows = (row,) if source else ()
+    part = Part(GUARD, (SCRIPT,), rows, risky=False)
+    return Configuration(tunnel(), (part,))
+
+
+def test_a_further_part_is_planned_like_the_tunnel_and_is_told_apart() -> None:
+    router = by_hand()
+    paste(router, tunnel())
+    found = tables(router)
+    found[SERVICE][0]["address"] = "10.8.0.1/32"
+    found["/system/script"] = [{".id": "*1", "name": "mine", "source": "x"}]
+
+    for source in ("one", "two"):
+        plan = configuration_plan(with_script(source), found)
+        assert plan.risky() == []
+        assert [step.command for step in plan.harmless()] == plan.commands
+        apply(found, plan.commands)
+        assert configuration_plan(with_script(source), found).commands == []
+
+    assert found["/system/script"][1]["source"] == "two"
+    plan = configuration_plan(with_script(None), found)
+    assert [step.command.verb for step in plan.harmless()] == ["remove"]
+    apply(found, plan.commands)
+    assert [row["name"] for row in found["/system/script"]] == ["mine"]
+
+
+def test_what_is_risky_disables_a_row_and_only_then_it_is_removed() -> None:
+    router = by_hand()
+    paste(router, tunnel())
+    router.put("/ip/route", dst_address="10.77.0.0/24", comment=MARKER)
+    found = tables(router)
+
+    (step,) = configuration_plan(Configuration(tunnel()), found).risky()
+    assert step.command.attributes["disabled"] == "true"
+    assert step.command.verb == "set"
+    apply(found, [step.command])
+
+    plan = configuration_plan(Configuration(tunnel()), found)
+    assert plan.risky() == []
+    (step,) = plan.harmless()
+    assert step.command.verb == "remove"

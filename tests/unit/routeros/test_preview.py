@@ -5,12 +5,16 @@ The console that it is pasted into is `console.py` and `console_router.py`, whic
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cerebro.routeros.access.model import AccessPolicy, DesiredAccess, Grant
 from cerebro.routeros.access.plan import access_plan
+from cerebro.routeros.access.user_model import DesiredUsers, WantedUser
+from cerebro.routeros.access.users import user_plan
 from cerebro.routeros.client.command import Command
 from cerebro.routeros.preview import console_line, preview
 from support.console_router import ConsoleRouter
@@ -132,3 +136,31 @@ def test_a_line_too_long_for_a_status_is_named_only() -> None:
     assert console_line(add, {}) == (
         "# /ip hotspot ip-binding add: too long to be shown"
     )
+
+
+def test_a_users_line_can_be_pasted_and_shows_no_password() -> None:
+    tables = Tables()
+    tables.put("users", name="g2", comment=mark("user g2"))
+    user = WantedUser("g1", "guests", "drawn")
+    for wanted, begins in (
+        (user, "# with the secret filled in: "),
+        (replace(user, password=None), ""),
+    ):
+        desired = DesiredUsers((wanted,), {"g2": False})
+        plan = user_plan(
+            desired, tables.actual_users(), installation="main", server=None
+        )
+        commands = plan.commands()
+        lines = preview(commands, plan.rows, len(commands), 256)
+        assert lines[0] == (
+            "/ip hotspot user set [find where .id=*1 name=g2 "
+            f'comment="{mark("user g2")}"] disabled=yes'
+        )
+        assert lines[1].startswith(f"{begins}/ip hotspot user add name=g1 ")
+        assert "drawn" not in "".join(lines)
+
+    console = console_with(tables)
+    console.paste(lines)
+    tables.apply(commands)
+    path = "/ip/hotspot/user"
+    assert said(console.tables[path]) == said(tables.users)

@@ -161,6 +161,33 @@ def test_removing_active_leaves_the_host_unauthorized_and_a_cookie_brings_it_bac
     assert not forwarded(client)
 
 
+@pytest.mark.parametrize(
+    ("profile", "seconds_later", "logged_in"),
+    [
+        ({}, 3600, True),
+        ({"add-mac-cookie": "false"}, 0, False),
+        ({"mac-cookie-timeout": "10m"}, 599, True),
+        ({"mac-cookie-timeout": "10m"}, 601, False),
+    ],
+)
+def test_the_profile_of_a_user_decides_on_its_cookie(
+    client: Router,
+    profile: dict[str, str],
+    seconds_later: int,
+    logged_in: bool,
+) -> None:
+    """Reference 4.7: `add-mac-cookie` and `mac-cookie-timeout`."""
+    hotspot = client.hotspot
+    kind = hotspot.profiles.add({"name": "guests", **profile})
+    hotspot.users.add({"name": "u", "password": "p", "profile": kind.id})
+    assert not forwarded(client)
+    active = hotspot.log_in(host(client), "u", "p")
+    hotspot.active.remove(active)
+    client.clock.advance(seconds_later)
+    client.settle()
+    assert forwarded(client) is logged_in
+
+
 def test_removing_the_host_ends_its_session(client: Router) -> None:
     """Point 35."""
     assert not forwarded(client)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal
 
 from cerebro.resources.device import CircuitBreaker
@@ -46,6 +47,15 @@ class Breaker:
             return "Open"
 
         return "HalfOpen"
+
+    def opens_at(self, now: float, wall: datetime) -> datetime | None:
+        """Return until when it is open, as a moment of the wall clock; None
+        unless it opened. `now` and `wall` are the same moment.
+        """
+        if self.open_until is None:
+            return None
+
+        return wall + timedelta(seconds=self.open_until - now)
 
     def succeeded(self) -> None:
         """Note that the router answered: all failures are forgotten."""

@@ -6,7 +6,7 @@ Rule E13 does not hold it back: a person asked for exactly this.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from cerebro.agent.devices.access.desired import PassContext
@@ -23,9 +23,16 @@ _ALL = 1_000_000_000
 """More clients than any router has: as many as a person may confirm."""
 
 
+NextPass = Callable[
+    [AccessReconciler, Roster, PassResult], Awaitable[PassResult]
+]
+"""A pass that follows one over access, and returns its result with its own."""
+
+
 def wants_cleanup(device: Device) -> bool:
     """Return whether a Device is being deleted and waits for its rows to go."""
     meta = device.metadata
+
     if meta.deletion_timestamp is None:
         return False
 
@@ -38,12 +45,13 @@ def wants_cleanup(device: Device) -> bool:
 async def clean_up(
     session: RouterSession,
     policy: AccessPolicy,
+    then: NextPass,
     *,
     dry_run: bool,
     may_write: Callable[[], bool],
 ) -> PassResult:
     """Remove every row with our marker; `settled` in the result means that
-    none is left.
+    none is left. `then` removes what is no row of access.
 
     In dry run rows from before stay, and the result has the plan that would
     remove them. Raises RouterError.
@@ -51,6 +59,7 @@ async def clean_up(
     # No Session, in a complete store: the plan finds every row of ours to be
     # an orphan.
     at = PassContext(now=datetime.now(UTC), complete=True)
+
     reconciler = AccessReconciler(
         session=session,
         policy=policy,
@@ -61,4 +70,7 @@ async def clean_up(
         may_write=may_write,
     )
 
-    return await reconciler.run(Roster(), None)
+    nobody = Roster()
+    result = await reconciler.run(nobody, None)
+
+    return await then(reconciler, nobody, result)

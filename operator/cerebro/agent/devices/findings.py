@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from cerebro.agent.devices.access.outcome import PassResult
+from cerebro.agent.devices.fitness.encryption import encryption_warnings
 from cerebro.agent.devices.fitness.refusals import REFUSALS
 from cerebro.agent.devices.fitness.version import (
     VersionNotSupported,
@@ -51,6 +52,7 @@ _REASONS: dict[type[RouterError], str] = {
     Stalled: "NoAnswer",
     ConnectionLost: "ConnectionLost",
 }
+_SECRET_REASONS = ("LoginRefused", "SecretNotUsable")
 _TRAP_REASONS = {
     TrapKind.NO_COMMAND: reasons.NOT_SUPPORTED,
     **{kind: refusal.reason for kind, refusal in REFUSALS.items()},
@@ -66,6 +68,15 @@ def reason_of(error: RouterError) -> str:
         return _TRAP_REASONS.get(error.kind, "RefusedByRouter")
 
     return _REASONS.get(type(error), "RouterError")
+
+
+def waits_for_secret(findings: DeviceFindings) -> bool:
+    """Return whether another Secret may take away what keeps the router from
+    being reached.
+    """
+    obstacle = findings.obstacle
+
+    return obstacle is not None and obstacle.reason in _SECRET_REASONS
 
 
 def after_connect(
@@ -89,7 +100,11 @@ def after_connect(
         serial_number=recorded_serial_number(
             device, facts, findings.serial_number
         ),
-        warnings=(*identity_warnings(facts), *version_warnings(facts)),
+        warnings=(
+            *identity_warnings(facts),
+            *version_warnings(facts),
+            *encryption_warnings(device),
+        ),
     )
 
 

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 from cerebro.agent.context import AgentContext
@@ -35,8 +35,9 @@ from cerebro.agent.devices.schedule import (
 )
 from cerebro.agent.devices.sessions import DeviceSessions
 from cerebro.agent.devices.status import DeviceFindings
-from cerebro.agent.devices.survey import Survey
-from cerebro.agent.devices.technical.keeper import TechnicalUserKeeper
+from cerebro.agent.devices.upkeep import Upkeep
+from cerebro.agent.devices.users.passwords import read_passwords
+from cerebro.agent.devices.users.reconcile import DeviceUsers, remove_all
 from cerebro.agent.tunnel_status import dialling_obstacle
 from cerebro.domain.mass_removal import RemovalWindow, confirmed_removals
 from cerebro.kube.objects import StoredObject
@@ -56,9 +57,6 @@ _WAITING_TURN = 5.0
 """Seconds between turns while the next try is not due: each looks at the
 clock, and at the Secret if that may help.
 """
-
-_SECRET_REASONS = ("LoginRefused", "SecretNotUsable")
-"""Reasons of an obstacle that another Secret may take away."""
 
 
 class DeviceLoop:
@@ -91,9 +89,12 @@ class DeviceLoop:
         self._sessions = DeviceSessions(context, namespace, name)
         self._reporter = DeviceReporter(context)
         self._removals = RemovalWindow()
-        self._survey = Survey(context)
-        self._technical = TechnicalUserKeeper(
-            context, link, self.look_at_everything
+        self._users = DeviceUsers(self.session_changed)
+        self._upkeep = Upkeep(
+            context,
+            link,
+            self.look_at_everything,
+            self._schedule.also_at,
         )
 
     # --- what happens around the loop
@@ -113,7 +114,9 @@ class DeviceLoop:
             return
 
         now = time.monotonic()
-        look_at = note_deleted(self._removals, stored.read(Session), now)
+        look_at = note_deleted(
+            self._removals, self._users.removals, stored.read(Session), now
+        )
 
         if look_at is None:
             self.session_changed(stored.uid)
@@ -271,9 +274,7 @@ class DeviceLoop:
         once.
         """
 
-        obstacle = self._findings.obstacle
-
-        if obstacle is not None and obstacle.reason in _SECRET_REASONS:
+        if findings.waits_for_secret(self._findings):
             secret = await self._link.secret_state(device)
 
             if secret != self._secret_at_failure:
@@ -305,10 +306,7 @@ class DeviceLoop:
                 await self._clean_up(device, session)
             else:
                 await self._pass(device, session, fresh=fresh)
-                self._findings = await self._survey.take(
-                    device, session, self._findings, self._something_urgent
-                )
-                self._findings = await self._technical.take(
+                self._findings = await self._upkeep.take(
                     device, session, self._findings, self._something_urgent
                 )
 
@@ -328,11 +326,14 @@ class DeviceLoop:
         self._schedule.suspend()
 
         if device.spec.paused == "None" and self.context.may_write(device):
+            self._findings = await self._upkeep.clean_up(
+                device, session, self._findings
+            )
             policy = policy_of(device, self.context.installation)
             acts = partial(self.context.still_acts, device, leased=True)
             dry_run = device.spec.dry_run
             result = await clean_up(
-                session, policy, dry_run=dry_run, may_write=acts
+                session, policy, remove_all, dry_run=dry_run, may_write=acts
             )
 
             self._findings = findings.after_cleanup(
@@ -364,8 +365,7 @@ class DeviceLoop:
         changed_at = self._schedule.take_changed()
         changed_at |= dict.fromkeys(self._sessions.ended_by_clock(at), 0.0)
 
-        known = (roster.get(uid) for uid in changed_at)
-        changed = [session for session in known if session is not None]
+        changed = roster.some(changed_at)
         gone = self._sessions.any_gone(changed_at)
 
         # How widely to look.
@@ -403,6 +403,13 @@ class DeviceLoop:
         try:
             result = await reconciler.run(
                 roster, changed if look is Look.CLIENTS else None
+            )
+            result = await self._users.take(
+                reconciler,
+                roster,
+                result,
+                partial(read_passwords, self.context.api, device),
+                everything=look is Look.EVERYTHING,
             )
         except GaveWay:
             self._schedule.gave_way(changed_at, time.monotonic())
@@ -464,8 +471,7 @@ class DeviceLoop:
         answer.
         """
 
-        now = time.monotonic()
-        breaker = self._breaker
+        now, breaker = time.monotonic(), self._breaker
         self._link.drop()
 
         connection_broke = isinstance(error, Stalled | ConnectionLost)
@@ -478,12 +484,7 @@ class DeviceLoop:
             "router of Device %s/%s: %s", self.namespace, self.name, error
         )
 
-        open_until = None
-        if breaker.open_until is not None:
-            open_until = datetime.now(UTC) + timedelta(
-                seconds=breaker.open_until - now
-            )
-
+        open_until = breaker.opens_at(now, datetime.now(UTC))
         self._findings = findings.after_failure(
             self._findings, error, open_until
         )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+NtpState = Literal["Off", "Synchronized", "Unsynchronized"]
+"""Whether a router's NTP client is on, and has the time."""
 
 
 class DeviceWarning(NamedTuple):
@@ -35,3 +38,23 @@ class TechnicalUserFact:
 
     secret_version: str | None
     """Version of the Secret with whose password a login worked."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouterClock:
+    """By how much a router's clock is wrong, and whether it is kept."""
+
+    ahead: int
+    """Whole seconds by which it is ahead at least; negative: behind."""
+
+    ntp: NtpState = "Off"
+
+    was_set: bool = True
+    """Whether it shows a time that somebody may have set."""
+
+
+class GuardFound(NamedTuple):
+    """What a look at a router's configuration says of its guard."""
+
+    trouble: DeviceWarning | None = None
+    """Why its rows are not as wanted; None: they are."""

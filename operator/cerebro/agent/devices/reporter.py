@@ -15,6 +15,7 @@ from typing import Any
 
 from cerebro.agent.context import FIELD_MANAGER, AgentContext
 from cerebro.agent.devices.breaker import Breaker
+from cerebro.agent.devices.config.guard import guard_state
 from cerebro.agent.devices.identity import renaming
 from cerebro.agent.devices.model import DeviceWarning
 from cerebro.agent.devices.status import DeviceFindings, device_status
@@ -101,6 +102,7 @@ class DeviceReporter:
             *findings.warnings,
             *findings.surveyed,
             *findings.technical,
+            *findings.kept_configuration,
         ]
         news = [
             warning for warning in warnings if warning not in self._warnings
@@ -142,6 +144,7 @@ class DeviceReporter:
             circuit=circuit,
             open_until=findings.open_until if circuit == "Open" else None,
             tunnel=tunnel,
+            guard=guard_state(device, findings),
         )
 
     def _ready_differs(self, device: Device) -> bool:

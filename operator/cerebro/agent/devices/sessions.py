@@ -15,12 +15,11 @@ from datetime import UTC, datetime, timedelta
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.circumstances import circumstances, policy_of
+from cerebro.agent.devices.access.clients import client_keys, frozen_clients
 from cerebro.agent.devices.access.contention import ContentionTracker
 from cerebro.agent.devices.access.desired import (
     PassContext,
     SessionDecision,
-    client_keys,
-    frozen_clients,
     judge_all,
     judgements,
 )
@@ -83,6 +82,7 @@ class DeviceSessions:
         """UIDs of the Sessions that changed since then."""
 
         self._changed = context.session_changes.follow(namespace, device)
+
         for stored in context.by_device.get(namespace, device):
             self._changed.add(stored.uid)
 
@@ -111,6 +111,7 @@ class DeviceSessions:
 
         for uid in self._changed.take():
             self._untold[uid] = None
+
             if not self._look_at(uid):
                 gone.append(uid)
 
@@ -127,14 +128,18 @@ class DeviceSessions:
         self._frozen.pop(uid, None)
 
         stored = self._context.store.by_uid(SESSION, self._namespace, uid)
+
         if stored is None or device_of(stored) != self._device:
             self._roster.leave(uid)
+
             return False
 
         session = self._context.as_it_counts(stored)
+
         if session is None:
             self._roster.leave(uid)
             self._note_frozen(stored)
+
             return False
 
         session = self._reporter.known(session)
@@ -155,12 +160,14 @@ class DeviceSessions:
         decided.
         """
         body = self._context.frozen_body(stored)
+
         if body is not None:
             self._frozen[stored.uid] = frozen_clients([body])
 
     def any_gone(self, uids: Iterable[str]) -> bool:
         """Return whether one of these Sessions is not in the store any more."""
         store = self._context.store
+
         return any(
             store.by_uid(SESSION, self._namespace, uid) is None for uid in uids
         )
@@ -186,6 +193,7 @@ class DeviceSessions:
 
         for key in list(self.flows):
             uid, _, _ = key.partition(" ")
+
             if uid in gone:
                 del self.flows[key]
 
@@ -227,6 +235,7 @@ class DeviceSessions:
 
             before = decision.session.status.phase
             moved = decision.verdict.phase not in (None, before)
+
             if moved or self._reporter.awaits_clock(decision):
                 ended.add(uid)
 
@@ -269,8 +278,11 @@ class DeviceSessions:
                 contested=_is_among(contested, decision.session),
             )
 
-            if self._reporter.report(decision, result.plan, obstacle):
-                self._changed.add(decision.session.metadata.uid)
+            uid = decision.session.metadata.uid
+            user = result.users.get(uid)
+
+            if self._reporter.report(decision, result.plan, obstacle, user):
+                self._changed.add(uid)
 
             yield
 
@@ -294,12 +306,13 @@ class DeviceSessions:
         telling = (reason, lasting, rejects, at.hold, at.clock_trusted)
 
         sessions = roster.all()
+
         if telling == self._told:
-            known = (roster.get(uid) for uid in self._untold)
-            sessions = [session for session in known if session is not None]
+            sessions = roster.some(self._untold)
 
         self._untold = {}
         self._told = None
+
         decisions = judgements(
             sessions,
             None,
@@ -311,6 +324,7 @@ class DeviceSessions:
             self._tell(decision, reason, rejects=rejects, lasting=lasting)
             for decision in decisions
         )
+
         self._told = telling
 
         return self.next_clock()
@@ -327,6 +341,7 @@ class DeviceSessions:
         news.
         """
         never_let_in = decision.session.status.authorized_at is None
+
         if rejects and decision.verdict.live and never_let_in:
             reason = _OFFLINE
 
@@ -334,6 +349,7 @@ class DeviceSessions:
             return False
 
         is_news = self._reporter.report(decision, None, reason)
+
         if is_news:
             self._changed.add(decision.session.metadata.uid)
 

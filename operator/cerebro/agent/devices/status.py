@@ -15,10 +15,11 @@ from typing import Any
 from cerebro.agent.devices.breaker import State
 from cerebro.agent.devices.model import (
     DeviceWarning,
+    GuardFound,
+    RouterClock,
     RouterFacts,
     TechnicalUserFact,
 )
-from cerebro.agent.devices.unsupported import unsupported_fields
 from cerebro.agent.dry_run import cause
 from cerebro.domain.conditions import (
     ConditionState,
@@ -33,6 +34,7 @@ from cerebro.resources.device import DeviceStatus
 
 _EQUAL = "Equal"
 _CHANGING = "Changing"
+_GUARDED = "Guarded"
 
 MAX_PLAN_LINES = 256
 """Lines that a status takes."""
@@ -61,6 +63,9 @@ class DeviceFindings:
     """What the router does besides access that a person should know; see
     `survey`.
     """
+
+    ipv6_to_shut: tuple[str, ...] | None = None
+    """Interfaces with a hotspot on which no rule of a person stops IPv6."""
 
     technical: tuple[DeviceWarning, ...] = ()
     """Why the technical user is not in use; see `technical`."""
@@ -95,6 +100,28 @@ class DeviceFindings:
     configuration: tuple[str, ...] | None = None
     """In dry run with `spec.manageConfig`: what would be changed at the
     router's end of the tunnel, a line each.
+    """
+
+    router_clock: RouterClock | None = None
+    """The router's clock at the last look; None: not known."""
+
+    schedulers_forbidden: bool = False
+    """Whether device-mode of the router forbids schedulers."""
+
+    guard_found: GuardFound | None = None
+    """What the last look at the router's configuration says of the guard."""
+
+    guard: ConditionState | None = None
+    """Guarded; None for a Device that asks for no guard."""
+
+    kept_configuration: tuple[DeviceWarning, ...] = ()
+    """What is not as `spec.manageConfig` wants it, or not confirmed; see
+    `config`.
+    """
+
+    undone_configuration: str | None = None
+    """The change that the router took back, as a digest; None: as the status
+    has it; empty: there is none.
     """
 
     active: int = 0
@@ -144,6 +171,7 @@ def device_status(
             "openUntil": _whole_second(findings.open_until),
         },
         "technicalUser": _technical_user(old, findings.technical_user),
+        "undoneConfiguration": _undone(old, findings),
         "plan": _plan(findings),
         "lastResyncAt": findings.last_resync_at or old.last_resync_at,
     }
@@ -169,8 +197,8 @@ def _states(
     # Ready is the operator's to take back.
     if not operator_says(device):
         warnings = (
-            *unsupported_fields(device),
             *findings.technical,
+            *findings.kept_configuration,
             *findings.surveyed,
             *findings.warnings,
         )
@@ -191,6 +219,9 @@ def _states(
     states["Configured"] = _configured(device, findings)
     if findings.tunnel is not None:
         states["TunnelUp"] = findings.tunnel
+
+    if findings.guard is not None:
+        states[_GUARDED] = findings.guard
 
     return states
 
@@ -349,6 +380,13 @@ def _technical_user(
         return None
 
     return None if name is None else {"name": name, "secretVersion": version}
+
+
+def _undone(old: DeviceStatus, findings: DeviceFindings) -> str | None:
+    """Return the change that was undone, as the status has it."""
+    undone = findings.undone_configuration
+
+    return old.undone_configuration if undone is None else undone or None
 
 
 def _whole_second(moment: datetime | None) -> str | None:

@@ -9,30 +9,33 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cerebro.agent.context import AgentContext
-from cerebro.agent.devices.config.preview import (
-    configuration_lines,
-    configuration_prints,
-    note,
-    previews_configuration,
-    tunnel_to_preview,
-)
+from cerebro.agent.devices.fitness.ipv6 import ipv6_warnings, shuts_ipv6
 from cerebro.agent.devices.fitness.router import (
     fitness_prints,
     fitness_reading,
     fitness_warnings,
+    forbids_schedulers,
 )
-from cerebro.agent.devices.model import DeviceWarning
 from cerebro.agent.devices.status import DeviceFindings
 from cerebro.agent.devices.urgency import unless_urgent
 from cerebro.resources import Device
 from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.errors import DeadlineExceeded, Trap
 from cerebro.routeros.client.session import RouterSession
-from cerebro.routeros.ipv6 import ipv6_leaks, ipv6_prints, ipv6_reading
+from cerebro.routeros.configuration.ipv6 import ipv6_comment
+from cerebro.routeros.ipv6.leaks import ipv6_leaks, ipv6_to_shut
+from cerebro.routeros.ipv6.reading import (
+    Ipv6Reading,
+    ipv6_prints,
+    ipv6_reading,
+)
 
 _LOOK_FOR_URGENT = 0.02
 """Seconds between two looks, while the router prints, whether somebody waits.
 """
+
+_AFTER_CHANGE = 5.0
+"""Seconds until what a change of the configuration did is looked at."""
 
 
 class Survey:
@@ -42,6 +45,7 @@ class Survey:
         self._context = context
         self._session: RouterSession | None = None
         self._due_at = 0.0
+        self._is_second_look = False
 
     async def take(
         self,
@@ -58,10 +62,6 @@ class Survey:
 
         now = time.monotonic()
         is_due = session is not self._session or now >= self._due_at
-        wants_plan = previews_configuration(device)
-        is_due = is_due or wants_plan is not (
-            findings.configuration is not None
-        )
         if not is_due or urgent():
             return findings
 
@@ -69,78 +69,57 @@ class Survey:
 
         try:
             replies = await _read(session, [*ipv6, *fitness], urgent)
-            tunnel_lines = await self._configuration(device, session, urgent)
         except DeadlineExceeded:
             # Nobody needs it now: a slow router is asked at the next resync.
             replies = []
-            tunnel_lines = (note("the router was too slow"),)
 
-        if replies is None or (wants_plan and tunnel_lines is None):
+        if replies is None:
             return findings
 
         self._session = session
         self._due_at = now + device.spec.resync_interval.total_seconds()
 
-        reading = fitness_reading(replies[len(ipv6) :])
+        fitness_known = fitness_reading(replies[len(ipv6) :])
+        ipv6_known = ipv6_reading(replies[: len(ipv6)])
+        leaks = ipv6_leaks(ipv6_known)
+
+        if leaks and shuts_ipv6(device):
+            self._look_at_change(now)
+
+        surveyed = (
+            *fitness_warnings(device, fitness_known),
+            *ipv6_warnings(device, leaks),
+        )
 
         return replace(
             findings,
-            surveyed=(
-                *fitness_warnings(device, reading),
-                *ipv6_warnings(replies[: len(ipv6)]),
-            ),
-            configuration=tunnel_lines if wants_plan else None,
+            surveyed=surveyed,
+            ipv6_to_shut=self._to_shut(ipv6_known, findings),
+            schedulers_forbidden=findings.schedulers_forbidden
+            if fitness_known.device_mode is None
+            else forbids_schedulers(fitness_known.device_mode),
         )
 
-    async def _configuration(
-        self,
-        device: Device,
-        session: RouterSession,
-        urgent: Callable[[], bool],
+    def _to_shut(
+        self, reading: Ipv6Reading, findings: DeviceFindings
     ) -> tuple[str, ...] | None:
-        """Return what `spec.manageConfig` would change, as lines; None if that
-        is not to be shown, or if somebody came to wait.
-
-        Raises RouterError.
+        """Return where IPv6 is to be shut; as it was known where the router
+        did not say it now.
         """
-        if not previews_configuration(device):
-            return None
+        comment = ipv6_comment(self._context.installation)
+        interfaces = ipv6_to_shut(reading, comment)
 
-        tunnel = tunnel_to_preview(
-            device, self._context.store, self._context.installation
-        )
-        if isinstance(tunnel, str):
-            return (note(tunnel),)
+        return findings.ipv6_to_shut if interfaces is None else interfaces
 
-        replies = await _read(session, configuration_prints(tunnel), urgent)
-        if replies is None:
-            return None
+    def _look_at_change(self, now: float) -> None:
+        """Look soon at what the rules of `spec.manageConfig` did, if not just
+        now.
+        """
+        is_second_look = self._is_second_look
+        self._is_second_look = not is_second_look
 
-        return configuration_lines(tunnel, replies)
-
-
-def ipv6_warnings(
-    replies: list[Reply | Trap],
-) -> tuple[DeviceWarning, ...]:
-    """Return a warning if IPv6 leads past the hotspot, by the replies to
-    `ipv6_prints`.
-    """
-
-    leaks = ipv6_leaks(ipv6_reading(replies))
-    if not leaks:
-        return ()
-
-    rules = "; ".join(
-        f"/ipv6/firewall/filter/add chain=forward in-interface={interface} action=drop"
-        for interface in leaks
-    )
-
-    message = (
-        f"clients behind the hotspot on {', '.join(leaks)} get IPv6 addresses, and the hotspot is for IPv4 only: "
-        f"they are online without access. Shut it on the router: {rules}"
-    )
-
-    return (DeviceWarning("IPv6PastHotspot", message),)
+        if not is_second_look:
+            self._due_at = min(self._due_at, now + _AFTER_CHANGE)
 
 
 async def _read(

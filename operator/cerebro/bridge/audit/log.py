@@ -10,12 +10,12 @@ counted.
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Protocol
 
@@ -24,7 +24,9 @@ import structlog
 from cerebro.bridge.audit.line_file import LineFile
 from cerebro.bridge.audit.redaction import cut, redacted
 from cerebro.bridge.audit_settings import AuditSettings
+from cerebro.bridge.compact_json import compact_json
 from cerebro.bridge.intents import Client
+from cerebro.runtime.clock import now_ms
 
 WRITE_EVERY = 0.2
 """Seconds between two writes."""
@@ -64,7 +66,7 @@ class AuditLog:
     def __init__(self, sink: LineSink | None) -> None:
         """Without a sink nothing is told."""
         self._sink = sink
-        self._lines: deque[str] = deque()
+        self._lines: deque[bytes] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit")
         self._failing = False
         self._writing: asyncio.Task[None] | None = None
@@ -143,9 +145,7 @@ class AuditLog:
         if payload:
             line["payload"] = redacted(payload)
 
-        self._lines.append(
-            json.dumps(line, ensure_ascii=False, separators=(",", ":"))
-        )
+        self._lines.append(compact_json(line))
 
     async def run(self) -> None:
         """Write what comes until cancelled."""
@@ -171,13 +171,13 @@ class AuditLog:
             return
 
         # Lines that come meanwhile are appended behind these.
-        batch = "".join(f"{line}\n" for line in islice(self._lines, count))
+        batch = b"".join(line + b"\n" for line in islice(self._lines, count))
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(
                 self._thread,
                 self._sink.append,
-                batch.encode("utf-8", "replace"),
+                batch,
             )
         except (OSError, ValueError) as error:
             if not self._failing:
@@ -199,6 +199,14 @@ class AuditLog:
 
 
 def _now_text() -> str:
-    text = datetime.now(UTC).isoformat(timespec="milliseconds")
+    seconds, milliseconds = divmod(now_ms(), 1000)
 
-    return text.replace("+00:00", "Z")
+    return f"{_whole_second(seconds)}.{milliseconds:03}Z"
+
+
+@lru_cache(maxsize=1)
+def _whole_second(seconds: int) -> str:
+    """Return a time in UTC, in which many lines are told, without its zone."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+
+    return moment.replace(tzinfo=None).isoformat()

@@ -33,7 +33,7 @@ _SECRET_WORD = re.compile(
 """A secret within a text, such as a sentence for a router: `password=x`."""
 
 _HINT = re.compile(r"(?i)(?:pass|secret|token|psk|pwd|key)[\w-]*\s*[=:]")
-"""What a text has that needs a closer look."""
+"""What a text has that needs a closer look; none without one of these signs."""
 
 _DEPTH = 8
 """Levels of objects and lists that are shown; what is deeper is masked."""
@@ -55,9 +55,10 @@ def token_mark(token: str) -> str:
 def redacted(fields: Mapping[str, Any], depth: int = _DEPTH) -> dict[str, Any]:
     """Return an object without its secrets, and no longer than can be shown."""
     names = list(fields)
-    shown = {
-        cut(name): _shown(name, fields[name], depth) for name in names[:_ITEMS]
-    }
+    shown: dict[str, Any] = {}
+    for name in names[:_ITEMS]:
+        shown_name, secrecy = _name(name)
+        shown[shown_name] = _shown(secrecy, fields[name], depth)
 
     if len(names) > _ITEMS:
         shown["…"] = f"{len(names) - _ITEMS} more"
@@ -69,18 +70,32 @@ def cut(text: str) -> str:
     """Return a text without secrets within it, and no longer than can be
     shown.
     """
-    if _HINT.search(text):
+    may_assign = "=" in text or ":" in text
+    if may_assign and _HINT.search(text):
         text = _SECRET_WORD.sub(rf"\1{MASK}", text)
 
     return text if len(text) <= _TEXT else f"{text[:_TEXT]}…"
 
 
-def _shown(name: str, value: Any, depth: int) -> Any:
-    """Return what is shown of a member with that name."""
+def _name(name: str) -> tuple[str, str]:
+    """Return how a name is shown, and the secrecy of its values."""
+    if len(name) > _LONGEST_NAME:
+        return cut(name), _SECRET
+
+    return _short_name(name)
+
+
+@lru_cache(maxsize=1024)
+def _short_name(name: str) -> tuple[str, str]:
+    """Return the same of a name that comes again and again."""
+    return cut(name), _secrecy(name)
+
+
+def _shown(secrecy: str, value: Any, depth: int) -> Any:
+    """Return what is shown of a value whose name has that secrecy."""
     if value is None or isinstance(value, bool):
         return value
 
-    secrecy = _secrecy(name) if len(name) <= _LONGEST_NAME else _SECRET
     if secrecy == _SECRET:
         return MASK
 
@@ -93,10 +108,9 @@ def _shown(name: str, value: Any, depth: int) -> Any:
     if isinstance(value, int | float):
         return value
 
-    return _shown_inside(name, value, depth)
+    return _shown_inside(secrecy, value, depth)
 
 
-@lru_cache(maxsize=1024)
 def _secrecy(name: str) -> str:
     """Return what a value with that name is: secret, a token, or neither."""
     if _SECRET_NAME.search(name):
@@ -105,7 +119,7 @@ def _secrecy(name: str) -> str:
     return _TOKEN if _TOKEN_NAME.search(name) else ""
 
 
-def _shown_inside(name: str, value: Any, depth: int) -> Any:
+def _shown_inside(secrecy: str, value: Any, depth: int) -> Any:
     """Return what is shown of an object or a list."""
     if depth <= 0:
         return MASK
@@ -116,7 +130,7 @@ def _shown_inside(name: str, value: Any, depth: int) -> Any:
     if not isinstance(value, list | tuple):
         return MASK
 
-    items = [_shown(name, item, depth - 1) for item in value[:_ITEMS]]
+    items = [_shown(secrecy, item, depth - 1) for item in value[:_ITEMS]]
     if len(value) > _ITEMS:
         items.append(f"… {len(value) - _ITEMS} more")
 

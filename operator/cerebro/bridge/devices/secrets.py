@@ -9,21 +9,19 @@ from contextlib import suppress
 from typing import Any
 
 from cerebro.bridge.devices.registry import Registry
-from cerebro.bridge.devices.secret_names import (
+from cerebro.bridge.errors import ApiError
+from cerebro.bridge.requests.routers import Login
+from cerebro.bridge.secrets.making import make_secret
+from cerebro.bridge.secrets.names import (
     Purpose,
     is_made_here,
     secret_name,
 )
-from cerebro.bridge.errors import ApiError
-from cerebro.bridge.requests.routers import Login
 from cerebro.kube.client.errors import AlreadyExists, Conflict, NotFound
-from cerebro.resources import GROUP_VERSION, Device, label_value
+from cerebro.resources import Device
 from cerebro.resources.naming import (
     ANNOTATION_ADDRESS,
     ANNOTATION_DEVICE,
-    LABEL_DEVICE,
-    LABEL_MANAGED_BY,
-    MANAGED_BY_BRIDGE,
     SECRET_TYPE_ROUTER,
     SECRET_TYPE_WIREGUARD,
 )
@@ -86,7 +84,7 @@ class DeviceSecrets:
 
     async def drop(self, device: Device, purpose: Purpose, name: str) -> None:
         """Delete a Secret of a Device if the bridge made it."""
-        if not is_made_here(device, purpose, name):
+        if not is_made_here(device.name, purpose, name):
             return
 
         with suppress(NotFound):
@@ -127,23 +125,5 @@ class DeviceSecrets:
         """Create a Secret. One of that name has the same content: its name
         says so.
         """
-        owner = {
-            "apiVersion": GROUP_VERSION,
-            "kind": "Device",
-            "name": device.name,
-            "uid": device.metadata.uid,
-        }
-
-        labels = {
-            LABEL_MANAGED_BY: MANAGED_BY_BRIDGE,
-            LABEL_DEVICE: label_value(device.name),
-        }
-
         with suppress(AlreadyExists):
-            await self._registry.api.create_secret(
-                self._registry.namespace,
-                name,
-                labels=labels,
-                owner=owner,
-                **fields,
-            )
+            await make_secret(self._registry.api, device, name, **fields)

@@ -50,6 +50,7 @@ from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.settings import BridgeSettings
 from cerebro.bridge.store.base import NonceStore
+from cerebro.bridge.users.service import HotspotUsers
 
 _PAGES = ("/openapi.json", "/docs", "/redoc")
 """What FastAPI adds."""
@@ -62,6 +63,7 @@ log = structlog.get_logger(__name__)
 
 def make_routes(
     service: OrderService,
+    users: HotspotUsers,
     devices: DeviceFamily,
     commands: CommandService,
     state: Callable[[], BridgeState],
@@ -71,7 +73,7 @@ def make_routes(
         HealthEndpoints(service, state),
         StatusEndpoints(service, devices.wireguard, state),
         OrderEndpoints(service),
-        HotspotEndpoints(service),
+        HotspotEndpoints(service, users),
         SessionEndpoints(service),
         IdentityEndpoints(service),
         DeviceEndpoints(service),

@@ -199,9 +199,10 @@ def _first(named: Sequence[Fields], names: tuple[str, ...]) -> str | None:
     """
     for place in named:
         for name in names:
-            value = _text(place, name)
-            if value:
-                return value
+            value = place.get(name)
+            text = _shown(value) if value else None
+            if text:
+                return text
 
     return None
 
@@ -210,8 +211,10 @@ def _text(fields: Fields, name: str) -> str | None:
     """Return a text of the request as it came, and no longer than a line may
     have.
     """
-    value = fields.get(name)
+    return _shown(fields.get(name))
 
+
+def _shown(value: object) -> str | None:
     return value.strip()[:_MAX_TEXT] if isinstance(value, str) else None
 
 

@@ -11,11 +11,13 @@ from cerebro.bridge.endpoints.base import (
     counted,
     read_call,
 )
+from cerebro.bridge.endpoints.page_fields import USER_FIELDS
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.http.auth import Access
 from cerebro.bridge.http.refusals import (
     GRANT_REFUSALS,
     REVOKE_REFUSALS,
+    USER_REFUSALS,
     codes,
     merge,
 )
@@ -24,6 +26,9 @@ from cerebro.bridge.metrics import AUTHORIZE, REVOKE
 from cerebro.bridge.orders.answers import GrantAnswer, RevokeAnswer
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.requests import hotspot as requests
+from cerebro.bridge.requests.fields import Fields, mik_id, read_token
+from cerebro.bridge.users.answers import UserAnswer
+from cerebro.bridge.users.service import HotspotUsers
 
 _CLIENT = {
     "identity": "R1",
@@ -31,10 +36,16 @@ _CLIENT = {
     "ip": "10.5.50.10",
     "mac": "AA:BB:CC:DD:EE:FF",
 }
+_USER = {
+    "mikId": "R1",
+    "username": "guest-17",
+    "password": "s3cret-17",
+    "profile": "default",
+    "minutes": 60,
+}
 _NOT_SERVED = {
     "/relay/upload-redirect": "files on routers are not written here: put the page on the router by hand",
     "/relay/hotspot/upload-redirect": "files on routers are not written here: put the page on the router by hand",
-    "/relay/hotspot/ensure-user": "hotspot users are not made yet: authorize the client by its MAC or address",
 }
 """Paths of the old relay that answer 501, and the sentence of each."""
 
@@ -65,8 +76,9 @@ class HotspotRevokeAnswer(AppliedAnswer):
 class HotspotEndpoints:
     """Access by a dashboard's session."""
 
-    def __init__(self, service: OrderService) -> None:
+    def __init__(self, service: OrderService, users: HotspotUsers) -> None:
         self._service = service
+        self._users = users
 
     def routes(self) -> list[Route]:
         """Return the endpoints."""
@@ -96,12 +108,21 @@ class HotspotEndpoints:
                 summary="End the access of an order, a session or a client",
                 answer=HotspotRevokeAnswer,
                 example=_CLIENT,
-                fields=("sessionId", "deviceToken"),
+                fields=("sessionId", "deviceToken", "username"),
+                schemas=USER_FIELDS,
                 required=(
-                    ("pedidoId", "sessionId", "deviceToken", "ip", "mac"),
+                    (
+                        "pedidoId",
+                        "sessionId",
+                        "deviceToken",
+                        "ip",
+                        "mac",
+                        "username",
+                    ),
                 ),
                 refusals=REVOKE_REFUSALS,
             ),
+            self._route_of_users(),
             *(
                 Route(
                     method="POST",
@@ -116,6 +137,35 @@ class HotspotEndpoints:
                 for path in _NOT_SERVED
             ),
         ]
+
+    def _route_of_users(self) -> Route:
+        return Route(
+            method="POST",
+            path="/relay/hotspot/ensure-user",
+            access=Access.SIGNED,
+            handler=self.ensure_user,
+            summary="Have a hotspot user on a router",
+            answer=UserAnswer,
+            example=_USER,
+            fields=("token", "deviceToken", "identity", "expiresAt"),
+            schemas=USER_FIELDS,
+            required=(("username", "token", "deviceToken"),),
+            refusals=USER_REFUSALS,
+        )
+
+    async def ensure_user(self, request: Request) -> Answer:
+        """Have a user on the router with which phones log in at the hotspot,
+        and answer when it is there: the same call again changes nothing.
+
+        Without `username` the user is that of the portal's `token`, and without
+        `password` the bridge makes one, the same each time, and answers with it.
+        The user goes at `expiresAt`, or after `minutes`; with neither it stays
+        until it is revoked. A user that is over is made anew by a later call.
+        """
+        call, fields = read_call(request)
+        wanted = requests.ensure_user(fields, call.requested_at, call.trace_id)
+
+        return await self._users.ensure(wanted, call.arrived)
 
     async def authorize(self, request: Request) -> Answer:
         """Let a phone in for `pedidoId`, else for the caller's `sessionId`,
@@ -143,10 +193,14 @@ class HotspotEndpoints:
         return HotspotGrantAnswer(result=result)
 
     async def revoke(self, request: Request) -> Answer:
-        """End the access of `pedidoId`, of `sessionId`, or of a phone by its
-        addresses, and answer when nothing on the router is due to it.
+        """End the access of `pedidoId`, of `sessionId`, of the hotspot user
+        `username`, or of a phone by its addresses, and answer when nothing on
+        the router is due to it.
         """
         call, fields = read_call(request)
+        if requests.names_user_alone(fields):
+            fields = {**fields, "pedidoId": await self._place_of_user(fields)}
+
         revoke = requests.revoke(
             fields,
             call.requested_at,
@@ -169,6 +223,14 @@ class HotspotEndpoints:
         to do instead.
         """
         raise ApiError(501, "not_implemented", _NOT_SERVED[request.url.path])
+
+    async def _place_of_user(self, fields: Fields) -> str:
+        """Return what stands in an order's place for the user of a revoke."""
+        return await self._users.place(
+            mik_id(fields),
+            read_token(fields),
+            requests.user_name(fields) or "",
+        )
 
     def _is_known(self, order_id: str) -> bool:
         return bool(self._service.sessions.of_order(order_id))

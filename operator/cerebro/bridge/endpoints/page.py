@@ -282,7 +282,10 @@ def _body(route: Route, example: Mapping[str, Any]) -> dict[str, Any]:
     may be anything.
     """
     names = (*example, *route.fields)
-    fields = {name: FIELDS.get(name, {}) for name in names}
+    fields = {
+        name: dict(route.schemas.get(name, FIELDS.get(name, {})))
+        for name in names
+    }
     content = {
         "schema": body_schema(fields, route.required),
         "example": dict(example),

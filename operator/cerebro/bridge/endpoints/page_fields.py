@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cerebro.bridge.requests.fields import MAX_MINUTES, MAX_TEXT, MAX_TOKEN
+from cerebro.bridge.requests.hotspot import MAX_USER_TEXT, USER_TEXT
 from cerebro.bridge.requests.orders import MAX_ID
 from cerebro.resources.naming import SESSION_PLACE
 from cerebro.resources.values import HOST_PATTERN, KEY_PATTERN
@@ -141,6 +142,11 @@ FIELDS: Mapping[str, Schema] = {
         "description": "An object of the caller's; of it `mikrotik.publicIp` is recorded.",
     },
     "mikId": text(_ROUTER),
+    "minutes": _number(
+        "The length in minutes, if there is no `expiresAt`.",
+        exclusiveMinimum=0,
+        maximum=MAX_MINUTES,
+    ),
     "mikrotik": {
         "type": "object",
         "description": "`publicIp` (recorded, never dialled), `apiUser`, `apiPassword`, `apiPort`.",
@@ -200,6 +206,7 @@ FIELDS: Mapping[str, Schema] = {
         exclusiveMinimum=0,
         maximum=MAX_MINUTES * 60_000,
     ),
+    "token": text("The same as `deviceToken`.", MAX_TOKEN),
     "tunnelIp": {
         "anyOf": [
             {"type": "string", "format": "ipv4"},
@@ -217,6 +224,28 @@ FIELDS: Mapping[str, Schema] = {
     "username": text("The user to log in as.", 128),
 }
 """The fields of requests, by name."""
+
+
+def _user_text(description: str) -> Schema:
+    """Return the schema of a text that a hotspot user is made of."""
+    return {
+        "type": ["string", "null"],
+        "pattern": f"^({USER_TEXT})?$",
+        "maxLength": MAX_USER_TEXT,
+        "description": description,
+    }
+
+
+USER_FIELDS: Mapping[str, Schema] = {
+    "username": _user_text("The name of the hotspot user."),
+    "password": _user_text(
+        "Its password; left out, the bridge makes one and answers with it."
+    ),
+    "profile": _user_text(
+        "Its hotspot user profile; left out, the router's default."
+    ),
+}
+"""The fields of requests about hotspot users, by name."""
 
 
 def body_schema(

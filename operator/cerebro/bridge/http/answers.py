@@ -4,7 +4,6 @@ of an answer or of an error.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pydantic_core import PydanticSerializationError
 from starlette.responses import Response
 
 from cerebro.bridge.answers import Answer
+from cerebro.bridge.compact_json import compact_json
 from cerebro.bridge.errors import ApiError
 
 
@@ -74,7 +74,4 @@ def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
     """Return an answer in compact JSON and UTF-8; what UTF-8 cannot carry
     becomes a question mark.
     """
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(
-        text.encode("utf-8", "replace"), status, media_type="application/json"
-    )
+    return Response(compact_json(body), status, media_type="application/json")

@@ -98,6 +98,8 @@ MEANINGS: Mapping[str, str] = {
     "tunnel_ip_taken": "Another Device has this tunnel address.",
     "unreachable": "The router cannot be reached.",
     "unsupported_syntax": "The router's API has no such words.",
+    "user_made_by_hand": "A person made a user of this name on the router.",
+    "user_not_ours": "A Session that was not made over HTTP has this user.",
     "vps_config_missing": "The Hub has no key or endpoint, or is missing.",
     "wg_peer_failed": "The Hub refuses the router's key or networks.",
     "wg_peer_pending": "The Hub's interface has not got the key yet.",
@@ -179,6 +181,15 @@ GRANT_REFUSALS = merge(
         s409="device_unknown order_expired revoked revoked_later trial_used "
         "name_collision peer_offline",
         s503="order_check_failed order_check_unavailable",
+    ),
+)
+USER_REFUSALS = merge(
+    ROUTER_OF_CALL,
+    _INBOX,
+    _ROUTER_AWAITED,
+    codes(
+        s409="name_collision order_expired peer_offline revoked revoked_later "
+        "user_made_by_hand user_not_ours",
     ),
 )
 REVOKE_REFUSALS = merge(_ORDER, codes(s409="asked_later device_unknown"))

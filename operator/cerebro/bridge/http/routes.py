@@ -57,6 +57,11 @@ class Route:
     fields: tuple[str, ...] = ()
     """Further fields of the body, besides those of the example."""
 
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Schemas of fields that mean something else here than on other
+    endpoints.
+    """
+
     required: tuple[str | tuple[str, ...], ...] = ()
     """Fields without which it refuses a body; a tuple has names of which one
     must be there.

@@ -30,6 +30,9 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 5.0)
 _Request = tuple[str, str, int]
 """Method, route and status."""
 
+_Authorized = tuple[str, bool]
+"""A router, and whether an order was done there."""
+
 _JOB_SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
 _STORE_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0)
 
@@ -198,6 +201,9 @@ class Metrics(_Figures):
         # method, route and status, of which there are few.
         self._by_request: dict[_Request, tuple[Labelled, Histogram]] = {}
 
+        # The same by router, and whether it was done.
+        self._by_router: dict[_Authorized, tuple[Labelled, Histogram]] = {}
+
     def request(
         self, method: str, route: str, status: int, seconds: float
     ) -> None:
@@ -237,9 +243,19 @@ class Metrics(_Figures):
         if router_id is None:
             return
 
-        labels = (router_id, "success" if ok else "failure")
-        self._authorizations.labels(*labels).inc()
-        self._authorization_seconds.labels(*labels).observe(seconds)
+        key: _Authorized = (router_id, ok)
+        children = self._by_router.get(key)
+
+        if children is None:
+            labels = (router_id, "success" if ok else "failure")
+            children = self._by_router[key] = (
+                self._authorizations.labels(*labels),
+                self._authorization_seconds.labels(*labels),
+            )
+
+        count, time = children
+        count.inc()
+        time.observe(seconds)
 
     def count(self, key: str) -> None:
         """Count under a key of the old relay's, such as `consumer.ack_sent`.
@@ -311,6 +327,9 @@ class Metrics(_Figures):
     def _forget_router(self, router_id: str) -> None:
         """Forget what bears the name of a router whose Device is no more."""
         self._old.forget(router_id)
+
+        for ok in (True, False):
+            self._by_router.pop((router_id, ok), None)
 
         for metric in (self._authorizations, self._authorization_seconds):
             metric.remove_by_labels({"router_id": router_id})

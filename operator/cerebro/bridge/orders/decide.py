@@ -97,13 +97,13 @@ def decide(
     """
 
     if latest_after(order.cause, known.revokes) is not None:
-        raise _revoked_later()
+        raise revoked_later()
 
     # An object of the order's name may be ours, somebody else's, or of another
     # order.
     same, holder = known.same, known.holder
     if same is not None and same.spec.order_id != order.order_id:
-        raise _name_collision(same)
+        raise name_collision(same)
 
     if same is not None and not is_ours(same):
         same, holder = None, same
@@ -135,10 +135,10 @@ def is_open(order: Authorize, known: Known) -> bool:
         return False
 
     facts = session_facts(session, known.now)
-    if not facts.live or _needs_new_chance(session, known.now):
+    if not facts.live or needs_new_chance(session, known.now):
         return False
 
-    return not _extension(order, session, facts)
+    return not extension(order, session, facts)
 
 
 def overtaken(order: Authorize, known: Known) -> Write | None:
@@ -180,17 +180,17 @@ def _renew(
     # Its end: anew where it is over, else prolonged at most.
     revived = spec.revoked or facts.ended_by_clock
     if revived:
-        if spec.revoked and _not_later(order, revoke_of(session)):
-            raise _revoked_later()
+        if spec.revoked and not_later(order, revoke_of(session)):
+            raise revoked_later()
 
         source = _source_of_end(session, known)
-        changes |= _wire_end(_end_from(order, source, known))
+        changes |= wire_end(_end_from(order, source, known))
         changes["revoked"] = False
     else:
-        changes |= _extension(order, session, facts)
+        changes |= extension(order, session, facts)
 
     # Its client: that of the latest request.
-    is_latest = spec.requested_at is None or not _not_later(
+    is_latest = spec.requested_at is None or not not_later(
         order, request_of(session)
     )
     if is_latest or revived:
@@ -198,7 +198,7 @@ def _renew(
         if moved is not None:
             changes["client"] = moved
 
-    if revived or _needs_new_chance(session, known.now):
+    if revived or needs_new_chance(session, known.now):
         changes["grantBefore"] = format_time(
             known.now + known.windows.within(order.type)
         )
@@ -243,8 +243,8 @@ def _supersede(
     if is_live and moved_client(holder, client) is None:
         return Keep(holder)
 
-    if holder.spec.revoked and _not_later(order, revoke_of(holder)):
-        raise _revoked_later()
+    if holder.spec.revoked and not_later(order, revoke_of(holder)):
+        raise revoked_later()
 
     name = supersession_name(
         namespace, known.device.name, order.type, holder.name
@@ -269,7 +269,7 @@ def _create(
 ) -> Create:
     expires_at = end.get("expires_at")
     if expires_at is not None and expires_at <= known.now:
-        raise _expired()
+        raise expired()
 
     return create_write(
         namespace,
@@ -314,8 +314,8 @@ def _end_from(order: Authorize, source: Session, known: Known) -> End:
     if order.type == "Trial" and (facts.ended_by_clock or used_up):
         raise _trial_used()
 
-    if source.spec.revoked and _not_later(order, revoke_of(source)):
-        raise _revoked_later()
+    if source.spec.revoked and not_later(order, revoke_of(source)):
+        raise revoked_later()
 
     if facts.ended_by_clock:
         return _later_end(order, facts.ends_at)
@@ -344,15 +344,15 @@ def _later_end(order: Authorize, ended_at: datetime | None) -> End:
     must be later than that one's.
     """
     if order.expires_at is None:
-        raise _expired()
+        raise expired()
 
     if ended_at is not None and order.expires_at <= ended_at:
-        raise _expired()
+        raise expired()
 
     return {"expires_at": order.expires_at}
 
 
-def _extension(
+def extension(
     order: Authorize, session: Session, facts: SessionFacts
 ) -> dict[str, Any]:
     """Return the later end that a Paid order names while its Session lives; a
@@ -365,13 +365,13 @@ def _extension(
         return {}
 
     is_requested = session.spec.requested_at is not None
-    if is_requested and _not_later(order, request_of(session)):
+    if is_requested and not_later(order, request_of(session)):
         return {}
 
-    return _wire_end({"expires_at": order.expires_at})
+    return wire_end({"expires_at": order.expires_at})
 
 
-def _needs_new_chance(session: Session, now: datetime) -> bool:
+def needs_new_chance(session: Session, now: datetime) -> bool:
     """Return whether a Session failed, or would: nobody granted it within its
     time.
     """
@@ -384,7 +384,7 @@ def _needs_new_chance(session: Session, now: datetime) -> bool:
     return is_late and session.status.authorized_at is None
 
 
-def _wire_end(end: End) -> dict[str, Any]:
+def wire_end(end: End) -> dict[str, Any]:
     """Return an end under wire names, as a merge patch that also takes the
     former end away.
     """
@@ -398,14 +398,15 @@ def _wire_end(end: End) -> dict[str, Any]:
     return {}
 
 
-def _not_later(order: Authorize, cause: Cause | None) -> bool:
+def not_later(order: Authorize, cause: Cause | None) -> bool:
     """Return whether an order came before a cause, or is that cause (False
     without one).
     """
     return cause is not None and not cause.precedes(order.cause)
 
 
-def _expired() -> ApiError:
+def expired() -> ApiError:
+    """Return the error for an order whose time is over."""
     return ApiError(
         409,
         "order_expired",
@@ -413,7 +414,8 @@ def _expired() -> ApiError:
     )
 
 
-def _revoked_later() -> ApiError:
+def revoked_later() -> ApiError:
+    """Return the error for an order that a later revoke has ended (A4)."""
     return ApiError(
         409,
         "revoked_later",
@@ -427,7 +429,8 @@ def _trial_used() -> ApiError:
     )
 
 
-def _name_collision(session: Session) -> ApiError:
+def name_collision(session: Session) -> ApiError:
+    """Return the error for a name that another order's Session has (A1)."""
     return ApiError(
         409,
         "name_collision",

@@ -15,7 +15,14 @@ from typing import get_args
 
 from cerebro.bridge.audit.log import AuditLog
 from cerebro.bridge.errors import ApiError, invalid
-from cerebro.bridge.intents import Authorize, Cause, Client, Intent, Revoke
+from cerebro.bridge.intents import (
+    Authorize,
+    Cause,
+    Client,
+    EnsureUser,
+    Intent,
+    Revoke,
+)
 from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.causes import latest_after
 from cerebro.bridge.orders.decide import (
@@ -31,6 +38,7 @@ from cerebro.bridge.orders.outcomes import Awaited
 from cerebro.bridge.orders.resolve import Resolver
 from cerebro.bridge.orders.revoke import decide_revoke
 from cerebro.bridge.orders.sessions import MAX_DECISIONS, Sessions, Written
+from cerebro.bridge.orders.users.executor import UserExecutor
 from cerebro.bridge.orders.writes import Write
 from cerebro.bridge.store.base import (
     Entry,
@@ -66,6 +74,7 @@ class OrderExecutor:
         complete: Callable[[], Awaitable[None]],
         enqueue: Callable[[Entry], None],
         windows: GrantWindows,
+        users: UserExecutor,
         default_paid: timedelta | None = None,
         audit: AuditLog | None = None,
         check: OrderCheck | None = None,
@@ -80,6 +89,7 @@ class OrderExecutor:
             enqueue,
             audit or AuditLog(None),
         )
+        self._users = users
         self._complete = complete
         self._windows = windows
         self._default_paid = default_paid
@@ -100,6 +110,9 @@ class OrderExecutor:
 
             if isinstance(intent, Revoke):
                 return await self._revoke(intent)
+
+            if isinstance(intent, EnsureUser):
+                return await self._users.carry_out(intent)
 
             return await self._hellos.carry_out(entry, intent)
         except RefusedByServer as error:

@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from cerebro.bridge.errors import ApiError
-from cerebro.bridge.intents import Authorize, Intent
+from cerebro.bridge.intents import Authorize, EnsureUser, Intent
 from cerebro.bridge.order_check.check import FAILED, UNAVAILABLE
 from cerebro.bridge.orders.slots import Slots
 from cerebro.bridge.store.base import Entry, InboxStore
@@ -450,6 +450,8 @@ def _too_late(entry: Entry, now: int, windows: GrantWindows) -> bool:
     have to be granted (A5).
     """
     intent = entry.intent
+    if isinstance(intent, EnsureUser):
+        intent = intent.as_order
 
     if not isinstance(intent, Authorize):
         return False

@@ -82,7 +82,7 @@ def judge(
     if _is_enforced(session, enforced, wanted):
         return WaitResult.DONE
 
-    _raise_by_hand(enforced)
+    _raise_by_hand(enforced, wanted)
 
     if _is_dry_run(enforced) or _is_dry_run(ready):
         return WaitResult.DRY_RUN
@@ -192,7 +192,7 @@ def _is_dry_run(condition: Condition | None) -> bool:
     return condition is not None and condition.reason == reasons.DRY_RUN
 
 
-def _raise_by_hand(enforced: Condition | None) -> None:
+def _raise_by_hand(enforced: Condition | None, wanted: Awaited) -> None:
     """Raise ApiError 409 if an entry that a person made is in the way."""
     if enforced is None or enforced.status == "True":
         return
@@ -203,6 +203,15 @@ def _raise_by_hand(enforced: Condition | None) -> None:
         )
 
         raise ApiError(409, "blocked_by_hand", message)
+
+    is_named = enforced.reason == reasons.USER_MADE_BY_HAND
+    if is_named and wanted is Awaited.GRANT:
+        message = (
+            enforced.message
+            or "a user made by hand on the router has this name"
+        )
+
+        raise ApiError(409, "user_made_by_hand", message)
 
     if enforced.reason == reasons.GRANTED_BY_HAND:
         message = (

@@ -12,6 +12,13 @@ from cerebro.routeros.access.model import AccessPolicy, DesiredAccess, Grant
 from cerebro.routeros.access.plan import access_plan
 from cerebro.routeros.access.result import describe
 from cerebro.routeros.access.tables import Actual
+from cerebro.routeros.access.user_model import (
+    MASKED,
+    ActualUsers,
+    DesiredUsers,
+    WantedUser,
+)
+from cerebro.routeros.access.users import user_plan
 
 
 def planned_commands(
@@ -32,5 +39,28 @@ def planned_commands(
     ends_at = until.timestamp() if until else None
     desired = DesiredAccess(grants=(Grant(client.mac, client.ip, ends_at),))
     plan = access_plan(desired, Actual(), policy)
+
+    return describe(list(plan.commands()))
+
+
+def planned_user(
+    device: Device,
+    name: str,
+    profile: str | None,
+    until: datetime | None,
+    installation: str,
+) -> list[str]:
+    """Return the commands that would make this hotspot user on this Device,
+    until `until` (None: for ever); its password is not shown.
+    """
+    wanted = WantedUser(
+        name, profile, MASKED, until.timestamp() if until else None
+    )
+    plan = user_plan(
+        DesiredUsers(wanted=(wanted,)),
+        ActualUsers(),
+        installation=installation,
+        server=device.spec.access.hotspot_server,
+    )
 
     return describe(list(plan.commands()))

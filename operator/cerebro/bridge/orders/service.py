@@ -15,7 +15,13 @@ from datetime import UTC, datetime
 import structlog
 
 from cerebro.bridge.errors import ApiError, starting
-from cerebro.bridge.intents import Authorize, Client, Hello, Revoke
+from cerebro.bridge.intents import (
+    Authorize,
+    Client,
+    EnsureUser,
+    Hello,
+    Revoke,
+)
 from cerebro.bridge.metrics import Metrics
 from cerebro.bridge.orders.answers import (
     GrantAnswer,
@@ -82,13 +88,14 @@ class OrderService:
         written, result = await self._grant(order, arrived)
         mikrotik = self._router_answer(written.device, written.client, result)
         session = self._first_known(written.targets)
-        answer = _granted(order, written.device, written.client, mikrotik)
 
-        return answer.model_copy(
-            update={
-                "client_seen": session.status.client_seen if session else None,
-                "warning": _warning(order, written.client, session),
-            }
+        return _granted(
+            order,
+            written.device,
+            written.client,
+            mikrotik,
+            client_seen=session.status.client_seen if session else None,
+            warning=_warning(order, written.client, session),
         )
 
     async def _grant(
@@ -97,12 +104,12 @@ class OrderService:
         """Carry an order through, and count it for the router that it is for,
         also if the caller named none. Raises ApiError.
         """
-        router_id = self.known_router(order.mik_id)
+        router_id: str | None = None
         is_granted = False
 
         try:
             kept = await self.open_already(order)
-            written = kept or await self._write(order, arrived)
+            written = kept or await self.write(order, arrived)
             router_id = written.device.router_id
 
             if kept is not None:
@@ -113,6 +120,7 @@ class OrderService:
             is_granted = True
         finally:
             seconds = time.monotonic() - arrived
+            router_id = router_id or self.known_router(order.mik_id)
             self.metrics.authorized(router_id, is_granted, seconds)
 
         return written, result
@@ -127,17 +135,20 @@ class OrderService:
         if self.settings.dry_run:
             device, _ = await self._place_in_dry_run(revoke)
             return _revoked(
-                revoke, device, revoke.client, _mikrotik(device, dry_run=True)
+                revoke,
+                device,
+                revoke.client,
+                router_result(device, dry_run=True),
             )
 
-        written = await self._write(revoke, arrived)
+        written = await self.write(revoke, arrived)
         result = await self.wait(written, self.deadline(arrived))
         if not written.targets:
             await (
                 self.store.sync()
             )  # nothing but our memory of it keeps a late order from opening
 
-        mikrotik = _mikrotik(
+        mikrotik = router_result(
             written.device, dry_run=result is WaitResult.DRY_RUN
         )
 
@@ -188,8 +199,8 @@ class OrderService:
         """Return until when an answer has to be known (A7)."""
         return arrived + self.settings.answer_timeout_ms / 1000 - MARGIN
 
-    async def _write(
-        self, intent: Authorize | Revoke, arrived: float
+    async def write(
+        self, intent: Authorize | Revoke | EnsureUser, arrived: float
     ) -> Written:
         """Have an intent carried out, and return what was written.
 
@@ -291,13 +302,13 @@ class OrderService:
         self, device: Device, client: Client, result: WaitResult
     ) -> RouterResult:
         if result is not WaitResult.DRY_RUN:
-            return _mikrotik(device)
+            return router_result(device)
 
         commands = planned_commands(
             device, client, None, self.settings.installation
         )
 
-        return _mikrotik(device, dry_run=True, commands=commands)
+        return router_result(device, dry_run=True, commands=commands)
 
     async def _place_in_dry_run(
         self, intent: Authorize | Revoke
@@ -343,7 +354,7 @@ class OrderService:
             order,
             device,
             client,
-            _mikrotik(device, dry_run=True, commands=commands),
+            router_result(device, dry_run=True, commands=commands),
         )
 
 
@@ -352,6 +363,9 @@ def _granted(
     device: Device,
     client: Client,
     mikrotik: RouterResult,
+    *,
+    client_seen: bool | None = None,
+    warning: str | None = None,
 ) -> GrantAnswer:
     return GrantAnswer(
         pedido_id=order.order_id,
@@ -360,6 +374,8 @@ def _granted(
         ip=client.ip,
         mac=client.mac,
         mikrotik=mikrotik,
+        client_seen=client_seen,
+        warning=warning,
     )
 
 
@@ -394,7 +410,7 @@ def _revoked(
     )
 
 
-def _mikrotik(
+def router_result(
     device: Device, *, dry_run: bool = False, commands: list[str] | None = None
 ) -> RouterResult:
     """Return the part of an answer that tells of the router."""

@@ -8,7 +8,7 @@ it reads its own writes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
@@ -85,6 +85,7 @@ class Sessions:
         self._by_device = store.add_index(SESSION, device_of)
         self._by_mac = store.add_index(SESSION, _mac_of)
         self._by_ip = store.add_index(SESSION, _ip_of)
+        self._by_user = store.add_index(SESSION, _user_of)
         self._by_superseded = store.add_index(SESSION, _superseded)
         self._devices = store.add_index(DEVICE, _router_id)
         self._waiters: dict[str, set[asyncio.Event]] = {}
@@ -110,11 +111,13 @@ class Sessions:
         """Return the Device with that routerID, in any case; of several the
         oldest.
         """
-        devices = _models(
-            self._devices, self.namespace, mik_id.casefold(), Device
-        )
-        if len(devices) == 1:
-            return devices[0]
+        key = mik_id.casefold()
+        named = self._devices.get(self.namespace, key)
+        if len(named) == 1:
+            (stored,) = named
+            return stored.read(Device)
+
+        devices = _models(self._devices, self.namespace, key, Device)
 
         return min(devices, key=age_key, default=None)
 
@@ -171,6 +174,12 @@ class Sessions:
         """
         stored = self._store.get(SESSION, self.namespace, name)
         return stored.read(Session) if stored else None
+
+    def of_user(self, device: str, user: str) -> list[Session]:
+        """Return the unfinished Sessions that name this hotspot user on a
+        Device.
+        """
+        return _models(self._by_user, self.namespace, (device, user), Session)
 
     def of_order(self, order_id: str) -> list[Session]:
         """Return the unfinished Sessions of an order on all Devices, of any
@@ -394,7 +403,9 @@ class Sessions:
             del self.asked_again[change.name]
 
 
-def _models(index: Index, namespace: str, key: str, model: type[R]) -> list[R]:
+def _models(
+    index: Index, namespace: str, key: Hashable, model: type[R]
+) -> list[R]:
     """Return the objects of an index that our models can read."""
     models = (stored.read(model) for stored in index.get(namespace, key))
     return [item for item in models if item is not None]
@@ -413,6 +424,15 @@ def _mac_of(stored: StoredObject) -> str | None:
 def _ip_of(stored: StoredObject) -> str | None:
     session = stored.read(Session)
     return Client.of(session).ip if session else None
+
+
+def _user_of(stored: StoredObject) -> tuple[str, str] | None:
+    """Return the Device and the hotspot user that a Session names."""
+    session = stored.read(Session)
+    if session is None or session.spec.hotspot_user is None:
+        return None
+
+    return session.spec.device_ref.name, session.spec.hotspot_user.name
 
 
 def _superseded(stored: StoredObject) -> str | None:

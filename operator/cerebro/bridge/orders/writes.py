@@ -33,12 +33,16 @@ from cerebro.resources.naming import (
     LABEL_DEVICE,
     LABEL_MANAGED_BY,
     LABEL_ORDER,
+    LABEL_USER_SECRET,
     MANAGED_BY_BRIDGE,
     label_value,
 )
 
 TTL_AFTER_FINISHED = timedelta(hours=24)
 """How long the record of a Session of ours stays after its end is enforced."""
+
+USER_SECRET_KEPT = "kept"  # noqa: S105 the value of a label
+"""The value of LABEL_USER_SECRET."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,9 @@ def create_write(
     if fields.order_id:
         labels[LABEL_ORDER] = label_value(fields.order_id)
 
+    if fields.hotspot_user is not None:
+        labels[LABEL_USER_SECRET] = USER_SECRET_KEPT
+
     metadata: dict[str, Any] = {
         "name": name,
         "namespace": namespace,
@@ -182,6 +189,9 @@ def patch_write(
     notes = _annotations(trace_id, annotations)
     if notes:
         metadata["annotations"] = notes
+
+    if spec.get("hotspotUser") is not None:
+        metadata["labels"] = {LABEL_USER_SECRET: USER_SECRET_KEPT}
 
     body = {"metadata": metadata, "spec": dict(spec)}
     is_note = spec.keys() == {"requestedAt"}

@@ -58,12 +58,7 @@ def parse_body(body: bytes) -> Fields:
         return {}
 
     try:
-        parsed = json.loads(
-            body.decode("utf-8"),
-            parse_constant=_no_constant,
-            parse_float=_finite,
-            object_pairs_hook=_object,
-        )
+        parsed = _DECODER.decode(body.decode("utf-8"))
 
         # UTF-8 holds no surrogate, so one can only come of an escape.
         if b"\\ud" in body or b"\\uD" in body:
@@ -226,7 +221,7 @@ def places(fields: Fields) -> list[Fields]:
     """Return the request itself, then the objects inside it that may name
     phone and router.
     """
-    inner = [fields.get(name) for name in _INNER_OBJECTS]
+    inner = [fields[name] for name in _INNER_OBJECTS if name in fields]
     return [fields, *(value for value in inner if isinstance(value, Mapping))]
 
 
@@ -336,6 +331,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     twice = next(name for name, count in counts.items() if count > 1)
 
     raise _UnusableError(f"{printable(twice)[:MAX_TEXT]!r} stands twice")
+
+
+_DECODER = json.JSONDecoder(
+    parse_constant=_no_constant,
+    parse_float=_finite,
+    object_pairs_hook=_object,
+)
 
 
 def _refuse_surrogates(parsed: Any) -> None:

@@ -76,7 +76,9 @@ def authorize(
         order_id = _order_of_trial(token)
 
     expires_at = read_moment(fields, "expiresAt")
-    duration = _duration(fields, session_type) if expires_at is None else None
+    duration = (
+        order_length(fields, session_type) if expires_at is None else None
+    )
     if session_type == "Trial":
         end = _end_of_trial(requested_at, expires_at, duration, trial_minutes)
     else:
@@ -164,11 +166,13 @@ def _type(fields: Fields, order_id: str | None) -> SessionType:
     return "Paid"
 
 
-def _duration(fields: Fields, session_type: SessionType) -> timedelta | None:
+def order_length(
+    fields: Fields, session_type: SessionType
+) -> timedelta | None:
     """Return the length that an order names, None if it names none.
 
     It is in minutes under any of its names, else in milliseconds as `tempo`. A
-    trial's 0 counts as absent (A5).
+    trial's 0 counts as absent (A5). Raises ApiError 400.
     """
     for name, value, parts_of_a_minute in _lengths(fields, session_type):
         if value is None:

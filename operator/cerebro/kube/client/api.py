@@ -249,14 +249,20 @@ class KubeApi:
         return table
 
     async def list_objects(
-        self, kind: Kind, namespace: str, *, field_selector: str | None = None
+        self,
+        kind: Kind,
+        namespace: str,
+        *,
+        field_selector: str | None = None,
+        label_selector: str | None = None,
     ) -> AsyncIterator[Manifest]:
         """Yield the objects of a collection, read a page at a time.
 
         Raises Expired, an Unavailable, if that took too long.
         """
+        query = {"labelSelector": label_selector} if label_selector else {}
         async for page in self._pages(
-            kind, namespace, field_selector, {}, "application/json"
+            kind, namespace, field_selector, query, "application/json"
         ):
             for item in page["items"]:
                 yield item

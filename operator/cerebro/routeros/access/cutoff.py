@@ -35,17 +35,20 @@ def cut_off(
 
     hosts = state.hosts_of(mac, ips)
     addresses = _addresses(hosts, ips) - state.live_ips
+
     if not keep_logins:
         _log_out(state, mac, addresses)
 
     state.result.wants_connections = True
     running = state.tables.connections_of(addresses)
     due = [row for row in running if flows is None or row[".id"] in flows]
+
     open_hosts = [
         host
         for host in hosts
         if is_true(host.row, "bypassed") or is_true(host.row, "authorized")
     ]
+
     if not keep_hosts:
         for row in due:
             state.changes.drop_unindexed(FLOWS, CONNECTION, row)
@@ -75,6 +78,7 @@ def _addresses(hosts: list[IndexedRow], ips: set[str]) -> set[str]:
     of its hosts.
     """
     addresses = set(ips)
+
     for host in hosts:
         addresses.update(
             value
@@ -93,10 +97,12 @@ def logged_in_by_router(
     """
     addresses = _addresses(state.hosts_of(mac, ips), set(ips))
     row = next(iter(_logins(state, mac, addresses)), None)
+
     if row is None:
         return None
 
     user, way = row.row.get("user", ""), row.row.get("login-by", "unknown")
+
     return (
         f"the router logs {mac or row.address} in by itself, as user {user!r} "
         f"(login-by {way})"
@@ -110,6 +116,7 @@ def _logins(
     client's.
     """
     active = state.tables.active
+
     at_addresses = (
         row
         for ip in addresses
@@ -120,12 +127,39 @@ def _logins(
     return in_order(active.with_mac(mac), at_addresses)
 
 
+def let_in_as_user(
+    state: PlanState, mac: str | None, ips: Collection[str]
+) -> bool:
+    """Return whether a client is logged in as a hotspot user that a live
+    Session wants: then it has its access by that.
+    """
+    if not state.desired.live_users:
+        return False
+
+    addresses = _addresses(state.hosts_of(mac, ips), set(ips))
+
+    return any(_is_live(state, row) for row in _logins(state, mac, addresses))
+
+
+def _is_live(state: PlanState, row: IndexedRow) -> bool:
+    """Return whether a login or a cookie is that of a user whom a live Session
+    wants.
+    """
+    return row.row.get("user") in state.desired.live_users
+
+
 def _log_out(state: PlanState, mac: str | None, addresses: set[str]) -> None:
-    """Remove the active rows and cookies of a client."""
+    """Remove the active rows and cookies of a client, but for those of users
+    whom a live Session wants.
+    """
     for row in _logins(state, mac, addresses):
+        if _is_live(state, row):
+            continue
+
         state.changes.drop(LOGOUT, row)
         key = mac or row.mac or row.address
         state.result.logged_out[client_id(key)] = row.row.get("user", "")
 
     for row in state.tables.cookies.with_mac(mac):
-        state.changes.drop(LOGOUT, row)
+        if not _is_live(state, row):
+            state.changes.drop(LOGOUT, row)

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cerebro.routeros.access.cutoff import cut_off, logged_in_by_router
+from cerebro.routeros.access.cutoff import (
+    cut_off,
+    let_in_as_user,
+    logged_in_by_router,
+)
 from cerebro.routeros.access.legacy import LegacyClient, legacy_client
 from cerebro.routeros.access.marker import client_id, latest_ends
 from cerebro.routeros.access.model import Client, Ending
@@ -65,8 +69,10 @@ class Endings:
 
         # Whoever has another live Session keeps what that one needs: only rows
         # of this one went.
-        lives = state.is_live(client.mac, client.ips) or (
-            ending.mac is None and state.is_live(None, ending.ips)
+        lives = (
+            state.is_live(client.mac, client.ips)
+            or (ending.mac is None and state.is_live(None, ending.ips))
+            or let_in_as_user(state, client.mac, client.ips)
         )
 
         frozen = not {client.mac, *client.ips}.isdisjoint(state.desired.frozen)

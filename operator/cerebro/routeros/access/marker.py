@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from cerebro.routeros.menus.menu import Row, is_dynamic
 
 _PREFIX = "cerebro"
+ID_LENGTH = 10
+"""Characters of a client id."""
+
 _MARKER = re.compile(
     r"cerebro:([A-Za-z0-9_.-]{1,32}):([0-9a-f]{10}):(never|[0-9]{1,12})\Z"
 )
@@ -35,7 +38,7 @@ class Marker:
 
     def __str__(self) -> str:
         until = "never" if self.until is None else str(self.until)
-        return f"{_PREFIX}:{self.installation}:{self.client_id}:{until}"
+        return f"{prefix(self.installation)}{self.client_id}:{until}"
 
     def passed(self, now: float | None) -> bool:
         """Tell whether its end has come; `now` in unix seconds, None when no
@@ -44,11 +47,16 @@ class Marker:
         return self.until is not None and now is not None and self.until <= now
 
 
+def prefix(installation: str) -> str:
+    """Return with what all markers of an installation begin."""
+    return f"{_PREFIX}:{installation}:"
+
+
 def client_id(key: str) -> str:
     """Return the first 10 hex digits of SHA-256 over a client key (a MAC, else
     an IPv4 address).
     """
-    return hashlib.sha256(key.encode()).hexdigest()[:10]
+    return hashlib.sha256(key.encode()).hexdigest()[:ID_LENGTH]
 
 
 def marker_for(installation: str, key: str, until: float | None) -> Marker:

@@ -80,6 +80,8 @@ class DesiredAccess:
     unexplained rows go before the end that their marker says, None: all of
     them (rule E13). `logged_in_again` are the client ids that the router keeps
     logging in by itself after their end: their logins are left, and said.
+    `live_users` are names of hotspot users that live Sessions want: who is
+    logged in as one of them is let in by that.
     """
 
     grants: tuple[Grant, ...] = ()
@@ -91,6 +93,7 @@ class DesiredAccess:
     now: float | None = None
     retiring: frozenset[str] | None = None
     logged_in_again: frozenset[str] = frozenset()
+    live_users: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)

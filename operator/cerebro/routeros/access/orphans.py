@@ -7,7 +7,11 @@ Only for a plan that knows everybody who has access: see
 
 from __future__ import annotations
 
-from cerebro.routeros.access.cutoff import cut_off, is_unexplained
+from cerebro.routeros.access.cutoff import (
+    cut_off,
+    is_unexplained,
+    let_in_as_user,
+)
 from cerebro.routeros.access.marker import client_id
 from cerebro.routeros.access.result import HOSTS, UNDO
 from cerebro.routeros.access.state import PlanState
@@ -68,7 +72,12 @@ def retire(state: PlanState, rows: list[IndexedRow]) -> None:
 
     # What somebody else needs, or a person granted, is not cut off: only our
     # rows go.
-    if state.is_live(mac, ips) or state.granted_by_hand(mac, ips) is not None:
+    stays = (
+        state.is_live(mac, ips)
+        or let_in_as_user(state, mac, ips)
+        or state.granted_by_hand(mac, ips) is not None
+    )
+    if stays:
         for row in rows:
             state.changes.drop(UNDO, row)
 

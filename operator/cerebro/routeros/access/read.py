@@ -23,6 +23,8 @@ VOLATILE = frozenset({HOST.path, ACTIVE.path, COOKIE.path, CONNECTION.path})
 """Menus whose rows come and go by themselves. One that cannot be read delays a
 proof and no write (rule B0).
 """
+_NO_ROW = ("?.id=*FFFFFFFF",)
+"""Query words that are true for no row."""
 _HOST_ADDRESSES = (
     "address",
     "to-address",
@@ -111,7 +113,7 @@ def access_prints(policy: AccessPolicy, scope: Scope | None) -> list[Command]:
 
     ours = f"cerebro:{policy.installation}:"
     if scope is None:
-        lists = (f"?list={policy.address_list}", *_begins(ours), "?#|")
+        lists = (f"?list={policy.address_list}", *begins(ours), "?#|")
         return [
             _print(IP_BINDING),
             _print(ADDRESS_LIST, lists),
@@ -124,22 +126,22 @@ def access_prints(policy: AccessPolicy, scope: Scope | None) -> list[Command]:
     ips = [f"?address={ip}" for ip in sorted(scope.ips)]
     orders = [f"?comment={comment}" for comment in sorted(scope.comments)]
     prints = [
-        _print(IP_BINDING, _any([*macs, *ips, *orders, "?-mac-address"]))
+        _print(IP_BINDING, any_of([*macs, *ips, *orders, "?-mac-address"]))
     ]
 
     places = [*ips, *orders]
     listed: list[str] = (
-        [*_any(places), f"?list={policy.address_list}", "?#&"]
+        [*any_of(places), f"?list={policy.address_list}", "?#&"]
         if places
         else []
     )
     for key in sorted(scope.macs | scope.ips):
         listed += [
-            *_begins(f"{ours}{client_id(key)}:"),
+            *begins(f"{ours}{client_id(key)}:"),
             *(["?#|"] if listed else []),
         ]
 
-    prints.append(_print(ADDRESS_LIST, listed))
+    prints.append(_print(ADDRESS_LIST, listed or _NO_ROW))
     seen_at = [f"?to-address={ip}" for ip in sorted(scope.ips)]
     prints += [
         _print_any(HOST, [*macs, *ips, *seen_at]),
@@ -183,7 +185,7 @@ def _print(menu: Menu, queries: Sequence[str] = ()) -> Command:
     )
 
 
-def _begins(prefix: str) -> tuple[str, ...]:
+def begins(prefix: str) -> tuple[str, ...]:
     """Return query words that are true where the comment begins so; `prefix`
     ends with a colon.
     """
@@ -194,9 +196,9 @@ def _print_any(menu: Menu, words: Sequence[str]) -> Command:
     """Return the print of the rows for which one of the query words is true:
     of no row where no word is given.
     """
-    return _print(menu, _any(words) if words else ("?.id=*FFFFFFFF",))
+    return _print(menu, any_of(words) if words else _NO_ROW)
 
 
-def _any(words: Sequence[str]) -> tuple[str, ...]:
+def any_of(words: Sequence[str]) -> tuple[str, ...]:
     """Return query words that are true where one of them is."""
     return (*words, *("?#|" for _ in words[1:]))

@@ -7,7 +7,6 @@ import errno
 import hashlib
 import ipaddress
 import socket
-import ssl
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +21,17 @@ from cerebro.routeros.client.errors import (
     printable,
 )
 from cerebro.routeros.client.session import RouterSession
-from cerebro.routeros.client.tls import TlsSettings, ssl_context
+from cerebro.routeros.client.tls import (
+    TlsSettings,
+    anonymous_context,
+    ssl_context,
+)
+from cerebro.routeros.client.unreachable import (
+    GIVE_CERTIFICATE,
+    NO_CERTIFICATE,
+    may_lack_certificate,
+    unreachable,
+)
 
 _BUFFER = 1 << 18
 """Bytes that are read ahead of whoever takes them."""
@@ -175,25 +184,61 @@ async def _open(
 ) -> Wire:
     context = ssl_context(tls)
     server_name = (tls.server_name or address) if context is not None else None
-    place: dict[str, Any] = {"host": address, "port": port}
 
     try:
         async with asyncio.timeout(seconds):
-            if interface is not None:
-                place = {"sock": await _bound(address, port, interface)}
-
             reader, writer = await asyncio.open_connection(
-                **place,
+                **await _place(address, port, interface),
                 ssl=context,
                 server_hostname=server_name,
                 limit=_BUFFER,
             )
     except (OSError, ValueError) as error:
-        raise _unreachable(f"{address} port {port}", error, seconds) from error
+        if may_lack_certificate(tls, error):
+            await _refuse_anonymous(address, port, seconds, interface)
+
+        raise unreachable(f"{address} port {port}", error, seconds) from error
 
     _tune(writer.get_extra_info("socket"))
 
     return Wire(reader, writer)
+
+
+async def _refuse_anonymous(
+    address: str, port: int, seconds: float, interface: str | None
+) -> None:
+    """Raise Unreachable if the service has no certificate. Nothing is sent
+    over the connection that shows it.
+    """
+
+    try:
+        async with asyncio.timeout(seconds):
+            _, writer = await asyncio.open_connection(
+                **await _place(address, port, interface),
+                ssl=anonymous_context(),
+                server_hostname=address,
+            )
+    except (OSError, ValueError):
+        return
+
+    writer.transport.abort()
+
+    raise Unreachable(
+        NO_CERTIFICATE, f"{address} port {port}: {GIVE_CERTIFICATE}"
+    )
+
+
+async def _place(
+    address: str, port: int, interface: str | None
+) -> dict[str, Any]:
+    """Return where to connect to, for `asyncio.open_connection`.
+
+    Raises Unreachable, OSError, ValueError.
+    """
+    if interface is None:
+        return {"host": address, "port": port}
+
+    return {"sock": await _bound(address, port, interface)}
 
 
 async def _bound(address: str, port: int, interface: str) -> socket.socket:
@@ -249,45 +294,3 @@ def _tune(sock: socket.socket) -> None:
     for option, value in _KEEPALIVE.items():
         if hasattr(socket, option):  # absent outside Linux
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-
-
-def _unreachable(where: str, error: Exception, seconds: float) -> Unreachable:
-    """The error that says what to look at. The order matters, as most of these
-    derive from OSError.
-    """
-    match error:
-        case ssl.SSLCertVerificationError():
-            reason = "CertificateNotTrusted"
-            text = (
-                printable(error.verify_message)
-                + "; check api.tls.caSecretRef and api.tls.serverName"
-            )
-        case ssl.SSLError() | ConnectionResetError():
-            reason, text = (
-                "TLSFailed",
-                f"no TLS handshake; is this the port of the service api-ssl? ({error})",
-            )
-        case TimeoutError():
-            reason, text = (
-                "ConnectTimeout",
-                f"no connection within {seconds:g} s",
-            )
-        case ConnectionRefusedError():
-            reason, text = (
-                "ConnectionRefused",
-                "refused; does the service api listen there for this address?",
-            )
-        case socket.gaierror() | UnicodeError():
-            reason, text = (
-                "NameNotResolved",
-                "the name is not known; check api.address",
-            )
-        case OSError():
-            reason, text = "NoRoute", error.strerror or str(error)
-        case _:
-            reason, text = (
-                "BadAddress",
-                f"{error}; check api.address and api.tls.serverName",
-            )
-
-    return Unreachable(reason, f"{where}: {text}")

@@ -88,7 +88,7 @@ def router_credentials(
 
     if must_name_device and not secret.annotations.get(DEVICE_ANNOTATION):
         raise SecretError(
-            f"{where} names no Device, and the Device came over HTTP: give the Secret the annotation "
+            f"{where} names no Device, and what uses it came over HTTP: give the Secret the annotation "
             f"{DEVICE_ANNOTATION}: {device}"
         )
 

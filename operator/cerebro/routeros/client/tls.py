@@ -13,6 +13,8 @@ from cerebro.routeros.client.errors import SecretError
 class TlsSettings:
     """`ca`: PEM text of the authorities to trust [the system's], `server_name`
     [the address]: for Verify.
+
+    `mode` is kept to: what fails with Verify is never tried with less.
     """
 
     mode: Literal["Disabled", "Verify", "Insecure"] = "Disabled"
@@ -44,13 +46,29 @@ def ssl_context(tls: TlsSettings) -> ssl.SSLContext | None:
 
         return context
 
+    # A service without a certificate offers anonymous Diffie-Hellman only; one
+    # with a certificate takes one of the others, which stand first, so that
+    # one handshake serves both.
+    return _believing("ALL:+aNULL:@SECLEVEL=0")
+
+
+def anonymous_context() -> ssl.SSLContext:
+    """Return a context for a service without a certificate, and for no other:
+    whoever completes a handshake with it has none.
+    """
+    return _believing("ADH:@SECLEVEL=0")
+
+
+def _believing(ciphers: str) -> ssl.SSLContext:
+    """Return a context that believes whoever answers.
+
+    Anonymous Diffie-Hellman ended with TLS 1.2, and OpenSSL allows it at its
+    security level 0 only.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    # A service without a certificate offers anonymous Diffie-Hellman only,
-    # which ended with TLS 1.2; one with a certificate takes one of the others,
-    # which stand first, so that one handshake serves both.
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("ALL:+aNULL:@SECLEVEL=0")
+    context.set_ciphers(ciphers)
 
     return context

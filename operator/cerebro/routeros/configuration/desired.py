@@ -1,5 +1,9 @@
-"""The rows of a router's end of its tunnel: those that the pasted script makes,
-under the same names (see `bootstrap`). Pure.
+"""What `spec.manageConfig` keeps on a router, in parts: rows that serve one
+purpose and bear a comment of their own. Pure.
+
+The tunnel is the first part: the rows that the pasted script makes, under the
+same names (see `bootstrap`). A further part is a further `Part`; how its rows
+are read, compared and written is the same for all.
 """
 
 from __future__ import annotations
@@ -28,30 +32,71 @@ class WantedRow:
     before_chain: bool = False
 
 
-def wanted_rows(tunnel: Tunnel) -> list[WantedRow]:
-    """Return the rows of a tunnel, in the order in which they are made; the
-    interface is the first.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows that serve one purpose.
+
+    `menus` are those in which a row with that comment is the part's: one that
+    is not among `rows` goes. `risky` says that a mistake in it can cut the
+    connection to the router: it is written only while an undo is armed there
+    (see `undo`).
     """
-    return [
-        _interface(tunnel),
-        _peer(tunnel),
-        _address(tunnel),
-        *_routes(tunnel),
-        _input_rule(tunnel),
-    ]
+
+    comment: str
+    menus: tuple[Menu, ...]
+    rows: tuple[WantedRow, ...] = ()
+    risky: bool = True
 
 
-def menus(tunnel: Tunnel) -> tuple[Menu, ...]:
-    """Return the menus that have to be read for the plan of a tunnel."""
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """All that is kept on one router: its end of the tunnel, and further
+    parts. Without a tunnel, that is left as it is.
+    """
+
+    tunnel: Tunnel | None
+    further: tuple[Part, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All parts, the tunnel first."""
+        if self.tunnel is None:
+            return self.further
+
+        return (tunnel_part(self.tunnel), *self.further)
+
+    @property
+    def menus(self) -> tuple[Menu, ...]:
+        """The menus that have to be read for the plan, each once."""
+        menus = [menu for part in self.parts for menu in part.menus]
+        if self.tunnel is not None:
+            menus.append(SERVICE)
+
+        return tuple({menu.path: menu for menu in menus}.values())
+
+
+def tunnel_part(tunnel: Tunnel) -> Part:
+    """Return the part of the tunnel: its rows in the order in which they are
+    made, the interface first.
+    """
     family = family_of(tunnel)
 
-    return (
-        WIREGUARD,
-        WIREGUARD_PEERS,
-        addresses(family),
-        routes(family),
-        filters(family),
-        SERVICE,
+    return Part(
+        comment=tunnel.marker,
+        menus=(
+            WIREGUARD,
+            WIREGUARD_PEERS,
+            addresses(family),
+            routes(family),
+            filters(family),
+        ),
+        rows=(
+            _interface(tunnel),
+            _peer(tunnel),
+            _address(tunnel),
+            *_routes(tunnel),
+            _input_rule(tunnel),
+        ),
     )
 
 

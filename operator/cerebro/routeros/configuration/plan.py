@@ -1,7 +1,7 @@
-"""The plan of a router's end of its tunnel: `desired rows, actual rows ->
-commands`. Pure.
+"""The plan of a router's configuration: `desired rows, actual rows -> steps`.
+Pure.
 
-Only rows are changed that bear our comment or the older relay's, and the
+Only rows are changed that bear a comment of ours or the older relay's, and the
 service of the API. Rows that the router makes itself are never touched.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from cerebro.routeros.bootstrap import Tunnel
 from cerebro.routeros.client.command import Command
 from cerebro.routeros.configuration.desired import (
+    Configuration,
+    Part,
     WantedRow,
-    menus,
-    wanted_rows,
+    tunnel_part,
 )
 from cerebro.routeros.configuration.earlier import (
     Tables,
@@ -25,68 +25,67 @@ from cerebro.routeros.configuration.earlier import (
     obstacle,
     renamed,
 )
+from cerebro.routeros.configuration.steps import ConfigurationPlan, Step
 from cerebro.routeros.menus.ip import SERVICE
 from cerebro.routeros.menus.menu import Menu, Row, is_dynamic, is_true
 from cerebro.routeros.menus.wireguard import WIREGUARD
 
 
-@dataclass(slots=True)
-class ConfigurationPlan:
-    """Commands in their order, the rows that they name by path and id, and
-    what a person has to do.
-    """
+def configuration_plan(
+    configuration: Configuration, tables: Tables
+) -> ConfigurationPlan:
+    """Return what makes a router's configuration as wanted; applied and
+    planned again it gives nothing.
 
-    commands: list[Command] = field(default_factory=list)
-    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    def do(self, menu: Menu, verb: str, **attributes: str) -> None:
-        """Add a command."""
-        self.commands.append(Command(menu.path, verb, attributes))
-
-    def name(self, menu: Menu, row: Row) -> str:
-        """Note what a row says that a command names, and return its id."""
-        row_id = row[".id"]
-        self.rows.setdefault((menu.path, row_id), row)
-
-        return row_id
-
-
-def configuration_plan(tunnel: Tunnel, tables: Tables) -> ConfigurationPlan:
-    """Return what makes a router's end of the tunnel equal to `tunnel`;
-    applied and planned again it gives nothing.
-
-    `tables` has the rows of all `menus(tunnel)`, by path.
+    `tables` has the rows of `configuration.menus`, by path; a menu that the
+    router lacks is not there.
     """
     plan = ConfigurationPlan()
-    before = earlier_interface(tunnel, tables)
-    trouble = obstacle(tunnel, tables, before)
-    if trouble is not None:
-        plan.notes.append(trouble)
-        return plan
+    if configuration.tunnel is not None:
+        _plan_tunnel(plan, configuration.tunnel, tables)
 
-    wanted = wanted_rows(tunnel)
+    for part in configuration.further:
+        for menu in part.menus:
+            rows = _static(tables.get(menu.path, ()))
+            ours = [row for row in rows if row.get("comment") == part.comment]
 
-    for menu in menus(tunnel):
-        rows = [row for row in tables[menu.path] if not is_dynamic(row)]
-        ours = [row for row in rows if _is_ours(menu, row, tunnel, before)]
-        read = [renamed(row, before, tunnel.interface) for row in rows]
-        left = [renamed(row, before, tunnel.interface) for row in ours]
-
-        for each in wanted:
-            if each.menu.path == menu.path:
-                _ensure(plan, each, read, left)
-
-        for row in left:
-            row_id = plan.name(menu, row)
-            plan.do(menu, "remove", **{".id": row_id})
-
-    _limit_service(plan, tunnel, tables[SERVICE.path])
+            _plan_menu(plan, part, menu, rows, ours)
 
     return plan
 
 
-def _is_ours(menu: Menu, row: Row, tunnel: Tunnel, before: str | None) -> bool:
+def _plan_tunnel(
+    plan: ConfigurationPlan, tunnel: Tunnel, tables: Tables
+) -> None:
+    """Plan the router's end of the tunnel. The older relay's is taken over,
+    under our names; where somebody else's is in the way, nothing is done.
+    """
+    before = earlier_interface(tunnel, tables)
+    trouble = obstacle(tunnel, tables, before)
+    if trouble is not None:
+        plan.notes.append(trouble)
+        return
+
+    part = tunnel_part(tunnel)
+
+    for menu in part.menus:
+        rows = _static(tables.get(menu.path, ()))
+        ours = [row for row in rows if _is_tunnels(menu, row, tunnel, before)]
+        read = [renamed(row, before, tunnel.interface) for row in rows]
+        left = [renamed(row, before, tunnel.interface) for row in ours]
+
+        _plan_menu(plan, part, menu, read, left)
+
+    _limit_service(plan, tunnel, tables.get(SERVICE.path, ()))
+
+
+def _static(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if not is_dynamic(row)]
+
+
+def _is_tunnels(
+    menu: Menu, row: Row, tunnel: Tunnel, before: str | None
+) -> bool:
     """Return whether a row is the tunnel's: by its comment, the interface by
     its name.
     """
@@ -96,8 +95,31 @@ def _is_ours(menu: Menu, row: Row, tunnel: Tunnel, before: str | None) -> bool:
     return row.get("comment") == tunnel.marker or is_earlier(row, before)
 
 
+def _plan_menu(
+    plan: ConfigurationPlan,
+    part: Part,
+    menu: Menu,
+    rows: list[Row],
+    ours: list[Row],
+) -> None:
+    """Plan the rows of a part in one menu. Those of `ours` that nothing needs
+    are left over.
+    """
+    left = list(ours)
+
+    for wanted in part.rows:
+        if wanted.menu.path == menu.path:
+            _ensure(plan, part, wanted, rows, left)
+
+    for row in left:
+        row_id = plan.name(menu, row)
+        command = Command(menu.path, "remove", {".id": row_id})
+        plan.leftovers.append(Step(menu, command, part.risky, row))
+
+
 def _ensure(
     plan: ConfigurationPlan,
+    part: Part,
     wanted: WantedRow,
     rows: list[Row],
     left: list[Row],
@@ -105,57 +127,112 @@ def _ensure(
     """Plan one row. `left` are the rows of ours that nothing was planned for
     yet: the one that is taken leaves the list.
     """
-    menu, values = wanted.menu, wanted.values
     row = _taken(wanted, left)
-    first = _first_of_chain(wanted, rows)
+    first = _first_of_chain(part, wanted, rows)
 
     if row is None:
-        added = {
-            name: value for name, value in values.items() if name != "disabled"
-        }
-        if first is not None:
-            added["place-before"] = plan.name(menu, first)
-
-        plan.do(menu, "add", **added)
+        plan.steps.append(_adding(plan, part, wanted, first))
         return
 
     left.remove(row)
-    row_id = plan.name(menu, row)
-    differences = menu.differences(values, row)
+    menu, row_id = wanted.menu, plan.name(wanted.menu, row)
+    differences = menu.differences(wanted.values, row)
     if differences:
-        plan.do(menu, "set", **{".id": row_id, **differences})
+        command = Command(menu.path, "set", {".id": row_id, **differences})
+        plan.steps.append(Step(menu, command, part.risky, row))
 
-    if first is not None and first[".id"] != row_id:
-        before = plan.name(menu, first)
-        plan.do(menu, "move", numbers=row_id, destination=before)
+    if first is not None and _stands_behind(row, first, rows):
+        place = {"numbers": row_id, "destination": plan.name(menu, first)}
+        command = Command(menu.path, "move", place)
+        behind = _row_behind(row, rows)
+        plan.steps.append(
+            Step(menu, command, part.risky, row, row_behind=behind)
+        )
+
+
+def _adding(
+    plan: ConfigurationPlan, part: Part, wanted: WantedRow, first: Row | None
+) -> Step:
+    """Return the step that adds a row; `first` is the row to put it before."""
+    menu, values = wanted.menu, wanted.values
+    added = {
+        name: value for name, value in values.items() if name != "disabled"
+    }
+
+    if first is not None:
+        added["place-before"] = plan.name(menu, first)
+
+    names = wanted.key
+    if menu.path != WIREGUARD.path:
+        names = (*names, "comment")
+
+    return Step(
+        menu,
+        Command(menu.path, "add", added),
+        part.risky,
+        added_as={name: values[name] for name in names},
+    )
 
 
 def _taken(wanted: WantedRow, left: list[Row]) -> Row | None:
-    """Return the row of ours that is to become the wanted one."""
-    if wanted.menu.path == WIREGUARD.path:
+    """Return the row of ours that is to become the wanted one: of several that
+    which differs least.
+    """
+    menu, values = wanted.menu, wanted.values
+    if menu.path == WIREGUARD.path:
         return next(iter(left), None)
 
-    for row in left:
+    candidates = [
+        row
+        for row in left
         if all(
-            wanted.menu.normal(row, name)
-            == wanted.menu.normal(wanted.values, name)
+            menu.normal(row, name) == menu.normal(values, name)
             for name in wanted.key
-        ):
-            return row
+        )
+    ]
 
-    return None
+    return min(
+        candidates,
+        key=lambda row: len(menu.differences(values, row)),
+        default=None,
+    )
 
 
-def _first_of_chain(wanted: WantedRow, rows: list[Row]) -> Row | None:
-    """Return the row before which the wanted one stands, or itself; None where
-    the order says nothing.
+def _first_of_chain(
+    part: Part, wanted: WantedRow, rows: list[Row]
+) -> Row | None:
+    """Return the row before which the wanted one stands; None where the order
+    says nothing.
+
+    Rows of one part stand before all others of the chain, and among themselves
+    as they come.
     """
     if not wanted.before_chain:
         return None
 
-    chain = wanted.values["chain"]
+    return next(
+        (
+            row
+            for row in rows
+            if row.get("chain") == wanted.values["chain"]
+            and row.get("comment") != part.comment
+        ),
+        None,
+    )
 
-    return next((row for row in rows if row.get("chain") == chain), None)
+
+def _stands_behind(row: Row, first: Row, rows: list[Row]) -> bool:
+    ids = [each[".id"] for each in rows]
+
+    return ids.index(row[".id"]) > ids.index(first[".id"])
+
+
+def _row_behind(row: Row, rows: list[Row]) -> str | None:
+    """Return the id of the row that stands behind another one."""
+    ids = [each[".id"] for each in rows]
+    behind = ids[ids.index(row[".id"]) + 1 :]
+
+    return behind[0] if behind else None
 
 
 def _limit_service(
@@ -188,7 +265,8 @@ def _limit_service(
 
     if changes:
         row_id = plan.name(SERVICE, row)
-        plan.do(SERVICE, "set", **{".id": row_id, **changes})
+        command = Command(SERVICE.path, "set", {".id": row_id, **changes})
+        plan.steps.append(Step(SERVICE, command, risky=True, row=row))
 
 
 def _parts(text: str) -> list[str]:

@@ -42,3 +42,22 @@ COOKIE = Menu(
     compared={"mac-address": mac},
     read=("user",),
 )
+
+
+USER = Menu(
+    path="/ip/hotspot/user",
+    key=("name", "server"),
+    compared={
+        "name": plain,
+        "server": plain,
+        "profile": plain,
+        "disabled": boolean,
+        "comment": plain,
+    },
+    defaults={"server": "all", "profile": "default", "disabled": "false"},
+    read=("password",),
+    may_be_dynamic=True,
+)
+"""`password` reads `*****` for a user without the policy `sensitive`, so it is
+not among what is compared.
+"""

@@ -51,6 +51,72 @@ GRANT = {
     "plano": {"minutos": 60, "perfil": "default"},
 }
 KICKED = {"ok": True, "mikId": "R1", "kicked": 1}
+USER = {"mikId": "R1", "username": "{token}", "password": "pw-1"}
+REVOKE_OF_USER = {"identity": "R1", "username": "{token}"}
+HOTSPOT_USERS = [
+    Row(
+        "src/lib/relayHotspot.js",
+        post(
+            "/relay/hotspot/ensure-user",
+            {"identity": "R1", "token": "{token}", "minutes": 30},
+        ),
+        reads={"username": ANY, "password": ANY, "mocked": False},
+    ),
+    # What its successor has: the names are the caller's own.
+    *(
+        Row(
+            "src/lib/relayHotspot.js",
+            post("/relay/hotspot/ensure-user", {**USER, "profile": "gold"}),
+            reads={
+                "ok": True,
+                "mikId": "R1",
+                "user.username": "{token}",
+                "user.profile": "gold",
+                "created": created,
+            },
+            before=before,
+        )
+        for created, before in (
+            (True, ()),
+            (
+                False,
+                (
+                    post(
+                        "/relay/hotspot/ensure-user",
+                        {**USER, "profile": "gold"},
+                    ),
+                ),
+            ),
+        )
+    ),
+    Row(
+        "src/lib/relayHotspot.js",
+        post("/relay/hotspot/revoke", REVOKE_OF_USER),
+        reads={"ok": True, "state": "APPLIED"},
+        before=(post("/relay/hotspot/ensure-user", USER),),
+    ),
+    *(
+        Row(
+            "src/lib/relayHotspot.js",
+            post("/relay/hotspot/ensure-user", {**USER, **wrong}),
+            400,
+            {"ok": False, "code": "invalid_payload", "error": ANY},
+        )
+        for wrong in (
+            {"username": None},
+            {"username": "a b"},
+            {"password": "x" * 65},
+            {"profile": "gold/silver"},
+            {"minutes": 0},
+        )
+    ),
+    Row(
+        "src/lib/relayHotspot.js",
+        post("/relay/hotspot/ensure-user", {**USER, "mikId": "nowhere"}),
+        404,
+        {"code": "MIKROTIK_NODE_NOT_FOUND", "error": ANY},
+    ),
+]
 ROUTER_STATE = {
     "ok": True,
     "public.state": "OK",
@@ -244,15 +310,6 @@ ROUTERS = [
         reads={"ok": True, "mikId": "R1", "result.ok": True},
     ),
     Row(
-        "src/lib/relayHotspot.js",
-        post(
-            "/relay/hotspot/ensure-user",
-            {"identity": "R1", "token": "{token}", "minutes": 30},
-        ),
-        501,
-        {"code": "not_implemented", "error": ANY},
-    ),
-    Row(
         "src/app/api/mikrotik/arp/route.js",
         post("/relay/arp/lookup", {"ip": "{ip}", "mikId": "R1"}),
         reads={"mac": ANY, "data.mac": ANY, "entry.macAddress": ANY},
@@ -281,7 +338,7 @@ ROUTERS = [
         for token in ("RELAY_TOKEN_EXEC", "RELAY_TOKEN_TOOLS", "RELAY_TOKEN")
     ),
 ]
-ROWS = [*ACCESS, *IDENTITY, *HEALTH, *ROUTERS]
+ROWS = [*ACCESS, *IDENTITY, *HEALTH, *ROUTERS, *HOTSPOT_USERS]
 CALLERS = frozenset(
     (
         *PAYING,

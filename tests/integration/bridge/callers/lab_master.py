@@ -105,8 +105,8 @@ SIGNED = [
         "/relay/hotspot/ensure-user",
         {},
         "RELAY_TOKEN",
-        status=501,
-        reads={"code": "not_implemented"},
+        status=400,
+        reads={"code": "invalid_payload", "error": ANY},
     ),
     _form_c(
         "src/lib/relayFetch.js",

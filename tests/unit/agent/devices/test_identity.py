@@ -16,7 +16,6 @@ from cerebro.agent.devices.identity import (
 )
 from cerebro.agent.devices.model import RouterFacts
 from cerebro.agent.devices.status import DeviceFindings, device_status
-from cerebro.agent.devices.unsupported import unsupported_fields
 from cerebro.resources import Device
 from cerebro.routeros.client.errors import Unreachable
 
@@ -98,28 +97,6 @@ def test_b6_a_renamed_router_is_told() -> None:
     assert renaming("roof", renamed) is None
     assert renaming(None, renamed) is None
     assert renaming("lobby", RouterFacts()) is None
-
-
-@pytest.mark.parametrize(
-    ("spec", "named"),
-    [
-        ({}, ""),
-        ({"commands": "Off"}, ""),
-        ({"commands": "All"}, ""),
-        ({"manageConfig": True}, "spec.manageConfig does nothing"),
-        ({"offlineAfter": "1m"}, ""),
-        ({"technicalUser": {"passwordSecretRef": {"name": "t"}}}, ""),
-    ],
-)
-def test_t9_fields_that_do_nothing_are_named(
-    spec: dict[str, object], named: str
-) -> None:
-    """Case T9: a field works, or its object says NotSupported."""
-    warnings = unsupported_fields(device(None, **spec))
-    assert [warning.reason for warning in warnings] == (
-        ["NotSupported"] if named else []
-    )
-    assert "".join(warning.message for warning in warnings).startswith(named)
 
 
 def test_b6_the_status_names_the_router_that_answers_while_it_is_wrong() -> (

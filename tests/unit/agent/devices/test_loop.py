@@ -21,6 +21,7 @@ from cerebro.agent.devices.cleanup import clean_up
 from cerebro.agent.devices.connection import RouterLink
 from cerebro.agent.devices.loop import DeviceLoop
 from cerebro.agent.devices.model import RouterFacts
+from cerebro.agent.devices.users.reconcile import remove_all
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.references import device_of, hub_of, superseded_by
 from cerebro.kube.cache.store import Store
@@ -274,11 +275,19 @@ async def test_e1_a_clean_up_stops_with_the_lease_too() -> None:
         "bindings", mac_address=MAC, type="bypassed", comment=comment
     )
     outcome = await clean_up(
-        router.session, AccessPolicy(), dry_run=False, may_write=lambda: False
+        router.session,
+        AccessPolicy(),
+        remove_all,
+        dry_run=False,
+        may_write=lambda: False,
     )
     assert (router.written, outcome.settled) == ([], False)
     outcome = await clean_up(
-        router.session, AccessPolicy(), dry_run=False, may_write=lambda: True
+        router.session,
+        AccessPolicy(),
+        remove_all,
+        dry_run=False,
+        may_write=lambda: True,
     )
     assert (router.tables.bindings, outcome.settled) == ([], True)
 
@@ -294,7 +303,11 @@ async def test_f6_a_device_that_goes_in_dry_run_waits_while_rows_of_ours_are_the
             "bindings", mac_address=MAC, type="bypassed", comment=comment
         )
     outcome = await clean_up(
-        router.session, AccessPolicy(), dry_run=True, may_write=lambda: True
+        router.session,
+        AccessPolicy(),
+        remove_all,
+        dry_run=True,
+        may_write=lambda: True,
     )
     assert (router.written, outcome.settled) == ([], not there)
     assert bool(list(outcome.plan.commands())) is there

@@ -30,9 +30,12 @@ def ready(findings: DeviceFindings, **spec: Any) -> dict[str, str]:
 
 
 def test_a_warning_is_the_reason_where_all_is_well_otherwise() -> None:
-    findings = DeviceFindings(settled=True, warnings=(NO_SERIAL,))
+    undone = DeviceWarning("ConfigurationUndone", "spec.manageConfig: no")
+    findings = DeviceFindings(
+        settled=True, warnings=(NO_SERIAL,), kept_configuration=(undone,)
+    )
     told = ready(findings, manageConfig=True)
-    assert (told["status"], told["reason"]) == ("True", "NotSupported")
+    assert (told["status"], told["reason"]) == ("True", "ConfigurationUndone")
     assert "the router is as wanted" in told["message"]
     assert "spec.manageConfig" in told["message"]
     assert "NoSerialNumber: it is not checked" in told["message"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 from cerebro.agent.context import AgentContext
@@ -17,10 +18,10 @@ from cerebro.routeros.client.session import RouterSession
 LEAK = {
     "/ip/hotspot": [{"interface": "bridge"}],
     "/ipv6/address": [{"interface": "bridge", "address": "2001:db8::1/64"}],
+    "/ipv6/nd": [{"interface": "all"}],
 }
 NOTHING = DeviceFindings()
-CONTEXT = cast(AgentContext, None)
-"""Asked for nothing, unless a Device wants the plan of its tunnel."""
+CONTEXT = cast(AgentContext, SimpleNamespace(installation="main"))
 
 
 class Session:

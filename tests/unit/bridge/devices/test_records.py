@@ -12,7 +12,6 @@ from cerebro.agent.hubs.metrics import PeerCollector, PeerReading
 from cerebro.bridge.devices import records
 from cerebro.bridge.devices.bindings import peer_records
 from cerebro.bridge.devices.figures import Figures, take
-from cerebro.bridge.devices.secret_names import is_made_here, secret_name
 from cerebro.bridge.devices.wireguard import wireguard_state
 from cerebro.resources import Device, Peer
 from cerebro.wireguard.model import ActualPeer
@@ -184,28 +183,3 @@ def test_the_figures_are_those_of_an_agent_s_page() -> None:
         ("hub", "bus05"): Figures(1_700_000_000.0, 2**53, 8),
         ("hub", "never"): Figures(None, 0, 8),
     }
-
-
-def test_d2_each_change_of_a_secret_has_a_name_of_its_own() -> None:
-    there = device()
-
-    def name(*content: str, key: bytes = b"token", **metadata: Any) -> str:
-        return secret_name(
-            device(**metadata) if metadata else there, "router", key, *content
-        )
-
-    first = name("10.8.0.7", "relay", "one")
-    assert first == name("10.8.0.7", "relay", "one")
-    assert first.startswith("bus05-router-")
-    others = {
-        name("10.8.0.7", "relay", "two"),
-        name("10.8.0.8", "relay", "one"),
-        name("10.8.0.7", "relayone", ""),
-        name("10.8.0.7", "relay", "one", key=b"another"),
-        name("10.8.0.7", "relay", "one", uid="u-2"),
-    }
-    assert len(others | {first}) == 6
-    assert is_made_here(there, "router", first)
-    for theirs in ("bus05-router", "bus05-router-0123456789a", "r"):
-        assert not is_made_here(there, "router", theirs)
-    assert not is_made_here(there, "preshared", first)

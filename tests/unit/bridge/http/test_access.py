@@ -64,7 +64,7 @@ def relay() -> OrderService:
 def test_d5_all_but_health_and_metrics_is_signed() -> None:
     missing = cast("Any", None)
     devices = DeviceFamily(missing, missing, missing, missing)
-    routes = make_routes(relay(), devices, missing, missing)
+    routes = make_routes(relay(), missing, devices, missing, missing)
     access = {route.path: route.access for route in routes}
     assert {
         path for path, given in access.items() if given is Access.OPEN

@@ -39,7 +39,7 @@ def all_routes() -> list[Route]:
         settings, missing, missing, missing, Metrics(), missing
     )
     devices = DeviceFamily(missing, missing, missing, missing)
-    return make_routes(service, devices, missing, missing)
+    return make_routes(service, missing, devices, missing, missing)
 
 
 def openapi() -> dict[str, Any]:

@@ -121,6 +121,9 @@ def test_a_router_goes_with_its_device() -> None:
     assert "relay_router_R2_action_attempt 2" in text, "c has that id still"
     store.deliver(DEVICE, "MODIFIED", device_body("c", "R3", version=2))
     assert "R2" not in metrics.text(FIGURES)
+    metrics.authorized("R2", True, 0.1)
+    count = 'relay_authorization_total{router_id="R2",service="relay-cerebro",status="success"} 1.0'
+    assert count in metrics.text(FIGURES), "it begins anew"
 
 
 def test_two_routers_with_one_name_in_the_end_are_one_line() -> None:

@@ -5,7 +5,7 @@ The bridge's SQLite store is real, in a temporary folder; the API server is a fe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,16 +14,11 @@ import pytest
 
 from cerebro.bridge.errors import ApiError
 from cerebro.bridge.intents import Authorize, Client, Hello, Intent, Payment
-from cerebro.bridge.order_check.check import OrderCheck
-from cerebro.bridge.orders.executor import OrderExecutor
-from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.store.base import DAY, BridgeStore, Entry
 from cerebro.bridge.store.events import NewEvent
-from cerebro.domain.lifecycle import GrantWindows
-from cerebro.kube.cache.store import Store as ObjectStore
-from cerebro.kube.client.errors import AlreadyExists, Conflict, NotFound
-from cerebro.resources import DEVICE, SESSION, Session, format_time
+from cerebro.resources import DEVICE, SESSION, format_time
 from cerebro.runtime.clock import now_ms
+from support.order_world import Body, World
 from support.orders import (
     MAC,
     MAC_2,
@@ -32,125 +27,11 @@ from support.orders import (
     at,
     by_hand,
     device,
-    merge,
     order,
     revoke,
 )
 
-Body = dict[str, Any]
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
-
-
-class Server:
-    """Sessions by name, with versions and generations; `before_create` runs before each create is done."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, Body] = {}
-        self.before_create: Callable[[], Any] | None = None
-        self._version = 100
-
-    def put(self, body: Body) -> Body:
-        self._version += 1
-        meta = {"generation": 1, "creationTimestamp": format_time(NOW)}
-        version = {
-            "resourceVersion": str(self._version),
-            "uid": body["metadata"]["name"],
-        }
-        stored = {**body, "metadata": {**meta, **body["metadata"], **version}}
-        self.objects[body["metadata"]["name"]] = stored
-        return stored
-
-    async def create(self, _: object, __: str, body: Body) -> Body:
-        hook, self.before_create = self.before_create, None
-        if hook is not None:
-            await hook()
-        if body["metadata"]["name"] in self.objects:
-            raise AlreadyExists("it exists")
-        return self.put(body)
-
-    async def patch(self, _: object, __: str, name: str, change: Body) -> Body:
-        old = self.objects[name]
-        if (
-            change["metadata"].get("resourceVersion")
-            != old["metadata"]["resourceVersion"]
-        ):
-            raise Conflict("it was changed")
-        generation = old["metadata"]["generation"] + 1
-        annotations = merge(
-            old["metadata"].get("annotations", {}),
-            change["metadata"].get("annotations", {}),
-        )
-        meta = {
-            **old["metadata"],
-            "generation": generation,
-            "annotations": annotations,
-        }
-        return self.put(
-            {
-                **old,
-                "metadata": meta,
-                "spec": merge(old["spec"], change["spec"]),
-            }
-        )
-
-    async def get(self, _: object, __: str, name: str) -> Body:
-        if name not in self.objects:
-            raise NotFound("it is not there")
-        return self.objects[name]
-
-
-class World:
-    """One bridge without HTTP."""
-
-    def __init__(
-        self, store: BridgeStore, check: OrderCheck | None = None
-    ) -> None:
-        self.server = Server()
-        self.objects = ObjectStore()
-        self.store = store
-        self.enqueued: list[Entry] = []
-        self.sessions = Sessions(self.server, self.objects, NAMESPACE)  # type: ignore[arg-type]
-        self.actions = OrderExecutor(
-            self.sessions,
-            store,
-            complete=self._complete,
-            enqueue=self.enqueued.append,
-            windows=GrantWindows(),
-            check=check,
-        )
-        self._received: int = now_ms()
-        self._entries: list[Entry] = []
-        self.see_device("1")
-
-    async def _complete(self) -> None:
-        return
-
-    def see_device(self, version: str, name: str = "router-1") -> None:
-        body = device(name).wire()
-        body["metadata"] |= {"resourceVersion": version, "uid": name}
-        body["status"] = {"identity": f"seen at {version}"}
-        self.objects.deliver(DEVICE, "MODIFIED", body)
-
-    def have(self, session: Session, **status: Any) -> None:
-        """Let a Session be there, and watched unless it is finished."""
-        body = {**session.wire(), "status": status}
-        stored = self.server.put(body)
-        if not status.get("finished"):
-            self.objects.deliver(SESSION, "MODIFIED", stored)
-
-    async def do(self, intent: Intent) -> Written:
-        self._received += 1
-        entry = Entry(self._received, "lane", self._received, intent)
-        self._entries.append(entry)
-        return await self.actions.carry_out(entry)
-
-    async def do_again(self, number: int) -> Written:
-        """Carry out the first entry (1), the second, ... once more."""
-        return await self.actions.carry_out(self._entries[number - 1])
-
-    def spec(self, name: str) -> Body:
-        found: Body = self.server.objects[name]["spec"]
-        return found
 
 
 @pytest.fixture

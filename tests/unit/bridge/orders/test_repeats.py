@@ -21,8 +21,8 @@ from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.objects import Listing
 from cerebro.resources import DEVICE, SESSION
 from cerebro.runtime.clock import monotonic
+from support.order_world import World
 from support.orders import MAC_2, NAMESPACE, at, order, revoke
-from unit.bridge.orders.test_executor import World
 
 
 class Asked(World):

@@ -79,3 +79,59 @@ def test_a_revoke_means_the_order_the_known_session_or_the_client(
 ) -> None:
     read = revoke("session:s-1", **fields)
     assert (read.order_id, read.client) == (order, client)
+
+
+def ensure_user(**fields: Any) -> hotspot.UserRequest:
+    return hotspot.ensure_user(fields, NOW, "trace")
+
+
+def test_f8_a_user_as_the_contract_has_it() -> None:
+    wanted = ensure_user(
+        mikId="R1", username="guest-1", password="pw:1", profile="gold"
+    )
+    assert (wanted.mik_id, wanted.user, wanted.profile) == (
+        *("R1", "guest-1"),
+        "gold",
+    )
+    assert wanted.password == "pw:1"
+    assert "pw:1" not in repr(wanted)
+    assert (wanted.expires_at, wanted.duration) == (None, None)
+
+
+def test_f8_a_dashboard_names_a_token_and_minutes_only() -> None:
+    wanted = ensure_user(identity="R1", token="t-1", minutes=30)
+    again = ensure_user(identity="R1", deviceToken="t-1", minutes="30")
+    assert wanted.user == again.user != "t-1"
+    assert (wanted.mik_id, wanted.password) == ("R1", None)
+    assert wanted.duration == again.duration == timedelta(minutes=30)
+    named = ensure_user(username="guest", token="t-1", expiresAt=1767355200000)
+    assert (named.user, named.duration) == ("guest", None)
+    assert named.expires_at == NOW
+
+
+@pytest.mark.parametrize("name", ["username", "password", "profile"])
+@pytest.mark.parametrize(
+    "value", ["a b", " a", " ", "é", "x" * 65, "a/b", 5, "a\n"]
+)
+def test_f8_what_a_user_cannot_be_made_of_is_refused_by_its_name(
+    name: str, value: Any
+) -> None:
+    fields = {"username": "guest", name: value}
+    with pytest.raises(ApiError) as caught:
+        ensure_user(**fields)
+    assert (caught.value.status, caught.value.code) == (400, "invalid_payload")
+    assert name in caught.value.text
+    assert f"{value!r}" not in caught.value.text
+
+
+def test_f8_a_call_that_names_nobody_is_told_what_to_send() -> None:
+    with pytest.raises(ApiError, match="username required, or token"):
+        ensure_user(mikId="R1")
+
+
+def test_f8_a_revoke_names_its_user_if_it_names_nothing_that_says_more() -> (
+    None
+):
+    assert hotspot.names_user_alone({"username": "guest", "mac": MAC})
+    assert not hotspot.names_user_alone({"username": "g", "pedidoId": "P-1"})
+    assert not hotspot.names_user_alone({"mac": MAC})

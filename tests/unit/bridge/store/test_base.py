@@ -65,6 +65,21 @@ async def test_a_nonce_is_good_once_until_its_memory_ends(
     assert uses == [True, False, False, True]
 
 
+async def test_of_many_at_once_each_nonce_is_judged_by_itself(
+    store: BridgeStore,
+) -> None:
+    async def use(*nonces: str, now: int = 0) -> list[bool]:
+        uses = [store.use_nonce(each, now, 1000, 1000) for each in nonces]
+        return await asyncio.gather(*uses)
+
+    assert await use("nonce-a", 'nonce-"\xff\xfe') == [True, True]
+    assert await use("nonce-b", "nonce-a", "nonce-b") == [True, False, False]
+    assert await use('nonce-"\xff\xfe', "nonce-c") == [False, True]
+    later = await use("nonce-a", "nonce-d", now=1001)
+    assert later == [True, True], "the memory of the first is over"
+    assert await use("nonce-a", "nonce-d", now=1001) == [False, False]
+
+
 async def test_of_many_at_once_one_nonce_wins(store: BridgeStore) -> None:
     uses = [store.use_nonce("same-one", 0, 1000, 1000) for _ in range(50)]
     assert sorted(await asyncio.gather(*uses)) == [False] * 49 + [True]

@@ -30,6 +30,7 @@ local passing = {
   Reopened = true,
   SecretNotRead = true,
   TunnelInterfaceGone = true,
+  UsersNotRead = true,
 }
 
 -- What a person asked for.

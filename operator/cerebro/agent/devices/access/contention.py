@@ -5,13 +5,9 @@ Pure; times come in.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 
-_SPAN, _REPAIRS = 600.0, 3
-
-Times = dict[str, deque[float]]
-"""By client id: monotonic seconds of the latest events that count."""
+from cerebro.agent.devices.often import SPAN, Times, note_event, often
 
 
 class ContentionTracker:
@@ -44,7 +40,7 @@ class ContentionTracker:
 
         for client in repaired:
             if client in self._granted:
-                _note(self._repairs, client, now)
+                note_event(self._repairs, client, now)
 
         self._granted.difference_update(ended)
         self._granted.update(
@@ -57,7 +53,7 @@ class ContentionTracker:
         self._repairs = {
             client: times
             for client, times in self._repairs.items()
-            if client not in ended and now - times[-1] < _SPAN
+            if client not in ended and now - times[-1] < SPAN
         }
 
     def note_logouts(
@@ -67,31 +63,18 @@ class ContentionTracker:
         granted again begins anew.
         """
         for client in logged_out:
-            _note(self._logouts, client, now)
+            note_event(self._logouts, client, now)
 
         self._logouts = {
             client: times
             for client, times in self._logouts.items()
-            if client not in granted and now - times[-1] < _SPAN
+            if client not in granted and now - times[-1] < SPAN
         }
 
     def contested(self, now: float) -> frozenset[str]:
         """Return the client ids that back off at `now`, in monotonic seconds."""
-        return _often(self._repairs, now)
+        return often(self._repairs, now)
 
     def logged_in_again(self, now: float) -> frozenset[str]:
         """Return the client ids that the router keeps logging in at `now`."""
-        return _often(self._logouts, now)
-
-
-def _note(events: Times, client: str, now: float) -> None:
-    events.setdefault(client, deque(maxlen=_REPAIRS)).append(now)
-
-
-def _often(events: Times, now: float) -> frozenset[str]:
-    """Return the clients with as many events in the span as count as a fight."""
-    return frozenset(
-        client
-        for client, times in events.items()
-        if len(times) == _REPAIRS and now - times[0] < _SPAN
-    )
+        return often(self._logouts, now)

@@ -10,8 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
+from cerebro.agent.devices.access.clients import (
+    client_keys,
+    former_client,
+    known_by,
+    some,
+)
+from cerebro.agent.devices.access.promises import (
+    has_not_begun,
+    marked_until,
+    promised_ends,
+    promised_to_others,
+)
 from cerebro.domain.by_address import asks_who_is_there
 from cerebro.domain.lifecycle import (
     GrantWindows,
@@ -20,12 +31,11 @@ from cerebro.domain.lifecycle import (
     is_current,
     judge,
 )
-from cerebro.resources import AppliedClient, Session, normalise_mac
+from cerebro.resources import Session
 from cerebro.routeros.access.marker import (
     client_id,
     legacy_comments,
     marked_ends,
-    marker_end,
 )
 from cerebro.routeros.access.model import (
     AccessPolicy,
@@ -50,23 +60,31 @@ class PassContext:
     windows: GrantWindows = field(default_factory=GrantWindows)
     clock_trusted: bool = True
     """Whether our clock is near enough to the API server's (rule A9)."""
+
     hold: str | None = None
     """Why nothing is written for live clients: paused, no Lease; None: it is.
     """
+
     passed_only: bool = False
     """Whether only rows go whose marker has a passed end (rule E1)."""
+
     complete: bool = False
     """Whether the store has all Sessions (rule E7)."""
+
     contested: frozenset[str] = frozenset()
     """Client ids that back off (rule B10)."""
+
     logged_in_again: frozenset[str] = frozenset()
     """Client ids that the router keeps logging in after their end (B10)."""
+
     frozen: frozenset[str] = frozenset()
     """MACs and addresses of clients that are left alone (rule B9)."""
+
     frozen_all: bool = False
     """Whether a Session that cannot be read names no client that we
     understand: then any client may be its.
     """
+
     flows: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Tracked connections at the end of a client's access, by `flows_key`; see
     `Ending`.
@@ -83,14 +101,17 @@ class SessionDecision:
     """The client that is to have access. A Session that names no client has no
     grant.
     """
+
     ending: Ending | None = None
     """The client that must not have access any more; of a Session that names
     no client those whom the older relay let in for its order.
     """
+
     former: Ending | None = None
     """The client whose entries the Session still has, after it was changed to
     name another one.
     """
+
     untold: frozenset[str] = frozenset()
     """MACs and addresses of a client whose end only the marker on the router
     tells: it stays until the status does.
@@ -106,31 +127,6 @@ class SessionDecision:
         )
 
 
-def client_keys(session: Session) -> tuple[str | None, frozenset[str]]:
-    """Return what is known of a Session's client: its MAC, and its addresses.
-
-    The MAC is that in the spec, else the pinned one; the addresses are that in
-    the spec and the applied one.
-    """
-    client, placed = session.spec.client, session.placed
-    if placed is None:
-        return client.mac_address, _some(client.ip_address)
-
-    mac = client.mac_address or placed.mac_address
-
-    return mac, _some(client.ip_address, placed.ip_address)
-
-
-def known_by(session: Session) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the MACs and addresses of a Session's client and of the client
-    that it named before.
-    """
-    mac, ips = client_keys(session)
-    former = _former_client(session) or AppliedClient()
-
-    return _some(mac, former.mac_address), ips | _some(former.ip_address)
-
-
 def scope_of(sessions: Iterable[Session]) -> Scope:
     """Return what to ask the router for in order to know everything about the
     clients of some Sessions.
@@ -141,12 +137,14 @@ def scope_of(sessions: Iterable[Session]) -> Scope:
     macs: set[str] = set()
     ips: set[str] = set()
     comments: set[str] = set()
+
     for session in sessions:
         known_macs, known_ips = known_by(session)
         macs |= known_macs
         ips |= known_ips
 
         order = revoked_alone(session)
+
         if order is not None:
             comments |= legacy_comments(order)
 
@@ -158,6 +156,7 @@ def revoked_alone(session: Session) -> str | None:
     rows of the older relay say whom they let in for it (rule A4).
     """
     mac, ips = client_keys(session)
+
     if mac or ips or not session.spec.revoked:
         return None
 
@@ -167,6 +166,7 @@ def revoked_alone(session: Session) -> str | None:
 def in_scope(session: Session, scope: Scope) -> bool:
     """Return whether a Session's client is among those of a scope."""
     macs, ips = known_by(session)
+
     return not macs.isdisjoint(scope.macs) or not ips.isdisjoint(scope.ips)
 
 
@@ -186,25 +186,6 @@ def ends_rows_of_others(session: Session) -> bool:
     )
 
     return not was_seen
-
-
-def frozen_clients(
-    raw: Iterable[Mapping[str, Any]],
-) -> tuple[frozenset[str], bool]:
-    """Return the MACs and addresses in Sessions that cannot be read, from
-    their bodies (rule B9).
-
-    The second value says whether one of them names no client that we
-    understand.
-    """
-    frozen: set[str] = set()
-    names_nobody = False
-    for body in raw:
-        names = _names_in(body)
-        names_nobody = names_nobody or not names
-        frozen |= names
-
-    return frozenset(frozen), names_nobody
 
 
 def judge_all(
@@ -232,6 +213,7 @@ def judgements(
     """
 
     every = list(sessions)
+
     ends = (
         marked_ends((*actual.bindings, *actual.lists), policy.installation)
         if actual is not None
@@ -240,18 +222,20 @@ def judgements(
 
     # What others promise matters only where a marker may tell when a duration
     # began.
-    may_adopt = bool(ends) and any(map(_has_not_begun, every))
-    promised = _promised(every) if may_adopt else {}
+    may_adopt = bool(ends) and any(map(has_not_begun, every))
+    promised = promised_ends(every) if may_adopt else {}
+
     for session in every:
         mac, ips = client_keys(session)
         ids = {client_id(key) for key in (mac, *ips) if key} if ends else set()
-        until = _marked_until(ids, ends)
-        promised_to_others = _promised_to_others(session, ids, promised)
+        until = marked_until(ids, ends)
+        others_ends = promised_to_others(session, ids, promised)
+
         seen = RouterObservation(
             now=at.now,
             marked=actual is not None,
             marked_until=until,
-            own_marker=until not in promised_to_others,
+            own_marker=until not in others_ends,
             clock_trusted=at.clock_trusted,
         )
 
@@ -270,12 +254,15 @@ def pinned(
     """
     macs_by_ip = holders(actual.hosts)
     pins = {}
+
     for decision in decisions:
         grant, session = decision.grant, decision.session
+
         if grant is None or grant.hold or grant.mac or not grant.ip:
             continue
 
         mac = macs_by_ip.get(grant.ip)
+
         if mac:
             client = session.spec.client.model_copy(
                 update={"mac_address": mac}
@@ -296,7 +283,8 @@ def flows_key(session: Session, client: Grant | Ending) -> str:
     It is the Session's UID with the client's MAC, else its addresses: a
     Session that names another client has another key.
     """
-    ips = client.ips if isinstance(client, Ending) else _some(client.ip)
+    ips = client.ips if isinstance(client, Ending) else some(client.ip)
+
     return f"{session.metadata.uid} {client.mac or ' '.join(sorted(ips))}"
 
 
@@ -340,9 +328,11 @@ def _translate(
     """Return what a verdict means for the router."""
     former = _former_ending(session, at)
     mac, ips = client_keys(session)
+
     if not mac and not ips:
         order = revoked_alone(session)
         ending = None
+
         if order is not None:
             ending = Ending(None, ips, revoked=True, order=order)
 
@@ -359,7 +349,7 @@ def _translate(
         verdict.authorized_at is not None
         and session.status.authorized_at is None
     ):
-        return SessionDecision(session, verdict, untold=ips | _some(mac))
+        return SessionDecision(session, verdict, untold=ips | some(mac))
 
     ending = _ending(session, mac, ips, at, revoked=verdict.phase == "Revoked")
 
@@ -370,19 +360,28 @@ def _grant(session: Session, verdict: Verdict, at: PassContext) -> Grant:
     """Return the access that a live Session is to have."""
     mac, _ = client_keys(session)
     ip, prior = _listed_address(session, mac)
-
-    # A duration begins with the grant, so now at the earliest.
-    end = verdict.end
-    if end is None and session.spec.duration is not None:
-        start = verdict.authorized_at or at.now
-        end = start + session.spec.duration
-
-    until = None if end is None else end.timestamp()
+    until = access_end(session, verdict, at)
 
     is_contested = client_id(mac or ip or "") in at.contested
     hold = verdict.hold or at.hold is not None or is_contested
 
     return Grant(mac, ip, until, prior, hold)
+
+
+def access_end(
+    session: Session, verdict: Verdict, at: PassContext
+) -> float | None:
+    """Return when the access of a live Session is to end, in unix seconds;
+    None: when it is revoked.
+    """
+    # A duration begins with the grant, so now at the earliest.
+    end = verdict.end
+
+    if end is None and session.spec.duration is not None:
+        start = verdict.authorized_at or at.now
+        end = start + session.spec.duration
+
+    return None if end is None else end.timestamp()
 
 
 def _listed_address(
@@ -395,6 +394,7 @@ def _listed_address(
     """
 
     prior = session.placed.ip_address if session.placed else None
+
     if (
         mac
         and prior
@@ -403,6 +403,7 @@ def _listed_address(
         return prior, prior  # seen since the one in the spec was asked for
 
     ip = session.spec.client.ip_address
+
     if ip is None and not mac:
         ip = prior
 
@@ -413,11 +414,12 @@ def _former_ending(session: Session, at: PassContext) -> Ending | None:
     """Return the end of the client that a Session named before, while it has
     entries.
     """
-    client = _former_client(session)
+    client = former_client(session)
+
     if client is None:
         return None
 
-    return _ending(session, client.mac_address, _some(client.ip_address), at)
+    return _ending(session, client.mac_address, some(client.ip_address), at)
 
 
 def _ending(
@@ -440,111 +442,3 @@ def _ending(
     ending = Ending(mac, ips, revoked, asks=asks, late=late)
 
     return replace(ending, flows=at.flows.get(flows_key(session, ending)))
-
-
-# Who the client of a Session is
-
-
-def _former_client(session: Session) -> AppliedClient | None:
-    """Return the client that has rows by a Session which names another one by
-    now.
-    """
-    return session.status.applied if session.placed is None else None
-
-
-def _some(*names: str | None) -> frozenset[str]:
-    return frozenset(name for name in names if name)
-
-
-def _names_in(body: Mapping[str, Any]) -> set[str]:
-    """Return the MACs and addresses of the clients in the body of a Session
-    that cannot be read.
-    """
-    clients = [
-        (body.get("spec") or {}).get("client"),
-        (body.get("status") or {}).get("applied"),
-    ]
-
-    values: list[object] = []
-    for client in clients:
-        if isinstance(client, Mapping):
-            values += [client.get("macAddress"), client.get("ipAddress")]
-
-    return {
-        _name(value) for value in values if isinstance(value, str) and value
-    }
-
-
-def _name(value: str) -> str:
-    """Return a MAC as it stands on routers; any other text without blanks at
-    its ends.
-    """
-    try:
-        return normalise_mac(value)
-    except ValueError:
-        return value.strip()
-
-
-# What the markers on the router tell
-
-
-def _marked_until(
-    ids: Iterable[str], ends: Mapping[str, int | None]
-) -> int | None:
-    """Return the latest end in the markers of these client ids, in Unix
-    seconds; 0: no marker, None: for ever.
-    """
-    marks = [ends[number] for number in ids if number in ends]
-    if None in marks:
-        return None
-
-    return max((mark for mark in marks if mark is not None), default=0)
-
-
-def _has_not_begun(session: Session) -> bool:
-    """Return whether a Session has a duration of which no status tells yet
-    when it began.
-    """
-    spec = session.spec
-    is_known = spec.expires_at is not None or spec.duration is None
-
-    return not is_known and session.status.authorized_at is None
-
-
-def _promised(
-    sessions: Iterable[Session],
-) -> dict[str, list[tuple[str, int | None]]]:
-    """Return the ends that Sessions are known to have, as their markers say
-    them: UID and end, by client id.
-    """
-    promised: dict[str, list[tuple[str, int | None]]] = {}
-    for session in sessions:
-        end = session.spec.expires_at or session.status.expires_at
-        if end is None and session.spec.duration is not None:
-            continue  # not known yet
-
-        until = marker_end(end.timestamp() if end else None)
-        macs, ips = known_by(session)
-        for key in (*macs, *ips):
-            promised.setdefault(client_id(key), []).append(
-                (session.metadata.uid, until)
-            )
-
-    return promised
-
-
-def _promised_to_others(
-    session: Session,
-    ids: Iterable[str],
-    promised: Mapping[str, list[tuple[str, int | None]]],
-) -> set[int | None]:
-    """Return the ends that other Sessions of the same client are known to
-    have.
-    """
-    ends = set()
-    for number in ids:
-        for uid, end in promised.get(number, ()):
-            if uid != session.metadata.uid:
-                ends.add(end)
-
-    return ends

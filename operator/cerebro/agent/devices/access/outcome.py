@@ -5,6 +5,7 @@ Session. Pure.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cerebro.agent.devices.access.desired import SessionDecision
@@ -35,6 +36,16 @@ _CLIENTS_ARGUMENT = re.compile(r"\b(?:mac-address|address)\b(?!-)")
 """What a refusal names if it is about the client; all else is the Device's."""
 
 
+@dataclass(frozen=True, slots=True)
+class UserOutcome:
+    """What a pass led to for the hotspot user of one Session: `done` when it
+    is as the Session wants it, else why not.
+    """
+
+    done: bool
+    obstacle: Obstacle | None = None
+
+
 @dataclass(frozen=True)
 class PassResult:
     """What a pass saw and did."""
@@ -42,26 +53,37 @@ class PassResult:
     judged: list[SessionDecision] = field(default_factory=list)
     plan: AccessPlan = field(default_factory=AccessPlan)
     """The plan that the last read led to."""
+
     settled: bool = False
     """Whether the last read left nothing to do."""
+
     interrupted: bool = False
     """Whether something more urgent came in between."""
+
     collided: bool = False
     """Whether the router has a row that was not read, so that everything must
     be read.
     """
+
     held_back: int = 0
     """Clients whose rows wait until a person confirms that they may go (rule
     E13).
     """
+
     look_again_at: float | None = None
     """When clients that lost their Session may go, by the monotonic clock;
     None: none waits for its time.
     """
+
     refused: dict[str, Obstacle] = field(default_factory=dict)
     """Why the router refused a write for a client, by client id."""
+
     obstacle: Obstacle | None = None
     """Why a write that is about no client in particular was refused."""
+
+    users: Mapping[str, UserOutcome] = field(default_factory=dict)
+    """What became of hotspot users, by the UID of the Session."""
+
     repaired: set[str] = field(default_factory=set)
     """Client ids whose rows were put right (rule B10)."""
 
@@ -78,6 +100,7 @@ def pass_obstacle(trap: Trap) -> Obstacle:
         )
 
     refusal = REFUSALS.get(trap.kind)
+
     if refusal is not None:
         return Obstacle(refusal.reason, f"{trap}: {refusal.next_step}")
 
@@ -103,11 +126,13 @@ def granted_and_ended(result: PassResult) -> tuple[dict[str, bool], set[str]]:
     """
 
     granted = {}
+
     for grant, view in result.plan.grants.items():
         key = view.mac or grant.mac or grant.ip or ""
         granted[client_id(key)] = view.granted
 
     ended = set()
+
     for ending in result.plan.endings:
         ended |= {client_id(key) for key in (ending.mac, *ending.ips) if key}
 
@@ -135,6 +160,7 @@ def session_obstacle(
         )
 
     obstacle = refusal(result, decision) or _not_read(result, decision)
+
     if (
         obstacle is None
         and device.spec.paused != "None"
@@ -151,6 +177,11 @@ def session_obstacle(
     if obstacle is None and decision.grant is not None and contested:
         return _CONTESTED
 
+    user = result.users.get(decision.session.metadata.uid)
+
+    if obstacle is None and user is not None:
+        return user.obstacle
+
     return obstacle
 
 
@@ -163,11 +194,13 @@ def refusal(result: PassResult, decision: SessionDecision) -> Obstacle | None:
     """
 
     grant = decision.grant
+
     if grant is None:
         return None
 
     keys = {grant.mac, grant.ip}
     view = result.plan.grants.get(grant)
+
     if view is not None:
         keys |= {view.mac, *view.ips}
 
@@ -192,10 +225,12 @@ def _not_read(
     ]
 
     paths = [view.unread for view in views]
+
     if decision.grant is not None and decision.grant in result.plan.grants:
         paths.append(result.plan.grants[decision.grant].unread)
 
     path = next((path for path in paths if path is not None), None)
+
     if path is None:
         return None
 

@@ -256,7 +256,11 @@ class AccessReconciler:
         # What an earlier look let go goes on.
         wanted = wanted_of(judged, self.at, everything=reading.scope is None)
         going = self.removals.going
-        wanted = replace(wanted, retiring=going)
+        wanted = replace(
+            wanted,
+            retiring=going,
+            live_users=subject.live_users(reading.actual, self.at),
+        )
         actual = reading.actual
         plan = await self._plan(wanted, actual)
 

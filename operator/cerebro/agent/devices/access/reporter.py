@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.desired import SessionDecision
+from cerebro.agent.devices.access.outcome import UserOutcome
 from cerebro.agent.devices.access.status import (
     GRANTING,
     ended_status,
@@ -20,17 +21,17 @@ from cerebro.agent.devices.access.status import (
     status_patch,
 )
 from cerebro.domain.conditions import Obstacle
+from cerebro.domain.lifecycle import is_current
 from cerebro.kube.status_writer import Write
 from cerebro.resources import SESSION, Session, SessionStatus, reasons
 from cerebro.resources.naming import ANNOTATION_TRACE_ID
-from cerebro.routeros.access.result import AccessPlan, EndingView
+from cerebro.routeros.access.result import AccessPlan, EndingView, GrantView
 
 log = logging.getLogger(__name__)
 
 _NO_CLIENT = Obstacle(
     reasons.NOT_SUPPORTED,
-    "spec.hotspotUser does nothing in this release, and spec.client names neither macAddress nor ipAddress: "
-    "name the client that is to be let in",
+    "spec.client names neither macAddress nor ipAddress: name the client that is to be let in, or a hotspotUser",
 )
 
 _UNDER_WAY = timedelta(minutes=1)
@@ -53,11 +54,13 @@ class SessionReporter:
         """
         uid = session.metadata.uid
         reported = self._reported.get(uid)
+
         if reported is None:
             return session
 
         if reported == session.status and not reported.finished:
             del self._reported[uid]
+
             return session
 
         return session.model_copy(update={"status": reported})
@@ -65,6 +68,7 @@ class SessionReporter:
     def finished(self, uid: str) -> bool:
         """Return whether the end of a Session was reported as enforced."""
         reported = self._reported.get(uid)
+
         return reported is not None and reported.finished is True
 
     def forget(self, uid: str) -> None:
@@ -102,32 +106,38 @@ class SessionReporter:
         decision: SessionDecision,
         plan: AccessPlan | None,
         obstacle: Obstacle | None,
+        user: UserOutcome | None = None,
     ) -> bool:
         """Report the status of a Session after a pass; return whether it
         changed.
 
-        `plan` is None if the router could not be read. The first grant is
-        measured from the Session's creation.
+        `plan` is None if the router could not be read, `user` if nobody looked
+        at the Session's hotspot user. The first grant is measured from the
+        Session's creation.
         """
 
         now = datetime.now(UTC)
+
         if decision.verdict.live:
-            status = _live(decision, plan, obstacle, now)
+            status = _live(decision, plan, obstacle, user, now)
         else:
-            status = _ended(decision, plan, obstacle, now)
+            status = _ended(decision, plan, obstacle, user, now)
 
         session, meta = decision.session, decision.session.metadata
+
         # Most Sessions of a full pass are as they were.
         if status == session.status or _is_under_way(session, status, now):
             return False
 
         patch = status_patch(session.status, status)
+
         if not patch:
             return False
 
         is_new_grant = (
             status.phase == "Active" and session.status.phase != "Active"
         )
+
         if is_new_grant and meta.creation_timestamp:
             self._context.metrics.granted(
                 (now - meta.creation_timestamp).total_seconds()
@@ -136,6 +146,7 @@ class SessionReporter:
         self._context.router_metrics.session_reported(session, status, now)
         _log_change(session, status)
         self._reported[meta.uid] = status
+
         self._context.statuses.put(
             Write(
                 SESSION,
@@ -162,6 +173,7 @@ def _log_change(session: Session, status: SessionStatus) -> None:
         return
 
     annotations = session.metadata.annotations
+
     log.info(
         "Session %s/%s on Device %s: %s",
         session.namespace,
@@ -185,6 +197,7 @@ def _is_under_way(
     """
     ready = status.condition("Ready")
     nothing_to_tell = ready is not None and ready.reason == GRANTING
+
     if session.status.phase is not None or not nothing_to_tell:
         return False
 
@@ -197,35 +210,66 @@ def _live(
     decision: SessionDecision,
     plan: AccessPlan | None,
     obstacle: Obstacle | None,
+    user: UserOutcome | None,
     now: datetime,
 ) -> SessionStatus:
     """Return the status of a live Session."""
-    if decision.grant is None:
-        return live_status(
-            decision.session, decision.verdict, None, _NO_CLIENT, now
-        )
+    session = decision.session
+    names_user = session.spec.hotspot_user is not None
 
-    view = plan.grants.get(decision.grant) if plan is not None else None
+    if decision.grant is None and not names_user:
+        return live_status(session, decision.verdict, None, _NO_CLIENT, now)
+
+    view: GrantView | None = None
+
+    if plan is not None and decision.grant is not None:
+        view = plan.grants.get(decision.grant)
+    elif plan is not None:
+        view = GrantView(granted=True, mac=None, ips=())
+
+    if view is not None and names_user and not _user_is_there(session, user):
+        view = replace(view, granted=False)
+
     if view is not None and not _former_is_out(decision, plan):
         view = replace(view, granted=False)
 
     return live_status(decision.session, decision.verdict, view, obstacle, now)
 
 
+def _user_is_there(session: Session, user: UserOutcome | None) -> bool:
+    """Return whether the hotspot user of a live Session is on the router; if
+    nobody looked, what was seen last counts.
+    """
+    if user is not None:
+        return user.done
+
+    ready = session.status.condition("Ready")
+    was_granted = ready is not None and ready.status == "True"
+
+    return was_granted and is_current(session)
+
+
 def _ended(
     decision: SessionDecision,
     plan: AccessPlan | None,
     obstacle: Obstacle | None,
+    user: UserOutcome | None,
     now: datetime,
 ) -> SessionStatus:
     """Return the status of an ended Session. One that names neither a client
     nor an order has nothing on the router.
     """
     view: EndingView | None = None
+
     if decision.ending is not None:
         view = plan.endings.get(decision.ending) if plan is not None else None
     elif not decision.untold:
-        view = EndingView(enforced=True)
+        names_user = decision.session.spec.hotspot_user is not None
+        view = EndingView(enforced=plan is not None or not names_user)
+
+    if view is not None and decision.session.spec.hotspot_user is not None:
+        user_is_out = user is not None and user.done
+        view = replace(view, enforced=view.enforced and user_is_out)
 
     if view is not None and not _former_is_out(decision, plan):
         view = replace(view, enforced=False)

@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from cerebro.agent.devices.access.desired import known_by
+from cerebro.agent.devices.access.clients import known_by, user_keys
 from cerebro.resources import Session, reasons
 from cerebro.routeros.access.read import Scope
+from cerebro.routeros.access.user_model import user_key
 
 _SPARE_WAKES = 64
 """Instants of Sessions that went, or changed, which the heap may hold beside
@@ -29,7 +30,10 @@ twice as many as there are Sessions.
 class _Member:
     session: Session
     keys: tuple[str, ...]
-    """MACs and addresses of its client, and of the one that it named before."""
+    """MACs and addresses of its client, and of the one that it named before,
+    and the key of its hotspot user.
+    """
+
     wake_at: datetime | None
 
 
@@ -41,16 +45,19 @@ class Roster:
     def __init__(self) -> None:
         self._members: dict[str, _Member] = {}
         self._uids: dict[str, tuple[str, ...]] = {}
-        """UIDs by MAC and by address."""
+        """UIDs by MAC, by address and by the key of a hotspot user."""
         self._wakes: list[tuple[datetime, str]] = []
         """A heap; an instant that its Session no longer has does not count."""
         self._phases: Counter[str | None] = Counter()
         self._held_by_clock: set[str] = set()
+        self._with_user: dict[str, None] = {}
+        """UIDs of the Sessions that name a hotspot user."""
 
     @classmethod
     def of(cls, sessions: Iterable[Session]) -> Roster:
         """Return a roster of these Sessions, which the clock never changes."""
         roster = cls()
+
         for session in sessions:
             roster.join(session)
 
@@ -74,25 +81,33 @@ class Roster:
         for key in member.keys:
             self._uids[key] = (*self._uids.get(key, ()), uid)
 
+        if session.spec.hotspot_user is not None:
+            self._with_user[uid] = None
+
         ready = session.status.condition("Ready")
+
         if ready is not None and ready.reason == reasons.CLOCK_SKEW:
             self._held_by_clock.add(uid)
 
         known = before is not None and before.wake_at == wake_at
+
         if wake_at is not None and not known:
             self._push(wake_at, uid)
 
     def leave(self, uid: str) -> None:
         """Forget a Session; one that is not here is forgotten already."""
         member = self._members.pop(uid, None)
+
         if member is None:
             return
 
         self._phases[member.session.status.phase] -= 1
         self._held_by_clock.discard(uid)
+        self._with_user.pop(uid, None)
 
         for key in member.keys:
             others = tuple(each for each in self._uids[key] if each != uid)
+
             if others:
                 self._uids[key] = others
             else:
@@ -103,7 +118,14 @@ class Roster:
     def get(self, uid: str) -> Session | None:
         """Return a Session by its UID; None if it is not here."""
         member = self._members.get(uid)
+
         return None if member is None else member.session
+
+    def some(self, uids: Iterable[str]) -> list[Session]:
+        """Return the Sessions with these UIDs that are here, in that order."""
+        members = (self._members.get(uid) for uid in uids)
+
+        return [member.session for member in members if member is not None]
 
     def all(self) -> list[Session]:
         """Return all Sessions."""
@@ -120,6 +142,16 @@ class Roster:
             for key in (*sorted(scope.macs), *sorted(scope.ips))
             for uid in self._uids.get(key, ())
         }
+
+        return [self._members[uid].session for uid in uids]
+
+    def with_user(self) -> list[Session]:
+        """Return the Sessions that name a hotspot user."""
+        return [self._members[uid].session for uid in self._with_user]
+
+    def of_user(self, name: str) -> list[Session]:
+        """Return the Sessions that name this hotspot user."""
+        uids = self._uids.get(user_key(name), ())
 
         return [self._members[uid].session for uid in uids]
 
@@ -144,6 +176,7 @@ class Roster:
         from now on, and lets it join again.
         """
         due: dict[str, Session] = {}
+
         while self._wakes and self._wakes[0][0] <= now:
             wake_at, uid = heapq.heappop(self._wakes)
             member = self._members.get(uid)
@@ -185,13 +218,16 @@ class Roster:
 
     def _push(self, wake_at: datetime, uid: str) -> None:
         most = 2 * len(self._members) + _SPARE_WAKES
+
         if len(self._wakes) >= most:
             self._wakes = [
                 (member.wake_at, each)
                 for each, member in self._members.items()
                 if member.wake_at is not None
             ]
+
             heapq.heapify(self._wakes)
+
             return
 
         heapq.heappush(self._wakes, (wake_at, uid))
@@ -199,4 +235,5 @@ class Roster:
 
 def _keys(session: Session) -> tuple[str, ...]:
     macs, ips = known_by(session)
-    return (*macs, *ips)
+
+    return (*macs, *ips, *user_keys(session))

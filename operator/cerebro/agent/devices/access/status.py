@@ -99,10 +99,13 @@ def _sighting(view: GrantView | None) -> dict[str, Any]:
     return {"client_seen": view.seen, "address_held_by": view.holder}
 
 
-def _applied(session: Session, view: GrantView) -> AppliedClient:
+def _applied(session: Session, view: GrantView) -> AppliedClient | None:
     """Return the client that is on the router, and for which address of the
-    spec it was pinned (B2).
+    spec it was pinned (B2); None where there is only a hotspot user.
     """
+    if view.mac is None and not view.ips:
+        return None
+
     client = session.spec.client
     return AppliedClient(
         mac_address=view.mac,
@@ -150,18 +153,16 @@ def _live_state(
 
 
 def _granted_state(session: Session) -> ConditionState:
-    """Return the state of a Session that is granted as far as this release
-    does it.
-    """
+    """Return the state of a Session that is granted."""
     message = "the client's entries are on the router"
-    if session.spec.hotspot_user is None:
-        return ConditionState("True", "Granted", message)
+    user, client = session.spec.hotspot_user, session.spec.client
 
-    return ConditionState(
-        "True",
-        reasons.NOT_SUPPORTED,
-        f"{message}; spec.hotspotUser does nothing in this release: no hotspot user is made",
-    )
+    if user is not None and (client.mac_address or client.ip_address):
+        message = f"the client's entries and hotspot user {user.name} are on the router"
+    elif user is not None:
+        message = f"hotspot user {user.name} is on the router"
+
+    return ConditionState("True", "Granted", message)
 
 
 def ended_status(

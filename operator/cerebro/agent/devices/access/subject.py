@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cerebro.agent.devices.access.desired import (
+    PassContext,
     ends_rows_of_others,
     in_scope,
+    judge_all,
     scope_of,
 )
 from cerebro.agent.devices.access.roster import Roster
 from cerebro.resources import Session
+from cerebro.routeros.access.model import AccessPolicy
 from cerebro.routeros.access.read import Scope
 from cerebro.routeros.access.tables import Actual
 from cerebro.routeros.menus.menu import Row
@@ -72,9 +75,31 @@ class Subject:
 
         return list(by_uid.values())
 
+    def live_users(self, actual: Actual, at: PassContext) -> frozenset[str]:
+        """Return the names of the users that are logged in, or have a cookie,
+        and that a live Session wants.
+        """
+        names = {
+            row["user"]
+            for row in (*actual.active, *actual.cookies)
+            if row.get("user")
+        }
+
+        return frozenset(
+            name
+            for name in names
+            if any(
+                decision.verdict.live
+                for decision in judge_all(
+                    self.roster.of_user(name), None, AccessPolicy(), at
+                )
+            )
+        )
+
     def pin(self, pins: dict[str, Session]) -> None:
         """Take these Sessions, by UID, in place of theirs."""
         self.pins.update(pins)
+
         if self.changed is not None:
             self.changed = [
                 self._as_pinned(session) for session in self.changed
@@ -91,6 +116,7 @@ def widened(scope: Scope, actual: Actual, subject: Subject) -> Scope | None:
 
     met = scope.met(actual.hosts)
     ends_others = any(map(ends_rows_of_others, subject.chosen(scope)))
+
     if ends_others:
         met = met.joined(actual) | scope_of(subject.within(met))
 

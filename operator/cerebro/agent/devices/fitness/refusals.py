@@ -16,6 +16,10 @@ ALLOW_HOTSPOT = (
     "run /system/device-mode/update hotspot=yes on the router, and within a few minutes press its button or cut its "
     "power, as it says"
 )
+ALLOW_SCHEDULER = (
+    "run /system/device-mode/update scheduler=yes on the router, and within a few minutes press its button or cut "
+    "its power, as it says"
+)
 FREE_DISK = (
     "remove files and packages that nobody needs (/file/print), and reboot"
 )

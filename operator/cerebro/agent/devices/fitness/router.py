@@ -90,6 +90,11 @@ def fitness_warnings(
     return tuple(warning for warning in judged if warning is not None)
 
 
+def forbids_schedulers(device_mode: _Row) -> bool:
+    """Return whether device-mode of the router forbids schedulers."""
+    return device_mode.get("scheduler") in _NO
+
+
 def _device_mode(row: _Row) -> DeviceWarning | None:
     if row.get("hotspot") not in _NO:
         return None

@@ -247,7 +247,7 @@ async def test_a_session_that_names_no_client_any_more_ends_the_one_that_it_had(
     await world.ask({"macAddress": M})
     await world.ask({}, hotspotUser={"name": "guest"})
     assert world.bound() == []
-    assert world.status["conditions"][0]["reason"] == "NotSupported"
+    assert world.status["conditions"][0]["reason"] == "Granting"
 
 
 def test_a10_the_client_left_is_looked_at_with_the_new_one() -> None:

@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from cerebro.agent.context import AgentContext
+from cerebro.agent.devices.config.keeper import ConfigurationKeeper
+from cerebro.agent.devices.connection import RouterLink
 from cerebro.agent.devices.status import DeviceFindings, device_status
-from cerebro.agent.devices.survey import Survey
-from cerebro.agent.devices.unsupported import unsupported_fields
 from cerebro.resources import Device, Hub
 from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.errors import DeadlineExceeded, Trap
@@ -46,8 +46,6 @@ class Router:
 
     async def run_all(self, commands: list[Command]) -> list[Reply | Trap]:
         assert {command.verb for command in commands} == {"print"}
-        if not commands[0].path.startswith("/interface/wireguard"):
-            return [Reply([]) for _ in commands]
         self.prints += [command.path for command in commands]
         if isinstance(self.answer, Trap):
             return [self.answer for _ in commands]
@@ -78,9 +76,18 @@ async def plan_of(
     """The plan in the status after a look, where a pass had one command to run."""
     stored = SimpleNamespace(read=lambda _kind: hub) if hub else None
     store = SimpleNamespace(get=lambda *_key: stored)
-    context = SimpleNamespace(store=store, installation="main")
-    survey = Survey(cast(AgentContext, context))
-    findings = await survey.take(
+    context = SimpleNamespace(
+        store=store,
+        installation="main",
+        still_acts=lambda _device, leased: not leased,
+    )
+    keeper = ConfigurationKeeper(
+        cast(AgentContext, context),
+        cast(RouterLink, SimpleNamespace(by_daily_login=False)),
+        lambda _moment: None,
+        lambda: None,
+    )
+    findings = await keeper.take(
         device,
         cast(RouterSession, router),
         DeviceFindings(plan=[ACCESS]),
@@ -101,7 +108,7 @@ async def test_f6_the_tunnel_stands_before_access() -> None:
     )
     assert lines[-1] == ACCESS
     assert len(lines) == 6
-    assert len(router.prints) == 6
+    assert len(router.prints) == 9
 
 
 @pytest.mark.parametrize("spec", [{"manageConfig": False}, {"dryRun": False}])
@@ -137,12 +144,6 @@ async def test_a_router_that_does_not_print_is_said(
     lines = await plan_of(device(), Router(answer))
     assert len(lines) == 2
     assert text in lines[0]
-
-
-def test_it_is_not_supported_outside_of_dry_run() -> None:
-    assert unsupported_fields(device()) == ()
-    (warning,) = unsupported_fields(device(dryRun=False))
-    assert "spec.manageConfig" in warning.message
 
 
 def test_a_plan_fits_into_a_status() -> None:

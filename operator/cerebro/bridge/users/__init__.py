@@ -1,0 +1,1 @@
+"""Hotspot users over HTTP (F8): the call, its answer, and their Secrets."""

@@ -1,0 +1,1 @@
+"""Whether IPv6 leads past the hotspot of a router. Pure."""
