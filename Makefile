@@ -76,6 +76,10 @@ settings: $(VENV) ## Generate docs/settings.md from the settings of the processe
 metrics-page: $(VENV) ## Generate docs/metrics.md from the registries of the processes
 	$(BIN)/python -m cerebro.cli.metrics_page
 
+.PHONY: argocd
+argocd: $(VENV) ## Generate Argo CD's test data, ConfigMap and table of verdicts; see hack/argocd/verdicts.py
+	@$(HACK) argocd
+
 image: $(VENV) ## Build the container image with podman or docker; TAG=dev names it; its contents are listed in .local/image
 	@$(HACK) image build --tag $(TAG)
 

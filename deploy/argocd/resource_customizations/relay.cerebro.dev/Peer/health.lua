@@ -1,0 +1,48 @@
+-- A Peer is healthy once it is on the interface, whether or not its router dials.
+-- docs/argocd.md has the verdict of each reason.
+
+-- What ends by itself: the agent or the operator goes on trying.
+local passing = {
+  AgentLost = true,
+  Applying = true,
+  Down = true,
+  EndpointNotResolved = true,
+  NotCarried = true,
+  NotLookedYet = true,
+  SecretNotRead = true,
+}
+
+-- What a person asked for.
+local held = { DryRun = true, Paused = true }
+
+local ready = nil
+for _, condition in ipairs((obj.status or {}).conditions or {}) do
+  if condition.type == "Ready" then
+    ready = condition
+  end
+end
+
+if ready == nil then
+  return { status = "Progressing", message = "nobody has looked at it yet" }
+end
+
+if ready.observedGeneration ~= nil
+  and ready.observedGeneration ~= obj.metadata.generation then
+  return { status = "Progressing", message = "its last change is not looked at yet" }
+end
+
+local message = ready.reason .. ": " .. ready.message
+if held[ready.reason] then
+  return { status = "Suspended", message = message }
+end
+
+if ready.status == "True" then
+  return { status = "Healthy", message = message }
+end
+
+if passing[ready.reason] then
+  return { status = "Progressing", message = message }
+end
+
+-- Only a person can mend it.
+return { status = "Degraded", message = message }

@@ -1,0 +1,6 @@
+local revoked = obj.spec.revoked == true
+
+return {
+  ["revoke"] = { disabled = revoked },
+  ["restore"] = { disabled = not revoked },
+}

@@ -1,0 +1,4 @@
+-- Gives access again, with the original end.
+obj.spec.revoked = false
+
+return obj

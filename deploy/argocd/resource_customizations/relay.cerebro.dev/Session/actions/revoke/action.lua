@@ -1,0 +1,4 @@
+-- Ends access and keeps the record.
+obj.spec.revoked = true
+
+return obj

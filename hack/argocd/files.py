@@ -1,0 +1,44 @@
+"""The files that are made of the table of verdicts and of the scripts."""
+
+from pathlib import Path
+
+import yaml
+
+from argocd.action_data import action_tests
+from argocd.config_map import GROUP, config_map
+from argocd.health_data import health_tests
+from argocd.page import with_table
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "deploy" / "argocd"
+SCRIPTS = FOLDER / "resource_customizations" / GROUP
+PAGE = ROOT / "docs" / "argocd.md"
+
+
+def wanted() -> dict[Path, str]:
+    """Return the text of each file that is made, by its path."""
+    texts = {
+        FOLDER / "argocd-cm.yaml": config_map(SCRIPTS),
+        PAGE: with_table(PAGE.read_text()),
+    }
+    for folder in SCRIPTS.iterdir():
+        kind = folder.name
+        for path, content in (health_tests(kind) | action_tests(kind)).items():
+            texts[folder / path] = yaml.safe_dump(content, sort_keys=False)
+
+    return texts
+
+
+def stale() -> list[Path]:
+    """Return the files that are not as they are made, are not there, or
+    should not be.
+    """
+    texts = wanted()
+    differing = {
+        path
+        for path, text in texts.items()
+        if not path.exists() or path.read_text() != text
+    }
+    present = set(SCRIPTS.rglob("*.yaml"))
+
+    return sorted(differing | (present - texts.keys()))
