@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cerebro.routeros.client.command import Reply
@@ -96,6 +96,16 @@ def read(rules: list[dict[str, str]]) -> Ipv6Reading:
     return ipv6_reading(replies)
 
 
+@example(
+    [
+        {
+            "chain": "forward",
+            "action": "return",
+            "src-address": "2001:db8:7::/48",
+        },
+        {"chain": "forward", "action": "drop"},
+    ]
+)
 @settings(deadline=None, max_examples=600)
 @given(st.lists(rule, max_size=7))
 def test_s9_a_leak_is_said_exactly_when_a_packet_passes(

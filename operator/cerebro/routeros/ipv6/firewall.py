@@ -121,10 +121,14 @@ def _verdict(
 ) -> Verdict | None:
     """Return what a chain does with the traffic; None if it leads to its end,
     or back.
+
+    A `return` of which it is not known whether it holds may lead past all
+    that follows it: only the verdict of doubt counts from there on.
     """
     if jumps > _LONGEST_WAY:
         return None
 
+    may_be_back = False
     for rule in walk.rules:
         if rule.get("chain") != chain:
             continue
@@ -137,11 +141,18 @@ def _verdict(
             if hold is Hold.YES:
                 return None
 
+            may_be_back = True
             continue
 
         verdict = _of_rule(walk, rule, reading, jumps)
-        if verdict is not None and (hold is Hold.YES or verdict == walk.doubt):
+        if verdict is None:
+            continue
+
+        if verdict == walk.doubt:
             return verdict
+
+        if hold is Hold.YES:
+            return None if may_be_back else verdict
 
     return None
 
