@@ -14,7 +14,7 @@ from argocd.files import FOLDER, SCRIPTS
 from cerebro.resources.kinds import KINDS
 from controlplane.server import ControlPlane
 from integration.deploy.argocd_judge import Answer, Manifest, Question, asked
-from integration.deploy.test_manifests import dry_run, moved
+from integration.deploy.manifests import dry_run, moved
 
 pytestmark = pytest.mark.timeout(2400)  # Argo CD's code is built once
 

@@ -6,7 +6,9 @@ Real: kustomize, the API server with its admission of pods. Nothing runs: there 
 from __future__ import annotations
 
 import pytest
+import yaml
 
+from controlplane.apply import ROOT
 from controlplane.server import ControlPlane
 from integration.deploy.manifests import (
     OVERLAYS,
@@ -87,3 +89,29 @@ def test_the_bridge_is_the_same_beside_the_operator_and_apart(
         raise AssertionError("no bridge")
 
     assert bridge("base") == bridge("overlays/bridge-apart")
+
+
+def test_the_example_of_tls_leads_to_the_service(
+    control_plane: ControlPlane, restricted: str
+) -> None:
+    """The Gateway's kinds are not in a plain Kubernetes: of it the names are compared."""
+    folder = ROOT / "deploy" / "examples"
+    ingress = yaml.safe_load((folder / "ingress.yaml").read_text())
+    ingress["metadata"]["namespace"] = restricted
+    dry_run(control_plane, ingress)
+
+    (service,) = (
+        item
+        for item in rendered(control_plane, "base")
+        if item["kind"] == "Service"
+    )
+    name = service["metadata"]["name"]
+    (port,) = service["spec"]["ports"]
+    route = yaml.safe_load((folder / "gateway.yaml").read_text())
+    assert route["spec"]["rules"] == [
+        {"backendRefs": [{"name": name, "port": port["port"]}]}
+    ]
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    backend = {"name": name, "port": {"name": port["name"]}}
+    assert path["backend"] == {"service": backend}
