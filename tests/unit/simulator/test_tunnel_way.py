@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from simulator.errors import Trap
@@ -34,7 +36,7 @@ async def hub_router() -> Router:
     )
     made.up = True
     made.port = 8728
-    run(
+    await run(
         made,
         "/interface wireguard add name=wg",
         f'{PEER} add interface=wg public-key="{KEY}" allowed-address=10.8.0.0/16 endpoint-address=192.0.2.1 '
@@ -48,9 +50,11 @@ async def hub_router() -> Router:
     return made
 
 
-def run(router: Router, *lines: str) -> None:
+async def run(router: Router, *lines: str) -> None:
     for line in lines:
         job = router.scripts.run(line, ROOT)
+        while not job.done:  # noqa: ASYNC110 - it runs in slices of this loop
+            await asyncio.sleep(0)
         assert job.error is None, (job.error, line)
     router.look_at_way()
 
@@ -78,7 +82,7 @@ def run(router: Router, *lines: str) -> None:
     ],
 )
 async def test_what_shuts_the_hub_out(hub_router: Router, line: str) -> None:
-    run(hub_router, *line.split("; "))
+    await run(hub_router, *line.split("; "))
     assert hub_router.way.refusal() is not None
     assert not hub_router.way.is_open
     assert hub_router.faults.silent
@@ -96,7 +100,7 @@ async def test_what_shuts_the_hub_out(hub_router: Router, line: str) -> None:
 async def test_what_shuts_new_connections_out_alone(
     hub_router: Router, line: str
 ) -> None:
-    run(hub_router, *line.split("; "))
+    await run(hub_router, *line.split("; "))
     assert hub_router.way.refusal() is not None
     assert hub_router.way.is_open
 
@@ -113,7 +117,7 @@ async def test_what_shuts_new_connections_out_alone(
     ],
 )
 async def test_what_leaves_the_way_open(hub_router: Router, line: str) -> None:
-    run(hub_router, line)
+    await run(hub_router, line)
     assert hub_router.way.refusal() is None
     assert hub_router.way.is_open
 
@@ -121,7 +125,7 @@ async def test_what_leaves_the_way_open(hub_router: Router, line: str) -> None:
 async def test_what_names_an_interface_follows_its_new_name(
     hub_router: Router,
 ) -> None:
-    run(hub_router, "/interface wireguard set wg name=renamed")
+    await run(hub_router, "/interface wireguard set wg name=renamed")
     shown = [
         *hub_router.show("/ip/address"),
         *hub_router.show("/interface/wireguard/peers"),
@@ -132,9 +136,9 @@ async def test_what_names_an_interface_follows_its_new_name(
 
 
 async def test_it_opens_again_when_the_rows_do(hub_router: Router) -> None:
-    run(hub_router, f"{PEER} set [find] disabled=yes")
+    await run(hub_router, f"{PEER} set [find] disabled=yes")
     assert not hub_router.way.is_open
-    run(hub_router, f"{PEER} set [find] disabled=no")
+    await run(hub_router, f"{PEER} set [find] disabled=no")
     assert hub_router.way.is_open
     assert not hub_router.faults.silent
 
