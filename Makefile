@@ -46,7 +46,7 @@ lint: $(VENV) ## Style, types, import layers, branches and names, drift of gener
 	@$(HACK) helm copy --check
 
 test-unit: $(VENV) ## Tests without I/O
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest -n 2 --durations 5 tests/unit
 
 # Much of their time is waiting, so four run side by side, each with a control plane of its own. Their order stays
 # that of their files, as the first ones take longest.
