@@ -186,6 +186,7 @@ def test_static_defaults_are_filled_in_and_equal_the_models(
     assert device["access"] == {
         "addressList": "paid_clients",
         "bindingType": "bypassed",
+        "guard": "None",
     }
     assert device["circuitBreaker"] == {
         "failureThreshold": 5,
@@ -351,6 +352,7 @@ STATUSES: list[Any] = [
         circuit={"state": "Open", "open_until": NOW},
         technical_user={"name": "relay-tech", "secret_version": "17"},
         plan=["add ip-binding AA:BB:CC:DD:EE:FF"],
+        undone_configuration="0f3a",
         last_resync_at="monday",
     ),
     SessionStatus(
