@@ -9,6 +9,7 @@ from cerebro.bridge.intents import Intent
 from cerebro.bridge.order_check.check import OrderCheck
 from cerebro.bridge.orders.executor import OrderExecutor
 from cerebro.bridge.orders.sessions import Sessions, Written
+from cerebro.bridge.orders.trials import TrialLimit
 from cerebro.bridge.orders.users.executor import UserExecutor
 from cerebro.bridge.orders.users.secrets import UserSecrets
 from cerebro.bridge.store.base import BridgeStore, Entry
@@ -95,6 +96,7 @@ class World:
         store: BridgeStore,
         check: OrderCheck | None = None,
         server: Server | None = None,
+        trials: int | None = None,
     ) -> None:
         self.server = server or Server()
         self.objects = ObjectStore()
@@ -112,6 +114,7 @@ class World:
                 self.sessions, store, self.secrets, windows=GrantWindows()
             ),
             check=check,
+            trials=TrialLimit(self.server, NAMESPACE, trials),  # type: ignore[arg-type]
         )
         self._received: int = now_ms()
         self._entries: list[Entry] = []

@@ -37,6 +37,7 @@ from cerebro.bridge.orders.repeats import Repeats
 from cerebro.bridge.orders.service import OrderService
 from cerebro.bridge.orders.sessions import Sessions, Written
 from cerebro.bridge.orders.slots import Slots
+from cerebro.bridge.orders.trials import TrialLimit
 from cerebro.bridge.orders.upkeep import Upkeep
 from cerebro.bridge.records.manager import AccessRecords
 from cerebro.bridge.settings import BridgeSettings
@@ -218,6 +219,11 @@ class Bridge:
             enqueue=self._enqueue,
             windows=windows,
             users=self._users.executor,
+            trials=TrialLimit(
+                self._api,
+                self._settings.namespace,
+                self._settings.trials_per_day or None,
+            ),
             default_paid=_default_paid(self._settings),
             check=self._check,
             audit=self._audit,

@@ -223,6 +223,11 @@ class BridgeSettings(
         validation_alias="RELAY_TRIAL_MINUTES",
         description="Length of a trial that names none (A5).",
     )
+    trials_per_day: int = Field(
+        default=0,
+        ge=0,
+        description="Trials that a phone may have on a router in a day (UTC); 0: any number (A12).",
+    )
     paid_minutes: float = Field(
         default=0,
         ge=0,

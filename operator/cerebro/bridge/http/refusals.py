@@ -93,6 +93,7 @@ MEANINGS: Mapping[str, str] = {
     "timeout": "The router did not answer in time.",
     "too_late": "The API server was away for too long: ask anew.",
     "trial_used": "A trial is never opened twice.",
+    "trial_limit": "The phone had as many trials on the router today as CEREBRO_TRIALS_PER_DAY allows.",
     "tunnel_address_pending": "The Device has no tunnel address yet.",
     "tunnel_ip_mismatch": "The Device has another tunnel address.",
     "tunnel_ip_taken": "Another Device has this tunnel address.",
@@ -179,6 +180,7 @@ GRANT_REFUSALS = merge(
         s402="order_not_paid",
         s404="order_unknown",
         s409="device_unknown order_expired revoked revoked_later trial_used "
+        "trial_limit "
         "name_collision peer_offline",
         s503="order_check_failed order_check_unavailable",
     ),

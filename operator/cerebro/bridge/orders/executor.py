@@ -38,6 +38,7 @@ from cerebro.bridge.orders.outcomes import Awaited
 from cerebro.bridge.orders.resolve import Resolver
 from cerebro.bridge.orders.revoke import decide_revoke
 from cerebro.bridge.orders.sessions import MAX_DECISIONS, Sessions, Written
+from cerebro.bridge.orders.trials import TrialLimit
 from cerebro.bridge.orders.users.executor import UserExecutor
 from cerebro.bridge.orders.writes import Write
 from cerebro.bridge.store.base import (
@@ -75,6 +76,7 @@ class OrderExecutor:
         enqueue: Callable[[Entry], None],
         windows: GrantWindows,
         users: UserExecutor,
+        trials: TrialLimit,
         default_paid: timedelta | None = None,
         audit: AuditLog | None = None,
         check: OrderCheck | None = None,
@@ -90,6 +92,7 @@ class OrderExecutor:
             audit or AuditLog(None),
         )
         self._users = users
+        self._trials = trials
         self._complete = complete
         self._windows = windows
         self._default_paid = default_paid
@@ -163,9 +166,7 @@ class OrderExecutor:
                 known = await self._known(order, client, device)
 
             revoking = overtaken(order, known)
-            write = revoking or decide(
-                self._sessions.namespace, order, client, known
-            )
+            write = revoking or await self._decided(order, client, known)
             try:
                 target = await self._sessions.write(write, Awaited.GRANT)
             except (AlreadyExists, Conflict):
@@ -189,6 +190,16 @@ class OrderExecutor:
             return Written(device, client, (target,))
 
         raise Unavailable("the Session is changed by others again and again")
+
+    async def _decided(
+        self, order: Authorize, client: Client, known: Known
+    ) -> Write:
+        """Return the write for an order. Raises ApiError 409 as `decide` does,
+        and `trial_limit`; KubeError.
+        """
+        await self._trials.admit(order, client, known)
+
+        return decide(self._sessions.namespace, order, client, known)
 
     async def _client_that_paid(self, order: Authorize) -> Client:
         """Return the phone that the pending payment of an order's token names;
