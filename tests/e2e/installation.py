@@ -72,6 +72,11 @@ class Installation:
 
             self.kubectl("delete", kind, "--all", "--timeout=120s")
 
+        # Kubernetes collects the Peers later, and the operator lets them go.
+        self.kubectl(
+            "wait", "peers", "--all", "--for=delete", "--timeout=120s"
+        )
+
     def is_up(self) -> None:
         """Wait until all pods are ready."""
         for workload in ("deployment/cerebro-operator", "ds/cerebro-agent"):

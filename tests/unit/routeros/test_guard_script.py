@@ -119,6 +119,25 @@ def test_whose_end_has_come_is_out_in_time_and_the_others_are_not(
     assert mishaps(router) == []
 
 
+def test_b13_who_is_let_in_by_address_too_goes_on(router: Router) -> None:
+    """By a row of a person's that names no MAC."""
+    bind(router, ANNA, 30)
+    row = {"address": ANNA_IP, "type": "bypassed", "comment": "the owner"}
+    act(router, BINDING, "add", row)
+    router.network.move_in(ANNA, ANNA_IP)
+    assert forwarded(router, ANNA)
+    hosts = router.show("/ip/hotspot/host")
+
+    advance(router, 30 + LATE)
+
+    assert column(router, BINDING, "mac-address") == [""]
+    assert [row[".id"] for row in router.show("/ip/hotspot/host")] == [
+        row[".id"] for row in hosts
+    ]
+    assert forwarded(router, ANNA)
+    assert mishaps(router) == []
+
+
 def test_nobody_is_ended_before_the_end(router: Router) -> None:
     bind(router, ANNA, 10 * MINUTE)
 

@@ -216,11 +216,15 @@ class UserPlanner:
         ):
             return UserState(done=not ours)
 
-        # Of a user that somebody else made nothing is ended.
-        if not ours and self._by_hand(name) is not None:
+        # Of a user that somebody else made nothing is ended, also where ours
+        # was given another name.
+        is_by_hand = self._by_hand(name) is not None
+        if not ours and is_by_hand:
             return UserState(done=True)
 
-        users = {name} | {row.get("name", "") for row in ours}
+        users = {row.get("name", "") for row in ours}
+        if not is_by_hand:
+            users.add(name)
 
         return self._retire(identifier, name, users, ours)
 

@@ -263,6 +263,10 @@ _HOSTS = r"""    :local gLive [:toarray ""]
         :if ($gEnded) do={
           :local gOther [/ip/hotspot/ip-binding/find where mac-address=$gMac type=bypassed disabled=no]
           :if (([:typeof ($gKeep->$gMac)] = "num") || ([:len $gOther] > 0)) do={:set gEnded false}
+          :set gOther [/ip/hotspot/ip-binding/find where address=$gIp type=bypassed disabled=no]
+          :if (([:len $gIp] > 0) && ([:len $gOther] > 0)) do={:set gEnded false}
+          :set gOther [/ip/hotspot/ip-binding/find where address=$gTo type=bypassed disabled=no]
+          :if (([:len $gTo] > 0) && ([:len $gOther] > 0)) do={:set gEnded false}
         }
         :if ($gEnded) do={
           :set ($gIps->$gIp) 1
@@ -276,13 +280,13 @@ _HOSTS = r"""    :local gLive [:toarray ""]
     }
 """
 """The hosts that are let in. One that another binding lets in, ours or a
-person's, stays.
+person's, by its MAC or by one of its addresses, stays.
 """
 
 _FLOWS = r"""    :local gParts [:toarray ""]
     :local gPart ""
     :foreach gIp,gOne in=$gIps do={
-      :local gListed [/ip/firewall/address-list/find where address=$gIp comment~"<OURS>"]
+      :local gListed [/ip/firewall/address-list/find where address=$gIp]
       :local gFree ([:len $gListed] = 0)
       :if ([:typeof ($gLive->$gIp)] = "num") do={:set gFree false}
       :if ([:len [:tostr $gIp]] < 7) do={:set gFree false}
@@ -305,7 +309,7 @@ _FLOWS = r"""    :local gParts [:toarray ""]
   }
 }
 """
-"""The tracked connections of addresses at which nobody is let in any more. A
-point matches any character there, which changes nothing: an address has three.
+"""The tracked connections of addresses at which nobody is let in any more, and
+which no list of the router has. A point matches any character there, which changes nothing: an address has three.
 `:toarray ""` may hold an empty text, so what is shorter than an address is none.
 """

@@ -140,6 +140,19 @@ def test_b4_a_user_made_by_hand_is_named_and_left() -> None:
     assert tables.users == [row]
 
 
+def test_b4_whoever_is_logged_in_with_a_user_by_hand_stays_when_ours_goes() -> (
+    None
+):
+    """A person gave ours another name, and made one of the old name."""
+    tables = Tables()
+    our_user(tables, "g1")["name"] = "renamed"
+    mine = dict(tables.put("users", name="g1", comment="mine"))
+    login = dict(tables.put("active", user="g1", address="10.5.50.9"))
+    rounds(tables, ended("g1", revoked=True))
+    assert tables.users == [mine]
+    assert tables.active == [login]
+
+
 def test_b8_a_user_that_is_held_stays_as_it_is() -> None:
     tables = Tables()
     for _ in range(2):
