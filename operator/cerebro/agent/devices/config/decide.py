@@ -40,6 +40,9 @@ _TRY_AGAIN_AFTER = 600.0
 themselves, let an undone change be tried again.
 """
 
+_PLACES = ("=place-before=", "=destination=")
+"""Words of a command that name the row before which another one is put."""
+
 
 class Todo(Enum):
     """The next step."""
@@ -147,10 +150,15 @@ def planned_change(
 ) -> UndoneChange:
     """Return a planned change in the form in which it is remembered.
 
-    A request for a resync is part of it: so a person has it tried again.
+    A request for a resync is part of it: so a person has it tried again. Which
+    row is first in a chain is not: a script on the router may change that all
+    the time.
     """
     requested = device.metadata.annotations.get(ANNOTATION_RESYNC_AT, "")
-    commands = [step.command.words() for step in plan.risky()]
+    commands = [
+        [word for word in step.command.words() if not word.startswith(_PLACES)]
+        for step in plan.risky()
+    ]
 
     rows = {
         menu.path: [

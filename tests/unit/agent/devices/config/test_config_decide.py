@@ -100,7 +100,11 @@ def test_other_rows_of_the_router_count_after_ten_minutes() -> None:
     assert undone.change == change(router).change
     assert undone.is_same(change(router), 599)
     assert not undone.is_same(change(router), 601)
-    router.tables[FILTER].pop()
+
+    # Nor does one that puts a rule before all others.
+    router.tables[FILTER].insert(0, router.tables[FILTER].pop())
+    assert undone.is_same(change(router), 599)
+    router.tables[FILTER].pop(0)
     assert undone.is_same(change(router), 601)
 
 
