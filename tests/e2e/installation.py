@@ -82,12 +82,10 @@ class Installation:
         for workload in ("deployment/cerebro-operator", "ds/cerebro-agent"):
             self.kubectl("rollout", "status", workload, "--timeout=120s")
 
-        self.kubectl(
-            "wait",
-            "pods",
-            "--all",
-            "--for=condition=Ready",
-            "--timeout=120s",
+        # One that ends is asked about until it is gone.
+        until(
+            lambda: all(map(_is_ready, self.get("pods")["items"])),
+            "all pods are ready",
         )
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
@@ -154,6 +152,14 @@ class ChartInstallation(Installation):
     def helm(self, *words: str) -> str:
         """Run helm in our namespace."""
         return helm.run("--namespace", NAMESPACE, *words)
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for condition in conditions
+    )
 
 
 def until(
