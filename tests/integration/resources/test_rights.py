@@ -65,6 +65,7 @@ BRIDGE_APART = (
     | rights(OURS, ["peers"], *READ, "patch")
     | rights(LEASES, ["leases"], "get", "create", "update")
     | MAKE_AND_DELETE_SECRETS
+    | OWN_NAMESPACE
 )
 
 SESSION = {
