@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from e2e.installation import NEXT, NODE, OVERLAY, Installation
+from e2e.installation import NEXT, NODE, OVERLAY, Installation, until
 from e2e.orders import order, pays_off
 from e2e.site import DEVICE, HUB_ADDRESS, Site, interfaces
 from integration.agent.router import BINDING
