@@ -72,7 +72,7 @@ def _build(options: argparse.Namespace) -> None:
         engine.build(
             ROOT,
             DOCKERFILE,
-            [reference],
+            reference,
             base=base,
             version=options.tag,
             revision=_revision(),

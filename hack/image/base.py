@@ -13,8 +13,15 @@ RELEASE = "bookworm"
 OFFICIAL = f"docker.io/library/debian:{RELEASE}-slim"
 MADE_HERE = f"localhost/cerebro-base:{RELEASE}"
 
-_UNUSED = ("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/man")
-_UNUSED_TOO = ("usr/share/locale", "usr/share/info", "usr/share/doc")
+_UNUSED = (
+    "var/cache/apt",
+    "var/lib/apt/lists",
+    "var/log",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/share/info",
+    "usr/share/doc",
+)
 _KEPT = "copyright"
 """The name of the one file of a package's documentation that stays."""
 
@@ -74,9 +81,7 @@ def make_base(engine: Engine) -> None:
 def _needed(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     """Return a member that belongs into the base, None for one that does not."""
     path = member.name.removeprefix("./")
-    inside = any(
-        path.startswith(f"{folder}/") for folder in (*_UNUSED, *_UNUSED_TOO)
-    )
+    inside = any(path.startswith(f"{folder}/") for folder in _UNUSED)
     if not inside or member.isdir():
         return member
 

@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,18 +26,12 @@ class Engine:
         self.name = Path(program).name
         self._program = program
 
-    def run(
-        self,
-        *arguments: str,
-        timeout: float = BUILD_TIMEOUT,
-        stdin: int | None = None,
-    ) -> str:
+    def run(self, *arguments: str, timeout: float = BUILD_TIMEOUT) -> str:
         """Run a command; return what it printed. Raises ImageError."""
         command = [self._program, *arguments]
         try:
             done = subprocess.run(
                 command,
-                stdin=stdin,
                 capture_output=True,
                 text=True,
                 timeout=timeout,
@@ -64,12 +58,10 @@ class Engine:
         return True
 
     def build(
-        self, context: Path, dockerfile: str, tags: Sequence[str], **args: str
+        self, context: Path, dockerfile: str, tag: str, **args: str
     ) -> None:
         """Build an image. `args` are the Dockerfile's arguments."""
-        command = ["build", "--network=host", "-f", dockerfile]
-        for tag in tags:
-            command += ["-t", tag]
+        command = ["build", "--network=host", "-f", dockerfile, "-t", tag]
 
         for name, value in args.items():
             command += ["--build-arg", f"{name.upper()}={value}"]
