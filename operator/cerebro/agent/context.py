@@ -323,3 +323,13 @@ class AgentContext:
                 return f"{name} has not turned for {silent:.0f} s"
 
         return None
+
+
+def may_configure(context: AgentContext, device: Device) -> bool:
+    """Return whether this agent may change more of a router than access: its
+    users, its configuration. Not in dry run, nor while it is paused (B8).
+    """
+    if device.spec.dry_run or device.spec.paused != "None":
+        return False
+
+    return context.still_acts(device, leased=True)

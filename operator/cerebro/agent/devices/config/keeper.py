@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from cerebro.agent.context import AgentContext
+from cerebro.agent.context import AgentContext, may_configure
 from cerebro.agent.devices.config import warnings
 from cerebro.agent.devices.config.change import (
     LOOK_FOR_URGENT,
@@ -67,7 +68,9 @@ class ConfigurationKeeper:
 
         self._looked: tuple[object, ...] | None = None
         self._resync_at = 0.0
-        self._change = ChangeUnderWay(context, link, self._may_write)
+        self._change = ChangeUnderWay(
+            context, link, partial(may_configure, context)
+        )
         self._repairs = Repairs()
         self._retirement = Retirement(context)
 
@@ -86,7 +89,9 @@ class ConfigurationKeeper:
         if not device.spec.manage_config:
             return await self.retire(device, session, findings, urgent)
 
-        if not device.spec.dry_run and not self._may_write(device):
+        if not device.spec.dry_run and not may_configure(
+            self._context, device
+        ):
             # An undo that runs meanwhile says nothing of its change.
             self._change.forget()
             self._looked = None
@@ -155,13 +160,6 @@ class ConfigurationKeeper:
         self._change.forget()
 
         return await self._retirement.take(device, session, findings, urgent)
-
-    def _may_write(self, device: Device) -> bool:
-        """Return whether the router may be written to."""
-        if device.spec.paused != "None":
-            return False
-
-        return self._context.still_acts(device, leased=True)
 
     def _is_time(self, now: float) -> bool:
         """Return whether the next look at a change under way is due."""
@@ -279,7 +277,7 @@ class ConfigurationKeeper:
         refusal = await write(
             work.session,
             reading.plan.harmless(),
-            lambda: self._may_write(work.device),
+            lambda: may_configure(self._context, work.device),
             past_refusals=True,
         )
         if refusal is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from cerebro.agent.context import AgentContext
+from cerebro.agent.context import AgentContext, may_configure
 from cerebro.agent.devices.config import warnings
 from cerebro.agent.devices.config.change import LOOK_FOR_URGENT
 from cerebro.agent.devices.config.wanted import retired_configuration
@@ -48,7 +48,7 @@ class Retirement:
         wanted = retired_configuration(self._context.installation)
 
         is_done = session is self._done_on or not wanted.menus
-        if is_done or urgent() or not self._may_write(device):
+        if is_done or urgent() or not may_configure(self._context, device):
             return findings
 
         try:
@@ -68,7 +68,7 @@ class Retirement:
                 refusal = await write(
                     session,
                     reading.plan.harmless(),
-                    lambda: self._may_write(device),
+                    lambda: may_configure(self._context, device),
                     past_refusals=True,
                 )
         except DeadlineExceeded:
@@ -78,10 +78,3 @@ class Retirement:
         told = () if refusal is None else (warnings.refused(refusal),)
 
         return replace(findings, kept_configuration=told)
-
-    def _may_write(self, device: Device) -> bool:
-        """Return whether the router may be written to."""
-        if device.spec.dry_run or device.spec.paused != "None":
-            return False
-
-        return self._context.still_acts(device, leased=True)

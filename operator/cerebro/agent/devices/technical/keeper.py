@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from cerebro.agent.context import AgentContext
+from cerebro.agent.context import AgentContext, may_configure
 from cerebro.agent.devices.connection import RouterLink, read_facts
 from cerebro.agent.devices.identity import check_serial_number
 from cerebro.agent.devices.model import DeviceWarning, TechnicalUserFact
@@ -103,7 +103,7 @@ class TechnicalUserKeeper:
         now = time.monotonic()
         is_due = looked != self._looked or now >= self._looked_at + interval
 
-        if not is_due or urgent() or not self._may_write(device):
+        if not is_due or urgent() or not may_configure(self._context, device):
             return findings
 
         if not self._concerns(device, findings):
@@ -130,13 +130,6 @@ class TechnicalUserKeeper:
         self._looked, self._looked_at = looked, now
 
         return findings
-
-    def _may_write(self, device: Device) -> bool:
-        """Return whether users may be changed on the router."""
-        if device.spec.dry_run or device.spec.paused != "None":
-            return False
-
-        return self._context.still_acts(device, leased=True)
 
     def _concerns(self, device: Device, findings: DeviceFindings) -> bool:
         """Return whether a technical user is wanted, or was made before."""
@@ -250,7 +243,7 @@ class TechnicalUserKeeper:
 
         async with self._administrator(work) as admin:
             for command in plan.commands:
-                if not self._may_write(work.device):
+                if not may_configure(self._context, work.device):
                     break
 
                 await admin.run(command)
