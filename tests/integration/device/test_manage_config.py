@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
+from cerebro.routeros.client.session import RouterSession
 from integration.device.managed import (
     OTHER_KEY,
     UNDO,
@@ -162,6 +163,28 @@ async def test_thirty_changes_that_cut_the_hub_off_are_undone() -> None:
         for number, router in enumerate(routers):
             assert live.phase(f"s{number}") == "Active"
             assert "ConfigurationUndone" in warnings(live, router)
+
+
+async def test_b11_a_step_arrives_before_the_undo_or_never(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also if the agent dies meanwhile: the kernel sends for it no longer than that."""
+    bounds: list[float] = []
+    original = RouterSession.bound_sending
+
+    def bound_sending(session: RouterSession, seconds: float) -> None:
+        bounds.append(seconds)
+        original(session, seconds)
+
+    monkeypatch.setattr(RouterSession, "bound_sending", bound_sending)
+    async with live_devices(Carried()) as live:
+        router = await a_router(live, "r")
+        has_hub(live, router)
+        has_device(live, router)
+        await live.until_ready("Device", "r", "Equal")
+        await live.until(lambda: not armed(router), "confirmed")
+
+    assert bounds == [10, 0]
 
 
 async def test_a_corrected_change_is_made_after_one_was_undone() -> None:

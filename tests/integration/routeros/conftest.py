@@ -111,9 +111,10 @@ class Caller:
             await self.say("!done", tag, f"=ret={','.join(words)}")
 
     async def until_closed(self) -> None:
-        """Read and answer nothing until the other side closes."""
-        while await self.reader.read(1 << 16):
-            pass
+        """Read and answer nothing until the other side closes or resets."""
+        with suppress(ConnectionResetError):
+            while await self.reader.read(1 << 16):
+                pass
 
 
 Script = Callable[[Caller], Awaitable[None]]

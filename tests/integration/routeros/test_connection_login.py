@@ -252,11 +252,20 @@ async def test_dead_peers_are_noticed_by_the_kernel(
         await accept(caller, SECRET)
 
     router = await serve(script)
-    async with await connect("127.0.0.1", router.port, [("user", SECRET)]):
+    credentials = [("user", SECRET)]
+    async with await connect("127.0.0.1", router.port, credentials) as session:
         [sock] = tuned
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+
+        # What was sent and is not acknowledged, while a change is made.
+        for seconds in (10.0, 0):
+            session.bound_sending(seconds)
+            assert (
+                sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                == seconds * 1000
+            )
 
 
 def test_every_error_is_a_router_error() -> None:

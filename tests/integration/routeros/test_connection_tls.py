@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import subprocess
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from cryptography import x509
@@ -28,6 +29,7 @@ from cerebro.routeros.client.errors import (
     Unreachable,
 )
 from cerebro.routeros.client.tls import TlsSettings
+from integration.routeros.clock import until
 
 if TYPE_CHECKING:
     from integration.routeros.conftest import Caller, ScriptedRouter, Serve
@@ -286,3 +288,48 @@ async def test_plain_towards_a_tls_port(
 async def test_a_ca_that_is_none_names_the_secret(ca: str) -> None:
     with pytest.raises(SecretError, match=r"caSecretRef.*ca\.crt"):
         await connect("127.0.0.1", 1, CREDENTIALS, TlsSettings("Verify", ca))
+
+
+# --- the end of a connection
+
+
+@pytest.mark.parametrize("mode", ["Disabled", "Insecure"])
+async def test_b11_what_was_not_taken_yet_is_not_sent_after_the_end(
+    serve: Serve,
+    with_certificate: ssl.SSLContext,
+    mode: Literal["Disabled", "Insecure"],
+) -> None:
+    """The peer takes a command that is larger than the kernel's buffers no further than it had come."""
+    given_up = asyncio.Event()
+    ends: list[type[BaseException] | None] = []
+    sizes: list[int] = []
+
+    async def script(caller: Caller) -> None:
+        await caller.let_in()
+        caller.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await given_up.wait()
+        caller.writer.transport.resume_reading()  # type: ignore[attr-defined]
+
+        size, end = 0, None
+        try:
+            while data := await caller.reader.read(1 << 16):
+                size += len(data)
+        except ConnectionResetError as error:
+            end = type(error)
+        sizes.append(size)
+        ends.append(end)
+
+    router = await serve(
+        script, None if mode == "Disabled" else with_certificate
+    )
+    session = await connect(
+        "127.0.0.1", router.port, CREDENTIALS, TlsSettings(mode), timeout=1
+    )
+    large = Command("/system/script", "add", {"source": "x" * (1 << 24)})
+    with pytest.raises(ConnectionLost):
+        await session.run(large)
+    given_up.set()
+
+    await until(lambda: bool(ends))
+    assert ends == [ConnectionResetError]
+    assert sizes < [1 << 24]

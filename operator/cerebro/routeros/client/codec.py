@@ -8,7 +8,10 @@ sentences and a bare `!fatal`.
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from librouteros.exceptions import ProtocolError
@@ -23,6 +26,8 @@ _MAX_WORDS = 4096
 _MAX_BEFORE_LOGIN = (
     64 << 10
 )  # bytes in all from a peer that has not accepted a login yet
+
+_RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds
 
 # What went wrong with the stream itself, as it surfaces from `read_sentence`.
 BROKEN = (OSError, EOFError, ProtocolError)
@@ -203,8 +208,32 @@ class Wire:
                 f"more than {_MAX_BEFORE_LOGIN} bytes before the login was accepted"
             )
 
+    def bound_sending(self, seconds: float) -> None:
+        """Have the kernel reset the connection when something that was sent
+        is not acknowledged within `seconds`, also after this process has
+        died; 0: the kernel goes on for as long as it does by itself.
+        """
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # absent outside Linux
+            self._set_option(
+                socket.IPPROTO_TCP,
+                socket.TCP_USER_TIMEOUT,
+                round(seconds * 1000),
+            )
+
     def abort(self) -> None:
         """Close at once, without waiting for anything; a reader meets the end
         of the stream.
+
+        The peer is reset, and nothing is sent any more: the kernel would try
+        for minutes, and a command would arrive when nobody means it any more.
         """
+        self._set_option(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
         self._writer.transport.abort()
+
+    def _set_option(self, level: int, name: int, value: int | bytes) -> None:
+        """Set an option of the socket, unless that is closed already."""
+        sock = self._writer.get_extra_info("socket")
+
+        if sock is not None:
+            with suppress(OSError):
+                sock.setsockopt(level, name, value)

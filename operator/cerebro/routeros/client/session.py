@@ -23,6 +23,7 @@ from cerebro.routeros.client.errors import (
     Trap,
     printable,
 )
+from cerebro.routeros.client.in_flight import InFlight
 from cerebro.runtime.pace import Pace
 
 WINDOW = 64
@@ -39,45 +40,6 @@ _ROW_COST, _ATTRIBUTE_COST = (
 )  # bytes of a dict, and of the two strings and the slot of an attribute, when empty
 _CLOSED_BY_US = "closed by this side"
 _CANCEL = Command("/", "cancel")
-
-
-class _InFlight:
-    """A command until its `!done`. `outcome` is settled or cancelled earlier
-    when nobody waits any more.
-    """
-
-    def __init__(
-        self,
-        command: Command,
-        now: float,
-        deadline: float,
-        patience: float | None,
-        observe: Observe | None = None,
-    ) -> None:
-        self.command = command
-        self.observe = observe
-        self.tag = ""
-        self.entered = now
-        self.due = now + deadline
-        self.patience = patience
-        self.outcome: asyncio.Future[Reply | RouterError] = (
-            asyncio.get_running_loop().create_future()
-        )
-
-        self.rows: list[Row] = []
-        self.size = 0
-        self.started = False
-        self.traps: list[str] = []
-        self.category: int | None = None
-
-    def settle(self, outcome: Reply | RouterError) -> None:
-        if self.outcome.done():
-            return
-
-        self.outcome.set_result(outcome)
-        if self.observe is not None:
-            took = asyncio.get_running_loop().time() - self.entered
-            self.observe(self.command.word, took, isinstance(outcome, Reply))
 
 
 class RouterSession:
@@ -103,7 +65,7 @@ class RouterSession:
         self._silence = silence
         self._loop = asyncio.get_running_loop()
         self._window = asyncio.Semaphore(WINDOW)
-        self._in_flight: dict[str, _InFlight] = {}
+        self._in_flight: dict[str, InFlight] = {}
         self._last_tag = 0
         self._busy_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -127,6 +89,13 @@ class RouterSession:
     def last_byte_at(self) -> float:
         """When the latest byte came from the router, in the event loop's time."""
         return self._wire.last_byte_at
+
+    def bound_sending(self, seconds: float) -> None:
+        """Have the connection reset when something that was sent is not
+        acknowledged within `seconds`, also after this process has died; 0:
+        without that bound.
+        """
+        self._wire.bound_sending(seconds)
 
     async def run(
         self,
@@ -188,7 +157,7 @@ class RouterSession:
         command's own. The router may run them in any order. Raises as `run`.
         """
 
-        entries: list[_InFlight] = []
+        entries: list[InFlight] = []
         outcomes: list[Reply | Trap] = []
         try:
             for command in commands:
@@ -253,7 +222,7 @@ class RouterSession:
 
     async def _enter(
         self, command: Command, deadline: float | None, patience: float | None
-    ) -> _InFlight:
+    ) -> InFlight:
         await self._window.acquire()
 
         try:
@@ -261,7 +230,7 @@ class RouterSession:
                 deadline = READ_DEADLINE if command.reads else WRITE_DEADLINE
 
             now = self._loop.time()
-            entry = _InFlight(command, now, deadline, patience, self._observe)
+            entry = InFlight(command, now, deadline, patience, self._observe)
             self._send(entry, command.words())
         except BaseException:
             self._window.release()
@@ -269,7 +238,7 @@ class RouterSession:
 
         return entry
 
-    def _send(self, entry: _InFlight, words: list[str]) -> None:
+    def _send(self, entry: InFlight, words: list[str]) -> None:
         if self._closed is not None or self._closing:
             raise ConnectionLost(
                 f"{entry.command.word} was not sent: {self._closed or _CLOSED_BY_US}"
@@ -286,7 +255,7 @@ class RouterSession:
         self._in_flight[entry.tag] = entry
         self._wake_at(self._next_look(entry))
 
-    def _abandon(self, entry: _InFlight) -> None:
+    def _abandon(self, entry: InFlight) -> None:
         """Nobody waits for this reply any more: what only reads is stopped on
         the router, a write runs on.
         """
@@ -298,13 +267,13 @@ class RouterSession:
         if entry.command.reads:
             self._cancel(entry)
 
-    def _cancel(self, entry: _InFlight) -> None:
+    def _cancel(self, entry: InFlight) -> None:
         if entry.tag not in self._in_flight or self._closing:
             return
 
         now = self._loop.time()
         entry.due = now + self._silence
-        cancel = _InFlight(_CANCEL, now, self._silence, None)
+        cancel = InFlight(_CANCEL, now, self._silence, None)
         cancel.outcome.cancel()
         self._send(cancel, ["/cancel", f"=tag={entry.tag}"])
 
@@ -360,7 +329,7 @@ class RouterSession:
         elif reply == "!done":
             self._end(entry, attributes.get("ret"))
 
-    def _take_row(self, entry: _InFlight, row: Row) -> None:
+    def _take_row(self, entry: InFlight, row: Row) -> None:
         if entry.outcome.done():
             return
 
@@ -375,7 +344,7 @@ class RouterSession:
                 f"the reply to {entry.command.word} is larger than {bounds}"
             )
 
-    def _end(self, entry: _InFlight, ret: str | None) -> None:
+    def _end(self, entry: InFlight, ret: str | None) -> None:
         self._remove(entry)
 
         if entry.traps:
@@ -383,7 +352,7 @@ class RouterSession:
         else:
             entry.settle(Reply(entry.rows, ret))
 
-    def _remove(self, entry: _InFlight) -> None:
+    def _remove(self, entry: InFlight) -> None:
         del self._in_flight[entry.tag]
 
         if (
@@ -393,7 +362,7 @@ class RouterSession:
 
     # --- time
 
-    def _next_look(self, entry: _InFlight) -> float:
+    def _next_look(self, entry: InFlight) -> float:
         """When this command, or the silence around it, must be judged at the
         latest, as things are now.
         """
@@ -441,7 +410,7 @@ class RouterSession:
         if self._closed is None and self._in_flight:
             self._wake_at(min(map(self._next_look, self._in_flight.values())))
 
-    def _overdue(self, entry: _InFlight) -> None:
+    def _overdue(self, entry: InFlight) -> None:
         word = entry.command.word
         if entry.outcome.done():
             self._shut(f"{word} did not end after it was given up")
@@ -458,7 +427,7 @@ class RouterSession:
         else:
             self._shut(f"{word} was not answered in its time")
 
-    def _too_quiet(self, entry: _InFlight, now: float) -> None:
+    def _too_quiet(self, entry: InFlight, now: float) -> None:
         if (
             max(self._wire.last_byte_at, self._busy_since) + self._silence
             <= now

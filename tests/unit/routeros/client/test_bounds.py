@@ -28,7 +28,11 @@ class Stream:
         transport = SimpleNamespace(
             abort=self._abort, is_closing=lambda: self.aborted
         )
-        writer = SimpleNamespace(write=self._write, transport=transport)
+        writer = SimpleNamespace(
+            write=self._write,
+            transport=transport,
+            get_extra_info=lambda _name: None,
+        )
         self.wire = Wire(self.reader, cast(Any, writer))
 
     def _write(self, data: bytes) -> None:

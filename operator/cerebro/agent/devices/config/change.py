@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.config import warnings
 from cerebro.agent.devices.config.decide import (
+    ARRIVES_WITHIN,
     CONFIRM_WITHIN,
     HAS_RUN,
     WRITE_WITHIN,
@@ -201,10 +202,12 @@ class ChangeUnderWay:
         """
         device, steps = work.device, reading.plan.risky()
         now = time.monotonic()
+        work.session.bound_sending(ARRIVES_WITHIN)
 
         try:
             await arm(work.session, steps, self._context.installation)
         except NotArmed as error:
+            work.session.bound_sending(0)
             return warnings.not_armed(error.refusal)
 
         lines = _lines(reading)
@@ -223,6 +226,8 @@ class ChangeUnderWay:
             steps,
             lambda: self._may_write(device) and time.monotonic() < last,
         )
+        work.session.bound_sending(0)
+
         if refusal is not None:
             problem = f"the router refused {refusal}"
             self._armed = replace(self._armed, problem=problem)

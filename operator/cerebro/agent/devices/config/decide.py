@@ -32,6 +32,11 @@ WRITE_WITHIN = UNDO_AFTER - 15
 that long is the last one, for what is written after the undo stays.
 """
 
+ARRIVES_WITHIN = 10.0
+"""Seconds in which a step reaches the router, or never does: less than there
+are between the last step and the undo, whatever becomes of this process.
+"""
+
 HAS_RUN = UNDO_AFTER + 15
 """Seconds from the arming after which the undo ran, or never runs."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cerebro.agent.devices.config.decide import (
+    ARRIVES_WITHIN,
     CONFIRM_WITHIN,
     HAS_RUN,
     WRITE_WITHIN,
@@ -56,6 +57,7 @@ def test_the_next_step(situation: Situation, todo: Todo) -> None:
 
 def test_all_is_over_before_the_undo_runs() -> None:
     assert WRITE_WITHIN < CONFIRM_WITHIN < UNDO_AFTER < HAS_RUN
+    assert WRITE_WITHIN + ARRIVES_WITHIN < UNDO_AFTER
     assert UNDO_AFTER < 60
 
 
