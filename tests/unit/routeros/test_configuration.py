@@ -207,7 +207,11 @@ def the_older_relays(order: str = "sync") -> ConsoleRouter:
     )
     comment = f"tunnel for{more}" if more else "relay-tunnel"
     router.put(
-        ADDRESS, address="10.8.0.7/32", interface="wg-relay", comment=comment
+        ADDRESS,
+        address="10.8.0.7/32",
+        network="10.8.0.7",
+        interface="wg-relay",
+        comment=comment,
     )
     router.put(
         FILTER,

@@ -151,12 +151,40 @@ def test_the_text_of_an_undo() -> None:
             "/ip firewall filter set [find where .id=*B] !protocol",
             "/ip firewall filter set [find where .id=*B] !dst-port",
             '/ip route remove [find where dst-address=10.99.0.0/24 comment="cerebro:main:tunnel"]',
-            '/ip address set [find where .id=*A] address=10.8.0.7/32 comment="relay-tunnel"',
-            "/ip address set [find where .id=*A] !network",
+            '/ip address set [find where .id=*A] address=10.8.0.7/32 network=10.8.0.7 comment="relay-tunnel"',
             PEER_BEFORE,
             '/interface wireguard set [find where .id=*8] name=wg-relay comment="managed-by-relay"',
         )
     ]
+
+
+SAYS_LITTLE = {
+    SERVICE: {"name": "api", "port": "8728"},
+    PEERS: {"interface": "w", "public-key": "k"},
+    ADDRESS: {"address": "10.8.0.7/16", "interface": "w"},
+    FILTER: {"chain": "input", "action": "accept"},
+}
+"""Rows by menu, of routers that leave out whatever is not set."""
+
+
+def test_b11_what_was_not_set_gets_its_default_or_is_taken_away() -> None:
+    """Only a matcher of the firewall is taken away: a line that a router cannot read would keep all lines from it."""
+    menus = {menu.path: menu for menu in Configuration(tunnel()).menus}
+    steps = []
+    for path, row in SAYS_LITTLE.items():
+        changed = dict.fromkeys(menus[path].compared, "x") | {".id": "*1"}
+        step = Command(path, "set", changed)
+        steps.append(Step(menus[path], step, True, {".id": "*1", **row}))
+
+    lines = undo_script(steps, "main").splitlines()[1:-1]
+    assert [line for line in lines if "!" in line] == [
+        f":do {{/ip firewall filter set [find where .id=*1] !{name}}} on-error={{}}"
+        for name in ("in-interface", "src-address", "protocol", "dst-port")
+    ]
+    said_of = "\n".join(line for line in lines if "!" not in line)
+    assert 'set [find where .id=*1] address="" disabled=no' in said_of
+    assert 'allowed-address="" endpoint-address=""' in said_of
+    assert "address=10.8.0.7/16 network=10.8.0.0 interface=w" in said_of
 
 
 @pytest.mark.parametrize(

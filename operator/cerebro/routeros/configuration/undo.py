@@ -9,6 +9,7 @@ after the connection died.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 
 from cerebro.routeros.client.command import Command
@@ -151,23 +152,46 @@ def _reverted(step: Step) -> list[str]:
 def _values_before(step: Step, row: Row) -> tuple[dict[str, str], list[str]]:
     """Return what a row said of the properties that a step sets, ready for
     the console, and which of them it had not.
+
+    A property without a value that cannot be taken away is left out: a router
+    that does not know such a line would run nothing of the script.
     """
     values, absent = {}, []
 
     for each in step.command.attributes:
         name = each.removeprefix("!")
-        default = "" if name == "comment" else step.menu.defaults.get(name)
-        value = row.get(name, default)
-
         if name == ".id":
             continue
 
-        if value is None:
-            absent.append(name)
-        else:
+        value = row.get(name, _value_of_absent(step, row, name))
+
+        if value is not None:
             values[name] = console_value(name, value)
+        elif name in step.menu.removable:
+            absent.append(name)
 
     return values, absent
+
+
+def _value_of_absent(step: Step, row: Row, name: str) -> str | None:
+    """Return what a property is that a row does not say; None for nothing."""
+    if name == "comment":
+        return ""
+
+    if name == "network":
+        return _network_of(row.get("address", ""))
+
+    return step.menu.defaults.get(name)
+
+
+def _network_of(address: str) -> str | None:
+    """Return the network that a router computes for an address; None if that
+    is none.
+    """
+    try:
+        return str(ipaddress.ip_interface(address).network.network_address)
+    except ValueError:
+        return None
 
 
 def _found(where: Mapping[str, str]) -> str:

@@ -67,6 +67,7 @@ def filters(family: str) -> Menu:
             "disabled": boolean,
         },
         defaults={"disabled": "false"},
+        removable=("in-interface", "src-address", "protocol", "dst-port"),
         may_be_dynamic=True,
         ordered=True,
     )
@@ -80,7 +81,7 @@ SERVICE = Menu(
         "disabled": boolean,
         "port": plain,
     },
-    defaults={"disabled": "false"},
+    defaults={"address": "", "disabled": "false"},
     may_be_dynamic=True,
 )
 """Its rows are fixed; from RouterOS 7.19 each open connection has a dynamic

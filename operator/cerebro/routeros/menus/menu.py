@@ -104,14 +104,17 @@ class Menu:
 
     `key` are the properties that identify an entry, `compared` those that are
     kept equal, with their normal forms; `defaults` stand for what a row does
-    not say; `read` is asked for besides (for `.proplist`); `may_be_dynamic`
-    says that the router makes entries of its own there, which are never ours.
+    not say; `removable` are those that an entry may lack without a default,
+    and that `!name` takes away; `read` is asked for besides (for
+    `.proplist`); `may_be_dynamic` says that the router makes entries of its
+    own there, which are never ours.
     """
 
     path: str
     key: tuple[str, ...]
     compared: Mapping[str, Normal] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
+    removable: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
     may_be_dynamic: bool = False
     ordered: bool = False

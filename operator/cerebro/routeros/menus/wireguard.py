@@ -38,6 +38,7 @@ WIREGUARD_PEERS = Menu(
         "disabled": boolean,
     },
     defaults={
+        "allowed-address": "",
         "endpoint-address": "",
         "endpoint-port": "0",
         "persistent-keepalive": "0s",
