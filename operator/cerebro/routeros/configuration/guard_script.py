@@ -15,8 +15,9 @@ What RouterOS 7.10 to 7.23 have in common decides how it is written:
   so all names begin with `g`.
 
 A run in which nobody is due reads three menus once. One in which somebody is
-due goes through logins, cookies and hosts once besides, and through the
-tracked connections once for every twenty addresses.
+due goes through these menus once more for every twenty clients who are due,
+through logins, cookies and hosts once, and through the tracked connections
+once for every twenty addresses.
 """
 
 from __future__ import annotations
@@ -50,16 +51,22 @@ def guard_script(installation: str) -> str:
 
     It raises an error on the router, which logs it, where a menu is missing.
     """
+    start = len(prefix(installation))
     values = {
         "STATE": _state(installation),
         "OURS": f"^{prefix(installation)}".replace(".", "[.]"),
-        "END": str(len(prefix(installation)) + ID_LENGTH + 1),
+        "ID": str(start),
+        "ID LENGTH": str(ID_LENGTH),
+        "ID END": str(start + ID_LENGTH),
+        "END": str(start + ID_LENGTH + 1),
         "GRACE": str(GRACE),
         "DRIFT": str(_DRIFT),
         "STEADY": str(_STEADY_RUNS),
         "FIRST": str(FIRST_MOMENT),
     }
-    text = "".join((_NOW, _JUMP, _DUE, _ROWS, _LOGINS, _HOSTS, _FLOWS))
+    text = "".join(
+        (_NOW, _JUMP, _DUE, _CLIENTS, _ROWS, _LOGINS, _HOSTS, _FLOWS)
+    )
 
     for name, value in values.items():
         text = text.replace(f"<{name}>", value)
@@ -168,16 +175,87 @@ _DUE = r"""  :local gText (":" . [:tostr $gNow])
 smaller digit at some place and the same before it.
 """
 
+_CLIENTS = r"""  :local gIds [:toarray ""]
+  :local gBindings [/ip/hotspot/ip-binding/find where comment~$gDue]
+  :local gEntries [/ip/firewall/address-list/find where dynamic=no comment~$gDue]
+  :local gAccounts [/ip/hotspot/user/find where comment~$gDue]
+  :foreach gId in=$gBindings do={
+    :do {
+      :local gClient [:pick [/ip/hotspot/ip-binding/get $gId comment] <ID> <ID END>]
+      :set ($gIds->$gClient) 1
+    } on-error={}
+  }
+  :foreach gId in=$gEntries do={
+    :do {
+      :local gClient [:pick [/ip/firewall/address-list/get $gId comment] <ID> <ID END>]
+      :set ($gIds->$gClient) 1
+    } on-error={}
+  }
+  :foreach gId in=$gAccounts do={
+    :do {
+      :local gClient [:pick [/ip/hotspot/user/get $gId comment] <ID> <ID END>]
+      :set ($gIds->$gClient) 1
+    } on-error={}
+  }
+  :local gGroups [:toarray ""]
+  :local gGroup ""
+  :foreach gId,gOne in=$gIds do={
+    :if ([:len $gId] = <ID LENGTH>) do={:set gGroup ($gGroup . "|" . $gId)}
+    :if ([:len $gGroup] > 215) do={
+      :set gGroups ($gGroups , $gGroup)
+      :set gGroup ""
+    }
+  }
+  :if ([:len $gGroup] > 0) do={:set gGroups ($gGroups , $gGroup)}
+  :local gNotes [:toarray ""]
+  :foreach gSome in=$gGroups do={
+    :if ([:len $gSome] > 0) do={
+      :local gTheirs ("<OURS>(" . [:pick $gSome 1 [:len $gSome]] . "):(never|[0-9]+)\$")
+      :foreach gId in=[/ip/hotspot/ip-binding/find where disabled=no comment~$gTheirs] do={
+        :do {
+          :local gNote [/ip/hotspot/ip-binding/get $gId comment]
+          :set ($gNotes->$gNote) 1
+        } on-error={}
+      }
+      :foreach gId in=[/ip/firewall/address-list/find where disabled=no dynamic=no comment~$gTheirs] do={
+        :do {
+          :local gNote [/ip/firewall/address-list/get $gId comment]
+          :set ($gNotes->$gNote) 1
+        } on-error={}
+      }
+      :foreach gId in=[/ip/hotspot/user/find where disabled=no comment~$gTheirs] do={
+        :do {
+          :local gNote [/ip/hotspot/user/get $gId comment]
+          :set ($gNotes->$gNote) 1
+        } on-error={}
+      }
+    }
+  }
+  :local gLater [:toarray ""]
+  :foreach gNote,gOne in=$gNotes do={
+    :local gEnd [:tonum [:pick $gNote <END> [:len $gNote]]]
+    :local gStays ([:typeof $gEnd] != "num")
+    :if (!$gStays) do={:set gStays ($gEnd > $gNow)}
+    :local gClient [:pick $gNote <ID> <ID END>]
+    :if ($gStays) do={:set ($gLater->$gClient) 1}
+  }
+"""
+"""The clients of the rows that are due, and those of them of whom another row
+has a later end: of a prolongation only a part may have been written.
+"""
+
 _ROWS = r"""  :local gCount 0
   :local gMacs [:toarray ""]
   :local gIps [:toarray ""]
   :local gUsers [:toarray ""]
-  :foreach gId in=[/ip/hotspot/ip-binding/find where comment~$gDue] do={
+  :foreach gId in=$gBindings do={
     :do {
       :local gNote [/ip/hotspot/ip-binding/get $gId comment]
       :local gMac [:tostr [/ip/hotspot/ip-binding/get $gId mac-address]]
       :local gIp [:tostr [/ip/hotspot/ip-binding/get $gId address]]
-      :if ([:tonum [:pick $gNote <END> [:len $gNote]]] <= $gNow) do={
+      :local gClient [:pick $gNote <ID> <ID END>]
+      :local gEnded ([:typeof ($gLater->$gClient)] != "num")
+      :if ($gEnded && ([:tonum [:pick $gNote <END> [:len $gNote]]] <= $gNow)) do={
         /ip/hotspot/ip-binding/remove $gId
         :set gCount ($gCount + 1)
         :if ([:len $gIp] > 0) do={:set ($gIps->$gIp) 1}
@@ -187,22 +265,26 @@ _ROWS = r"""  :local gCount 0
       }
     } on-error={}
   }
-  :foreach gId in=[/ip/firewall/address-list/find where dynamic=no comment~$gDue] do={
+  :foreach gId in=$gEntries do={
     :do {
       :local gNote [/ip/firewall/address-list/get $gId comment]
       :local gIp [:tostr [/ip/firewall/address-list/get $gId address]]
-      :if ([:tonum [:pick $gNote <END> [:len $gNote]]] <= $gNow) do={
+      :local gClient [:pick $gNote <ID> <ID END>]
+      :local gEnded ([:typeof ($gLater->$gClient)] != "num")
+      :if ($gEnded && ([:tonum [:pick $gNote <END> [:len $gNote]]] <= $gNow)) do={
         /ip/firewall/address-list/remove $gId
         :set gCount ($gCount + 1)
         :set ($gIps->$gIp) 1
       }
     } on-error={}
   }
-  :foreach gId in=[/ip/hotspot/user/find where comment~$gDue] do={
+  :foreach gId in=$gAccounts do={
     :do {
       :local gNote [/ip/hotspot/user/get $gId comment]
       :local gUser [:tostr [/ip/hotspot/user/get $gId name]]
-      :if ([:tonum [:pick $gNote <END> [:len $gNote]]] <= $gNow) do={
+      :local gClient [:pick $gNote <ID> <ID END>]
+      :local gEnded ([:typeof ($gLater->$gClient)] != "num")
+      :if ($gEnded && ([:tonum [:pick $gNote <END> [:len $gNote]]] <= $gNow)) do={
         /ip/hotspot/user/remove $gId
         :set gCount ($gCount + 1)
         :set ($gUsers->$gUser) 1
