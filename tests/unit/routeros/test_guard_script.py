@@ -296,6 +296,34 @@ def test_a_hotspot_user_goes_with_login_and_cookie(router: Router) -> None:
     assert mishaps(router) == []
 
 
+def test_b13_a_login_by_radius_with_the_name_of_an_ended_account_stays(
+    router: Router,
+) -> None:
+    many = {"name": "many", "shared-users": "3"}
+    act(router, f"{USER}/profile", "add", many)
+    values = {"name": "anna", "password": "x", "profile": "many"}
+    act(router, USER, "add", {**values, "comment": mark(router, "anna", 30)})
+    for mac, ip in ((ANNA, ANNA_IP), (BOB, BOB_IP), (EVA, EVA_IP)):
+        router.network.move_in(mac, ip)
+        host = router.hotspot.arrive(mac, ip)
+        assert host is not None
+        login = router.hotspot.log_in(host, "anna", "x")
+        login.values["radius"] = str(mac != ANNA).lower()
+        assert forwarded(router, mac)
+    bind(router, EVA, 30)
+
+    advance(router, 30 + LATE)
+
+    assert column(router, ACTIVE, "mac-address") == [BOB]
+    assert column(router, COOKIE, "mac-address") == [BOB]
+    assert [forwarded(router, mac) for mac in (ANNA, BOB, EVA)] == [
+        False,
+        True,
+        False,
+    ]
+    assert mishaps(router) == []
+
+
 def test_a_login_of_an_account_that_lives_outlives_a_binding_of_its_phone(
     router: Router,
 ) -> None:

@@ -298,16 +298,22 @@ nothing hangs on a regular expression alone.
 """
 
 _LOGINS = r"""    :local gKeep [:toarray ""]
+    :local gRadius [:toarray ""]
     :foreach gId in=[/ip/hotspot/active/find] do={
       :do {
         :local gUser [:tostr [/ip/hotspot/active/get $gId user]]
         :local gMac [:tostr [/ip/hotspot/active/get $gId mac-address]]
         :local gIp [:tostr [/ip/hotspot/active/get $gId address]]
-        :local gEnded ([:typeof ($gUsers->$gUser)] = "num")
+        :local gOwn true
+        :do {
+          :if ([:tostr [/ip/hotspot/active/get $gId radius]] = "true") do={:set gOwn false}
+        } on-error={}
+        :local gEnded ($gOwn && ([:typeof ($gUsers->$gUser)] = "num"))
+        :if (!$gOwn && ([:len $gMac] > 0)) do={:set ($gRadius->$gMac) 1}
         :if ([:typeof ($gMacs->$gMac)] = "num") do={:set gEnded true}
         :if ([:typeof ($gMacs->$gIp)] = "num") do={:set gEnded true}
         :if ($gEnded) do={
-          :if ([:len [/ip/hotspot/user/find where name=$gUser comment~"<OURS>"]] > 0) do={
+          :if ($gOwn && ([:len [/ip/hotspot/user/find where name=$gUser comment~"<OURS>"]] > 0)) do={
             :if ([:len $gMac] > 0) do={:set ($gKeep->$gMac) 1}
           } else={
             :if ([:len $gMac] > 0) do={:set ($gMacs->$gMac) 1}
@@ -323,13 +329,15 @@ _LOGINS = r"""    :local gKeep [:toarray ""]
         :local gMac [:tostr [/ip/hotspot/cookie/get $gId mac-address]]
         :local gEnded ([:typeof ($gMacs->$gMac)] = "num")
         :if ([:typeof ($gKeep->$gMac)] = "num") do={:set gEnded false}
-        :if ([:typeof ($gUsers->$gUser)] = "num") do={:set gEnded true}
+        :local gOwn ([:typeof ($gRadius->$gMac)] != "num")
+        :if ($gOwn && ([:typeof ($gUsers->$gUser)] = "num")) do={:set gEnded true}
         :if ($gEnded) do={/ip/hotspot/cookie/remove $gId}
       } on-error={}
     }
 """
 """Logins and cookies of the clients. A login with an account of ours whose end
-has not come stays. What a row lacks reads as an empty text, which is never
+has not come stays. One that RADIUS let in is of no account of this router,
+whatever its name: it goes with its client's rows alone, as its cookie does. What a row lacks reads as an empty text, which is never
 noted: it is no client.
 """
 
