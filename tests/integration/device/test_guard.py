@@ -13,7 +13,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cerebro.resources import format_time
-from integration.device.managed import a_router, has_device, has_hub
+from integration.device.managed import (
+    a_router,
+    different,
+    has_device,
+    has_hub,
+    rows,
+)
 from simulator.router import Router
 from support.live_devices import LiveDevices, live_devices
 from support.tunnels import Carried
@@ -30,6 +36,11 @@ BY_HAND = "02:00:00:00:00:03"
 
 def guarded(live: LiveDevices, router: Router) -> str:
     return live.condition("Device", router.name, "Guarded")["reason"]
+
+
+def ready(live: LiveDevices, router: Router) -> str:
+    """The message of the Device's Ready."""
+    return live.ready("Device", router.name)["message"]
 
 
 def guards(router: Router) -> list[str]:
@@ -173,6 +184,33 @@ async def test_a_clock_that_is_ahead_has_the_guard_stopped() -> None:
             lambda: guarded(live, router) == "RouterClockAhead", "it is said"
         )
         await live.until(lambda: guards(router) == [SCRIPT], "it is stopped")
+
+        router.shift_clock(-60)
+        await live.until(
+            lambda: guards(router) == [SCRIPT, SCHEDULER], "it is back"
+        )
+
+
+async def test_b13_a_clock_ahead_stops_the_guard_though_the_hub_is_not_known() -> (
+    None
+):
+    async with live_devices(Carried()) as live:
+        router = await a_guarded_router(live)
+        before = rows(router)
+        has_hub(live, router, public_key="")
+        await live.until(
+            lambda: "spec.manageConfig: the Hub" in ready(live, router),
+            "the Hub is said",
+        )
+        assert guarded(live, router) == "OnRouter"
+
+        router.shift_clock(60)
+
+        await live.until(lambda: guards(router) == [SCRIPT], "it is stopped")
+        await live.until(
+            lambda: guarded(live, router) == "RouterClockAhead", "it is said"
+        )
+        assert different(before, rows(router)) == []
 
         router.shift_clock(-60)
         await live.until(

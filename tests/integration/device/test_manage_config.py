@@ -326,20 +326,21 @@ async def test_the_undo_survives_a_reboot_and_a_lost_clock() -> None:
 async def test_b10_what_is_changed_by_hand_is_repaired_and_a_fight_is_said() -> (
     None
 ):
+    """And a guard that would end access early does not wait for its end (rule B13)."""
+    guard = {"access": {"guard": "Router"}}
+    line = "/interface wireguard peers set [find] persistent-keepalive=1m"
     async with live_devices(Carried()) as live:
         router = await a_router(live, "r")
+        router.shift_clock(-router.clock.skipped)
         has_hub(live, router)
-        has_device(live, router)
+        has_device(live, router, **guard)
         await live.until_ready("Device", "r", "Equal")
         peers = "/interface/wireguard/peers"
 
         for _ in range(3):
             await live.until(lambda: not armed(router), "confirmed")
             await asyncio.sleep(1.5)
-            await paste(
-                router,
-                "/interface wireguard peers set [find] persistent-keepalive=1m",
-            )
+            await paste(router, line)
             await live.until(
                 lambda: (
                     rows(router)[peers][0]["persistent-keepalive"] == "25s"
@@ -349,6 +350,29 @@ async def test_b10_what_is_changed_by_hand_is_repaired_and_a_fight_is_said() -> 
 
         ready = await live.until_ready("Device", "r", "Contested")
         assert peers in ready["message"]
+
+        # The last resync for an hour.
+        await live.until(lambda: not armed(router), "confirmed")
+        has_device(live, router, **guard, resyncInterval="1h")
+        await asyncio.sleep(1.1)
+        await paste(router, line)
+        router.cut()
+        live.annotate("Device", "r", ANNOTATION_RESYNC_AT, "1")
+        await live.until(
+            lambda: rows(router)[peers][0]["persistent-keepalive"] == "25s",
+            "repaired",
+        )
+        await live.until(lambda: not armed(router), "confirmed")
+
+        # What is looked at before the next one waits, but for the guard.
+        await paste(router, line)
+        router.shift_clock(60)
+        router.cut()
+        live.annotate("Device", "r", ANNOTATION_RESYNC_AT, "2")
+        await live.until(
+            lambda: not router.show("/system/scheduler"), "it is stopped"
+        )
+        assert rows(router)[peers][0]["persistent-keepalive"] == "1m"
 
 
 async def test_what_a_person_pastes_and_what_the_agent_does_come_to_the_same() -> (

@@ -51,11 +51,13 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """All that is kept on one router: its end of the tunnel, and further
-    parts. Without a tunnel, that is left as it is.
+    parts. Without a tunnel, that is left as it is; `missing` says which fact
+    of it is not known, if it is wanted.
     """
 
     tunnel: Tunnel | None
     further: tuple[Part, ...] = ()
+    missing: str = ""
 
     @property
     def parts(self) -> tuple[Part, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cerebro.routeros.configuration.desired import Part, WantedRow
 from cerebro.routeros.configuration.guard_script import guard_script
+from cerebro.routeros.configuration.steps import ConfigurationPlan, Step
 from cerebro.routeros.menus.menu import Menu, Row
 from cerebro.routeros.menus.system import SCHEDULER, SCRIPT
 
@@ -28,6 +29,15 @@ def guard_comment(installation: str) -> str:
 def is_guards(row: Row) -> bool:
     """Return whether a row of the configuration is the guard's."""
     return row.get("comment", "").endswith(_PURPOSE)
+
+
+def guard_removals(plan: ConfigurationPlan) -> list[Step]:
+    """Return the steps of a plan that take rows of the guard off."""
+    return [
+        step
+        for step in plan.leftovers
+        if step.row is not None and is_guards(step.row)
+    ]
 
 
 def guard_part(

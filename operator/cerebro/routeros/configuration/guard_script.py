@@ -337,8 +337,8 @@ _LOGINS = r"""    :local gKeep [:toarray ""]
 """
 """Logins and cookies of the clients. A login with an account of ours whose end
 has not come stays. One that RADIUS let in is of no account of this router,
-whatever its name: it goes with its client's rows alone, as its cookie does. What a row lacks reads as an empty text, which is never
-noted: it is no client.
+whatever its name: it goes with its client's rows alone, and so does its cookie.
+What a row lacks reads as an empty text, which is never noted: it is no client.
 """
 
 _HOSTS = r"""    :local gLive [:toarray ""]

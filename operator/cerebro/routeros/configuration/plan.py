@@ -43,6 +43,8 @@ def configuration_plan(
     plan = ConfigurationPlan()
     if configuration.tunnel is not None:
         _plan_tunnel(plan, configuration.tunnel, tables)
+    elif configuration.missing:
+        plan.notes.append(configuration.missing)
 
     for part in configuration.further:
         for menu in part.menus:

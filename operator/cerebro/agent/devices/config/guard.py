@@ -104,18 +104,14 @@ def guard_state(
         )
         return ConditionState("False", FORBIDDEN_BY_DEVICE_MODE, message)
 
-    if clock is not None and clock.ahead > _MOST_AHEAD:
-        message = (
-            f"the router's clock is {clock.ahead} s ahead, so the guard does not run there: it would end access early. "
-            f"{_SET_CLOCK}"
-        )
-        return ConditionState("False", CLOCK_AHEAD, message)
-
     if look is None or clock is None:
         message = (
             "the router's clock and configuration have not been compared yet"
         )
         return ConditionState("Unknown", reasons.NOT_LOOKED_YET, message)
+
+    if clock.ahead > _MOST_AHEAD:
+        return ConditionState("False", CLOCK_AHEAD, _ahead(clock, look))
 
     if look.trouble is not None:
         return ConditionState(
@@ -123,6 +119,21 @@ def guard_state(
         )
 
     return _by_clock(clock)
+
+
+def _ahead(clock: RouterClock, look: GuardFound) -> str:
+    """Return what to say of a clock with which the guard must not run."""
+    if look.trouble is None:
+        effect = "so the guard does not run there: it would end access early"
+    else:
+        effect = (
+            "and the guard there may end access early, since it could not be "
+            f"taken off ({look.trouble.message})"
+        )
+
+    return (
+        f"the router's clock is {clock.ahead} s ahead, {effect}. {_SET_CLOCK}"
+    )
 
 
 def _by_clock(clock: RouterClock) -> ConditionState:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -42,6 +42,8 @@ from cerebro.routeros.client.errors import (
     Trap,
 )
 from cerebro.routeros.client.session import RouterSession
+from cerebro.routeros.configuration.guard import guard_removals
+from cerebro.routeros.configuration.steps import ConfigurationPlan, Step
 
 log = logging.getLogger(__name__)
 
@@ -102,9 +104,6 @@ class ConfigurationKeeper:
         wanted = wanted_configuration(
             device, context.store, context.installation, findings
         )
-        if isinstance(wanted, str):
-            return _missing(device, findings, wanted)
-
         requested = device.metadata.annotations.get(ANNOTATION_RESYNC_AT)
         looked = (session, wanted, requested, device.spec.dry_run)
         now = time.monotonic()
@@ -251,11 +250,12 @@ class ConfigurationKeeper:
         """Do what is due; return what a person should know. Raises
         RouterError.
         """
-        now = time.monotonic()
-        told = [warnings.not_kept(note) for note in reading.plan.notes]
+        now, plan = time.monotonic(), reading.plan
+        told = await self._take_guard_off(work, plan)
+        told += map(warnings.not_kept, plan.notes)
 
         # Rows that somebody else keeps changing wait for the resync.
-        fight = self._repairs.note(work.wanted, reading.plan, now)
+        fight = self._repairs.note(work.wanted, plan, now)
         self._context.metrics.found_contested(fight.news)
 
         if fight.rows:
@@ -265,36 +265,59 @@ class ConfigurationKeeper:
         if waits and not self._change.is_under_way(reading):
             return tuple(told)
 
-        risky = await self._change.go_on(work, reading, now)
-        if risky is not None:
-            told.append(risky)
+        told += await self._keep_tunnel(work, reading, now)
 
         # What was taken out of use by a change is removed once it is
         # confirmed, since its undo puts it back to use.
         if self._change.is_under_way(reading):
             return tuple(told)
 
+        refused = await self._write(work, plan.harmless())
+
+        return tuple(dict.fromkeys([*told, *refused]))
+
+    async def _take_guard_off(
+        self, work: Work, plan: ConfigurationPlan
+    ) -> list[DeviceWarning]:
+        """Take a guard off that is not to run, before anything that waits: it
+        would end access early. Return what the router refused; else these
+        steps leave the plan. Raises RouterError.
+        """
+        removals = guard_removals(plan)
+        refused = await self._write(work, removals)
+
+        if not refused:
+            plan.leftovers = [
+                step for step in plan.leftovers if step not in removals
+            ]
+
+        return refused
+
+    async def _keep_tunnel(
+        self, work: Work, reading: Reading, now: float
+    ) -> list[DeviceWarning]:
+        """Do the next step of what may cut the connection; a change whose
+        tunnel is not known any more is left to its undo. Raises RouterError.
+        """
+        if work.wanted.tunnel is None:
+            self._change.forget()
+            return []
+
+        risky = await self._change.go_on(work, reading, now)
+
+        return [] if risky is None else [risky]
+
+    async def _write(
+        self, work: Work, steps: Sequence[Step]
+    ) -> list[DeviceWarning]:
+        """Do steps that cannot cut the connection; return what the router
+        refused. Raises RouterError.
+        """
         refusal = await write(
             work.session,
-            reading.plan.harmless(),
+            steps,
             lambda: may_configure(self._context, work.device),
             past_refusals=True,
         )
-        if refusal is not None:
-            told.append(warnings.refused(refusal))
 
-        return tuple(told)
-
-
-def _missing(
-    device: Device, findings: DeviceFindings, fact: str
-) -> DeviceFindings:
-    """Return the findings while a fact is missing that a router must know."""
-    if device.spec.dry_run:
-        return replace(
-            findings, configuration=(note(fact),), kept_configuration=()
-        )
-
-    told = (warnings.not_kept(fact),)
-
-    return replace(findings, configuration=None, kept_configuration=told)
+        return [] if refusal is None else [warnings.refused(refusal)]

@@ -20,19 +20,21 @@ def wanted_configuration(
     store: Store,
     installation: str,
     findings: DeviceFindings,
-) -> Configuration | str:
-    """Return what is to be on the router, or which fact is missing.
+) -> Configuration:
+    """Return what is to be on the router. While a fact of the tunnel is
+    missing, that is left as it is and the rest is kept.
 
     A further part of the configuration is given to it here; `findings` say
     what is known of the router.
     """
     tunnel = _tunnel(device, store, installation)
-    if isinstance(tunnel, str):
-        return tunnel
-
     guard = wanted_guard(device, installation, findings)
+    further = (*_ipv6(findings, installation), guard)
 
-    return Configuration(tunnel, (*_ipv6(findings, installation), guard))
+    if isinstance(tunnel, str):
+        return Configuration(None, further, missing=tunnel)
+
+    return Configuration(tunnel, further)
 
 
 def _ipv6(findings: DeviceFindings, installation: str) -> tuple[Part, ...]:

@@ -190,7 +190,9 @@ def condition(
     [
         (RIGHT, IN_PLACE, "True OnRouter", "on time"),
         (BEHIND, IN_PLACE, "True OnRouter", "but 90 s late"),
-        (AHEAD, IN_PLACE, "False RouterClockAhead", "is 90 s ahead"),
+        (AHEAD, IN_PLACE, "False RouterClockAhead", "does not run there"),
+        (AHEAD, REFUSED, "False RouterClockAhead", "taken off (give it)"),
+        (AHEAD, None, "Unknown NotLookedYet", "not been compared"),
         (WAITING, IN_PLACE, "False RouterClockNotSet", "until NTP"),
         (NEVER_SET, IN_PLACE, "False RouterClockNotSet", "ntp/client/set"),
         (None, IN_PLACE, "Unknown NotLookedYet", "not been compared"),
