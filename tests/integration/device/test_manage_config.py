@@ -241,6 +241,28 @@ async def test_a_policy_that_misses_is_said_and_nothing_risky_is_written() -> (
         assert different(before, rows(router)) == []
 
 
+async def test_b11_while_ntp_may_put_the_clock_back_nothing_risky_is_written() -> (
+    None
+):
+    """The undo would run late: it goes by the router's clock."""
+    async with live_devices(Carried()) as live:
+        router = await a_router(live, "r", "relay")
+        await paste(router, "/system ntp client set enabled=yes")
+        router.clock.lose()
+        before = rows(router)
+        has_hub(live, router)
+        has_device(live, router)
+        ready = await live.until_ready("Device", "r", "ConfigurationNotKept")
+        assert (
+            "NTP is on and has not set the router's clock" in ready["message"]
+        )
+        assert "nothing was written that may cut" in ready["message"]
+        assert different(before, rows(router)) == []
+
+        router.set_clock()
+        await live.until_ready("Device", "r", "Equal")
+
+
 @pytest.mark.parametrize("spec", [{"paused": "Changes"}, {"dryRun": True}])
 async def test_nothing_is_written_while_paused_or_in_dry_run(
     spec: dict[str, Any],

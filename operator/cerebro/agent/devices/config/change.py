@@ -27,6 +27,7 @@ from cerebro.agent.devices.config.decide import (
     undone_change,
 )
 from cerebro.agent.devices.config.writing import (
+    ClockMayJump,
     NotArmed,
     Reading,
     arm,
@@ -54,6 +55,9 @@ _TRY_EVERY = 2.0
 """Seconds between two logins that are to confirm a change, and between two
 looks whether its undo has run.
 """
+
+_CLOCK_EVERY = 30.0
+"""Seconds between two looks whether NTP has set the router's clock."""
 
 _LINES = 32
 """The most lines of a change that are kept for its message."""
@@ -209,6 +213,10 @@ class ChangeUnderWay:
         except NotArmed as error:
             work.session.bound_sending(0)
             return warnings.not_armed(error.refusal)
+        except ClockMayJump:
+            work.session.bound_sending(0)
+            self.again_at = now + _CLOCK_EVERY
+            return warnings.clock_may_jump()
 
         lines = _lines(reading)
         self._armed = _Armed(now, work.wanted, lines)

@@ -25,10 +25,15 @@ def clock_prints() -> list[Command]:
         Command(
             "/system/clock", "print", {".proplist": "date,time,gmt-offset"}
         ),
-        Command(
-            "/system/ntp/client", "print", {".proplist": "enabled,status"}
-        ),
+        ntp_print(),
     ]
+
+
+def ntp_print() -> Command:
+    """Return the command that reads whether NTP has set the clock."""
+    names = {".proplist": "enabled,status"}
+
+    return Command("/system/ntp/client", "print", names)
 
 
 def router_clock(
@@ -42,7 +47,7 @@ def router_clock(
     if len(replies) != 2 or answered_at - asked_at > _LONGEST_ANSWER:
         return None
 
-    clock, ntp = (_only_row(reply) for reply in replies)
+    clock, ntp = _only_row(replies[0]), ntp_state(replies[1])
     moment = None if clock is None else _moment(clock)
     if moment is None:
         return None
@@ -52,9 +57,23 @@ def router_clock(
 
     return RouterClock(
         ahead=int(ahead - behind),
-        ntp=_ntp(ntp or {}),
+        ntp=ntp,
         was_set=moment >= FIRST_MOMENT,
     )
+
+
+def ntp_state(reply: Reply | Trap) -> NtpState:
+    """Return what the answer to `ntp_print` says; a router without that menu
+    has no NTP.
+    """
+    row = _only_row(reply) or {}
+    if row.get("enabled") not in ("true", "yes"):
+        return "Off"
+
+    if row.get("status") == "synchronized":
+        return "Synchronized"
+
+    return "Unsynchronized"
 
 
 def _only_row(reply: Reply | Trap) -> Mapping[str, str] | None:
@@ -82,13 +101,3 @@ def _moment(row: Mapping[str, str]) -> float | None:
     east = timedelta(hours=int(hours), minutes=int(minutes))
 
     return (local - east if sign == "+" else local + east).timestamp()
-
-
-def _ntp(row: Mapping[str, str]) -> NtpState:
-    if row.get("enabled") not in ("true", "yes"):
-        return "Off"
-
-    if row.get("status") == "synchronized":
-        return "Synchronized"
-
-    return "Unsynchronized"

@@ -53,6 +53,14 @@ def not_armed(refusal: Trap | None) -> DeviceWarning:
     return DeviceWarning(reason, f"spec.manageConfig: {message}")
 
 
+def clock_may_jump() -> DeviceWarning:
+    """Return the warning of a router whose clock NTP has not set yet."""
+    return not_kept(
+        f"NTP is on and has not set the router's clock, by which an undo runs, {_NOT_WRITTEN}: see "
+        "/system/ntp/client/print, or switch NTP off where the clock is right without"
+    )
+
+
 def refused(trap: Trap) -> DeviceWarning:
     """Return the warning of a router that refused a command."""
     known = REFUSALS.get(trap.kind)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from cerebro.agent.devices.config.clock import ntp_print, ntp_state
 from cerebro.agent.devices.config.reading import (
     configuration_prints,
     tables_of,
@@ -55,6 +56,10 @@ class NotArmed(Exception):
         self.refusal = refusal
 
 
+class ClockMayJump(Exception):
+    """NTP is about to set the router's clock, by which the undo runs."""
+
+
 async def read_configuration(
     session: RouterSession, configuration: Configuration, installation: str
 ) -> Reading | str:
@@ -80,9 +85,13 @@ async def arm(
 ) -> None:
     """Put the undo of some steps on the router, and see it there.
 
-    Raises NotArmed if it is not armed then, RouterError if the connection is
-    lost.
+    Raises NotArmed if it is not armed then, ClockMayJump if it could run too
+    late, RouterError if the connection is lost.
     """
+    (ntp,) = await session.run_all([ntp_print()])
+    if ntp_state(ntp) == "Unsynchronized":
+        raise ClockMayJump
+
     try:
         clock = await session.run(clock_print())
         row = clock.rows[0] if clock.rows else {}
