@@ -191,6 +191,25 @@ async def test_a_clock_that_is_ahead_has_the_guard_stopped() -> None:
         )
 
 
+async def test_b13_a_clock_that_jumped_ahead_is_said() -> None:
+    """It was behind, and somebody has put it right: the guard's own time is behind since."""
+    async with live_devices(Carried()) as live:
+        router = await a_guarded_router(live)
+
+        def message() -> str:
+            return live.condition("Device", "r", "Guarded")["message"]
+
+        router.shift_clock(-120)
+        await live.until(lambda: "its clock is behind" in message(), "behind")
+        router.shift_clock(120)
+        await live.until(
+            lambda: guarded(live, router) == "RouterClockJumped", "it is said"
+        )
+
+        assert "2 min late" in message()
+        assert guards(router) == [SCRIPT, SCHEDULER]
+
+
 async def test_b13_a_clock_ahead_stops_the_guard_though_the_hub_is_not_known() -> (
     None
 ):

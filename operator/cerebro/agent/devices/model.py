@@ -52,6 +52,15 @@ class RouterClock:
     was_set: bool = True
     """Whether it shows a time that somebody may have set."""
 
+    uptime: int | None = None
+    """Seconds since the router started; None if it did not say so."""
+
+    booted: int | None = None
+    """When that was by its clock, in Unix seconds."""
+
+    late: int = 0
+    """Seconds by which its guard is behind the clock, which jumped ahead."""
+
 
 class GuardFound(NamedTuple):
     """What a look at a router's configuration says of its guard."""

@@ -41,6 +41,9 @@ _STEADY_RUNS = 60
 under NTP until it is believed; NTP asks at least every 17 minutes.
 """
 
+BELIEVED_AFTER = (_STEADY_RUNS + 2) * 60
+"""Seconds after which such a clock is believed at the latest."""
+
 FIRST_MOMENT = 1_704_067_200
 """2024-01-01: a clock before that was not set."""
 

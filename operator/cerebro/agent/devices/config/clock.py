@@ -12,6 +12,7 @@ from cerebro.agent.devices.model import NtpState, RouterClock
 from cerebro.routeros.client.command import Command, Reply
 from cerebro.routeros.client.errors import Trap
 from cerebro.routeros.configuration.guard_script import FIRST_MOMENT
+from cerebro.routeros.menus.menu import seconds
 
 _LONGEST_ANSWER = 5.0
 """Seconds of an answer after which it says too little of the moment."""
@@ -26,6 +27,7 @@ def clock_prints() -> list[Command]:
             "/system/clock", "print", {".proplist": "date,time,gmt-offset"}
         ),
         ntp_print(),
+        Command("/system/resource", "print", {".proplist": "uptime"}),
     ]
 
 
@@ -44,10 +46,14 @@ def router_clock(
 
     The moments are in Unix seconds, by a clock that is right.
     """
-    if len(replies) != 2 or answered_at - asked_at > _LONGEST_ANSWER:
+    if (
+        len(replies) != len(clock_prints())
+        or answered_at - asked_at > _LONGEST_ANSWER
+    ):
         return None
 
     clock, ntp = _only_row(replies[0]), ntp_state(replies[1])
+    uptime = seconds((_only_row(replies[2]) or {}).get("uptime", ""))
     moment = None if clock is None else _moment(clock)
     if moment is None:
         return None
@@ -59,6 +65,8 @@ def router_clock(
         ahead=int(ahead - behind),
         ntp=ntp,
         was_set=moment >= FIRST_MOMENT,
+        uptime=uptime,
+        booted=None if uptime is None else int(moment) - uptime,
     )
 
 

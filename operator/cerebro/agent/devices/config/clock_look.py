@@ -11,6 +11,7 @@ from dataclasses import replace
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.config.clock import clock_prints, router_clock
 from cerebro.agent.devices.config.guard import wants_guard
+from cerebro.agent.devices.config.jump import Boot, next_boot
 from cerebro.agent.devices.status import DeviceFindings
 from cerebro.agent.devices.urgency import unless_urgent
 from cerebro.resources import Device
@@ -29,6 +30,7 @@ class ClockLook:
         self._context = context
         self._session: RouterSession | None = None
         self._due_at = 0.0
+        self._boot: Boot | None = None
 
     async def take(
         self,
@@ -44,7 +46,7 @@ class ClockLook:
         Raises RouterError if the connection is lost.
         """
         if not wants_guard(device):
-            self._session = None
+            self._session = self._boot = None
             return findings
 
         # A clock that is not trusted itself says nothing of another one.
@@ -70,5 +72,11 @@ class ClockLook:
         self._session = session
         self._due_at = now + device.spec.resync_interval.total_seconds()
         clock = router_clock(replies, asked_at, time.time())
+        if clock is None:
+            return findings
 
-        return replace(findings, router_clock=clock or findings.router_clock)
+        self._boot = next_boot(self._boot, clock, now)
+        if self._boot is not None:
+            clock = replace(clock, late=self._boot.late)
+
+        return replace(findings, router_clock=clock)

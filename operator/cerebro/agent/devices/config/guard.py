@@ -26,6 +26,7 @@ from cerebro.routeros.configuration.guard_script import GRACE
 from cerebro.routeros.configuration.steps import ConfigurationPlan
 
 CLOCK_AHEAD = "RouterClockAhead"
+CLOCK_JUMPED = "RouterClockJumped"
 CLOCK_NOT_SET = "RouterClockNotSet"
 
 _MOST_AHEAD = GRACE - 5
@@ -149,7 +150,23 @@ def _by_clock(clock: RouterClock) -> ConditionState:
         message = f"the guard is on the router and waits until the clock is set: {_SET_CLOCK}"
         return ConditionState("False", CLOCK_NOT_SET, message)
 
+    if clock.late > _MUCH_BEHIND:
+        return ConditionState("False", CLOCK_JUMPED, _jumped(clock))
+
     return ConditionState("True", "OnRouter", _in_place(clock))
+
+
+def _jumped(clock: RouterClock) -> str:
+    """Return what to say of a clock that jumped ahead."""
+    until = (
+        "until the clock has gone on evenly under NTP for an hour"
+        if clock.ntp == "Synchronized"
+        else f"until the router is restarted. {_SET_CLOCK}"
+    )
+
+    late = max(1, round((clock.late - min(clock.ahead, 0)) / 60))
+
+    return f"the router's clock jumped ahead, so its guard goes by the uptime and ends access {late} min late, {until}"
 
 
 def _in_place(clock: RouterClock) -> str:

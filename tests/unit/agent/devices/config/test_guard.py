@@ -27,6 +27,8 @@ from cerebro.routeros.menus.system import SCRIPT
 RIGHT, AHEAD, BEHIND = RouterClock(0), RouterClock(90), RouterClock(-90)
 WAITING = RouterClock(0, "Unsynchronized")
 NEVER_SET = RouterClock(-10_000, was_set=False)
+JUMPED = RouterClock(0, late=600)
+JUMPED_NTP = RouterClock(0, "Synchronized", late=600)
 IN_PLACE = GuardFound()
 REFUSED = GuardFound(DeviceWarning("NotPermitted", "give it"))
 
@@ -54,7 +56,12 @@ def answers(
     time: str = "12:00:00", offset: str = "+00:00", **ntp: str
 ) -> list[Reply | Trap]:
     clock = {"date": "2026-11-30", "time": time, "gmt-offset": offset}
-    return [Reply([clock]), Reply([{"enabled": "false", **ntp}])]
+    up = {"uptime": "1d2m3s"}
+    return [
+        Reply([clock]),
+        Reply([{"enabled": "false", **ntp}]),
+        Reply([up]),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -99,10 +106,10 @@ def test_whether_ntp_has_the_time(ntp: dict[str, str], kept: str) -> None:
     "replies",
     [
         [],
-        [Trap("print", ["no such command"]), Reply([])],
-        [Reply([]), Reply([])],
-        [Reply([{"date": "nov/30/2026", "time": "12:00:00"}]), Reply([])],
-        [Reply([{"date": "x", "time": "y", "gmt-offset": "+00:00"}])] * 2,
+        [Trap("print", ["no such command"]), *answers()[1:]],
+        [Reply([])] * 3,
+        [Reply([{"date": "nov/30/2026", "time": "12:00:00"}])] * 3,
+        [Reply([{"date": "x", "time": "y", "gmt-offset": "+00:00"}])] * 3,
     ],
     ids=["no-answer", "refused", "empty", "old-form", "no-date"],
 )
@@ -117,12 +124,21 @@ def test_a_slow_answer_says_nothing() -> None:
 
 
 def test_a_router_that_does_not_know_ntp_is_taken_for_one_without() -> None:
-    replies = [answers()[0], Trap("print", ["no such command prefix"])]
+    refused = Trap("print", ["no such command prefix"])
+    replies = [answers()[0], refused, refused]
 
     clock = router_clock(replies, NOON, NOON)
 
     assert clock == RouterClock(0)
     assert len(clock_prints()) == len(replies)
+
+
+def test_when_a_router_started_by_its_clock() -> None:
+    clock = router_clock(answers(), NOON, NOON)
+
+    assert clock is not None
+    assert clock.uptime == 86_523
+    assert clock.booted == NOON - 86_523
 
 
 @pytest.mark.parametrize(
@@ -194,6 +210,18 @@ def condition(
         (AHEAD, REFUSED, "False RouterClockAhead", "taken off (give it)"),
         (AHEAD, None, "Unknown NotLookedYet", "not been compared"),
         (WAITING, IN_PLACE, "False RouterClockNotSet", "until NTP"),
+        (
+            JUMPED,
+            IN_PLACE,
+            "False RouterClockJumped",
+            "10 min late, until the router is restarted",
+        ),
+        (
+            JUMPED_NTP,
+            IN_PLACE,
+            "False RouterClockJumped",
+            "10 min late, until the clock has gone on evenly under NTP",
+        ),
         (NEVER_SET, IN_PLACE, "False RouterClockNotSet", "ntp/client/set"),
         (None, IN_PLACE, "Unknown NotLookedYet", "not been compared"),
         (RIGHT, None, "Unknown NotLookedYet", "not been compared"),
