@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 
+from cerebro.agent.context import AgentContext
+from cerebro.agent.devices.access.circumstances import policy_of
 from cerebro.agent.devices.access.desired import PassContext
 from cerebro.agent.devices.access.outcome import PassResult
 from cerebro.agent.devices.access.reconcile import AccessReconciler
@@ -16,7 +19,6 @@ from cerebro.agent.devices.access.roster import Roster
 from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Device
 from cerebro.resources.naming import FINALIZER_CLEANUP
-from cerebro.routeros.access.model import AccessPolicy
 from cerebro.routeros.client.session import RouterSession
 
 _ALL = 1_000_000_000
@@ -43,12 +45,10 @@ def wants_cleanup(device: Device) -> bool:
 
 
 async def clean_up(
+    context: AgentContext,
+    device: Device,
     session: RouterSession,
-    policy: AccessPolicy,
     then: NextPass,
-    *,
-    dry_run: bool,
-    may_write: Callable[[], bool],
 ) -> PassResult:
     """Remove every row with our marker; `settled` in the result means that
     none is left. `then` removes what is no row of access.
@@ -62,12 +62,12 @@ async def clean_up(
 
     reconciler = AccessReconciler(
         session=session,
-        policy=policy,
+        policy=policy_of(device, context.installation),
         at=at,
-        dry_run=dry_run,
+        dry_run=device.spec.dry_run,
         removals=RemovalWindow(settle=0.0),
         confirmed=_ALL,
-        may_write=may_write,
+        may_write=partial(context.still_acts, device, leased=True),
     )
 
     nobody = Roster()

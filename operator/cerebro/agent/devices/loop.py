@@ -20,7 +20,7 @@ from cerebro.agent.devices import findings
 from cerebro.agent.devices.access.circumstances import policy_of
 from cerebro.agent.devices.access.outcome import PassResult
 from cerebro.agent.devices.access.reconcile import AccessReconciler, GaveWay
-from cerebro.agent.devices.breaker import Breaker
+from cerebro.agent.devices.attempts import Attempts
 from cerebro.agent.devices.cleanup import clean_up, wants_cleanup
 from cerebro.agent.devices.connection import RouterLink
 from cerebro.agent.devices.removals import note_deleted
@@ -42,7 +42,7 @@ from cerebro.agent.tunnel_status import dialling_obstacle
 from cerebro.domain.mass_removal import RemovalWindow, confirmed_removals
 from cerebro.kube.objects import StoredObject
 from cerebro.resources import DEVICE, Device, Session
-from cerebro.routeros.client.errors import ConnectionLost, RouterError, Stalled
+from cerebro.routeros.client.errors import RouterError
 from cerebro.routeros.client.session import RouterSession
 from cerebro.runtime.loop import wait_for_wake
 
@@ -51,11 +51,6 @@ log = logging.getLogger(__name__)
 _FROZEN_FOR = 3600.0
 """Seconds until the resync of a Device that cannot be read. The loop still
 turns at every heartbeat.
-"""
-
-_WAITING_TURN = 5.0
-"""Seconds between turns while the next try is not due: each looks at the
-clock, and at the Secret if that may help.
 """
 
 
@@ -83,8 +78,8 @@ class DeviceLoop:
         self._link = link
         self._wake = asyncio.Event()
         self._schedule = Schedule()
-        self._breaker = Breaker()
-        self._secret_at_failure: str | None = None
+        self._attempts = Attempts(link, self._schedule)
+        self._breaker = self._attempts.breaker
         self._findings = DeviceFindings()
         self._sessions = DeviceSessions(context, namespace, name)
         self._reporter = DeviceReporter(context)
@@ -132,8 +127,7 @@ class DeviceLoop:
         """Note that something changed that may let the router answer now: the
         breaker lets one try through.
         """
-        self._breaker.half_open(time.monotonic())
-        self._schedule.retry_now()
+        self._attempts.try_again()
         self._wake.set()
 
     def tunnel_changed(self, *, came_back: bool) -> None:
@@ -273,19 +267,11 @@ class DeviceLoop:
         A Secret that changed since it was refused lets one try through at
         once.
         """
+        waits = findings.waits_for_secret(self._findings)
+        if waits and await self._attempts.secret_changed(device):
+            return
 
-        if findings.waits_for_secret(self._findings):
-            secret = await self._link.secret_state(device)
-
-            if secret != self._secret_at_failure:
-                self._secret_at_failure = secret
-                self._breaker.half_open(time.monotonic())
-                self._schedule.at_once = True
-
-                return
-
-        next_turn = time.monotonic() + _WAITING_TURN
-        self._schedule.suspend(retry_at=min(self._breaker.next_try, next_turn))
+        self._attempts.wait()
         await self._report_unreached(device)
 
     # --- turns with a pass
@@ -322,20 +308,13 @@ class DeviceLoop:
         """Remove all rows of ours from the router of a Device that goes; its
         Sessions get no status any more.
         """
-
         self._schedule.suspend()
 
         if device.spec.paused == "None" and self.context.may_write(device):
             self._findings = await self._upkeep.clean_up(
                 device, session, self._findings
             )
-            policy = policy_of(device, self.context.installation)
-            acts = partial(self.context.still_acts, device, leased=True)
-            dry_run = device.spec.dry_run
-            result = await clean_up(
-                session, policy, remove_all, dry_run=dry_run, may_write=acts
-            )
-
+            result = await clean_up(self.context, device, session, remove_all)
             self._findings = findings.after_cleanup(
                 self._findings, device, result
             )
@@ -416,8 +395,7 @@ class DeviceLoop:
             return
 
         # What came of it.
-        self._breaker.succeeded()
-        self._secret_at_failure = None
+        self._attempts.succeeded()
         await self._completed(device, result, look)
         self._schedule.clock_at = self._sessions.next_clock()
 
@@ -470,31 +448,18 @@ class DeviceLoop:
         """Note and report that the router could not be reached or did not
         answer.
         """
-
-        now, breaker = time.monotonic(), self._breaker
-        self._link.drop()
-
-        connection_broke = isinstance(error, Stalled | ConnectionLost)
-        if connection_broke:
-            breaker.connection_broke(now)
-        else:
-            breaker.failed(now)
+        open_until = self._attempts.failed(error)
 
         log.warning(
             "router of Device %s/%s: %s", self.namespace, self.name, error
         )
 
-        open_until = breaker.opens_at(now, datetime.now(UTC))
         self._findings = findings.after_failure(
             self._findings, error, open_until
         )
-
-        self._schedule.failed(breaker.next_try)
         self.context.metrics.router_failed(findings.reason_of(error))
 
-        # The first connection that broke is replaced at once: most often
-        # nobody need know.
-        if breaker.failures > 1 or not connection_broke:
+        if not self._attempts.is_first_break(error):
             await self._report_unreached(device)
 
     # --- what is reported

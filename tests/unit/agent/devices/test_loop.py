@@ -6,12 +6,14 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.desired import PassContext
+from cerebro.agent.devices.access.outcome import PassResult
 from cerebro.agent.devices.access.reconcile import (
     AccessReconciler,
     GaveWay,
@@ -268,27 +270,38 @@ async def test_b5_a_full_pass_gives_way_to_a_client_that_waits() -> None:
             assert len(router.written) == WINDOW
 
 
+async def cleaned_up(
+    router: FakedRouter, *, may_write: bool, dry_run: bool = False
+) -> PassResult:
+    """What the last pass over a router leads to."""
+    context = SimpleNamespace(
+        installation="main", still_acts=lambda _device, leased: may_write
+    )
+    device = Device.model_validate(
+        {
+            "metadata": {"name": "d", "namespace": "ns"},
+            "spec": {
+                "address": "192.0.2.7",
+                "api": {"credentialsSecretRef": {"name": "s"}},
+                "dryRun": dry_run,
+            },
+        }
+    )
+
+    return await clean_up(
+        cast(AgentContext, context), device, router.session, remove_all
+    )
+
+
 async def test_e1_a_clean_up_stops_with_the_lease_too() -> None:
     router = FakedRouter(Tables())
     comment = str(marker_for("main", MAC, None))
     router.tables.put(
         "bindings", mac_address=MAC, type="bypassed", comment=comment
     )
-    outcome = await clean_up(
-        router.session,
-        AccessPolicy(),
-        remove_all,
-        dry_run=False,
-        may_write=lambda: False,
-    )
+    outcome = await cleaned_up(router, may_write=False)
     assert (router.written, outcome.settled) == ([], False)
-    outcome = await clean_up(
-        router.session,
-        AccessPolicy(),
-        remove_all,
-        dry_run=False,
-        may_write=lambda: True,
-    )
+    outcome = await cleaned_up(router, may_write=True)
     assert (router.tables.bindings, outcome.settled) == ([], True)
 
 
@@ -302,13 +315,7 @@ async def test_f6_a_device_that_goes_in_dry_run_waits_while_rows_of_ours_are_the
         router.tables.put(
             "bindings", mac_address=MAC, type="bypassed", comment=comment
         )
-    outcome = await clean_up(
-        router.session,
-        AccessPolicy(),
-        remove_all,
-        dry_run=True,
-        may_write=lambda: True,
-    )
+    outcome = await cleaned_up(router, may_write=True, dry_run=True)
     assert (router.written, outcome.settled) == ([], not there)
     assert bool(list(outcome.plan.commands())) is there
 
