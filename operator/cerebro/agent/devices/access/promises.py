@@ -35,29 +35,36 @@ def has_not_begun(session: Session) -> bool:
     return not is_known and session.status.authorized_at is None
 
 
-def promised_ends(
-    sessions: Iterable[Session],
-) -> dict[str, list[tuple[str, int | None]]]:
-    """Return the ends that Sessions are known to have, as their markers say
-    them: UID and end, by client id.
-    """
-    promised: dict[str, list[tuple[str, int | None]]] = {}
+Promised = dict[str, list[tuple[str, int | None]]]
+"""Ends that Sessions are known to have, as their markers say them: UID and
+end, by client id.
+"""
+
+
+def promised_ends(sessions: Iterable[Session]) -> Promised:
+    """Return the ends that Sessions are known to have."""
+    promised: Promised = {}
 
     for session in sessions:
-        end = session.spec.expires_at or session.status.expires_at
-
-        if end is None and session.spec.duration is not None:
-            continue  # not known yet
-
-        until = marker_end(end.timestamp() if end else None)
-        macs, ips = known_by(session)
-
-        for key in (*macs, *ips, *user_keys(session)):
-            promised.setdefault(client_id(key), []).append(
-                (session.metadata.uid, until)
-            )
+        note_promise(promised, session)
 
     return promised
+
+
+def note_promise(promised: Promised, session: Session) -> None:
+    """Add the end that a Session is known to have, if it is."""
+    end = session.spec.expires_at or session.status.expires_at
+
+    if end is None and session.spec.duration is not None:
+        return  # not known yet
+
+    until = marker_end(end.timestamp() if end else None)
+    macs, ips = known_by(session)
+
+    for key in (*macs, *ips, *user_keys(session)):
+        promised.setdefault(client_id(key), []).append(
+            (session.metadata.uid, until)
+        )
 
 
 def promised_to_others(

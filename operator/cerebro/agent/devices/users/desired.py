@@ -14,7 +14,7 @@ from cerebro.agent.devices.access.desired import (
     access_end,
 )
 from cerebro.agent.devices.access.promises import (
-    promised_ends,
+    Promised,
     promised_to_others,
 )
 from cerebro.domain.lifecycle import RouterObservation, judge
@@ -54,18 +54,17 @@ def judged(
     sessions: Iterable[Session],
     known: Mapping[str, SessionDecision],
     ends: Mapping[str, int | None],
+    promised: Promised,
     at: PassContext,
 ) -> Iterator[SessionDecision]:
     """Yield the decisions about Sessions that name a user, in their order.
 
     `known` are those that the pass over access took, by UID: they count where
     the Session names a client too. Else the marker of the user counts, of
-    which `ends` are the ends by client id (rule A11).
+    which `ends` are the ends by client id, and not what these Sessions promise
+    another of them (rule A11).
     """
-    every = list(sessions)
-    promised = promised_ends(every)
-
-    for session in every:
+    for session in sessions:
         decision = known.get(session.metadata.uid)
         mac, ips = client_keys(session)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cerebro.agent.devices.access.desired import SessionDecision
@@ -83,22 +83,23 @@ class UsersResult:
             or user_name(session) in self.refused
         )
 
-    def outcomes(self) -> dict[str, UserOutcome]:
-        """Return what the pass means for each Session that it looked at, by
-        UID.
+    def outcomes(self) -> Iterator[tuple[str, UserOutcome]]:
+        """Yield what the pass means for each Session that it looked at, with
+        its UID.
         """
-        return {
-            decision.session.metadata.uid: self._outcome(
-                decision, user_name(decision.session)
-            )
-            for decision in self.look.orders.decisions
-        }
+        wanted = self.look.orders.wanted_names
 
-    def _outcome(self, decision: SessionDecision, name: str) -> UserOutcome:
+        for decision in self.look.orders.decisions:
+            name = user_name(decision.session)
+            outcome = self._outcome(decision, name, shared=name in wanted)
+
+            yield decision.session.metadata.uid, outcome
+
+    def _outcome(
+        self, decision: SessionDecision, name: str, *, shared: bool
+    ) -> UserOutcome:
         # Whoever shares the user with a live Session has nothing to end.
-        is_shared = name in self.look.orders.wanted_names
-
-        if is_shared and not decision.verdict.live:
+        if shared and not decision.verdict.live:
             return UserOutcome(done=True)
 
         state = self.look.plan.states.get(name, UserState(done=False))

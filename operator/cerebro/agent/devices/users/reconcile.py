@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from cerebro.agent.devices.access.desired import SessionDecision
-from cerebro.agent.devices.access.outcome import PassResult
+from cerebro.agent.devices.access.outcome import PassResult, UserOutcome
 from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.access.roster import Roster
 from cerebro.agent.devices.users.desired import user_name
@@ -33,6 +33,7 @@ from cerebro.agent.devices.users.work import (
 from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.resources import Session
 from cerebro.routeros.access.result import ADD
+from cerebro.runtime.pace import Pace, gather
 
 _FIRST_RETRY = 1.0
 _LONGEST_RETRY = 60.0
@@ -83,6 +84,9 @@ class DeviceUsers:
         `everything` says that it looked at all of them. Raises RouterError
         when the connection is lost.
         """
+        # The pass over access has just gone through all Sessions.
+        await asyncio.sleep(0)
+
         if reconciler.session is not self._connection:
             self._connection = reconciler.session
             self._ours_left = True
@@ -104,10 +108,15 @@ class DeviceUsers:
 
             return replace(result, users=outcomes, settled=False)
 
+        # Each goes through all Sessions: others run in between.
+        pace = Pace()
+        outcomes = dict(await gather(users.outcomes()))
         self._note_looked(subject, users)
+        await pace.breathe()
         self._retry_waiting(users)
+        await pace.breathe()
 
-        return self._joined(result, users)
+        return self._joined(result, users, outcomes)
 
     def _subject(
         self,
@@ -208,7 +217,12 @@ class DeviceUsers:
         self._waiting.add(uid)
         asyncio.get_running_loop().call_later(wait, look_again)
 
-    def _joined(self, result: PassResult, users: UsersResult) -> PassResult:
+    def _joined(
+        self,
+        result: PassResult,
+        users: UsersResult,
+        outcomes: dict[str, UserOutcome],
+    ) -> PassResult:
         """Return the result of the pass over access with that over users."""
         plan = users.look.plan
 
@@ -237,7 +251,7 @@ class DeviceUsers:
         return replace(
             result,
             judged=decisions,
-            users=users.outcomes(),
+            users=outcomes,
             settled=result.settled and users.settled,
             held_back=result.held_back + len(self.removals.held),
             look_again_at=min(

@@ -13,6 +13,7 @@ from cerebro.agent.devices.access.desired import (
     SessionDecision,
     judge_all,
 )
+from cerebro.agent.devices.access.promises import Promised, note_promise
 from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.access.roster import Roster
 from cerebro.agent.devices.users.desired import (
@@ -47,7 +48,7 @@ from cerebro.routeros.access.users import UserPlanner
 from cerebro.routeros.client.errors import SecretError, Trap, TrapKind
 from cerebro.routeros.client.session import WINDOW
 from cerebro.routeros.menus.hotspot import ACTIVE
-from cerebro.runtime.pace import exhaust, gather
+from cerebro.runtime.pace import Pace, exhaust, gather
 
 ReadPasswords = Callable[[Sequence[Session]], Awaitable[Secrets]]
 """Reads the Secrets of Sessions."""
@@ -184,16 +185,27 @@ class UsersPass:
         return UsersLook(orders, plan, removals)
 
     async def _orders(self, actual: ActualUsers) -> UserOrders:
-        """Return what the Sessions say of users, with the passwords."""
+        """Return what the Sessions say of users, with the passwords, and let
+        others run in between.
+        """
         subject = self.subject
+        pace = Pace()
+        promised: Promised = {}
+
+        for session in subject.chosen:
+            note_promise(promised, session)
+            await pace.breathe()
+
         ends = marked_ends(actual.users, self._installation)
         decisions = await gather(
-            judged(subject.chosen, subject.known, ends, self._at)
+            judged(subject.chosen, subject.known, ends, promised, self._at)
         )
+        await pace.breathe()
         orders = orders_of(decisions, subject.former, self._at)
-        users = tuple(map(self._with_password, orders.users))
+        await pace.breathe()
+        users = await gather(map(self._with_password, orders.users))
 
-        return replace(orders, users=users)
+        return replace(orders, users=tuple(users))
 
     def _with_password(self, user: WantedUser) -> WantedUser:
         """Return a wanted user with its password; one whose Secret cannot be

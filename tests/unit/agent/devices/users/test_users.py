@@ -15,6 +15,7 @@ from cerebro.agent.devices.access.desired import PassContext
 from cerebro.agent.devices.access.outcome import PassResult, session_obstacle
 from cerebro.agent.devices.access.reconcile import AccessReconciler
 from cerebro.agent.devices.access.roster import Roster
+from cerebro.agent.devices.users.desired import UserOrders
 from cerebro.agent.devices.users.passwords import read_passwords
 from cerebro.agent.devices.users.reconcile import DeviceUsers, remove_all
 from cerebro.domain.mass_removal import RemovalWindow
@@ -160,6 +161,33 @@ async def test_b0_users_that_are_not_printed_are_unread_and_delay_nobody() -> (
     assert [row["mac-address"] for row in world.router.tables.bindings] == [
         MAC
     ]
+
+
+async def test_b0_what_is_told_of_a_session_costs_the_same_among_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The names of all users are gathered for the pass, not for each Session."""
+    gathered = 0
+    original = UserOrders.wanted_names
+
+    def wanted_names(orders: UserOrders) -> frozenset[str]:
+        nonlocal gathered
+        gathered += 1
+        return original.__get__(orders)
+
+    monkeypatch.setattr(UserOrders, "wanted_names", property(wanted_names))
+    counts = []
+    for number in (2, 40):
+        world = World()
+        sessions = [
+            a_session(f"s{n}", f"u{n}", expiresAt=LATER) for n in range(number)
+        ]
+        await world.look(*sessions)
+        gathered = 0
+        result = await world.look(*sessions)
+        assert all(result.users[f"s{n}"].done for n in range(number))
+        counts.append(gathered)
+    assert counts[0] == counts[1]
 
 
 async def test_b0_a_refused_write_concerns_its_own_session() -> None:
