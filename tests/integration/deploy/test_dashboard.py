@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -333,7 +334,7 @@ def test_what_is_deleted_is_told_of_no_more(watched: Watched) -> None:
 
     for text in (*names, f'"{HUB}"'):
         wait_until(
-            lambda gone=text: watched.nobody_tells(gone),
+            partial(watched.nobody_tells, text),
             f"nobody tells of {text}",
             timeout=CERTAIN,
             interval=0.5,
