@@ -21,6 +21,8 @@ from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.batch import each
 from cerebro.kube.client.errors import Invalid, NotFound
 from cerebro.kube.client.server_clock import server_now
+from cerebro.kube.event_reasons import AGENT_BACK, AGENT_LOST
+from cerebro.kube.events import Recorder
 from cerebro.operator import metrics
 from cerebro.operator.agents.liveness import (
     LeaseAges,
@@ -59,6 +61,7 @@ class AgentWatch:
         self,
         api: KubeApi,
         store: Store,
+        events: Recorder,
         *,
         namespace: str,
         namespaces: Iterable[str],
@@ -70,6 +73,7 @@ class AgentWatch:
 
         self._api = api
         self._store = store
+        self._events = events
         self._namespace = namespace
         self._namespaces = tuple(namespaces)
         self._ages = LeaseAges(lost_after)
@@ -195,6 +199,10 @@ class AgentWatch:
             "%s %s/%s: its agent is lost", item.kind, item.namespace, item.name
         )
 
+        # Thousands of Peers may be behind a Hub, which tells it for them.
+        if not isinstance(item, Peer):
+            self._events.post(item, AGENT_LOST, message=condition.message)
+
         return True
 
     async def _withdraw(self, back: list[Owned]) -> None:
@@ -207,6 +215,8 @@ class AgentWatch:
 
         async def withdraw(item: Owned) -> bool:
             self._withdrawn.add(item.metadata.uid)
+            if not isinstance(item, Peer):
+                self._events.post(item, AGENT_BACK)
 
             try:
                 await self._apply(item, None)
