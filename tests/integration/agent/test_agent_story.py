@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import httpx
 import pytest
 
 from integration.agent.process import AgentProcess
@@ -110,6 +111,22 @@ def test_a_refused_login_is_told_and_that_it_is_over(
     router.faults(refuse=True, cut=True)
     until_told(relay, "device", router.name, "Offline")
     router.faults()
+
+
+def test_e11_the_agents_probes_name_their_checks(
+    router: Router, agent: AgentProcess
+) -> None:
+    for path, checks in (
+        ("/healthz", {"watcher", "loops"}),
+        ("/livez", {"watcher", "loops"}),
+        ("/readyz", {"watcher", "loops", "rights", "store"}),
+    ):
+        url = f"http://127.0.0.1:{agent.port}{path}"
+        assert httpx.get(url).text == "ok"
+        verbose = httpx.get(f"{url}?verbose").json()
+        assert verbose["checks"] == dict.fromkeys(checks, "ok")
+        assert (verbose["ok"], verbose["troubles"]) == (True, {})
+        assert verbose["facts"]["devices"] >= 1
 
 
 def test_a_command_tells_what_came_of_it(relay: Relay, router: Router) -> None:

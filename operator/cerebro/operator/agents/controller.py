@@ -85,6 +85,9 @@ class AgentWatch:
         has withdrawn.
         """
 
+        self._lost: set[str] = set()
+        """UIDs of objects whose agent is lost, until it is back."""
+
         self.lost_devices: frozenset[tuple[str, str]] = frozenset()
         """Namespace and name of the Devices whose agent is lost, as of the
         last look.
@@ -121,6 +124,7 @@ class AgentWatch:
             if lives[lease] is Life.ALIVE and says_lost(item)
         ]
 
+        self._tell_back(owned, lives)
         self._count(lives, lost)
         await each(
             lost, lambda item_and_lease: self._report_lost(*item_and_lease)
@@ -188,6 +192,7 @@ class AgentWatch:
         news.
         """
 
+        self._lost.add(item.metadata.uid)
         holder = self._holders.get(lease) or node_of_agent_lease(lease)
         condition = lost_condition(item, holder or None)
         if not is_news(item, condition):
@@ -205,6 +210,19 @@ class AgentWatch:
 
         return True
 
+    def _tell_back(
+        self, owned: list[tuple[Owned, str]], lives: dict[str, Life]
+    ) -> None:
+        """Post that the agent is back, where it was lost."""
+        self._lost &= {item.metadata.uid for item, _ in owned}
+        for item, lease in owned:
+            uid = item.metadata.uid
+            if uid in self._lost and lives[lease] is Life.ALIVE:
+                self._lost.discard(uid)
+
+                if not isinstance(item, Peer):
+                    self._events.post(item, AGENT_BACK)
+
     async def _withdraw(self, back: list[Owned]) -> None:
         """Withdraw Ready of the objects whose agent is back, once for each.
 
@@ -215,8 +233,6 @@ class AgentWatch:
 
         async def withdraw(item: Owned) -> bool:
             self._withdrawn.add(item.metadata.uid)
-            if not isinstance(item, Peer):
-                self._events.post(item, AGENT_BACK)
 
             try:
                 await self._apply(item, None)
