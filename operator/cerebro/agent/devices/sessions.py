@@ -402,6 +402,7 @@ class DeviceSessions:
         self._drifted = self._contention.note(
             result.repaired, granted, ended, now, everything=full_pass
         )
+        self._context.metrics.drifted("access", self._drifted)
         self._contention.note_logouts(
             result.plan.logged_out, granted.keys(), now
         )

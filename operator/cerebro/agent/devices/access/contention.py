@@ -29,8 +29,8 @@ class ContentionTracker:
         *,
         everything: bool,
     ) -> int:
-        """Take in what a pass did, at `now` in monotonic seconds; return of how
-        many clients rows were repaired.
+        """Take in what a pass did, at `now` in monotonic seconds; return how
+        many clients' rows somebody else had changed.
 
         `repaired` are the client ids whose rows were missing or changed;
         `granted` says of each that was looked at whether it is granted now;
@@ -40,7 +40,6 @@ class ContentionTracker:
         """
 
         drifted = self._granted.intersection(repaired)
-
         for client in drifted:
             note_event(self._repairs, client, now)
 
