@@ -44,6 +44,7 @@ lint: $(VENV) ## Style, types, import layers, branches and names, drift of gener
 	$(BIN)/python -m cerebro.cli.settings_page --check
 	$(BIN)/python -m cerebro.cli.metrics_page --check
 	@$(HACK) helm copy --check
+	@$(HACK) rights --check
 
 test-unit: $(VENV) ## Tests without I/O
 	$(BIN)/pytest -n 2 --durations 5 tests/unit
@@ -75,6 +76,10 @@ settings: $(VENV) ## Generate docs/settings.md from the settings of the processe
 
 metrics-page: $(VENV) ## Generate docs/metrics.md from the registries of the processes
 	$(BIN)/python -m cerebro.cli.metrics_page
+
+.PHONY: rights-page
+rights-page: $(VENV) ## Generate docs/rights.md from hack/rights and deploy/base
+	@$(HACK) rights
 
 .PHONY: argocd
 argocd: $(VENV) ## Generate Argo CD's test data, ConfigMap and table of verdicts; see hack/argocd/verdicts.py

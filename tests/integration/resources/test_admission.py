@@ -14,7 +14,7 @@ import pytest
 
 from controlplane import apply
 from controlplane.server import ControlPlane
-from integration.resources.test_rights import OVERLAY, SECRET, As
+from integration.resources.accounts import OVERLAY, SECRET, As
 
 NAMESPACE = "test-admission"
 KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
