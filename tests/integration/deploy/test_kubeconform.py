@@ -6,7 +6,6 @@ key that stands twice is seen.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,14 +58,6 @@ def schemas(
 
 def charts() -> Iterator[str]:
     """Yield what Helm makes of each of the chart's example values."""
-    try:
-        binaries.ensure()
-    except binaries.MissingHelmError as error:
-        if os.environ.get("CI") == "true":
-            raise
-
-        pytest.skip(f"needs Helm: {error}")
-
     files = sorted((copies.CHART / "ci").glob("*.yaml"))
     assert len(files) >= len(OVERLAYS)
     for values in files:
@@ -76,6 +67,7 @@ def charts() -> Iterator[str]:
         )
 
 
+@pytest.mark.usefixtures("with_helm")
 def test_every_manifest_is_valid(
     control_plane: ControlPlane, schemas: Path
 ) -> None:
