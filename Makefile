@@ -43,6 +43,7 @@ lint: $(VENV) ## Style, types, import layers, branches and names, drift of gener
 	$(BIN)/python -m cerebro.resources.crd --check
 	$(BIN)/python -m cerebro.cli.settings_page --check
 	$(BIN)/python -m cerebro.cli.metrics_page --check
+	@$(HACK) dashboard --check
 	@$(HACK) helm copy --check
 	@$(HACK) rights --check
 
@@ -85,6 +86,11 @@ rights-page: $(VENV) ## Generate docs/rights.md from hack/rights and deploy/base
 argocd: $(VENV) ## Generate Argo CD's test data, ConfigMap and table of verdicts; see hack/argocd/verdicts.py
 	@$(HACK) argocd
 
+.PHONY: dashboard
+dashboard: $(VENV) ## Generate Grafana's dashboard from hack/dashboard/panels.yaml, and the chart's copy of it
+	@$(HACK) dashboard
+	@$(HACK) helm copy
+
 image: $(VENV) ## Build the container image with podman or docker; TAG=dev names it; its contents are listed in .local/image
 	@$(HACK) image build --tag $(TAG)
 
@@ -95,6 +101,12 @@ e2e: controlplane helm ## Install the image by kubectl and by Helm on a real nod
 	@$(HACK) image build --tag dev --archive .local/image/cerebro.tar
 	@PYTHONPATH=hack $(BIN)/python -m cluster --image .local/image/cerebro.tar \
 		$(BIN)/pytest --durations 10 tests/e2e
+
+.PHONY: at-rest
+at-rest: controlplane ## Measure the pods' memory and processor time at rest, without Devices and with 500, as root; four minutes
+	@$(HACK) image build --tag dev --archive .local/image/cerebro.tar
+	@PYTHONPATH=hack:tests $(BIN)/python -m cluster --image .local/image/cerebro.tar \
+		$(CURDIR)/$(BIN)/python -m e2e.at_rest
 
 image-audit: $(VENV) ## Look for known faults of the image's Python packages
 	@$(HACK) image audit

@@ -32,6 +32,7 @@ WRITTEN = [
     *sorted((DEPLOY / "argocd" / "examples").glob("*.yaml")),
     DEPLOY / "argocd" / "argocd-cm.yaml",
 ]
+MONITORED = "monitoring.enabled=true,monitoring.dashboard=true"
 NOT_OURS = {
     "argoproj.io/v1alpha1/Application",
     "argoproj.io/v1alpha1/ApplicationSet",
@@ -57,14 +58,13 @@ def schemas(
 
 
 def charts() -> Iterator[str]:
-    """Yield what Helm makes of each of the chart's example values."""
+    """Yield what Helm makes of each of the chart's example values, with all that can be switched on."""
     files = sorted((copies.CHART / "ci").glob("*.yaml"))
     assert len(files) >= len(OVERLAYS)
     for values in files:
         words = ("template", "cerebro", str(copies.CHART))
-        yield binaries.run(
-            *words, "--namespace", "cerebro", "--values", str(values)
-        )
+        place = ("--namespace", "cerebro", "--values", str(values))
+        yield binaries.run(*words, *place, "--set", MONITORED)
 
 
 @pytest.mark.usefixtures("with_helm")
