@@ -44,6 +44,7 @@ lint: $(VENV) ## Style, types, import layers, branches and names, drift of gener
 	$(BIN)/python -m cerebro.cli.settings_page --check
 	$(BIN)/python -m cerebro.cli.metrics_page --check
 	$(BIN)/python -m cerebro.cli.verdicts_page --check
+	@$(HACK) dashboard --check
 	@$(HACK) helm copy --check
 
 test-unit: $(VENV) ## Tests without I/O
@@ -84,6 +85,11 @@ verdicts-page: $(VENV) ## Generate docs/waiting.md from the table of verdicts
 argocd: $(VENV) ## Generate Argo CD's test data and ConfigMap; see operator/cerebro/resources/verdicts.py
 	@$(HACK) argocd
 
+.PHONY: dashboard
+dashboard: $(VENV) ## Generate Grafana's dashboard from hack/dashboard/panels.yaml, and the chart's copy of it
+	@$(HACK) dashboard
+	@$(HACK) helm copy
+
 image: $(VENV) ## Build the container image with podman or docker; TAG=dev names it; its contents are listed in .local/image
 	@$(HACK) image build --tag $(TAG)
 
@@ -94,6 +100,12 @@ e2e: controlplane helm ## Install the image by kubectl and by Helm on a real nod
 	@$(HACK) image build --tag dev --archive .local/image/cerebro.tar
 	@PYTHONPATH=hack $(BIN)/python -m cluster --image .local/image/cerebro.tar \
 		$(BIN)/pytest --durations 10 tests/e2e
+
+.PHONY: at-rest
+at-rest: controlplane ## Measure the pods' memory and processor time at rest, without Devices and with 500, as root; four minutes
+	@$(HACK) image build --tag dev --archive .local/image/cerebro.tar
+	@PYTHONPATH=hack:tests $(BIN)/python -m cluster --image .local/image/cerebro.tar \
+		$(CURDIR)/$(BIN)/python -m e2e.at_rest
 
 image-audit: $(VENV) ## Look for known faults of the image's Python packages
 	@$(HACK) image audit
