@@ -50,7 +50,16 @@ async def apply_status(
     except Invalid:
         # The API server refuses what would be left of a condition that the
         # writer before has a part in.
-        known = await api.get(kind, namespace, name)
+        # An empty patch changes nothing and shows the object, and asks for no
+        # further right.
+        known = await api.patch(
+            kind,
+            namespace,
+            name,
+            {"metadata": body["metadata"]},
+            subresource="status",
+        )
+
         if not _leftovers(known, body["status"]):
             raise
 
