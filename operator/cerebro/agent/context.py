@@ -18,8 +18,8 @@ from cerebro.agent.router_metrics import RouterMetrics
 from cerebro.agent.session_changes import SessionChanges
 from cerebro.domain.conditions import (
     ConditionState,
+    judgement,
     truncate_message,
-    wire_states,
 )
 from cerebro.domain.lifecycle import GrantWindows, is_finished
 from cerebro.domain.supersession import effective, newest
@@ -31,6 +31,7 @@ from cerebro.kube.lease import Lease
 from cerebro.kube.objects import StoredObject
 from cerebro.kube.status_writer import StatusWriter, Write
 from cerebro.resources import Device, Session, reasons
+from cerebro.resources.conditions import ABNORMAL_TRUE, STALLED
 from cerebro.runtime.clock import monotonic
 from cerebro.runtime.times import Monotonic
 
@@ -242,7 +243,8 @@ class AgentContext:
         """
 
         raw = stored.raw or {}
-        conditions = (raw.get("status") or {}).get("conditions") or []
+        status = raw.get("status") or {}
+        conditions = status.get("conditions") or []
         message = f"{stored.error}: correct the field; until then nothing of it is changed or removed"
         state = truncate_message(
             ConditionState("Unknown", reasons.INVALID_OBJECT, message)
@@ -255,10 +257,19 @@ class AgentContext:
             if condition.get("type") == "Ready"
         ]
 
+        generation = raw["metadata"].get("generation", 0)
         before = ready[0] if ready else {}
+        is_stalled = any(
+            condition.get("type") == STALLED
+            and condition.get("reason") == state.reason
+            for condition in conditions
+        )
+
         if (
             before.get("reason") == state.reason
             and before.get("message") == state.message
+            and status.get("observedGeneration") == generation
+            and is_stalled
         ):
             return
 
@@ -270,23 +281,19 @@ class AgentContext:
             stored.error,
         )
 
-        generation = raw["metadata"].get("generation", 0)
         kept = [
             condition
             for condition in conditions
-            if condition.get("type") != "Ready"
+            if condition.get("type") not in {"Ready", *ABNORMAL_TRUE}
         ]
 
-        status = {
-            "conditions": [
-                *kept,
-                *wire_states([], {"Ready": state}, generation, self.now()),
-            ]
-        }
+        kind = stored.kind.kind
+        judged = judgement(kind, [], {"Ready": state}, generation, self.now())
+        judged["conditions"] = [*kept, *judged["conditions"]]
 
         self.statuses.put(
             Write(
-                stored.kind, stored.namespace, stored.name, stored.uid, status
+                stored.kind, stored.namespace, stored.name, stored.uid, judged
             )
         )
 

@@ -10,9 +10,24 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from cerebro.resources import Condition, Session, SessionStatus, set_condition
+from cerebro.resources.base import ConditionedStatus
+from cerebro.resources.conditions import ABNORMAL_TRUE, RECONCILING, STALLED
+from cerebro.resources.verdicts import Health, health_of
+
+READY = "Ready"
+"""The condition that every kind has."""
 
 MESSAGE = 1024
 """Longest message that is written, in characters."""
+
+_ENDED = ("Expired", "Revoked")
+"""Reasons of Ready that say how a Session ended."""
+
+_ABNORMAL_OF: dict[Health, str] = {
+    "Progressing": RECONCILING,
+    "Degraded": STALLED,
+}
+"""kstatus' condition, by what the object is."""
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 
@@ -33,23 +48,19 @@ class ConditionState(NamedTuple):
 
 
 def make_condition(
-    name: str,
-    state: ConditionState,
-    generation: int,
-    *,
-    limit: int | None = MESSAGE,
+    name: str, state: ConditionState, generation: int
 ) -> Condition:
     """Return the condition of type `name` with that state, observed of that
     `metadata.generation`.
 
-    Its message is cut to `limit` characters (None: not cut).
-    `lastTransitionTime` is not set: `set_condition` does that.
+    Its message is cut. `lastTransitionTime` is not set: `set_condition` does
+    that.
     """
     return Condition(
         type=name,
         status=state.status,
         reason=state.reason,
-        message=state.message[:limit],
+        message=state.message[:MESSAGE],
         observed_generation=generation,
     )
 
@@ -72,22 +83,96 @@ def set_states(
     return result
 
 
-def wire_states(
+def abnormal_states(
+    kind: str, states: Mapping[str, ConditionState]
+) -> dict[str, ConditionState]:
+    """Return kstatus' conditions for an object with these states, by type:
+    Reconciling while work goes on, Stalled if only a person can mend it, or
+    neither. Ready must be among the states.
+
+    Its reason and message are those of the state that decides: of Enforced
+    while Ready says how a Session ended and the router is not told yet, else
+    of Ready.
+    """
+    deciding = states[READY]
+    enforced = states.get("Enforced")
+    if enforced is not None and deciding.reason in _ENDED:
+        deciding = enforced
+
+    health = health_of(kind, deciding.reason, deciding.status)
+    name = _ABNORMAL_OF.get(health)
+
+    return {} if name is None else {name: deciding._replace(status="True")}
+
+
+def shown_abnormal(status: ConditionedStatus) -> dict[str, ConditionState]:
+    """Return those of kstatus' conditions that a status has, by type."""
+    return {
+        condition.type: ConditionState.of(condition)
+        for condition in status.conditions
+        if condition.type in ABNORMAL_TRUE
+    }
+
+
+def judgement(
+    kind: str,
     conditions: Iterable[Condition],
     states: Mapping[str, ConditionState],
     generation: int,
     now: datetime,
-) -> list[dict[str, Any]]:
-    """Return only the conditions of these types, as the API server takes them,
-    for server-side apply.
+) -> dict[str, Any]:
+    """Return what the status of an object says once that `metadata.generation`
+    of it was judged, as the API server takes it: the conditions of these
+    types, what kstatus makes of them, and `observedGeneration`.
 
-    `conditions` are those that the object has: an unchanged status keeps its
-    `lastTransitionTime`.
+    Who writes Ready writes the latter two: without Ready among the states they
+    are left out. `conditions` are those that the object has: an unchanged
+    status keeps its `lastTransitionTime`.
     """
-    result = set_states(conditions, states, generation, now)
-    return [
-        condition.wire() for condition in result if condition.type in states
-    ]
+    is_whole = READY in states
+    wanted = (
+        {**states, **abnormal_states(kind, states)} if is_whole else states
+    )
+    known = set_states(conditions, wanted, generation, now)
+
+    status: dict[str, Any] = {
+        "conditions": [
+            condition.wire() for condition in known if condition.type in wanted
+        ]
+    }
+
+    if is_whole:
+        status["observedGeneration"] = generation
+
+    return status
+
+
+def shows(
+    kind: str,
+    status: ConditionedStatus,
+    states: dict[str, ConditionState],
+    generation: int,
+) -> bool:
+    """Return whether the status of an object says so already of that
+    `metadata.generation`, as `judgement` would write it. Ready must be among
+    the states.
+    """
+    if status.observed_generation != generation:
+        return False
+
+    wanted = {
+        name: truncate_message(state)
+        for name, state in (states | abnormal_states(kind, states)).items()
+    }
+
+    shown = {
+        condition.type: ConditionState.of(condition)
+        for condition in status.conditions
+        if condition.observed_generation == generation
+        and condition.type in wanted
+    }
+
+    return shown == wanted and shown_abnormal(status).keys() <= wanted.keys()
 
 
 def same_meaning(first: dict[str, Any], second: dict[str, Any]) -> bool:
@@ -136,12 +221,20 @@ def with_conditions(
     ready: ConditionState,
     now: datetime,
 ) -> SessionStatus:
-    """Return the status of a Session with these two conditions for its current
-    generation.
+    """Return the status of a Session with these two conditions and what
+    kstatus makes of them, judged of its current generation.
     """
-    states = {"Enforced": enforced, "Ready": ready}
-    conditions = set_states(
-        status.conditions, states, session.metadata.generation, now
-    )
+    states = {"Enforced": enforced, READY: ready}
+    states |= abnormal_states("Session", states)
+    generation = session.metadata.generation
+    kept = [
+        condition
+        for condition in status.conditions
+        if condition.type not in ABNORMAL_TRUE - states.keys()
+    ]
 
-    return status.model_copy(update={"conditions": conditions})
+    conditions = set_states(kept, states, generation, now)
+
+    return status.model_copy(
+        update={"observed_generation": generation, "conditions": conditions}
+    )

@@ -8,7 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from cerebro.resources.base import ConditionedStatus, Reference, Resource
+from cerebro.resources.base import (
+    NOT_OBSERVED,
+    ConditionedStatus,
+    Reference,
+    Resource,
+)
 from cerebro.resources.model import Spec, Status
 from cerebro.resources.values import (
     DurationBetween,
@@ -146,6 +151,10 @@ class AppliedClient(Status):
 class SessionStatus(ConditionedStatus):
     """What access is."""
 
+    # Processes of an older release can read no Session with a -1 there, and they still run while an update comes.
+    observed_generation: Annotated[int, Field(ge=NOT_OBSERVED)] = 0
+    """The metadata.generation that Ready was judged of; 0: nobody has looked at the object yet."""
+
     phase: SessionPhase | None = None
     """Pending, Active, Expired, Revoked or Failed."""
 
@@ -172,9 +181,6 @@ class SessionStatus(ConditionedStatus):
 
     address_held_by: Text | None = None
     """The MAC of another client that had the address in spec then."""
-
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The metadata.generation that this status was made from."""
 
 
 class Session(Resource):

@@ -13,7 +13,7 @@ from cerebro.domain.conditions import (
     ConditionState,
     ConditionStatus,
     Obstacle,
-    wire_states,
+    judgement,
 )
 from cerebro.domain.mass_removal import CONFIRM_REMOVAL, until_confirmed
 from cerebro.resources import Hub, reasons
@@ -226,8 +226,8 @@ def hub_status(
         "InterfaceUp": _interface_up(hub, findings),
     }
 
-    status["conditions"] = wire_states(
-        before.conditions, states, hub.metadata.generation, now
+    status |= judgement(
+        hub.kind, before.conditions, states, hub.metadata.generation, now
     )
 
     return {name: value for name, value in status.items() if value is not None}

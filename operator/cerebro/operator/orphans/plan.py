@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from cerebro.domain.commands import latest_start
-from cerebro.domain.conditions import ConditionState, wire_states
+from cerebro.domain.conditions import ConditionState, judgement, shown_abnormal
 from cerebro.domain.lifecycle import (
     LATEST,
     GrantWindows,
@@ -140,15 +140,19 @@ def judge_command(
         state = ConditionState("False", reasons.DEVICE_NOT_FOUND, message)
 
     states = {"Complete": state, "Ready": state}
-    conditions = wire_states(
-        command.status.conditions, states, command.metadata.generation, now
+    judged = judgement(
+        command.kind,
+        command.status.conditions,
+        states,
+        command.metadata.generation,
+        now,
     )
 
     status = {
         "phase": "Failed",
         "finished": True,
         "finishedAt": format_time(now),
-        "conditions": conditions,
+        **judged,
     }
 
     return OrphanVerdict(status)
@@ -285,9 +289,8 @@ def _status(
     generation = session.metadata.generation
     return {
         "phase": phase,
-        "observedGeneration": generation,
-        "conditions": wire_states(
-            session.status.conditions, states, generation, now
+        **judgement(
+            session.kind, session.status.conditions, states, generation, now
         ),
     }
 
@@ -302,5 +305,8 @@ def _has_already(session: Session, status: dict[str, Any]) -> bool:
             return False
 
     conditions = known.get("conditions", [])
+    written = {condition["type"] for condition in status["conditions"]}
+    if not shown_abnormal(session.status).keys() <= written:
+        return False
 
     return all(condition in conditions for condition in status["conditions"])
