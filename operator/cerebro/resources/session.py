@@ -173,8 +173,8 @@ class SessionStatus(ConditionedStatus):
     address_held_by: Text | None = None
     """The MAC of another client that had the address in spec then."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The metadata.generation that this status was made from."""
+    observed_generation: Annotated[int, Field(ge=-1)] | None = None
+    """The metadata.generation that this status was made from; -1: nobody has looked at the object yet."""
 
 
 class Session(Resource):
