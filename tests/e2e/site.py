@@ -113,17 +113,7 @@ class Site:
     def _manifests(self) -> list[dict[str, Any]]:
         user = self.router.address_book["user"]
         return [
-            _object(
-                "Hub",
-                HUB,
-                {
-                    "nodeName": NODE,
-                    "interface": "wg-e2e",
-                    "listenPort": PORT,
-                    "addresses": [f"{HUB_ADDRESS}/16"],
-                    "endpoint": f"{NODE_ADDRESS}:{PORT}",
-                },
-            ),
+            make_hub(),
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
@@ -134,7 +124,7 @@ class Site:
                     "password": self._password,
                 },
             },
-            _object(
+            make_object(
                 "Device",
                 DEVICE,
                 {
@@ -152,7 +142,23 @@ def interfaces() -> set[str]:
     return {link["ifname"] for link in listed}
 
 
-def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+def make_hub() -> dict[str, Any]:
+    """Return the Hub of the node."""
+    return make_object(
+        "Hub",
+        HUB,
+        {
+            "nodeName": NODE,
+            "interface": "wg-e2e",
+            "listenPort": PORT,
+            "addresses": [f"{HUB_ADDRESS}/16"],
+            "endpoint": f"{NODE_ADDRESS}:{PORT}",
+        },
+    )
+
+
+def make_object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """Return one of our objects."""
     return {
         "apiVersion": API,
         "kind": kind,

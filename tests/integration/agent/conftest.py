@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,9 @@ from integration.agent.router import CERTAIN
 HACK = Path(__file__).parents[3] / "hack"
 
 
-@pytest.fixture(scope="session")
-def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The simulator without routers; gives the URL of its control port."""
-    folder = tmp_path_factory.mktemp("simulator")
+@contextmanager
+def start_simulator(folder: Path) -> Iterator[str]:
+    """Run the simulator without routers; gives the URL of its control port."""
     ready = folder / "ports.json"
     words = (
         sys.executable,
@@ -45,12 +45,21 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         Process("simulator", words, cwd=HACK), folder / "simulator.log"
     )
     deadline = time.monotonic() + CERTAIN
-    while not ready.exists():
-        assert child.poll() is None, (folder / "simulator.log").read_text()
-        assert time.monotonic() < deadline, "the simulator does not start"
-        time.sleep(0.05)
-    yield json.loads(ready.read_text())["control"]
-    end(child)
+    try:
+        while not ready.exists():
+            assert child.poll() is None, (folder / "simulator.log").read_text()
+            assert time.monotonic() < deadline, "the simulator does not start"
+            time.sleep(0.05)
+        yield json.loads(ready.read_text())["control"]
+    finally:
+        end(child)
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The simulator without routers; gives the URL of its control port."""
+    with start_simulator(tmp_path_factory.mktemp("simulator")) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
