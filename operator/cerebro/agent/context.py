@@ -18,8 +18,8 @@ from cerebro.agent.router_metrics import RouterMetrics
 from cerebro.agent.session_changes import SessionChanges
 from cerebro.domain.conditions import (
     ConditionState,
+    judgement,
     truncate_message,
-    wire_states,
 )
 from cerebro.domain.lifecycle import GrantWindows, is_finished
 from cerebro.domain.supersession import effective, newest
@@ -241,7 +241,8 @@ class AgentContext:
         """
 
         raw = stored.raw or {}
-        conditions = (raw.get("status") or {}).get("conditions") or []
+        status = raw.get("status") or {}
+        conditions = status.get("conditions") or []
         message = f"{stored.error}: correct the field; until then nothing of it is changed or removed"
         state = truncate_message(
             ConditionState("Unknown", reasons.INVALID_OBJECT, message)
@@ -254,10 +255,12 @@ class AgentContext:
             if condition.get("type") == "Ready"
         ]
 
+        generation = raw["metadata"].get("generation", 0)
         before = ready[0] if ready else {}
         if (
             before.get("reason") == state.reason
             and before.get("message") == state.message
+            and status.get("observedGeneration") == generation
         ):
             return
 
@@ -269,23 +272,18 @@ class AgentContext:
             stored.error,
         )
 
-        generation = raw["metadata"].get("generation", 0)
         kept = [
             condition
             for condition in conditions
             if condition.get("type") != "Ready"
         ]
 
-        status = {
-            "conditions": [
-                *kept,
-                *wire_states([], {"Ready": state}, generation, self.now()),
-            ]
-        }
+        judged = judgement([], {"Ready": state}, generation, self.now())
+        judged["conditions"] = [*kept, *judged["conditions"]]
 
         self.statuses.put(
             Write(
-                stored.kind, stored.namespace, stored.name, stored.uid, status
+                stored.kind, stored.namespace, stored.name, stored.uid, judged
             )
         )
 

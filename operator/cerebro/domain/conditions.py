@@ -10,6 +10,10 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from cerebro.resources import Condition, Session, SessionStatus, set_condition
+from cerebro.resources.base import ConditionedStatus
+
+READY = "Ready"
+"""The condition that every kind has."""
 
 MESSAGE = 1024
 """Longest message that is written, in characters."""
@@ -33,23 +37,19 @@ class ConditionState(NamedTuple):
 
 
 def make_condition(
-    name: str,
-    state: ConditionState,
-    generation: int,
-    *,
-    limit: int | None = MESSAGE,
+    name: str, state: ConditionState, generation: int
 ) -> Condition:
     """Return the condition of type `name` with that state, observed of that
     `metadata.generation`.
 
-    Its message is cut to `limit` characters (None: not cut).
-    `lastTransitionTime` is not set: `set_condition` does that.
+    Its message is cut. `lastTransitionTime` is not set: `set_condition` does
+    that.
     """
     return Condition(
         type=name,
         status=state.status,
         reason=state.reason,
-        message=state.message[:limit],
+        message=state.message[:MESSAGE],
         observed_generation=generation,
     )
 
@@ -72,22 +72,53 @@ def set_states(
     return result
 
 
-def wire_states(
+def judgement(
     conditions: Iterable[Condition],
     states: Mapping[str, ConditionState],
     generation: int,
     now: datetime,
-) -> list[dict[str, Any]]:
-    """Return only the conditions of these types, as the API server takes them,
-    for server-side apply.
+) -> dict[str, Any]:
+    """Return what the status of an object says once that `metadata.generation`
+    of it was judged, as the API server takes it: only the conditions of these
+    types, and `observedGeneration`.
 
-    `conditions` are those that the object has: an unchanged status keeps its
-    `lastTransitionTime`.
+    Who writes Ready writes `observedGeneration`: without Ready among the
+    states it is left out. `conditions` are those that the object has: an
+    unchanged status keeps its `lastTransitionTime`.
     """
-    result = set_states(conditions, states, generation, now)
-    return [
-        condition.wire() for condition in result if condition.type in states
-    ]
+    known = set_states(conditions, states, generation, now)
+    status: dict[str, Any] = {
+        "conditions": [
+            condition.wire() for condition in known if condition.type in states
+        ]
+    }
+
+    if READY in states:
+        status["observedGeneration"] = generation
+
+    return status
+
+
+def shows(
+    status: ConditionedStatus,
+    states: Mapping[str, ConditionState],
+    generation: int,
+) -> bool:
+    """Return whether a status says so already of that `metadata.generation`,
+    as `judgement` would write it.
+    """
+    if READY in states and status.observed_generation != generation:
+        return False
+
+    for name, state in states.items():
+        condition = status.condition(name)
+        if condition is None or condition.observed_generation != generation:
+            return False
+
+        if ConditionState.of(condition) != truncate_message(state):
+            return False
+
+    return True
 
 
 def same_meaning(first: dict[str, Any], second: dict[str, Any]) -> bool:
@@ -136,12 +167,13 @@ def with_conditions(
     ready: ConditionState,
     now: datetime,
 ) -> SessionStatus:
-    """Return the status of a Session with these two conditions for its current
-    generation.
+    """Return the status of a Session with these two conditions, judged of its
+    current generation.
     """
-    states = {"Enforced": enforced, "Ready": ready}
-    conditions = set_states(
-        status.conditions, states, session.metadata.generation, now
-    )
+    states = {"Enforced": enforced, READY: ready}
+    generation = session.metadata.generation
+    conditions = set_states(status.conditions, states, generation, now)
 
-    return status.model_copy(update={"conditions": conditions})
+    return status.model_copy(
+        update={"observed_generation": generation, "conditions": conditions}
+    )

@@ -144,9 +144,7 @@ def is_current(session: Session) -> bool:
     `status.observedGeneration` is the one that the writer of the status saw. A
     Session without a status is not current.
     """
-    return (
-        session.status.observed_generation or 0
-    ) >= session.metadata.generation
+    return session.status.observed_generation >= session.metadata.generation
 
 
 def is_finished(session: Session) -> bool:

@@ -17,6 +17,9 @@ API_GROUP = "relay.cerebro.dev"
 API_VERSION = "v1alpha1"
 GROUP_VERSION = f"{API_GROUP}/{API_VERSION}"
 
+NOT_OBSERVED = -1
+"""`status.observedGeneration` of an object that nobody has looked at yet."""
+
 _NEVER_CREATED = datetime.max.replace(tzinfo=UTC)
 """Stands for the creation of an object that the API server does not have."""
 
@@ -56,6 +59,9 @@ class Reference(Spec):
 
 class ConditionedStatus(Status):
     """A status with conditions, as all five kinds have."""
+
+    observed_generation: Annotated[int, Field(ge=NOT_OBSERVED)] = NOT_OBSERVED
+    """The metadata.generation that Ready was judged of; -1: nobody has looked at the object yet."""
 
     conditions: Conditions = Field(default_factory=list)
     """What is true of this object now; Ready on every kind tells the truth about the data plane."""

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-from cerebro.resources.base import API_GROUP, API_VERSION
+from cerebro.resources.base import API_GROUP, API_VERSION, NOT_OBSERVED
 from cerebro.resources.kinds import KINDS, Column, Kind
 from cerebro.resources.values import format_duration
 
@@ -123,7 +123,7 @@ def _object_schema(kind: Kind) -> dict[str, Any]:
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": structural(parts["spec"], shapes),
-            "status": _without_defaults(structural(parts["status"], shapes)),
+            "status": _status(structural(parts["status"], shapes)),
         },
     }
 
@@ -228,8 +228,22 @@ def _inner(
     }
 
 
+def _status(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a status: it tells what was observed, so only that nobody has looked yet is filled in.
+
+    Without that an object would count as finished before anybody has seen it, and so would one whose status is of a
+    release without the field.
+    """
+    bare = _without_defaults(schema)
+    field = bare["properties"]["observedGeneration"]
+    field["default"] = NOT_OBSERVED
+    bare["properties"]["observedGeneration"] = _ordered(field)
+
+    return _ordered({**bare, "default": {"observedGeneration": NOT_OBSERVED}})
+
+
 def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a status: it tells what was observed, so nothing in it may be filled in."""
+    """Return a schema that fills in nothing."""
     bare = {key: value for key, value in schema.items() if key != "default"}
     for inner in ("items", "additionalProperties"):
         if inner in bare:

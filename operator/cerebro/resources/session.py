@@ -173,9 +173,6 @@ class SessionStatus(ConditionedStatus):
     address_held_by: Text | None = None
     """The MAC of another client that had the address in spec then."""
 
-    observed_generation: Annotated[int, Field(ge=-1)] | None = None
-    """The metadata.generation that this status was made from; -1: nobody has looked at the object yet."""
-
 
 class Session(Resource):
     """One client's access on one Device, for one order, until a time."""

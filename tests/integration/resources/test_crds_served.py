@@ -206,6 +206,25 @@ def test_static_defaults_are_filled_in_and_equal_the_models(
     )
 
 
+def test_what_nobody_has_looked_at_says_so(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    """Also an object whose status is of a release without the field."""
+    apply(
+        control_plane,
+        namespace,
+        minimal("Device", "fresh"),
+        minimal("Device", "older"),
+    )
+    set_status(control_plane, namespace, "device/older", {"version": "7.20"})
+
+    fresh = get(control_plane, namespace, "device/fresh")["status"]
+    older = get(control_plane, namespace, "device/older")["status"]
+
+    assert fresh == {"observedGeneration": -1}
+    assert older == {"observedGeneration": -1, "version": "7.20"}
+
+
 def test_the_server_selects_by_device_order_and_finished(
     control_plane: ControlPlane, namespace: str
 ) -> None:
@@ -439,7 +458,7 @@ def test_a_spec_cannot_be_changed_through_the_status_nor_the_reverse(
     )
     found = get(control_plane, namespace, "session/split")
     assert found["spec"]["revoked"] is True
-    assert "status" not in found
+    assert found["status"] == {"observedGeneration": -1}
     set_status(control_plane, namespace, "session/split", {"phase": "Revoked"})
     assert (
         get(control_plane, namespace, "session/split")["metadata"][

@@ -25,7 +25,7 @@ from cerebro.domain.conditions import (
     ConditionState,
     ConditionStatus,
     Obstacle,
-    wire_states,
+    judgement,
 )
 from cerebro.domain.mass_removal import until_confirmed
 from cerebro.domain.ready_owner import operator_says
@@ -177,7 +177,7 @@ def device_status(
     }
 
     states = _states(device, findings)
-    status["conditions"] = wire_states(
+    status |= judgement(
         old.conditions, states, device.metadata.generation, now
     )
 

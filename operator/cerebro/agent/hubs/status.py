@@ -13,7 +13,7 @@ from cerebro.domain.conditions import (
     ConditionState,
     ConditionStatus,
     Obstacle,
-    wire_states,
+    judgement,
 )
 from cerebro.domain.mass_removal import CONFIRM_REMOVAL, until_confirmed
 from cerebro.resources import Hub, reasons
@@ -226,7 +226,7 @@ def hub_status(
         "InterfaceUp": _interface_up(hub, findings),
     }
 
-    status["conditions"] = wire_states(
+    status |= judgement(
         before.conditions, states, hub.metadata.generation, now
     )
 

@@ -228,7 +228,7 @@ def _was_granted(session: Session, awaited: AwaitedSession) -> bool:
     """Return whether a grant was there, and its time is over by now: nobody
     looked while it was there.
     """
-    observed = session.status.observed_generation or 0
+    observed = session.status.observed_generation
 
     return (
         awaited.wanted is Awaited.GRANT

@@ -73,7 +73,7 @@ def judge(
     granted_by_hand, 502 and 503 for the router.
     """
 
-    if (session.status.observed_generation or 0) < generation:
+    if session.status.observed_generation < generation:
         return None
 
     enforced = _current(session, "Enforced", generation)

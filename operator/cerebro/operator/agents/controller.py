@@ -12,8 +12,9 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from cerebro.domain.conditions import judgement
 from cerebro.domain.leases import NO_LEASE, node_of_agent_lease
 from cerebro.domain.ready_owner import Owned, says_lost
 from cerebro.kube.cache.store import Store
@@ -27,15 +28,13 @@ from cerebro.operator.agents.liveness import (
     Life,
     is_news,
     lease_of,
-    lost_condition,
+    lost_state,
 )
 from cerebro.resources import (
     KINDS,
-    Condition,
     Device,
     Hub,
     Peer,
-    set_condition,
 )
 
 _Model = TypeVar("_Model", bound=Hub | Peer | Device)
@@ -185,12 +184,20 @@ class AgentWatch:
         """
 
         holder = self._holders.get(lease) or node_of_agent_lease(lease)
-        condition = lost_condition(item, holder or None)
-        if not is_news(item, condition):
+        state = lost_state(item, holder or None)
+        if not is_news(item, state):
             return False
 
         self._withdrawn.discard(item.metadata.uid)
-        await self._apply(item, condition)
+        now = server_now(self._api)
+        status = judgement(
+            item.status.conditions,
+            {"Ready": state},
+            item.metadata.generation,
+            now,
+        )
+
+        await self._apply(item, status)
         log.warning(
             "%s %s/%s: its agent is lost", item.kind, item.namespace, item.name
         )
@@ -209,7 +216,7 @@ class AgentWatch:
             self._withdrawn.add(item.metadata.uid)
 
             try:
-                await self._apply(item, None)
+                await self._apply(item, {"conditions": []})
             except Invalid as error:
                 log.debug(
                     "%s %s/%s: left to its agent: %s",
@@ -233,23 +240,11 @@ class AgentWatch:
             withdraw,
         )
 
-    async def _apply(self, item: Owned, condition: Condition | None) -> None:
-        """Apply Ready to an object, or nothing (None), which withdraws it. An
-        object that is gone is left alone.
+    async def _apply(self, item: Owned, status: dict[str, Any]) -> None:
+        """Apply what the operator says in the status of an object. An object
+        that is gone is left alone.
         """
-
         kind = KINDS[item.kind]
-        applied: list[Condition] = []
-        if condition is not None:
-            conditions = set_condition(
-                item.status.conditions, condition, server_now(self._api)
-            )
-
-            applied = [
-                known for known in conditions if known.type == condition.type
-            ]
-
-        status = {"conditions": [known.wire() for known in applied]}
         try:
             written = await self._api.apply(
                 kind,

@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from cerebro.domain.conditions import ConditionState, make_condition
+from cerebro.domain.conditions import ConditionState, shows
 from cerebro.domain.leases import DIRECT_LEASE, NO_LEASE, agent_lease
 from cerebro.domain.ready_owner import Owned
-from cerebro.resources import Condition, Hub, find_condition
+from cerebro.resources import Hub, find_condition
 from cerebro.resources.reasons import AGENT_LOST
 
 
@@ -123,14 +123,13 @@ def lease_of(item: Owned, hubs: dict[tuple[str, str], Hub]) -> str | None:
     return agent_lease(node) if node else NO_LEASE
 
 
-def lost_condition(item: Owned, holder: str | None) -> Condition:
+def lost_state(item: Owned, holder: str | None) -> ConditionState:
     """Return condition Ready of an object whose agent is lost. `holder` is the
     last holder of the Lease, if known.
     """
     message = _lost_message(item, holder)
-    state = ConditionState("Unknown", AGENT_LOST, message)
 
-    return make_condition("Ready", state, item.metadata.generation, limit=None)
+    return ConditionState("Unknown", AGENT_LOST, message)
 
 
 def _lost_message(item: Owned, holder: str | None) -> str:
@@ -147,24 +146,8 @@ def _lost_message(item: Owned, holder: str | None) -> str:
     return "no agent carries this now: nothing is granted, ended or repaired here until one does"
 
 
-def is_news(item: Owned, condition: Condition) -> bool:
-    """Return whether an object's Ready differs from the condition; each write
-    is an event to every watcher.
+def is_news(item: Owned, state: ConditionState) -> bool:
+    """Return whether an object's Ready differs from the state; each write is
+    an event to every watcher.
     """
-    ready = find_condition(item.status.conditions, "Ready")
-    if ready is None:
-        return True
-
-    shown = (
-        ready.status,
-        ready.reason,
-        ready.message,
-        ready.observed_generation,
-    )
-
-    return shown != (
-        condition.status,
-        condition.reason,
-        condition.message,
-        condition.observed_generation,
-    )
+    return not shows(item.status, {"Ready": state}, item.metadata.generation)

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from cerebro.domain.commands import latest_start
-from cerebro.domain.conditions import ConditionState, wire_states
+from cerebro.domain.conditions import ConditionState, judgement
 from cerebro.domain.lifecycle import (
     LATEST,
     GrantWindows,
@@ -140,7 +140,7 @@ def judge_command(
         state = ConditionState("False", reasons.DEVICE_NOT_FOUND, message)
 
     states = {"Complete": state, "Ready": state}
-    conditions = wire_states(
+    judged = judgement(
         command.status.conditions, states, command.metadata.generation, now
     )
 
@@ -148,7 +148,7 @@ def judge_command(
         "phase": "Failed",
         "finished": True,
         "finishedAt": format_time(now),
-        "conditions": conditions,
+        **judged,
     }
 
     return OrphanVerdict(status)
@@ -285,10 +285,7 @@ def _status(
     generation = session.metadata.generation
     return {
         "phase": phase,
-        "observedGeneration": generation,
-        "conditions": wire_states(
-            session.status.conditions, states, generation, now
-        ),
+        **judgement(session.status.conditions, states, generation, now),
     }
 
 

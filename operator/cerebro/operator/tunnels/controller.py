@@ -20,7 +20,8 @@ from collections.abc import Mapping
 from cerebro.domain.conditions import (
     ConditionState,
     ConditionStatus,
-    make_condition,
+    judgement,
+    shows,
 )
 from cerebro.domain.ready_owner import operator_says, says_lost
 from cerebro.kube.cache.store import Store
@@ -40,7 +41,7 @@ from cerebro.operator.tunnels.index import TunnelIndex
 from cerebro.operator.tunnels.plan import Plan, Planner
 from cerebro.operator.tunnels.router_ids import RouterIDs
 from cerebro.operator.tunnels.trouble import Trouble
-from cerebro.resources import DEVICE, PEER, Device, reasons, set_condition
+from cerebro.resources import DEVICE, PEER, Device, reasons
 from cerebro.resources.reasons import DUPLICATE_ROUTER_ID, TROUBLES
 
 log = logging.getLogger(__name__)
@@ -282,21 +283,14 @@ class DevicePeers:
         self, device: Device, status: ConditionStatus, trouble: Trouble
     ) -> None:
         state = ConditionState(status, trouble.reason, trouble.message)
-        ready = make_condition(
-            "Ready", state, device.metadata.generation, limit=None
+        judged = judgement(
+            device.status.conditions,
+            {"Ready": state},
+            device.metadata.generation,
+            server_now(self._api),
         )
 
-        conditions = set_condition(
-            device.status.conditions, ready, server_now(self._api)
-        )
-
-        applied = [
-            condition.wire()
-            for condition in conditions
-            if condition.type == "Ready"
-        ]
-
-        await self._apply(device, {"conditions": applied}, CONDITION_MANAGER)
+        await self._apply(device, judged, CONDITION_MANAGER)
 
     async def _apply(
         self, device: Device, status: Mapping[str, object], manager: str
@@ -334,11 +328,6 @@ class DevicePeers:
 
 def _ready_shows(device: Device, trouble: Trouble) -> bool:
     """Return whether Ready says so already of the Device as it is now."""
-    ready = device.status.condition("Ready")
+    state = ConditionState("False", trouble.reason, trouble.message)
 
-    return (
-        ready is not None
-        and ready.reason == trouble.reason
-        and ready.message == trouble.message
-        and ready.observed_generation == device.metadata.generation
-    )
+    return shows(device.status, {"Ready": state}, device.metadata.generation)

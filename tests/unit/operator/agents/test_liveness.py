@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+from cerebro.domain.conditions import ConditionState, judgement
 from cerebro.domain.leases import NO_LEASE
 from cerebro.domain.ready_owner import says_lost
 from cerebro.operator.agents.liveness import (
@@ -11,7 +13,7 @@ from cerebro.operator.agents.liveness import (
     Life,
     is_news,
     lease_of,
-    lost_condition,
+    lost_state,
 )
 from cerebro.resources import Device, Hub, Peer
 
@@ -41,6 +43,14 @@ def hub(**fields: Any) -> Hub:
             },
             "status": fields.pop("status", {}),
         }
+    )
+
+
+def said_of(item: Device, state: ConditionState) -> Device:
+    """The Device once the operator has written that."""
+    now = datetime.now(UTC)
+    return device(
+        **judgement([], {"Ready": state}, item.metadata.generation, now)
     )
 
 
@@ -106,24 +116,23 @@ def test_e12_who_owns_what() -> None:
 
 
 def test_e12_it_is_said_once_for_each_generation() -> None:
-    condition = lost_condition(device(), "node-1")
-    assert (condition.status, condition.reason) == ("Unknown", "AgentLost")
-    assert "node-1" in condition.message
-    told = device(
-        conditions=[
-            condition.model_copy(update={"last_transition_time": None}).wire()
-        ]
-    )
+    state = lost_state(device(), "node-1")
+    assert (state.status, state.reason) == ("Unknown", "AgentLost")
+    assert "node-1" in state.message
+    told = said_of(device(), state)
     assert says_lost(told)
-    assert not is_news(told, lost_condition(told, "node-1"))
-    assert is_news(device(), condition)
+    assert not is_news(told, lost_state(told, "node-1"))
+    assert is_news(device(), state)
+    older = told.model_copy(deep=True)
+    older.metadata.generation += 1
+    assert is_news(older, state)
 
 
 def test_e12_no_agent_ever_is_said_and_stays_said() -> None:
-    first = lost_condition(device(), None)
+    first = lost_state(device(), None)
     assert "no agent has ever" in first.message
-    told = device(conditions=[first.wire()])
-    assert not is_news(told, lost_condition(told, None))
+    told = said_of(device(), first)
+    assert not is_news(told, lost_state(told, None))
 
 
 def _peer_spec() -> dict[str, Any]:

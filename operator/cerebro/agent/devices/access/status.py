@@ -67,7 +67,6 @@ def live_status(
             "finished_at": None,
             "finished": None if old.finished is None else False,
             "applied": applied,
-            "observed_generation": session.metadata.generation,
         }
     )
 
@@ -201,7 +200,6 @@ def ended_status(
             "applied": None if enforced else _client_until_end(session, view),
             "client_seen": None,
             "address_held_by": None,
-            "observed_generation": session.metadata.generation,
         }
     )
     if enforced:
@@ -260,7 +258,6 @@ def _failed(
     status = session.status.model_copy(
         update={
             "phase": "Failed",
-            "observed_generation": session.metadata.generation,
             "finished_at": None,
         }
     )

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from cerebro.agent.devices.commands.sensitive import masked_row, masked_text
-from cerebro.domain.conditions import ConditionState, wire_states
+from cerebro.domain.conditions import ConditionState, judgement
 from cerebro.resources import DeviceCommand, format_time, reasons
 from cerebro.routeros.client.command import Row
 
@@ -88,7 +88,7 @@ def running_status(command: DeviceCommand, now: datetime) -> dict[str, Any]:
     return {
         "phase": "Running",
         "startedAt": format_time(now),
-        "conditions": _conditions(command, state, now),
+        **_judgement(command, state, now),
     }
 
 
@@ -109,7 +109,7 @@ def ended_status(
         "phase": outcome.phase,
         "finished": True,
         "finishedAt": format_time(now),
-        "conditions": _conditions(command, state, now),
+        **_judgement(command, state, now),
     }
 
     if results:
@@ -129,10 +129,10 @@ def without_results(status: dict[str, Any]) -> dict[str, Any]:
     return {**status, "results": None, "truncated": True}
 
 
-def _conditions(
+def _judgement(
     command: DeviceCommand, state: ConditionState, now: datetime
-) -> list[dict[str, Any]]:
-    return wire_states(
+) -> dict[str, Any]:
+    return judgement(
         command.status.conditions,
         {"Complete": state, "Ready": state},
         command.metadata.generation,

@@ -17,8 +17,8 @@ from cerebro.agent.handshakes import Contact, State, contact_in_status, lost
 from cerebro.domain.conditions import (
     ConditionState,
     Obstacle,
+    judgement,
     truncate_message,
-    wire_states,
 )
 from cerebro.resources import Peer, format_time, reasons
 from cerebro.resources.reasons import NOT_RESOLVED, NOT_ROUTED
@@ -150,8 +150,8 @@ def out_of_sight(
 def report_in_status(peer: Peer) -> PeerReport | None:
     """Return the report that a Peer's status shows.
 
-    None if it lacks a condition, if one is of another generation, or if
-    somebody else wrote Ready.
+    None if it lacks a condition, if it or one of them is of another
+    generation, or if somebody else wrote Ready.
     """
 
     status = peer.status
@@ -162,12 +162,14 @@ def report_in_status(peer: Peer) -> PeerReport | None:
     if accepted is None or applied is None or ready is None:
         return None
 
-    if (
-        not accepted.observed_generation
-        == applied.observed_generation
-        == ready.observed_generation
-        == generation
-    ):
+    observed = {
+        status.observed_generation,
+        accepted.observed_generation,
+        applied.observed_generation,
+        ready.observed_generation,
+    }
+
+    if observed != {generation}:
         return None
 
     report = PeerReport(
@@ -212,10 +214,9 @@ def peer_status(
         "lastHandshakeTime": format_time(report.last_handshake)
         if report.last_handshake
         else None,
-        "conditions": wire_states(
-            peer.status.conditions, states, report.generation, now
-        ),
     }
+
+    status |= judgement(peer.status.conditions, states, report.generation, now)
 
     return {name: value for name, value in status.items() if value is not None}
 
