@@ -107,7 +107,7 @@ def shows(
     """Return whether a status says so already of that `metadata.generation`,
     as `judgement` would write it.
     """
-    if READY in states and status.observed_generation != generation:
+    if READY in states and not status.is_judged_of(generation):
         return False
 
     for name, state in states.items():

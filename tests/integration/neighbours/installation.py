@@ -25,7 +25,7 @@ from integration.operator.conftest import OperatorProcess
 from releases.previous import Release
 
 ROUTER_ID = "R1"
-HUB, BEHIND = "hub", "bus-1"
+HUB, BEHIND, ASTRAY = "hub", "bus-1", "bus-2"
 KEY = "3zuMtWqEUgRyXtyNjsJ7RVMaYBWGoJQVpDUqN4u6eBw="
 KINDS = "hubs,devices,peers,sessions,devicecommands"
 
@@ -74,6 +74,8 @@ class Installation:
             lambda: self.relay.status(BEHIND, "Device").get("tunnelAddress"),
             "the Device behind the Hub has its address",
         )
+        # This one's Ready is the operator's alone.
+        self.relay.until_condition("Device", ASTRAY, "Ready", "False")
         self._until_knows(self.bridge)
         return self
 
@@ -89,9 +91,12 @@ class Installation:
 
     # --- which release each part is of
 
-    def becomes(self, parts: Parts) -> None:
+    def becomes(self, parts: Parts, *, anew: bool = False) -> None:
         """Change the parts that are of another release, as a rollout does: CRDs first, then operator and bridge,
         beside which their predecessors still run, then the agent, which ends before the next one starts.
+
+        `anew`: operator and agent are started anew in any case, as pods are when a node goes: they know the objects
+        only as the CRDs now have them.
         """
         before, self.parts = self.parts, parts
         with ExitStack() as stack:
@@ -100,7 +105,7 @@ class Installation:
                 namespace = self.relay.namespace
                 apply.apply_rights(self._plane, namespace, parts.crds.base)
 
-            if parts.operator is not before.operator:
+            if anew or parts.operator is not before.operator:
                 stack.callback(self.operator.end, signal.SIGTERM)
                 self.operator = self._start_operator(parts.operator)
 
@@ -109,7 +114,7 @@ class Installation:
                 self.bridge = self._start_bridge(parts.bridge)
                 self._until_knows(self.bridge)
 
-        if parts.agent is not before.agent:
+        if anew or parts.agent is not before.agent:
             self.agent.end(signal.SIGTERM)
             self.agent = self._start_agent(parts.agent)
 
@@ -259,20 +264,25 @@ def _writes_an_object(request: Request) -> bool:
 
 
 def _a_hub_and_what_is_behind_it(credentials: str) -> list[Object]:
-    """Return a Hub of the agent's node, which is in dry run, and a Device behind it that nobody dials."""
+    """Return a Hub of the agent's node, which is in dry run, a Device behind it that nobody dials, and one whose Hub
+    is not there.
+    """
     hub = {
         "nodeName": "node-under-test",
         "addresses": ["10.64.0.1/16"],
         "endpoint": "vpn.example.org:51820",
         "resyncInterval": "1s",
     }
-    device = {
+    api = {"credentialsSecretRef": {"name": credentials}}
+    behind = {
         "hubRef": {"name": HUB},
         "publicKey": KEY,
         "paused": "All",
-        "api": {"credentialsSecretRef": {"name": credentials}},
+        "api": api,
     }
+    astray = {"hubRef": {"name": "no-such-hub"}, "api": api}
     return [
         {"kind": "Hub", "metadata": {"name": HUB}, "spec": hub},
-        {"kind": "Device", "metadata": {"name": BEHIND}, "spec": device},
+        {"kind": "Device", "metadata": {"name": BEHIND}, "spec": behind},
+        {"kind": "Device", "metadata": {"name": ASTRAY}, "spec": astray},
     ]

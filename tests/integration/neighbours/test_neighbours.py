@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from integration.agent.relay import Relay
 from integration.neighbours.installation import Installation, Parts
 from releases.previous import THIS, Release
 
@@ -24,6 +25,9 @@ STEPS = {
 }
 """Of which release CRDs, operator, bridge and agent are, in this order: N is this one, P the previous one."""
 
+ANEW = "crds-back"
+"""The step after which all but the bridge is started anew: of older CRDs a process that starts knows no more."""
+
 LOOKED_AT = {"operator-and-bridge", "crds-back", "operator-and-bridge-back"}
 """Steps after which writes are looked at: there parts of both releases write the same objects."""
 
@@ -32,6 +36,12 @@ pytestmark = pytest.mark.timeout(1800)
 
 def parts(letters: str, previous: Release) -> Parts:
     return Parts(*(THIS if letter == "N" else previous for letter in letters))
+
+
+def run_of(relay: Relay, command: str) -> list[object]:
+    """Return when a DeviceCommand was run, and what came of it."""
+    status = relay.status(command, "DeviceCommand")
+    return [status[field] for field in ("startedAt", "finishedAt", "results")]
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +68,14 @@ def test_access_lasts_and_goes_on_at_each_step(
 ) -> None:
     relay, router = installation.relay, installation.router
     rows, writes = router.access(), router.writes()
-    ran = relay.status(command, "DeviceCommand")
+    ran = run_of(relay, command)
 
-    installation.becomes(parts(STEPS[step], previous))
+    installation.becomes(parts(STEPS[step], previous), anew=step == ANEW)
     installation.settle()
 
     assert router.forwards(lasting)
     assert (router.access(), router.writes()) == (rows, writes)
-    assert relay.status(command, "DeviceCommand") == ran
+    assert run_of(relay, command) == ran
 
     if step in LOOKED_AT:
         installation.until_quiet(QUIET)

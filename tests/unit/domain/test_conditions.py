@@ -76,7 +76,14 @@ def test_a_status_does_not_show_what_is_new(
 
 
 def test_a_status_of_an_older_release_is_completed() -> None:
+    judged = {**judgement([], STATES, 7, NOW), "observedGeneration": -1}
+
+    assert not shows(status_of(judged), STATES, 7)
+
+
+def test_e15_what_an_older_crd_drops_is_not_written_again_and_again() -> None:
+    """There no object that is read has the field, not even as -1."""
     judged = judgement([], STATES, 7, NOW)
     del judged["observedGeneration"]
 
-    assert not shows(status_of(judged), STATES, 7)
+    assert shows(status_of(judged), STATES, 7)
