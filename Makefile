@@ -18,7 +18,7 @@ BIN := .venv/bin
 VENV := .venv/.installed
 HACK := PYTHONPATH=hack $(CURDIR)/$(BIN)/python -m
 
-.PHONY: help up down demo test test-unit test-integration test-all bench benches lint format crds settings metrics-page image image-audit chart e2e lock clean tools controlplane helm
+.PHONY: help up down demo test test-unit test-integration test-all bench benches lint format crds settings metrics-page verdicts-page image image-audit chart e2e lock clean tools controlplane helm
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,8 @@ lint: $(VENV) ## Style, types, import layers, branches and names, drift of gener
 	$(BIN)/python -m cerebro.resources.crd --check
 	$(BIN)/python -m cerebro.cli.settings_page --check
 	$(BIN)/python -m cerebro.cli.metrics_page --check
+	$(BIN)/python -m cerebro.cli.verdicts_page --check
+	@$(HACK) dashboard --check
 	@$(HACK) helm copy --check
 
 test-unit: $(VENV) ## Tests without I/O
@@ -76,9 +78,17 @@ settings: $(VENV) ## Generate docs/settings.md from the settings of the processe
 metrics-page: $(VENV) ## Generate docs/metrics.md from the registries of the processes
 	$(BIN)/python -m cerebro.cli.metrics_page
 
+verdicts-page: $(VENV) ## Generate docs/waiting.md from the table of verdicts
+	$(BIN)/python -m cerebro.cli.verdicts_page
+
 .PHONY: argocd
-argocd: $(VENV) ## Generate Argo CD's test data, ConfigMap and table of verdicts; see hack/argocd/verdicts.py
+argocd: $(VENV) ## Generate Argo CD's test data and ConfigMap; see operator/cerebro/resources/verdicts.py
 	@$(HACK) argocd
+
+.PHONY: dashboard
+dashboard: $(VENV) ## Generate Grafana's dashboard from hack/dashboard/panels.yaml, and the chart's copy of it
+	@$(HACK) dashboard
+	@$(HACK) helm copy
 
 image: $(VENV) ## Build the container image with podman or docker; TAG=dev names it; its contents are listed in .local/image
 	@$(HACK) image build --tag $(TAG)

@@ -1,5 +1,5 @@
-"""`python -m argocd`: write what is made in `deploy/argocd` and
-`docs/argocd.md` anew; with `--check` only say what differs.
+"""`python -m argocd`: write what is made in `deploy/argocd` anew; with
+`--check` only say what differs.
 """
 
 import argparse

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from argocd.objects import Manifest, condition, manifest
+from argocd.objects import Manifest, in_state, manifest
+from cerebro.resources.verdicts import Verdict
 
 RESYNC_AT = "relay.cerebro.dev/resync-at"
 CONFIRM_REMOVAL = "relay.cerebro.dev/confirm-removal"
@@ -118,11 +119,7 @@ def _tests_of_deletion(kind: str, *, with_others: bool) -> dict[Path, Any]:
 
 
 def _held_back(kind: str) -> Manifest:
-    held = manifest(kind)
-    held["status"] = {
-        "conditions": [condition("Ready", "False", "MassRemoval")]
-    }
-    return held
+    return in_state(Verdict(kind, "MassRemoval", "Degraded"))
 
 
 def _confirmed(kind: str) -> Manifest:

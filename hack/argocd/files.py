@@ -7,19 +7,16 @@ import yaml
 from argocd.action_data import action_tests
 from argocd.config_map import GROUP, config_map
 from argocd.health_data import health_tests
-from argocd.page import with_table
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "argocd"
 SCRIPTS = FOLDER / "resource_customizations" / GROUP
-PAGE = ROOT / "docs" / "argocd.md"
 
 
 def wanted() -> dict[Path, str]:
     """Return the text of each file that is made, by its path."""
     texts = {
         FOLDER / "argocd-cm.yaml": config_map(SCRIPTS),
-        PAGE: with_table(PAGE.read_text()),
     }
     for folder in SCRIPTS.iterdir():
         kind = folder.name

@@ -12,10 +12,10 @@ from argocd.objects import (
     manifest,
     message_of,
 )
-from argocd.verdicts import VERDICTS, Health, Verdict
+from cerebro.resources.base import NOT_OBSERVED
+from cerebro.resources.verdicts import VERDICTS, Health, Verdict
 
 NOT_LOOKED = "nobody has looked at it yet"
-NOT_RUN = "it waits to be run"
 STALE = "its last change is not looked at yet"
 
 
@@ -38,15 +38,14 @@ def health_tests(kind: str) -> dict[Path, Any]:
 
 def _cases(kind: str) -> list[tuple[str, Manifest, Health, str]]:
     """Return name, object, health and message of each case."""
-    message = NOT_RUN if kind == "DeviceCommand" else NOT_LOOKED
-    cases: list[tuple[str, Manifest, Health, str]] = [
-        ("new", manifest(kind), "Progressing", message)
-    ]
+    new = {**manifest(kind), "status": {"observedGeneration": NOT_OBSERVED}}
     of_kind = [verdict for verdict in VERDICTS if verdict.kind == kind]
-    if kind != "DeviceCommand":
-        stale = in_state(of_kind[0])
-        stale["metadata"]["generation"] = GENERATION + 1
-        cases.append(("changed", stale, "Progressing", STALE))
+    stale = in_state(of_kind[0])
+    stale["metadata"]["generation"] = GENERATION + 1
+    cases: list[tuple[str, Manifest, Health, str]] = [
+        ("new", new, "Progressing", NOT_LOOKED),
+        ("changed", stale, "Progressing", STALE),
+    ]
 
     for verdict in of_kind:
         words = f"{verdict.reason}: {message_of(verdict.reason)}"

@@ -1,13 +1,15 @@
 """Objects of our kinds as the API server has them, for Argo CD's tests. Pure."""
 
+from datetime import UTC, datetime
 from typing import Any
 
-from argocd.verdicts import Verdict
+from cerebro.domain.conditions import ConditionState, judgement
+from cerebro.resources.verdicts import Verdict
 
 Manifest = dict[str, Any]
 
 GENERATION = 2
-_SINCE = "2030-01-31T12:00:00Z"
+_SINCE = datetime(2030, 1, 31, 12, tzinfo=UTC)
 
 _SPECS: dict[str, Manifest] = {
     "Hub": {"addresses": ["10.8.0.1/16"], "nodeName": "vps-1"},
@@ -48,12 +50,16 @@ def manifest(kind: str) -> Manifest:
 
 def in_state(verdict: Verdict) -> Manifest:
     """Return an object of that kind in that state."""
-    status: Manifest = {"conditions": _conditions(verdict)}
-    if verdict.phase is not None:
-        status = {"phase": verdict.phase, **status}
+    kind = verdict.kind
+    judged = judgement(kind, [], _states(verdict), GENERATION, _SINCE)
+    phase = {} if verdict.phase is None else {"phase": verdict.phase}
 
-    result = manifest(verdict.kind)
-    result["status"] = {**status, **verdict.fields}
+    result = manifest(kind)
+    result["status"] = {
+        "observedGeneration": judged["observedGeneration"],
+        **phase,
+        "conditions": judged["conditions"],
+    }
 
     return result
 
@@ -61,7 +67,7 @@ def in_state(verdict: Verdict) -> Manifest:
 def is_ending(verdict: Verdict) -> bool:
     """Return whether a Session ended and is not off the router yet."""
     is_over = verdict.phase in ("Expired", "Revoked")
-    is_off = verdict.status == "True" or "finished" in verdict.fields
+    is_off = verdict.status == "True" or verdict.reason == "DeviceGone"
 
     return verdict.kind == "Session" and is_over and not is_off
 
@@ -71,26 +77,13 @@ def message_of(reason: str) -> str:
     return f"the words of {reason}"
 
 
-def condition(
-    name: str, status: str, reason: str, generation: int = GENERATION
-) -> Manifest:
-    """Return a condition, observed of that generation."""
-    return {
-        "type": name,
-        "status": status,
-        "reason": reason,
-        "message": message_of(reason),
-        "observedGeneration": generation,
-        "lastTransitionTime": _SINCE,
-    }
+def _states(verdict: Verdict) -> dict[str, ConditionState]:
+    reason = verdict.reason
+    deciding = ConditionState(verdict.status, reason, message_of(reason))
+    if not is_ending(verdict):
+        return {"Ready": deciding}
 
+    assert verdict.phase is not None
+    ended = ConditionState("False", verdict.phase, message_of(verdict.phase))
 
-def _conditions(verdict: Verdict) -> list[Manifest]:
-    if is_ending(verdict):
-        assert verdict.phase is not None
-        return [
-            condition("Enforced", verdict.status, verdict.reason),
-            condition("Ready", "False", verdict.phase),
-        ]
-
-    return [condition("Ready", verdict.status, verdict.reason)]
+    return {"Enforced": deciding, "Ready": ended}

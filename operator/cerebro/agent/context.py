@@ -30,6 +30,7 @@ from cerebro.kube.lease import Lease
 from cerebro.kube.objects import StoredObject
 from cerebro.kube.status_writer import StatusWriter, Write
 from cerebro.resources import Device, Session, reasons
+from cerebro.resources.conditions import ABNORMAL_TRUE, STALLED
 from cerebro.runtime.clock import monotonic
 from cerebro.runtime.times import Monotonic
 
@@ -257,10 +258,17 @@ class AgentContext:
 
         generation = raw["metadata"].get("generation", 0)
         before = ready[0] if ready else {}
+        is_stalled = any(
+            condition.get("type") == STALLED
+            and condition.get("reason") == state.reason
+            for condition in conditions
+        )
+
         if (
             before.get("reason") == state.reason
             and before.get("message") == state.message
             and status.get("observedGeneration") == generation
+            and is_stalled
         ):
             return
 
@@ -275,10 +283,11 @@ class AgentContext:
         kept = [
             condition
             for condition in conditions
-            if condition.get("type") != "Ready"
+            if condition.get("type") not in {"Ready", *ABNORMAL_TRUE}
         ]
 
-        judged = judgement([], {"Ready": state}, generation, self.now())
+        kind = stored.kind.kind
+        judged = judgement(kind, [], {"Ready": state}, generation, self.now())
         judged["conditions"] = [*kept, *judged["conditions"]]
 
         self.statuses.put(

@@ -326,7 +326,7 @@ class Bridge:
         if not self._settings.dry_run:
             await self._inbox.adopt_all(stop)
 
-        self._metrics.audit_dropped.set_function(lambda: self._audit.dropped)
+        self._audit.on_dropped = self._metrics.audit_dropped.inc
 
         # All parts run side by side, until one of them ends or `stop` is set.
         parts = [

@@ -11,12 +11,23 @@ from typing import Any, Literal, NamedTuple
 
 from cerebro.resources import Condition, Session, SessionStatus, set_condition
 from cerebro.resources.base import ConditionedStatus
+from cerebro.resources.conditions import ABNORMAL_TRUE, RECONCILING, STALLED
+from cerebro.resources.verdicts import Health, health_of
 
 READY = "Ready"
 """The condition that every kind has."""
 
 MESSAGE = 1024
 """Longest message that is written, in characters."""
+
+_ENDED = ("Expired", "Revoked")
+"""Reasons of Ready that say how a Session ended."""
+
+_ABNORMAL_OF: dict[Health, str] = {
+    "Progressing": RECONCILING,
+    "Degraded": STALLED,
+}
+"""kstatus' condition, by what the object is."""
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 
@@ -72,53 +83,96 @@ def set_states(
     return result
 
 
+def abnormal_states(
+    kind: str, states: Mapping[str, ConditionState]
+) -> dict[str, ConditionState]:
+    """Return kstatus' conditions for an object with these states, by type:
+    Reconciling while work goes on, Stalled if only a person can mend it, or
+    neither. Ready must be among the states.
+
+    Its reason and message are those of the state that decides: of Enforced
+    while Ready says how a Session ended and the router is not told yet, else
+    of Ready.
+    """
+    deciding = states[READY]
+    enforced = states.get("Enforced")
+    if enforced is not None and deciding.reason in _ENDED:
+        deciding = enforced
+
+    health = health_of(kind, deciding.reason, deciding.status)
+    name = _ABNORMAL_OF.get(health)
+
+    return {} if name is None else {name: deciding._replace(status="True")}
+
+
+def shown_abnormal(status: ConditionedStatus) -> dict[str, ConditionState]:
+    """Return those of kstatus' conditions that a status has, by type."""
+    return {
+        condition.type: ConditionState.of(condition)
+        for condition in status.conditions
+        if condition.type in ABNORMAL_TRUE
+    }
+
+
 def judgement(
+    kind: str,
     conditions: Iterable[Condition],
     states: Mapping[str, ConditionState],
     generation: int,
     now: datetime,
 ) -> dict[str, Any]:
     """Return what the status of an object says once that `metadata.generation`
-    of it was judged, as the API server takes it: only the conditions of these
-    types, and `observedGeneration`.
+    of it was judged, as the API server takes it: the conditions of these
+    types, what kstatus makes of them, and `observedGeneration`.
 
-    Who writes Ready writes `observedGeneration`: without Ready among the
-    states it is left out. `conditions` are those that the object has: an
-    unchanged status keeps its `lastTransitionTime`.
+    Who writes Ready writes the latter two: without Ready among the states they
+    are left out. `conditions` are those that the object has: an unchanged
+    status keeps its `lastTransitionTime`.
     """
-    known = set_states(conditions, states, generation, now)
+    is_whole = READY in states
+    wanted = (
+        {**states, **abnormal_states(kind, states)} if is_whole else states
+    )
+    known = set_states(conditions, wanted, generation, now)
+
     status: dict[str, Any] = {
         "conditions": [
-            condition.wire() for condition in known if condition.type in states
+            condition.wire() for condition in known if condition.type in wanted
         ]
     }
 
-    if READY in states:
+    if is_whole:
         status["observedGeneration"] = generation
 
     return status
 
 
 def shows(
+    kind: str,
     status: ConditionedStatus,
-    states: Mapping[str, ConditionState],
+    states: dict[str, ConditionState],
     generation: int,
 ) -> bool:
-    """Return whether a status says so already of that `metadata.generation`,
-    as `judgement` would write it.
+    """Return whether the status of an object says so already of that
+    `metadata.generation`, as `judgement` would write it. Ready must be among
+    the states.
     """
-    if READY in states and not status.is_judged_of(generation):
+    if not status.is_judged_of(generation):
         return False
 
-    for name, state in states.items():
-        condition = status.condition(name)
-        if condition is None or condition.observed_generation != generation:
-            return False
+    wanted = {
+        name: truncate_message(state)
+        for name, state in (states | abnormal_states(kind, states)).items()
+    }
 
-        if ConditionState.of(condition) != truncate_message(state):
-            return False
+    shown = {
+        condition.type: ConditionState.of(condition)
+        for condition in status.conditions
+        if condition.observed_generation == generation
+        and condition.type in wanted
+    }
 
-    return True
+    return shown == wanted and shown_abnormal(status).keys() <= wanted.keys()
 
 
 def same_meaning(first: dict[str, Any], second: dict[str, Any]) -> bool:
@@ -167,12 +221,19 @@ def with_conditions(
     ready: ConditionState,
     now: datetime,
 ) -> SessionStatus:
-    """Return the status of a Session with these two conditions, judged of its
-    current generation.
+    """Return the status of a Session with these two conditions and what
+    kstatus makes of them, judged of its current generation.
     """
     states = {"Enforced": enforced, READY: ready}
+    states |= abnormal_states("Session", states)
     generation = session.metadata.generation
-    conditions = set_states(status.conditions, states, generation, now)
+    kept = [
+        condition
+        for condition in status.conditions
+        if condition.type not in ABNORMAL_TRUE - states.keys()
+    ]
+
+    conditions = set_states(kept, states, generation, now)
 
     return status.model_copy(
         update={"observed_generation": generation, "conditions": conditions}

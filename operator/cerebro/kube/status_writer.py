@@ -21,6 +21,7 @@ from typing import Any
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import Conflict, Invalid, KubeError, NotFound
+from cerebro.kube.status_apply import apply_status
 from cerebro.resources import Kind
 from cerebro.runtime.backoff import Backoff
 
@@ -301,11 +302,11 @@ class StatusWriter:
                 subresource="status",
             )
 
-        return await self._api.apply(
+        return await apply_status(
+            self._api,
             write.kind,
             write.namespace,
             write.name,
             body,
             field_manager=write.field_manager,
-            subresource="status",
         )

@@ -15,6 +15,13 @@ from cerebro.resources.values import Time
 REASON_PATTERN = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
 """What the API server accepts as the reason of a condition (metav1.Condition)."""
 
+RECONCILING, STALLED = "Reconciling", "Stalled"
+"""kstatus' conditions: work goes on, and only a person can mend it. An object has one of them or none, only while it is
+True.
+"""
+
+ABNORMAL_TRUE = frozenset({RECONCILING, STALLED})
+
 _MAX_MESSAGE = 4096
 """Characters that the schema allows in a message."""
 

@@ -58,7 +58,9 @@ WATCHER_RELISTS = Counter(
     ["kind"],
 )
 LEASE_HELD = Gauge(
-    "cerebro_lease_held", "1 while this process holds the Lease.", ["name"]
+    "cerebro_lease_held",
+    "1 while this process holds the Lease, 0 while it waits for it.",
+    ["name"],
 )
 EVENT_LOOP_HELD = Histogram(
     "cerebro_event_loop_held_seconds",

@@ -363,9 +363,10 @@ class DeviceSessions:
         """
         now = time.monotonic()
         granted, ended = granted_and_ended(result)
-        self._contention.note(
+        drifted = self._contention.note(
             result.repaired, granted, ended, now, everything=full_pass
         )
+        self._context.metrics.drifted("access", drifted)
         self._contention.note_logouts(
             result.plan.logged_out, granted.keys(), now
         )

@@ -178,7 +178,7 @@ def device_status(
 
     states = _states(device, findings)
     status |= judgement(
-        old.conditions, states, device.metadata.generation, now
+        device.kind, old.conditions, states, device.metadata.generation, now
     )
 
     stripped: dict[str, Any] = _without_none(status)
@@ -323,16 +323,26 @@ def _ready_by_entries(
         return ConditionState("False", "Contested", message)
 
     if device.spec.dry_run:
-        return ConditionState(
-            "True",
-            reasons.DRY_RUN,
-            f"the router can be read; nothing is written, as {cause(device)}",
-        )
+        return _ready_in_dry_run(device, findings)
 
     if findings.settled:
         return ConditionState("True", _EQUAL, "the router is as wanted")
 
     return ConditionState("True", _CHANGING, "the router is being changed")
+
+
+def _ready_in_dry_run(
+    device: Device, findings: DeviceFindings
+) -> ConditionState:
+    """Return Ready of a router that was compared and is not written to."""
+    nothing = f"nothing is written, as {cause(device)}"
+    if _plan(findings):
+        message = f"{nothing}; status.plan says what would change"
+        return ConditionState("False", reasons.DRY_RUN, message)
+
+    return ConditionState(
+        "True", reasons.DRY_RUN, f"the router is as wanted; {nothing}"
+    )
 
 
 def _known(

@@ -227,7 +227,7 @@ def hub_status(
     }
 
     status |= judgement(
-        before.conditions, states, hub.metadata.generation, now
+        hub.kind, before.conditions, states, hub.metadata.generation, now
     )
 
     return {name: value for name, value in status.items() if value is not None}

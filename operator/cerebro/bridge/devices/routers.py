@@ -14,6 +14,7 @@ from cerebro.bridge.devices.registration import not_ours
 from cerebro.bridge.devices.registry import Registry, not_found
 from cerebro.bridge.devices.secrets import DeviceSecrets
 from cerebro.bridge.devices.waiting import LOOK_AGAIN, Waiting, answered_by
+from cerebro.domain.ready_owner import is_served
 from cerebro.kube.client.errors import NotFound
 from cerebro.resources import DEVICE, Device, Peer
 from cerebro.resources.naming import (
@@ -131,7 +132,7 @@ class Routers:
         while True:
             device = await self._registry.still_there(name)
             ready = device.status.condition("Ready")
-            is_ready = ready is not None and ready.status == "True"
+            is_ready = ready is not None and is_served(ready)
             is_current = (
                 ready is not None
                 and ready.observed_generation == device.metadata.generation

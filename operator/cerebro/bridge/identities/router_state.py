@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from cerebro.bridge.orders.outcomes import breaker_open
+from cerebro.domain.ready_owner import is_served
 from cerebro.resources import Device, find_condition
 
 State = Literal["OK", "DEGRADED", "COOLDOWN", "FAILED"]
@@ -49,7 +50,7 @@ def router_state(device: Device, now: datetime) -> RouterState:
             return RouterState("FAILED", False, message_code)
 
     ready = find_condition(conditions, "Ready")
-    if ready is not None and ready.status == "True":
+    if ready is not None and is_served(ready):
         return RouterState("OK", True, "router_ok")
 
     reachable = find_condition(conditions, "Reachable")

@@ -22,6 +22,7 @@ from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.batch import each
 from cerebro.kube.client.errors import Invalid, NotFound
 from cerebro.kube.client.server_clock import server_now
+from cerebro.kube.status_apply import apply_status
 from cerebro.operator import metrics
 from cerebro.operator.agents.liveness import (
     LeaseAges,
@@ -191,6 +192,7 @@ class AgentWatch:
         self._withdrawn.discard(item.metadata.uid)
         now = server_now(self._api)
         status = judgement(
+            item.kind,
             item.status.conditions,
             {"Ready": state},
             item.metadata.generation,
@@ -246,13 +248,13 @@ class AgentWatch:
         """
         kind = KINDS[item.kind]
         try:
-            written = await self._api.apply(
+            written = await apply_status(
+                self._api,
                 kind,
                 item.namespace,
                 item.name,
                 {"metadata": {"uid": item.metadata.uid}, "status": status},
                 field_manager=FIELD_MANAGER,
-                subresource="status",
             )
         except NotFound:
             return

@@ -150,4 +150,6 @@ def is_news(item: Owned, state: ConditionState) -> bool:
     """Return whether an object's Ready differs from the state; each write is
     an event to every watcher.
     """
-    return not shows(item.status, {"Ready": state}, item.metadata.generation)
+    generation = item.metadata.generation
+
+    return not shows(item.kind, item.status, {"Ready": state}, generation)

@@ -17,7 +17,7 @@ from cerebro.kube.client.errors import Conflict, NotFound
 from cerebro.kube.client.server_clock import server_now
 from cerebro.kube.objects import Change
 from cerebro.operator import metrics
-from cerebro.operator.finished.plan import Finished, plan
+from cerebro.operator.finished.plan import Finished, completed_status, plan
 from cerebro.resources import (
     DEVICE_COMMAND,
     KINDS,
@@ -79,6 +79,7 @@ class FinishedObjects:
 
         reopened = await each(planned.reopen, self._reopen)
         deleted = await each(planned.delete, self._delete)
+        await each(planned.complete, self._complete)
         metrics.REOPENED.inc(reopened)
         metrics.DELETED.inc(deleted)
 
@@ -104,6 +105,28 @@ class FinishedObjects:
                 {"status": {"finished": False}},
                 subresource="status",
                 resource_version=session.metadata.resource_version,
+            )
+        except (Conflict, NotFound):
+            return False
+
+        return True
+
+    async def _complete(self, item: Finished) -> bool:
+        """Write what the status of an older release lacks; return False if the
+        object has changed or gone.
+        """
+        status = completed_status(item, server_now(self._api))
+        if status is None:
+            return False
+
+        try:
+            await self._api.patch(
+                KINDS[item.kind],
+                item.namespace,
+                item.name,
+                {"status": status},
+                subresource="status",
+                resource_version=item.metadata.resource_version,
             )
         except (Conflict, NotFound):
             return False

@@ -1,5 +1,5 @@
 """What becomes of finished Sessions and DeviceCommands: they go after their
-ttl, or are opened again. Pure.
+ttl, or are opened again. A status of an older release is completed. Pure.
 
 Superseding Sessions have no ttl: when they go is decided in
 `orphans/superseding`.
@@ -10,9 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from cerebro.domain.conditions import (
+    READY,
+    ConditionState,
+    judgement,
+    shows,
+)
 from cerebro.domain.lifecycle import is_current, later
 from cerebro.resources import DeviceCommand, Session
+from cerebro.resources.base import NOT_OBSERVED
+from cerebro.resources.conditions import ABNORMAL_TRUE
 
 Finished = Session | DeviceCommand
 
@@ -23,13 +32,15 @@ class Plan:
 
     reopen: tuple[Session, ...]
     delete: tuple[Finished, ...]
+    complete: tuple[Finished, ...]
+    """Their status lacks what a waiter is told by now."""
     wake_at: datetime | None
     """When the next object is due; None: nothing is ahead."""
 
     @property
     def has_writes(self) -> bool:
         """Whether anything is due now."""
-        return bool(self.reopen or self.delete)
+        return bool(self.reopen or self.delete or self.complete)
 
 
 def plan(finished: Iterable[Finished], now: datetime) -> Plan:
@@ -42,6 +53,7 @@ def plan(finished: Iterable[Finished], now: datetime) -> Plan:
 
     reopen: list[Session] = []
     delete: list[Finished] = []
+    complete: list[Finished] = []
     ahead: list[datetime] = []
     for item in finished:
         if (
@@ -57,15 +69,65 @@ def plan(finished: Iterable[Finished], now: datetime) -> Plan:
             continue
 
         due = due_at(item)
-        if due is None:
+        if due is not None and due <= now:
+            delete.append(item)
             continue
 
-        if due <= now:
-            delete.append(item)
-        else:
+        if completed_status(item, now) is not None:
+            complete.append(item)
+
+        if due is not None:
             ahead.append(due)
 
-    return Plan(tuple(reopen), tuple(delete), min(ahead, default=None))
+    return Plan(
+        tuple(reopen),
+        tuple(delete),
+        tuple(complete),
+        min(ahead, default=None),
+    )
+
+
+def completed_status(item: Finished, now: datetime) -> dict[str, Any] | None:
+    """Return the status of a finished object of an older release with what
+    such an object has by now, as a merge patch; None if nothing is missing.
+
+    No agent looks at a finished object again, so the operator does it.
+    """
+    ready = item.status.condition(READY)
+    is_judged = item.status.observed_generation != NOT_OBSERVED
+    if ready is None or (is_judged and ready.status == "True"):
+        return None
+
+    generation = item.metadata.generation
+    conditions = [
+        condition
+        for condition in item.status.conditions
+        if condition.type not in ABNORMAL_TRUE
+    ]
+
+    states = {
+        condition.type: ConditionState.of(condition)
+        for condition in conditions
+        if condition.observed_generation == generation
+    }
+
+    if READY not in states:
+        return None
+
+    if shows(item.kind, item.status, states, generation):
+        return None
+
+    status = judgement(
+        item.kind, item.status.conditions, states, generation, now
+    )
+
+    older = [
+        condition.wire()
+        for condition in conditions
+        if condition.type not in states
+    ]
+
+    return {**status, "conditions": [*older, *status["conditions"]]}
 
 
 def due_at(item: Finished) -> datetime | None:

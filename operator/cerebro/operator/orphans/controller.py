@@ -26,6 +26,7 @@ from cerebro.kube.client.errors import Conflict, Invalid, NotFound
 from cerebro.kube.client.server_clock import server_now
 from cerebro.kube.events import Recorder
 from cerebro.kube.objects import Name
+from cerebro.kube.status_apply import apply_status
 from cerebro.operator import metrics
 from cerebro.operator.orphans.plan import (
     OrphanVerdict,
@@ -261,13 +262,13 @@ class OrphanSearch:
         }
 
         try:
-            await self._api.apply(
+            await apply_status(
+                self._api,
                 kind,
                 item.namespace,
                 item.name,
                 {"metadata": meta, "status": verdict.status},
                 field_manager=FIELD_MANAGER,
-                subresource="status",
             )
         except (Conflict, NotFound):
             return False

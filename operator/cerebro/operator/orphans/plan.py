@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from cerebro.domain.commands import latest_start
-from cerebro.domain.conditions import ConditionState, judgement
+from cerebro.domain.conditions import ConditionState, judgement, shown_abnormal
 from cerebro.domain.lifecycle import (
     LATEST,
     GrantWindows,
@@ -141,7 +141,11 @@ def judge_command(
 
     states = {"Complete": state, "Ready": state}
     judged = judgement(
-        command.status.conditions, states, command.metadata.generation, now
+        command.kind,
+        command.status.conditions,
+        states,
+        command.metadata.generation,
+        now,
     )
 
     status = {
@@ -285,7 +289,9 @@ def _status(
     generation = session.metadata.generation
     return {
         "phase": phase,
-        **judgement(session.status.conditions, states, generation, now),
+        **judgement(
+            session.kind, session.status.conditions, states, generation, now
+        ),
     }
 
 
@@ -299,5 +305,8 @@ def _has_already(session: Session, status: dict[str, Any]) -> bool:
             return False
 
     conditions = known.get("conditions", [])
+    written = {condition["type"] for condition in status["conditions"]}
+    if not shown_abnormal(session.status).keys() <= written:
+        return False
 
     return all(condition in conditions for condition in status["conditions"])

@@ -36,6 +36,7 @@ from cerebro.kube.client.errors import (
 from cerebro.kube.client.server_clock import server_now
 from cerebro.kube.events import Recorder
 from cerebro.kube.objects import Change, Name
+from cerebro.kube.status_apply import apply_status
 from cerebro.operator import metrics
 from cerebro.operator.tunnels.index import TunnelIndex
 from cerebro.operator.tunnels.plan import Plan, Planner
@@ -284,6 +285,7 @@ class DevicePeers:
     ) -> None:
         state = ConditionState(status, trouble.reason, trouble.message)
         judged = judgement(
+            device.kind,
             device.status.conditions,
             {"Ready": state},
             device.metadata.generation,
@@ -298,13 +300,13 @@ class DevicePeers:
         """Apply fields of the Device's status; the UID keeps them from a
         Device of the same name made meanwhile.
         """
-        written = await self._api.apply(
+        written = await apply_status(
+            self._api,
             DEVICE,
             device.namespace,
             device.name,
             {"metadata": {"uid": device.metadata.uid}, "status": status},
             field_manager=manager,
-            subresource="status",
         )
 
         self._store.deliver(DEVICE, "MODIFIED", written)
@@ -330,4 +332,6 @@ def _ready_shows(device: Device, trouble: Trouble) -> bool:
     """Return whether Ready says so already of the Device as it is now."""
     state = ConditionState("False", trouble.reason, trouble.message)
 
-    return shows(device.status, {"Ready": state}, device.metadata.generation)
+    generation = device.metadata.generation
+
+    return shows(device.kind, device.status, {"Ready": state}, generation)

@@ -306,6 +306,7 @@ async def test_peers_say_so_when_their_hubs_interface_is_out_of_sight_for_long(
         "Applied": said,
         "Ready": said,
         "Accepted": ("True", "Accepted"),
+        "Stalled": ("True", said[1]),
     }
     assert (peer.status.state, peer.status.applied_public_key) == (state, KEY)
     assert story.loop.view.peers == {}

@@ -50,7 +50,9 @@ def said_of(item: Device, state: ConditionState) -> Device:
     """The Device once the operator has written that."""
     now = datetime.now(UTC)
     return device(
-        **judgement([], {"Ready": state}, item.metadata.generation, now)
+        **judgement(
+            "Device", [], {"Ready": state}, item.metadata.generation, now
+        )
     )
 
 

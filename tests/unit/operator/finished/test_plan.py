@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cerebro.operator.finished.plan import due_at, plan
+from cerebro.operator.finished.plan import completed_status, due_at, plan
 from cerebro.operator.orphans.superseding import LastSeen, Superseding
 from cerebro.resources import DeviceCommand, Session
 
@@ -67,6 +67,72 @@ def test_commands_have_a_ttl_of_ten_minutes() -> None:
         }
     )
     assert due_at(command) == NOW + timedelta(minutes=10)
+
+
+def of_an_older_release(status: str, reason: str) -> Session:
+    """A Session that finished before kstatus was told of it."""
+    session = finished()
+    conditions = [
+        {
+            "type": name,
+            "status": status,
+            "reason": reason,
+            "message": "as it was",
+            "observedGeneration": 1,
+            "lastTransitionTime": NOW,
+        }
+        for name in ("Enforced", "Ready")
+    ]
+    body = session.model_dump(by_alias=True)
+    body["status"] |= {"conditions": conditions}
+
+    return Session.model_validate(body)
+
+
+def test_a_status_of_an_older_release_is_completed_once() -> None:
+    failed = of_an_older_release("False", "NeverGranted")
+
+    assert plan([failed], NOW).complete == (failed,)
+    status = completed_status(failed, NOW)
+    assert status is not None
+    types = [condition["type"] for condition in status["conditions"]]
+    assert types == ["Enforced", "Ready", "Stalled"]
+
+    body = failed.model_dump(by_alias=True)
+    body["status"] |= status
+    after = Session.model_validate(body)
+    assert plan([after], NOW).complete == ()
+
+
+def test_a_command_of_an_older_release_gets_its_generation() -> None:
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "Succeeded",
+        "observedGeneration": 1,
+    }
+    command = DeviceCommand.model_validate(
+        {
+            "metadata": {"name": "c", "uid": "c", "generation": 1},
+            "spec": {"deviceRef": {"name": "r1"}, "operation": "Arp"},
+            "status": {
+                "finished": True,
+                "finishedAt": NOW,
+                "conditions": [ready],
+            },
+        }
+    )
+
+    status = completed_status(command, NOW)
+
+    assert status is not None
+    assert status["observedGeneration"] == 1
+
+
+def test_a_whole_status_is_left_alone() -> None:
+    granted = of_an_older_release("True", "Expired")
+
+    assert plan([granted, finished()], NOW).complete == ()
 
 
 def test_one_changed_after_its_end_is_opened_again_and_never_deleted() -> None:

@@ -238,6 +238,7 @@ def test_c2_a_command_fails_when_it_is_too_late_to_run() -> None:
     assert {item["type"] for item in outcome.status["conditions"]} == {
         "Complete",
         "Ready",
+        "Stalled",
     }
     assert {item["reason"] for item in outcome.status["conditions"]} == {
         "DeviceNotFound"

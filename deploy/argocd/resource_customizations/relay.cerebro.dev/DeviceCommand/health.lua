@@ -1,26 +1,43 @@
--- A DeviceCommand is healthy once it was run and the router took all of it.
--- It never changes, so its phase says all. docs/argocd.md has each reason.
+-- The same script for each of our kinds: an object says itself what it waits
+-- for, by the conditions of kstatus. docs/waiting.md has the verdict of each reason.
 
 local status = obj.status or {}
-local ready = nil
+local conditions = {}
 for _, condition in ipairs(status.conditions or {}) do
-  if condition.type == "Ready" then
-    ready = condition
-  end
+  conditions[condition.type] = condition
 end
 
-if ready == nil then
-  return { status = "Progressing", message = "it waits to be run" }
+local observed = status.observedGeneration or -1
+if observed == -1 or conditions.Ready == nil then
+  return { status = "Progressing", message = "nobody has looked at it yet" }
 end
 
-local message = ready.reason .. ": " .. ready.message
-if status.phase == "Succeeded" then
-  return { status = "Healthy", message = message }
+if observed ~= obj.metadata.generation then
+  return { status = "Progressing", message = "its last change is not looked at yet" }
 end
 
-local over = status.phase == "Failed" or status.phase == "Denied"
-if over or ready.reason == "InvalidObject" then
-  return { status = "Degraded", message = message }
+local function verdict(health, condition)
+  return { status = health, message = condition.reason .. ": " .. condition.message }
 end
 
-return { status = "Progressing", message = message }
+-- Only a person can mend it.
+if conditions.Stalled ~= nil and conditions.Stalled.status == "True" then
+  return verdict("Degraded", conditions.Stalled)
+end
+
+-- It ends by itself: the agent or the operator goes on trying.
+if conditions.Reconciling ~= nil and conditions.Reconciling.status == "True" then
+  return verdict("Progressing", conditions.Reconciling)
+end
+
+if conditions.Ready.status == "True" then
+  return verdict("Healthy", conditions.Ready)
+end
+
+-- A person asked for that. Of a Session that ended, Enforced has the reason.
+local cause = conditions.Ready
+if (cause.reason == "Expired" or cause.reason == "Revoked") and conditions.Enforced ~= nil then
+  cause = conditions.Enforced
+end
+
+return verdict("Suspended", cause)

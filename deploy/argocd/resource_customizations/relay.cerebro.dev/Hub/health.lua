@@ -1,46 +1,43 @@
--- A Hub is as healthy as its interface.
--- docs/argocd.md has the verdict of each reason.
+-- The same script for each of our kinds: an object says itself what it waits
+-- for, by the conditions of kstatus. docs/waiting.md has the verdict of each reason.
 
--- What ends by itself: the agent or the operator goes on trying.
-local passing = {
-  AgentLost = true,
-  Down = true,
-  NotCarried = true,
-  NotLookedYet = true,
-  SecretNotRead = true,
-}
-
--- What a person asked for.
-local held = { DryRun = true, Paused = true }
-
-local ready = nil
-for _, condition in ipairs((obj.status or {}).conditions or {}) do
-  if condition.type == "Ready" then
-    ready = condition
-  end
+local status = obj.status or {}
+local conditions = {}
+for _, condition in ipairs(status.conditions or {}) do
+  conditions[condition.type] = condition
 end
 
-if ready == nil then
+local observed = status.observedGeneration or -1
+if observed == -1 or conditions.Ready == nil then
   return { status = "Progressing", message = "nobody has looked at it yet" }
 end
 
-if ready.observedGeneration ~= nil
-  and ready.observedGeneration ~= obj.metadata.generation then
+if observed ~= obj.metadata.generation then
   return { status = "Progressing", message = "its last change is not looked at yet" }
 end
 
-local message = ready.reason .. ": " .. ready.message
-if held[ready.reason] then
-  return { status = "Suspended", message = message }
-end
-
-if ready.status == "True" then
-  return { status = "Healthy", message = message }
-end
-
-if passing[ready.reason] then
-  return { status = "Progressing", message = message }
+local function verdict(health, condition)
+  return { status = health, message = condition.reason .. ": " .. condition.message }
 end
 
 -- Only a person can mend it.
-return { status = "Degraded", message = message }
+if conditions.Stalled ~= nil and conditions.Stalled.status == "True" then
+  return verdict("Degraded", conditions.Stalled)
+end
+
+-- It ends by itself: the agent or the operator goes on trying.
+if conditions.Reconciling ~= nil and conditions.Reconciling.status == "True" then
+  return verdict("Progressing", conditions.Reconciling)
+end
+
+if conditions.Ready.status == "True" then
+  return verdict("Healthy", conditions.Ready)
+end
+
+-- A person asked for that. Of a Session that ended, Enforced has the reason.
+local cause = conditions.Ready
+if (cause.reason == "Expired" or cause.reason == "Revoked") and conditions.Enforced ~= nil then
+  cause = conditions.Enforced
+end
+
+return verdict("Suspended", cause)

@@ -133,6 +133,7 @@ def _judgement(
     command: DeviceCommand, state: ConditionState, now: datetime
 ) -> dict[str, Any]:
     return judgement(
+        command.kind,
         command.status.conditions,
         {"Complete": state, "Ready": state},
         command.metadata.generation,

@@ -17,7 +17,9 @@ from cerebro.agent.handshakes import Contact, State, contact_in_status, lost
 from cerebro.domain.conditions import (
     ConditionState,
     Obstacle,
+    abnormal_states,
     judgement,
+    shown_abnormal,
     truncate_message,
 )
 from cerebro.resources import Peer, format_time, reasons
@@ -150,8 +152,8 @@ def out_of_sight(
 def report_in_status(peer: Peer) -> PeerReport | None:
     """Return the report that a Peer's status shows.
 
-    None if it lacks a condition, if it or one of them is of another
-    generation, or if somebody else wrote Ready.
+    None if it lacks a condition or has one too many, if it or one of them is
+    of another generation, or if somebody else wrote Ready.
     """
 
     status = peer.status
@@ -187,8 +189,10 @@ def report_in_status(peer: Peer) -> PeerReport | None:
 
     expected = report.ready
     ours = (ready.status, ready.reason) == (expected.status, expected.reason)
+    abnormal = abnormal_states(peer.kind, {"Ready": expected})
+    is_whole = shown_abnormal(status) == abnormal
 
-    return report if ours else None
+    return report if ours and is_whole else None
 
 
 def peer_status(
@@ -215,7 +219,9 @@ def peer_status(
         else None,
     }
 
-    status |= judgement(peer.status.conditions, states, report.generation, now)
+    status |= judgement(
+        peer.kind, peer.status.conditions, states, report.generation, now
+    )
 
     return {name: value for name, value in status.items() if value is not None}
 

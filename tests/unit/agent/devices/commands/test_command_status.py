@@ -45,7 +45,11 @@ def test_a_command_that_runs_says_so_in_both_conditions() -> None:
         condition["type"]: condition["status"]
         for condition in status["conditions"]
     }
-    assert types == {"Complete": "False", "Ready": "False"}
+    assert types == {
+        "Complete": "False",
+        "Ready": "False",
+        "Reconciling": "True",
+    }
 
 
 def test_all_that_was_taken_is_success_and_one_refusal_is_none() -> None:
