@@ -1,4 +1,4 @@
-"""Parts of neighbouring releases beside each other, one release apart, with access that lasts (rule E15).
+"""Parts of neighbouring releases beside each other, one release apart, with access that lasts.
 
 An update goes CRDs, operator and bridge, agents; a way back goes as it likes. After each step access is as it was, an
 order opens, a revoke closes, and nobody writes without an end what the others' schema does not keep.

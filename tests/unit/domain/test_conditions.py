@@ -154,7 +154,7 @@ def test_a_status_of_an_older_release_is_completed() -> None:
     assert not shows("Hub", status_of(judged), STATES, 7)
 
 
-def test_e15_what_an_older_crd_drops_is_not_written_again_and_again() -> None:
+def test_what_an_older_crd_drops_is_not_written_again_and_again() -> None:
     """There no object that is read has the field, not even as -1."""
     judged = judgement("Hub", [], STATES, 7, NOW)
     del judged["observedGeneration"]
