@@ -280,8 +280,15 @@ def test_no_older_command_is_run_again(
     assert not {"/ip/arp/print", "/interface/monitor-traffic"} & set(sent)
 
     for name in ("arp", "refused"):
-        was = OLDER[f"DeviceCommand/{name}"]["status"]
-        assert lost(was, older.status(name, "DeviceCommand")) == []
+        was = dict(OLDER[f"DeviceCommand/{name}"]["status"])
+        conditions = was.pop("conditions")
+        status = older.status(name, "DeviceCommand")
+        assert lost(was, status) == []
+        assert [
+            condition
+            for condition in conditions
+            if condition not in status["conditions"]
+        ] == []
 
     interrupted = older.status("interrupted", "DeviceCommand")
     assert interrupted["phase"] == "Failed"
