@@ -37,9 +37,9 @@ Session that ended and is still on the router, `Ready` says how it ended, and `E
 Device Ready and is in the message. The condition `Guarded` changes nothing. What is being deleted is Terminating for
 kstatus and Progressing for Argo CD, whatever it says.
 
-`status.observedGeneration` is the `metadata.generation` that was judged, and -1 until somebody has looked. kstatus
-takes an object that is paused or in dry run for one in progress, as it has no word for it: Helm and Flux wait until
-that is taken back, or their time is over. A Device or Hub in dry run that needs no change is Ready.
+`status.observedGeneration` is the `metadata.generation` that was judged; until somebody has looked it is -1, and of a
+Session 0. kstatus takes an object that is paused or in dry run for one in progress, as it has no word for it: Helm and
+Flux wait until that is taken back, or their time is over. A Device or Hub in dry run that needs no change is Ready.
 
 `kubectl wait` takes one condition, so to end at the first of two:
 

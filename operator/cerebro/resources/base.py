@@ -63,7 +63,10 @@ class Reference(Spec):
 class ConditionedStatus(Status):
     """A status with conditions, as all five kinds have."""
 
-    observed_generation: Annotated[int, Field(ge=NOT_OBSERVED)] = NOT_KEPT
+    observed_generation: Annotated[
+        int,
+        Field(ge=NOT_OBSERVED, json_schema_extra={"default": NOT_OBSERVED}),
+    ] = NOT_KEPT
     """The metadata.generation that Ready was judged of; -1: nobody has looked at the object yet."""
 
     conditions: Conditions = Field(default_factory=list)

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-from cerebro.resources.base import API_GROUP, API_VERSION, NOT_OBSERVED
+from cerebro.resources.base import API_GROUP, API_VERSION
 from cerebro.resources.kinds import KINDS, Column, Kind
 from cerebro.resources.values import format_duration
 
@@ -234,12 +234,13 @@ def _status(schema: dict[str, Any]) -> dict[str, Any]:
     Without that an object would count as finished before anybody has seen it, and so would one whose status is of a
     release without the field.
     """
+    field = schema["properties"]["observedGeneration"]
     bare = _without_defaults(schema)
-    field = bare["properties"]["observedGeneration"]
-    field["default"] = NOT_OBSERVED
-    bare["properties"]["observedGeneration"] = _ordered(field)
+    bare["properties"]["observedGeneration"] = field
 
-    return _ordered({**bare, "default": {"observedGeneration": NOT_OBSERVED}})
+    return _ordered(
+        {**bare, "default": {"observedGeneration": field["default"]}}
+    )
 
 
 def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:

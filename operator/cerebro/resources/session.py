@@ -8,7 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from cerebro.resources.base import ConditionedStatus, Reference, Resource
+from cerebro.resources.base import (
+    NOT_OBSERVED,
+    ConditionedStatus,
+    Reference,
+    Resource,
+)
 from cerebro.resources.model import Spec, Status
 from cerebro.resources.values import (
     DurationBetween,
@@ -145,6 +150,10 @@ class AppliedClient(Status):
 
 class SessionStatus(ConditionedStatus):
     """What access is."""
+
+    # Processes of an older release can read no Session with a -1 there, and they still run while an update comes.
+    observed_generation: Annotated[int, Field(ge=NOT_OBSERVED)] = 0
+    """The metadata.generation that Ready was judged of; 0: nobody has looked at the object yet."""
 
     phase: SessionPhase | None = None
     """Pending, Active, Expired, Revoked or Failed."""

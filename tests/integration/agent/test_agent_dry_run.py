@@ -45,7 +45,7 @@ def test_f6_everything_is_in_dry_run_by_a_setting_of_the_agent(
     )
     assert "CEREBRO_DRY_RUN of the agent" in waiting["message"]
     ready = relay.until_condition(
-        "Device", router.name, "Ready", "True", "DryRun"
+        "Device", router.name, "Ready", "False", "DryRun"
     )
     assert "CEREBRO_DRY_RUN of the agent" in ready["message"]
 

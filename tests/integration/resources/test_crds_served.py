@@ -458,7 +458,7 @@ def test_a_spec_cannot_be_changed_through_the_status_nor_the_reverse(
     )
     found = get(control_plane, namespace, "session/split")
     assert found["spec"]["revoked"] is True
-    assert found["status"] == {"observedGeneration": -1}
+    assert found["status"] == {"observedGeneration": 0}
     set_status(control_plane, namespace, "session/split", {"phase": "Revoked"})
     assert (
         get(control_plane, namespace, "session/split")["metadata"][

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cerebro.resources import KINDS
+from cerebro.resources import KINDS, SESSION
 from cerebro.resources.crd import definition, main, render, stale, structural
 from cerebro.resources.kinds import Kind
 
@@ -102,9 +102,10 @@ def test_nothing_in_a_status_is_filled_in_but_that_nobody_has_looked(
         if "default" in schema
     }
 
+    unseen = 0 if kind is SESSION else -1
     assert filled_in == {
-        "": {"observedGeneration": -1},
-        ".observedGeneration": -1,
+        "": {"observedGeneration": unseen},
+        ".observedGeneration": unseen,
     }
 
 

@@ -20,7 +20,6 @@ from cerebro.domain.conditions import (
 )
 from cerebro.domain.lifecycle import is_current, later
 from cerebro.resources import DeviceCommand, Session
-from cerebro.resources.base import NOT_OBSERVED
 from cerebro.resources.conditions import ABNORMAL_TRUE
 
 Finished = Session | DeviceCommand
@@ -94,7 +93,7 @@ def completed_status(item: Finished, now: datetime) -> dict[str, Any] | None:
     No agent looks at a finished object again, so the operator does it.
     """
     ready = item.status.condition(READY)
-    is_judged = item.status.observed_generation != NOT_OBSERVED
+    is_judged = item.status.observed_generation > 0
     if ready is None or (is_judged and ready.status == "True"):
         return None
 

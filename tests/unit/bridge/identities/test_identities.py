@@ -233,3 +233,18 @@ def test_without_a_sid_there_is_no_identity(fields: dict[str, Any]) -> None:
     with pytest.raises(ApiError) as caught:
         requests.sid_of(fields)
     assert (caught.value.status, caught.value.code) == (400, "missing_sid")
+
+
+def test_f6_a_router_in_dry_run_is_served_as_it_is_asked_for() -> None:
+    given = router(conditions={"Ready": "False", "Reachable": "True"})
+    ready = given.status.condition("Ready")
+    assert ready is not None
+    held = ready.model_copy(update={"reason": "DryRun"})
+    others = [
+        condition
+        for condition in given.status.conditions
+        if condition.type != "Ready"
+    ]
+    given.status.conditions = [*others, held]
+
+    assert router_state(given, NOW).state == "OK"

@@ -7,8 +7,8 @@ for _, condition in ipairs(status.conditions or {}) do
   conditions[condition.type] = condition
 end
 
-local observed = status.observedGeneration or -1
-if observed == -1 or conditions.Ready == nil then
+local observed = status.observedGeneration or 0
+if observed < 1 or conditions.Ready == nil then
   return { status = "Progressing", message = "nobody has looked at it yet" }
 end
 
