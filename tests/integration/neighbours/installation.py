@@ -250,13 +250,15 @@ class Installation:
         ]
         return requests[-10:]
 
-    def objects(self) -> dict[str, Object]:
-        """Return all objects of our kinds, by kind and name."""
+    def not_judged(self) -> list[str]:
+        """Return the objects, by kind and name, whose status is not of their newest generation."""
         items = json.loads(self.relay.kubectl("get", KINDS, "-o", "json"))
-        return {
-            f"{item['kind']}/{item['metadata']['name']}": item
+        return [
+            f"{item['kind']}/{item['metadata']['name']}"
             for item in items["items"]
-        }
+            if item["status"].get("observedGeneration")
+            != item["metadata"]["generation"]
+        ]
 
 
 def _writes_an_object(request: Request) -> bool:

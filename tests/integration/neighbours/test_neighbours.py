@@ -28,6 +28,9 @@ STEPS = {
 ANEW = "crds-back"
 """The step after which all but the bridge is started anew: of older CRDs a process that starts knows no more."""
 
+WHOLE = "agent"
+"""The step after which everything is of this release."""
+
 LOOKED_AT = {"operator-and-bridge", "crds-back", "operator-and-bridge-back"}
 """Steps after which writes are looked at: there parts of both releases write the same objects."""
 
@@ -76,6 +79,13 @@ def test_access_lasts_and_goes_on_at_each_step(
     assert router.forwards(lasting)
     assert (router.access(), router.writes()) == (rows, writes)
     assert run_of(relay, command) == ran
+
+    if step == WHOLE:
+        relay.until(
+            lambda: not installation.not_judged(),
+            "this release's processes completed what the previous one's wrote",
+            installation.not_judged,
+        )
 
     if step in LOOKED_AT:
         installation.until_quiet(QUIET)

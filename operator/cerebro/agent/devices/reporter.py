@@ -148,9 +148,9 @@ class DeviceReporter:
         )
 
     def _ready_differs(self, device: Device) -> bool:
-        """Return whether the Device's Ready, or what it was judged of, is not
-        what was written: the write is on its way or lost, or the operator
-        wrote meanwhile, or took that back.
+        """Return whether the Device's Ready is not what was written: the write
+        is on its way or lost, or the operator wrote meanwhile, or took that
+        back.
         """
 
         if self._written is None:
@@ -169,10 +169,6 @@ class DeviceReporter:
             return False
 
         ready = device.status.condition("Ready")
-        generation = self._written["observedGeneration"]
-
-        if not device.status.is_judged_of(generation):
-            return True
 
         return ready is None or (ready.status, ready.reason) != (
             ours["status"],

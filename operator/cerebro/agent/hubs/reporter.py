@@ -51,12 +51,9 @@ class HubReporter:
 
 
 def _shown(hub: Hub, status: dict[str, Any]) -> bool:
-    """Return whether the Store shows the conditions of a status, and what they
-    were judged of; the operator may have written AgentLost.
+    """Return whether the Store shows the conditions of a status; the operator
+    may have written AgentLost.
     """
-    if not hub.status.is_judged_of(status["observedGeneration"]):
-        return False
-
     written = {
         condition["type"]: (condition["status"], condition["reason"])
         for condition in status["conditions"]
