@@ -16,6 +16,11 @@ REST_REQUESTS = Counter(
     "Requests to the API server by HTTP status (`<error>` without an answer) and method.",
     ["code", "method"],
 )
+KUBERNETES_EVENTS = Counter(
+    "cerebro_kubernetes_events_total",
+    "Kubernetes Events by what became of them: posted, repeated, limited, queue_full, failed.",
+    ["result"],
+)
 REST_DURATION = Histogram(
     "rest_client_request_duration_seconds",
     "Duration of requests to the API server by method, body included.",
