@@ -15,6 +15,7 @@ from image.audit import audit
 from image.base import ensure_base
 from image.contents import Package, packages_in
 from image.engine import Engine, ImageError, installed_engine
+from image.previous import build_previous
 from image.sbom import bill_of_materials
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> int:
     build.add_argument(
         "--archive",
         type=Path,
-        help="write the image as an archive too, under its tag and under `next`",
+        help="write the image as an archive too, under its tag and under `next`, and that of the previous release",
     )
     commands.add_parser("audit", help="look for known faults of its packages")
 
@@ -94,7 +95,9 @@ def _build(options: argparse.Namespace) -> None:
     if options.archive is not None:
         later = f"{options.name}:next"
         engine.run("tag", reference, later)
-        engine.save(options.archive, reference, later)
+        previous = build_previous(engine, options.name, reference)
+        earlier = [] if previous is None else [previous]
+        engine.save(options.archive, reference, later, *earlier)
 
     print(
         f"{reference}: {size / 1e6:.0f} MB of files, {len(packages)} packages; "

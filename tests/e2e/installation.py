@@ -127,6 +127,14 @@ class Installation:
         items: list[dict[str, Any]] = self.get("pods", "-l", label)["items"]
         return items
 
+    def images(self, name: str) -> set[str]:
+        """Return the tags of the images that a workload's pods run."""
+        return {
+            container["image"].rpartition(":")[2]
+            for pod in self.pods(name)
+            for container in pod["spec"]["containers"]
+        }
+
     def billing(self) -> Billing:
         """Return a backend that calls the Service."""
         service = self.get("service", "cerebro-bridge")
@@ -137,14 +145,14 @@ class Installation:
 class ChartInstallation(Installation):
     """The same, by Helm."""
 
-    def install(self) -> None:
-        """Do what docs/install.md says of Helm."""
+    def install(self, *chart: str) -> None:
+        """Do what docs/install.md says of Helm, by default with this chart."""
         self.prepare()
-        self.helm("install", *CHART)
+        self.helm("install", *(chart or CHART))
         self.is_up()
 
     def upgrade(self, *settings: str) -> None:
-        """Upgrade with other values, and wait as `helm` does."""
+        """Upgrade to this chart with other values, and wait as `helm` does."""
         words = [word for setting in settings for word in ("--set", setting)]
         self.helm("upgrade", *CHART, *words, "--wait", "--timeout=2m")
 

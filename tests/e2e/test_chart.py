@@ -1,4 +1,7 @@
-"""The same installation by Helm: an order, an upgrade with access that lasts, and what is kept at the end."""
+"""The same installation by Helm: an order, an upgrade with access that lasts, and what is kept at the end.
+
+The first one is of the previous release, by its own chart, where git's history has it; else of this one.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ import pytest
 from e2e.installation import ChartInstallation
 from e2e.orders import order, pays_off
 from e2e.site import Site
+from image.previous import TAG
 from integration.agent.router import BINDING
+from releases.previous import NoHistoryError, Release, unpack_previous
 
 PHONE, PHONE_IP = "AA:BB:CC:01:00:01", "10.5.50.31"
 LATER = "AA:BB:CC:01:00:02"
@@ -17,13 +22,30 @@ CRDS = 5
 
 
 @pytest.fixture(scope="module")
-def installation() -> ChartInstallation:
+def previous(tmp_path_factory: pytest.TempPathFactory) -> Release | None:
+    """The release before this one; None without history, where no image of it was built either."""
+    try:
+        return unpack_previous(tmp_path_factory.mktemp("previous"))
+    except NoHistoryError:
+        return None
+
+
+@pytest.fixture(scope="module")
+def installation(previous: Release | None) -> ChartInstallation:
     """Cérebro, installed by Helm; it is there until a test takes it away."""
     installation = ChartInstallation(
         token=secrets.token_urlsafe(24), secret=secrets.token_urlsafe(24)
     )
-    installation.install()
+    older = [] if previous is None else chart_of(previous)
+    installation.install(*older)
     return installation
+
+
+def chart_of(release: Release) -> list[str]:
+    """Return Helm's words for the chart of an older release, with its image."""
+    values = release.chart / "ci" / "development.yaml"
+    chart = ["cerebro", str(release.chart), "--values", str(values)]
+    return [*chart, "--set", f"image.tag={TAG}"]
 
 
 def test_an_order_opens_the_router_of_an_installation_by_helm(
@@ -38,9 +60,13 @@ def test_an_order_opens_the_router_of_an_installation_by_helm(
 
 
 def test_an_upgrade_keeps_who_is_in(
-    installation: ChartInstallation, site: Site
+    installation: ChartInstallation, site: Site, previous: Release | None
 ) -> None:
-    """With other settings, so that agent, operator and bridge are replaced."""
+    """To this release, and with other settings, so that agent, operator and bridge are replaced in any case."""
+    first = {TAG} if previous is not None else {"dev"}
+    for workload in ("cerebro-agent", "cerebro-operator", "cerebro-tunnel"):
+        assert installation.images(workload) == first
+
     before = site.router.row(BINDING, mac_address=PHONE)
     names = [
         pod["metadata"]["name"]
@@ -58,6 +84,11 @@ def test_an_upgrade_keeps_who_is_in(
 
     installation.is_up()
     site.is_ready()
+
+    # The tunnel's pod stays, and goes on carrying for the new agent.
+    assert installation.images("cerebro-agent") == {"dev"}
+    assert installation.images("cerebro-operator") == {"dev"}
+    assert installation.images("cerebro-tunnel") == first
 
     assert site.router.forwards(PHONE)
     after = site.router.row(BINDING, mac_address=PHONE)

@@ -157,7 +157,7 @@ def shows(
     `metadata.generation`, as `judgement` would write it. Ready must be among
     the states.
     """
-    if status.observed_generation != generation:
+    if not status.is_judged_of(generation):
         return False
 
     wanted = {

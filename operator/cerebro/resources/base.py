@@ -20,6 +20,9 @@ GROUP_VERSION = f"{API_GROUP}/{API_VERSION}"
 NOT_OBSERVED = -1
 """`status.observedGeneration` of an object that nobody has looked at yet."""
 
+NOT_KEPT = 0
+"""Stands for that field where the CRD, of an older release, has none."""
+
 _NEVER_CREATED = datetime.max.replace(tzinfo=UTC)
 """Stands for the creation of an object that the API server does not have."""
 
@@ -60,11 +63,22 @@ class Reference(Spec):
 class ConditionedStatus(Status):
     """A status with conditions, as all five kinds have."""
 
-    observed_generation: Annotated[int, Field(ge=NOT_OBSERVED)] = NOT_OBSERVED
+    observed_generation: Annotated[
+        int,
+        Field(ge=NOT_OBSERVED, json_schema_extra={"default": NOT_OBSERVED}),
+    ] = NOT_KEPT
     """The metadata.generation that Ready was judged of; -1: nobody has looked at the object yet."""
 
     conditions: Conditions = Field(default_factory=list)
     """What is true of this object now; Ready on every kind tells the truth about the data plane."""
+
+    def is_judged_of(self, generation: int) -> bool:
+        """Return whether Ready was judged of that metadata.generation, as far as the CRD keeps that.
+
+        A CRD without the field, of an older release, drops it from each write: who compared with it would write
+        without an end. Where the CRD has the field, each object that is read has it too, if only as -1.
+        """
+        return self.observed_generation in (NOT_KEPT, generation)
 
     def condition(self, type: str) -> Condition | None:  # noqa: A002 the field's own name
         """Return the condition of that type; None if nobody has set it."""

@@ -149,7 +149,14 @@ def test_a_session_keeps_no_condition_that_is_true_no_more() -> None:
 
 
 def test_a_status_of_an_older_release_is_completed() -> None:
+    judged = judgement("Hub", [], STATES, 7, NOW) | {"observedGeneration": -1}
+
+    assert not shows("Hub", status_of(judged), STATES, 7)
+
+
+def test_what_an_older_crd_drops_is_not_written_again_and_again() -> None:
+    """There no object that is read has the field, not even as -1."""
     judged = judgement("Hub", [], STATES, 7, NOW)
     del judged["observedGeneration"]
 
-    assert not shows("Hub", status_of(judged), STATES, 7)
+    assert shows("Hub", status_of(judged), STATES, 7)

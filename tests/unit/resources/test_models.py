@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from cerebro.domain.lifecycle import is_current
 from cerebro.resources import (
     KINDS,
     Device,
@@ -63,6 +64,24 @@ def test_what_a_newer_crd_adds_is_ignored_everywhere() -> None:
     read = Session.model_validate(body)
     assert read.spec.client.mac_address == "AA:BB:CC:DD:EE:FF"
     assert read.status.phase == "Active"
+
+
+def test_a_session_that_nobody_has_looked_at_may_say_minus_one() -> None:
+    """A schema may have that as its default; an agent that froze such Sessions would grant none (B9)."""
+    body = {
+        **session(),
+        "metadata": {
+            "name": "order-1",
+            "namespace": "cerebro",
+            "generation": 1,
+        },
+        "status": {"observedGeneration": -1},
+    }
+
+    read = Session.model_validate(body)
+
+    assert read.status.observed_generation == -1
+    assert not is_current(read)
 
 
 def test_an_absent_status_reads_as_an_empty_one() -> None:

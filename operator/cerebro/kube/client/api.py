@@ -16,6 +16,7 @@ from cerebro.kube.client.errors import Expired, Unavailable
 from cerebro.kube.client.secrets import Secret, secret_from, secret_manifest
 from cerebro.kube.client.tables import ACCEPT, names_by_uid, rows_of
 from cerebro.kube.client.transport import APPLY_PATCH, Transport
+from cerebro.kube.client.undeclared import UndeclaredFields
 from cerebro.kube.objects import Listing
 from cerebro.resources import API_GROUP, API_VERSION, Kind
 from cerebro.runtime.times import Monotonic
@@ -44,6 +45,7 @@ class KubeApi:
     ) -> None:
         """`timeout` bounds each request, in seconds."""
         self._transport = Transport(connection, timeout=timeout)
+        self._undeclared = UndeclaredFields()
 
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()
@@ -153,7 +155,8 @@ class KubeApi:
 
         Fields of `field_manager` that the manifest lacks go. An absent object
         is created, unless the subresource is `status`. Without `force` a field
-        of another manager raises Conflict.
+        of another manager raises Conflict. Fields of a status that an older
+        CRD does not declare are left out.
         """
         metadata = {
             **manifest.get("metadata", {}),
@@ -168,16 +171,24 @@ class KubeApi:
             "metadata": metadata,
         }
 
-        return await self._call(
-            "PATCH",
-            kind,
-            namespace,
-            name,
-            subresource,
-            body=body,
-            query={"fieldManager": field_manager, "force": str(force).lower()},
-            content_type=APPLY_PATCH,
-        )
+        query = {"fieldManager": field_manager, "force": str(force).lower()}
+
+        while True:
+            sent = self._undeclared.without(kind.kind, body)
+            try:
+                return await self._call(
+                    "PATCH",
+                    kind,
+                    namespace,
+                    name,
+                    subresource,
+                    body=sent,
+                    query=query,
+                    content_type=APPLY_PATCH,
+                )
+            except Unavailable as error:
+                if not self._undeclared.learn(kind.kind, str(error), sent):
+                    raise
 
     async def delete(
         self,

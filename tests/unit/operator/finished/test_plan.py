@@ -111,22 +111,23 @@ def test_a_command_of_an_older_release_gets_its_generation() -> None:
         "reason": "Succeeded",
         "observedGeneration": 1,
     }
-    command = DeviceCommand.model_validate(
-        {
-            "metadata": {"name": "c", "uid": "c", "generation": 1},
-            "spec": {"deviceRef": {"name": "r1"}, "operation": "Arp"},
-            "status": {
-                "finished": True,
-                "finishedAt": NOW,
-                "conditions": [ready],
-            },
-        }
-    )
+    status = {"finished": True, "finishedAt": NOW, "conditions": [ready]}
+    body = {
+        "metadata": {"name": "c", "uid": "c", "generation": 1},
+        "spec": {"deviceRef": {"name": "r1"}, "operation": "Arp"},
+        "status": status,
+    }
 
-    status = completed_status(command, NOW)
+    # The CRD of that release would not keep it.
+    under_its_own_crd = DeviceCommand.model_validate(body)
+    assert completed_status(under_its_own_crd, NOW) is None
 
-    assert status is not None
-    assert status["observedGeneration"] == 1
+    status["observedGeneration"] = -1
+    under_ours = DeviceCommand.model_validate(body)
+    completed = completed_status(under_ours, NOW)
+
+    assert completed is not None
+    assert completed["observedGeneration"] == 1
 
 
 def test_a_whole_status_is_left_alone() -> None:

@@ -165,13 +165,12 @@ def report_in_status(peer: Peer) -> PeerReport | None:
         return None
 
     observed = {
-        status.observed_generation,
         accepted.observed_generation,
         applied.observed_generation,
         ready.observed_generation,
     }
 
-    if observed != {generation}:
+    if observed != {generation} or not status.is_judged_of(generation):
         return None
 
     report = PeerReport(
