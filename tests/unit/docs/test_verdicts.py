@@ -35,6 +35,7 @@ NO_REASONS = {
     "NoLease",
     "OnRouter",
     "RouterClockAhead",
+    "RouterClockJumped",
     "RouterClockNotSet",
     "TunnelUp",
 }
