@@ -88,6 +88,11 @@ class Installation:
             "all pods are ready",
         )
 
+    def is_gone(self, pod: str) -> None:
+        """Wait until a pod is gone."""
+        words = ("wait", f"pod/{pod}", "--for=delete", "--timeout=120s")
+        self.kubectl(*words)
+
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
         """Run kubectl in our namespace, from the root of the repository."""
         done = subprocess.run(

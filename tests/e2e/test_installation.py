@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from e2e.installation import NEXT, NODE, OVERLAY, Installation, until
+from e2e.installation import NEXT, NODE, OVERLAY, Installation
 from e2e.orders import order, pays_off
 from e2e.site import DEVICE, HUB_ADDRESS, Site, interfaces
 from integration.agent.router import BINDING
@@ -90,34 +90,44 @@ def test_no_order_is_lost_when_the_operators_pod_is_deleted(
     installation.is_up()
 
 
-def test_e15_no_order_is_lost_during_a_rolling_update(
+def test_e18_no_call_fails_during_a_rolling_update(
     installation: Installation, site: Site
 ) -> None:
-    """To a second tag; a backend calls again where it is told that an order goes on being tried."""
+    """To a second tag: no backend calls twice, until the last old pod is gone (E15)."""
     stop = threading.Event()
-    paid: list[str] = []
 
-    def backend() -> None:
-        number = 200
+    def backend(first: int) -> list[str]:
+        paid: list[str] = []
         with installation.billing() as billing:
-            while not stop.is_set():
-                number += 1
-                pays_off(billing, f"paid-{number}", mac(number))
-                paid.append(mac(number))
-                stop.wait(0.1)
+            while not stop.wait(0.1):
+                client = mac(first + len(paid))
+                answer = order(billing, f"paid-{client}", client)
+                assert answer.status_code == 200, answer.text
+                paid.append(client)
 
-    with ThreadPoolExecutor(1) as pool:
-        paying = pool.submit(backend)
-        for workload, containers in UPDATED.items():
-            images = [f"{name}={NEXT}" for name in containers]
-            installation.kubectl("set", "image", workload, *images)
+        return paid
 
-        installation.is_up()
-        site.is_ready()
-        until(lambda: len(paid) > 5, "orders go on")
-        stop.set()
-        paying.result()
+    replaced = [
+        pod["metadata"]["name"]
+        for name in ("cerebro-operator", "cerebro-agent")
+        for pod in installation.pods(name)
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        paying = [pool.submit(backend, first) for first in (1000, 3000)]
+        try:
+            for workload, containers in UPDATED.items():
+                images = [f"{name}={NEXT}" for name in containers]
+                installation.kubectl("set", "image", workload, *images)
 
+            installation.is_up()
+            for pod in replaced:
+                installation.is_gone(pod)
+        finally:
+            stop.set()
+
+        paid = [client for payer in paying for client in payer.result()]
+
+    site.is_ready()
     bound = {row["mac-address"] for row in site.router.rows(BINDING)}
     assert bound >= set(paid)
 
