@@ -7,40 +7,33 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from backend.feed import Feed
+from demo.story import CHAPTERS
 from e2e.installation import NEXT, NODE, OVERLAY, Installation
 from e2e.orders import order, pays_off
-from e2e.site import DEVICE, HUB_ADDRESS, Site, interfaces
+from e2e.site import BACKEND, HUB_ADDRESS, Site, interfaces
 from integration.agent.router import BINDING
 
 UPDATED = {
     "deployment/cerebro-operator": ("operator", "bridge"),
     "daemonset/cerebro-agent": ("agent",),
 }
-PHONE, PHONE_IP = "AA:BB:CC:00:00:01", "10.5.50.21"
 
 
 def mac(number: int) -> str:
     return f"AA:BB:CC:00:{number // 256:02X}:{number % 256:02X}"
 
 
-def test_an_order_through_the_service_opens_the_router(
+def test_the_story_of_the_demo_is_seen_through_the_service(
     installation: Installation, site: Site
 ) -> None:
-    site.router.move_in(PHONE, PHONE_IP)
-    assert not site.router.forwards(PHONE)
-    with installation.billing() as billing:
-        answer = order(billing, "order-1", PHONE)
+    """Each chapter raises NotSeenError for what is not so."""
+    with installation.billing() as billing, Feed(BACKEND) as feed:
+        stage = site.stage(billing, feed)
+        for chapter in CHAPTERS:
+            chapter(stage)
 
-    assert answer.status_code == 200, answer.text
-    assert site.router.forwards(PHONE)
-    with installation.billing() as billing:
-        revoked = billing.post(
-            "/relay/revoke",
-            {"mikId": DEVICE, "ip": PHONE_IP, "mac": PHONE},
-        )
-
-    assert revoked.status_code == 200, revoked.text
-    assert not site.router.forwards(PHONE)
+    assert stage.step == len(CHAPTERS)
 
 
 def test_e2_an_agent_that_is_replaced_costs_no_handshake(
