@@ -68,7 +68,7 @@ _ADDRESS_WITHIN = 60.0
 """Seconds in which the address of the probes must become free: an agent of a
 release that knows no turns may have it until it has ended.
 """
-_LOOK_AT_ADDRESS = 0.1
+_LOOK_AT_ADDRESS = 0.2
 """Seconds between two tries to listen there."""
 
 
@@ -181,8 +181,6 @@ class Agent:
                 async with self._listening(stop):
                     await self._act(tasks, stop)
 
-                self._turn.give_up()
-
             watching.cancel()
 
     @asynccontextmanager
@@ -192,6 +190,7 @@ class Agent:
         """
         settings = self._settings
         until = monotonic() + _ADDRESS_WITHIN
+        waiting = False
         async with AsyncExitStack() as stack:
             while not stop.is_set():
                 pages = serve(
@@ -207,6 +206,10 @@ class Agent:
                     in_use = error.errno == errno.EADDRINUSE
                     if not in_use or monotonic() > until:
                         raise
+
+                    if not waiting:
+                        waiting = True
+                        log.info("%s: waiting for it", error.strerror)
 
                 await wait_for_wake(stop, _LOOK_AT_ADDRESS)
 

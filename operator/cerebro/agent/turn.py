@@ -12,6 +12,7 @@ import asyncio
 import errno
 import hashlib
 import logging
+import os
 import socket
 
 from cerebro.runtime.loop import wait_for_wake
@@ -25,7 +26,9 @@ log = logging.getLogger(__name__)
 
 
 class Turn:
-    """The turn of one agent; taken once, and given up once."""
+    """The turn of one agent; taken once, and kept until the process ends: a
+    thread that nobody can stop may write for as long.
+    """
 
     def __init__(self, server: str, namespace: str, node: str) -> None:
         """`server` is the URL of the API server, `namespace` that of the
@@ -34,7 +37,8 @@ class Turn:
         holder = "\n".join((server, namespace, node)).encode()
         digest = hashlib.sha256(holder).hexdigest()
         self._address = f"\0cerebro-agent-{digest[:32]}"
-        self._socket: socket.socket | None = None
+        self._descriptor: int | None = None
+        """The socket; no object, which would be closed when it is forgotten."""
 
     async def take(self, stop: asyncio.Event) -> bool:
         """Wait until no other agent has the turn, and take it; return False
@@ -53,12 +57,12 @@ class Turn:
 
         return False
 
-    def give_up(self) -> None:
-        """Let the next agent act; this one does nothing any more."""
-        if self._socket is not None:
-            self._socket.close()
+    def close(self) -> None:
+        """Let the next agent act before this process ends."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
-        self._socket = None
+        self._descriptor = None
 
     def _taken(self) -> bool:
         """Try to take the turn; return whether it is ours."""
@@ -72,6 +76,6 @@ class Turn:
 
             return False
 
-        self._socket = attempt
+        self._descriptor = attempt.detach()
 
         return True

@@ -22,9 +22,9 @@ async def test_e18_the_next_has_its_turn_when_the_first_gives_it_up() -> None:
     await asyncio.sleep(0.1)
     assert not waiting.done()
 
-    first.give_up()
+    first.close()
     assert await waiting
-    second.give_up()
+    second.close()
 
 
 async def test_e14_one_that_is_stopped_while_it_waits_has_no_turn() -> None:
@@ -37,9 +37,9 @@ async def test_e14_one_that_is_stopped_while_it_waits_has_no_turn() -> None:
     stop.set()
 
     assert not await waiting
-    second.give_up()
+    second.close()
     assert not await turn().take(stop)
-    first.give_up()
+    first.close()
 
 
 async def test_e18_agents_that_share_no_lease_have_turns_of_their_own() -> (
@@ -56,4 +56,4 @@ async def test_e18_agents_that_share_no_lease_have_turns_of_their_own() -> (
         assert await each.take(never)
 
     for each in turns:
-        each.give_up()
+        each.close()
