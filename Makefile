@@ -43,6 +43,7 @@ lint: $(VENV) ## Style, types, import layers, branches and names, drift of gener
 	$(BIN)/python -m cerebro.resources.crd --check
 	$(BIN)/python -m cerebro.cli.settings_page --check
 	$(BIN)/python -m cerebro.cli.metrics_page --check
+	@$(HACK) dashboard --check
 	@$(HACK) helm copy --check
 
 test-unit: $(VENV) ## Tests without I/O
@@ -79,6 +80,11 @@ metrics-page: $(VENV) ## Generate docs/metrics.md from the registries of the pro
 .PHONY: argocd
 argocd: $(VENV) ## Generate Argo CD's test data, ConfigMap and table of verdicts; see hack/argocd/verdicts.py
 	@$(HACK) argocd
+
+.PHONY: dashboard
+dashboard: $(VENV) ## Generate Grafana's dashboard from hack/dashboard/panels.yaml, and the chart's copy of it
+	@$(HACK) dashboard
+	@$(HACK) helm copy
 
 image: $(VENV) ## Build the container image with podman or docker; TAG=dev names it; its contents are listed in .local/image
 	@$(HACK) image build --tag $(TAG)

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "deploy" / "chart"
 _FILES = CHART / "files"
-_HEADER = "# Copied from deploy/base by `make crds`: change that.\n"
+_HEADER = "# Copied from deploy/{} by `make crds`: change that.\n"
 
 
 def wanted() -> dict[Path, str]:
@@ -16,11 +16,24 @@ def wanted() -> dict[Path, str]:
         _FILES / "crds" / source.name: source.read_text()
         for source in sorted((ROOT / "crds").glob("*.yaml"))
     }
-    base = {
-        _FILES / name: _HEADER + (ROOT / "deploy" / "base" / name).read_text()
-        for name in ("admission.yaml", "namespace.yaml")
+    texts = {
+        _FILES / name: _HEADER.format(folder) + _read(folder, name)
+        for folder, name in (
+            ("base", "admission.yaml"),
+            ("base", "namespace.yaml"),
+            ("monitoring", "rules.yaml"),
+        )
     }
-    return crds | base
+    # JSON has no place for a comment.
+    dashboard = {
+        _FILES / "dashboard.json": _read("monitoring", "dashboard.json")
+    }
+
+    return crds | texts | dashboard
+
+
+def _read(folder: str, name: str) -> str:
+    return (ROOT / "deploy" / folder / name).read_text()
 
 
 def stale() -> list[Path]:

@@ -49,7 +49,7 @@ def bring_up(settings: Settings) -> ExitStack:
         supervisor, tunnels = prepare(stack, settings, FOLDER)
         plane = start(supervisor, settings, FOLDER, tunnels)
         with Progress(f"{len(settings.routers)} Devices Ready"):
-            _apply_devices(plane, settings, tunnels)
+            apply_devices(plane, settings, tunnels)
         for name in supervisor.unsteady():
             print(
                 f"warning: {name} ended and was started again, see {FOLDER / 'log' / name}.log",
@@ -121,9 +121,10 @@ def start(
     return plane
 
 
-def _apply_devices(
+def apply_devices(
     plane: ControlPlane, settings: Settings, tunnels: Tunnels | None
 ) -> None:
+    """Declare all routers; return once each Device is Ready."""
     wanted = manifests(settings.routers, tunnels)
     plane.kubectl(
         "apply", "--server-side", "-f", "-", stdin=json.dumps(wanted)

@@ -12,6 +12,7 @@ from cerebro.kube.client.errors import (
     NotFound,
     Unavailable,
 )
+from cerebro.kube.event_reasons import EventReason
 from cerebro.kube.objects import Change
 from cerebro.operator.tunnels.controller import FIELD_MANAGER, DevicePeers
 from cerebro.resources import KINDS, Kind
@@ -41,10 +42,8 @@ class Server:
     def _changed(self, change: Change) -> None:
         self.peers.changed(change)
 
-    def post(
-        self, _: Any, __: str, reason: str, ___: str, *, action: str
-    ) -> None:
-        self.events.append(reason)
+    def post(self, _: Any, told: EventReason, **__: Any) -> None:
+        self.events.append(told.reason)
 
     def put(
         self, kind: str, name: str, *, tell: bool = True, **body: Any

@@ -25,6 +25,7 @@ from cerebro.domain.lifecycle import GrantWindows, is_finished
 from cerebro.domain.supersession import effective, newest
 from cerebro.kube.cache.store import Index, Store
 from cerebro.kube.client.api import KubeApi
+from cerebro.kube.event_reasons import CONTESTED
 from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.objects import StoredObject
@@ -303,10 +304,7 @@ class AgentContext:
             return
 
         self.metrics.found_contested(clients)
-        message = "somebody else keeps changing clients' rows on the router: an older relay that still runs, a script?"
-        self.recorder.post(
-            device, "Warning", "Contested", message, action="Compare"
-        )
+        self.recorder.post(device, CONTESTED)
 
     # --- life of the loops (rule E11)
 

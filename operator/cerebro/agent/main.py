@@ -107,7 +107,7 @@ class Agent:
             store=store,
             statuses=self._statuses,
             recorder=Recorder(
-                api, component="cerebro-agent", instance=settings.node_name
+                api, component="agent", instance=settings.node_name
             ),
             direct=self._direct,
             by_device=store.add_index(SESSION, device_of),

@@ -5,6 +5,7 @@ count what they did.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -57,6 +58,14 @@ _CONTESTED = Counter(
     "cerebro_contested_rows_total",
     "Times a client's rows were found to be contested (rule B10).",
 )
+_DRIFT = Counter(
+    "cerebro_drift_total",
+    "What had been as wanted on a router and was not any more; it is put right at once, unless it is contested.",
+    ["part"],
+)
+_Part = Literal["access", "configuration"]
+_DRIFT_OF = {part: _DRIFT.labels(part) for part in get_args(_Part)}
+"""Both are shown from the start, so that the first one counts too."""
 
 
 class AgentMetrics:
@@ -92,6 +101,12 @@ class AgentMetrics:
     def found_contested(self, clients: int) -> None:
         """Count clients whose rows were found to be contested (rule B10)."""
         _CONTESTED.inc(clients)
+
+    def drifted(self, part: _Part, number: int) -> None:
+        """Count clients whose access, or rows of the configuration, somebody
+        else has changed on a router.
+        """
+        _DRIFT_OF[part].inc(number)
 
     def show_loops(self, devices: int) -> None:
         """Show the number of Devices that have a loop."""

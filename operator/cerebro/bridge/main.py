@@ -284,7 +284,13 @@ class Bridge:
         forbidden = self._api.forbidden_since()
         is_refused = forbidden is not None and now - forbidden > FORBIDDEN_FOR
         failure = self._store.failed
-        ready = not self._stopping and failure is None and not is_refused
+        checks = {
+            "serving": not self._stopping,
+            "store": failure is None,
+            "rights": not is_refused,
+        }
+
+        ready = all(checks.values())
 
         # Healthy: what is in the inbox can be carried out.
         contact = self._api.last_contact
@@ -294,18 +300,20 @@ class Bridge:
         )
 
         standing = self._check.standing
-        healthy = (
-            ready
-            and self._completeness.complete()
-            and is_in_contact
-            and standing != "failed"
-        )
+        facts = {
+            "storeComplete": self._completeness.complete(),
+            "apiServerAnswers": is_in_contact,
+        }
+
+        healthy = ready and all(facts.values()) and standing != "failed"
 
         return BridgeState(
             ready=ready,
             healthy=healthy,
             store_failure=failure,
             order_check=standing,
+            checks=checks,
+            facts=facts,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -327,7 +335,7 @@ class Bridge:
         if not self._settings.dry_run:
             await self._inbox.adopt_all(stop)
 
-        self._metrics.audit_dropped.set_function(lambda: self._audit.dropped)
+        self._audit.on_dropped = self._metrics.audit_dropped.inc
 
         # All parts run side by side, until one of them ends or `stop` is set.
         parts = [

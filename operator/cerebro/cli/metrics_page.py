@@ -65,13 +65,52 @@ _TABLE = """
 | name | type | labels | is |
 | --- | --- | --- | --- |
 """
+_LABELS = {
+    "code": "HTTP statuses of the API server, and `<error>`",
+    "command": "some twenty commands of RouterOS, and `other`",
+    "controller": "`hub`, `device`",
+    "hub": "Hubs",
+    "job_name": "`prune`, `adopt`, `poll`",
+    "kind": "our kinds, and those that we read",
+    "method": "HTTP methods",
+    "name": "Leases that the process holds or waits for",
+    "namespace": "namespaces that are watched",
+    "operation": "kinds of calls to Redis: three",
+    "outcome": "`granted`, `failed`, `expired`, `revoked`",
+    "part": "`access`, `configuration`",
+    "peer": "Peers",
+    "phase": "phases of a Session, and `New`",
+    "reason": "reasons of our conditions",
+    "result": "the results that the metric's text names; `success`",
+    "route": "routes of the bridge, and `other`",
+    "router_id": "Devices",
+    "service": "`relay-cerebro`",
+    "status": "`success`, `failure`",
+    "status_code": "HTTP statuses of the bridge",
+    "verb": "HTTP methods",
+    "why": "reasons to let an object go by force: a few",
+    "work": "pieces of the operator's work: about ten",
+}
+"""Each label of ours, and what its values are, so that their number is known.
+What a client or a caller makes up is in none.
+"""
+_BOUNDS = """
+## Labels
+
+What is counted by Hub, Peer or Device goes with the object. No other label grows with the number of objects.
+
+| label | values |
+| --- | --- |
+"""
 _RUNTIME = """
 Besides, each has `process_*` and `python_*`: processor, memory, files, and garbage collection of the process.
 """
 _OLD = """
 ## The bridge: counters without labels
 
-As the old relay wrote them, on the same pages: a name and a number a line. They begin at 0 with the process.
+As the old relay wrote them, on the same pages: a name and a number a line. They begin at 0 with the process. Their
+names are kept for old dashboards, though many are not as Prometheus has names: `promtool check metrics` complains of
+them, and of no other.
 
 | name | counts |
 | --- | --- |
@@ -186,6 +225,15 @@ def render() -> str:
         parts.append(f"\n## {title}\n{_TABLE}{lines}")
         if title == "Every process":
             parts.append(_RUNTIME)
+
+    used = {
+        label
+        for rows in tables().values()
+        for row in rows
+        for label in row.labels
+    }
+    parts.append(_BOUNDS)
+    parts += [f"| `{label}` | {_LABELS[label]} |\n" for label in sorted(used)]
 
     counters = {old_name(key): text for key, text in MEANINGS.items()}
     of_routers = {

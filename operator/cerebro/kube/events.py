@@ -1,32 +1,49 @@
 """Kubernetes Events about objects of ours.
 
-They are written deliberately, not repeated at once, and never in the way of
-the work: an Event that cannot be posted is logged and forgotten.
+They are written deliberately (`event_reasons` lists them), not repeated at
+once, few (`event_limits`), and never in the way of the work: they wait in a
+short queue, one request at a time, and what cannot be posted is counted and
+forgotten.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import secrets
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.errors import KubeError
+from cerebro.kube.event_limits import Limits
+from cerebro.kube.event_reasons import EventReason
 from cerebro.resources import GROUP_VERSION, Resource
 from cerebro.runtime.clock import monotonic
+from cerebro.runtime.metrics import KUBERNETES_EVENTS
 from cerebro.runtime.times import Monotonic
 
 _NOTE_SIZE = 1000
 """Bytes of the note; the API server takes at most 1024."""
-_REMEMBERED = 1000
+_REMEMBERED = 2000
 """Events whose last post is remembered."""
-_PENDING = 100
-"""Events that may be on their way at once; more are dropped."""
+_WAITING = 100
+"""Events that wait for the API server at most."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Told:
+    """When an Event was posted, and how often it happened since."""
+
+    at: Monotonic
+    since: str = ""
+    """When it happened first after that, as the API writes it."""
+    count: int = 0
 
 
 class Recorder:
@@ -47,85 +64,95 @@ class Recorder:
         self._component = component
         self._instance = instance
         self._quiet = quiet
-        self._posted: OrderedDict[tuple[str, str, str], Monotonic] = (
-            OrderedDict()
-        )
+        self._limits = Limits()
+        self._told: OrderedDict[tuple[str, str, str], _Told] = OrderedDict()
+        """By UID, reason and note; the oldest first."""
 
-        """When an Event was posted last, by UID, reason and message; the
-        oldest first.
-        """
-
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        """What posts; it ends when nothing waits."""
 
     def post(
-        self,
-        regarding: Resource,
-        type: Literal["Normal", "Warning"],  # noqa: A002 the field's own name
-        reason: str,
-        message: str,
-        *,
-        action: str,
+        self, regarding: Resource, told: EventReason, **values: object
     ) -> None:
-        """Post an Event about an object, in the background.
+        """Post an Event about an object, in the background; `values` are those
+        of its sentence.
 
-        `reason` and `action` are words in CamelCase as the API asks for them,
-        `message` is for people.
+        What happens again within `quiet` seconds is counted, and the next
+        Event about it says how often it happened since the last one.
         """
 
-        key = (regarding.metadata.uid, reason, message)
+        note = told.sentence.format(**values)
+        key = (regarding.metadata.uid, told.reason, note)
         now = monotonic()
-        posted_at = self._posted.get(key)
-        posted_lately = posted_at is not None and now - posted_at < self._quiet
-        if posted_lately or len(self._tasks) >= _PENDING:
+        before = self._told.get(key)
+
+        if before is not None and now - before.at < self._quiet:
+            before.since = before.since or _wall_clock()
+            before.count += 1
+            KUBERNETES_EVENTS.labels("repeated").inc()
             return
 
-        self._posted[key] = now
-        self._posted.move_to_end(key)
+        if len(self._waiting) >= _WAITING:
+            KUBERNETES_EVENTS.labels("queue_full").inc()
+            return
 
-        if len(self._posted) > _REMEMBERED:
-            self._posted.popitem(last=False)
+        if not self._limits.take(key[0], regarding.kind, told.type, now):
+            KUBERNETES_EVENTS.labels("limited").inc()
+            return
 
-        task = asyncio.create_task(
-            self._post(regarding, type, reason, message, action), name="event"
-        )
+        self._remember(key, now)
+        manifest = self._manifest(regarding, told, note)
 
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if before is not None and before.count:
+            manifest |= _series(before, manifest["eventTime"])
 
-    async def _post(
-        self,
-        regarding: Resource,
-        type_: str,
-        reason: str,
-        message: str,
-        action: str,
-    ) -> None:
-        namespace, name = regarding.metadata.namespace, regarding.metadata.name
-        manifest = self._manifest(regarding, type_, reason, message, action)
-        try:
-            await self._api.create_event(namespace, manifest)
-        except KubeError as error:
-            log.warning(
-                "Event %s about %s %s/%s: %s",
-                reason,
-                regarding.kind,
-                namespace,
-                name,
-                error,
+        self._waiting.append(manifest)
+
+        if self._task is None or self._task.done():
+            # Whoever posts first gives the others' Events no context of its
+            # own.
+            self._task = asyncio.create_task(
+                self._post_waiting(),
+                name="events",
+                context=contextvars.Context(),
             )
 
+    def _remember(self, key: tuple[str, str, str], now: Monotonic) -> None:
+        self._told[key] = _Told(now)
+        self._told.move_to_end(key)
+
+        if len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
+
+    async def _post_waiting(self) -> None:
+        """Post what waits, one after the other."""
+        while self._waiting:
+            manifest = self._waiting.popleft()
+            regarding = manifest["regarding"]
+
+            try:
+                await self._api.create_event(regarding["namespace"], manifest)
+            except KubeError as error:
+                KUBERNETES_EVENTS.labels("failed").inc()
+                log.warning(
+                    "Event %s about %s %s/%s: %s",
+                    manifest["reason"],
+                    regarding["kind"],
+                    regarding["namespace"],
+                    regarding["name"],
+                    error,
+                )
+            else:
+                KUBERNETES_EVENTS.labels("posted").inc()
+
     def _manifest(
-        self,
-        regarding: Resource,
-        type_: str,
-        reason: str,
-        message: str,
-        action: str,
+        self, regarding: Resource, told: EventReason, note: str
     ) -> dict[str, Any]:
         """Return an Event of events.k8s.io/v1."""
         metadata = regarding.metadata
         # A note is cut in bytes, but never within a character.
-        note = message.encode("utf-8", "replace")[:_NOTE_SIZE].decode(
+        cut = note.encode("utf-8", "replace")[:_NOTE_SIZE].decode(
             "utf-8", "ignore"
         )
 
@@ -139,13 +166,13 @@ class Recorder:
                 "name": f"{stem}.{secrets.token_hex(8)}",
                 "namespace": metadata.namespace,
             },
-            "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "eventTime": _wall_clock(),
             "reportingController": f"relay.cerebro.dev/{self._component}",
             "reportingInstance": self._instance[:128],
-            "action": action,
-            "reason": reason,
-            "type": type_,
-            "note": note,
+            "action": told.action,
+            "reason": told.reason,
+            "type": told.type,
+            "note": cut,
             "regarding": {
                 "apiVersion": GROUP_VERSION,
                 "kind": regarding.kind,
@@ -154,3 +181,18 @@ class Recorder:
                 "uid": metadata.uid,
             },
         }
+
+
+def _series(before: _Told, now: str) -> dict[str, Any]:
+    """Return the fields of an Event that stands for several: those that were
+    not posted, and this one.
+    """
+    return {
+        "eventTime": before.since,
+        "series": {"count": before.count + 1, "lastObservedTime": now},
+    }
+
+
+def _wall_clock() -> str:
+    """Return the time as an Event has it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -121,6 +121,8 @@ class Lease:
         """Acquire and renew until cancelled, then give it back (rule E14). API
         errors are waited out.
         """
+        metrics.LEASE_HELD.labels(self.name).set(0)
+
         try:
             while True:
                 started = boottime()
@@ -130,6 +132,9 @@ class Lease:
                 await asyncio.sleep(max(0.05, self._renew - spent))
         finally:
             was_held = self._leave()
+            # A Hub's Lease may go for ever, with the Hub.
+            metrics.LEASE_HELD.remove_by_labels({"name": self.name})
+
             if was_held and self._give_back:
                 await self._release()
 

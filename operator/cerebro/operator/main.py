@@ -105,6 +105,7 @@ class Operator:
         self._agents = AgentWatch(
             api,
             store,
+            events,
             namespace=settings.namespace,
             namespaces=settings.namespaces,
             lost_after=settings.agent_lost_after,

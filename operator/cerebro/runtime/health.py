@@ -68,15 +68,21 @@ class Health:
 
         With `ready` the checks of `/readyz` count too.
         """
-        checks = {**self._alive, **self._ready} if ready else self._alive
         troubles: dict[str, str] = {}
 
-        for name, check in checks.items():
+        for name, check in self._checks(ready=ready).items():
             trouble = check()
             if trouble is not None:
                 troubles[name] = trouble
 
         return troubles
+
+    def names(self, *, ready: bool = False) -> list[str]:
+        """Return the names of the checks, those of `/readyz` too with `ready`."""
+        return list(self._checks(ready=ready))
+
+    def _checks(self, *, ready: bool) -> dict[str, Check]:
+        return {**self._alive, **self._ready} if ready else self._alive
 
     def facts(self) -> dict[str, object]:
         """Return the facts by name."""
@@ -172,10 +178,10 @@ class _Pages:
         self._token = token
 
     async def healthz(self, request: web.Request) -> web.Response:
-        return self._answer(request, self._health.troubles())
+        return self._answer(request, ready=False)
 
     async def readyz(self, request: web.Request) -> web.Response:
-        return self._answer(request, self._health.troubles(ready=True))
+        return self._answer(request, ready=True)
 
     async def metrics(self, request: web.Request) -> web.Response:
         if not self._allowed(request):
@@ -186,13 +192,12 @@ class _Pages:
 
         return web.Response(body=text.encode(), headers=headers)
 
-    def _answer(
-        self, request: web.Request, troubles: dict[str, str]
-    ) -> web.Response:
+    def _answer(self, request: web.Request, *, ready: bool) -> web.Response:
         """Return 200, or 503 with the names of the failing checks; with
-        `?verbose` the reasons and facts.
+        `?verbose` all checks, the reasons and facts.
         """
 
+        troubles = self._health.troubles(ready=ready)
         status = 503 if troubles else 200
         if "verbose" not in request.query:
             return web.Response(
@@ -204,6 +209,10 @@ class _Pages:
 
         body = {
             "ok": not troubles,
+            "checks": {
+                name: "failed" if name in troubles else "ok"
+                for name in self._health.names(ready=ready)
+            },
             "troubles": troubles,
             "facts": self._health.facts(),
         }

@@ -1,6 +1,10 @@
 """Logging: one JSON object a line on standard error (or lines for people), for
 our loggers and those of the libraries.
 
+A line has `time`, `level`, `logger` and `message`; then what it is about, as
+far as that is known: `hub`, `device`, `session` or `command` as
+namespace/name, and `traceId`, the trace of the request that asked for it.
+
 Every value whose key names a secret is masked. librouteros logs every word it
 sends at DEBUG, passwords too, so it never gets there, whatever the level.
 """
@@ -66,6 +70,7 @@ def configure(
     if style == "json":
         rendered += [
             structlog.processors.format_exc_info,
+            _with_wire_names,
             structlog.processors.JSONRenderer(default=str),
         ]
     else:
@@ -117,6 +122,27 @@ def mask_secrets(
     within mappings and lists.
     """
     return {key: _masked(key, value, _DEPTH) for key, value in event.items()}
+
+
+def _with_wire_names(
+    _logger: WrappedLogger, _method: str, event: EventDict
+) -> EventDict:
+    """Return a line as it is written in JSON: what each line has comes first,
+    and fields without a value are left out.
+    """
+    line = {
+        "time": event.pop("timestamp"),
+        "level": event.pop("level"),
+        "logger": event.pop("logger"),
+        "message": event.pop("event"),
+    }
+
+    for key, value in event.items():
+        if value is not None:
+            # What a caller named like one of these does not take its place.
+            line[key if key not in line else f"{key}_"] = value
+
+    return line
 
 
 def _masked(key: str, value: Any, depth: int) -> Any:

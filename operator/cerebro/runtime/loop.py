@@ -12,10 +12,13 @@ expected error, and what is counted of a step, is passed in.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Generic, NamedTuple, Protocol, TypeVar
+
+import structlog
 
 from cerebro.runtime.backoff import Backoff
 from cerebro.runtime.clock import monotonic
@@ -241,14 +244,17 @@ class LoopTable(Generic[LoopT]):
         self,
         kind: str,
         *,
+        logged_as: str,
         failed: Callable[[], None] = lambda: None,
         ended: Callable[[Key], None] = lambda _key: None,
     ) -> None:
         """`failed` is called after each error of ours in a loop; `ended` when
-        the loop of an object ended.
+        the loop of an object ended. All that a loop logs has namespace and name
+        of its object in the field `logged_as`.
         """
 
         self._kind = kind
+        self._logged_as = logged_as
         self._failed = failed
         self._ended = ended
         self._running: dict[Key, RunningLoop[LoopT]] = {}
@@ -295,7 +301,13 @@ class LoopTable(Generic[LoopT]):
             return None
 
         task_name = f"{self._kind.lower()} {namespace}/{name}"
-        task = self._tasks.create_task(self._run(loop, key), name=task_name)
+        # Whatever woke the loop, its lines have fields of its own only.
+        task = self._tasks.create_task(
+            self._run(loop, key),
+            name=task_name,
+            context=contextvars.Context(),
+        )
+
         self._running[key] = RunningLoop(loop, task)
 
         return loop
@@ -328,6 +340,10 @@ class LoopTable(Generic[LoopT]):
 
         namespace, name = key
         description = f"{self._kind} {namespace}/{name}"
+        structlog.contextvars.bind_contextvars(
+            **{self._logged_as: f"{namespace}/{name}"}
+        )
+
         await keep_running(
             description, loop.run, stopping=self._stopping, failed=self._failed
         )

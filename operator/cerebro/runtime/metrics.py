@@ -16,6 +16,11 @@ REST_REQUESTS = Counter(
     "Requests to the API server by HTTP status (`<error>` without an answer) and method.",
     ["code", "method"],
 )
+KUBERNETES_EVENTS = Counter(
+    "cerebro_kubernetes_events_total",
+    "Kubernetes Events by what became of them: posted, repeated, limited, queue_full, failed.",
+    ["result"],
+)
 REST_DURATION = Histogram(
     "rest_client_request_duration_seconds",
     "Duration of requests to the API server by method, body included.",
@@ -58,7 +63,9 @@ WATCHER_RELISTS = Counter(
     ["kind"],
 )
 LEASE_HELD = Gauge(
-    "cerebro_lease_held", "1 while this process holds the Lease.", ["name"]
+    "cerebro_lease_held",
+    "1 while this process holds the Lease, 0 while it waits for it.",
+    ["name"],
 )
 EVENT_LOOP_HELD = Histogram(
     "cerebro_event_loop_held_seconds",

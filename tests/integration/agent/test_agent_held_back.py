@@ -161,6 +161,7 @@ def test_b10_rows_that_somebody_keeps_removing_are_contested(
         lambda: relay.events(router.name),
     )
     assert "cerebro_contested_rows_total 1.0" in agent.metrics()
+    assert 'cerebro_drift_total{part="access"} 3.0' in agent.metrics()
     # At the resync it is still put right.
     router.remove(BINDING, router.row(BINDING)[".id"])
     relay.until(

@@ -88,6 +88,15 @@ def test_z1_z2_a_session_costs_the_same_among_many(relay: Relay) -> None:
     assert writes == WRITES * SESSIONS
     assert commands <= COMMANDS * SESSIONS
 
+    # Events are no further write for each: the Device tells of many at once.
+    relay.until(
+        lambda: "SessionsGranted" in relay.events(router.name),
+        "the Device tells of many Sessions",
+        lambda: relay.events(router.name),
+    )
+    reasons = relay.kubectl("get", "events", "-o", "name").splitlines()
+    assert len(reasons) < SESSIONS / 2
+
     statuses = statuses_of(relay)
     assert len(statuses) == SESSIONS
     assert max(statuses) <= STATUSES

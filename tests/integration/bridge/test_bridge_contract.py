@@ -127,6 +127,20 @@ async def test_the_endpoints_that_say_how_the_relay_is(
         *("ready", "ok"),
         "ok",
     )
+    for path, checks in (
+        ("/healthz", {"eventLoop"}),
+        ("/livez", {"eventLoop"}),
+        ("/readyz", {"serving", "store", "rights"}),
+    ):
+        assert (await relay.get(path)).json() == {"ok": True}
+        probe = (await relay.get(f"{path}?verbose")).json()
+        assert probe["ok"]
+        assert probe["checks"] == dict.fromkeys(checks, "ok")
+        assert probe["facts"] == {
+            "storeComplete": True,
+            "apiServerAnswers": True,
+            "orderCheck": "off",
+        }
     full = (await relay.get("/health/full")).json()
     assert (full["ok"], full["redis"]) == (True, True)
     assert full["uptime"] >= 0

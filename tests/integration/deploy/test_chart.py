@@ -143,6 +143,48 @@ def test_the_chart_has_the_same_objects_as_each_overlay(
         assert have[name] == item, name
 
 
+def test_the_chart_has_the_same_monitoring_as_kustomize(
+    control_plane: ControlPlane,
+) -> None:
+    without = ("--set", "crds.enabled=false")
+    plain_ones = by_name(charted(*values("single-node"), *without))
+    all_of_it = "monitoring.enabled=true,monitoring.dashboard=true"
+    manifests = charted(*values("single-node"), *without, "--set", all_of_it)
+
+    more = {
+        name: item
+        for name, item in by_name(manifests).items()
+        if name not in plain_ones
+    }
+
+    assert more == by_name(rendered(control_plane, "monitoring"))
+
+
+def test_monitoring_has_the_labels_that_a_prometheus_looks_for() -> None:
+    labels = "monitoring.labels.release=stack"
+    all_of_it = "monitoring.enabled=true,monitoring.dashboard=true"
+    secrets = "agent.metricsSecretName=a,bridge.secretName=b"
+    manifests = charted(
+        *values("single-node"), "--set", f"{all_of_it},{labels},{secrets}"
+    )
+
+    labelled = {
+        item["kind"]
+        for item in manifests
+        if item["metadata"].get("labels", {}).get("release") == "stack"
+    }
+    monitors = only(manifests, "PodMonitor").values()
+    endpoints = [item["spec"]["podMetricsEndpoints"][0] for item in monitors]
+    asked = {
+        endpoint["authorization"]["credentials"]["name"]
+        for endpoint in endpoints
+        if "authorization" in endpoint
+    }
+
+    assert labelled == {"PodMonitor", "PrometheusRule", "ConfigMap"}
+    assert asked == {"a", "b"}
+
+
 def test_the_chart_brings_the_crds_and_keeps_them() -> None:
     """As templates: Helm never upgrades what is in a chart's `crds/`."""
     wanted = {}
@@ -190,6 +232,7 @@ def test_lint_is_content(overlay: str) -> None:
         ("image.repository=", "image.repository must be set"),
         ("agent.resources.memory=1Gi", "'/agent/resources'.*'memory'"),
         ("agent.metricsSecretName=A", "'/agent/metricsSecretName'.*pattern"),
+        ("monitoring.labels.release=1", r"'/monitoring/labels/release'"),
         ("crds.keep=never", "'/crds/keep'.*want boolean"),
         ("operators=2", "'operators' not allowed"),
         ("bridge.replicas=2", "bridge.replicas must be 1 where bridge.apart"),

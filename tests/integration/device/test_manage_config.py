@@ -11,6 +11,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from integration.device.managed import (
@@ -309,6 +310,8 @@ async def test_b10_what_is_changed_by_hand_is_repaired_and_a_fight_is_said() -> 
         has_device(live, router)
         await live.until_ready("Device", "r", "Equal")
         peers = "/interface/wireguard/peers"
+        drift = ("cerebro_drift_total", {"part": "configuration"})
+        before = REGISTRY.get_sample_value(*drift) or 0
 
         for _ in range(3):
             await live.until(lambda: not armed(router), "confirmed")
@@ -326,6 +329,7 @@ async def test_b10_what_is_changed_by_hand_is_repaired_and_a_fight_is_said() -> 
 
         ready = await live.until_ready("Device", "r", "Contested")
         assert peers in ready["message"]
+        assert REGISTRY.get_sample_value(*drift) == before + 3
 
 
 async def test_what_a_person_pastes_and_what_the_agent_does_come_to_the_same() -> (

@@ -23,6 +23,17 @@ def a_name() -> str:
     return f"p-{secrets.token_hex(3)}"
 
 
+def until_told(world: World, kind: str, name: str, *reasons: str) -> None:
+    """Wait until `kubectl describe` tells these Events."""
+
+    def is_told() -> bool:
+        text = world.kubectl("describe", kind, name)
+        events = text.partition("\nEvents:")[2]
+        return all(reason in events for reason in reasons)
+
+    world.until(is_told, f"describe {kind} {name} tells {reasons}")
+
+
 def test_a_peer_removed_by_hand_is_put_back(
     world: World, node: HubNode, agent: NodeAgent
 ) -> None:
@@ -37,6 +48,9 @@ def test_a_peer_removed_by_hand_is_put_back(
     shown = node.shown()
     assert shown.peers[keys.public].allowed_ips == {"10.64.1.1/32"}
     assert shown.peers[keys.public].keepalive == "25"
+
+    until_told(world, "hub", HUB, "InterfaceUp", "DriftRepaired")
+    until_told(world, "peer", name, "Applied")
 
 
 def test_allowed_ips_changed_by_hand_are_put_right(

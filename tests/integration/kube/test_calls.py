@@ -17,6 +17,7 @@ from cerebro.kube.client.errors import (
     NotFound,
     Unavailable,
 )
+from cerebro.kube.event_reasons import EXPIRED
 from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.resources import DEVICE, SESSION, UNFINISHED, Session
@@ -333,11 +334,7 @@ async def test_an_event_is_posted_once(
     recorder = Recorder(agent[1], component="agent", instance="node-1")
     for _ in range(3):
         recorder.post(
-            about,
-            "Warning",
-            "Contested",
-            "somebody else changes it: ç" * 100,
-            action="Repair",
+            about, EXPIRED, device="r", message="its time is over: ç" * 100
         )
     arguments = (
         "get",
@@ -355,4 +352,4 @@ async def test_an_event_is_posted_once(
         if await posted():
             break
         await asyncio.sleep(0.05)
-    assert await posted() == "Contested"
+    assert await posted() == "Expired"

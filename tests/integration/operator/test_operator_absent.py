@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
+import urllib.error
+import urllib.request
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -104,6 +107,49 @@ def test_e12_hub_of_a_lost_node_and_what_only_we_said_is_withdrawn(
         return cluster.ready("hub", "hub") is None
 
     cluster.until(is_withdrawn, "nobody else says anything of this Hub")
+
+    # The story of it.
+    def is_told() -> bool:
+        text = cluster.kubectl("describe", "hub", "hub")
+        events = text.partition("\nEvents:")[2]
+        lines = [line.split()[:2] for line in events.splitlines()]
+        return (
+            ["Warning", "AgentLost"] in lines
+            and ["Normal", "AgentBack"] in lines
+            and "relay.cerebro.dev/operator" in events
+        )
+
+    cluster.until(is_told, "kubectl describe tells it")
+
+
+def test_e11_the_operators_probes_name_their_checks(
+    cluster: Cluster, operator: OperatorProcess
+) -> None:
+    operator.start()
+    cluster.until(
+        lambda: operator.log.exists() and operator.says("probes and metrics"),
+        "it listens",
+    )
+    (address,) = re.findall(
+        r"probes and metrics on (127\.0\.0\.1:\d+)", operator.log.read_text()
+    )
+
+    def page(path: str) -> str:
+        try:
+            with urllib.request.urlopen(f"http://{address}{path}") as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            return f"{error.code}"
+
+    cluster.until(lambda: page("/readyz") == "ok", "it is ready")
+    for path, ready in (("/healthz", 0), ("/livez", 0), ("/readyz", 1)):
+        assert page(path) == "ok"
+        verbose = json.loads(page(f"{path}?verbose"))
+        assert verbose["ok"]
+        assert set(verbose["checks"].values()) == {"ok"}
+        assert {"watcher", "agents", "finalizers"} <= verbose["checks"].keys()
+        assert ("permitted" in verbose["checks"]) == bool(ready)
+        assert {"lease", "storeComplete"} <= verbose["facts"].keys()
 
 
 def test_a8_session_without_a_device_waits_and_is_then_failed(

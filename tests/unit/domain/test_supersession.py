@@ -14,10 +14,10 @@ from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.references import device_of, hub_of, superseded_by
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi
-from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.status_writer import StatusWriter
 from cerebro.resources import PEER, SESSION, Device
+from support.events import Events
 from support.tunnels import NoTunnels
 
 M, N = "AA:00:00:00:00:01", "AA:00:00:00:00:02"
@@ -35,7 +35,7 @@ class Agent:
             api=cast(KubeApi, SimpleNamespace(clock_skew=None)),
             store=self.store,
             statuses=cast(StatusWriter, None),
-            recorder=cast(Recorder, None),
+            recorder=Events().as_recorder(),
             direct=cast(Lease, None),
             by_device=self.store.add_index(SESSION, device_of),
             superseding=self.store.add_index(SESSION, superseded_by),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from cerebro.kube.client.errors import (
     AlreadyExists,
@@ -279,6 +280,28 @@ async def held(api: FakeApi) -> asyncio.Task[None]:
     await asyncio.wait_for(mine.wait_held(), 10)
     api.calls.clear()
     return task
+
+
+def shown() -> float | None:
+    return REGISTRY.get_sample_value("cerebro_lease_held", {"name": "test"})
+
+
+async def test_who_waits_for_a_lease_shows_so_and_who_is_done_shows_nothing() -> (
+    None
+):
+    """A Hub's Lease goes with the Hub: nothing is to be left of its name."""
+    api = FakeApi()
+    first = await held(api)
+    assert shown() == 1
+    await stop(first)
+    assert shown() is None
+
+    api.down = True
+    second = asyncio.create_task(lease(api, "me").run())
+    await until(lambda: api.calls[-1] == "get")
+    assert shown() == 0
+    await stop(second)
+    assert shown() is None
 
 
 async def test_e14_a_lease_is_given_back_in_one_call() -> None:

@@ -1,5 +1,6 @@
 """E11: liveness by heartbeats, and the pages that say it, on loopback; E10: when a 403 counts."""
 
+import json
 from typing import Any, cast
 
 import aiohttp
@@ -53,6 +54,17 @@ async def test_e11_pages() -> None:
             '"lease": "held"' in text,
             '"watchers": "silent"' in text,
         ) == (503, True, True)
+        _, text = await get("/readyz?verbose", "hush")
+        answer = json.loads(text)
+        assert answer["checks"] == {"watchers": "failed", "api": "failed"}
+        troubles.update(watchers=None, api=None)
+        for path, checks in (
+            ("/livez", {"watchers": "ok"}),
+            ("/readyz", {"watchers": "ok", "api": "ok"}),
+        ):
+            _, text = await get(f"{path}?verbose", "hush")
+            answer = json.loads(text)
+            assert (answer["ok"], answer["checks"]) == (True, checks)
         assert (await get("/metrics"))[0] == 401
         status, text = await get("/metrics", "hush")
         assert status == 200

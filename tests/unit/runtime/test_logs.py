@@ -31,12 +31,34 @@ def test_library_loggers_come_out_as_json_too(stream: io.StringIO) -> None:
     logging.getLogger("kopf.activities").warning("from %s", "kopf")
     structlog.stdlib.get_logger("ours").info("granted", device="router-1")
     first, second = lines(stream)
-    assert (first["event"], first["level"], first["logger"]) == (
+    assert (first["message"], first["level"], first["logger"]) == (
         "from kopf",
         "warning",
         "kopf.activities",
     )
-    assert (second["event"], second["device"]) == ("granted", "router-1")
+    assert (second["message"], second["device"]) == ("granted", "router-1")
+
+
+def test_each_line_begins_with_the_same_fields_and_has_no_empty_one(
+    stream: io.StringIO,
+) -> None:
+    with structlog.contextvars.bound_contextvars(device="ns/r1", hub=None):
+        logging.getLogger("ours").warning("a", extra={"order": None})
+        structlog.stdlib.get_logger("ours").info("b", level_="x", time="now")
+    first, second = lines(stream)
+    assert list(first) == ["time", "level", "logger", "message", "device"]
+    assert first["time"] != "now"
+    assert str(first["time"]).endswith("Z")
+    assert (second["message"], second["time_"]) == ("b", "now")
+
+
+def test_lines_for_people_have_the_same_facts(stream: io.StringIO) -> None:
+    logs.configure("INFO", "console", stream=stream)
+    structlog.stdlib.get_logger("ours").info("granted", device="ns/r1")
+    (line,) = stream.getvalue().splitlines()
+    assert "granted" in line
+    assert "device=ns/r1" in line
+    assert not line.startswith("{")
 
 
 def test_secrets_are_masked_by_their_key_at_any_depth(

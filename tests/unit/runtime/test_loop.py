@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import structlog
 
 from cerebro.kube.client.batch import AT_ONCE, each
 from cerebro.kube.client.errors import Conflict, KubeError, Unavailable
@@ -152,6 +153,9 @@ class FailsOnce:
 
     async def run(self) -> None:
         self.runs += 1
+        assert structlog.contextvars.get_contextvars() == {
+            "device": "ns/thing"
+        }, "of the object, and not of who woke the loop"
         if self.runs == 1:
             raise ValueError("ours")
         await self.gone.wait()
@@ -165,9 +169,13 @@ async def test_after_an_error_of_ours_a_loop_begins_anew_and_ends_with_its_objec
     failures: list[str] = []
     ended: list[loops.Key] = []
     table: LoopTable[FailsOnce] = LoopTable(
-        "Thing", failed=lambda: failures.append("one"), ended=ended.append
+        "Thing",
+        logged_as="device",
+        failed=lambda: failures.append("one"),
+        ended=ended.append,
     )
     assert table.ensure("ns", "thing") is None, "loops run from `start` on"
+    structlog.contextvars.bind_contextvars(hub="ns/hub")
     async with asyncio.TaskGroup() as tasks:
         table.start(
             tasks,

@@ -22,7 +22,7 @@ class DeviceManager:
     def __init__(self, context: AgentContext) -> None:
         self._context = context
         self._loops: LoopTable[DeviceLoop] = LoopTable(
-            "Device", failed=self._failed
+            "Device", logged_as="device", failed=self._failed
         )
 
     def start(self, tasks: asyncio.TaskGroup) -> None:

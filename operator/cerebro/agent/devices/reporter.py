@@ -19,7 +19,9 @@ from cerebro.agent.devices.config.guard import guard_state
 from cerebro.agent.devices.identity import renaming
 from cerebro.agent.devices.model import DeviceWarning
 from cerebro.agent.devices.status import DeviceFindings, device_status
+from cerebro.agent.devices.story import DeviceStory
 from cerebro.domain.conditions import same_meaning
+from cerebro.kube.event_reasons import of_condition
 from cerebro.kube.status_writer import Write
 from cerebro.resources import DEVICE, Device
 
@@ -38,6 +40,7 @@ class DeviceReporter:
 
     def __init__(self, context: AgentContext) -> None:
         self._context = context
+        self._story = DeviceStory(context.recorder)
         self._written: dict[str, Any] | None = None
         self._written_at = 0.0
         self._warnings: list[DeviceWarning] = []
@@ -90,6 +93,7 @@ class DeviceReporter:
         )
 
         self._context.statuses.put(write)
+        self._story.tell(device, status)
 
         return None
 
@@ -121,9 +125,8 @@ class DeviceReporter:
                 "Device %s/%s: %s", device.namespace, device.name, message
             )
 
-            self._context.recorder.post(
-                device, "Warning", reason, message, action="Connect"
-            )
+            told = of_condition(reason, DEVICE.kind, "Connect")
+            self._context.recorder.post(device, told, message=message)
 
     def _with_figures(
         self,

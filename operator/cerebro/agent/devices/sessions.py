@@ -33,6 +33,14 @@ from cerebro.agent.devices.access.roster import Roster
 from cerebro.domain.conditions import Obstacle
 from cerebro.domain.lifecycle import RouterObservation, judge
 from cerebro.kube.cache.references import device_of
+from cerebro.kube.event_reasons import (
+    DRIFT_REPAIRED,
+    EXPIRED,
+    GRANTED,
+    REVOKED,
+    SESSIONS_ENDED,
+    SESSIONS_GRANTED,
+)
 from cerebro.kube.objects import StoredObject
 from cerebro.resources import SESSION, Device, Session, reasons
 from cerebro.routeros.access.marker import client_id
@@ -47,6 +55,11 @@ _OFFLINE = Obstacle(
 _NOT_LOOKED = Obstacle(
     reasons.NOT_LOOKED_YET, "the router has not answered yet", looked=False
 )
+
+_MANY = 10
+"""Sessions that one pass lets in or puts out, above which the Device tells it
+too.
+"""
 
 
 class DeviceSessions:
@@ -66,6 +79,8 @@ class DeviceSessions:
         self._device = device
         self._reporter = SessionReporter(context)
         self._contention = ContentionTracker()
+        self._drifted = 0
+        """Clients whose rows the last pass repaired."""
         self._roster = Roster()
         self._frozen: dict[str, tuple[frozenset[str], bool]] = {}
         """By the UID of a Session about which nothing is decided (rule B9):
@@ -263,6 +278,7 @@ class DeviceSessions:
         """
         self._told = None
         await exhaust(self._report_each(device, result))
+        self._tell_of_pass(device)
         await self.refresh()
 
     def _report_each(
@@ -285,6 +301,26 @@ class DeviceSessions:
                 self._changed.add(uid)
 
             yield
+
+    def _tell_of_pass(self, device: Device) -> None:
+        """Post Events about the Device: of rows that were repaired, and of many
+        Sessions at once, which may have had none of their own.
+        """
+        recorder = self._context.recorder
+        news = self._reporter.news
+        granted = news[GRANTED.reason]
+        ended = news[EXPIRED.reason] + news[REVOKED.reason]
+        news.clear()
+
+        if granted > _MANY:
+            recorder.post(device, SESSIONS_GRANTED, count=granted)
+
+        if ended > _MANY:
+            recorder.post(device, SESSIONS_ENDED, count=ended)
+
+        if self._drifted:
+            message = f"entries of {self._drifted} clients were missing or changed on the router; they were put right"
+            recorder.post(device, DRIFT_REPAIRED, message=message)
 
     async def report_unreached(
         self, device: Device, obstacle: Obstacle | None, *, lasting: bool
@@ -363,9 +399,10 @@ class DeviceSessions:
         """
         now = time.monotonic()
         granted, ended = granted_and_ended(result)
-        self._contention.note(
+        self._drifted = self._contention.note(
             result.repaired, granted, ended, now, everything=full_pass
         )
+        self._context.metrics.drifted("access", self._drifted)
         self._contention.note_logouts(
             result.plan.logged_out, granted.keys(), now
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from functools import partial
 
 from cerebro.agent.context import AgentContext
@@ -41,7 +42,7 @@ from cerebro.resources.naming import ANNOTATION_RESYNC_AT
 from cerebro.runtime.loop import wait_for_wake
 from cerebro.runtime.threads import in_thread
 from cerebro.wireguard.backend import Backend, WireGuardError
-from cerebro.wireguard.model import Interface
+from cerebro.wireguard.model import DesiredPeer, Interface
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,8 @@ class HubLoop:
         self._schedule = HubSchedule()
         self._removals = RemovalWindow()
         self._own_addresses: frozenset[str] = frozenset()
+        self._asked: Mapping[str, DesiredPeer] = {}
+        """The peers that the last pass made sure of, by public key."""
         self._reading: Interface | None = None
         """As read in this turn, once it is known to be ours."""
 
@@ -276,6 +279,8 @@ class HubLoop:
             self._watchdog.end()  # no backend has it
 
         self._own_addresses = outcome.own_addresses
+        self._asked = outcome.asked
+        self._hub_reporter.story.repaired(hub, outcome.repaired)
         findings.last_resync_at = self._schedule.answered
 
         # What came of it.
@@ -312,6 +317,7 @@ class HubLoop:
             removals=self._removals,
             before=self.view.contacts,
             own_addresses=self._own_addresses,
+            asked=self._asked,
         )
 
     def _check(self, hub: Hub) -> None:
@@ -415,6 +421,7 @@ class HubLoop:
     def _forget(self) -> None:
         """Forget the Peers: whoever carries the Hub now knows better."""
         self._inputs.heard = {}
+        self._asked = {}
         self._observer.forget()
 
     async def _clean_up(self, hub: Hub) -> None:

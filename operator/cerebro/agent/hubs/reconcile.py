@@ -28,6 +28,7 @@ from cerebro.agent.hubs.peers.outcome import (
 )
 from cerebro.agent.hubs.peers.plan import PeersPlan, plan
 from cerebro.agent.hubs.status import HubFindings, failed_pass, note_link
+from cerebro.agent.hubs.story import drifted
 from cerebro.domain.conditions import Obstacle
 from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.runtime.threads import Answer, in_thread
@@ -35,7 +36,7 @@ from cerebro.wireguard import choose, links
 from cerebro.wireguard.apply import Applied, apply
 from cerebro.wireguard.backend import Backend, WireGuardError
 from cerebro.wireguard.dry_run import LINES, DryRun
-from cerebro.wireguard.model import Endpoint, Interface
+from cerebro.wireguard.model import DesiredPeer, Endpoint, Interface
 from cerebro.wireguard.networks import (
     interface_address,
 )
@@ -100,6 +101,10 @@ class HubOutcome:
     """
     own_addresses: frozenset[str] = frozenset()
     """As in `HubReconciler`, for the next pass."""
+    asked: Mapping[str, DesiredPeer] = field(default_factory=dict)
+    """The peers that the pass made sure of, by public key."""
+    repaired: int = 0
+    """How many of them had been put right before and were not any more."""
 
 
 @dataclass
@@ -128,6 +133,8 @@ class HubReconciler:
     """Addresses that the Hub asked for while this node carries it: they go
     with their line in the spec.
     """
+    asked: Mapping[str, DesiredPeer] = field(default_factory=dict)
+    """The peers that the pass before made sure of, by public key."""
     connected: Callable[[], Sequence[tuple[str, str]]] = links.connected
     """Reads the addresses of the node's links."""
 
@@ -269,6 +276,7 @@ class HubReconciler:
             changes = peers_plan.changes
             present = keys_after(actual, changes, refused)
             outcome.changes = changes_made(actual, changes, refused)
+            self._note_peers(outcome, peers_plan, actual, refused)
 
         if findings.obstacle is not None:
             mark_blocked(peers_plan, present, findings.obstacle)
@@ -280,6 +288,27 @@ class HubReconciler:
             present=present,
             refused=refused,
             unrouted=unrouted,
+        )
+
+    def _note_peers(
+        self,
+        outcome: HubOutcome,
+        peers_plan: PeersPlan,
+        actual: Interface,
+        refused: Mapping[str, str],
+    ) -> None:
+        """Note which peers are as desired now, and how many were put right."""
+        desired = peers_plan.desired
+        outcome.asked = desired
+        if refused:
+            outcome.asked = {
+                key: peer
+                for key, peer in desired.items()
+                if key not in refused
+            }
+
+        outcome.repaired = drifted(
+            peers_plan.changes, self.asked, desired, actual, refused
         )
 
     def _decide(

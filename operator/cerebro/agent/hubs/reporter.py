@@ -10,6 +10,7 @@ from typing import Any
 
 from cerebro.agent.context import FIELD_MANAGER, AgentContext
 from cerebro.agent.hubs.status import HubFindings, hub_status
+from cerebro.agent.hubs.story import HubStory
 from cerebro.domain.conditions import same_meaning
 from cerebro.kube.status_writer import Write
 from cerebro.resources import HUB, Hub
@@ -24,6 +25,7 @@ class HubReporter:
     def __init__(self, context: AgentContext, node: str) -> None:
         self._context = context
         self._node = node
+        self.story = HubStory(context.recorder, node)
         self._written: dict[str, Any] = {}
         self._written_at = 0.0
 
@@ -42,6 +44,7 @@ class HubReporter:
 
         self._written = status
         self._written_at = now
+        self.story.tell(hub, status)
         meta = hub.metadata
         self._context.statuses.put(
             Write(

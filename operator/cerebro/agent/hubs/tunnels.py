@@ -37,7 +37,9 @@ class HubTunnels:
     def __init__(
         self, store: Store, peers_by_hub: Index, tunnel_changed: TunnelChanged
     ) -> None:
-        self.loops: LoopTable[HubLoop] = LoopTable("Hub", ended=self._forget)
+        self.loops: LoopTable[HubLoop] = LoopTable(
+            "Hub", logged_as="hub", ended=self._forget
+        )
         self._store = store
         self._peers_by_hub = peers_by_hub
         self._tunnel_changed = tunnel_changed

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -72,6 +72,8 @@ class AuditLog:
         self._writing: asyncio.Task[None] | None = None
         self.dropped = 0
         """Lines that found no room."""
+        self.on_dropped: Callable[[], object] = lambda: None
+        """Is called for each of them."""
 
     @classmethod
     def of(cls, settings: AuditSettings) -> AuditLog:
@@ -117,6 +119,7 @@ class AuditLog:
 
         if len(self._lines) >= MAX_WAITING:
             self.dropped += 1
+            self.on_dropped()
             return
 
         line: dict[str, Any] = {

@@ -37,6 +37,7 @@ from cerebro.bridge.endpoints.page import (
     refusals_of,
     tag_of,
 )
+from cerebro.bridge.endpoints.probes import ProbeEndpoints
 from cerebro.bridge.endpoints.routers import RouterEndpoints
 from cerebro.bridge.endpoints.sessions import SessionEndpoints
 from cerebro.bridge.endpoints.status import StatusEndpoints
@@ -71,6 +72,7 @@ def make_routes(
     """Return all endpoints of a bridge."""
     families: list[Endpoints] = [
         HealthEndpoints(service, state),
+        ProbeEndpoints(state),
         StatusEndpoints(service, devices.wireguard, state),
         OrderEndpoints(service),
         HotspotEndpoints(service, users),

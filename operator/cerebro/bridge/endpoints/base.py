@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Protocol, TypeVar
 
@@ -42,6 +42,12 @@ class BridgeState:
 
     order_check: Literal["ok", "failed", "off"] = "off"
     """Whether orders can be checked; `off` if none are."""
+
+    checks: dict[str, bool] = field(default_factory=dict)
+    """Whether each check passes without which it is not ready."""
+
+    facts: dict[str, bool] = field(default_factory=dict)
+    """What the probes tell besides, and do not depend on."""
 
 
 def read_call(request: Request) -> tuple[Call, Fields]:

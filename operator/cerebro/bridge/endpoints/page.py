@@ -86,6 +86,8 @@ _PARAMETERS = re.compile(r"\{(\w+)(?::path)?\}")
 
 _TAGS = (
     ("/health", "Health and metrics"),
+    ("/livez", "Health and metrics"),
+    ("/readyz", "Health and metrics"),
     ("/metrics", "Health and metrics"),
     ("/relay/metrics", "Health and metrics"),
     ("/relay/health", "Health and metrics"),

@@ -41,6 +41,10 @@ _COUNTED_METHODS = frozenset({"GET", "POST", "HEAD", "DELETE"})
 _OTHER = "other"
 """The label in metrics and logs of what a caller made up."""
 _TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+)
+"""Version, trace, caller's span and flags; later versions may have more."""
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +104,8 @@ class Gate:
         """Let a request through to the application, or answer it; count it in
         either case.
 
-        The answer has `x-request-id`, which the logs name as trace_id.
+        The answer has `x-request-id`; all that is logged meanwhile has it as
+        `traceId`.
         """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -108,6 +113,7 @@ class Gate:
 
         arrival = _Arrival.of(scope)
         answer = _TracedAnswer(send, arrival.trace_id)
+        structlog.contextvars.bind_contextvars(traceId=arrival.trace_id)
         try:
             await self._handle(scope, receive, arrival, answer)
         finally:
@@ -132,7 +138,7 @@ class Gate:
             log.exception(
                 "a request failed",
                 path=self._route(arrival.path),
-                trace_id=arrival.trace_id,
+                traceId=arrival.trace_id,
             )
 
             if not answer.begun:
@@ -336,7 +342,8 @@ class _Arrival:
         """Return the path and headers of a request.
 
         Its trace is the caller's `x-request-id` if that is printable ASCII
-        without blanks, else a new one.
+        without blanks; else the trace of its `traceparent`, as W3C Trace
+        Context has it; else a new one.
         """
 
         arrived = time.monotonic()
@@ -345,10 +352,22 @@ class _Arrival:
             for name, value in scope["headers"]
         }
 
-        given = headers.get("x-request-id", "")
-        trace_id = given if _TRACE_ID.fullmatch(given) else _new_trace_id()
+        trace_id = _given_trace_id(headers) or _new_trace_id()
 
         return cls(scope["path"], headers, trace_id, arrived)
+
+
+def _given_trace_id(headers: Mapping[str, str]) -> str | None:
+    """Return the trace that a caller names; None if none that can be used."""
+    given = headers.get("x-request-id", "")
+    if _TRACE_ID.fullmatch(given):
+        return given
+
+    parent = _TRACEPARENT.fullmatch(headers.get("traceparent", "").strip())
+    if parent is None or not parent["trace"].strip("0"):
+        return None
+
+    return parent["trace"]
 
 
 def _new_trace_id() -> str:

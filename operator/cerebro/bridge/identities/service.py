@@ -250,7 +250,7 @@ class IdentityService:
         except (TimeoutError, ApiError) as error:
             log.warning(
                 "a refresh goes on before its hello is carried out",
-                trace_id=hello.trace_id,
+                traceId=hello.trace_id,
                 error=str(error),
             )
 

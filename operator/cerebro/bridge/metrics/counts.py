@@ -117,7 +117,7 @@ class _Figures:
             "relay_records_written", "Records of access that were written."
         )
 
-        self.audit_dropped = self._gauge(
+        self.audit_dropped = self._counter(
             "relay_audit_lines_dropped",
             "Audit lines that found no room while none could be written.",
         )

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import get_args
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -23,6 +24,7 @@ from cerebro.domain.lifecycle import (
 from cerebro.kube.cache.store import Store
 from cerebro.kube.objects import Change
 from cerebro.resources import DEVICE, SESSION, Device, Session
+from cerebro.resources.session import SessionPhase
 
 WAITS_LONG = timedelta(seconds=60)
 """How long a paid order waits before it is shown."""
@@ -33,8 +35,8 @@ UNKNOWN_ROUTER = "unknown"
 """The label of orders whose router has no Device, or names none."""
 _MAX_CLIENTS = 50_000
 """Clients whose trials of a day are counted, to bound the memory."""
-_LABELS = ("router_id",)
-
+_NEW = "New"
+_PHASES = (_NEW, *get_args(SessionPhase))
 _OPEN_STATES = ("Open", "HalfOpen")
 
 WaitingOrders = Callable[[datetime], Iterable[str | None]]
@@ -46,6 +48,9 @@ written yet.
 @dataclass(frozen=True, slots=True)
 class _Figures:
     """What a Session counts for."""
+
+    phase: str
+    """Its phase; New until an agent has looked at it."""
 
     active: bool
     """Whether its client has access."""
@@ -74,6 +79,7 @@ class WatchedObjects(Collector):
         # By the names of Devices.
         self._active: Counter[str] = Counter()
         self._waiting: dict[str, dict[str, datetime]] = {}
+        self._phases: Counter[str] = Counter()
         self._endless = 0
         self._trials = _TrialsOfADay()
 
@@ -94,6 +100,7 @@ class WatchedObjects(Collector):
         devices = self._devices()
 
         active: Counter[str] = Counter()
+        online: Counter[str] = Counter()
         open_circuits: Counter[str] = Counter()
         waiting = self._unwritten(devices, now - WAITS_LONG)
         eager: Counter[str] = Counter()
@@ -102,12 +109,15 @@ class WatchedObjects(Collector):
         for device in devices:
             router_id = device.router_id
             active[router_id] += self._active[device.name]
+            online[router_id] |= _is_online(device)
             open_circuits[router_id] |= _is_open(device)
             waiting[router_id] += self._waiting_long(device.name, now)
             eager[router_id] += self._trials.clients(device.name, now.date())
 
         yield from (
+            _by_label("phase", "relay_sessions", SESSIONS, self._by_phase()),
             _by_router("relay_active_sessions", ACTIVE_SESSIONS, active),
+            _by_router("relay_router_online", ROUTER_ONLINE, online),
             _by_router(
                 "relay_circuit_breaker_state", CIRCUIT_BREAKER, open_circuits
             ),
@@ -121,6 +131,12 @@ class WatchedObjects(Collector):
                 value=self._endless,
             ),
         )
+
+    def _by_phase(self) -> Counter[str]:
+        """Return how many Sessions are in each phase, 0 for those that none
+        is in.
+        """
+        return Counter({phase: self._phases[phase] for phase in _PHASES})
 
     def _devices(self) -> list[Device]:
         return list(self._store.models(DEVICE, Device, self._namespace))
@@ -177,6 +193,7 @@ class WatchedObjects(Collector):
         """Count a Session as it is now, or with -1 as it was no more."""
         figures = _figures(session)
         device = session.spec.device_ref.name
+        self._phases[figures.phase] += sign
         self._endless += sign * figures.endless
 
         if figures.active:
@@ -254,6 +271,12 @@ class _TrialsOfADay:
             self._eager.clear()
 
 
+SESSIONS = (
+    "Unfinished Sessions by phase; New until an agent has looked at them."
+)
+ROUTER_ONLINE = (
+    "1 if the router answered and took the login when it was last spoken to."
+)
 ACTIVE_SESSIONS = "Sessions whose clients have access, by router."
 CIRCUIT_BREAKER = "1 while the router is left alone as it failed several times, or is tried once after that; else 0."
 PAID_ORDERS_WAITING = (
@@ -269,11 +292,26 @@ SESSIONS_WITHOUT_END = "Sessions of the bridge that only a revoke ends."
 def _by_router(
     name: str, text: str, values: Counter[str]
 ) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, text, labels=_LABELS)
-    for router_id, value in sorted(values.items()):
-        family.add_metric((router_id,), value)
+    return _by_label("router_id", name, text, values)
+
+
+def _by_label(
+    label: str, name: str, text: str, values: Counter[str]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=(label,))
+    for label_value, value in sorted(values.items()):
+        family.add_metric((label_value,), value)
 
     return family
+
+
+def _is_online(device: Device) -> bool:
+    """Return whether the agent could use the router's API at its last try."""
+    conditions = (
+        device.status.condition(name)
+        for name in ("Reachable", "Authenticated")
+    )
+    return all(each and each.status == "True" for each in conditions)
 
 
 def _is_open(device: Device) -> bool:
@@ -289,6 +327,7 @@ def _figures(session: Session) -> _Figures:
     again.
     """
     return _Figures(
+        phase=session.status.phase or _NEW,
         active=session.status.phase == "Active",
         endless=_is_endless(session),
         waiting_since=_waiting_since(session),

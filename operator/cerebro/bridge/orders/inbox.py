@@ -318,7 +318,14 @@ class Inbox(Generic[R]):
             del self._newest_apart[place]
 
     async def _try(self, entry: Entry, trouble: _Trouble) -> bool:
-        """Try to carry out an entry; return whether it is over."""
+        """Try to carry out an entry; return whether it is over. All that is
+        logged meanwhile has the trace of its request.
+        """
+        trace_id = entry.intent.trace_id
+        with structlog.contextvars.bound_contextvars(traceId=trace_id or None):
+            return await self._attempt(entry, trouble)
+
+    async def _attempt(self, entry: Entry, trouble: _Trouble) -> bool:
         try:
             async with self._slots.taken():
                 if not await self._store.still_holds(entry.seq):

@@ -79,7 +79,7 @@ class OrderService:
             log.warning(
                 "a trial was shortened",
                 order=order.order_id,
-                trace_id=order.trace_id,
+                traceId=order.trace_id,
             )
 
         if self.settings.dry_run:

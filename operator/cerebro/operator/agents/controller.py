@@ -21,6 +21,8 @@ from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.batch import each
 from cerebro.kube.client.errors import Invalid, NotFound
 from cerebro.kube.client.server_clock import server_now
+from cerebro.kube.event_reasons import AGENT_BACK, AGENT_LOST
+from cerebro.kube.events import Recorder
 from cerebro.operator import metrics
 from cerebro.operator.agents.liveness import (
     LeaseAges,
@@ -59,6 +61,7 @@ class AgentWatch:
         self,
         api: KubeApi,
         store: Store,
+        events: Recorder,
         *,
         namespace: str,
         namespaces: Iterable[str],
@@ -70,6 +73,7 @@ class AgentWatch:
 
         self._api = api
         self._store = store
+        self._events = events
         self._namespace = namespace
         self._namespaces = tuple(namespaces)
         self._ages = LeaseAges(lost_after)
@@ -80,6 +84,9 @@ class AgentWatch:
         """UIDs of objects whose agent is back, and whose Ready the operator
         has withdrawn.
         """
+
+        self._lost: set[str] = set()
+        """UIDs of objects whose agent is lost, until it is back."""
 
         self.lost_devices: frozenset[tuple[str, str]] = frozenset()
         """Namespace and name of the Devices whose agent is lost, as of the
@@ -117,6 +124,7 @@ class AgentWatch:
             if lives[lease] is Life.ALIVE and says_lost(item)
         ]
 
+        self._tell_back(owned, lives)
         self._count(lives, lost)
         await each(
             lost, lambda item_and_lease: self._report_lost(*item_and_lease)
@@ -184,6 +192,7 @@ class AgentWatch:
         news.
         """
 
+        self._lost.add(item.metadata.uid)
         holder = self._holders.get(lease) or node_of_agent_lease(lease)
         condition = lost_condition(item, holder or None)
         if not is_news(item, condition):
@@ -195,7 +204,24 @@ class AgentWatch:
             "%s %s/%s: its agent is lost", item.kind, item.namespace, item.name
         )
 
+        # Thousands of Peers may be behind a Hub, which tells it for them.
+        if not isinstance(item, Peer):
+            self._events.post(item, AGENT_LOST, message=condition.message)
+
         return True
+
+    def _tell_back(
+        self, owned: list[tuple[Owned, str]], lives: dict[str, Life]
+    ) -> None:
+        """Post that the agent is back, where it was lost."""
+        self._lost &= {item.metadata.uid for item, _ in owned}
+        for item, lease in owned:
+            uid = item.metadata.uid
+            if uid in self._lost and lives[lease] is Life.ALIVE:
+                self._lost.discard(uid)
+
+                if not isinstance(item, Peer):
+                    self._events.post(item, AGENT_BACK)
 
     async def _withdraw(self, back: list[Owned]) -> None:
         """Withdraw Ready of the objects whose agent is back, once for each.

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from cerebro.kube import event_reasons
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi
 from cerebro.kube.client.batch import each
@@ -31,7 +32,7 @@ from cerebro.operator.finalizers.plan import (
     decide,
     subject_of,
 )
-from cerebro.resources import HUB, KINDS, Resource, reasons
+from cerebro.resources import HUB, KINDS, Resource
 
 log = logging.getLogger(__name__)
 
@@ -43,21 +44,11 @@ _RETRY = 1.0
 """
 
 _EVENTS = {
-    Cause.TIME_LIMIT: (
-        "FinalizerTimeout",
-        "no agent reported its clean-up within {limit:.0f} s; what it left behind is to be removed by hand",
-    ),
-    Cause.FORCED: (
-        "FinalizerForced",
-        "let go because of its annotation, without clean-up; what it left behind is unknown from now on",
-    ),
-    Cause.HUB_GONE: (
-        reasons.HUB_NOT_FOUND,
-        "let go without clean-up: its Hub does not exist any more",
-    ),
+    Cause.TIME_LIMIT: event_reasons.FINALIZER_TIMEOUT,
+    Cause.FORCED: event_reasons.FINALIZER_FORCED,
+    Cause.HUB_GONE: event_reasons.FINALIZER_WITHOUT_HUB,
 }
-"""Reason and message of the event for a release without clean-up; the other
-causes are the usual way.
+"""What tells a release without clean-up; the other causes are the usual way.
 """
 
 _Key = tuple[str, Name]
@@ -238,8 +229,6 @@ class Finalizers:
             resource.kind, cause.name.lower()
         ).inc()
 
-        reason, text = _EVENTS[cause]
-        message = text.format(limit=self._limit.total_seconds())
         self._events.post(
-            resource, "Warning", reason, message, action="Finalize"
+            resource, _EVENTS[cause], limit=self._limit.total_seconds()
         )

@@ -24,6 +24,7 @@ from cerebro.kube.client.api import KubeApi, Manifest
 from cerebro.kube.client.batch import each
 from cerebro.kube.client.errors import Conflict, Invalid, NotFound
 from cerebro.kube.client.server_clock import server_now
+from cerebro.kube.event_reasons import DEVICE_GONE
 from cerebro.kube.events import Recorder
 from cerebro.kube.objects import Name
 from cerebro.operator import metrics
@@ -42,7 +43,6 @@ from cerebro.resources import (
     Kind,
     Resource,
     Session,
-    reasons,
 )
 from cerebro.resources.kinds import (
     DEVICE_COLUMN,
@@ -239,13 +239,7 @@ class OrphanSearch:
             return False
 
         if verdict.event is not None:
-            self._events.post(
-                item,
-                "Warning",
-                reasons.DEVICE_GONE,
-                verdict.event,
-                action="Finish",
-            )
+            self._events.post(item, DEVICE_GONE, message=verdict.event)
 
         return True
 

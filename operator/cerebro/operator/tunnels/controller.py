@@ -33,6 +33,7 @@ from cerebro.kube.client.errors import (
     NotFound,
 )
 from cerebro.kube.client.server_clock import server_now
+from cerebro.kube.event_reasons import of_condition
 from cerebro.kube.events import Recorder
 from cerebro.kube.objects import Change, Name
 from cerebro.operator import metrics
@@ -259,9 +260,8 @@ class DevicePeers:
             "Identify" if trouble.reason == DUPLICATE_ROUTER_ID else "Allocate"
         )
 
-        self._events.post(
-            device, "Warning", trouble.reason, trouble.message, action=action
-        )
+        told = of_condition(trouble.reason, DEVICE.kind, action)
+        self._events.post(device, told, message=trouble.message)
 
     async def _withdraw_ready(self, device: Device) -> None:
         """Remove Ready, or set it to Unknown until the agent writes it.

@@ -39,7 +39,8 @@ def test_b10_three_repairs_in_ten_minutes_are_contested_and_forgotten_later() ->
         ["c"], {"c": True}, [], 0.0, everything=True
     )  # the first grant is no repair
     for time in (10.0, 20.0):
-        contest.note(["c"], {"c": True}, [], time, everything=False)
+        drifted = contest.note(["c"], {"c": True}, [], time, everything=False)
+        assert drifted == 1
         assert not contest.contested(time)
     contest.note(["c"], {"c": True}, [], 30.0, everything=False)
     assert contest.contested(30.0) == {"c"}
@@ -51,7 +52,8 @@ def test_b10_a_client_that_came_anew_is_not_repaired() -> None:
     contest.note(["c"], {"c": True}, [], 0.0, everything=True)
     contest.note([], {}, [], 1.0, everything=True)
     for time in (2.0, 3.0, 4.0):
-        contest.note(["c"], {"c": False}, [], time, everything=False)
+        drifted = contest.note(["c"], {"c": False}, [], time, everything=False)
+        assert drifted == 0
     assert not contest.contested(4.0)
 
 

@@ -26,7 +26,6 @@ from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.references import device_of, hub_of, superseded_by
 from cerebro.kube.cache.store import Store
 from cerebro.kube.client.api import KubeApi
-from cerebro.kube.events import Recorder
 from cerebro.kube.lease import Lease
 from cerebro.kube.status_writer import StatusWriter, Write
 from cerebro.resources import DEVICE, KINDS, PEER, SESSION, Device, Session
@@ -34,6 +33,7 @@ from cerebro.routeros.access.marker import marker_for
 from cerebro.routeros.access.model import AccessPolicy
 from cerebro.routeros.client.command import Command
 from cerebro.routeros.client.session import WINDOW, RouterSession
+from support.events import Events
 from support.faked_router import FakedRouter
 from support.tables import Tables
 from support.tunnels import NoTunnels
@@ -87,7 +87,7 @@ class World:
             api=cast(KubeApi, self),
             store=self.store,
             statuses=cast(StatusWriter, self),
-            recorder=cast(Recorder, None),
+            recorder=Events().as_recorder(),
             direct=cast(Lease, self.lease),
             by_device=self.store.add_index(SESSION, device_of),
             superseding=self.store.add_index(SESSION, superseded_by),

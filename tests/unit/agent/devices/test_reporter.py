@@ -10,6 +10,7 @@ from cerebro.agent.devices.reporter import DeviceReporter
 from cerebro.agent.devices.status import DeviceFindings
 from cerebro.kube.status_writer import Write
 from cerebro.resources import Device
+from support.events import Events
 
 
 def device(*conditions: dict[str, Any]) -> Device:
@@ -41,6 +42,7 @@ def test_the_loop_comes_again_for_a_ready_that_is_not_what_it_wrote() -> None:
         is_direct=lambda _: True,
         may_write=lambda _: True,
         statuses=SimpleNamespace(put=writes.append),
+        recorder=Events(),
     )
     reports = DeviceReporter(context)  # type: ignore[arg-type]
     findings = DeviceFindings(reachable=True, authenticated=True, settled=True)

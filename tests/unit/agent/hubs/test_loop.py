@@ -32,6 +32,7 @@ from cerebro.wireguard.backend import (
 from cerebro.wireguard.keys import derive_public_key, generate_private_key
 from cerebro.wireguard.model import ActualPeer, Interface, PeerChange
 from cerebro.wireguard.nft import NftError
+from support.events import Events
 from support.hub_node import Leases, a_hub
 from support.tunnels import NoTunnels
 
@@ -213,7 +214,7 @@ class Story:
             api=cast("Any", self.node),
             store=self.store,
             statuses=cast("Any", self.statuses),
-            recorder=nothing,
+            recorder=Events().as_recorder(),
             direct=nothing,
             by_device=nothing,
             superseding=nothing,

@@ -26,6 +26,7 @@ from cerebro.kube.objects import Listing
 from cerebro.kube.status_writer import Write
 from cerebro.resources import DEVICE, HUB, PEER, Peer
 from cerebro.wireguard.model import ActualPeer, Interface, PeerChange
+from support.events import Events
 from support.tunnels import NoTunnels
 from support.virtual_time import VirtualLoop, patch_clocks
 from unit.agent.hubs.test_loop import CARRIED, NODE, FakeNft, a_hubs_body
@@ -103,7 +104,7 @@ class World:
             api=cast("Any", self.node),
             store=self.store,
             statuses=cast("Any", self),
-            recorder=nothing,
+            recorder=Events().as_recorder(),
             direct=nothing,
             by_device=nothing,
             superseding=nothing,

@@ -36,7 +36,11 @@ from support.orders import (
 )
 
 TOKEN_ONLY = {"/relay/health", "/relay/metrics", "/relay/status", "/metrics"}
-PROBES = {"/health", "/health/live", "/health/ready", "/health/full"}
+PROBES = {"/health", "/health/live", "/health/ready", "/health/full"} | {
+    "/healthz",
+    "/livez",
+    "/readyz",
+}
 
 
 def settings(**more: Any) -> BridgeSettings:

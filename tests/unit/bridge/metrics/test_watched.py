@@ -37,13 +37,13 @@ class World:
         body = session_body(name, device, version=self.version)
         self.store.deliver(SESSION, "DELETED", body)
 
-    def values(self, name: str) -> dict[str, float]:
+    def values(self, name: str, label: str = "router_id") -> dict[str, float]:
         """A gauge's values by router; of one without labels under an empty text."""
         (family,) = (
             each for each in self.objects.collect() if each.name == name
         )
         return {
-            sample.labels.get("router_id", ""): sample.value
+            sample.labels.get(label, ""): sample.value
             for sample in family.samples
         }
 
@@ -62,6 +62,39 @@ def test_every_device_has_a_line_under_its_router_id() -> None:
     world.session("two", status={"phase": "Expired"})
     world.gone("one")
     assert world.values("relay_active_sessions") == {"R1": 0, "R2": 0}
+
+
+def test_each_phase_tells_how_many_sessions_are_in_it() -> None:
+    world = World()
+    world.session("one", status=ACTIVE)
+    world.session("two")
+    world.session("three", "b", status={"phase": "Pending"})
+    none = dict.fromkeys(("Expired", "Revoked", "Failed"), 0)
+    first = {"New": 1, "Pending": 1, "Active": 1}
+    assert world.values("relay_sessions", "phase") == {**none, **first}
+    world.session("two", status=ACTIVE)
+    world.gone("one")
+    then = {"New": 0, "Pending": 1, "Active": 1}
+    assert world.values("relay_sessions", "phase") == {**none, **then}
+
+
+@pytest.mark.parametrize(
+    ("reachable", "authenticated", "value"),
+    [("True", "True", 1), ("True", "False", 0), ("False", "True", 0)],
+)
+def test_a_router_is_online_that_answered_and_took_the_login(
+    reachable: str, authenticated: str, value: int
+) -> None:
+    world = World()
+    states = {"Reachable": reachable, "Authenticated": authenticated}
+    conditions = [
+        {"type": name, "status": state, "reason": "Told"}
+        for name, state in states.items()
+    ]
+    body = device_body("a", "R1", version=2, conditions=conditions)
+    world.store.deliver(DEVICE, "MODIFIED", body)
+    online = world.values("relay_router_online")
+    assert online == {"R1": value, "R2": 0}, "R2 was never spoken to"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from cerebro.kube.cache.store import Store
 from cerebro.operator.agents.controller import AgentWatch
 from cerebro.resources import DEVICE
+from support.events import Events
 
 
 class Server:
@@ -67,6 +68,7 @@ async def test_e12_a_look_that_was_broken_off_in_an_outage_begins_all_ages_anew(
 ) -> None:
     """Losing the Lease breaks the look off before the API server's silence is an error."""
     server, store, now = Server(), Store(), 1000.0
+    events = Events()
     monkeypatch.setattr(
         "cerebro.operator.agents.controller.time.monotonic", lambda: now
     )
@@ -74,6 +76,7 @@ async def test_e12_a_look_that_was_broken_off_in_an_outage_begins_all_ages_anew(
     watch = AgentWatch(
         server,  # type: ignore[arg-type]
         store,
+        events.as_recorder(),
         namespace="ns",
         namespaces=("ns",),
         lost_after=60,
@@ -95,3 +98,4 @@ async def test_e12_a_look_that_was_broken_off_in_an_outage_begins_all_ages_anew(
     assert server.applied, (
         "an agent that stays silent after the outage is lost"
     )
+    assert set(events.reasons) == {"AgentLost"}

@@ -28,8 +28,9 @@ class ContentionTracker:
         now: float,
         *,
         everything: bool,
-    ) -> None:
-        """Take in what a pass did, at `now` in monotonic seconds.
+    ) -> int:
+        """Take in what a pass did, at `now` in monotonic seconds; return how
+        many clients' rows somebody else had changed.
 
         `repaired` are the client ids whose rows were missing or changed;
         `granted` says of each that was looked at whether it is granted now;
@@ -38,9 +39,9 @@ class ContentionTracker:
         that all clients were looked at: the others are gone.
         """
 
-        for client in repaired:
-            if client in self._granted:
-                note_event(self._repairs, client, now)
+        drifted = self._granted.intersection(repaired)
+        for client in drifted:
+            note_event(self._repairs, client, now)
 
         self._granted.difference_update(ended)
         self._granted.update(
@@ -55,6 +56,8 @@ class ContentionTracker:
             for client, times in self._repairs.items()
             if client not in ended and now - times[-1] < SPAN
         }
+
+        return len(drifted)
 
     def note_logouts(
         self, logged_out: Iterable[str], granted: Collection[str], now: float

@@ -8,6 +8,7 @@ watch, so that no pass judges by an old one.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +21,7 @@ from cerebro.agent.devices.access.status import (
     live_status,
     status_patch,
 )
+from cerebro.agent.devices.access.story import SessionNews, session_news
 from cerebro.domain.conditions import Obstacle
 from cerebro.domain.lifecycle import is_current
 from cerebro.kube.status_writer import Write
@@ -44,6 +46,8 @@ class SessionReporter:
     def __init__(self, context: AgentContext) -> None:
         self._context = context
         self._reported: dict[str, SessionStatus] = {}
+        self.news: Counter[str] = Counter()
+        """How often each reason of an Event came; whoever reads it clears it."""
 
     def known(self, session: Session) -> Session:
         """Return a Session with the status that was reported last, whether
@@ -144,7 +148,7 @@ class SessionReporter:
             )
 
         self._context.router_metrics.session_reported(session, status, now)
-        _log_change(session, status)
+        self._tell(session, status, looked=plan is not None)
         self._reported[meta.uid] = status
 
         self._context.statuses.put(
@@ -160,29 +164,38 @@ class SessionReporter:
 
         return True
 
+    def _tell(
+        self, session: Session, status: SessionStatus, *, looked: bool
+    ) -> None:
+        """Log what a new status says of a Session, and post an Event."""
+        news = session_news(session, status, looked=looked)
+        if news is None:
+            return
 
-def _log_change(session: Session, status: SessionStatus) -> None:
-    """Log that a Session's client got access, or has it no more, with the
-    trace of the request that made the Session.
+        _log_news(session, news)
+        self._context.recorder.post(session, news.told, **news.values)
+        self.news[news.told.reason] += 1
+
+
+def _log_news(session: Session, news: SessionNews) -> None:
+    """Log what is told of a Session, with the trace of the request that made
+    it.
     """
-    if status.phase == "Active" and session.status.phase != "Active":
-        what = "access is on the router"
-    elif status.finished and not session.status.finished:
-        what = f"access has ended, {status.phase}"
-    else:
-        return
-
     annotations = session.metadata.annotations
+    is_trouble = news.told.type == "Warning"
 
-    log.info(
-        "Session %s/%s on Device %s: %s",
+    log.log(
+        logging.WARNING if is_trouble else logging.INFO,
+        "Session %s/%s: %s: %s",
         session.namespace,
         session.name,
-        session.spec.device_ref.name,
-        what,
+        news.told.reason,
+        news.told.sentence.format(**news.values),
         extra={
+            "session": f"{session.namespace}/{session.name}",
+            "device": f"{session.namespace}/{session.spec.device_ref.name}",
             "order": session.spec.order_id,
-            "trace_id": annotations.get(ANNOTATION_TRACE_ID),
+            "traceId": annotations.get(ANNOTATION_TRACE_ID),
         },
     )
 

@@ -23,6 +23,7 @@ from cerebro.agent.devices.commands.operations import (
 )
 from cerebro.agent.devices.commands.record import CommandRecord
 from cerebro.agent.devices.commands.secrets import read_values
+from cerebro.agent.devices.commands.sensitive import masked_text
 from cerebro.agent.devices.commands.status import (
     Outcome,
     SentenceResult,
@@ -32,6 +33,11 @@ from cerebro.agent.devices.findings import reason_of
 from cerebro.agent.tunnel_status import dialling_obstacle
 from cerebro.domain.commands import latest_start
 from cerebro.kube.client.server_clock import server_now
+from cerebro.kube.event_reasons import (
+    COMMAND_DENIED,
+    COMMAND_FAILED,
+    COMMAND_SUCCEEDED,
+)
 from cerebro.resources import Device, DeviceCommand, reasons
 from cerebro.resources.naming import ANNOTATION_TRACE_ID
 from cerebro.routeros.client.command import Command, Reply, Row
@@ -45,6 +51,13 @@ from cerebro.routeros.client.errors import (
 from cerebro.routeros.client.session import RouterSession
 
 log = logging.getLogger(__name__)
+
+_TOLD = {
+    "Succeeded": COMMAND_SUCCEEDED,
+    "Failed": COMMAND_FAILED,
+    "Denied": COMMAND_DENIED,
+}
+"""The Event about a command that is over, by its phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +84,11 @@ class CommandExecutor:
         """
         trace_id = command.metadata.annotations.get(ANNOTATION_TRACE_ID)
         if trace_id:
-            structlog.contextvars.bind_contextvars(trace_id=trace_id)
+            structlog.contextvars.bind_contextvars(traceId=trace_id)
+
+        structlog.contextvars.bind_contextvars(
+            command=f"{command.namespace}/{command.name}"
+        )
 
         record = CommandRecord(self._context.api, command)
 
@@ -94,6 +111,14 @@ class CommandExecutor:
                 command.name,
                 outcome.phase,
                 outcome.reason,
+            )
+
+            self._context.recorder.post(
+                command,
+                _TOLD[outcome.phase],
+                device=device.name,
+                reason=outcome.reason,
+                message=masked_text(outcome.message, outcome.hidden),
             )
 
     async def _outcome(

@@ -22,7 +22,7 @@ class CommandManager:
         self._context = context
         self._by_device = context.store.add_index(DEVICE_COMMAND, device_of)
         self._loops: LoopTable[CommandLoop] = LoopTable(
-            "DeviceCommands", failed=self._failed
+            "DeviceCommands", logged_as="device", failed=self._failed
         )
 
     def start(self, tasks: asyncio.TaskGroup) -> None:

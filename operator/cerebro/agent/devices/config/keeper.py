@@ -257,6 +257,7 @@ class ConfigurationKeeper:
         # Rows that somebody else keeps changing wait for the resync.
         fight = self._repairs.note(work.wanted, reading.plan, now)
         self._context.metrics.found_contested(fight.news)
+        self._context.metrics.drifted("configuration", fight.drifted)
 
         if fight.rows:
             told.append(warnings.contested(fight.rows))

@@ -14,12 +14,14 @@ from cerebro.routeros.configuration.steps import ConfigurationPlan, Step
 
 class Fight(NamedTuple):
     """The rows that are contested; whether one of them is to be repaired
-    again; how many are contested for the first time.
+    again; how many are contested for the first time; how many somebody
+    else had changed.
     """
 
     rows: frozenset[str]
     is_planned: bool
     news: int
+    drifted: int
 
 
 class Repairs:
@@ -39,21 +41,28 @@ class Repairs:
         """
         steps = [*plan.steps, *plan.leftovers]
         before = often(self._times, now)
+        drifted = 0
 
         if not steps:
             self._equal_as = wanted
         elif self._equal_as == wanted:
             self._equal_as = None
-            self._count(steps, now)
+            drifted = self._count(steps, now)
 
         rows = often(self._times, now)
         planned = {_name(step) for step in steps}
 
-        return Fight(rows, not rows.isdisjoint(planned), len(rows - before))
+        news = len(rows - before)
 
-    def _count(self, steps: Iterable[Step], now: float) -> None:
-        """Count a repair of each row, and forget those of long ago."""
-        for name in {_name(step) for step in steps}:
+        return Fight(rows, not rows.isdisjoint(planned), news, drifted)
+
+    def _count(self, steps: Iterable[Step], now: float) -> int:
+        """Count a repair of each row, and forget those of long ago; return
+        how many rows are repaired.
+        """
+        names = {_name(step) for step in steps}
+
+        for name in names:
             note_event(self._times, name, now)
 
         self._times = {
@@ -61,6 +70,8 @@ class Repairs:
             for name, times in self._times.items()
             if now - times[-1] < SPAN
         }
+
+        return len(names)
 
 
 def _name(step: Step) -> str:

@@ -23,6 +23,7 @@ from cerebro.agent.hubs.peers.status import (
     handshake_time,
     missing,
 )
+from cerebro.agent.hubs.peers.story import REFUSED_BY_INTERFACE
 from cerebro.domain.conditions import (
     ConditionState,
     Obstacle,
@@ -347,7 +348,7 @@ def _applied(
     key = acceptance.peer.spec.public_key
     if key in refused:
         message = f"{refused[key]}: correct the field that it names"
-        return ConditionState("False", "RefusedByInterface", message)
+        return ConditionState("False", REFUSED_BY_INTERFACE, message)
 
     blocked = plan.blocked.get(acceptance.peer.metadata.uid)
     if blocked is not None:

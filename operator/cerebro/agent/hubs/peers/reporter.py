@@ -21,6 +21,7 @@ from cerebro.agent.hubs.peers.status import (
     peer_status,
     report_in_status,
 )
+from cerebro.agent.hubs.peers.story import peer_news
 from cerebro.kube.status_writer import Write
 from cerebro.resources import PEER, Peer
 
@@ -84,6 +85,8 @@ class PeerReporter:
         if self._is_on_its_way(peer, report, now):
             return
 
+        before, _ = self._written.get(uid, (report_in_status(peer), 0.0))
+        self._tell(peer, before, report)
         self._written[uid] = (report, now)
         if report.endpoint is not None:
             self._endpoints_written[uid] = now
@@ -94,6 +97,23 @@ class PeerReporter:
         )
 
         self._context.statuses.put(write)
+
+    def _tell(
+        self, peer: Peer, before: PeerReport | None, report: PeerReport
+    ) -> None:
+        """Post an Event where a peer came on the interface or was refused."""
+        news = peer_news(before, report)
+        if news is None:
+            return
+
+        told, state = news
+        self._context.recorder.post(
+            peer,
+            told,
+            hub=peer.spec.hub_ref.name,
+            reason=state.reason,
+            message=state.message,
+        )
 
     def _endpoint_is_due(
         self, peer: Peer, report: PeerReport, now: float

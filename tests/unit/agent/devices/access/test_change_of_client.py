@@ -26,6 +26,7 @@ from cerebro.kube.status_writer import Write
 from cerebro.resources import Session
 from cerebro.routeros.access.model import AccessPolicy, Ending
 from cerebro.routeros.access.read import Scope
+from support.events import Events
 from support.faked_router import FakedRouter
 from support.tables import Tables
 
@@ -97,6 +98,7 @@ class World:
 
     metrics = agent_metrics
     router_metrics = RouterMetrics(Store())
+    recorder = Events()
 
     def put(self, write: Write) -> None:
         self.status = merged(self.status, write.status)

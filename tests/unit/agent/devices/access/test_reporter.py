@@ -11,18 +11,16 @@ import pytest
 
 from cerebro.agent.context import AgentContext
 from cerebro.agent.devices.access.desired import SessionDecision
-from cerebro.agent.devices.access.reporter import (
-    SessionReporter,
-    _log_change,
-)
+from cerebro.agent.devices.access.reporter import SessionReporter
 from cerebro.agent.router_metrics import RouterMetrics
 from cerebro.domain.lifecycle import Verdict
 from cerebro.kube.cache.store import Store
 from cerebro.kube.status_writer import Write
-from cerebro.resources import Session, SessionStatus, format_time
+from cerebro.resources import Session, format_time
 from cerebro.resources.naming import ANNOTATION_TRACE_ID
-from cerebro.routeros.access.model import Grant
-from cerebro.routeros.access.result import AccessPlan, GrantView
+from cerebro.routeros.access.model import Ending, Grant
+from cerebro.routeros.access.result import AccessPlan, EndingView, GrantView
+from support.events import Events
 
 M = "AA:00:00:00:00:01"
 GRANT = Grant(M, None, None)
@@ -33,12 +31,14 @@ class Reports:
 
     def __init__(self) -> None:
         self.written: list[Write] = []
+        self.events = Events()
         statuses = SimpleNamespace(put=self.written.append)
         metrics = SimpleNamespace(granted=lambda _seconds: None)
         context = SimpleNamespace(
             statuses=statuses,
             metrics=metrics,
             router_metrics=RouterMetrics(Store()),
+            recorder=self.events,
         )
         self.reporter = SessionReporter(cast(AgentContext, context))
 
@@ -47,6 +47,15 @@ class Reports:
         decision = SessionDecision(
             session, Verdict(None, None, None), grant=GRANT
         )
+        return self.reporter.report(decision, plan, None)
+
+    def end(self, session: Session) -> bool:
+        verdict = Verdict(
+            "Revoked", None, None, "Revoked", "spec.revoked is true"
+        )
+        ending = Ending(M, frozenset(), revoked=True)
+        plan = AccessPlan(endings={ending: EndingView(enforced=True)})
+        decision = SessionDecision(session, verdict, ending=ending)
         return self.reporter.report(decision, plan, None)
 
 
@@ -102,13 +111,21 @@ def test_begin_and_end_of_access_are_logged_with_the_trace(
     session.metadata.annotations[ANNOTATION_TRACE_ID] = "trace-1"
     reports.report(session, granted=True)
     reports.report(reports.reporter.known(session), granted=True)
-    over = SessionStatus(phase="Revoked", finished=True)
-    _log_change(reports.reporter.known(session), over)
+    reports.end(reports.reporter.known(session))
     traces = [
-        (record.getMessage(), vars(record)["trace_id"])
+        (record.getMessage(), vars(record)["traceId"], vars(record)["session"])
         for record in caplog.records
     ]
     assert traces == [
-        ("Session ns/s on Device d: access is on the router", "trace-1"),
-        ("Session ns/s on Device d: access has ended, Revoked", "trace-1"),
+        (
+            "Session ns/s: Granted: access is on the router of Device d, until it is revoked",
+            "trace-1",
+            "ns/s",
+        ),
+        (
+            "Session ns/s: Revoked: access is off the router of Device d: spec.revoked is true",
+            "trace-1",
+            "ns/s",
+        ),
     ]
+    assert reports.events.reasons == ["Granted", "Revoked"]

@@ -142,6 +142,7 @@ def test_b10_a_row_that_is_repaired_three_times_in_ten_minutes_is_contested() ->
         assert not fight.is_planned
         router.tables["/ip/route"].clear()
         fight = repairs.note(*looks(router), now=at + 1)
+        assert fight.drifted == 1
 
     assert fight.news == 1
     assert fight.is_planned
@@ -149,5 +150,6 @@ def test_b10_a_row_that_is_repaired_three_times_in_ten_minutes_is_contested() ->
     assert name.startswith("/ip/route ")
 
     # The same look again is no further repair; ten minutes later it is over.
-    assert repairs.note(*looks(router), now=400).news == 0
+    fight = repairs.note(*looks(router), now=400)
+    assert (fight.news, fight.drifted) == (0, 0)
     assert not repairs.note(*looks(router), now=800).rows

@@ -22,6 +22,7 @@ from cerebro.domain.mass_removal import RemovalWindow
 from cerebro.kube.status_writer import Write
 from cerebro.resources import Hub, Peer
 from cerebro.wireguard.model import ActualPeer, Endpoint, Interface
+from support.events import Events
 
 SEEN, MOVED, NAMED = (
     ("198.51.100.7", 4242),
@@ -193,6 +194,7 @@ class Reports:
         monkeypatch.setattr(reporting, "time", clock)
         context = cast("AgentContext", self)
         self.statuses = self
+        self.recorder = Events()
         self.reporter = PeerReporter(context)
 
     def put(self, write: Write) -> None:
