@@ -40,6 +40,7 @@ lint: $(VENV) ## Style, types, import layers, branches and names, drift of gener
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@$(HACK) style
+	@$(HACK) rights --check
 	$(BIN)/python -m cerebro.resources.crd --check
 	$(BIN)/python -m cerebro.cli.settings_page --check
 	$(BIN)/python -m cerebro.cli.metrics_page --check
@@ -85,6 +86,10 @@ argocd: $(VENV) ## Generate Argo CD's test data, ConfigMap and table of verdicts
 dashboard: $(VENV) ## Generate Grafana's dashboard from hack/dashboard/panels.yaml, and the chart's copy of it
 	@$(HACK) dashboard
 	@$(HACK) helm copy
+
+.PHONY: rights-page
+rights-page: $(VENV) ## Generate docs/rights.md from hack/rights and deploy/base
+	@$(HACK) rights
 
 image: $(VENV) ## Build the container image with podman or docker; TAG=dev names it; its contents are listed in .local/image
 	@$(HACK) image build --tag $(TAG)

@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
-from controlplane import binaries, credentials
+from controlplane import audit, binaries, credentials
 from controlplane.processes import Process, end, free_port, launch
 from controlplane.progress import wait_until
 
@@ -37,13 +37,19 @@ class ControlPlane:
     kubeconfig files lie there.
 
     `kubeconfig` is the administrator's; processes under test get
-    `account_kubeconfig`.
+    `account_kubeconfig`. With `audited` the API server writes down what
+    service accounts call for.
     """
 
     def __init__(
-        self, folder: Path, *, programs: binaries.Binaries | None = None
+        self,
+        folder: Path,
+        *,
+        programs: binaries.Binaries | None = None,
+        audited: bool = False,
     ) -> None:
         self.folder = folder
+        self._audited = audited
         self.programs = programs or binaries.ensure()
         self.logs = folder / "log"
         self.port, self._etcd_port, peer_port = (
@@ -303,6 +309,9 @@ class ControlPlane:
             "disable-admission-plugins": "ServiceAccount",  # it waits for a controller that does not run here
             "endpoint-reconciler-type": "none",
         }
+        if self._audited:
+            flags |= audit.flags(self.folder)
+
         return Process(
             API_SERVER, (str(self.programs.kube_apiserver), *_words(flags))
         )

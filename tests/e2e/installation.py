@@ -22,6 +22,10 @@ CHART = (
     "--values",
     str(ROOT / "deploy" / "chart" / "ci" / "development.yaml"),
 )
+FINALIZER = (
+    "--for=jsonpath={.metadata.finalizers[0]}=relay.cerebro.dev/cleanup"
+)
+"""What goes before the operator has noted it goes without a clean-up."""
 NEXT = "localhost/cerebro:next"
 """The image under a second tag, for an update."""
 PATIENCE = 120.0
@@ -79,6 +83,7 @@ class Installation:
                 self.kubectl(
                     "patch", name, "--type=merge", f"--patch={cleanup}"
                 )
+                self.kubectl("wait", name, FINALIZER, "--timeout=60s")
 
             self.kubectl("delete", kind, "--all", "--timeout=120s")
 

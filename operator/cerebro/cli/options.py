@@ -178,17 +178,33 @@ def replace(
     )
 
 
-def export(namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
+def export(
+    *,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Print Hubs, Peers, and Sessions that are not over, too.",
+        ),
+    ] = False,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
     """Print all Devices of a namespace as YAML, with their tunnel addresses pinned, to be applied again.
 
-    No status, no Secret; a comment at the top names the Hubs and Secrets that the Devices need.
+    With --all it is a backup of the objects: access that a duration had given has its end as expiresAt. No status, no
+    Secret; a comment at the top names the Hubs and Secrets that are needed besides.
 
     Exit status: 0 printed; 1 the API server refused; 2 wrong usage or kubeconfig.
     """
     from cerebro.cli import export as work
 
     typer.echo(
-        _run(kubeconfig, namespace, lambda cluster: work.run(cluster, _tell)),
+        _run(
+            kubeconfig,
+            namespace,
+            lambda cluster: work.run(cluster, _tell, everything=everything),
+        ),
         nl=False,
     )
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 
 from controlplane.apply import ROOT
 from controlplane.server import ControlPlane
 
 OVERLAYS = ("single-node", "bridge-apart", "highly-available", "development")
+WORKLOADS = {"DaemonSet", "Deployment"}
+ON_THE_HOST = {"cerebro-agent", "cerebro-tunnel"}
+"""They need the host's network and NET_ADMIN."""
 
 Manifest = dict[str, Any]
 
@@ -54,3 +58,21 @@ def pod_of(workload: Manifest, namespace: str) -> Manifest:
         "metadata": metadata,
         "spec": spec,
     }
+
+
+def check_pods(
+    plane: ControlPlane, manifests: list[Manifest], restricted: str
+) -> None:
+    """Check that a namespace of the level `restricted` takes all pods, and those on the host alone not."""
+    workloads = {
+        item["metadata"]["name"]: item
+        for item in manifests
+        if item["kind"] in WORKLOADS
+    }
+    assert workloads.keys() > ON_THE_HOST
+    pods = {name: pod_of(item, restricted) for name, item in workloads.items()}
+    on_the_host = [pods.pop(name) for name in sorted(ON_THE_HOST)]
+    dry_run(plane, *pods.values())
+    for pod in on_the_host:
+        with pytest.raises(RuntimeError, match="violates PodSecurity"):
+            dry_run(plane, pod)

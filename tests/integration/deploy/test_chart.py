@@ -16,15 +16,18 @@ import yaml
 
 from controlplane.apply import CRDS, POLICIES, ROOT
 from controlplane.server import ControlPlane
-from helm import binaries, copies
+from helm import copies
 from helm.binaries import run
 from integration.deploy.manifests import (
     OVERLAYS,
     Manifest,
+    check_pods,
     dry_run,
     moved,
     rendered,
 )
+
+pytestmark = pytest.mark.usefixtures("with_helm")
 
 CHART = str(copies.CHART)
 IMAGE = ("registry.example/cerebro", "0.1.0")
@@ -37,17 +40,6 @@ HELMS_OWN = {
     "helm.sh/resource-policy",
 }
 """Labels and annotations that kustomize has no need of."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _helm() -> None:
-    try:
-        binaries.ensure()
-    except binaries.MissingHelmError as error:
-        if os.environ.get("CI") == "true":
-            raise
-
-        pytest.skip(f"needs Helm: {error}")
 
 
 @pytest.fixture
@@ -209,6 +201,7 @@ def test_each_way_to_install_by_the_chart_is_taken(
     """Strictly: a field that does not exist, or stands twice, is refused."""
     manifests = charted(*values(overlay))
     dry_run(control_plane, *(moved(item, restricted) for item in manifests))
+    check_pods(control_plane, manifests, restricted)
 
 
 @pytest.mark.parametrize("overlay", ["", *OVERLAYS])

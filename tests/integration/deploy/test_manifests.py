@@ -11,17 +11,14 @@ import yaml
 from controlplane.apply import ROOT
 from controlplane.server import ControlPlane
 from integration.deploy.manifests import (
+    ON_THE_HOST,
     OVERLAYS,
     Manifest,
+    check_pods,
     dry_run,
     moved,
-    pod_of,
     rendered,
 )
-
-WORKLOADS = {"DaemonSet", "Deployment"}
-ON_THE_HOST = {"cerebro-agent", "cerebro-tunnel"}
-"""They need the host's network and NET_ADMIN."""
 
 
 @pytest.mark.parametrize(
@@ -33,17 +30,7 @@ def test_each_way_to_install_is_taken(
     """Strictly: a field that does not exist, or stands twice, is refused."""
     manifests = rendered(control_plane, folder)
     dry_run(control_plane, *(moved(item, restricted) for item in manifests))
-
-    workloads = [item for item in manifests if item["kind"] in WORKLOADS]
-    assert {item["metadata"]["name"] for item in workloads} >= ON_THE_HOST
-    for workload in workloads:
-        pod = pod_of(workload, restricted)
-        if workload["metadata"]["name"] not in ON_THE_HOST:
-            dry_run(control_plane, pod)
-            continue
-
-        with pytest.raises(RuntimeError, match="violates PodSecurity"):
-            dry_run(control_plane, pod)
+    check_pods(control_plane, manifests, restricted)
 
 
 def test_d4_what_runs_on_the_host_has_one_capability_and_no_more(
@@ -72,6 +59,18 @@ def test_d4_what_runs_on_the_host_has_one_capability_and_no_more(
         }
         assert "hostPID" not in spec
         assert "hostIPC" not in spec
+
+
+def test_d1_the_tunnel_has_no_account(control_plane: ControlPlane) -> None:
+    (tunnel,) = (
+        item["spec"]["template"]["spec"]
+        for item in rendered(control_plane, "base")
+        if item["kind"] == "DaemonSet"
+        and item["metadata"]["name"] == "cerebro-tunnel"
+    )
+
+    assert tunnel["automountServiceAccountToken"] is False
+    assert "serviceAccountName" not in tunnel
 
 
 def test_the_bridge_is_the_same_beside_the_operator_and_apart(

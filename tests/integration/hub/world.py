@@ -29,6 +29,7 @@ PLURALS = {
     "Peer": "peers",
     "Device": "devices",
     "Session": "sessions",
+    "DeviceCommand": "devicecommands",
     "Lease": "leases",
 }
 ADDRESS = "10.64.0.1"

@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from controlplane import apply
 from controlplane.server import ControlPlane
-from integration.resources.test_rights import OVERLAY, SECRET, As
+from integration.resources.accounts import OVERLAY, SECRET, As
 
 NAMESPACE = "test-admission"
+BESIDE = "test-admission-beside"
+POLICIES = apply.DEPLOY / "admission.yaml"
 KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 OURS = {"app.kubernetes.io/managed-by": "cerebro-bridge"}
 Body = dict[str, Any]
@@ -305,3 +308,102 @@ def test_d0_people_are_asked_nothing(
     by_a_person(control_plane, peer("another-laptop"))
     by_a_person(control_plane, device("another-router", {}))
     by_a_person(control_plane, secret("another-secret", "Opaque"))
+
+
+def test_d0_the_bridge_changes_the_peers_of_devices_alone(
+    control_plane: ControlPlane, operator: As, bridge: As
+) -> None:
+    keepalive = {"spec": {"persistentKeepalive": 25}}
+    made = operator.create("peers", peer("bus", deviceRef={"name": "bus"}))
+    assert made.status_code == 201
+    assert bridge.patch("peers/bus", keepalive).status_code == 200
+    refused(
+        bridge.patch("peers/bus", {"spec": {"deviceRef": None}}),
+        "spec.deviceRef must be set",
+    )
+
+    by_a_person(control_plane, peer("desk"))
+    refused(bridge.patch("peers/desk", keepalive), "made by a person")
+
+
+def test_d0_the_bridge_makes_and_deletes_the_secret_of_a_command(
+    bridge: As,
+) -> None:
+    body = secret("command", "relay.cerebro.dev/command", device="router")
+    assert bridge.create("secrets", body).status_code == 201
+    assert bridge.delete("secrets/command").status_code == 200
+
+
+def test_d0_beside_the_operator_the_bridge_is_bound_as_well(
+    control_plane: ControlPlane, admission_namespace: str
+) -> None:
+    """Both work under the operator's account then, which has the rights of both."""
+    apply.apply_rights(control_plane, BESIDE)
+    both = As(control_plane, "cerebro-operator", BESIDE)
+
+    refused(both.create("peers", peer("admin")), "spec.deviceRef must be set")
+    refused(both.create("devices", device("d", {})), "must be set when the")
+    body = secret("hub-wireguard", "relay.cerebro.dev/wireguard", device="d")
+    refused(both.create("secrets", body), "only Secrets of the types")
+
+    assert both.create("devices", device("d", OURS)).status_code == 201
+    login = secret("d", "relay.cerebro.dev/router", device="d")
+    assert both.create("secrets", login).status_code == 201
+    assert both.delete("secrets/d").status_code == 200
+    assert both.delete("devices/d").status_code == 200
+    control_plane.kubectl("delete", "namespace", BESIDE, "--wait=false")
+
+
+def test_d0_each_sentence_of_the_policies_refuses_an_attack(
+    control_plane: ControlPlane, operator: As, bridge: As, agent: As
+) -> None:
+    """A sentence that is added to a policy needs its attack here."""
+    by_a_person(control_plane, peer("of-a-person"))
+    by_a_person(control_plane, device("of-a-person", {}))
+    networks = {"spec": {"allowedIPs": ["0.0.0.0/0"]}}
+    elsewhere = {"spec": {"api": {"address": "10.8.0.66"}}}
+    unnamed = secret("unnamed", "relay.cerebro.dev/router")
+    foreign = secret("foreign", "Opaque", device="router")
+
+    answers = [
+        operator.create("peers", peer("nobodys")),
+        operator.patch("peers/of-a-person", networks),
+        bridge.create("devices", device("nobodys", {})),
+        bridge.patch("devices/of-a-person", elsewhere),
+        bridge.delete("devices/of-a-person"),
+        agent.create("secrets", foreign),
+        bridge.create("secrets", foreign),
+        bridge.create("secrets", unnamed),
+    ]
+
+    said = [answer.json()["message"].partition(": ")[2] for answer in answers]
+    assert [answer.status_code for answer in answers] == [422] * len(answers)
+    policies = of_kind("ValidatingAdmissionPolicy")
+    sentences = [
+        validation["message"]
+        for policy in policies
+        for validation in policy["spec"]["validations"]
+    ]
+    for sentence in sentences:
+        text = sentence.strip()
+        assert len([one for one in said if one.endswith(text)]) == 1, text
+
+    assert len(said) == len(sentences)
+
+
+def test_d0_what_a_policy_cannot_judge_is_refused() -> None:
+    policies = of_kind("ValidatingAdmissionPolicy")
+    bindings = of_kind("ValidatingAdmissionPolicyBinding")
+
+    assert {policy["spec"]["failurePolicy"] for policy in policies} == {"Fail"}
+    bound = {
+        binding["spec"]["policyName"]: binding["spec"]["validationActions"]
+        for binding in bindings
+    }
+    names = [policy["metadata"]["name"] for policy in policies]
+    assert bound == {name: ["Deny"] for name in names}
+
+
+def of_kind(kind: str) -> list[Body]:
+    documents = yaml.safe_load_all(POLICIES.read_text())
+    return [item for item in documents if item["kind"] == kind]

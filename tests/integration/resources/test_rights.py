@@ -1,72 +1,17 @@
 """D1: each account may do what it must and nothing else, asked of the real API server with its own token."""
 
-import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 import yaml
 
 from controlplane import apply
 from controlplane.server import ControlPlane
+from integration.resources.accounts import OVERLAY, SECRET, As
+from rights.granted import AGENT, BRIDGE, LEASES, OPERATOR, rights
 
-ROOT = Path(__file__).parents[3]
-OVERLAY = ROOT / "deploy" / "overlays" / "bridge-apart"
 APART = "test-bridge-apart"
-KINDS = ("hubs", "peers", "devices", "sessions", "devicecommands")
-STATUSES = tuple(f"{kind}/status" for kind in KINDS)
-READ = ("get", "list", "watch")
-OURS, LEASES = "relay.cerebro.dev", "coordination.k8s.io"
-
-Right = tuple[str, str, str]
-"""Group, resource, verb."""
-
-
-def rights(group: str, resources: Iterable[str], *verbs: str) -> set[Right]:
-    return {
-        (group, resource, verb) for resource in resources for verb in verbs
-    }
-
-
-EVENTS = rights("", ["events"], "create") | rights(
-    "events.k8s.io", ["events"], "create"
-)
-OWN_NAMESPACE = rights("", ["namespaces"], "get")
-MAKE_AND_DELETE_SECRETS = rights("", ["secrets"], "create", "delete")
-DELETE_DEVICES = rights(OURS, ["devices"], "delete")
-
-AGENT = (
-    rights(OURS, KINDS, *READ)
-    | rights(OURS, STATUSES, "patch")
-    | rights(LEASES, ["leases"], "get", "create", "update")
-    | rights("", ["secrets"], "get", "create")
-    | EVENTS
-    | OWN_NAMESPACE
-)
-OPERATOR_ALONE = (
-    rights(OURS, KINDS, *READ)
-    | rights(OURS, ["hubs", "devices", "peers", "sessions"], "patch")
-    | rights(
-        OURS, ["devices", "peers", "sessions", "devicecommands"], "create"
-    )
-    | rights(OURS, ["peers", "sessions", "devicecommands"], "delete")
-    | rights(OURS, STATUSES, "patch")
-    | rights(LEASES, ["leases"], "get", "create", "update")
-    | EVENTS
-    | OWN_NAMESPACE
-)
-BRIDGE_APART = (
-    rights(OURS, ["sessions"], *READ, "create", "patch")
-    | rights(OURS, ["devices"], *READ, "create", "patch", "delete")
-    | rights(OURS, ["devicecommands"], *READ, "create", "delete")
-    | rights(OURS, ["hubs"], "get", "list")
-    | rights(OURS, ["peers"], *READ, "patch")
-    | rights(LEASES, ["leases"], "get", "create", "update")
-    | MAKE_AND_DELETE_SECRETS
-    | OWN_NAMESPACE
-)
 
 SESSION = {
     "apiVersion": "relay.cerebro.dev/v1alpha1",
@@ -77,78 +22,6 @@ SESSION = {
         "client": {"macAddress": "AA:BB:CC:DD:EE:FF"},
     },
 }
-SECRET: dict[str, Any] = {
-    "apiVersion": "v1",
-    "kind": "Secret",
-    "metadata": {
-        "name": "login",
-        "annotations": {"relay.cerebro.dev/device": "router-17"},
-    },
-    "type": "relay.cerebro.dev/router",
-    "stringData": {"password": "not-to-be-read"},
-}
-MERGE = {"Content-Type": "application/merge-patch+json"}
-
-
-class As:
-    """The API server as one account sees it, with that account's token; paths are below its namespace."""
-
-    def __init__(
-        self, plane: ControlPlane, account: str, namespace: str
-    ) -> None:
-        self.namespace = namespace
-        token = plane.kubectl(
-            "create", "token", account, "--namespace", namespace
-        ).strip()
-        self.client = httpx.Client(
-            base_url=plane.url,
-            headers={"Authorization": f"Bearer {token}"},
-            verify=ssl.create_default_context(
-                cafile=str(plane.credentials.ca)
-            ),
-            timeout=30,
-        )
-
-    def path(self, resource: str) -> str:
-        plural = resource.split("/", maxsplit=1)[0]
-        group = f"apis/{OURS}/v1alpha1" if plural in KINDS else "api/v1"
-        return f"/{group}/namespaces/{self.namespace}/{resource}"
-
-    def get(self, resource: str, **query: str) -> httpx.Response:
-        return self.client.get(self.path(resource), params=query)
-
-    def create(self, plural: str, body: dict[str, Any]) -> httpx.Response:
-        return self.client.post(self.path(plural), json=body)
-
-    def patch(self, resource: str, body: dict[str, Any]) -> httpx.Response:
-        return self.client.patch(self.path(resource), json=body, headers=MERGE)
-
-    def replace(self, resource: str, body: dict[str, Any]) -> httpx.Response:
-        return self.client.put(self.path(resource), json=body)
-
-    def delete(self, resource: str) -> httpx.Response:
-        return self.client.delete(self.path(resource))
-
-    def rights(self) -> set[Right]:
-        """Every right that the API server says the account has here, without those that anybody has."""
-        review = {
-            "kind": "SelfSubjectRulesReview",
-            "spec": {"namespace": self.namespace},
-        }
-        answer = self.client.post(
-            "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
-            json={"apiVersion": "authorization.k8s.io/v1", **review},
-        )
-        return {
-            (group, resource, verb)
-            for found in answer.raise_for_status().json()["status"][
-                "resourceRules"
-            ]
-            for group in found["apiGroups"]
-            for resource in found["resources"]
-            for verb in found["verbs"]
-            if group not in ("authorization.k8s.io", "authentication.k8s.io")
-        }
 
 
 @pytest.fixture(scope="module")
@@ -163,28 +36,23 @@ def test_d1_the_rights_of_agent_and_operator_are_exactly_these(
     control_plane: ControlPlane, shared_namespace: str
 ) -> None:
     """Case S3: no account has a right that it does not use."""
-    assert (
-        As(control_plane, "cerebro-agent", shared_namespace).rights() == AGENT
-    )
+    agent = As(control_plane, "cerebro-agent", shared_namespace)
     operator = As(control_plane, "cerebro-operator", shared_namespace)
-    as_bridge = MAKE_AND_DELETE_SECRETS | DELETE_DEVICES
-    assert operator.rights() == OPERATOR_ALONE | as_bridge
+
+    assert agent.rights() == rights(AGENT)
+    assert operator.rights() == rights([*OPERATOR, *BRIDGE])
 
 
-def test_d1_a_bridge_apart_takes_the_rights_to_secrets_from_the_operator(
+def test_d1_a_bridge_apart_takes_its_rights_from_the_operator(
     control_plane: ControlPlane, apart_namespace: str
 ) -> None:
-    assert (
-        As(control_plane, "cerebro-bridge", apart_namespace).rights()
-        == BRIDGE_APART
-    )
-    assert (
-        As(control_plane, "cerebro-operator", apart_namespace).rights()
-        == OPERATOR_ALONE
-    )
-    assert (
-        As(control_plane, "cerebro-agent", apart_namespace).rights() == AGENT
-    )
+    bridge = As(control_plane, "cerebro-bridge", apart_namespace)
+    operator = As(control_plane, "cerebro-operator", apart_namespace)
+    agent = As(control_plane, "cerebro-agent", apart_namespace)
+
+    assert bridge.rights() == rights(BRIDGE)
+    assert operator.rights() == rights(OPERATOR)
+    assert agent.rights() == rights(AGENT)
 
 
 def test_d1_a_bridge_apart_reads_no_lease_but_its_own(
@@ -202,7 +70,7 @@ def test_d1_a_bridge_apart_reads_no_lease_but_its_own(
 
 
 @pytest.mark.parametrize(
-    "folder", [ROOT / "deploy" / "base", OVERLAY], ids=["base", "bridge-apart"]
+    "folder", [apply.DEPLOY, OVERLAY], ids=["base", "bridge-apart"]
 )
 def test_nothing_is_granted_over_the_whole_cluster(
     folder: Path, control_plane: ControlPlane

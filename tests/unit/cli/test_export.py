@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from cerebro.cli.export import document
+from cerebro.cli.export import document, wants_access
 
 
 def device(
@@ -88,3 +88,59 @@ def test_the_comment_names_what_is_needed_besides() -> None:
 
 def test_no_devices_is_an_empty_document() -> None:
     assert list(yaml.safe_load_all(document([]))) == []
+
+
+def session(
+    name: str = "s1", *, generation: int = 1, **status: Any
+) -> dict[str, Any]:
+    return {
+        "apiVersion": "relay.cerebro.dev/v1alpha1",
+        "kind": "Session",
+        "metadata": {
+            "name": name,
+            "namespace": "wifi",
+            "uid": "u",
+            "generation": generation,
+            "annotations": {"relay.cerebro.dev/trace-id": "t"},
+        },
+        "spec": {"deviceRef": {"name": "r1"}, "duration": "1h"},
+        "status": status,
+    }
+
+
+def test_e9_access_that_a_duration_gave_has_its_end() -> None:
+    given = session(expiresAt="2030-01-01T12:00:00Z", observedGeneration=1)
+    waiting = session("s2")
+
+    first, second = yaml.safe_load_all(document([], [given, waiting]))
+
+    assert first["spec"]["expiresAt"] == "2030-01-01T12:00:00Z"
+    assert "duration" not in first["spec"]
+    assert first["metadata"]["annotations"] == {
+        "relay.cerebro.dev/trace-id": "t"
+    }
+    assert second["spec"]["duration"] == "1h"
+    assert "expiresAt" not in second["spec"]
+
+
+def test_what_others_name_comes_first() -> None:
+    hub = {
+        **device("h1"),
+        "kind": "Hub",
+        "spec": {"addresses": ["10.8.0.1/16"]},
+    }
+
+    text = document([device(hubRef={"name": "h1"})], [session(), hub])
+
+    kinds = [body["kind"] for body in yaml.safe_load_all(text)]
+    assert kinds == ["Hub", "Device", "Session"]
+    assert "#   Hubs: none\n#   Secrets: h1-wireguard, r1-router\n" in text
+
+
+def test_a_session_that_is_over_wants_nothing() -> None:
+    assert wants_access(session(phase="Active", observedGeneration=1))
+    assert wants_access(session(phase="Revoked", observedGeneration=1))
+    assert not wants_access(session(finished=True, observedGeneration=1))
+    assert not wants_access(session(phase="Failed", observedGeneration=1))
+    changed = session(generation=2, finished=True, observedGeneration=1)
+    assert wants_access(changed)
