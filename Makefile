@@ -102,6 +102,7 @@ chart: helm ## Check the Helm chart and pack it into .local/chart
 	@$(HACK) helm package .local/chart
 
 e2e: controlplane helm ## Install the image by kubectl and by Helm on a real node in namespaces, as root, and put it to the test
+	@$(HACK) cluster --check
 	@$(HACK) image build --tag dev --archive .local/image/cerebro.tar
 	@PYTHONPATH=hack $(BIN)/python -m cluster --image .local/image/cerebro.tar \
 		$(BIN)/pytest --durations 10 tests/e2e

@@ -41,9 +41,20 @@ def main(arguments: Sequence[str]) -> int:
         metavar="FOLDER",
         help="where data and logs go, to be kept; default: a folder that goes",
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="only say whether this machine can have a node",
+    )
     parser.add_argument(_INSIDE, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
+
+    if not options.inside and (reason := namespaces.why_not()):
+        sys.exit(f"error: {reason}")
+
+    if options.check:
+        return 0
 
     if not options.command:
         parser.error("a command is needed")

@@ -36,13 +36,39 @@ the machine keeps its own.
 """
 
 
+_UNSHARE = (
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL"),
+    *("--net", "--uts", "--ipc", "--mount-proc"),
+)
+
+
+def why_not() -> str | None:
+    """Return why this machine cannot have a node in namespaces; None if it
+    can, as far as can be told before.
+    """
+    if os.geteuid() != 0:
+        return "a node in namespaces needs root: run this as root"
+
+    if not Path("/dev/net/tun").exists():
+        return "a node needs /dev/net/tun for its tunnels: modprobe tun, or let the container have that device"
+
+    # A container without CAP_SYS_ADMIN may neither make them nor mount.
+    tried = [*_UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/run"]
+    done = subprocess.run(tried, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return (
+            "this machine gives no namespaces to have a node in "
+            f"({done.stderr.strip()}): in a container, run it privileged"
+        )
+
+    return None
+
+
 def enter(command: Sequence[str]) -> None:
     """Replace this process by `command` in new namespaces, of which it is the
     first process: all others end with it.
     """
-    unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL"]
-    unshare += ["--net", "--uts", "--ipc", "--mount-proc"]
-    os.execvp(unshare[0], [*unshare, *command])  # noqa: S606 - no shell is wanted
+    os.execvp(_UNSHARE[0], [*_UNSHARE, *command])  # noqa: S606 - no shell is wanted
 
 
 def furnish() -> None:

@@ -1,5 +1,5 @@
-"""What the demo acts on: the relay that it started, its routers and its
-clients, and how it tells what it sees.
+"""What the story acts on: where Cérebro runs, a router and its clients, and how
+it tells what it sees.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ import httpx
 
 from backend.billing import Billing
 from backend.feed import Feed
-from controlplane.server import ControlPlane
-from local.settings import NAMESPACE, Router, Settings
-from local.tunnels import Tunnels
+from local.settings import Router
 
 PATIENCE = 60.0
 _RULE = "─" * 78
@@ -32,19 +30,17 @@ class NotSeenError(Exception):
 class Stage:
     """The parts of one run, and the story's clock."""
 
-    plane: ControlPlane
-    settings: Settings
+    run_kubectl: Callable[..., str]
+    """Runs kubectl in our namespace; `stdin` is what it reads."""
+    simulator_url: str
+    """Where the simulator's control port listens."""
+    router: Router
+    """The router of the story."""
     billing: Billing
     feed: Feed
-    tunnels: Tunnels | None
     began: float
     seen: list[str] = field(default_factory=list)
     step: int = 0
-
-    @property
-    def router(self) -> Router:
-        """The router of the story."""
-        return self.settings.routers[0]
 
     def tell(self, text: str) -> None:
         """Print one line with the time since the start."""
@@ -95,9 +91,7 @@ class Stage:
         """
         if show:
             print(f"\n$ kubectl {' '.join(words)}", flush=True)
-        output = self.plane.kubectl(
-            "--namespace", NAMESPACE, *words, stdin=stdin
-        )
+        output = self.run_kubectl(*words, stdin=stdin)
         if show:
             print(output, flush=True)
         return output
@@ -120,7 +114,7 @@ class Stage:
 
     def control(self, method: str, path: str, **body: Any) -> Any:
         """Call the simulator's control port about the story's router."""
-        url = f"{self.settings.simulator_url}/routers/{self.router.name}{path}"
+        url = f"{self.simulator_url}/routers/{self.router.name}{path}"
         answer = httpx.request(method, url, json=body or None, timeout=10.0)
         answer.raise_for_status()
         return answer.json()

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from controlplane.processes import Process, end, launch
 from e2e.installation import Installation
-from e2e.site import Site
-from integration.agent.conftest import simulator
+from e2e.site import BACKEND, Site
+from integration.agent.conftest import HACK, simulator
 
 __all__ = ["simulator"]
 
@@ -30,11 +32,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 )
 
 
+@pytest.fixture(scope="session")
+def backend(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, str]]:
+    """A backend with a feed of events, which pods reach; gives what the bridge must know of it."""
+    log = tmp_path_factory.mktemp("backend") / "backend.log"
+    secret = {"BACKEND_HMAC_SECRET": secrets.token_urlsafe(24)}
+    listen = BACKEND.removeprefix("http://")
+    words = (sys.executable, "-m", "backend", "--listen", listen)
+    child = launch(Process("backend", words, secret, cwd=HACK), log)
+    yield {
+        "BACKEND_EVENTS_URL": f"{BACKEND}/events",
+        "BACKEND_ACK_URL": f"{BACKEND}/ack",
+        **secret,
+    }
+    end(child)
+
+
 @pytest.fixture(scope="module")
-def installation() -> Installation:
+def installation(backend: dict[str, str]) -> Installation:
     """Cérebro, installed by kubectl; it is there until a test takes it away."""
     installation = Installation(
-        token=secrets.token_urlsafe(24), secret=secrets.token_urlsafe(24)
+        token=secrets.token_urlsafe(24),
+        secret=secrets.token_urlsafe(24),
+        **backend,
     )
     installation.install()
     return installation

@@ -35,8 +35,16 @@ PATIENCE = 120.0
 class Installation:
     """What is installed, by kubectl."""
 
-    def __init__(self, token: str, secret: str) -> None:
+    def __init__(self, token: str, secret: str, **variables: str) -> None:
+        """Take the bridge's token and secret, and its other variables by
+        their names.
+        """
         self._token, self._secret = token, secret
+        self._variables = {
+            "RELAY_TOKEN": token,
+            "RELAY_API_SECRET": secret,
+            **variables,
+        }
 
     def install(self) -> None:
         """Do what docs/install.md says of kubectl."""
@@ -53,8 +61,10 @@ class Installation:
             "secret",
             "generic",
             "cerebro-bridge",
-            f"--from-literal=RELAY_TOKEN={self._token}",
-            f"--from-literal=RELAY_API_SECRET={self._secret}",
+            *(
+                f"--from-literal={name}={value}"
+                for name, value in self._variables.items()
+            ),
         )
         self.kubectl(
             "create",
@@ -92,6 +102,11 @@ class Installation:
             lambda: all(map(_is_ready, self.get("pods")["items"])),
             "all pods are ready",
         )
+
+    def is_gone(self, pod: str) -> None:
+        """Wait until a pod is gone."""
+        words = ("wait", f"pod/{pod}", "--for=delete", "--timeout=120s")
+        self.kubectl(*words)
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
         """Run kubectl in our namespace, from the root of the repository."""

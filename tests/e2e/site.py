@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from backend.billing import Billing
+from backend.feed import Feed
+from demo.stage import Stage
 from e2e.installation import NODE, Installation, until
 from integration.agent.router import Router
 from integration.hub.plain import PlainRouter, make_keys
+from local.settings import Router as DemoRouter
 from network.node import Node
 
 API = "relay.cerebro.dev/v1alpha1"
-HUB, DEVICE = "hub", "bus-1"
+HUB, DEVICE, SERIAL = "hub", "bus-1", "SNBUS1"
 NODE_ADDRESS, PORT = "10.90.0.1", 51820
 HUB_ADDRESS = "10.64.0.1"
+BACKEND = f"http://{NODE_ADDRESS}:18800"
+"""Where the fake backend is, in the network that the node's address is in."""
 _UPLINK = "uplink"
 
 
@@ -59,7 +66,7 @@ class Site:
         body = {
             "name": DEVICE,
             "password": self._password,
-            "serial": "SNBUS1",
+            "serial": SERIAL,
         }
         made = httpx.post(f"{self._simulator}/routers", json=body, timeout=30)
         made.raise_for_status()
@@ -91,6 +98,21 @@ class Site:
         self.tunnel.forward_api(port)
         self.tunnel.reaches(HUB_ADDRESS)
         self.is_ready()
+
+    def stage(self, billing: Billing, feed: Feed) -> Stage:
+        """Return the stage of the demo's story, here."""
+        book = self.router.address_book
+        router = DemoRouter(
+            DEVICE, SERIAL, book["port"], book["user"], self._password
+        )
+        return Stage(
+            self._installation.kubectl,
+            self._simulator,
+            router,
+            billing,
+            feed,
+            began=time.monotonic(),
+        )
 
     def is_ready(self) -> None:
         """Wait until the Device is Ready."""

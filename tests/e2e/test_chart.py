@@ -79,8 +79,7 @@ def test_an_upgrade_keeps_who_is_in(
         "operator.settings.CEREBRO_LOG_LEVEL=INFO",
     )
     for name in names:
-        words = ("wait", f"pod/{name}", "--for=delete", "--timeout=120s")
-        installation.kubectl(*words)
+        installation.is_gone(name)
 
     installation.is_up()
     site.is_ready()

@@ -7,40 +7,33 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from e2e.installation import NEXT, NODE, OVERLAY, Installation, until
+from backend.feed import Feed
+from demo.story import CHAPTERS
+from e2e.installation import NEXT, NODE, OVERLAY, Installation
 from e2e.orders import order, pays_off
-from e2e.site import DEVICE, HUB_ADDRESS, Site, interfaces
+from e2e.site import BACKEND, HUB_ADDRESS, Site, interfaces
 from integration.agent.router import BINDING
 
 UPDATED = {
     "deployment/cerebro-operator": ("operator", "bridge"),
     "daemonset/cerebro-agent": ("agent",),
 }
-PHONE, PHONE_IP = "AA:BB:CC:00:00:01", "10.5.50.21"
 
 
 def mac(number: int) -> str:
     return f"AA:BB:CC:00:{number // 256:02X}:{number % 256:02X}"
 
 
-def test_an_order_through_the_service_opens_the_router(
+def test_the_story_of_the_demo_is_seen_through_the_service(
     installation: Installation, site: Site
 ) -> None:
-    site.router.move_in(PHONE, PHONE_IP)
-    assert not site.router.forwards(PHONE)
-    with installation.billing() as billing:
-        answer = order(billing, "order-1", PHONE)
+    """Each chapter raises NotSeenError for what is not so."""
+    with installation.billing() as billing, Feed(BACKEND) as feed:
+        stage = site.stage(billing, feed)
+        for chapter in CHAPTERS:
+            chapter(stage)
 
-    assert answer.status_code == 200, answer.text
-    assert site.router.forwards(PHONE)
-    with installation.billing() as billing:
-        revoked = billing.post(
-            "/relay/revoke",
-            {"mikId": DEVICE, "ip": PHONE_IP, "mac": PHONE},
-        )
-
-    assert revoked.status_code == 200, revoked.text
-    assert not site.router.forwards(PHONE)
+    assert stage.step == len(CHAPTERS)
 
 
 def test_e2_an_agent_that_is_replaced_costs_no_handshake(
@@ -90,34 +83,44 @@ def test_no_order_is_lost_when_the_operators_pod_is_deleted(
     installation.is_up()
 
 
-def test_e15_no_order_is_lost_during_a_rolling_update(
+def test_e18_no_call_fails_during_a_rolling_update(
     installation: Installation, site: Site
 ) -> None:
-    """To a second tag; a backend calls again where it is told that an order goes on being tried."""
+    """To a second tag: no backend calls twice, until the last old pod is gone (E15)."""
     stop = threading.Event()
-    paid: list[str] = []
 
-    def backend() -> None:
-        number = 200
+    def backend(first: int) -> list[str]:
+        paid: list[str] = []
         with installation.billing() as billing:
-            while not stop.is_set():
-                number += 1
-                pays_off(billing, f"paid-{number}", mac(number))
-                paid.append(mac(number))
-                stop.wait(0.1)
+            while not stop.wait(0.1):
+                client = mac(first + len(paid))
+                answer = order(billing, f"paid-{client}", client)
+                assert answer.status_code == 200, answer.text
+                paid.append(client)
 
-    with ThreadPoolExecutor(1) as pool:
-        paying = pool.submit(backend)
-        for workload, containers in UPDATED.items():
-            images = [f"{name}={NEXT}" for name in containers]
-            installation.kubectl("set", "image", workload, *images)
+        return paid
 
-        installation.is_up()
-        site.is_ready()
-        until(lambda: len(paid) > 5, "orders go on")
-        stop.set()
-        paying.result()
+    replaced = [
+        pod["metadata"]["name"]
+        for name in ("cerebro-operator", "cerebro-agent")
+        for pod in installation.pods(name)
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        paying = [pool.submit(backend, first) for first in (1000, 3000)]
+        try:
+            for workload, containers in UPDATED.items():
+                images = [f"{name}={NEXT}" for name in containers]
+                installation.kubectl("set", "image", workload, *images)
 
+            installation.is_up()
+            for pod in replaced:
+                installation.is_gone(pod)
+        finally:
+            stop.set()
+
+        paid = [client for payer in paying for client in payer.result()]
+
+    site.is_ready()
     bound = {row["mac-address"] for row in site.router.rows(BINDING)}
     assert bound >= set(paid)
 

@@ -163,6 +163,9 @@ class DiaryWorld:
     def owns(self, _namespace: str, _hub: str) -> bool:
         return True
 
+    def serves(self, namespace: str, hub: str) -> bool:
+        return self.owns(namespace, hub)
+
     def carries(self, _namespace: str, _hub: str) -> bool:
         return True
 

@@ -16,6 +16,9 @@ class NoTunnels:
     def owns(self, _namespace: str, _hub: str) -> bool:
         return False
 
+    def serves(self, namespace: str, hub: str) -> bool:
+        return self.owns(namespace, hub)
+
     def carries(self, _namespace: str, _hub: str) -> bool:
         return False
 

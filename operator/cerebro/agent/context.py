@@ -50,6 +50,12 @@ class Tunnels(Protocol):
         """Return whether this agent owns a Hub now (rule E4)."""
         ...
 
+    def serves(self, namespace: str, hub: str) -> bool:
+        """Return whether this agent owns a Hub now and has looked at its
+        tunnels: before that, nothing can be told of any router behind it.
+        """
+        ...
+
     def carries(self, namespace: str, hub: str) -> bool:
         """Return whether an interface of this node is a Hub's, by what its
         loop did.
@@ -192,14 +198,14 @@ class AgentContext:
         took it (rule E1).
         """
         if not self.is_direct(device):
-            return self._owns_hub_of(device)
+            return self._serves_hub_of(device)
 
         return self.direct.held() or self.direct.ours_until_taken()
 
     def may_write(self, device: Device) -> bool:
         """Return whether this agent is the only writer of a router now."""
         if not self.is_direct(device):
-            return self._owns_hub_of(device)
+            return self._serves_hub_of(device)
 
         return self.direct.held()
 
@@ -212,9 +218,9 @@ class AgentContext:
         """
         return self.may_look(device) and self.may_write(device) is leased
 
-    def _owns_hub_of(self, device: Device) -> bool:
+    def _serves_hub_of(self, device: Device) -> bool:
         hub = device.spec.hub_ref
-        return hub is not None and self.tunnels.owns(
+        return hub is not None and self.tunnels.serves(
             device.namespace, hub.name
         )
 

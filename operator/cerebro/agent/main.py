@@ -3,16 +3,18 @@ objects, and reports.
 
 One loop for each Hub and one for each Device; kopf only fills the store. Until
 the store is known to be complete no loop runs (rule E7), so nothing is ever
-removed for want of knowledge.
+removed for want of knowledge. While another agent of the node acts, this one
+only fills its store, so that it is ready to take over (rule E18).
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from prometheus_client import REGISTRY
 
@@ -25,6 +27,7 @@ from cerebro.agent.hubs.manager import HubManager
 from cerebro.agent.hubs.metrics import PeerCollector
 from cerebro.agent.hubs.tunnels import HubTunnels
 from cerebro.agent.settings import AgentSettings
+from cerebro.agent.turn import Turn
 from cerebro.domain.leases import DIRECT_LEASE, agent_lease
 from cerebro.domain.lifecycle import GrantWindows
 from cerebro.kube.cache.completeness import Watch
@@ -46,7 +49,9 @@ from cerebro.resources import (
     UNFINISHED,
     Device,
 )
-from cerebro.runtime.health import Health, serve
+from cerebro.runtime.clock import monotonic
+from cerebro.runtime.health import Health, serve, serve_socket
+from cerebro.runtime.loop import wait_for_wake
 from cerebro.wireguard.kernel import Kernel
 from cerebro.wireguard.nft import Nft
 from cerebro.wireguard.userspace import Userspace
@@ -59,6 +64,12 @@ wait for the deadlines of a print and some writes.
 """
 _SHOW_INTERVAL = 5.0
 """Seconds between two updates of the gauges."""
+_ADDRESS_WITHIN = 60.0
+"""Seconds in which the address of the probes must become free: an agent of a
+release that knows no turns may have it until it has ended.
+"""
+_LOOK_AT_ADDRESS = 0.2
+"""Seconds between two tries to listen there."""
 
 
 def watches(namespaces: tuple[str, ...]) -> list[Watch]:
@@ -118,10 +129,14 @@ class Agent:
 
         self._devices = DeviceManager(self._context)
         self._commands = CommandManager(self._context)
+        self._turn = Turn(
+            api.connection.server, settings.namespace, settings.node_name
+        )
         self._working = False
-        """Whether the loops run: the store is complete, and the agent does not
-        stop.
+        """Whether the loops run: it is our turn, the store is complete, and
+        the agent does not stop.
         """
+        self._stopping = False
 
         store.subscribe(self._changed)
         store.on_complete(lambda _kind, _namespace: self._acting_changed())
@@ -146,10 +161,9 @@ class Agent:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`, then end the loops, write the waiting statuses
-        and give the Leases back (E14).
+        """Get to know all objects; work from when it is our turn until `stop`.
+        Raises OSError if the address of the probes cannot be used.
         """
-        drain = self._settings.drain_timeout
         if self._settings.dry_run:
             log.warning(
                 "%s is true: nothing is written to any router or WireGuard "
@@ -158,25 +172,77 @@ class Agent:
             )
 
         async with asyncio.TaskGroup() as tasks:
-            background = [
-                tasks.create_task(self._informers.run(), name="informers"),
-                tasks.create_task(self._alive.run(), name="agent lease"),
-                tasks.create_task(self._direct.run(), name="direct lease"),
-                tasks.create_task(self._statuses.run(), name="status writer"),
-                tasks.create_task(
-                    self._run_loops(tasks), name="start of the loops"
-                ),
-            ]
+            watching = tasks.create_task(
+                self._informers.run(), name="informers"
+            )
 
-            await stop.wait()
+            # Whoever acts answers at the address of the probes, too.
+            if await self._turn.take(stop):
+                async with self._listening(stop):
+                    await self._act(tasks, stop)
 
-            log.info("stopping")
-            self._working = False
-            await self._end_loops(drain)
-            await self._statuses.drain(drain)
+            watching.cancel()
 
-            for task in background:
-                task.cancel()
+    @asynccontextmanager
+    async def _listening(self, stop: asyncio.Event) -> AsyncIterator[None]:
+        """Serve probes and metrics while the context lasts; the address may
+        be another agent's for a while.
+        """
+        settings = self._settings
+        until = monotonic() + _ADDRESS_WITHIN
+        waiting = False
+        async with AsyncExitStack() as stack:
+            while not stop.is_set():
+                pages = serve(
+                    self.health(),
+                    settings.health_host,
+                    settings.health_port,
+                    token=settings.bearer_token,
+                )
+                try:
+                    await stack.enter_async_context(pages)
+                    break
+                except OSError as error:
+                    in_use = error.errno == errno.EADDRINUSE
+                    if not in_use or monotonic() > until:
+                        raise
+
+                    if not waiting:
+                        waiting = True
+                        log.info("%s: waiting for it", error.strerror)
+
+                await wait_for_wake(stop, _LOOK_AT_ADDRESS)
+
+            yield
+
+    async def _act(
+        self, tasks: asyncio.TaskGroup, stop: asyncio.Event
+    ) -> None:
+        """Work until `stop`, then end the loops, write the waiting statuses
+        and give the Leases back (E14).
+        """
+        drain = self._settings.drain_timeout
+        background = [
+            tasks.create_task(self._alive.run(), name="agent lease"),
+            tasks.create_task(self._direct.run(), name="direct lease"),
+            tasks.create_task(self._statuses.run(), name="status writer"),
+            tasks.create_task(
+                self._run_loops(tasks), name="start of the loops"
+            ),
+        ]
+
+        await stop.wait()
+
+        log.info("stopping")
+        self._stopping = True
+        self._working = False
+        await self._end_loops(drain)
+        await self._statuses.drain(drain)
+
+        for task in background:
+            task.cancel()
+
+        await asyncio.wait(background)
 
     async def _run_loops(self, tasks: asyncio.TaskGroup) -> None:
         """Start the loops once the store is complete (rule E7), then show
@@ -189,6 +255,7 @@ class Agent:
         self._hubs.start(tasks)
         self._devices.start(tasks)
         self._commands.start(tasks)
+        self._report_unreadable()
         log.info("the store is complete: %d Devices", self._devices.count())
 
         while True:
@@ -198,6 +265,14 @@ class Agent:
 
             self._context.metrics.show_loops(self._devices.count())
             await asyncio.sleep(_SHOW_INTERVAL)
+
+    def _report_unreadable(self) -> None:
+        """Say of Sessions and DeviceCommands that cannot be read that they
+        are frozen; Hubs, Peers and Devices have loops that do (rule B9).
+        """
+        for kind in (SESSION, DEVICE_COMMAND):
+            for stored in self._context.store.frozen(kind):
+                self._context.report_invalid(stored)
 
     async def _end_loops(self, drain: float) -> None:
         """Let each loop finish the pass that it is in, at most `drain`
@@ -221,7 +296,12 @@ class Agent:
     # --- what wakes the loops
 
     def _changed(self, change: Change) -> None:
-        """Hand a change of the store to the managers that it concerns."""
+        """Hand a change of the store to the managers that it concerns, unless
+        this agent stands by.
+        """
+        if not self._working:
+            return
+
         if change.kind is DEVICE:
             self._devices.device_changed(change)
             self._commands.device_changed(change)
@@ -274,11 +354,9 @@ class Agent:
 
         health.alive("loops", lambda: self._context.stuck(_STUCK_AFTER))
         health.ready("rights", permitted(self._api))
-        health.ready(
-            "store",
-            lambda: None if self._working else "the store is not complete yet",
-        )
+        health.ready("store", self._lacks)
 
+        health.fact("acting", lambda: self._working)
         health.fact("directLease", self._direct.held)
         health.fact("lastContact", lambda: self._api.last_contact)
         health.fact("devices", self._devices.count)
@@ -286,6 +364,18 @@ class Agent:
         health.fact("dryRun", lambda: self._settings.dry_run)
 
         return health
+
+    def _lacks(self) -> str | None:
+        """Return why this agent neither acts nor could take over now; None if
+        it does or could.
+        """
+        if self._stopping:
+            return "the agent stops"
+
+        if self._working or self._informers.completeness.complete():
+            return None
+
+        return "the store is not complete yet"
 
 
 def _keep_from_collector() -> None:
@@ -316,11 +406,11 @@ async def main(settings: AgentSettings, stop: asyncio.Event) -> None:
         connection.load(settings.kubeconfig), timeout=settings.request_timeout
     ) as api:
         agent = Agent(settings, api)
-        with agent.exposed():
-            async with serve(
-                agent.health(),
-                settings.health_host,
-                settings.health_port,
-                token=settings.bearer_token,
-            ):
-                await agent.run(stop)
+        async with AsyncExitStack() as stack:
+            stack.enter_context(agent.exposed())
+            if settings.probe_socket is not None:
+                await stack.enter_async_context(
+                    serve_socket(agent.health(), settings.probe_socket)
+                )
+
+            await agent.run(stop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
@@ -51,6 +52,12 @@ class AgentSettings(
     clock_skew_limit: Seconds = Field(
         default=60.0,
         description="Difference of our clock to the API server's above which nothing new is granted (A9).",
+    )
+
+    probe_socket: Path | None = Field(
+        default=None,
+        description="Unix socket on which the agent answers probes from its start, also while it stands by; none: it "
+        "answers at CEREBRO_HEALTH_ADDRESS alone, which one agent of a node has at a time (E18).",
     )
 
     @field_validator("node_name")

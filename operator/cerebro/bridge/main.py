@@ -330,7 +330,8 @@ class Bridge:
 
     async def _run(self, stop: asyncio.Event) -> None:
         # What the process before left behind comes first.
-        server = _Server(self._config())
+        connections = self._bounds()
+        server = _Server(self._config(connections))
         if not self._settings.dry_run:
             await self._inbox.adopt_all(stop)
 
@@ -361,6 +362,7 @@ class Bridge:
             # end the rest.
             self._stopping = True
             self._backend.stop_polling()
+            await connections.let_go()
             server.should_exit = True
             await asyncio.wait([serving])
             with contextlib.suppress(ApiError):
@@ -382,15 +384,16 @@ class Bridge:
             ):
                 raise result
 
-    def _config(self) -> uvicorn.Config:
+    def _bounds(self) -> Connections:
         settings = self._settings
-
-        connections = Connections(
+        return Connections(
             head_timeout=settings.head_timeout,
             body_timeout=settings.body_timeout + BODY_ANSWER_WITHIN,
             limit=settings.max_connections,
         )
 
+    def _config(self, connections: Connections) -> uvicorn.Config:
+        settings = self._settings
         return connection_config(
             self._app,
             connections,

@@ -12,6 +12,7 @@ import hmac
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import REGISTRY
@@ -144,6 +145,27 @@ async def serve(
         bound = int(runner.addresses[0][1])
         log.info("probes and metrics on %s:%d", host, bound)
         yield bound
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def serve_socket(health: Health, path: Path) -> AsyncIterator[None]:
+    """Serve the bare `/healthz` and `/readyz` on a Unix socket while the
+    context lasts, for `probe`.
+
+    The socket's folder is the pod's own. Raises OSError if it cannot be made.
+    """
+    app = web.Application(client_max_size=1024)
+    pages = _Pages(health, None)
+    app.router.add_get("/healthz", pages.healthz)
+    app.router.add_get("/readyz", pages.readyz)
+
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.UnixSite(runner, path).start()
+        yield
     finally:
         await runner.cleanup()
 

@@ -73,6 +73,38 @@ async def test_those_without_a_request_make_room_for_others(
         await asyncio.gather(*idle, return_exceptions=True)
 
 
+async def test_e14_a_kept_connection_is_told_which_answer_is_its_last(
+    start_bridge: Callable[..., BridgeProcess],
+) -> None:
+    """So no request is on its way when the bridge closes the connection."""
+    process = start_bridge()
+    async with Caller(process) as caller:
+        await caller.until_complete()
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", process.port)
+    ending: asyncio.Task[int] | None = None
+    last = False
+    async with asyncio.timeout(CERTAIN):
+        while not last:
+            writer.write(b"GET /health/live HTTP/1.1\r\nHost: bridge\r\n\r\n")
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            assert head.startswith(b"http/1.1 200")
+            last = b"connection: close" in head
+            length = head.partition(b"content-length: ")[2].split()[0]
+            await reader.readexactly(int(length))
+            if ending is None:
+                assert not last
+                ending = asyncio.create_task(
+                    asyncio.to_thread(process.terminate)
+                )
+
+        assert ending is not None
+        assert await reader.read() == b""
+        assert await ending == 0
+
+    writer.close()
+
+
 async def _until_closed(port: int, first: bytes, trickles: bool) -> bytes:
     """Send these bytes, and then one now and then; return what came until the bridge closed the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -102,6 +102,10 @@ class HubLoop:
         """What the last look showed of the tunnels."""
         return self._observer.view
 
+    def looked(self) -> bool:
+        """Return whether anything is known of the tunnels."""
+        return self._observer.looked()
+
     def mark(self) -> None:
         """Wake the loop: something changed that concerns the Hub."""
         self._wake.set()

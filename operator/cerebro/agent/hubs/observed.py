@@ -58,6 +58,10 @@ class TunnelView:
         return TunnelView(contacts, obstacle=self.obstacle)
 
 
+UNSEEN = TunnelView()
+"""The view before the first look."""
+
+
 def routed_peers(interface: Interface) -> frozenset[str]:
     """Return the public keys of the peers to which the node sends through the
     interface.

@@ -15,6 +15,7 @@ from functools import partial
 from cerebro.agent.context import AgentContext
 from cerebro.agent.handshakes import Contact
 from cerebro.agent.hubs.observed import (
+    UNSEEN,
     TunnelView,
     contacts_seen,
     routed_peers,
@@ -25,11 +26,14 @@ from cerebro.agent.hubs.peers.status import out_of_sight
 from cerebro.agent.hubs.status import failed_pass
 from cerebro.domain.conditions import ConditionState, Obstacle
 from cerebro.resources import Peer, reasons
+from cerebro.runtime.clock import monotonic
 from cerebro.runtime.threads import in_thread
 from cerebro.wireguard import choose
 from cerebro.wireguard.backend import Backend, WireGuardError
 from cerebro.wireguard.model import Interface
 
+_FIRST_LOOK_WITHIN = 10.0
+"""Seconds in which the loop of a Hub looks for the first time, or cannot."""
 _ONLINE_WITHIN = timedelta(seconds=180)  # behind a Hub that cannot be read
 _NOT_FOUND = Obstacle(
     reasons.INVALID_OBJECT,
@@ -43,12 +47,19 @@ class Observer:
     def __init__(
         self, context: AgentContext, namespace: str, name: str
     ) -> None:
-        self.view = TunnelView()
+        self.view = UNSEEN
         """What the last look showed of the tunnels; replaced whole."""
+        self._look_until = monotonic() + _FIRST_LOOK_WITHIN
         self._context = context
         self._namespace = namespace
         self._name = name
         self._peer_reporter = PeerReporter(context)
+
+    def looked(self) -> bool:
+        """Return whether anything is known of the tunnels, if only why they
+        cannot be looked at; after a while that is taken to be so.
+        """
+        return self.view is not UNSEEN or monotonic() > self._look_until
 
     def hinder(self, obstacle: Obstacle | None) -> None:
         """Note what keeps everybody from a look at the interface; None:

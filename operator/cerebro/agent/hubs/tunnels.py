@@ -20,7 +20,7 @@ from cerebro.agent.tunnel_status import (
 )
 from cerebro.domain.conditions import ConditionState
 from cerebro.kube.cache.store import Index, Store
-from cerebro.resources import PEER, Device, Peer
+from cerebro.resources import DEVICE, PEER, Device, Peer
 from cerebro.runtime.loop import Key, LoopTable
 
 TunnelChanged = Callable[[str, str, bool], None]
@@ -53,6 +53,12 @@ class HubTunnels:
         loop = self.loops.get(namespace, hub)
 
         return loop is not None and loop.owns()
+
+    def serves(self, namespace: str, hub: str) -> bool:
+        """Return whether this agent owns a Hub now and has looked at it."""
+        loop = self.loops.get(namespace, hub)
+
+        return loop is not None and loop.owns() and loop.looked()
 
     def carries(self, namespace: str, hub: str) -> bool:
         """Return whether an interface of this node is a Hub's, by what its
@@ -105,6 +111,9 @@ class HubTunnels:
         if loop is None:
             return
 
+        if (namespace, hub) not in self._snapshots:
+            self._first_look(namespace, hub)
+
         before = self._snapshots.get((namespace, hub), {})
         now = dict(self._seen_by(loop, namespace, hub))
         self._snapshots[(namespace, hub)] = now
@@ -113,6 +122,16 @@ class HubTunnels:
             old, new = before.get(device), now.get(device)
             if changed(old, new):
                 self._tunnel_changed(namespace, device, came_back(old, new))
+
+    def _first_look(self, namespace: str, hub: str) -> None:
+        """Wake the loops of all Devices behind a Hub: they waited for this
+        look, in whichever state their tunnel is.
+        """
+        for stored in list(self._store.all(DEVICE, namespace)):
+            device = stored.read(Device)
+            reference = device.spec.hub_ref if device is not None else None
+            if reference is not None and reference.name == hub:
+                self._tunnel_changed(namespace, stored.name, False)
 
     def _seen_by(
         self, loop: HubLoop, namespace: str, hub: str

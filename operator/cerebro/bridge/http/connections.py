@@ -6,6 +6,9 @@ idle between two requests. It waits for ever for a first byte, for the rest of a
 head and for the rest of a body, and with `limit_concurrency` it refuses the
 requests of those that have a connection, not those that hold one. So this
 protocol adds the three bounds that are missing.
+
+And at the end uvicorn closes what is idle, with a request that is on its way
+or not. So each connection is told before that its answer is the last one.
 """
 
 from __future__ import annotations
@@ -18,12 +21,23 @@ from typing import Any, cast
 import h11
 import structlog
 import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from cerebro.runtime.loop import wait_for_wake
 
 MAX_HEAD = 16 * 1024
 """Bytes of a request line and its headers; more of them are 400."""
 IDLE_FOR = 30
 """Seconds that a connection is kept after an answer."""
+LET_GO_WITHIN = 1.0
+"""Seconds that a kept connection has at the end for one more request, to be
+told with the answer that it is the last. Who calls less often than that loses
+little by a new connection.
+"""
+
+_ANSWER = "http.response.start"
+_LAST = (b"connection", b"close")
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +68,20 @@ class Connections:
     kept: dict[BoundedProtocol, None] = field(default_factory=dict)
     """Those that wait for a further request, the longest so first."""
 
+    ending: bool = False
+    """Whether each further answer is the last of its connection."""
+
+    none_kept: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set at the end, when no connection waits for a further request."""
+
+    async def let_go(self) -> None:
+        """Have the clients close their kept connections, and wait until they
+        did, but not long.
+        """
+        self.ending = True
+        if self.kept:
+            await wait_for_wake(self.none_kept, LET_GO_WITHIN)
+
     def surplus(self) -> BoundedProtocol | None:
         """Return the one that goes for a further one, None if each has a
         request.
@@ -65,6 +93,8 @@ class Connections:
         """Take note that a connection has a request, or is closed."""
         self.unused.pop(connection, None)
         self.kept.pop(connection, None)
+        if self.ending and not self.kept:
+            self.none_kept.set()
 
 
 class BoundedProtocol(H11Protocol):
@@ -160,15 +190,38 @@ class BoundedProtocol(H11Protocol):
             self._timer = self.loop.call_later(seconds, self.drop, reason)
 
 
+def last_answers(app: ASGIApp, connections: Connections) -> ASGIApp:
+    """Return the application with answers that say when they are the last of
+    their connection.
+    """
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            if connections.ending and message["type"] == _ANSWER:
+                headers = [*message.get("headers", ()), _LAST]
+                message = {**message, "headers": headers}
+
+            await send(message)
+
+        await app(scope, receive, tell)
+
+    return answering
+
+
 def config(
-    app: Any, connections: Connections, *, host: str, port: int, drain: float
+    app: Any,
+    connections: Connections,
+    *,
+    host: str,
+    port: int,
+    drain: float,
 ) -> uvicorn.Config:
     """Return how uvicorn serves an application within these bounds; `drain`
     seconds is what requests in hand get at the end.
     """
     protocol = partial(BoundedProtocol, bounds=connections)
     return uvicorn.Config(
-        app,
+        last_answers(app, connections),
         host=host,
         port=port,
         http=cast("type[asyncio.Protocol]", protocol),

@@ -285,6 +285,16 @@ async def test_one_failure_that_the_next_look_repairs_is_told_of_no_peer() -> (
     assert KEY in story.loop.view.contacts
 
 
+@pytest.mark.parametrize("look", [CARRIED, GONE])
+async def test_e18_routers_wait_for_the_first_look_whatever_it_shows(
+    look: Look,
+) -> None:
+    """Else each Session behind the Hub would be told that its tunnel is missing, at each start of an agent."""
+    story = Story(look)
+    assert not story.loop.looked()
+    await story.until(story.loop.looked)
+
+
 @pytest.mark.parametrize(
     ("trouble", "said", "state"),
     [

@@ -11,15 +11,20 @@ import pytest
 from cerebro.agent.hubs import reporter as hub_reports
 from cerebro.agent.hubs.manager import HubManager
 from cerebro.agent.hubs.tunnels import HubTunnels
-from cerebro.resources import HUB
+from cerebro.resources import DEVICE, HUB
 from unit.agent.hubs.test_loop import CARRIED, Story, a_hubs_body
 
 
 @asynccontextmanager
-async def running(story: Story) -> AsyncIterator[HubManager]:
-    """Run the loops of all Hubs that the story's store has, and gets."""
+async def running(
+    story: Story, woken: list[tuple[str, str, bool]] | None = None
+) -> AsyncIterator[HubManager]:
+    """Run the loops of all Hubs that the story's store has, and gets; `woken` takes the Devices that are woken."""
+    woken = [] if woken is None else woken
     tunnels = HubTunnels(
-        story.store, story.context.peers_by_hub, lambda *_: None
+        story.store,
+        story.context.peers_by_hub,
+        lambda *device: woken.append(device),
     )
     story.context.tunnels = tunnels
     hubs = HubManager(story.context, story.tools, tunnels)
@@ -35,6 +40,31 @@ async def until(check: Callable[[], object]) -> None:
     async with asyncio.timeout(60):
         while not check():  # noqa: ASYNC110 - nobody sets one
             await asyncio.sleep(0.001)
+
+
+async def test_e18_all_devices_behind_a_hub_are_woken_by_the_first_look() -> (
+    None
+):
+    """Also those without a peer on the interface: their loops waited for it, too."""
+    story = Story(CARRIED)
+    for name, hub in (("behind", "hub"), ("elsewhere", "other")):
+        meta = {
+            "name": name,
+            "namespace": "ns",
+            "uid": name,
+            "resourceVersion": "1",
+        }
+        api = {"credentialsSecretRef": {"name": name}}
+        spec = {"hubRef": {"name": hub}, "api": api}
+        body = {"metadata": meta, "spec": spec}
+        story.store.deliver(DEVICE, "ADDED", body)
+
+    woken: list[tuple[str, str, bool]] = []
+    async with running(story, woken):
+        await until(lambda: story.context.tunnels.serves("ns", "hub"))
+        await until(lambda: woken)
+
+    assert woken == [("ns", "behind", False)]
 
 
 async def test_nothing_is_left_of_a_hub_that_went() -> None:
