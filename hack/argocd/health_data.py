@@ -38,7 +38,9 @@ def health_tests(kind: str) -> dict[Path, Any]:
 
 def _cases(kind: str) -> list[tuple[str, Manifest, Health, str]]:
     """Return name, object, health and message of each case."""
-    new = {**manifest(kind), "status": {"observedGeneration": NOT_OBSERVED}}
+    # The default in the CRD; a Session's is 0, see its model.
+    unseen = 0 if kind == "Session" else NOT_OBSERVED
+    new = {**manifest(kind), "status": {"observedGeneration": unseen}}
     of_kind = [verdict for verdict in VERDICTS if verdict.kind == kind]
     stale = in_state(of_kind[0])
     stale["metadata"]["generation"] = GENERATION + 1

@@ -2,10 +2,10 @@
 `--check` only say whether it differs.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
+from cerebro.cli.generated_page import write_or_check
 from dashboard.grafana import text_of
 from dashboard.model import read_rows
 
@@ -16,24 +16,12 @@ FILE = ROOT / "deploy" / "monitoring" / "dashboard.json"
 
 def main(arguments: list[str]) -> int:
     """Write or check; 1: the file is not as it is made."""
-    parser = argparse.ArgumentParser(
-        prog="python -m dashboard", description=__doc__
+    return write_or_check(
+        FILE,
+        lambda: text_of(read_rows(PANELS.read_text())),
+        command="make dashboard",
+        arguments=arguments,
     )
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing, say what differs"
-    )
-    options = parser.parse_args(arguments)
-
-    text = text_of(read_rows(PANELS.read_text()))
-    if not options.check:
-        FILE.write_text(text)
-        return 0
-
-    if FILE.exists() and FILE.read_text() == text:
-        return 0
-
-    print(f"error: {FILE}: make dashboard", file=sys.stderr)
-    return 1
 
 
 if __name__ == "__main__":

@@ -2,35 +2,17 @@
 whether it differs.
 """
 
-import argparse
 import sys
 
+from cerebro.cli.generated_page import write_or_check
 from rights.page import PAGE, render
 
 
 def main(arguments: list[str]) -> int:
     """Write or check; 1: the page is not as it is made."""
-    parser = argparse.ArgumentParser(
-        prog="python -m rights", description=__doc__
+    return write_or_check(
+        PAGE, render, command="make rights-page", arguments=arguments
     )
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="write nothing, say whether it differs",
-    )
-    options = parser.parse_args(arguments)
-
-    text = render()
-    if PAGE.exists() and PAGE.read_text() == text:
-        return 0
-
-    if options.check:
-        print(f"error: {PAGE}: make rights-page", file=sys.stderr)
-        return 1
-
-    PAGE.write_text(text)
-
-    return 0
 
 
 if __name__ == "__main__":

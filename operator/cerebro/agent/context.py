@@ -265,6 +265,10 @@ class AgentContext:
 
         generation = raw["metadata"].get("generation", 0)
         before = ready[0] if ready else {}
+        # Older CRDs do not keep the field at the top.
+        judged_of = status.get(
+            "observedGeneration", before.get("observedGeneration")
+        )
         is_stalled = any(
             condition.get("type") == STALLED
             and condition.get("reason") == state.reason
@@ -274,7 +278,7 @@ class AgentContext:
         if (
             before.get("reason") == state.reason
             and before.get("message") == state.message
-            and status.get("observedGeneration") == generation
+            and judged_of == generation
             and is_stalled
         ):
             return

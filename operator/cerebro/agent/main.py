@@ -162,7 +162,8 @@ class Agent:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Get to know all objects; work from when it is our turn until `stop`.
-        Raises OSError if the address of the probes cannot be used.
+        Raises an ExceptionGroup with an OSError if the address of the probes
+        cannot be used.
         """
         if self._settings.dry_run:
             log.warning(

@@ -32,7 +32,10 @@ class DeviceStory:
         conditions = status["conditions"]
         reachable = state_in(conditions, _REACHABLE)
         ready = state_in(conditions, "Ready")
-        before = self._reachable or _definite(device)
+        if self._reachable is None:
+            self._reachable = _definite(device)
+
+        before = self._reachable
 
         if reachable is not None and reachable.status != "Unknown":
             self._reachable = reachable.status

@@ -422,7 +422,7 @@ class HubLoop:
         """Forget the Peers: whoever carries the Hub now knows better."""
         self._inputs.heard = {}
         self._asked = {}
-        self._observer.forget()
+        self._observer.stand_by()
 
     async def _clean_up(self, hub: Hub) -> None:
         """Remove the interface, and what belongs to it, of a Hub that is being

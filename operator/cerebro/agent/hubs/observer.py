@@ -153,6 +153,14 @@ class Observer:
             for peer in self._peers()
         )
 
+    def stand_by(self) -> None:
+        """Forget all: another node carries the Hub, and when this node does,
+        its first look is still to come.
+        """
+        self.forget()
+        self.view = UNSEEN
+        self._look_until = monotonic() + _FIRST_LOOK_WITHIN
+
     def forget(self) -> None:
         """Forget all tunnels: this node does not carry them any more."""
         if self.view.contacts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -46,16 +47,16 @@ def a_device(*lines: str) -> Device:
 
 
 def told(before: tuple[str, ...], *statuses: tuple[str, ...]) -> list[str]:
-    """Return the Events while these statuses are written one after the other."""
+    """Return the Events while these statuses are written one after the other; the object has what was written last."""
     events = Events()
     story = DeviceStory(events.as_recorder())
-    for lines in statuses:
+    for has, lines in pairwise((before, *statuses)):
         status = {
             "identity": "shop",
             "version": "7.16",
             "conditions": conditions(*lines),
         }
-        story.tell(a_device(*before), status)
+        story.tell(a_device(*has), status)
     return events.posted
 
 

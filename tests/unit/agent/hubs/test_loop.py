@@ -12,8 +12,8 @@ from typing import Any, NoReturn, cast
 import pytest
 
 from cerebro.agent.context import AgentContext
+from cerebro.agent.hubs import observer, schedule
 from cerebro.agent.hubs import reconcile as hub_pass
-from cerebro.agent.hubs import schedule
 from cerebro.agent.hubs.backends import NodeBackends
 from cerebro.agent.hubs.keys import HubKeys
 from cerebro.agent.hubs.loop import HubLoop
@@ -293,6 +293,16 @@ async def test_e18_routers_wait_for_the_first_look_whatever_it_shows(
     story = Story(look)
     assert not story.loop.looked()
     await story.until(story.loop.looked)
+
+
+async def test_e18_the_first_look_is_to_come_when_a_node_that_waited_takes_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    story = Story(CARRIED, nodeName="node-2")
+    monkeypatch.setattr(observer, "monotonic", lambda: time.monotonic() + 3600)
+    assert story.loop.looked()
+    await story.until(lambda: not story.loop.looked())
+    assert not story.loop.owns()
 
 
 @pytest.mark.parametrize(

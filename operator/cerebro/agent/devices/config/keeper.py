@@ -287,7 +287,8 @@ class ConfigurationKeeper:
         removals = guard_removals(plan)
         refused = await self._write(work, removals)
 
-        if not refused:
+        # Nothing was written if the router may not be configured any more.
+        if not refused and may_configure(self._context, work.device):
             plan.leftovers = [
                 step for step in plan.leftovers if step not in removals
             ]
