@@ -260,7 +260,7 @@ def lose_everything(reader: Reader) -> None:
 
 def uninstalls() -> tuple[Block, Block]:
     """Return what the install page says of kubectl, and of Helm."""
-    _, by_kubectl, by_helm = (
+    _, by_kubectl, by_helm, _ = (
         block
         for block in blocks("docs/install.md")
         if block.section == "6. Uninstall"
@@ -287,7 +287,7 @@ def test_an_upgrade_by_helm_and_back(reader: Reader, router: Router) -> None:
 def test_what_is_uninstalled_leaves_nothing_behind(
     reader: Reader, router: Router
 ) -> None:
-    clean_up = next(
+    clean_up, *_, label = (
         block
         for block in blocks("docs/install.md")
         if block.section == "6. Uninstall"
@@ -299,11 +299,13 @@ def test_what_is_uninstalled_leaves_nothing_behind(
     assert [row["comment"] for row in ours] == ["my computer"]
     assert "wg0" not in interfaces()
     reader.types(by_helm.text)
-    reader.run |= {clean_up, by_helm}
+    reader.types(label.text)
+    reader.run |= {clean_up, by_helm, label}
 
     words = "crds,namespaces,clusterroles,priorityclasses -o name"
     assert "cerebro" not in reader.types(f"kubectl get {words}")
-    reader.types("kubectl label node node relay.cerebro.dev/hub-")
+    nodes = "-l relay.cerebro.dev/hub -o name"
+    assert reader.types(f"kubectl get nodes {nodes}") == ""
     reader.types("kubectl delete persistentvolumes --all")
 
 

@@ -38,19 +38,23 @@ Device Ready and is in the message. The condition `Guarded` changes nothing. Wha
 kstatus and Progressing for Argo CD, whatever it says.
 
 `status.observedGeneration` is the `metadata.generation` that was judged; until somebody has looked it is -1, and of a
-Session 0. kstatus takes an object that is paused or in dry run for one in progress, as it has no word for it: Helm and
-Flux wait until that is taken back, or their time is over. A Device or Hub in dry run that needs no change is Ready.
+Session 0: processes of the release before this one, which run beside the new ones during an upgrade, cannot read a
+Session that has -1. The next release may change that.
 
-`kubectl wait` takes one condition, so to end at the first of two:
+kstatus takes an object that is paused or in dry run for one in progress, as it has no word for it: Helm and Flux wait
+until that is taken back, or their time is over. A Device or Hub in dry run that needs no change is Ready.
+
+`kubectl wait` takes one condition. In bash, which has `wait -n`, this ends at the first of two:
 
 ```
-kubectl wait --for=condition=Ready device/r1 --timeout=5m &
-kubectl wait --for=condition=Stalled device/r1 --timeout=5m &
+kubectl --namespace cerebro wait --for=condition=Ready device/router-1 --timeout=5m &
+kubectl --namespace cerebro wait --for=condition=Stalled device/router-1 --timeout=5m &
 wait -n
 ```
 
 The status below is that of the deciding condition. Where nobody could look it may be Unknown instead of False, and the
-verdict is the same. What to do about a reason is in [operating.md](operating.md#conditions-and-what-to-do).
+verdict is the same: a reason that may have either status is in the row of False only. What to do about a reason is in
+[operating.md](operating.md#conditions-and-what-to-do).
 """
 
 _WORDS: dict[Health, tuple[str, str]] = {
@@ -72,7 +76,7 @@ def _sections() -> Iterator[str]:
         yield f"## {kind}\n"
         yield "| reasons | status | kstatus | Argo CD | `kubectl wait` |"
         yield "| --- | --- | --- | --- | --- |"
-        of_kind = [verdict for verdict in VERDICTS if verdict.kind == kind]
+        of_kind = list(_rows(kind))
         groups = dict.fromkeys(
             (verdict.health, verdict.status) for verdict in of_kind
         )
@@ -87,6 +91,17 @@ def _sections() -> Iterator[str]:
             yield f"| {reasons} | {status} | {kstatus} | {health} | {wait} |"
 
         yield ""
+
+
+def _rows(kind: str) -> Iterator[Verdict]:
+    """Yield the verdicts of a kind, without an Unknown whose reason is False elsewhere: health goes by the reason."""
+    of_kind = [verdict for verdict in VERDICTS if verdict.kind == kind]
+    false = {
+        verdict.reason for verdict in of_kind if verdict.status == "False"
+    }
+    for verdict in of_kind:
+        if verdict.status != "Unknown" or verdict.reason not in false:
+            yield verdict
 
 
 def _reason(verdict: Verdict) -> str:
