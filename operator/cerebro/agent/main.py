@@ -162,8 +162,8 @@ class Agent:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Get to know all objects; work from when it is our turn until `stop`.
-        Raises an ExceptionGroup with an OSError if the address of the probes
-        cannot be used.
+        Raises OSError if the address of the probes cannot be this node's, or
+        is in use for long; the latter in an ExceptionGroup.
         """
         if self._settings.dry_run:
             log.warning(
@@ -172,10 +172,14 @@ class Agent:
                 SETTING,
             )
 
+        await self._try_address()
+
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(
                 self._informers.run(), name="informers"
             )
+
+            kept = tasks.create_task(self._keep_objects(), name="collector")
 
             # Whoever acts answers at the address of the probes, too.
             if await self._turn.take(stop):
@@ -183,6 +187,16 @@ class Agent:
                     await self._act(tasks, stop)
 
             watching.cancel()
+            kept.cancel()
+
+    async def _try_address(self) -> None:
+        """Raise OSError if nobody can listen at the host of the probes: an
+        agent that stands by would count as ready, and the acting one go.
+        """
+        host = self._settings.health_host
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, host, 0)
+        server.close()
 
     @asynccontextmanager
     async def _listening(self, stop: asyncio.Event) -> AsyncIterator[None]:
@@ -251,7 +265,6 @@ class Agent:
         """
 
         await self._informers.completeness.wait_complete()
-        _keep_from_collector()
         self._working = True
         self._hubs.start(tasks)
         self._devices.start(tasks)
@@ -266,6 +279,13 @@ class Agent:
 
             self._context.metrics.show_loops(self._devices.count())
             await asyncio.sleep(_SHOW_INTERVAL)
+
+    async def _keep_objects(self) -> None:
+        """Once the store is complete, also while another agent acts: it takes
+        half a second with many objects, in which nobody would act.
+        """
+        await self._informers.completeness.wait_complete()
+        _keep_from_collector()
 
     def _report_unreadable(self) -> None:
         """Say of Sessions and DeviceCommands that cannot be read that they

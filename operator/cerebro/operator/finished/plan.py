@@ -7,7 +7,7 @@ Superseding Sessions have no ttl: when they go is decided in
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,6 +40,18 @@ class Plan:
     def has_writes(self) -> bool:
         """Whether anything is due now."""
         return bool(self.reopen or self.delete or self.complete)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Plan]) -> Plan:
+        """Return the plan for the objects of all parts."""
+        ahead = [part.wake_at for part in parts if part.wake_at is not None]
+
+        return cls(
+            tuple(item for part in parts for item in part.reopen),
+            tuple(item for part in parts for item in part.delete),
+            tuple(item for part in parts for item in part.complete),
+            min(ahead, default=None),
+        )
 
 
 def plan(finished: Iterable[Finished], now: datetime) -> Plan:

@@ -220,14 +220,20 @@ class Wire:
                 round(seconds * 1000),
             )
 
-    def abort(self) -> None:
+    def abort(self, *, reset: bool = False) -> None:
         """Close at once, without waiting for anything; a reader meets the end
         of the stream.
 
-        The peer is reset, and nothing is sent any more: the kernel would try
-        for minutes, and a command would arrive when nobody means it any more.
+        With `reset` nothing is sent any more: the kernel would try for
+        minutes, and a write would arrive when nobody means it any more.
+        Without, the kernel tells the peer of the end until it has heard: a
+        reset is sent once, and one that is lost leaves the router a session.
         """
-        self._set_option(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+        if reset:
+            self._set_option(
+                socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE
+            )
+
         self._writer.transport.abort()
 
     def _set_option(self, level: int, name: int, value: int | bytes) -> None:

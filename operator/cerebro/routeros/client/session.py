@@ -458,11 +458,14 @@ class RouterSession:
         if self._timer is not None:
             self._timer.cancel()
 
-        for entry in list(self._in_flight.values()):
+        entries = list(self._in_flight.values())
+        for entry in entries:
             self._remove(entry)
             lost = f"{entry.command.word} got no answer: {self._closed}"
             entry.settle(
                 ConnectionLost(lost, outcome_unknown=not entry.command.reads)
             )
 
-        self._wire.abort()
+        self._wire.abort(
+            reset=any(not entry.command.reads for entry in entries)
+        )

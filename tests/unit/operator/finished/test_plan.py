@@ -8,7 +8,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cerebro.operator.finished.plan import completed_status, due_at, plan
+from cerebro.operator.finished.plan import (
+    Plan,
+    completed_status,
+    due_at,
+    plan,
+)
 from cerebro.operator.orphans.superseding import LastSeen, Superseding
 from cerebro.resources import DeviceCommand, Session
 
@@ -134,6 +139,12 @@ def test_a_whole_status_is_left_alone() -> None:
     granted = of_an_older_release("True", "Expired")
 
     assert plan([granted, finished()], NOW).complete == ()
+
+
+def test_parts_that_are_planned_apart_come_to_the_same_plan() -> None:
+    items = [finished(ago=timedelta(days=days)) for days in (0, 1, 3650)]
+    parts = [plan([item], NOW) for item in items]
+    assert Plan.joined(parts) == plan(items, NOW)
 
 
 def test_one_changed_after_its_end_is_opened_again_and_never_deleted() -> None:

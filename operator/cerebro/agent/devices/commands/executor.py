@@ -103,8 +103,7 @@ class CommandExecutor:
                 "InternalError", "a fault of the agent, see its log"
             )
 
-        if outcome is not None:
-            await record.end(outcome)
+        if outcome is not None and await record.end(outcome):
             log.info(
                 "DeviceCommand %s/%s: %s, %s",
                 command.namespace,

@@ -74,9 +74,10 @@ class CommandRecord:
 
         raise AssertionError("a Backoff has no end")
 
-    async def end(self, outcome: Outcome) -> None:
-        """Write how the command ended; try until the API server has it, or
-        the command is gone.
+    async def end(self, outcome: Outcome) -> bool:
+        """Write how the command ended; try until the API server has it.
+        Return whether it does: not if the command is gone, or was ended by
+        another.
         """
         now = server_now(self._api)
 
@@ -90,15 +91,15 @@ class CommandRecord:
             try:
                 await self._patch(status)
             except NotFound:
-                return
+                return False
             except Conflict:
                 if not await self._read_anew():
-                    return
+                    return False
             except Invalid:
                 log.exception("%s: its results are refused", self._where)
 
                 if "results" not in status or status["results"] is None:
-                    return
+                    return False
 
                 status = without_results(status)
             except KubeError as error:
@@ -106,9 +107,11 @@ class CommandRecord:
                     "%s: its end is not written: %s", self._where, error
                 )
             else:
-                return
+                return True
 
             await asyncio.sleep(delay)
+
+        raise AssertionError("a Backoff has no end")
 
     async def _patch(self, status: dict[str, Any]) -> None:
         metadata = self._command.metadata
