@@ -95,6 +95,29 @@ def test_the_comment_names_what_is_needed_besides() -> None:
     assert "'Off'" in text, "without quotes YAML would read it as false"
 
 
+@pytest.mark.parametrize(
+    "text", ["n", "Y", "12e5", "-1E+3", "1.", ".5e3", "0o17", "0X1F", "1_0e5"]
+)
+def test_what_kubectl_would_take_for_another_type_has_quotes(
+    text: str,
+) -> None:
+    """Its YAML is Go's, which knows more numbers and bools than PyYAML."""
+    assert f"routerID: '{text}'\n" in document([device(routerID=text)])
+
+
+@pytest.mark.parametrize("text", ["10.8.0.7", "1h30m", "node-1", "12e5x"])
+def test_other_texts_have_no_quotes(text: str) -> None:
+    assert f"routerID: {text}\n" in document([device(routerID=text)])
+
+
+def test_numbers_and_bools_stay_what_they_are() -> None:
+    spec: dict[str, Any] = {"port": 8728, "dryRun": True, "share": 1.5}
+
+    (manifest,) = yaml.safe_load_all(document([device(**spec)]))
+
+    assert spec.items() <= manifest["spec"].items()
+
+
 def test_no_devices_is_an_empty_document() -> None:
     assert list(yaml.safe_load_all(document([]))) == []
 
