@@ -1,12 +1,15 @@
 """`cerebro export`: objects as manifests that can be applied again, tunnel addresses and ends of access pinned (E9).
 
-Specs are written as the API server has them, also fields that a newer release added. Statuses, managed fields
-and Secrets are left out. What statuses alone know, and what has to be the same again, goes into the specs.
+Specs are written as the API server has them, also fields that a newer release added: bodies are read without our
+models, so that an object that these cannot read is exported too. Statuses, managed fields and Secrets are left out.
+What statuses alone know, and what has to be the same again, goes into the specs.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 import yaml
@@ -20,9 +23,11 @@ from cerebro.resources import (
     HUB,
     PEER,
     SESSION,
-    Hub,
     Kind,
+    format_time,
+    parse_duration,
 )
+from cerebro.resources.hub import default_private_key_secret
 
 _NOTES = ("kubectl.kubernetes.io/",)
 """Prefixes of annotations that are left out: notes of another tool on this very object."""
@@ -30,6 +35,32 @@ _REQUESTS = (f"{API_GROUP}/",)
 """Prefixes of those that are requests of one moment. Those of a Session say where it came from, and are kept."""
 _ORDER = ("Hub", "Device", "Peer", "Session")
 """In which order kinds are written: what others name comes first."""
+_NEVER_TOO_LATE = "8999-12-31T23:59:59Z"
+"""`grantBefore` of a Session that was granted: the last second that the field takes."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes YAML that kubectl reads as we do: what its YAML takes for a number or a bool has quotes too.
+
+    PyYAML knows fewer of them: an order `12e5` or a node `n` would come back as a number or a bool, and be refused.
+    """
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^[yYnN]$"), list("yYnN")
+)
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:int",
+    re.compile("^[-+]?0[xXoObB][0-9a-fA-F_]+$"),
+    list("-+0"),
+)
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^[-+]?(\.[0-9_]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9_]+)?$"
+    ),
+    list("-+.0123456789"),
+)
 
 
 async def run(
@@ -44,7 +75,7 @@ async def run(
     unpinned = [
         body
         for body in devices
-        if "hubRef" in body["spec"] and _address(body) is None
+        if "hubRef" in _spec(body) and _address(body) is None
     ]
 
     if unpinned:
@@ -95,9 +126,10 @@ def document(
 
     for body in exported:
         if body["kind"] == "Hub":
-            hub = Hub.model_validate(body)
-            hubs.discard(hub.name)
-            secrets.add(hub.private_key_secret_name)
+            name = body["metadata"]["name"]
+            hubs.discard(name)
+            if not body["spec"].get("privateKeySecretRef"):
+                secrets.add(default_private_key_secret(name))
 
     head = [
         "# Objects of Cérebro, with tunnel addresses and ends pinned. They need, and this does not contain:",
@@ -105,8 +137,12 @@ def document(
         f"#   Secrets: {', '.join(sorted(secrets)) or 'none'}",
     ]
 
-    text: str = yaml.safe_dump_all(
-        exported, sort_keys=False, allow_unicode=True, explicit_start=True
+    text: str = yaml.dump_all(
+        exported,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        explicit_start=True,
     )
 
     return "\n".join([*head, text if exported else ""])
@@ -148,10 +184,10 @@ def wants_access(session: Manifest) -> bool:
 
     One that is over stays out: made again, it would be let in again.
     """
-    status = session.get("status") or {}
-    seen = status.get("observedGeneration") or 0
-    if seen < session["metadata"]["generation"]:
+    if not _is_current(session):
         return True  # it was changed since, and may be live again
+
+    status = _status(session)
 
     return (
         status.get("finished") is not True and status.get("phase") != "Failed"
@@ -159,13 +195,23 @@ def wants_access(session: Manifest) -> bool:
 
 
 def _pinned(body: Manifest) -> dict[str, Any]:
-    """Return the spec, with what the status alone says: an address that was given, an end that a duration came to."""
-    spec = dict(body["spec"])
+    """Return the spec, with what the status alone says: an address that was given, an end that a duration came to.
+
+    A Session that was granted has no deadline for that any more. Without its status it would have: the `grantBefore`
+    of long ago, or the window of its type after it is made again. So its deadline is one that never comes.
+    """
+    spec = dict(_spec(body))
     address = _address(body)
     if address:
         spec["tunnelAddress"] = address
 
-    end = (body.get("status") or {}).get("expiresAt")
+    if body["kind"] != "Session":
+        return spec
+
+    if _status(body).get("authorizedAt"):
+        spec["grantBefore"] = _NEVER_TOO_LATE
+
+    end = _end(body)
     if end and "duration" in spec:
         del spec["duration"]
         spec["expiresAt"] = end
@@ -173,25 +219,60 @@ def _pinned(body: Manifest) -> dict[str, Any]:
     return spec
 
 
+def _end(session: Manifest) -> str | None:
+    """Return the end that the duration of a Session comes to; None if it has not begun, or cannot be read.
+
+    The recorded end counts if it was recorded for this spec. A duration that was changed since is counted anew from
+    the grant, as the agent does; but it opens nothing that expired (rule A1).
+    """
+    status = _status(session)
+    recorded: str | None = status.get("expiresAt")
+    if recorded and (_is_current(session) or status.get("phase") == "Expired"):
+        return recorded
+
+    try:
+        granted = datetime.fromisoformat(status["authorizedAt"])
+        duration = parse_duration(_spec(session)["duration"])
+
+        return format_time(granted + duration)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _is_current(session: Manifest) -> bool:
+    """Return whether the status of a Session was made from the spec that it has now."""
+    seen: int = _status(session).get("observedGeneration") or 0
+    generation: int = session["metadata"]["generation"]
+
+    return seen >= generation
+
+
+def _spec(body: Manifest) -> dict[str, Any]:
+    return body.get("spec") or {}
+
+
+def _status(body: Manifest) -> dict[str, Any]:
+    return body.get("status") or {}
+
+
 def _address(body: Manifest) -> str | None:
     """Return the tunnel address that a Device asks for, else the one that it was given; None without a Hub."""
-    spec = body["spec"]
+    spec = _spec(body)
     if body["kind"] != "Device" or "hubRef" not in spec:
         return None
 
-    status = body.get("status") or {}
-
-    return spec.get("tunnelAddress") or status.get("tunnelAddress")
+    return spec.get("tunnelAddress") or _status(body).get("tunnelAddress")
 
 
 def _references(value: Any, hubs: set[str], secrets: set[str]) -> None:
     """Add the names that a spec refers to, at whatever depth, to `hubs` and `secrets`."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if name == "hubRef":
-                hubs.add(inner["name"])
-            elif name.lower().endswith("secretref"):
-                secrets.add(inner["name"])
+            referred = inner.get("name") if isinstance(inner, dict) else None
+            if name == "hubRef" and referred:
+                hubs.add(referred)
+            elif name.lower().endswith("secretref") and referred:
+                secrets.add(referred)
             else:
                 _references(inner, hubs, secrets)
     elif isinstance(value, list):

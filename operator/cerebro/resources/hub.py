@@ -153,5 +153,12 @@ class Hub(Resource):
         reference = self.spec.private_key_secret_ref
 
         return (
-            reference.name if reference else f"{self.metadata.name}-wireguard"
+            reference.name
+            if reference
+            else default_private_key_secret(self.metadata.name)
         )
+
+
+def default_private_key_secret(hub: str) -> str:
+    """Return the name of the Secret with the key of a Hub of that name that names no Secret itself."""
+    return f"{hub}-wireguard"

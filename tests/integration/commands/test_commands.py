@@ -253,6 +253,7 @@ def test_e9_an_export_applied_again_gives_the_same_devices(
     make_device(
         agent,
         "router-2",
+        routerID="12e5",
         tunnelAddress="10.8.0.9",
         circuitBreaker={"recoveryTime": "1m30s"},
     )
