@@ -7,14 +7,12 @@ What statuses alone know, and what has to be the same again, goes into the specs
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-import yaml
-
 from cerebro.cli.cluster import Cluster
+from cerebro.cli.manifest_text import yaml_of
 from cerebro.kube.client.api import Manifest
 from cerebro.resources import (
     API_GROUP,
@@ -37,30 +35,6 @@ _ORDER = ("Hub", "Device", "Peer", "Session")
 """In which order kinds are written: what others name comes first."""
 _NEVER_TOO_LATE = "8999-12-31T23:59:59Z"
 """`grantBefore` of a Session that was granted: the last second that the field takes."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes YAML that kubectl reads as we do: what its YAML takes for a number or a bool has quotes too.
-
-    PyYAML knows fewer of them: an order `12e5` or a node `n` would come back as a number or a bool, and be refused.
-    """
-
-
-_Dumper.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile("^[yYnN]$"), list("yYnN")
-)
-_Dumper.add_implicit_resolver(
-    "tag:yaml.org,2002:int",
-    re.compile("^[-+]?0[xXoObB][0-9a-fA-F_]+$"),
-    list("-+0"),
-)
-_Dumper.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"^[-+]?(\.[0-9_]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9_]+)?$"
-    ),
-    list("-+.0123456789"),
-)
 
 
 async def run(
@@ -137,15 +111,7 @@ def document(
         f"#   Secrets: {', '.join(sorted(secrets)) or 'none'}",
     ]
 
-    text: str = yaml.dump_all(
-        exported,
-        Dumper=_Dumper,
-        sort_keys=False,
-        allow_unicode=True,
-        explicit_start=True,
-    )
-
-    return "\n".join([*head, text if exported else ""])
+    return "\n".join([*head, yaml_of(exported) if exported else ""])
 
 
 def manifest(body: Manifest) -> Manifest:

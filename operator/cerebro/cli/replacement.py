@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
+from cerebro.cli.manifest_text import yaml_of
 from cerebro.domain.lifecycle import is_current, is_finished
 from cerebro.resources import GROUP_VERSION, Device, Session, reasons
 
@@ -147,9 +146,7 @@ def patch_text(device: Device, fields: Mapping[str, str]) -> str:
         "spec": dict(fields),
     }
 
-    text: str = yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True)
-
-    return text
+    return yaml_of([manifest])
 
 
 def device_obstacle(device: Device, wanted: Replacement) -> str | None:

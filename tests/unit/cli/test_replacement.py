@@ -165,6 +165,12 @@ def test_b6_the_printed_change_names_its_device() -> None:
     }
 
 
+def test_b6_a_serial_number_that_looks_like_a_number_has_quotes() -> None:
+    """kubectl reads `8E120456` as a number, and a number is refused."""
+    text = patch_text(device(), {"serialNumber": "8E120456"})
+    assert "serialNumber: '8E120456'\n" in text
+
+
 def test_b6_the_device_counts_once_its_changed_spec_is_kept() -> None:
     equal = condition("Ready", "True", "Equal")
     kept = condition("Configured", "True", "Equal")
