@@ -245,7 +245,8 @@ def lose_everything(reader: Reader) -> None:
     """Take Cérebro away as a lost node does, and then what is left in the cluster."""
     in_it = f"kubectl -n {NAMESPACE}"
     reader.types(f"{in_it} delete deployments,daemonsets --all --wait")
-    reader.types(f"{in_it} delete pods --all --grace-period=0 --force --wait")
+    # By force they would be gone before their processes are, and an operator puts finalizers back.
+    reader.types(f"{in_it} delete pods --all --grace-period=1 --wait")
     reader.types(
         f"""
         for object in $({in_it} get hubs,devices,peers -o name); do

@@ -27,7 +27,7 @@ __all__ = ["simulator"]
 
 INTERNAL_TOKEN = "internal-token-0123456789"
 LONG = os.environ.get("CEREBRO_TEST_LONG") == "1"
-EXAMPLES = 100 if LONG else 8
+EXAMPLES = 100 if LONG else 6
 """Made-up calls of an endpoint, besides those that cover each bound of each field."""
 SEED = 20_261_129
 PROCESSES = 4
