@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import secrets
 import subprocess
@@ -28,19 +29,18 @@ HUB_ADDRESS = "10.64.0.1"
 BACKEND = f"http://{NODE_ADDRESS}:18800"
 """Where the fake backend is, in the network that the node's address is in."""
 _UPLINK = "uplink"
+_CABLES = itertools.count(1)
+"""Numbers of cables; the kernel takes one away some time after its namespace."""
 
 
 class Uplink:
     """The network that the node's address is in; routers are plugged into it."""
 
-    def __init__(self) -> None:
-        self._plugged = 0
-
     def plug(self, node: Node) -> str:
         """Give a router's namespace a cable and an address; return that."""
-        self._plugged += 1
-        address = f"10.90.0.{10 + self._plugged}"
-        ours = f"site{self._plugged}"
+        number = next(_CABLES)
+        address = f"10.90.0.{10 + number}"
+        ours = f"site{number}"
         _ip("link", "add", ours, "type", "veth", "peer", "name", "wan")
         _ip("link", "set", "wan", "netns", str(node.pid))
         _ip("link", "set", ours, "master", _UPLINK, "up")
