@@ -19,13 +19,12 @@ data:
 """
 
 
-def config_map(folder: Path) -> str:
-    """Return the manifest made of the scripts in `folder`, one sub-folder a
-    kind.
+def config_map(folder: Path, health: str) -> str:
+    """Return the manifest made of the script of health and of the actions in
+    `folder`, one sub-folder a kind.
     """
     data = {}
     for kind in sorted(path.name for path in folder.iterdir()):
-        health = (folder / kind / "health.lua").read_text()
         data[f"resource.customizations.health.{GROUP}_{kind}"] = health
         if (folder / kind / "actions").is_dir():
             actions = _actions(folder / kind / "actions")

@@ -1,4 +1,6 @@
-"""The files that are made of the table of verdicts and of the scripts."""
+"""The files that are made of the table of verdicts and of the scripts: Argo CD
+wants a health script in the folder of each kind, and ours are all the same.
+"""
 
 from pathlib import Path
 
@@ -10,16 +12,18 @@ from argocd.health_data import health_tests
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "argocd"
+HEALTH = Path(__file__).with_name("health.lua")
 SCRIPTS = FOLDER / "resource_customizations" / GROUP
 
 
 def wanted() -> dict[Path, str]:
     """Return the text of each file that is made, by its path."""
     texts = {
-        FOLDER / "argocd-cm.yaml": config_map(SCRIPTS),
+        FOLDER / "argocd-cm.yaml": config_map(SCRIPTS, HEALTH.read_text()),
     }
     for folder in SCRIPTS.iterdir():
         kind = folder.name
+        texts[folder / "health.lua"] = HEALTH.read_text()
         for path, content in (health_tests(kind) | action_tests(kind)).items():
             texts[folder / path] = yaml.safe_dump(content, sort_keys=False)
 

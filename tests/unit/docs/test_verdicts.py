@@ -10,7 +10,7 @@ import pytest
 
 import cerebro
 from argocd.__main__ import main
-from argocd.files import ROOT, SCRIPTS
+from argocd.files import ROOT
 from cerebro.cli import verdicts_page
 from cerebro.resources import reasons
 from cerebro.resources.kinds import KINDS
@@ -119,12 +119,6 @@ def test_a_reason_has_the_same_verdict_in_each_row_of_its_kind() -> None:
         assert verdict.health == health_of(
             verdict.kind, verdict.reason, verdict.status
         ), verdict
-
-
-def test_argo_cd_has_the_same_script_for_each_kind() -> None:
-    scripts = {(SCRIPTS / kind / "health.lua").read_text() for kind in KINDS}
-
-    assert len(scripts) == 1
 
 
 def test_what_is_made_of_the_table_and_the_scripts_is_up_to_date(
