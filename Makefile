@@ -15,6 +15,7 @@ TAG ?= dev
 BENCH ?=
 
 BIN := .venv/bin
+IN_VM := tests/integration/vm
 VENV := .venv/.installed
 HACK := PYTHONPATH=hack $(CURDIR)/$(BIN)/python -m
 
@@ -54,7 +55,12 @@ test-unit: $(VENV) ## Tests without I/O
 # Much of their time is waiting, so four run side by side, each with a control plane of its own. Their order stays
 # that of their files, as the first ones take longest.
 test-integration: controlplane helm ## Tests against a real API server and simulated routers
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 10 tests/integration
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 10 \
+		--ignore $(IN_VM) tests/integration
+
+.PHONY: test-vm
+test-vm: controlplane ## The core cases with the kernel's WireGuard, in a virtual machine; some five minutes
+	$(BIN)/pytest -n 2 $(IN_VM)
 
 test-all: lint controlplane helm ## The same tests in their long form, with larger numbers
 	CEREBRO_TEST_LONG=1 $(BIN)/pytest tests/unit tests/integration

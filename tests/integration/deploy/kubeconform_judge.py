@@ -56,6 +56,8 @@ def write_schemas(plane: ControlPlane, folder: Path) -> None:
         headers={"Authorization": bearer},
         verify=context,
         timeout=60,
+        # A CRD of another test may come while its document is read.
+        follow_redirects=True,
     ) as client:
         index = client.get("/openapi/v3").raise_for_status().json()
         for path, place in index["paths"].items():
